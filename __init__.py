@@ -1,0 +1,84 @@
+"""clvcast: order histories in, customer lifetime value forecasts out.
+
+Public names are loaded when first used, so that `import clvcast` costs next to nothing.
+"""
+
+import os as _os
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+# Waiting OpenMP threads that spin take 20 times the time on a shared machine; the runtime
+# reads this once, when LightGBM loads, so it is set before anything of ours can import it.
+_os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+if TYPE_CHECKING:
+    from .configs.schema import Config, load_config
+    from .errors import BundleError, ClvcastError, ConfigError, OrdersError, StoreError
+    from .features.check import check
+    from .features.nested import nest
+    from .features.orders import Orders
+    from .features.reading import read_orders
+    from .features.starter import init
+    from .features.table import build_features
+    from .serve.loading import load_model
+    from .serve.model import Model
+    from .serve.scorer import score
+    from .train.backtest import backtest
+    from .train.run import train
+
+__version__ = "0.1.0"
+
+# name -> module; absolute, because test runners also import this file under another name.
+_HOME = {
+    "BundleError": "clvcast.errors",
+    "ClvcastError": "clvcast.errors",
+    "Config": "clvcast.configs.schema",
+    "ConfigError": "clvcast.errors",
+    "Model": "clvcast.serve.model",
+    "Orders": "clvcast.features.orders",
+    "OrdersError": "clvcast.errors",
+    "StoreError": "clvcast.errors",
+    "backtest": "clvcast.train.backtest",
+    "build_features": "clvcast.features.table",
+    "check": "clvcast.features.check",
+    "init": "clvcast.features.starter",
+    "load_config": "clvcast.configs.schema",
+    "load_model": "clvcast.serve.loading",
+    "nest": "clvcast.features.nested",
+    "read_orders": "clvcast.features.reading",
+    "score": "clvcast.serve.scorer",
+}
+
+__all__ = [
+    "BundleError",
+    "ClvcastError",
+    "Config",
+    "ConfigError",
+    "Model",
+    "Orders",
+    "OrdersError",
+    "StoreError",
+    "__version__",
+    "backtest",
+    "build_features",
+    "check",
+    "init",
+    "load_config",
+    "load_model",
+    "nest",
+    "read_orders",
+    "score",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "train":  # a folder and a function: the folder's module is callable
+        return _import_module("clvcast.train")
+    if name in _HOME:
+        return getattr(_import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'clvcast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Configuration: YAML files a user copies and edits, and the schema that reads them."""

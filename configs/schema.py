@@ -1,0 +1,214 @@
+"""Config: what a user may set, with its rules. The only place that parses YAML."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ..errors import ConfigError
+
+__all__ = [
+    "OPTIONAL_COLUMNS",
+    "REQUIRED_COLUMNS",
+    "Config",
+    "EconomicsConfig",
+    "FormatConfig",
+    "OrdersConfig",
+    "TrackingConfig",
+    "load_config",
+    "parse_config",
+]
+
+RequiredColumn = Literal["customer_id", "ordered_at", "amount"]
+OptionalColumn = Literal[
+    "order_id", "product_id", "category", "channel", "quantity", "discount", "cost"
+]
+REQUIRED_COLUMNS: tuple[str, ...] = get_args(RequiredColumn)
+OPTIONAL_COLUMNS: tuple[str, ...] = get_args(OptionalColumn)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FormatConfig(_Section):
+    """How text in the files is written; needed only where it departs from the usual."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
+        ",", description="What separates the cells of a CSV file."
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None,
+        description="The decimal mark. Unset, only plain numbers pass; set, thousands marks and "
+        "currency signs are removed.",
+    )
+    encoding: str = Field("utf-8", description="The encoding of CSV files.")
+    date_format: str | None = Field(
+        None,
+        description="A strptime format such as %d/%m/%Y %H:%M, or unix, unix_ms or excel for "
+        "numbers. Unset, dates are ISO 8601.",
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError:
+            raise ValueError("must be an encoding Python knows, such as utf-8 or cp1252") from None
+        return value
+
+
+class OrdersConfig(_Section):
+    """Where the order lines are and how their columns map to ours."""
+
+    source: str | None = Field(
+        None, description="A .parquet, .csv or .csv.gz file, a glob, or a folder of them."
+    )
+    columns: dict[RequiredColumn | OptionalColumn, str] = Field(
+        default_factory=dict,
+        description="ours: theirs, or arithmetic over theirs (Quantity * UnitPrice). "
+        "Empty: the file has our names.",
+    )
+    format: FormatConfig = Field(default_factory=lambda: FormatConfig())
+    timezone: str | None = Field(
+        None,
+        description="The shop's IANA time zone; times with an offset are converted to it.",
+    )
+    duplicates: Literal["keep", "drop"] = Field(
+        "keep", description="What to do with lines that repeat another line in every column."
+    )
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="More unusable lines than this stop the run."
+    )
+    currency: str = Field("", description="The currency's name, for display.")
+    currency_decimals: int = Field(
+        2, ge=0, le=4, description="Decimals of the smallest unit; amounts are rounded to it."
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _required_columns(cls, value: dict[str, str]) -> dict[str, str]:
+        missing = [name for name in REQUIRED_COLUMNS if value and name not in value]
+        if missing:
+            raise ValueError(f"must map {', '.join(missing)} as well")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (KeyError, ValueError, OSError):
+                raise ValueError("must be an IANA time zone such as Europe/London") from None
+        return value
+
+
+class EconomicsConfig(_Section):
+    """What turns spend into value."""
+
+    margin_rate: float = Field(1.0, gt=0, le=1, description="Profit per unit of spend.")
+    annual_discount_rate: float = Field(
+        0.0, ge=0, le=10, description="Yearly rate at which later periods are discounted."
+    )
+
+
+class TrackingConfig(_Section):
+    """Where MLflow keeps runs and models."""
+
+    uri: str | None = Field(
+        None,
+        description="The MLflow tracking store. Unset: MLFLOW_TRACKING_URI, else ./mlflow.db.",
+    )
+    experiment: str = Field("clv", min_length=1, description="The experiment's name.")
+    model_name: str = Field(
+        "clv", pattern=r"^[^/:.%\"']+$", description="The registered model's name."
+    )
+
+
+class Config(_Section):
+    """All settings of one shop; every one but the source of its orders has a default."""
+
+    orders: OrdersConfig = Field(default_factory=lambda: OrdersConfig())
+    horizon_days: int = Field(90, ge=1, le=3650, description="The length of one period, in days.")
+    periods: int = Field(4, ge=1, le=40, description="A CLV spans periods x horizon_days.")
+    economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
+    tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="The seed of everything random.")
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a YAML file into a `Config`; raises `ConfigError` naming every fault at once."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no configuration {path}; `clvcast init ORDERS` writes one"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration {path} cannot be read: {error}") from None
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, name: str = "configuration") -> Config:
+    """Parse YAML text; `name` is what error messages call it."""
+    try:
+        content = yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{name} must hold keys and values, got a {type(content).__name__}")
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        faults = [f"{name}: {_sentence(fault)}" for fault in error.errors()]
+        raise ConfigError("\n".join(faults)) from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets a repeated key win silently; here it is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _sentence(fault: Any) -> str:
+    path = [str(part) for part in fault["loc"] if part != "[key]"]
+    where = ".".join(path)
+    if fault["type"] == "extra_forbidden" or path[:2] == ["orders", "columns"] and len(path) == 3:
+        known = _known_keys(path[:-1])
+        nearest = difflib.get_close_matches(path[-1], known, n=1)
+        mend = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+        if fault["type"] == "extra_forbidden" or path[-1] not in known:
+            return f"unknown key {where}; {mend}"
+    rule = fault["msg"].removeprefix("Value error, ")
+    rule = rule.replace("Input should", "should").replace("Field required", "is required")
+    if path[-1:] == ["uri"] or where == "":
+        return f"{where} {rule}".strip()  # an address may hold a password: not repeated
+    return f"{where} {rule}, got {fault['input']!r}"
+
+
+def _known_keys(path: Iterable[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in path:
+        kind = section.model_fields[part].annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
+        section = kind
+    return list(section.model_fields)

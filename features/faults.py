@@ -1,0 +1,97 @@
+"""Faults of order files: gathered in one pass, counted, sampled, and told together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ..errors import OrdersError
+
+__all__ = ["REJECTED_SCHEMA", "Fault", "counted", "joined", "refuse", "rejected_table"]
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("row", pa.int64()),  # the first row after the header is 1
+        ("customer_id", pa.string()),
+        ("reason", pa.string()),
+        ("column", pa.string()),
+        ("value", pa.string()),
+    ]
+)
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One rule broken in one file: how often, where first, by what, and what would mend it."""
+
+    rule: str
+    rows: Sequence[int] = ()
+    values: Sequence[str] = ()  # the first distinct offending values
+    mend: str = ""
+    count: int = 0
+
+    def sentence(self) -> str:
+        """The fault as people read it.
+
+        >>> Fault("amount must be a number", [4, 9], ["$5"], "set orders.format", 2).sentence()
+        "amount must be a number: 2 lines (rows 4, 9), such as '$5'; set orders.format"
+        """
+        parts = [self.rule]
+        if self.count:
+            rows = ", ".join(str(row) for row in self.rows[:_SHOWN])
+            more = ", ..." if self.count > _SHOWN else ""
+            parts.append(f": {counted(self.count, 'line')} (rows {rows}{more})")
+        if self.values:
+            parts.append(f", such as {joined([repr(value) for value in self.values[:_SHOWN]])}")
+        if self.mend:
+            parts.append(f"; {self.mend}")
+        return "".join(parts)
+
+
+def refuse(faults: Sequence[Fault], source: str) -> NoReturn:
+    """Raise one `OrdersError` that names every fault."""
+    sentences = list(dict.fromkeys(fault.sentence() for fault in faults))
+    if len(sentences) == 1:
+        raise OrdersError(f"{source}: {sentences[0]}")
+    listed = "\n".join(f"  - {sentence}" for sentence in sentences)
+    raise OrdersError(f"{source} has {len(sentences)} faults:\n{listed}")
+
+
+def rejected_table(
+    file: str,
+    rows: npt.NDArray[np.int64],
+    reason: str,
+    column: str = "",
+    customer_ids: pa.Array | None = None,
+    values: pa.Array | None = None,
+) -> pa.Table:
+    """Rejected lines as rows of `REJECTED_SCHEMA`."""
+    n = len(rows)
+    return pa.table(
+        [
+            pa.repeat(file, n),
+            pa.array(rows, pa.int64()),
+            pa.nulls(n, pa.string()) if customer_ids is None else customer_ids.cast(pa.string()),
+            pa.repeat(reason, n),
+            pa.repeat(column, n),
+            pa.nulls(n, pa.string()) if values is None else values.cast(pa.string()),
+        ],
+        schema=REJECTED_SCHEMA,
+    )
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 line`, `1,200 lines`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def joined(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,136 @@
+"""One file's lines, parsed column by column, with a reason for each line that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..configs.schema import OrdersConfig
+from . import windows
+from .expressions import Expression
+from .faults import Fault
+from .mapping import NUMBERS, TEXTS
+from .orders import Float64, Int64
+from .parsing import Mask, Parsed, parse_ids, parse_instants, parse_numbers
+from .sources import RawTable
+
+__all__ = ["NO_CUSTOMER", "Lines", "Reason", "parse_lines"]
+
+NO_CUSTOMER = "customer_id is missing"
+_MOST_AMOUNT = 1e12
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some lines cannot be used, in the words of the rejected file."""
+
+    words: str
+    column: str  # theirs
+    lines: Mask
+
+
+@dataclass
+class Lines:
+    """The lines of one file; a column the file lacks is missing from `texts` or `numbers`."""
+
+    file: str
+    raw: RawTable
+    texts: dict[str, pa.StringArray] = field(default_factory=dict)
+    numbers: dict[str, Float64] = field(default_factory=dict)
+    times: Int64 = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    reasons: list[Reason] = field(default_factory=list)  # the first that fits a line counts
+    faults: list[Fault] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def cells(self, column: str, lines: Mask, most: int | None = None) -> pa.Array | None:
+        """What stands in a raw column on some lines, as text; None for arithmetic."""
+        if column not in self.raw.table.column_names:
+            return None
+        positions = pa.array(np.flatnonzero(lines)[:most])
+        return self.raw.table[column].take(positions).cast(pa.string()).combine_chunks()
+
+    def fault(self, rule: str, column: str, lines: Mask, mend: str = "") -> Fault:
+        """A fault of one column, with its first rows and values."""
+        cells = self.cells(column, lines, 200)
+        values = [] if cells is None else [v for v in dict.fromkeys(cells.to_pylist()) if v]
+        rows = [int(row) for row in self.raw.rows[lines][:4]]
+        return Fault(f"{column} {rule}", rows, values[:3], mend, int(lines.sum()))
+
+    def refuse(self, column: str, rule: str, words: str, lines: Mask, mend: str = "") -> None:
+        """Note that some lines break a rule and cannot be used."""
+        if lines.any():
+            self.faults.append(self.fault(rule, column, lines, mend))
+            self.reasons.append(Reason(f"{column} {words}", column, lines))
+
+
+def parse_lines(
+    raw: RawTable, file: str, mapping: Mapping[str, Expression], config: OrdersConfig, now: datetime
+) -> Lines:
+    """Parse the mapped columns of one file; `now` tells which times are in the future."""
+    lines = Lines(file, raw)
+    for name in ("customer_id", *TEXTS):
+        if name in mapping:
+            lines.texts[name] = parse_ids(raw.table[mapping[name].text])
+    if "customer_id" in mapping:
+        column = mapping["customer_id"].text
+        missing = lines.texts["customer_id"].is_null().to_numpy(zero_copy_only=False)
+        lines.reasons.append(Reason(NO_CUSTOMER, column, missing))
+        if _written_as_decimals(raw.table[column]):
+            lines.remarks.append("customer ids written as decimals (17850.0) are read as 17850")
+    if "ordered_at" in mapping:
+        _parse_times(lines, mapping["ordered_at"].text, config, now)
+    _parse_amounts(lines, mapping, config)
+    return lines
+
+
+def _parse_times(lines: Lines, column: str, config: OrdersConfig, now: datetime) -> None:
+    parsed = parse_instants(lines.raw.table[column], config.format, config.timezone)
+    lines.refuse(column, "must be a date", "is no date", parsed.bad, parsed.mend)
+    lines.refuse(column, "must not be empty", "is empty", parsed.missing)
+    usable = ~(parsed.bad | parsed.missing)
+    too_early, too_late = windows.implausible(parsed.values, now)
+    lines.refuse(column, "must be 1970 or later", "is before 1970", usable & too_early)
+    lines.refuse(column, "must not be in the future", "is in the future", usable & too_late)
+    lines.times = parsed.values
+
+
+def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: OrdersConfig) -> None:
+    parsed: dict[str, Parsed[Float64]] = {}
+    for ours in ("amount", *NUMBERS):
+        if ours not in mapping:
+            continue
+        expression = mapping[ours]
+        for column in expression.columns:
+            if column in parsed:
+                continue
+            cells = parsed[column] = parse_numbers(lines.raw.table[column], config.format)
+            if ours == "amount":
+                lines.refuse(column, "must be a number", "is no number", cells.bad, cells.mend)
+                lines.refuse(column, "must not be empty", "is empty", cells.missing)
+            elif cells.bad.any():  # what is optional is taken as missing, and said
+                fault = lines.fault("must be a number", column, cells.bad, cells.mend)
+                lines.remarks.append(f"taken as missing: {fault.sentence()}")
+        values = expression.evaluate({name: cells.values for name, cells in parsed.items()})
+        values = np.broadcast_to(values, len(lines.raw.rows))
+        if ours == "amount":
+            used: list[Any] = [parsed[column] for column in expression.columns]
+            unreadable = np.any([cells.bad | cells.missing for cells in used], axis=0)
+            beyond = ~(np.abs(values) <= _MOST_AMOUNT) & ~unreadable  # NaN and inf are beyond too
+            lines.refuse(expression.text, "must be an amount up to 1e12", "is beyond 1e12", beyond)
+            lines.numbers[ours] = values
+        else:
+            lines.numbers[ours] = np.where(np.isfinite(values), values, np.nan)
+
+
+def _written_as_decimals(column: pa.ChunkedArray) -> bool:
+    if pa.types.is_floating(column.type):
+        return True
+    if not pa.types.is_string(column.type):
+        return False
+    return bool(pc.any(pc.match_substring_regex(column, r"^\s*\d+\.0\s*$")).as_py())

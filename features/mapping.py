@@ -1,0 +1,48 @@
+"""The column mapping: which of a file's columns, or arithmetic over them, is each of ours."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from ..configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from .expressions import Expression, parse
+from .faults import Fault
+
+__all__ = ["NUMBERS", "TEXTS", "resolve"]
+
+TEXTS = ("order_id", "product_id", "category", "channel")
+NUMBERS = ("quantity", "discount", "cost")
+_TEXT_LIKE = ("customer_id", "ordered_at", *TEXTS)
+
+
+def resolve(
+    columns: Mapping[str, str], names: list[str]
+) -> tuple[dict[str, Expression], list[Fault]]:
+    """Which expression gives each of our columns, and a fault for each column that is missing.
+
+    A file that has our own names is taken as it is, whatever the mapping says.
+    """
+    if not columns or all(name in names for name in REQUIRED_COLUMNS):
+        wanted = {n: n for n in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if n in names}
+        wanted |= {n: n for n in REQUIRED_COLUMNS}
+    else:
+        wanted = dict(columns)
+    mapping, faults = {}, []
+    for ours in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
+        if ours not in wanted:
+            continue
+        expression = parse(wanted[ours], names)
+        missing = [name for name in expression.columns if name not in names]
+        for name in missing:
+            near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+            mend = f"did you mean {' or '.join(near)}?" if near else f"found: {', '.join(names)}"
+            faults.append(Fault(f"column {name!r} for {ours} is missing", mend=mend))
+        twice = [name for name in expression.columns if names.count(name) > 1]
+        faults += [Fault(f"column {name!r} stands twice", mend="rename one") for name in twice]
+        if not expression.columns or (expression.is_arithmetic and ours in _TEXT_LIKE):
+            rule = f"{ours} must be a column, or arithmetic over columns where it is a number"
+            faults.append(Fault(f"{rule}, got {wanted[ours]!r}"))
+        elif not missing and not twice:
+            mapping[ours] = expression
+    return mapping, faults

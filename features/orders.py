@@ -1,0 +1,134 @@
+"""Orders: order lines, packed by customer and in one canonical order. What every feature is made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["Float64", "Int32", "Int64", "Orders", "OrdersReport", "TextColumn"]
+
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A text column as codes into its sorted labels; -1 is missing."""
+
+    codes: Int32
+    labels: pa.StringArray
+
+
+@dataclass(frozen=True)
+class OrdersReport:
+    """What reading found: counts of lines, by what happened to them, and remarks in words."""
+
+    lines_read: int = 0
+    lines_used: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)  # reason -> lines
+    lines_without_customer: int = 0
+    duplicate_lines: int = 0
+    duplicates_dropped: bool = False
+    rounded_lines: int = 0
+    rounding_total: float = 0.0  # in the shop's currency
+    remarks: tuple[str, ...] = ()
+    rejected_lines: pa.Table | None = None  # file, row, reason, column, value
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Order lines sorted by customer and, within one, canonically (time, order, product, amount...).
+
+    Lines of customer `i` are `starts[i]:starts[i + 1]`. Times are microseconds since 1970 in the
+    shop's own zone; amounts are integers of the currency's smallest unit.
+    """
+
+    customer_ids: pa.StringArray  # n_customers, sorted, unique
+    starts: Int64  # n_customers + 1
+    times: Int64  # n_lines
+    amounts: Int64  # n_lines
+    texts: Mapping[str, TextColumn]  # order_id, product_id, category, channel, where known
+    numbers: Mapping[str, Float64]  # quantity, discount, cost, where known; NaN is missing
+    currency_decimals: int = 2
+    report: OrdersReport = field(default_factory=OrdersReport)
+
+    @property
+    def n_customers(self) -> int:
+        """Customers with at least one line."""
+        return len(self.customer_ids)
+
+    @property
+    def n_lines(self) -> int:
+        """Order lines."""
+        return len(self.times)
+
+    @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """The optional columns these orders have."""
+        return (*self.texts, *self.numbers)
+
+    @property
+    def unit(self) -> float:
+        """How many smallest units make one unit of the currency."""
+        return 10.0**self.currency_decimals
+
+    def customer_of_line(self) -> Int64:
+        """Per line, the position of its customer: int64, n_lines."""
+        return np.repeat(np.arange(self.n_customers), np.diff(self.starts))
+
+    def spend_by_customer(self) -> Int64:
+        """Each customer's net spend in the smallest unit: int64, n_customers."""
+        before = np.concatenate(([0], np.cumsum(self.amounts)))
+        return np.diff(before[self.starts])
+
+    def keep_lines(self, keep: npt.NDArray[np.bool_]) -> Orders:
+        """The same orders with only the lines marked in `keep`; customers left empty are gone."""
+        if keep.all():
+            return self
+        kept_before = np.concatenate(([0], np.cumsum(keep)))
+        counts = np.diff(kept_before[self.starts])
+        present = counts > 0
+        return replace(
+            self,
+            customer_ids=self.customer_ids.filter(pa.array(present)),
+            starts=np.concatenate(([0], np.cumsum(counts[present]))),
+            times=self.times[keep],
+            amounts=self.amounts[keep],
+            texts={name: TextColumn(c.codes[keep], c.labels) for name, c in self.texts.items()},
+            numbers={name: values[keep] for name, values in self.numbers.items()},
+        )
+
+    def keep_customers(self, keep: npt.NDArray[np.bool_]) -> Orders:
+        """The same orders with only the customers marked in `keep`."""
+        return self.keep_lines(np.repeat(keep, np.diff(self.starts)))
+
+    def keep_columns(self, names: Collection[str]) -> Orders:
+        """The same orders with only these of the optional columns."""
+        return replace(
+            self,
+            texts={name: column for name, column in self.texts.items() if name in names},
+            numbers={name: values for name, values in self.numbers.items() if name in names},
+        )
+
+    def digest(self) -> str:
+        """A sha256 of the content, equal for equal lines in whatever order they were read."""
+        digest = hashlib.sha256()
+        for customer_id in self.customer_ids.to_pylist():
+            digest.update(customer_id.encode() + b"\0")
+        for values in (self.starts, self.times, self.amounts):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        for name in sorted(self.texts):
+            column = self.texts[name]
+            present, dense = np.unique(column.codes, return_inverse=True)
+            labels = column.labels.take(pa.array(present[present >= 0])).to_pylist()
+            digest.update(repr((name, labels, bool((present < 0).any()))).encode())
+            digest.update(dense.astype(np.int32).tobytes())
+        for name in sorted(self.numbers):
+            digest.update(name.encode() + self.numbers[name].tobytes())
+        return digest.hexdigest()

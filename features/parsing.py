@@ -1,0 +1,245 @@
+"""Parsing: a raw column into ids, instants or numbers, with a mark on each cell that is none.
+
+Only one reading is accepted without being told: ISO 8601 dates and plain numbers. `1,234` is
+twelve hundred in one country and one and a bit in another, and a guess would be a wrong number that
+looks right; so anything else is a fault that names the `orders.format` key which says how to read it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..configs.schema import FormatConfig
+from .orders import Float64, Int64
+
+__all__ = ["Parsed", "parse_ids", "parse_instants", "parse_numbers"]
+
+Mask = npt.NDArray[np.bool_]
+Values = TypeVar("Values")
+
+_MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>", "nat", r"\n")
+_PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?$"
+_ZONED = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
+_DATE_FORMATS = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y"),
+    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y"),
+)
+_TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_NUMERIC_DATES = {"unix": 1e6, "unix_ms": 1e3, "excel": 86_400e6}  # microseconds a unit
+_EXCEL_EPOCH = -25_569 * 86_400_000_000  # 1899-12-30, day 0 of spreadsheets
+_CURRENCY_SIGNS = "[\\s\u00a0\u202f'\u2019$\u20ac\u00a3\u00a5\u20b9]"
+_CURRENCY_CODES = "^[A-Z]{3}|[A-Z]{3}$"
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[Values]):
+    """Values per line; where `bad` or `missing`, the value means nothing."""
+
+    values: Values
+    bad: Mask
+    missing: Mask
+    mend: str = ""  # what would make the bad cells readable
+
+
+def parse_ids(column: pa.ChunkedArray) -> pa.StringArray:
+    """Text ids, null where missing: trimmed, `17850.0` as `17850`, `00123` as it stands."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return parse_ids(column.cast(kind.value_type))
+    if pa.types.is_floating(kind):
+        values = column.to_numpy()
+        whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
+        if whole[~np.isnan(values)].all():
+            column = pa.chunked_array([pa.array(np.where(whole, values, 0).astype(np.int64))])
+            column = pc.if_else(pa.array(whole), column, None)
+    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    text = pc.replace_substring_regex(text, r"^(\d+)\.0$", r"\1")
+    text = pc.if_else(pc.is_in(pc.utf8_lower(text), pa.array(_MISSING)), None, text)
+    return _flat(text)
+
+
+def parse_numbers(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64]:
+    """Numbers as float64; NaN where bad or missing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if _is_number(column.type):
+        values = _floats(column)
+        missing = _mask(column.is_null())
+        return Parsed(values, ~np.isfinite(values) & ~missing, missing)
+    cells, missing = _cells(column)
+    cleaned = cells if text.decimal is None else _plain(cells, text.decimal)
+    bad = ~_mask(pc.match_substring_regex(cleaned, _PLAIN)) & ~missing
+    numbers = pc.if_else(pa.array(bad | missing), None, cleaned).cast(pa.float64())
+    values = _floats(numbers)
+    bad |= ~np.isfinite(values) & ~missing
+    return Parsed(values, bad, missing, _number_mend(cells, bad) if text.decimal is None else "")
+
+
+def parse_instants(
+    column: pa.ChunkedArray, text: FormatConfig, zone: str | None
+) -> Parsed[Int64]:
+    """Microseconds since 1970 in the shop's zone; times with an offset are converted to `zone`."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return parse_instants(column.cast(kind.value_type), text, zone)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _typed_instants(column, zone)
+    if text.date_format in _NUMERIC_DATES:
+        numbers = parse_numbers(column, FormatConfig())
+        epoch = _EXCEL_EPOCH if text.date_format == "excel" else 0
+        usable = ~(numbers.bad | numbers.missing) & (np.abs(numbers.values) < 1e14)
+        scaled = np.where(usable, numbers.values, 0.0) * _NUMERIC_DATES[text.date_format]
+        in_range = usable & (np.abs(scaled) < 9e18)
+        micros = np.rint(np.where(in_range, scaled, 0.0)).astype(np.int64) + epoch
+        return Parsed(micros, ~in_range & ~numbers.missing, numbers.missing)
+    if _is_number(kind):
+        missing = _mask(column.is_null())
+        mend = "set orders.format.date_format: unix, unix_ms or excel, whichever the numbers are"
+        return Parsed(np.zeros(len(column), np.int64), ~missing, missing, mend)
+    cells, missing = _cells(column)
+    if text.date_format is not None:
+        stamps = _stamps(cells, text.date_format)
+        return Parsed(_micros(stamps), _mask_of(stamps) & ~missing, missing)
+    is_iso = _mask(pc.match_substring_regex(cells, _ISO))
+    zoned = is_iso & _mask(pc.match_substring_regex(cells, _ZONED))
+    values = np.zeros(len(column), dtype=np.int64)
+    bad = ~is_iso & ~missing
+    for chosen, read in ((is_iso & ~zoned, _naive), (zoned, _converter(zone))):
+        if chosen.any():
+            stamps = read(cells.filter(pa.array(chosen)))
+            values[chosen] = _micros(stamps)
+            bad[chosen] = _mask_of(stamps)
+    mend = _zone_mend() if zone is None and zoned.any() else _date_mend(cells, bad)
+    return Parsed(values, bad, missing, mend)
+
+
+def _typed_instants(column: pa.ChunkedArray, zone: str | None) -> Parsed[Int64]:
+    missing = _mask(column.is_null())
+    if getattr(column.type, "tz", None):
+        if zone is None:
+            return Parsed(np.zeros(len(column), np.int64), ~missing, missing, _zone_mend())
+        zoned = column.cast(pa.timestamp("us", tz=zone), safe=False)
+        column = pc.local_timestamp(zoned)
+    micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).fill_null(0)
+    return Parsed(_flat(micros).to_numpy().copy(), np.zeros(len(column), np.bool_), missing)
+
+
+def _zone_mend() -> str:
+    return "the times carry an offset: set orders.timezone to the shop's zone, such as Europe/London"
+
+
+def _cells(column: pa.ChunkedArray) -> tuple[pa.StringArray, Mask]:
+    """Trimmed text without nulls, and which cells are missing."""
+    cells = pc.utf8_trim_whitespace(_flat(column.cast(pa.string())).fill_null(""))
+    return cells, _mask(pc.is_in(pc.utf8_lower(cells), pa.array(_MISSING)))
+
+
+def _plain(cells: pa.StringArray, decimal: str) -> pa.StringArray:
+    """Numbers as a person writes them, made plain; what is no number stays none."""
+    thousands = "." if decimal == "," else ","
+    for pattern in (_CURRENCY_SIGNS, _CURRENCY_CODES):
+        cells = pc.replace_substring_regex(cells, pattern, "")
+    cells = pc.replace_substring_regex(cells, r"^\((.*)\)$", r"-\1")
+    cells = pc.replace_substring_regex(cells, r"^(.*)-$", r"-\1")
+    mark, point = re.escape(thousands), re.escape(decimal)
+    grouped = pc.match_substring_regex(cells, rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+({point}\d*)?$")
+    cells = pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
+    if decimal == ",":
+        ungrouped = pc.match_substring_regex(cells, r"^[+-]?\d*,?\d*$")
+        cells = pc.if_else(ungrouped, pc.replace_substring(cells, ",", "."), cells)
+    return cells
+
+
+def _number_mend(cells: pa.StringArray, bad: Mask) -> str:
+    sample = _sample(cells, bad)
+    fits = [
+        decimal
+        for decimal in (",", ".")
+        if len(sample) and pc.all(pc.match_substring_regex(_plain(sample, decimal), _PLAIN)).as_py()
+    ]
+    return "set orders.format.decimal: " + " or ".join(f'"{f}"' for f in fits) if fits else ""
+
+
+def _naive(cells: pa.StringArray) -> pd.Series[pd.Timestamp]:
+    return _stamps(cells, "ISO8601")
+
+
+def _converter(zone: str | None) -> Callable[[pa.StringArray], pd.Series[pd.Timestamp]]:
+    def convert(cells: pa.StringArray) -> pd.Series[pd.Timestamp]:
+        if zone is None:
+            return pd.Series(pd.NaT, index=range(len(cells)), dtype="datetime64[us]")
+        stamps = pd.to_datetime(cells.to_pandas(), format="ISO8601", errors="coerce", utc=True)
+        return stamps.dt.tz_convert(ZoneInfo(zone)).dt.tz_localize(None)
+
+    return convert
+
+
+def _stamps(cells: pa.StringArray, date_format: str) -> pd.Series[pd.Timestamp]:
+    """Unzoned times, NaT where a cell does not fit; each distinct cell is parsed once."""
+    encoded = cells.dictionary_encode()
+    distinct = encoded.dictionary.to_pandas().astype(object)
+    try:
+        stamps = pd.to_datetime(distinct, format=date_format, errors="coerce")
+    except (ValueError, TypeError):  # offsets that differ, which a format with %z lets through
+        stamps = pd.Series(pd.NaT, index=distinct.index, dtype="datetime64[us]")
+    if getattr(stamps.dt, "tz", None) is not None:
+        stamps = pd.Series(pd.NaT, index=distinct.index, dtype="datetime64[us]")
+    return stamps.dt.as_unit("us").take(encoded.indices.to_numpy()).reset_index(drop=True)
+
+
+def _date_mend(cells: pa.StringArray, bad: Mask) -> str:
+    sample = _sample(cells, bad)
+    if not len(sample):
+        return ""
+    fits = [
+        date + time
+        for date in _DATE_FORMATS
+        for time in _TIME_FORMATS
+        if not _mask_of(_stamps(sample, date + time)).any()
+    ]
+    return f"set orders.format.date_format: {' or '.join(fits[:2])}" if fits else ""
+
+
+def _sample(cells: pa.StringArray, bad: Mask) -> pa.StringArray:
+    """Up to a thousand of the bad cells, spread over the file."""
+    positions = np.flatnonzero(bad)
+    return cells.take(pa.array(positions[:: max(1, len(positions) // 1000)]))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def _floats(column: pa.ChunkedArray | pa.Array) -> Float64:
+    return np.asarray(
+        _flat(column.cast(pa.float64(), safe=False)).to_numpy(zero_copy_only=False), np.float64
+    )
+
+
+def _micros(stamps: pd.Series[pd.Timestamp]) -> Int64:
+    return np.asarray(stamps.to_numpy().astype("datetime64[us]").view(np.int64))
+
+
+def _mask_of(stamps: pd.Series[pd.Timestamp]) -> Mask:
+    return np.asarray(stamps.isna().to_numpy(), np.bool_)
+
+
+def _mask(column: pa.ChunkedArray | pa.Array) -> Mask:
+    return np.asarray(_flat(column.fill_null(False)).to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

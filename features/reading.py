@@ -1,0 +1,215 @@
+"""read_orders: files -> validated, packed `Orders`. All faults are found in one pass, told together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import ValidationError
+
+from ..configs.schema import OrdersConfig
+from ..errors import ConfigError, OrdersError
+from .faults import Fault, counted, refuse, rejected_table
+from .lines import NO_CUSTOMER, Lines, parse_lines
+from .mapping import NUMBERS, TEXTS, resolve
+from .orders import Float64, Orders, OrdersReport
+from .packing import pack
+from .parsing import Mask
+from .sources import RawTable, column_names, find_files, read_columns
+
+__all__ = ["orders_from_table", "read", "read_orders"]
+
+
+def read_orders(
+    source: str | Path, columns: Mapping[str, str] | None = None, **options: Any
+) -> Orders:
+    """Read order lines from a .parquet, .csv or .csv.gz file, a glob or a folder.
+
+    `columns` maps ours to theirs, or to arithmetic over theirs (`"Quantity * UnitPrice"`); without
+    it the file has our names. `options` are the further keys of `orders:` in a configuration.
+    Raises `OrdersError` naming every fault at once, `ConfigError` for a wrong option.
+    """
+    settings = {"source": str(source), "columns": dict(columns or {}), **options}
+    try:
+        config = OrdersConfig.model_validate(settings)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("; ".join(faults)) from None
+    return read(config)
+
+
+def read(config: OrdersConfig, now: datetime | None = None) -> Orders:
+    """Read the orders a configuration names; lines a day later than `now` are in the future."""
+    if config.source is None:
+        raise ConfigError("orders.source must name a file, a glob or a folder, got nothing")
+    parts: list[Lines] = []
+    faults: list[Fault] = []
+    for path in find_files(config.source):
+        mapping, missing = resolve(config.columns, column_names(path, config.format))
+        faults += missing
+        needed = list(dict.fromkeys(name for e in mapping.values() for name in e.columns))
+        raw = read_columns(path, needed, config.format)
+        parts.append(parse_lines(raw, path.name, mapping, config, now or datetime.now()))
+    return _assemble(parts, faults, config, config.source)
+
+
+def orders_from_table(
+    table: pa.Table | pd.DataFrame, config: OrdersConfig, now: datetime | None = None
+) -> Orders:
+    """Validate and pack order lines that are already in memory."""
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    mapping, faults = resolve(config.columns, table.column_names)
+    raw = RawTable(table, np.arange(1, table.num_rows + 1))
+    lines = parse_lines(raw, "", mapping, config, now or datetime.now())
+    return _assemble([lines], faults, config, "the orders")
+
+
+def _assemble(
+    parts: list[Lines], faults: list[Fault], config: OrdersConfig, source: str
+) -> Orders:
+    """Judge the files together, set unusable lines aside, pack the rest."""
+    columns_missing = bool(faults)
+    faults = faults + [fault for part in parts for fault in part.faults]
+    if columns_missing:
+        refuse(faults, source)
+    lines_read = sum(len(part.raw.rows) + _ragged(part) for part in parts)
+    if lines_read == 0:
+        raise OrdersError(f"{source} holds no order lines, only a header; give a file with orders")
+    usable = []
+    set_aside: list[pa.Table] = []
+    for part in parts:
+        keep, tables = _set_aside(part)
+        usable.append(keep)
+        set_aside += tables
+    counts: dict[str, int] = {}
+    for table in set_aside:
+        reason = table["reason"][0].as_py()
+        counts[reason] = counts.get(reason, 0) + table.num_rows
+    without_customer = counts.pop(NO_CUSTOMER, 0)
+    rejected = sum(counts.values())
+    if rejected > config.max_rejected_share * lines_read:
+        ragged = sum(_ragged(part) for part in parts)
+        if ragged:
+            faults.append(Fault(f"{counted(ragged, 'line')} have another number of cells"))
+        share = f"{rejected:,} of {counted(lines_read, 'line')} cannot be used"
+        mend = f"more than orders.max_rejected_share ({config.max_rejected_share:g}) allows"
+        refuse([*faults, Fault(share, mend=mend)], source)
+    if not any(keep.any() for keep in usable):
+        raise OrdersError(
+            f"{source} holds no usable order line: {without_customer:,} of "
+            f"{counted(lines_read, 'line')} name no customer; check orders.columns.customer_id"
+        )
+    remarks = [f"set aside: {fault.sentence()}" for fault in faults]
+    remarks += [remark for part in parts for remark in part.remarks]
+    report = OrdersReport(
+        lines_read=lines_read,
+        rejected=counts,
+        lines_without_customer=without_customer,
+        remarks=tuple(dict.fromkeys(remarks)),
+        rejected_lines=pa.concat_tables(set_aside) if set_aside else None,
+    )
+    return _pack(parts, usable, config, report)
+
+
+def _ragged(part: Lines) -> int:
+    return sum(table.num_rows for table in part.raw.rejected)
+
+
+def _set_aside(part: Lines) -> tuple[Mask, list[pa.Table]]:
+    """Which lines are usable, and a table of the others per reason; the first reason counts."""
+    keep = np.ones(len(part.raw.rows), dtype=np.bool_)
+    tables = list(part.raw.rejected)
+    for reason in part.reasons:
+        hit = keep & reason.lines
+        keep &= ~reason.lines
+        if hit.any():
+            customer_ids = part.texts["customer_id"].filter(pa.array(hit))
+            cells = part.cells(reason.column, hit)
+            tables.append(
+                rejected_table(
+                    part.file,
+                    part.raw.rows[hit],
+                    reason.words,
+                    reason.column,
+                    customer_ids,
+                    cells,
+                )
+            )
+    return keep, tables
+
+
+def _pack(
+    parts: list[Lines], usable: list[Mask], config: OrdersConfig, report: OrdersReport
+) -> Orders:
+    kept = list(zip(parts, usable, strict=True))
+
+    def text(name: str) -> pa.StringArray:
+        chunks = [
+            part.texts[name].filter(pa.array(keep))
+            if name in part.texts
+            else pa.nulls(int(keep.sum()), pa.string())
+            for part, keep in kept
+        ]
+        return pa.chunked_array(chunks, pa.string()).combine_chunks()
+
+    def number(name: str) -> Float64:
+        missing = np.float64(np.nan)
+        return np.concatenate(
+            [
+                part.numbers[name][keep] if name in part.numbers else np.full(keep.sum(), missing)
+                for part, keep in kept
+            ]
+        )
+
+    unit = 10.0**config.currency_decimals
+    exact = number("amount") * unit
+    minor = np.rint(exact)
+    rounded = np.abs(exact - minor) > 1e-6  # less is the float's own inexactness
+    orders, repeated = pack(
+        text("customer_id"),
+        np.concatenate([part.times[keep] for part, keep in kept]),
+        minor.astype(np.int64),
+        {name: text(name) for name in TEXTS if any(name in part.texts for part in parts)},
+        {name: number(name) for name in NUMBERS if any(name in part.numbers for part in parts)},
+        currency_decimals=config.currency_decimals,
+        drop_duplicates=config.duplicates == "drop",
+    )
+    report = replace(
+        report,
+        lines_used=orders.n_lines,
+        duplicate_lines=repeated,
+        duplicates_dropped=config.duplicates == "drop",
+        rounded_lines=int(rounded.sum()),
+        rounding_total=float((minor - exact)[rounded].sum() / unit),
+    )
+    remarks = (*report.remarks, *_remarks(orders, report))
+    return replace(orders, report=replace(report, remarks=remarks))
+
+
+def _remarks(orders: Orders, report: OrdersReport) -> list[str]:
+    remarks = []
+    if report.lines_without_customer:
+        share = report.lines_without_customer / report.lines_read
+        lines = counted(report.lines_without_customer, "line")
+        remarks.append(f"{lines} ({share:.1%}) name no customer and are set aside")
+    if report.duplicate_lines:
+        lines = counted(report.duplicate_lines, "line")
+        kept = "kept (orders.duplicates: drop removes them)"
+        did = "dropped" if report.duplicates_dropped else kept
+        remarks.append(f"{lines} repeat another in every column: {did}")
+    if report.rounded_lines:
+        amounts = counted(report.rounded_lines, "amount")
+        decimals = counted(orders.currency_decimals, "decimal")
+        remarks.append(f"{amounts} rounded to {decimals}, {report.rounding_total:+.4f} in all")
+    spend = orders.spend_by_customer()
+    total = int(spend.sum())
+    if orders.n_customers > 1 and total > 0 and int(spend.max()) > total / 2:
+        remarks.append(f"one customer holds {spend.max() / total:.0%} of all revenue")
+    return remarks

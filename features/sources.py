@@ -1,0 +1,158 @@
+"""Sources: from what a user names (a file, a glob, a folder) to raw tables, one per file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from ..configs.schema import FormatConfig
+from ..errors import OrdersError
+from .faults import Fault, refuse, rejected_table
+from .orders import Int64
+
+__all__ = ["RawTable", "column_names", "find_files", "read_columns"]
+
+_CSV = (".csv", ".csv.gz")
+_KINDS = (".parquet", *_CSV)
+_DELIMITERS = ";\t|,"
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The columns asked for, as they stand in one file, and which row each line is."""
+
+    table: pa.Table
+    rows: Int64  # the first row after the header is 1
+    rejected: list[pa.Table] = field(default_factory=list)  # lines with too few or many cells
+
+
+def find_files(source: str) -> list[Path]:
+    """The order files `source` names, sorted; refuses none, unknown or mixed kinds."""
+    path = Path(source)
+    if path.is_dir():
+        found = [p for p in path.rglob("*") if p.is_file() and _kind(p) and p.name[0] not in "._"]
+        missing = f"the folder {source} holds no order files ({', '.join(_KINDS)})"
+    elif path.exists():
+        if not _kind(path):
+            raise OrdersError(f"orders must be in a {', '.join(_KINDS)} file, got {source}")
+        return [path]
+    elif any(sign in source for sign in "*?["):
+        anchor = Path(path.anchor or ".")
+        found = [p for p in anchor.glob(str(path.relative_to(path.anchor))) if _kind(p)]
+        missing = f"no order file ({', '.join(_KINDS)}) matches {source}"
+    else:
+        raise OrdersError(f"there is no file or folder {source}; give the path of your orders")
+    if not found:
+        raise OrdersError(missing)
+    kinds = sorted({".csv" if _kind(p) in _CSV else ".parquet" for p in found})
+    if len(kinds) > 1:
+        raise OrdersError(
+            f"{source} holds {' and '.join(kinds)} files, which may be two copies of the same "
+            "orders; name one kind, such as '*.parquet'"
+        )
+    return sorted(found)
+
+
+def _kind(path: Path) -> str:
+    return next((kind for kind in reversed(_KINDS) if path.name.lower().endswith(kind)), "")
+
+
+def column_names(path: Path, text: FormatConfig) -> list[str]:
+    """The columns of one file."""
+    if _kind(path) == ".parquet":
+        return list(_open_parquet(path).schema_arrow.names)
+    try:
+        with _open_text(path, text.encoding) as lines:
+            names = next(csv.reader(lines, delimiter=text.delimiter), None)
+    except UnicodeDecodeError:
+        refuse([_encoding_fault(text)], path.name)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise OrdersError(f"{path.name} is a damaged gzip file: {error}") from None
+    except OSError as error:
+        raise OrdersError(f"{path.name} cannot be read: {error.strerror}") from None
+    if names is None:
+        raise OrdersError(f"{path.name} is empty; give a file with a header and order lines")
+    if len(names) == 1:
+        other = [sign for sign in _DELIMITERS if sign != text.delimiter and sign in names[0]]
+        if other:
+            fault = Fault(
+                f"cells must be separated by {text.delimiter!r}, got the header {names[0]!r}",
+                mend=f"set orders.format.delimiter: {other[0]!r}",
+            )
+            refuse([fault], path.name)
+    return names
+
+
+def _open_text(path: Path, encoding: str) -> io.TextIOWrapper:
+    binary = gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+    # the byte order mark Excel writes is no part of the first name
+    name = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    return io.TextIOWrapper(binary, encoding=name, newline="")
+
+
+def _open_parquet(path: Path) -> pa.parquet.ParquetFile:
+    try:
+        return pa.parquet.ParquetFile(path)
+    except OSError as error:
+        raise OrdersError(f"{path.name} cannot be read: {error.strerror or error}") from None
+    except pa.ArrowInvalid:
+        raise OrdersError(f"{path.name} is damaged, or no parquet file") from None
+
+
+def read_columns(path: Path, names: Sequence[str], text: FormatConfig) -> RawTable:
+    """Read the columns `names` of one file: typed from parquet, all as text from CSV."""
+    if _kind(path) == ".parquet":
+        try:
+            table = _open_parquet(path).read(columns=list(names))
+        except (OSError, pa.ArrowInvalid):
+            raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
+        return RawTable(table, np.arange(1, table.num_rows + 1))
+    invalid: list[int] = []
+
+    def set_aside(row: pa.csv.InvalidRow) -> str:
+        invalid.append(row.number - 1)  # Arrow counts the header as row 1
+        return "skip"
+
+    try:
+        table = pa.csv.read_csv(
+            path,
+            read_options=pa.csv.ReadOptions(use_threads=False, encoding=text.encoding),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=text.delimiter,
+                newlines_in_values=True,
+                invalid_row_handler=set_aside,
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                include_columns=list(names),
+                strings_can_be_null=False,
+            ),
+        )
+    except UnicodeDecodeError:
+        refuse([_encoding_fault(text)], path.name)
+    except (OSError, pa.ArrowInvalid) as error:
+        if "UTF8" in str(error):
+            refuse([_encoding_fault(text)], path.name)
+        raise OrdersError(f"{path.name} cannot be read as CSV: {error}") from None
+    bad = np.array(sorted(invalid), dtype=np.int64)
+    rows = np.arange(1, table.num_rows + len(bad) + 1)
+    rejected = [rejected_table(path.name, bad, "the line has another number of cells")]
+    return RawTable(table, np.delete(rows, bad - 1), rejected if len(bad) else [])
+
+
+def _encoding_fault(text: FormatConfig) -> Fault:
+    guess = "cp1252" if text.encoding.lower().startswith("utf") else "utf-8"
+    return Fault(
+        f"text must be encoded as {text.encoding}, got bytes that are not",
+        mend=f"set orders.format.encoding: {guess} (or what the file was saved as)",
+    )

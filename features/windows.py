@@ -1,0 +1,212 @@
+"""Time: the one module that compares dates. Intervals are half-open, everywhere.
+
+    observation window    ordered_at < cutoff
+    prediction window k   cutoff + (k - 1) horizon <= ordered_at < cutoff + k horizon,  k = 1, 2, ...
+
+Instants are int64 microseconds since 1970 in the shop's own zone. Nothing else slices time: others
+ask here for `positions`, the index of the first line that is not before an instant, and add up
+between positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import ConfigError, OrdersError
+from .orders import Int64, Orders
+
+__all__ = [
+    "DAY",
+    "Instant",
+    "TrainingCutoffs",
+    "as_instant",
+    "can_train",
+    "check_cutoff",
+    "cutoffs_for_training",
+    "default_cutoff",
+    "first_order_at",
+    "implausible",
+    "is_realised",
+    "iso",
+    "midnight_after",
+    "newest_realised_cutoff",
+    "observed",
+    "period_ends",
+    "positions",
+    "shown",
+    "span_days",
+    "whole_days",
+]
+
+DAY = 86_400_000_000  # microseconds
+Mask = npt.NDArray[np.bool_]
+Instant = str | date | datetime | pd.Timestamp | np.datetime64
+
+_MOST_CUTOFFS = 12
+_LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if that is more
+
+
+def as_instant(moment: Instant) -> int:
+    """A cutoff as given (`2011-06-10`, a datetime, ...) in microseconds since 1970, unzoned.
+
+    >>> as_instant("1970-01-02") == DAY
+    True
+    """
+    try:
+        stamp = pd.Timestamp(moment)
+    except (ValueError, TypeError):
+        stamp = pd.NaT
+    if pd.isna(stamp):
+        raise ConfigError(f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}")
+    if stamp.tzinfo is not None:
+        raise ConfigError(
+            f"a cutoff is in the shop's own time and carries no zone, got {str(moment)!r}"
+        )
+    return int(stamp.to_datetime64().astype("datetime64[us]").astype(np.int64))
+
+
+def shown(instant: int) -> str:
+    """An instant as people write it: 2011-06-10, or with the time where it is no midnight."""
+    stamp = pd.Timestamp(instant, unit="us")
+    return str(stamp.date()) if instant % DAY == 0 else str(stamp)
+
+
+def iso(instant: int) -> str:
+    """An instant as ISO text, to the microsecond where it has any."""
+    return pd.Timestamp(instant, unit="us").isoformat()
+
+
+def midnight_after(instant: int) -> int:
+    """The first midnight after an instant."""
+    return (instant // DAY + 1) * DAY
+
+
+def whole_days(microseconds: Int64 | int) -> Int64:
+    """Whole days, floored."""
+    return np.asarray(microseconds, dtype=np.int64) // DAY
+
+
+def first_order_at(orders: Orders) -> int:
+    """The instant of the first line."""
+    return int(orders.times.min())
+
+
+def default_cutoff(orders: Orders) -> int:
+    """The midnight after the newest usable line."""
+    return midnight_after(int(orders.times.max()))
+
+
+def implausible(times: Int64, now: datetime) -> tuple[Mask, Mask]:
+    """Which times are before 1970, and which are later than `now` by a day or more.
+
+    A day of grace, because clocks and zones differ by up to one.
+    """
+    return times < 0, times >= as_instant(now) + DAY
+
+
+def span_days(orders: Orders, end: int) -> float:
+    """Days from the first line to `end`."""
+    return (end - first_order_at(orders)) / DAY
+
+
+def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
+    """Refuse a cutoff the orders cannot serve; a warning where they serve it badly, else None."""
+    first, newest = first_order_at(orders), default_cutoff(orders)
+    if cutoff <= first:
+        raise ConfigError(
+            f"the cutoff must be after the first order ({shown(first)}), got {shown(cutoff)}"
+        )
+    if cutoff > newest + horizon_days * DAY:
+        raise ConfigError(
+            f"the cutoff must be within {horizon_days} days of the newest order "
+            f"(at most {shown(newest + horizon_days * DAY)}), got {shown(cutoff)}; "
+            "give newer orders or an earlier cutoff"
+        )
+    silent_days = int(whole_days(cutoff - newest))
+    if silent_days > 7:
+        return (
+            f"the newest order is {silent_days} days before the cutoff {shown(cutoff)}: "
+            "customers look more silent than they may be"
+        )
+    return None
+
+
+def observed(orders: Orders, cutoff: int) -> Orders:
+    """The orders as known at the cutoff: `ordered_at < cutoff`."""
+    return orders.keep_lines(orders.times < cutoff)
+
+
+def period_ends(cutoffs: Int64, horizon_days: int, periods: int) -> Int64:
+    """The bounds of every prediction window: int64, n_cutoffs x (periods + 1)."""
+    return cutoffs[:, None] + np.arange(periods + 1) * (horizon_days * DAY)
+
+
+def is_realised(instants: Int64, end: int) -> Mask:
+    """Whether windows ending at `instants` lie wholly before `end`."""
+    return instants <= end
+
+
+def newest_realised_cutoff(end: int, horizon_days: int) -> int:
+    """The newest cutoff whose first prediction window is wholly before `end`."""
+    return end - horizon_days * DAY
+
+
+@dataclass(frozen=True)
+class TrainingCutoffs:
+    """The cutoffs a model learns from, oldest first, and the age of each in days."""
+
+    instants: Int64  # n_cutoffs
+    ages: Int64  # n_cutoffs; days before the newest
+
+
+def can_train(first: int, end: int, horizon_days: int) -> bool:
+    """Whether `cutoffs_for_training` finds any."""
+    return end - horizon_days * DAY >= first + _least_history(horizon_days)
+
+
+def _least_history(horizon_days: int) -> int:
+    return max(_LEAST_HISTORY_DAYS, -(-horizon_days // 2)) * DAY
+
+
+def cutoffs_for_training(first: int, end: int, horizon_days: int) -> TrainingCutoffs:
+    """Up to twelve cutoffs, a third of a horizon apart in whole weeks, all with cutoff + horizon <= end.
+
+    Whole weeks keep the weekday, and with it the shop's weekly rhythm, the same at every cutoff.
+    The oldest has half a horizon of history behind it: nearer to the first order, old customers
+    cannot be told from new ones.
+    """
+    newest = newest_realised_cutoff(end, horizon_days)
+    least_history = _least_history(horizon_days)
+    if not can_train(first, end, horizon_days):
+        days, needed = (end - first) // DAY, (horizon_days * DAY + least_history) // DAY
+        raise OrdersError(
+            f"training needs {needed} days of orders for a horizon of {horizon_days} days, got "
+            f"{days}; shorten horizon_days or give a longer history"
+        )
+    step = max(7, round(horizon_days / 3 / 7) * 7) * DAY
+    count = min(_MOST_CUTOFFS, (newest - first - least_history) // step + 1)
+    instants = newest - np.arange(count, dtype=np.int64)[::-1] * step
+    return TrainingCutoffs(instants, (newest - instants) // DAY)
+
+
+@numba.njit(cache=True, nogil=True)
+def positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
+    """Where each customer's lines reach each instant: int64, n_customers x n_instants.
+
+    `positions[i, j]` is the index of the first line of customer `i` with `time >= instants[j]`
+    (`starts[i + 1]` where there is none). `instants` must ascend.
+    """
+    found = np.empty((len(starts) - 1, len(instants)), dtype=np.int64)
+    for customer in range(len(starts) - 1):
+        position, stop = starts[customer], starts[customer + 1]
+        for j in range(len(instants)):
+            while position < stop and times[position] < instants[j]:
+                position += 1
+            found[customer, j] = position
+    return found

@@ -1,0 +1,88 @@
+"""Golden rows: invented order histories that travel with every bundle, with their expected forecasts.
+
+They are the same in every bundle, edge cases among them, and belong to nobody. A loaded model must
+give the numbers it gave when it was saved, or it is not the same model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import BundleError
+from ..features.nested import unnest
+from .model import Model
+from .scorer import forecast_rows
+
+__all__ = ["CUTOFF", "check_golden", "golden_forecasts", "golden_rows"]
+
+CUTOFF = "2020-03-01"
+_FORECASTS = ("churn_probability", "expected_spend", "clv")
+_TOLERANCE = 1e-9  # relative; another processor may round the last digits otherwise
+
+# customer: (days before the cutoff, amount, order) of each line
+_HISTORIES: dict[str, list[tuple[float, float, str]]] = {
+    "one order yesterday": [(1, 25.0, "a")],
+    "one order, long ago": [(700, 25.0, "a")],
+    "two orders": [(200, 40.0, "a"), (20, 60.0, "b")],
+    "a monthly rhythm": [(30 * k + 5, 50.0 + k, f"m{k}") for k in range(12)],
+    "weekly and small": [(7 * k + 2, 9.99, f"w{k}") for k in range(60)],
+    "went silent": [(20 * k + 400, 80.0, f"s{k}") for k in range(8)],
+    "a whale": [(15 * k + 3, 25_000.0, f"x{k}") for k in range(10)],
+    "many lines in one order": [(50, 1.25 + k, "a") for k in range(40)],
+    "all came back": [(90, 100.0, "a"), (80, -100.0, "b")],
+    "returned more than kept": [(90, 100.0, "a"), (60, 40.0, "b"), (10, -180.0, "c")],
+    "a line of the order came back": [(45, 70.0, "a"), (44, -20.0, "a")],
+    "a second before the cutoff": [(1 / 86_400, 15.0, "a")],
+    "a cent": [(10, 0.01, "a")],
+}
+
+
+def golden_rows(optional_columns: tuple[str, ...]) -> pd.DataFrame:
+    """The histories as nested rows, with invented values in the optional columns a model needs."""
+    cutoff = pd.Timestamp(CUTOFF)
+    rows = []
+    for customer_id, history in _HISTORIES.items():
+        lines = []
+        for k, (days, amount, order) in enumerate(history):
+            time = cutoff - pd.Timedelta(microseconds=round(days * 86_400e6))
+            optional: dict[str, Any] = {
+                "order_id": order,
+                "product_id": f"product {k % 3}",
+                "category": f"category {k % 2}",
+                "channel": "web" if k % 4 else "shop",
+                "quantity": float(1 + k % 5),
+                "discount": abs(amount) / 10.0 if k % 3 == 2 else 0.0,
+                "cost": abs(amount) * 0.6,
+            }
+            line = {"ordered_at": time.isoformat(), "amount": amount}
+            lines.append(line | {name: optional[name] for name in optional_columns})
+        rows.append({"customer_id": customer_id, "cutoff": CUTOFF, "orders": lines})
+    return pd.DataFrame(rows)
+
+
+def golden_forecasts(model: Model) -> dict[str, dict[str, float]]:
+    """Each golden customer's forecasts: {customer: {forecast: value}}."""
+    rows = golden_rows(model.numbers.optional_columns)
+    instant, orders, _ = unnest(rows, model.numbers.orders)[0]
+    table = forecast_rows(model, orders, instant).to_pydict()
+    return {
+        customer_id: {name: table[name][i] for name in _FORECASTS}
+        for i, customer_id in enumerate(table["customer_id"])
+    }
+
+
+def check_golden(model: Model, expected: dict[str, dict[str, float]]) -> None:
+    """Score the golden rows; raises `BundleError` if any number differs by more than 1e-9 relative."""
+    found = golden_forecasts(model)
+    if found.keys() != expected.keys():
+        raise BundleError("the bundle's golden rows are not the ones this version knows")
+    for customer_id, forecasts in expected.items():
+        for name, value in forecasts.items():
+            if not np.isclose(found[customer_id][name], value, rtol=_TOLERANCE, atol=0.0):
+                raise BundleError(
+                    f"the bundle's golden row {customer_id!r} must forecast {name} {value!r}, "
+                    f"got {found[customer_id][name]!r}: this installation scores it differently"
+                )

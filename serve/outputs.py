@@ -1,0 +1,112 @@
+"""Outputs that are whole or not there: written beside the target, synced, then moved over it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from ..errors import ConfigError, StoreError
+
+__all__ = ["check_writable", "replaced_file", "replaced_folder", "write_table", "write_text"]
+
+_FORMATS = (".parquet", ".csv")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before long work, an output that could not be written in the end."""
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError(f"an output must be a .parquet or .csv file, got {path}")
+    if path.is_dir():
+        raise StoreError(f"the output {path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise StoreError(f"the output's folder {path.parent} does not exist; make it first")
+    with replaced_file(path) as partial:
+        partial.touch()
+        partial.unlink()
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table as .parquet or .csv, by the path's ending, atomically."""
+    with replaced_file(path) as partial:
+        if path.suffix.lower() == ".csv":
+            pa.csv.write_csv(table, partial)
+        else:
+            pa.parquet.write_table(table, partial)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write text as UTF-8, atomically."""
+    with replaced_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to, and move it over `path` once it is written and synced.
+
+    On any error, an interrupt included, `path` stays as it was and nothing is left beside it.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with _told_in_a_sentence(path):
+        try:
+            yield partial
+            if partial.exists():
+                _sync(partial)
+                os.replace(partial, path)
+                _sync(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder: filled beside `path`, then moved to where it was."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    with _told_in_a_sentence(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir()
+            yield partial
+            for file in partial.iterdir():
+                _sync(file)
+            _sync(partial)
+            if path.exists():
+                path.rename(old)
+            partial.rename(path)
+            _sync(path.parent)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _told_in_a_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = "the disk is full; nothing was written"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            why = "no permission to write there"
+        else:
+            why = error.strerror or str(error)
+        raise StoreError(f"{path} cannot be written: {why}") from None
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

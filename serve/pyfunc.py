@@ -1,0 +1,49 @@
+"""The MLflow loader: `mlflow.pyfunc.load_model` calls this module with the bundle's folder.
+
+The logged model is data only: this installed package reads it, and no code travels with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from ..errors import OrdersError
+from ..features.nested import unnest
+from .bundle import load
+from .model import Model
+from .scorer import forecast_rows
+
+__all__ = ["NestedModel"]
+
+
+class NestedModel:
+    """A model whose input is one row per customer with its orders nested (`clvcast.nest`)."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """One forecast row per input row, in the input's order; raises `OrdersError`."""
+        tables, rows = [], []
+        for instant, orders, positions in unnest(model_input, self.model.numbers.orders):
+            forecasts = forecast_rows(self.model, orders, instant)
+            if forecasts.num_rows < len(positions):
+                raise OrdersError(
+                    f"{len(positions) - forecasts.num_rows} of {len(positions)} customers have no "
+                    "order before the cutoff; leave them out"
+                )
+            tables.append(forecasts)
+            rows += positions
+        if not tables:
+            raise OrdersError("a request must hold at least one customer, got none")
+        joined = pa.concat_tables(tables)
+        order = pa.array(pd.Series(range(len(rows)), index=rows).sort_index().to_numpy())
+        return joined.take(order).to_pandas()
+
+
+def _load_pyfunc(path: str) -> NestedModel:
+    return NestedModel(load(Path(path)))

@@ -1,0 +1,83 @@
+"""The scorer: a model, orders and a cutoff in, one forecast row per customer out.
+
+Every door (Python, batch, MLflow) comes through `forecast_rows`.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ..features import windows
+from ..features.orders import Orders
+from ..features.reading import orders_from_table
+from ..features.table import feature_rows
+from .evidence import describe
+from .model import Model
+
+__all__ = ["FORECAST_SCHEMA", "forecast_rows", "score"]
+
+FORECAST_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("cutoff", pa.timestamp("us")),
+        ("model_version", pa.string()),
+        ("n_orders", pa.int32()),
+        ("days_since_last_order", pa.int32()),
+        ("tenure_days", pa.int32()),
+        ("churn_probability", pa.float64()),
+        ("expected_spend", pa.float64()),
+        ("clv", pa.float64()),
+        ("risk", pa.string()),
+        ("evidence", pa.string()),
+    ]
+)
+
+
+def score(
+    model: Model,
+    orders: Orders | pd.DataFrame | pa.Table,
+    cutoff: windows.Instant | None = None,
+) -> pd.DataFrame:
+    """Forecast every customer with an order before the cutoff: a DataFrame, a row each, by customer_id.
+
+    `orders` are `Orders` or a table of order lines, with our column names or those the model's
+    mapping knows. Without a cutoff it is the midnight after the newest line. Money is in the shop's
+    currency. Warns (`UserWarning`) when the orders end more than a week before the cutoff; raises
+    `OrdersError` for orders the model cannot read, `ConfigError` for a cutoff out of range.
+    """
+    if not isinstance(orders, Orders):
+        orders = orders_from_table(orders, model.numbers.orders)
+    instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
+    concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
+    if concern:
+        warnings.warn(concern, UserWarning, stacklevel=2)
+    return forecast_rows(model, orders, instant).to_pandas()
+
+
+def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
+    """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
+    known = windows.observed(model.usable_columns(orders), cutoff)
+    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    predictions = model.predict(rows)
+    numbers = model.numbers
+    evidence = describe(
+        rows.whole[:, 0],
+        short_history=numbers.short_history,
+        ratio_held=numbers.periods > numbers.realised_periods,
+    )
+    columns = [
+        known.customer_ids.take(pa.array(rows.customer_index)),
+        pa.array(np.full(rows.n_rows, cutoff), pa.timestamp("us")),
+        pa.repeat(model.version, rows.n_rows),
+        *(pa.array(rows.whole[:, i]) for i in range(3)),
+        pa.array(predictions.churn_probability),
+        pa.array(predictions.expected_spend),
+        pa.array(predictions.clv),
+        pa.array(predictions.risk, pa.string()),
+        pa.array(evidence, pa.string()),
+    ]
+    return pa.Table.from_arrays(columns, schema=FORECAST_SCHEMA)

@@ -1,0 +1,201 @@
+"""backtest: train on what was known at a cutoff, forecast, compare with what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..configs.schema import Config
+from ..errors import ConfigError, OrdersError
+from ..features import windows
+from ..features.orders import Orders
+from ..features.table import feature_rows
+from ..features.targets import Targets, targets
+from ..serve.outputs import replaced_folder, write_table
+from ..serve.scorer import forecast_rows
+from . import measures
+from .baselines import METHODS, known_at
+from .fit import fit
+
+__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs"]
+
+_MOST_CUTOFFS = 4
+_BACKTEST_SCHEMA = pa.schema(
+    [
+        ("cutoff", pa.timestamp("us")),
+        ("method", pa.string()),
+        ("model_version", pa.string()),
+        ("customer_id", pa.string()),
+        ("churn_probability", pa.float64()),
+        ("expected_spend", pa.float64()),
+        ("clv", pa.float64()),
+        ("periods", pa.int32()),
+        ("evidence", pa.string()),
+        ("actual_spend", pa.float64()),
+        ("actual_orders", pa.int32()),
+        ("churned", pa.bool_()),
+        ("actual_clv", pa.float64()),
+    ]
+)
+# measure -> its function of forecast and actual spend
+MEASURES: dict[str, Callable[[Any, Any], float]] = {
+    "nGini": measures.normalised_gini,
+    "spearman": measures.spearman,
+    "MAE": measures.mean_absolute_error,
+    "RMSE": measures.root_mean_squared_error,
+    "bias": measures.bias,
+    "decile_MAPE": measures.decile_error,
+}
+_CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
+    "churn_AUC": measures.auc,
+    "churn_log_loss": measures.log_loss,
+    "churn_ECE": measures.calibration_error,
+}
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts beside what happened, and how good each method was."""
+
+    forecasts: pa.Table  # a row per cutoff, method and customer
+    metrics: dict[str, Any]  # cutoff -> {customers, ..., methods: {method: {measure: value}}}
+
+    def save(self, folder: Path) -> None:
+        """Write forecasts.parquet and metrics.json into `folder`, whole or not at all."""
+        with replaced_folder(folder) as partial:
+            write_table(self.forecasts, partial / "forecasts.parquet")
+            text = json.dumps(self.metrics, indent=1, allow_nan=False)
+            (partial / "metrics.json").write_text(text + "\n", encoding="utf-8")
+
+
+def backtest(
+    orders: Orders,
+    config: Config | None = None,
+    cutoffs: Sequence[windows.Instant] = (),
+    progress: Callable[[Sequence[int]], Iterator[int]] = iter,
+) -> Backtest:
+    """Evaluate the model and the baselines, rolling-origin, at each cutoff.
+
+    At every cutoff a model is trained on the orders before it alone. Without `cutoffs` the newest
+    realised ones are taken, up to four, a horizon apart. Raises `ConfigError` for a cutoff whose
+    prediction window is not over, `OrdersError` where none can be evaluated.
+    """
+    config = config or Config()
+    end = windows.default_cutoff(orders)
+    if cutoffs:
+        instants = sorted({windows.as_instant(cutoff) for cutoff in cutoffs})
+        latest = windows.newest_realised_cutoff(end, config.horizon_days)
+        late = [windows.shown(c) for c in instants if c > latest]
+        if late:
+            raise ConfigError(
+                f"a backtest's cutoff must be at most {windows.shown(latest)}, {config.horizon_days} "
+                f"days before the newest order, got {late[0]}"
+            )
+    else:
+        instants = default_cutoffs(orders, config.horizon_days)
+        if not instants:
+            raise OrdersError(
+                f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
+                f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
+            )
+    parts = [backtest_at(orders, config, instant, end) for instant in progress(instants)]
+    return Backtest(
+        pa.concat_tables([part.forecasts for part in parts]),
+        {cutoff: measured for part in parts for cutoff, measured in part.metrics.items()},
+    )
+
+
+def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
+    """The newest realised cutoffs a model can be trained for, oldest first, a horizon apart."""
+    end = windows.default_cutoff(orders) if end is None else end
+    first = windows.first_order_at(orders)
+    found: list[int] = []
+    for k in range(_MOST_CUTOFFS):
+        cutoff = windows.newest_realised_cutoff(end, (k + 1) * horizon_days)
+        if not windows.can_train(first, cutoff, horizon_days):
+            break
+        found.insert(0, cutoff)
+    return found
+
+
+def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backtest:
+    """One cutoff: train before it, forecast at it, compare with what happened before `end`."""
+    model = fit(orders, config, cutoff)
+    known = windows.observed(orders, cutoff)
+    forecasts = forecast_rows(model, known, cutoff)
+    instants = np.array([cutoff], dtype=np.int64)
+    rows = feature_rows(known, instants)
+    happened = targets(
+        windows.observed(orders, end), rows, instants, config.horizon_days, config.periods, end
+    )
+    actual = happened.spend[:, 0]
+    known_rows = known_at(orders, cutoff, config.horizon_days)
+    spends = {name: method(known_rows) for name, method in METHODS.items()}
+    tables = [_table("clvcast", forecasts, config, happened)]
+    tables += [_table(name, forecasts, config, happened, spend) for name, spend in spends.items()]
+    by_method = {"clvcast": np.asarray(forecasts["expected_spend"])} | spends
+    measured = {
+        name: {measure: function(spend, actual) for measure, function in MEASURES.items()}
+        for name, spend in by_method.items()
+    }
+    churn = np.asarray(forecasts["churn_probability"])
+    for measure, function in _CHURN_MEASURES.items():
+        measured["clvcast"][measure] = function(churn, happened.churned)
+    summary = {
+        "customers": rows.n_rows,
+        "horizon_days": config.horizon_days,
+        "actual_spend": float(actual.sum()),
+        # mean heads learn max(spend, 0): what that leaves out of the total
+        "negative_spend": float(np.minimum(actual, 0.0).sum()),
+        "customers_with_negative_spend": int((actual < 0).sum()),
+        "churn_rate": float(happened.churned.mean()),
+        "methods": {name: _without_nan(values) for name, values in measured.items()},
+    }
+    return Backtest(pa.concat_tables(tables), {windows.shown(cutoff): summary})
+
+
+def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if np.isnan(value) else value for name, value in values.items()}
+
+
+def _table(
+    method: str,
+    forecasts: pa.Table,
+    config: Config,
+    happened: Targets,
+    expected_spend: np.ndarray[Any, np.dtype[np.float64]] | None = None,
+) -> pa.Table:
+    """One method's rows; a baseline gives `expected_spend` alone, the rest of its columns is null."""
+    n = forecasts.num_rows
+    ours = expected_spend is None
+    spend = happened.spend
+    years = np.arange(config.periods) * config.horizon_days / 365.0
+    discount = (1.0 + config.economics.annual_discount_rate) ** years
+    actual_clv = config.economics.margin_rate * (spend / discount).sum(axis=1)
+    columns = {
+        "cutoff": forecasts["cutoff"],
+        "method": pa.repeat(method, n),
+        "customer_id": forecasts["customer_id"],
+        "periods": pa.repeat(pa.scalar(config.periods, pa.int32()), n),
+        "actual_spend": pa.array(spend[:, 0]),
+        "actual_orders": pa.array(happened.n_orders[:, 0].astype(np.int32)),
+        "churned": pa.array(happened.churned),
+        "actual_clv": pa.array(actual_clv, mask=np.isnan(actual_clv)),
+    }
+    if ours:
+        for name in ("model_version", "churn_probability", "expected_spend", "clv", "evidence"):
+            columns[name] = forecasts[name]
+    else:
+        columns["expected_spend"] = pa.array(expected_spend)
+    return pa.table(
+        [
+            columns.get(field.name, pa.nulls(n, field.type)) for field in _BACKTEST_SCHEMA
+        ],
+        schema=_BACKTEST_SCHEMA,
+    )

@@ -1,0 +1,56 @@
+"""The training frame: feature rows at many cutoffs, with what happened after each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import OrdersError
+from ..features import windows
+from ..features.orders import Orders
+from ..features.table import FeatureRows, feature_rows
+from ..features.targets import Targets, targets
+
+__all__ = ["TrainingFrame", "training_frame"]
+
+_HALF_LIFE_HORIZONS = 1.0  # a cutoff one horizon older than the newest weighs half
+_SEASON = ("cutoff_year_sin", "cutoff_year_cos")
+_TWO_YEARS = 730
+
+
+@dataclass(frozen=True)
+class TrainingFrame:
+    """Rows sorted by (cutoff, customer), their targets and weights. Nothing at or after `end` is in it."""
+
+    rows: FeatureRows
+    targets: Targets
+    weights: npt.NDArray[np.float64]  # n_rows
+    cutoffs: windows.TrainingCutoffs
+    features: tuple[str, ...]  # the features to learn from
+    end: int
+
+    @property
+    def spend(self) -> npt.NDArray[np.float64]:
+        """What mean heads learn: max(spend, 0) of the first period."""
+        return np.maximum(self.targets.spend[:, 0], 0.0)
+
+
+def training_frame(orders: Orders, horizon_days: int, periods: int, end: int) -> TrainingFrame:
+    """Features at the training cutoffs before `end`; raises `OrdersError` where history is too short."""
+    known = windows.observed(orders, end)
+    if not known.n_lines:
+        raise OrdersError(f"there are no orders before {windows.shown(end)} to learn from")
+    first = windows.first_order_at(known)
+    cutoffs = windows.cutoffs_for_training(first, end, horizon_days)
+    rows = feature_rows(known, cutoffs.instants)
+    outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end)
+    weights = 0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days))
+    # a season seen once cannot be told from the growth of that year
+    names = tuple(
+        name
+        for name in rows.names
+        if name not in _SEASON or windows.span_days(known, end) >= _TWO_YEARS
+    )
+    return TrainingFrame(rows, outcome, weights[rows.cutoff_index], cutoffs, names, end)

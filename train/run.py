@@ -1,0 +1,70 @@
+"""train: evaluate on the newest realised window, fit on everything known, keep the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..configs.schema import Config
+from ..errors import ConfigError
+from ..features import windows
+from ..features.orders import Orders
+from ..serve.model import Model
+from .backtest import Backtest, backtest_at
+from .fit import fit
+
+__all__ = ["TrainingRun", "train", "train_and_evaluate"]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A model to ship, and how a model trained the same way did on a window it could not know."""
+
+    model: Model
+    known: Orders  # what it was trained on
+    cutoff: int  # nothing at or after it was read
+    evaluation: Backtest | None  # None where history is too short to hold a window out
+
+
+def train(
+    orders: Orders, config: Config | None = None, cutoff: windows.Instant | None = None
+) -> Model:
+    """Train a model on the orders before `cutoff`; no MLflow needed, nothing is written.
+
+    Without a cutoff it is the midnight after the newest line. Without a config, defaults hold.
+    Raises `OrdersError` where the history is too short or shows no repeat customer.
+    """
+    config = config or Config()
+    return fit(orders, config, _training_end(orders, config, cutoff))
+
+
+def train_and_evaluate(
+    orders: Orders,
+    config: Config,
+    cutoff: windows.Instant | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> TrainingRun:
+    """Fit the model to ship, after evaluating its twin on the newest realised window."""
+    end = _training_end(orders, config, cutoff)
+    known = windows.observed(orders, end)
+    evaluated = windows.newest_realised_cutoff(end, config.horizon_days)
+    evaluation = None
+    if windows.can_train(windows.first_order_at(known), evaluated, config.horizon_days):
+        say(f"evaluating: a model that knows nothing from {windows.shown(evaluated)} on")
+        evaluation = backtest_at(known, config, evaluated, end)
+    say(f"training on the orders before {windows.shown(end)}")
+    return TrainingRun(fit(known, config, end), known, end, evaluation)
+
+
+def _training_end(orders: Orders, config: Config, cutoff: windows.Instant | None) -> int:
+    newest = windows.default_cutoff(orders)
+    if cutoff is None:
+        return newest
+    end = windows.as_instant(cutoff)
+    windows.check_cutoff(orders, end, config.horizon_days)
+    if end > newest:
+        raise ConfigError(
+            f"a training cutoff must be at most {windows.shown(newest)}, the midnight after the "
+            f"newest order, got {windows.shown(end)}"
+        )
+    return end
