@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -21,16 +22,17 @@ __all__ = [
     "FormatConfig",
     "OrdersConfig",
     "TrackingConfig",
+    "json_schema",
     "load_config",
     "parse_config",
 ]
 
-RequiredColumn = Literal["customer_id", "ordered_at", "amount"]
-OptionalColumn = Literal[
-    "order_id", "product_id", "category", "channel", "quantity", "discount", "cost"
-]
-REQUIRED_COLUMNS: tuple[str, ...] = get_args(RequiredColumn)
-OPTIONAL_COLUMNS: tuple[str, ...] = get_args(OptionalColumn)
+Column = Literal[
+    "customer_id", "ordered_at", "amount",
+    "order_id", "product_id", "category", "channel", "quantity", "discount", "cost",
+]  # fmt: skip
+REQUIRED_COLUMNS: tuple[str, ...] = get_args(Column)[:3]
+OPTIONAL_COLUMNS: tuple[str, ...] = get_args(Column)[3:]
 
 
 class _Section(BaseModel):
@@ -71,7 +73,7 @@ class OrdersConfig(_Section):
     source: str | None = Field(
         None, description="A .parquet, .csv or .csv.gz file, a glob, or a folder of them."
     )
-    columns: dict[RequiredColumn | OptionalColumn, str] = Field(
+    columns: dict[Column, str] = Field(
         default_factory=dict,
         description="ours: theirs, or arithmetic over theirs (Quantity * UnitPrice). "
         "Empty: the file has our names.",
@@ -191,7 +193,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _sentence(fault: Any) -> str:
     path = [str(part) for part in fault["loc"] if part != "[key]"]
     where = ".".join(path)
-    if fault["type"] == "extra_forbidden" or path[:2] == ["orders", "columns"] and len(path) == 3:
+    if fault["type"] == "extra_forbidden" or (path[:2] == ["orders", "columns"] and len(path) == 3):
         known = _known_keys(path[:-1])
         nearest = difflib.get_close_matches(path[-1], known, n=1)
         mend = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
@@ -212,3 +214,13 @@ def _known_keys(path: Iterable[str]) -> list[str]:
             return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
         section = kind
     return list(section.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration, for editors; configs/schema.json is a copy."""
+    return Config.model_json_schema()
+
+
+if __name__ == "__main__":
+    content = json.dumps(json_schema(), indent=1) + "\n"
+    Path(__file__).with_name("schema.json").write_text(content, encoding="utf-8")

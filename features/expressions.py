@@ -53,9 +53,7 @@ def parse(text: str, known: list[str]) -> Expression:
     if text in known:
         return Expression(text, (text,), lambda columns: columns[text])
     if len(text) > _MAX_LENGTH:
-        raise ConfigError(
-            f"a column mapping has at most {_MAX_LENGTH} characters, got {len(text)}"
-        )
+        raise ConfigError(f"a column mapping has at most {_MAX_LENGTH} characters, got {len(text)}")
     parser = _Parser(text)
     evaluate = parser.sum()
     parser.expect_end()

@@ -66,18 +66,18 @@ def refuse(faults: Sequence[Fault], source: str) -> NoReturn:
 
 def rejected_table(
     file: str,
-    rows: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64] | None,
     reason: str,
     column: str = "",
     customer_ids: pa.Array | None = None,
     values: pa.Array | None = None,
 ) -> pa.Table:
-    """Rejected lines as rows of `REJECTED_SCHEMA`."""
-    n = len(rows)
+    """Rejected lines as rows of `REJECTED_SCHEMA`; without `rows`, whole customers."""
+    n = len(rows) if rows is not None else len(customer_ids or ())
     return pa.table(
         [
             pa.repeat(file, n),
-            pa.array(rows, pa.int64()),
+            pa.nulls(n, pa.int64()) if rows is None else pa.array(rows, pa.int64()),
             pa.nulls(n, pa.string()) if customer_ids is None else customer_ids.cast(pa.string()),
             pa.repeat(reason, n),
             pa.repeat(column, n),

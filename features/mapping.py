@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
 from ..configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 from .expressions import Expression, parse
@@ -17,7 +18,7 @@ _TEXT_LIKE = ("customer_id", "ordered_at", *TEXTS)
 
 
 def resolve(
-    columns: Mapping[str, str], names: list[str]
+    columns: Mapping[Any, str], names: list[str]
 ) -> tuple[dict[str, Expression], list[Fault]]:
     """Which expression gives each of our columns, and a fault for each column that is missing.
 

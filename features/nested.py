@@ -7,6 +7,7 @@ all of a customer's orders cannot be.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,14 +51,12 @@ def nest(orders: Orders, cutoff: windows.Instant) -> pd.DataFrame:
         {
             "customer_id": known.customer_ids.to_pylist(),
             "cutoff": windows.iso(instant),
-            "orders": [lines[low:high] for low, high in zip(starts, starts[1:], strict=False)],
+            "orders": [lines[low:high] for low, high in pairwise(starts)],
         }
     )
 
 
-def unnest(
-    rows: pd.DataFrame, config: OrdersConfig
-) -> list[tuple[int, Orders, list[int]]]:
+def unnest(rows: pd.DataFrame, config: OrdersConfig) -> list[tuple[int, Orders, list[int]]]:
     """Nested rows -> per cutoff: the instant, its orders, and which rows of the input they are.
 
     The k-th of the positions is the input row of the k-th customer by customer_id. Raises

@@ -29,7 +29,9 @@ Values = TypeVar("Values")
 
 _MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>", "nat", r"\n")
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?$"
+_ISO = (
+    r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?$"
+)
 _ZONED = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
 _DATE_FORMATS = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y"),
@@ -86,9 +88,7 @@ def parse_numbers(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64
     return Parsed(values, bad, missing, _number_mend(cells, bad) if text.decimal is None else "")
 
 
-def parse_instants(
-    column: pa.ChunkedArray, text: FormatConfig, zone: str | None
-) -> Parsed[Int64]:
+def parse_instants(column: pa.ChunkedArray, text: FormatConfig, zone: str | None) -> Parsed[Int64]:
     """Microseconds since 1970 in the shop's zone; times with an offset are converted to `zone`."""
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -136,7 +136,9 @@ def _typed_instants(column: pa.ChunkedArray, zone: str | None) -> Parsed[Int64]:
 
 
 def _zone_mend() -> str:
-    return "the times carry an offset: set orders.timezone to the shop's zone, such as Europe/London"
+    return (
+        "the times carry an offset: set orders.timezone to the shop's zone, such as Europe/London"
+    )
 
 
 def _cells(column: pa.ChunkedArray) -> tuple[pa.StringArray, Mask]:
@@ -180,7 +182,7 @@ def _converter(zone: str | None) -> Callable[[pa.StringArray], pd.Series[pd.Time
         if zone is None:
             return pd.Series(pd.NaT, index=range(len(cells)), dtype="datetime64[us]")
         stamps = pd.to_datetime(cells.to_pandas(), format="ISO8601", errors="coerce", utc=True)
-        return stamps.dt.tz_convert(ZoneInfo(zone)).dt.tz_localize(None)
+        return pd.Series(stamps.dt.tz_convert(ZoneInfo(zone)).dt.tz_localize(None))
 
     return convert
 
@@ -195,7 +197,8 @@ def _stamps(cells: pa.StringArray, date_format: str) -> pd.Series[pd.Timestamp]:
         stamps = pd.Series(pd.NaT, index=distinct.index, dtype="datetime64[us]")
     if getattr(stamps.dt, "tz", None) is not None:
         stamps = pd.Series(pd.NaT, index=distinct.index, dtype="datetime64[us]")
-    return stamps.dt.as_unit("us").take(encoded.indices.to_numpy()).reset_index(drop=True)
+    micros = stamps.dt.as_unit("us").take(encoded.indices.to_numpy())
+    return pd.Series(micros.reset_index(drop=True))
 
 
 def _date_mend(cells: pa.StringArray, bad: Mask) -> str:

@@ -71,9 +71,7 @@ def orders_from_table(
     return _assemble([lines], faults, config, "the orders")
 
 
-def _assemble(
-    parts: list[Lines], faults: list[Fault], config: OrdersConfig, source: str
-) -> Orders:
+def _assemble(parts: list[Lines], faults: list[Fault], config: OrdersConfig, source: str) -> Orders:
     """Judge the files together, set unusable lines aside, pack the rest."""
     columns_missing = bool(faults)
     faults = faults + [fault for part in parts for fault in part.faults]

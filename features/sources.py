@@ -94,7 +94,7 @@ def column_names(path: Path, text: FormatConfig) -> list[str]:
 
 
 def _open_text(path: Path, encoding: str) -> io.TextIOWrapper:
-    binary = gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+    binary = gzip.GzipFile(path) if path.name.lower().endswith(".gz") else path.open("rb")
     # the byte order mark Excel writes is no part of the first name
     name = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     return io.TextIOWrapper(binary, encoding=name, newline="")

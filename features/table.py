@@ -106,8 +106,8 @@ def build_features(orders: Orders, cutoffs: Sequence[windows.Instant]) -> pd.Dat
     instants.sort()
     rows = feature_rows(orders, instants)
     table = pd.DataFrame(rows.values, columns=list(rows.names), copy=False)
-    ids = orders.customer_ids.to_pandas().to_numpy()
-    table.insert(0, "customer_id", ids[rows.customer_index])
+    ids = orders.customer_ids.take(pa.array(rows.customer_index))
+    table.insert(0, "customer_id", ids.to_pandas())
     table.insert(1, "cutoff", instants.view("datetime64[us]")[rows.cutoff_index])
     return table
 

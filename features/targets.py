@@ -26,7 +26,7 @@ class Targets:
     @property
     def churned(self) -> npt.NDArray[np.bool_]:
         """No order in the first prediction window (False where it is not over)."""
-        return self.n_orders[:, 0] == 0
+        return np.asarray(self.n_orders[:, 0] == 0)
 
 
 def targets(

@@ -34,6 +34,7 @@ __all__ = [
     "implausible",
     "is_realised",
     "iso",
+    "lines_per_day",
     "midnight_after",
     "newest_realised_cutoff",
     "observed",
@@ -58,12 +59,13 @@ def as_instant(moment: Instant) -> int:
     >>> as_instant("1970-01-02") == DAY
     True
     """
+    rule = f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}"
     try:
         stamp = pd.Timestamp(moment)
     except (ValueError, TypeError):
-        stamp = pd.NaT
+        raise ConfigError(rule) from None
     if pd.isna(stamp):
-        raise ConfigError(f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}")
+        raise ConfigError(rule)
     if stamp.tzinfo is not None:
         raise ConfigError(
             f"a cutoff is in the shop's own time and carries no zone, got {str(moment)!r}"
@@ -113,6 +115,13 @@ def implausible(times: Int64, now: datetime) -> tuple[Mask, Mask]:
 def span_days(orders: Orders, end: int) -> float:
     """Days from the first line to `end`."""
     return (end - first_order_at(orders)) / DAY
+
+
+def lines_per_day(orders: Orders) -> tuple[int, Int64]:
+    """The first day's midnight, and how many lines each day from then to the newest has."""
+    days = orders.times // DAY
+    first = int(days.min())
+    return first * DAY, np.bincount(days - first)
 
 
 def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:

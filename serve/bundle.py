@@ -110,7 +110,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     )
     if not well_formed:
         raise BundleError(f"the bundle {folder} is damaged: its manifest lists no files")
-    return content
+    return dict(content)
 
 
 def _is_entry(name: str, entry: object) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..configs.schema import EconomicsConfig, OrdersConfig
-from ..errors import BundleError, OrdersError
+from ..configs.schema import Config, EconomicsConfig, OrdersConfig
+from ..errors import BundleError, ConfigError, OrdersError
 from ..features.orders import Orders
 from ..features.table import FeatureRows
 from .trees import Trees
@@ -77,6 +77,8 @@ class Model:
     numbers: Numbers
     churn_trees: tuple[Trees, ...]  # one per seed
     spend_trees: tuple[Trees, ...]
+    own_periods: int | None = None  # set by `with_config`; no part of the model's version
+    own_economics: EconomicsConfig | None = None
 
     @cached_property
     def version(self) -> str:
@@ -94,6 +96,33 @@ class Model:
             for seed, trees in enumerate(all_trees):
                 files[f"{head}-{seed}.txt"] = trees.text.encode()
         return files
+
+    @property
+    def periods(self) -> int:
+        """How many periods a CLV spans."""
+        return self.own_periods or self.numbers.periods
+
+    @property
+    def economics(self) -> EconomicsConfig:
+        """What turns spend into value."""
+        return self.own_economics or self.numbers.economics
+
+    def with_config(self, config: Config) -> Model:
+        """The model with the periods and economics a configuration states; raises `ConfigError`.
+
+        The horizon cannot be changed: the trees learned the spend of one horizon.
+        """
+        stated = config.model_fields_set
+        if "horizon_days" in stated and config.horizon_days != self.numbers.horizon_days:
+            raise ConfigError(
+                f"horizon_days must be the model's {self.numbers.horizon_days}, got "
+                f"{config.horizon_days}; train a model for that horizon"
+            )
+        return replace(
+            self,
+            own_periods=config.periods if "periods" in stated else self.own_periods,
+            own_economics=config.economics if "economics" in stated else self.own_economics,
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a bundle folder, whole or not at all; raises `StoreError`."""
@@ -137,11 +166,12 @@ class Model:
 
     def _value_of_one(self) -> Float64:
         """Per risk band, the value over all periods of one unit of money spent in the first."""
-        numbers = self.numbers
-        years = np.arange(numbers.periods) * numbers.horizon_days / 365.0
-        discount = (1.0 + numbers.economics.annual_discount_rate) ** years
-        ratios = np.array([numbers.period_ratios[band] for band in BANDS])[:, : numbers.periods]
-        return np.asarray(numbers.economics.margin_rate * (ratios / discount).sum(axis=1))
+        period = np.arange(self.periods)
+        years = period * self.numbers.horizon_days / 365.0
+        discount = (1.0 + self.economics.annual_discount_rate) ** years
+        known = np.minimum(period, self.numbers.periods - 1)  # later ones hold the last ratio
+        ratios = np.array([self.numbers.period_ratios[band] for band in BANDS])[:, known]
+        return np.asarray(self.economics.margin_rate * (ratios / discount).sum(axis=1))
 
 
 def order_value_offset(rows: FeatureRows, typical_order_value: float) -> Float64:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from ..errors import ConfigError, StoreError
 
-__all__ = ["check_writable", "replaced_file", "replaced_folder", "write_table", "write_text"]
+__all__ = ["check_writable", "replaced_file", "replaced_folder", "write_tables", "write_text"]
 
 _FORMATS = (".parquet", ".csv")
 
@@ -33,13 +33,16 @@ def check_writable(path: Path) -> None:
         partial.unlink()
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as .parquet or .csv, by the path's ending, atomically."""
-    with replaced_file(path) as partial:
-        if path.suffix.lower() == ".csv":
-            pa.csv.write_csv(table, partial)
-        else:
-            pa.parquet.write_table(table, partial)
+def write_tables(tables: Mapping[Path, pa.Table]) -> None:
+    """Write tables as .parquet or .csv, by their paths' endings: all of them, or none."""
+    with ExitStack() as stack:
+        partials = {path: stack.enter_context(replaced_file(path)) for path in tables}
+        for path, table in tables.items():
+            if path.suffix.lower() == ".csv":
+                pa.csv.write_csv(table, partials[path])
+            else:
+                pa.parquet.write_table(table, partials[path])
+            _sync(partials[path])
 
 
 def write_text(text: str, path: Path) -> None:

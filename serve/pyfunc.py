@@ -26,7 +26,9 @@ class NestedModel:
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """One forecast row per input row, in the input's order; raises `OrdersError`."""
         tables, rows = [], []
         for instant, orders, positions in unnest(model_input, self.model.numbers.orders):
@@ -42,7 +44,7 @@ class NestedModel:
             raise OrdersError("a request must hold at least one customer, got none")
         joined = pa.concat_tables(tables)
         order = pa.array(pd.Series(range(len(rows)), index=rows).sort_index().to_numpy())
-        return joined.take(order).to_pandas()
+        return pd.DataFrame(joined.take(order).to_pandas())
 
 
 def _load_pyfunc(path: str) -> NestedModel:

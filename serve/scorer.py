@@ -55,7 +55,7 @@ def score(
     concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
-    return forecast_rows(model, orders, instant).to_pandas()
+    return pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
 
 
 def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
@@ -67,7 +67,7 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
     evidence = describe(
         rows.whole[:, 0],
         short_history=numbers.short_history,
-        ratio_held=numbers.periods > numbers.realised_periods,
+        ratio_held=model.periods > numbers.realised_periods,
     )
     columns = [
         known.customer_ids.take(pa.array(rows.customer_index)),

@@ -17,7 +17,7 @@ from ..features import windows
 from ..features.orders import Orders
 from ..features.table import feature_rows
 from ..features.targets import Targets, targets
-from ..serve.outputs import replaced_folder, write_table
+from ..serve.outputs import replaced_folder, write_tables
 from ..serve.scorer import forecast_rows
 from . import measures
 from .baselines import METHODS, known_at
@@ -69,7 +69,7 @@ class Backtest:
     def save(self, folder: Path) -> None:
         """Write forecasts.parquet and metrics.json into `folder`, whole or not at all."""
         with replaced_folder(folder) as partial:
-            write_table(self.forecasts, partial / "forecasts.parquet")
+            write_tables({partial / "forecasts.parquet": self.forecasts})
             text = json.dumps(self.metrics, indent=1, allow_nan=False)
             (partial / "metrics.json").write_text(text + "\n", encoding="utf-8")
 
@@ -194,8 +194,6 @@ def _table(
     else:
         columns["expected_spend"] = pa.array(expected_spend)
     return pa.table(
-        [
-            columns.get(field.name, pa.nulls(n, field.type)) for field in _BACKTEST_SCHEMA
-        ],
+        [columns.get(field.name, pa.nulls(n, field.type)) for field in _BACKTEST_SCHEMA],
         schema=_BACKTEST_SCHEMA,
     )

@@ -32,7 +32,11 @@ _PARAMETERS: dict[str, Any] = {
 
 
 def grow_churn_trees(
-    inputs: Float32, churned: npt.NDArray[np.bool_], weights: Float64, features: tuple[str, ...], seed: int
+    inputs: Float32,
+    churned: npt.NDArray[np.bool_],
+    weights: Float64,
+    features: tuple[str, ...],
+    seed: int,
 ) -> Trees:
     """Trees for the log-odds of no order in the first prediction window."""
     return _grow("binary", inputs, churned.astype(np.float64), weights, features, seed, None)

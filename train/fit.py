@@ -6,6 +6,7 @@ import numpy as np
 
 from ..configs.schema import Config
 from ..errors import OrdersError
+from ..features.faults import counted
 from ..features.orders import Orders
 from ..features.windows import DAY, first_order_at
 from ..serve.model import Model, Numbers, order_value_offset
@@ -18,6 +19,7 @@ __all__ = ["fit"]
 
 _SHORT_HISTORY_HORIZONS = 1.5
 _LEAST_CUSTOMERS = 50
+_LEAST_ORDERED = 20  # rows with an order in the window
 
 
 def fit(orders: Orders, config: Config, end: int) -> Model:
@@ -92,10 +94,12 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
             f"no customer ordered twice before {horizon_days} days ago: there is nothing to learn a "
             "forecast from; give a longer history, or map order_id so that orders are told apart"
         )
-    if churned.all() or frame.spend.sum() <= 0:
+    n_ordered = int(np.count_nonzero(~churned))
+    if n_ordered < _LEAST_ORDERED or frame.spend.sum() <= 0:
         raise OrdersError(
-            f"none of {n_customers:,} customers spent anything in the {horizon_days} days after a "
-            "cutoff; give a longer horizon_days or a longer history"
+            f"only {counted(n_ordered, 'time')} did a customer order, or nothing was spent, in the "
+            f"{horizon_days} days after a cutoff, and training needs {_LEAST_ORDERED}; give a longer "
+            "horizon_days or a longer history"
         )
     if not churned.any():
         raise OrdersError(

@@ -16,7 +16,9 @@ from .frame import TrainingFrame
 
 __all__ = ["period_ratios"]
 
-_LEAST_BUYERS = 50  # customers of a band who spent in its first period; with fewer, the base's ratio
+_LEAST_BUYERS = (
+    50  # customers of a band who spent in its first period; with fewer, the base's ratio
+)
 
 
 def period_ratios(

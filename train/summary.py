@@ -44,7 +44,11 @@ def _compare(
     if beaten:
         said.append(f"{verb} {joined(beaten)}")
     if lost:
-        said.append(f"{reverse} {joined(lost)}" if beaten or higher_is_better else f" is{reverse} {joined(lost)}")
+        said.append(
+            f"{reverse} {joined(lost)}"
+            if beaten or higher_is_better
+            else f" is{reverse} {joined(lost)}"
+        )
     shown = ", ".join(f"{name} {_number(value)}" for name, value in rules.items())
     return f"{subject}{' but'.join(said)} ({measure} {_number(ours)}; {shown})."
 
@@ -64,5 +68,7 @@ def _total(bias: float | None) -> str:
 def _churn(ours: dict[str, Any], rate: float) -> str:
     gap = ours["churn_ECE"]
     area = ours["churn_AUC"]
-    told = "" if area is None else f" It tells who will order from who will not with AUC {area:.2f}."
+    told = (
+        "" if area is None else f" It tells who will order from who will not with AUC {area:.2f}."
+    )
     return f"Churn was {rate:.0%}; its probabilities are off by {gap:.1%} on average.{told}"

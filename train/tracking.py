@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-__all__ = ["Registered", "CHAMPION", "track"]
+__all__ = ["CHAMPION", "Registered", "track"]
 
 CHAMPION = "champion"
 _DEFAULT_STORE = "sqlite:///mlflow.db"

@@ -1,0 +1,137 @@
+"""check: is this data fit for a forecast? Every finding passes, warns or fails, with its number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..configs.schema import Config
+from . import windows
+from .faults import counted
+from .orders import Orders
+from .table import feature_rows
+
+__all__ = ["Finding", "check"]
+
+Verdict = Literal["pass", "warn", "fail"]
+_LEAST_HORIZONS = 1.5  # one window to learn from, and half of one to have seen customers before it
+_CUSTOMERS = (50, 1_000)  # fail below, warn below
+_REPEAT_SHARE = 0.05
+_RETURN_SHARE = 0.3
+_GAP_DAYS = 14
+_BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: its verdict, the number behind it, and a sentence."""
+
+    name: str
+    verdict: Verdict
+    value: float
+    sentence: str
+
+
+def check(orders: Orders, config: Config | None = None) -> list[Finding]:
+    """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order."""
+    config = config or Config()
+    end = windows.default_cutoff(orders)
+    rows = feature_rows(orders, np.array([end], dtype=np.int64))
+    n_orders, n_returns = rows.columns(("n_orders", "n_returns")).T.astype(np.float64)
+    return [
+        _history(orders, end, config.horizon_days),
+        _customers(rows.n_rows),
+        _repeat_buyers(n_orders),
+        _returns(n_orders, n_returns),
+        _gap(orders),
+        _breaks(orders),
+        _unusable(orders),
+    ]
+
+
+def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
+    days = windows.span_days(orders, end)
+    horizons = days / horizon_days
+    first = windows.first_order_at(orders)
+    said = f"{days:,.0f} days of orders are {horizons:.1f} horizons of {horizon_days} days"
+    if not windows.can_train(first, end, horizon_days):
+        mend = f"shorten horizon_days to {int(days / _LEAST_HORIZONS):d} or less"
+        return Finding("history", "fail", horizons, f"{said}; {mend}")
+    count = len(windows.cutoffs_for_training(first, end, horizon_days).instants)
+    said += f", which allow {counted(count, 'training cutoff')}"
+    held_out = windows.newest_realised_cutoff(end, horizon_days)
+    if not windows.can_train(first, held_out, horizon_days):
+        return Finding("history", "warn", horizons, f"{said}, but no window held out to evaluate")
+    return Finding("history", "pass", horizons, said)
+
+
+def _customers(n_customers: int) -> Finding:
+    verdict: Verdict = "pass"
+    if n_customers < _CUSTOMERS[1]:
+        verdict = "fail" if n_customers < _CUSTOMERS[0] else "warn"
+    limits = "" if verdict == "pass" else f"; {_CUSTOMERS[1]:,} make forecasts dependable"
+    return Finding(
+        "customers", verdict, n_customers, f"{counted(n_customers, 'customer')} ordered{limits}"
+    )
+
+
+def _repeat_buyers(n_orders: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Finding:
+    share = float((n_orders > 1).mean()) if len(n_orders) else 0.0
+    verdict: Verdict = "fail" if share == 0 else "warn" if share < _REPEAT_SHARE else "pass"
+    return Finding(
+        "repeat buyers", verdict, share, f"{share:.1%} of customers ordered twice or more"
+    )
+
+
+def _returns(
+    n_orders: np.ndarray[tuple[int], np.dtype[np.float64]],
+    n_returns: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> Finding:
+    total = n_orders.sum() + n_returns.sum()
+    share = float(n_returns.sum() / total) if total else 0.0
+    return Finding(
+        "returns",
+        "warn" if share > _RETURN_SHARE else "pass",
+        share,
+        f"{share:.1%} of orders and returns are returns (net amount zero or less)",
+    )
+
+
+def _gap(orders: Orders) -> Finding:
+    first, lines = windows.lines_per_day(orders)
+    busy = np.flatnonzero(lines)
+    gaps = np.diff(busy) - 1
+    longest = int(gaps.max(initial=0))
+    if longest == 0:
+        return Finding("calendar", "pass", 0, "every day has orders")
+    last_before = int(busy[int(np.argmax(gaps))])
+    since = windows.shown(first + (last_before + 1) * windows.DAY)
+    said = f"the longest time without an order is {counted(longest, 'day')}, from {since}"
+    return Finding("calendar", "warn" if longest > _GAP_DAYS else "pass", longest, said)
+
+
+def _breaks(orders: Orders) -> Finding:
+    first, lines = windows.lines_per_day(orders)
+    weeks = lines[: len(lines) // 7 * 7].reshape(-1, 7).sum(axis=1).astype(np.float64)
+    worst, week = 1.0, -1
+    for k in range(8, len(weeks)):
+        usual = float(np.median(weeks[k - 8 : k]))
+        factor = max(weeks[k], 1.0) / max(usual, 1.0)
+        if max(factor, 1 / factor) > max(worst, 1 / worst):
+            worst, week = factor, k
+    if week < 0:
+        return Finding("breaks", "pass", 1.0, "too few weeks to tell a sudden break")
+    since = windows.shown(first + week * 7 * windows.DAY)
+    said = f"the oddest week, from {since}, has {worst:.2f} times the lines of the eight before"
+    is_break = max(worst, 1 / worst) > _BREAK
+    return Finding("breaks", "warn" if is_break else "pass", worst, said)
+
+
+def _unusable(orders: Orders) -> Finding:
+    report = orders.report
+    share = sum(report.rejected.values()) / max(report.lines_read, 1)
+    anonymous = report.lines_without_customer / max(report.lines_read, 1)
+    said = f"{share:.1%} of the lines cannot be used, {anonymous:.1%} name no customer"
+    return Finding("lines", "warn" if share > 0.01 or anonymous > 0.5 else "pass", share, said)

@@ -1,0 +1,86 @@
+"""Shared fixtures: the sample, a seeded shop, and a model trained on it once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pandas as pd
+import pytest
+import worlds
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features.reading import orders_from_table
+
+ROOT = Path(__file__).parent.parent
+
+# no deadline: the first example compiles; the same examples every time where a failure blocks others
+hypothesis.settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("here")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def sample_config() -> clvcast.Config:
+    config = clvcast.load_config(ROOT / "configs" / "online_retail.yaml")
+    source = str(ROOT / "data" / "online_retail.parquet")
+    return config.model_copy(
+        update={"orders": config.orders.model_copy(update={"source": source})}
+    )
+
+
+@pytest.fixture(scope="session")
+def sample(sample_config: clvcast.Config) -> clvcast.Orders:
+    from clvcast.features.reading import read
+
+    return read(sample_config.orders)
+
+
+@pytest.fixture(scope="session")
+def shop_lines() -> pd.DataFrame:
+    return worlds.shop()
+
+
+@pytest.fixture(scope="session")
+def shop_orders(shop_lines: pd.DataFrame) -> clvcast.Orders:
+    return orders_from_table(shop_lines, OrdersConfig())
+
+
+@pytest.fixture(scope="session")
+def shop_config() -> clvcast.Config:
+    return clvcast.Config(horizon_days=60, periods=3)
+
+
+@pytest.fixture(scope="session")
+def shop_model(shop_orders: clvcast.Orders, shop_config: clvcast.Config) -> clvcast.Model:
+    return clvcast.train(shop_orders, shop_config)
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process: exit status, stdout, stderr."""
+    from clvcast.__main__ import main
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["clvcast", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return command

@@ -1,0 +1,263 @@
+"""Training and scoring: determinism, leakage, parity of every door, coherence, refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import worlds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.errors import ConfigError, OrdersError
+from clvcast.features import windows
+from clvcast.features.reading import orders_from_table
+from clvcast.features.table import feature_rows
+from clvcast.serve.pyfunc import NestedModel
+from clvcast.serve.scorer import FORECAST_SCHEMA, forecast_rows
+from clvcast.train.frame import training_frame
+
+CUTOFF = "2020-12-01"
+
+
+def packed(lines: pd.DataFrame) -> clvcast.Orders:
+    return orders_from_table(lines, OrdersConfig())
+
+
+def test_two_trainings_give_the_same_bytes(
+    shop_lines: pd.DataFrame, shop_config: clvcast.Config, shop_model: clvcast.Model
+) -> None:
+    shuffled = packed(shop_lines.sample(frac=1.0, random_state=1))
+    again = clvcast.train(shuffled, shop_config)
+    assert again.files() == shop_model.files()
+    assert again.version == shop_model.version
+    other = clvcast.train(shuffled, shop_config.model_copy(update={"seed": 7}))
+    assert other.version != shop_model.version
+
+
+def test_nothing_at_or_after_the_cutoff_touches_model_or_forecast(
+    shop_lines: pd.DataFrame, shop_config: clvcast.Config
+) -> None:
+    cutoff = pd.Timestamp(CUTOFF)
+    before = shop_lines[shop_lines["ordered_at"] < cutoff]
+    after = shop_lines[shop_lines["ordered_at"] >= cutoff]
+    corrupted = pd.concat([before, after.assign(amount=77_777.0, order_id="0-0", channel="new")])
+    strangers = pd.concat([before, after.assign(customer_id="a stranger")])
+    models = [
+        clvcast.train(packed(lines), shop_config, CUTOFF)
+        for lines in (before, shop_lines, corrupted, strangers)
+    ]
+    assert len({model.version for model in models}) == 1
+    forecasts = [
+        clvcast.score(models[0], packed(lines), CUTOFF)
+        for lines in (before, shop_lines, corrupted, strangers)
+    ]
+    for forecast in forecasts[1:]:
+        pd.testing.assert_frame_equal(forecast, forecasts[0], check_exact=True)
+
+
+def test_training_and_scoring_see_the_same_features(shop_orders: clvcast.Orders) -> None:
+    end = windows.as_instant("2021-01-30")
+    frame = training_frame(shop_orders, 60, 1, end)
+    for position, cutoff in enumerate(frame.cutoffs.instants):
+        scored = feature_rows(windows.observed(shop_orders, int(cutoff)), np.array([cutoff]))
+        trained = frame.rows.where(frame.rows.cutoff_index == position)
+        assert (
+            trained.customer_ids.take(trained.customer_index).to_pylist()
+            == scored.customer_ids.take(scored.customer_index).to_pylist()
+        )
+        np.testing.assert_array_equal(trained.values, scored.values)
+        np.testing.assert_array_equal(trained.whole, scored.whole)
+
+
+def test_every_door_gives_the_same_bits(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, shop_lines: pd.DataFrame
+) -> None:
+    batch = clvcast.score(shop_model, shop_orders, CUTOFF).set_index("customer_id")
+    table = clvcast.score(shop_model, shop_lines, CUTOFF).set_index("customer_id")
+    pd.testing.assert_frame_equal(table, batch, check_exact=True)
+    nested = clvcast.nest(shop_orders, CUTOFF).sample(frac=1.0, random_state=3)
+    nested = nested[nested["customer_id"].isin(batch.index)]
+    asked = NestedModel(shop_model).predict(nested)
+    assert asked["customer_id"].tolist() == nested["customer_id"].tolist()
+    pd.testing.assert_frame_equal(
+        asked.set_index("customer_id").sort_index(), batch.sort_index(), check_exact=True
+    )
+    for customer_id in batch.index[::40]:
+        own = shop_lines[shop_lines["customer_id"] == customer_id]
+        alone = forecast_rows(shop_model, packed(own), windows.as_instant(CUTOFF)).to_pandas()
+        pd.testing.assert_frame_equal(
+            alone.set_index("customer_id"), batch.loc[[customer_id]], check_exact=True
+        )
+
+
+def test_a_forecast_has_a_row_per_customer_with_an_order(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, shop_lines: pd.DataFrame
+) -> None:
+    forecast = clvcast.score(shop_model, shop_orders)
+    assert list(forecast) == FORECAST_SCHEMA.names
+    assert forecast["customer_id"].is_monotonic_increasing
+    nets = shop_lines.groupby(["customer_id", "order_id"])["amount"].sum().round(2)
+    ordered = nets[nets > 0].reset_index()
+    counts = ordered.groupby("customer_id").size()
+    assert forecast.set_index("customer_id")["n_orders"].to_dict() == counts.to_dict()
+    newest = shop_lines["ordered_at"].max().normalize() + pd.Timedelta(days=1)
+    assert (forecast["cutoff"] == newest).all()
+
+
+@settings(max_examples=40)
+@given(worlds.small_worlds(), st.integers(1, 8), st.floats(0.0, 1.0))
+def test_forecasts_are_finite_and_coherent(
+    shop_model: clvcast.Model, lines: pd.DataFrame, periods: int, rate: float
+) -> None:
+    config = clvcast.Config.model_validate(
+        {"periods": periods, "economics": {"margin_rate": 0.4, "annual_discount_rate": rate}}
+    )
+    model = shop_model.with_config(config)
+    longer = shop_model.with_config(config.model_copy(update={"periods": periods + 1}))
+    orders = packed(lines.assign(order_id=lines["order_id"].fillna("none")))
+    forecast, further = clvcast.score(model, orders), clvcast.score(longer, orders)
+    for column in ("churn_probability", "expected_spend", "clv"):
+        assert np.isfinite(forecast[column]).all()
+        assert (forecast[column] >= 0).all()
+    assert (forecast["churn_probability"] <= 1).all()
+    assert (further["clv"] >= forecast["clv"]).all()
+    if periods == 1:
+        np.testing.assert_allclose(forecast["clv"], 0.4 * forecast["expected_spend"], rtol=1e-12)
+    assert set(";".join(forecast["evidence"]).split(";")) <= {"", "own", "cohort", "ratio_held"}
+    bands = np.array(["low", "medium", "high"])
+    expected = bands[np.searchsorted([0.33, 0.66], forecast["churn_probability"], side="right")]
+    assert forecast["risk"].tolist() == expected.tolist()
+
+
+def test_clv_is_the_discounted_margin_over_the_periods(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    economics = {"margin_rate": 0.5, "annual_discount_rate": 0.1}
+    config = clvcast.Config.model_validate({"periods": 3, "economics": economics})
+    forecast = clvcast.score(shop_model.with_config(config), shop_orders)
+    ratios = shop_model.numbers.period_ratios
+    for row in forecast.iloc[::37].itertuples():
+        by_hand = sum(
+            0.5 * row.expected_spend * ratios[row.risk][k] / 1.1 ** (k * 60 / 365) for k in range(3)
+        )
+        assert row.clv == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_a_certain_churner_is_worth_nothing(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    certain = shop_model.numbers.model_copy(
+        update={"churn_log_odds": (0.0,), "churn_probabilities": (1.0,)}
+    )
+    forecast = clvcast.score(dataclasses.replace(shop_model, numbers=certain), shop_orders)
+    assert (forecast[["expected_spend", "clv"]] == 0).all(axis=None)
+
+
+def test_later_periods_follow_realised_ratios_not_powers(
+    shop_lines: pd.DataFrame, shop_config: clvcast.Config, shop_orders: clvcast.Orders
+) -> None:
+    frame = training_frame(shop_orders, 60, 3, windows.default_cutoff(shop_orders))
+    spend = frame.targets.spend.clip(min=0)
+    model = clvcast.train(shop_orders, shop_config)
+    known = ~np.isnan(spend[:, 2])
+    assert model.numbers.realised_periods == 3
+    weights = {"low": 0.0, "medium": 0.0, "high": 0.0}
+    assert weights.keys() == model.numbers.period_ratios.keys()
+    base = spend[known, 2].sum() / spend[known, 0].sum()
+    own = [ratios[2] for ratios in model.numbers.period_ratios.values()]
+    assert min(own) <= base * 1.0001
+    assert max(own) >= base * 0.9999
+
+
+def test_periods_history_has_not_shown_hold_the_last_ratio(shop_orders: clvcast.Orders) -> None:
+    model = clvcast.train(shop_orders, clvcast.Config(horizon_days=60, periods=12))
+    realised = model.numbers.realised_periods
+    assert 1 < realised < 12
+    for ratios in model.numbers.period_ratios.values():
+        assert set(ratios[realised:]) == {ratios[realised - 1]}
+    assert clvcast.score(model, shop_orders)["evidence"].str.contains("ratio_held").all()
+
+
+@pytest.mark.parametrize(
+    ("change", "config", "message"),
+    [
+        ({}, {"horizon_days": 500}, "training needs 750 days of orders"),
+        ({"customer_id": "one"}, {}, "training needs 50 customers"),
+        ({"amount": -5.0}, {}, "training needs 50 customers"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused(
+    shop_lines: pd.DataFrame, change: dict[str, object], config: dict[str, int], message: str
+) -> None:
+    with pytest.raises(OrdersError, match=message):
+        clvcast.train(packed(shop_lines.assign(**change)), clvcast.Config(**config))
+
+
+def test_no_repeat_customer_at_all_is_refused(shop_lines: pd.DataFrame) -> None:
+    single = shop_lines.drop_duplicates("customer_id")
+    with pytest.raises(OrdersError, match="no customer ordered twice"):
+        clvcast.train(packed(single), clvcast.Config(horizon_days=60))
+
+
+def test_everybody_or_nobody_coming_back_is_refused() -> None:
+    days = pd.date_range("2020-01-01", periods=200, freq="D")
+    steady = pd.DataFrame(
+        [
+            {"customer_id": f"c{k}", "ordered_at": day, "amount": 1.0, "order_id": f"{k}{day}"}
+            for k in range(60)
+            for day in days[::5]
+        ]
+    )
+    with pytest.raises(OrdersError, match="churn cannot be learned"):
+        clvcast.train(packed(steady), clvcast.Config(horizon_days=30))
+    stopped = pd.concat([steady[steady["ordered_at"] < "2020-01-20"], steady.tail(1)])
+    with pytest.raises(OrdersError, match="1 time did a customer order"):
+        clvcast.train(packed(stopped), clvcast.Config(horizon_days=30))
+
+
+def test_missing_columns_are_named_and_extra_ones_ignored(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame
+) -> None:
+    with pytest.raises(OrdersError, match="needs the columns category, quantity"):
+        clvcast.score(shop_model, shop_lines.drop(columns=["category", "quantity"]))
+    extra = shop_lines.assign(discount=1.0, cost=2.0, weather="fair")
+    pd.testing.assert_frame_equal(
+        clvcast.score(shop_model, extra), clvcast.score(shop_model, shop_lines), check_exact=True
+    )
+
+
+def test_late_cutoffs_warn_and_impossible_ones_are_refused(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    with pytest.warns(UserWarning, match="more silent than they may be"):
+        clvcast.score(shop_model, shop_orders, "2021-04-01")
+    for cutoff in ("2022-01-01", "2019-12-31"):
+        with pytest.raises(ConfigError, match="the cutoff must be"):
+            clvcast.score(shop_model, shop_orders, cutoff)
+    with pytest.raises(ConfigError, match="horizon_days must be the model's 60"):
+        shop_model.with_config(clvcast.Config(horizon_days=30))
+
+
+def test_nested_rows_that_cannot_be_scored_are_refused(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    nested = clvcast.nest(shop_orders, CUTOFF).head(3)
+    door = NestedModel(shop_model)
+    cases = {
+        "must hold at least one customer": nested.head(0),
+        "repeats an earlier row": pd.concat([nested, nested.head(1)]),
+        "a nested row has the columns": nested.drop(columns="orders"),
+        "customer_id must be text": nested.assign(customer_id=7),
+        "a cutoff must be a date": nested.assign(cutoff="soon"),
+        "holds no orders": nested.assign(orders=[[] for _ in range(3)]),
+        "unknown field 'price'": nested.assign(orders=[[{"price": 1}]] * 3),
+        "have no order before the cutoff": nested.assign(cutoff="2019-01-01"),
+    }
+    for message, rows in cases.items():
+        with pytest.raises((OrdersError, ConfigError), match=message):
+            door.predict(rows)

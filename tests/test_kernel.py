@@ -1,0 +1,109 @@
+"""The kernel against the plain reference, and the laws features must obey, over random worlds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import reference
+import worlds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features.catalogue import CATALOGUE
+from clvcast.features.reading import orders_from_table
+
+CUTOFFS = ["2020-01-02", "2020-02-15", "2020-07-01", "2021-01-01 12:00", "2022-01-01"]
+MONEY = {feature.name for feature in CATALOGUE if feature.unit == "money"}
+CALENDAR = {f.name for f in CATALOGUE if f.group in ("calendar", "season")}
+
+
+def build(lines: pd.DataFrame, cutoffs: list[str] = CUTOFFS) -> pd.DataFrame:
+    table = clvcast.build_features(orders_from_table(lines, OrdersConfig()), cutoffs)
+    return table.set_index(["cutoff", "customer_id"])
+
+
+@settings(max_examples=40)
+@given(worlds.small_worlds())
+def test_the_kernel_equals_the_reference(lines: pd.DataFrame) -> None:
+    table = build(lines)
+    expected = {}
+    for cutoff in CUTOFFS:
+        for customer_id, own in lines.groupby("customer_id"):
+            row = reference.features(own, cutoff)
+            if row is not None:
+                expected[pd.Timestamp(cutoff), customer_id] = row
+    assert set(table.index) == set(expected)
+    for key, row in expected.items():
+        found = table.loc[key]
+        assert set(found.index) == set(row)
+        for name, value in row.items():
+            assert np.isclose(found[name], value, rtol=2e-5, atol=2e-5, equal_nan=True), (key, name)
+
+
+@settings(max_examples=40)
+@given(worlds.small_worlds(), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_lines_changes_nothing(lines: pd.DataFrame, random: object) -> None:
+    shuffled = lines.sample(frac=1.0, random_state=random.randrange(2**31))  # type: ignore[attr-defined]
+    pd.testing.assert_frame_equal(build(shuffled), build(lines), check_exact=True)
+
+
+@settings(max_examples=40)
+@given(worlds.small_worlds())
+def test_nothing_at_or_after_a_cutoff_touches_its_rows(lines: pd.DataFrame) -> None:
+    cutoff = CUTOFFS[2]
+    before = lines[lines["ordered_at"] < pd.Timestamp(cutoff)]
+    after = lines[lines["ordered_at"] >= pd.Timestamp(cutoff)].assign(amount=9e9, order_id="o1")
+    if before.empty:
+        return
+    alone = build(before, [cutoff])
+    pd.testing.assert_frame_equal(build(lines, [cutoff]), alone, check_exact=True)
+    corrupted = pd.concat([before, after])
+    pd.testing.assert_frame_equal(build(corrupted, [cutoff]), alone, check_exact=True)
+
+
+@settings(max_examples=40)
+@given(worlds.small_worlds())
+def test_one_customer_alone_has_the_same_row(lines: pd.DataFrame) -> None:
+    together = build(lines)
+    for customer_id, own in lines.groupby("customer_id"):
+        alone = build(own)
+        same = together[together.index.get_level_values("customer_id") == customer_id]
+        pd.testing.assert_frame_equal(alone, same, check_exact=True)
+
+
+@settings(max_examples=40)
+@given(worlds.small_worlds())
+def test_doubled_amounts_double_the_money_features_alone(lines: pd.DataFrame) -> None:
+    plain = build(lines)
+    doubled = build(
+        lines.assign(
+            amount=lines["amount"] * 2, discount=lines["discount"] * 2, cost=lines["cost"] * 2
+        )
+    )
+    for name in plain:
+        expected = plain[name] * 2 if name in MONEY else plain[name]
+        np.testing.assert_allclose(doubled[name], expected, rtol=1e-6, err_msg=name)
+
+
+@settings(max_examples=40)
+@given(worlds.small_worlds(), st.integers(1, 60))
+def test_a_shift_by_whole_weeks_changes_calendar_features_alone(
+    lines: pd.DataFrame, weeks: int
+) -> None:
+    shift = pd.Timedelta(weeks=weeks)
+    moved = build(
+        lines.assign(ordered_at=lines["ordered_at"] + shift),
+        [str(pd.Timestamp(cutoff) + shift) for cutoff in CUTOFFS],
+    )
+    plain = build(lines)
+    names = [name for name in plain if name not in CALENDAR] + ["weekend_share", "evening_share"]
+    np.testing.assert_array_equal(moved[names].to_numpy(), plain[names].to_numpy())
+
+
+def test_all_cutoffs_in_one_sweep_equal_each_alone(shop_orders: clvcast.Orders) -> None:
+    cutoffs = ["2020-06-01", "2020-09-01", "2021-01-15"]
+    together = clvcast.build_features(shop_orders, cutoffs)
+    alone = pd.concat([clvcast.build_features(shop_orders, [c]) for c in cutoffs])
+    pd.testing.assert_frame_equal(together, alone.reset_index(drop=True), check_exact=True)

@@ -1,0 +1,62 @@
+"""The configuration: every fault is one sentence that names the key, the value and the mend."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import clvcast
+from clvcast.configs.schema import json_schema, parse_config
+from clvcast.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("horizon_day: 90", "unknown key horizon_day; did you mean horizon_days?"),
+        ("orders: {sourc: x}", "unknown key orders.sourc; did you mean source?"),
+        ("orders: {columns: {custmer_id: x}}", "did you mean customer_id?"),
+        ("orders: {format: {decimals: '.'}}", "did you mean decimal?"),
+        ("horizon_days: ninety", "horizon_days should be a valid integer"),
+        ("horizon_days: ninety", "got 'ninety'"),
+        ("horizon_days: 0", "horizon_days should be greater than or equal to 1, got 0"),
+        ("orders: {columns: {customer_id: x}}", "must map ordered_at, amount as well"),
+        ("orders: {timezone: Mars}", "must be an IANA time zone"),
+        ("orders: {format: {encoding: klingon}}", "must be an encoding Python knows"),
+        ("economics: {margin_rate: 2}", "economics.margin_rate should be less than or equal to 1"),
+        ("periods: 4\nperiods: 5", "the key 'periods' stands twice"),
+        ("orders: [", "is not valid YAML"),
+        ("- 1", "must hold keys and values, got a list"),
+    ],
+)
+def test_each_fault_is_a_sentence(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        parse_config(text, "shop.yaml")
+    assert message in str(refusal.value)
+    assert "shop.yaml" in str(refusal.value)
+
+
+def test_all_faults_come_at_once_and_addresses_are_not_repeated() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        parse_config("periods: 0\nseed: x\ntracking: {uri: [postgresql://me:secret@host/db]}")
+    assert str(refusal.value).count("\n") == 2
+    assert "secret" not in str(refusal.value)
+
+
+def test_an_empty_configuration_is_all_defaults(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").touch()
+    assert clvcast.load_config(tmp_path / "c.yaml") == clvcast.Config()
+    with pytest.raises(ConfigError, match="clvcast init"):
+        clvcast.load_config(tmp_path / "none.yaml")
+
+
+def test_every_shipped_configuration_loads(root: Path) -> None:
+    for path in (root / "configs").glob("*.yaml"):
+        clvcast.load_config(path)
+
+
+def test_the_shipped_json_schema_is_that_of_the_code(root: Path) -> None:
+    shipped = json.loads((root / "configs" / "schema.json").read_text())
+    assert shipped == json_schema(), "run: python -m clvcast.configs.schema"

@@ -1,0 +1,49 @@
+"""Targets: spend and orders of each prediction window, nets and cut orders included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import worlds
+from hypothesis import given, settings
+
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features.reading import orders_from_table
+from clvcast.features.table import feature_rows
+from clvcast.features.targets import targets
+from clvcast.features.windows import DAY, as_instant, default_cutoff, observed
+
+HORIZON, PERIODS = 60, 3
+
+
+def plain(lines: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> tuple[float, int]:
+    """The same from the glossary, in pandas: net spend, and groups with a positive net amount."""
+    inside = lines[(lines["ordered_at"] >= begin) & (lines["ordered_at"] < end)]
+    cents = (inside["amount"] * 100).round().astype("int64")
+    label = inside["order_id"].astype(object).where(inside["order_id"].notna(), inside["ordered_at"])
+    return cents.sum() / 100, int((cents.groupby(label.map(repr)).sum() > 0).sum())
+
+
+@settings(max_examples=60)
+@given(worlds.small_worlds())
+def test_targets_equal_the_plain_definition(lines: pd.DataFrame) -> None:
+    orders = orders_from_table(lines, OrdersConfig())
+    cutoffs = np.array([as_instant(c) for c in ("2020-02-01", "2020-06-15")])
+    end = default_cutoff(orders)
+    rows = feature_rows(observed(orders, int(cutoffs[-1])), cutoffs) if orders.n_lines else None
+    if rows is None or not rows.n_rows:
+        return
+    found = targets(orders, rows, cutoffs, HORIZON, PERIODS, end)
+    for row in range(rows.n_rows):
+        customer_id = rows.customer_ids[int(rows.customer_index[row])].as_py()
+        own = lines[lines["customer_id"] == customer_id]
+        cutoff = int(cutoffs[rows.cutoff_index[row]])
+        for k in range(PERIODS):
+            begin, stop = cutoff + k * HORIZON * DAY, cutoff + (k + 1) * HORIZON * DAY
+            if stop > end:
+                assert np.isnan(found.spend[row, k])
+                assert np.isnan(found.n_orders[row, k])
+                continue
+            spend, count = plain(own, pd.Timestamp(begin, unit="us"), pd.Timestamp(stop, unit="us"))
+            assert np.isclose(found.spend[row, k], spend)
+            assert found.n_orders[row, k] == count
