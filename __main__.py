@@ -99,6 +99,7 @@ def train(
     Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
     from clvcast.train.run import train_and_evaluate
+    from clvcast.train.summary import later_periods
     from clvcast.train.tracking import track
 
     settings = _load(config)
@@ -117,6 +118,8 @@ def train(
     _print_metrics(metrics, settings.orders.currency)
     if not metrics:
         _out.print("History is too short to hold a window out: nothing was measured.")
+    numbers = run.model.numbers
+    _out.print(later_periods(numbers.period_ratios, numbers.realised_periods), markup=False)
     again = "" if registered.is_new else " (an identical model was registered before)"
     _out.print(
         f"Model {run.model.version} is version {registered.version} of {registered.name}{again}, "

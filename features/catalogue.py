@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["CATALOGUE", "GROUPS", "TRAILING_DAYS", "Feature", "Group", "catalogue_for"]
+__all__ = [
+    "CATALOGUE",
+    "GROUPS",
+    "TRAILING_DAYS",
+    "Feature",
+    "Group",
+    "as_markdown",
+    "catalogue_for",
+]
 
 TRAILING_DAYS = (30, 60, 90, 180, 365)
 
@@ -152,6 +161,26 @@ GROUPS: tuple[Group, ...] = (
 CATALOGUE: tuple[Feature, ...] = tuple(feature for group in GROUPS for feature in group.features)
 
 
+def as_markdown() -> str:
+    """The catalogue as the page docs/features.md."""
+    lines = [
+        "# Features",
+        "",
+        f"{len(CATALOGUE)} features per customer and cutoff, computed from that customer's own orders",
+        "before the cutoff. This page is made from `features/catalogue.py` by",
+        "`python -m clvcast.features.catalogue`. *One order* is the value for a customer with a single",
+        "order; trees read a missing value as such.",
+    ]
+    for group in GROUPS:
+        needs = f" (needs the column `{group.needs}`)" if group.needs else ""
+        lines += ["", f"## {group.name.capitalize()}{needs}", ""]
+        lines += ["| feature | unit | meaning | one order |", "|---|---|---|---|"]
+        lines += [
+            f"| `{f.name}` | {f.unit} | {f.meaning} | {f.one_order} |" for f in group.features
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def catalogue_for(columns: Collection[str]) -> tuple[Feature, ...]:
     """The features that orders with these optional columns have, in the kernel's order."""
     return tuple(
@@ -160,3 +189,8 @@ def catalogue_for(columns: Collection[str]) -> tuple[Feature, ...]:
         if group.needs is None or group.needs in columns
         for feature in group.features
     )
+
+
+if __name__ == "__main__":
+    page = Path(__file__).parent.parent / "docs" / "features.md"
+    page.write_text(as_markdown(), encoding="utf-8")

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import clvcast
 import hypothesis
 import pandas as pd
 import pytest
 import worlds
-
-import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.reading import orders_from_table
 
@@ -32,9 +31,7 @@ def root() -> Path:
 def sample_config() -> clvcast.Config:
     config = clvcast.load_config(ROOT / "configs" / "online_retail.yaml")
     source = str(ROOT / "data" / "online_retail.parquet")
-    return config.model_copy(
-        update={"orders": config.orders.model_copy(update={"source": source})}
-    )
+    return config.model_copy(update={"orders": config.orders.model_copy(update={"source": source})})
 
 
 @pytest.fixture(scope="session")

@@ -83,9 +83,7 @@ def features(lines: pd.DataFrame, cutoff: str, every: bool = True) -> dict[str, 
     out["spend_change_30"] = out["spend_30"] - (out["spend_60"] - out["spend_30"])
     out["spend_change_90"] = out["spend_90"] - (out["spend_180"] - out["spend_90"])
     out["orders_recent_share"] = out["orders_90"] / out["orders_365"] if out["orders_365"] else NAN
-    out["spend_recent_share"] = (
-        out["spend_90"] / out["spend_365"] if out["spend_365"] > 0 else NAN
-    )
+    out["spend_recent_share"] = out["spend_90"] / out["spend_365"] if out["spend_365"] > 0 else NAN
     time = orders["time"].dt
     out["weekend_share"] = (time.day_of_week >= 5).mean()
     out["evening_share"] = (time.hour >= 18).mean()

@@ -6,13 +6,12 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import clvcast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-
-import clvcast
 from clvcast.errors import ConfigError, OrdersError
 
 HEADER = "customer_id,ordered_at,amount,order_id"
@@ -93,9 +92,7 @@ def test_a_few_bad_lines_are_set_aside_with_row_and_reason(tmp_path: Path) -> No
     report = clvcast.read_orders(path).report
     assert report.lines_used == 96
     assert report.rejected_lines is not None
-    found = {
-        (row["row"], row["reason"], row["value"]) for row in report.rejected_lines.to_pylist()
-    }
+    found = {(row["row"], row["reason"], row["value"]) for row in report.rejected_lines.to_pylist()}
     assert found == {
         (97, "ordered_at is no date", "2020-13-01"),
         (98, "amount is no number", "five"),
@@ -229,7 +226,8 @@ def test_times_with_an_offset_need_the_shops_zone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("date_format", "number"), [("unix", 1577880000), ("unix_ms", 1577880000000), ("excel", 43831.5)]
+    ("date_format", "number"),
+    [("unix", 1577880000), ("unix_ms", 1577880000000), ("excel", 43831.5)],
 )
 def test_numeric_dates_must_be_told(tmp_path: Path, date_format: str, number: float) -> None:
     table = pa.table({"customer_id": ["a"], "ordered_at": [number], "amount": [1.0]})

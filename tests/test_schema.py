@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 import clvcast
+import pytest
 from clvcast.configs.schema import json_schema, parse_config
 from clvcast.errors import ConfigError
 

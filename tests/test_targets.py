@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import worlds
-from hypothesis import given, settings
-
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
 from clvcast.features.targets import targets
 from clvcast.features.windows import DAY, as_instant, default_cutoff, observed
+from hypothesis import given, settings
 
 HORIZON, PERIODS = 60, 3
 
@@ -20,7 +19,9 @@ def plain(lines: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> tuple[
     """The same from the glossary, in pandas: net spend, and groups with a positive net amount."""
     inside = lines[(lines["ordered_at"] >= begin) & (lines["ordered_at"] < end)]
     cents = (inside["amount"] * 100).round().astype("int64")
-    label = inside["order_id"].astype(object).where(inside["order_id"].notna(), inside["ordered_at"])
+    label = (
+        inside["order_id"].astype(object).where(inside["order_id"].notna(), inside["ordered_at"])
+    )
     return cents.sum() / 100, int((cents.groupby(label.map(repr)).sum() > 0).sum())
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import clvcast
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.features import windows
 from clvcast.features.reading import orders_from_table
 from clvcast.features.windows import DAY
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def orders(*times: str) -> clvcast.Orders:
-    lines = pd.DataFrame({"customer_id": "a", "ordered_at": pd.to_datetime(list(times), format="ISO8601")})
+    lines = pd.DataFrame(
+        {"customer_id": "a", "ordered_at": pd.to_datetime(list(times), format="ISO8601")}
+    )
     return orders_from_table(lines.assign(amount=1.0), OrdersConfig())
 
 

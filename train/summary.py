@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..features.faults import joined
 
-__all__ = ["TABLE_MEASURES", "verdict"]
+__all__ = ["TABLE_MEASURES", "later_periods", "verdict"]
 
 TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
 _OURS = "clvcast"
@@ -23,6 +24,24 @@ def verdict(summary: dict[str, Any], currency: str = "") -> list[str]:
         _total(methods[_OURS]["bias"]),
         _churn(methods[_OURS], summary["churn_rate"]),
     ]
+
+
+def later_periods(ratios: Mapping[str, tuple[float, ...]], realised: int) -> str:
+    """What the model takes later periods to bring, beside the first."""
+    periods = len(next(iter(ratios.values())))
+    if periods == 1:
+        return "CLV spans one period: it is the expected spend times the margin."
+    shown = [f"{min(r):.2f} to {max(r):.2f}" for r in zip(*ratios.values(), strict=True)][1:]
+    told = f"For each unit of money in period 1 it expects {joined(shown)} in later periods"
+    if realised < periods:
+        told += f" (history shows {realised} of {periods}; the last ratio is held)"
+    if any(max(r) > 1.1 for r in ratios.values()):
+        told += (
+            ". More than 1 is a season or growth in the history it learned from, not customers who "
+            "come back more: with less than two years of orders the two cannot be told apart, so "
+            "read CLV as an upper view"
+        )
+    return f"{told}."
 
 
 def _in(currency: str) -> str:

@@ -1,0 +1,102 @@
+"""Backtests: protocol, files, baselines by hand, and the promise the README makes on the sample."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import clvcast
+import numpy as np
+import pandas as pd
+import pytest
+from clvcast.errors import ConfigError, OrdersError
+from clvcast.features import windows
+from clvcast.train.backtest import default_cutoffs
+from clvcast.train.baselines import METHODS, known_at
+from conftest import Run
+
+
+def test_baselines_by_hand() -> None:
+    lines = pd.DataFrame(
+        [
+            ("a", "2020-01-01", 100.0),
+            ("a", "2020-03-01", 50.0),
+            ("a", "2020-03-02", -30.0),
+            ("b", "2020-03-21", 60.0),
+        ],
+        columns=["customer_id", "ordered_at", "amount"],
+    )
+    orders = clvcast.features.reading.orders_from_table(
+        lines, clvcast.configs.schema.OrdersConfig()
+    )
+    known = known_at(orders, windows.as_instant("2020-03-31"), 30)
+    # a: 120 net over 90 days, two orders of 75; b: 60 over max(10, 30) days
+    found = {name: method(known).tolist() for name, method in METHODS.items()}
+    assert found["historic_rate"] == pytest.approx([120 / 90 * 30, 60 / 30 * 30])
+    assert found["span_rate"] == pytest.approx([120 / 90 * 30, 60 / 90 * 30])
+    # from 2020-03-01 on, two orders by two active customers: a frequency of 1
+    assert found["formula"] == pytest.approx([75.0, 60.0])
+
+
+def test_cutoffs_are_the_newest_realised_ones(shop_orders: clvcast.Orders) -> None:
+    end = windows.default_cutoff(shop_orders)
+    found = default_cutoffs(shop_orders, 60)
+    assert found == [end - k * 60 * windows.DAY for k in (4, 3, 2, 1)]
+    with pytest.raises(OrdersError, match="a backtest needs about"):
+        clvcast.backtest(shop_orders, clvcast.Config(horizon_days=365))
+    with pytest.raises(ConfigError, match="a backtest's cutoff must be at most"):
+        clvcast.backtest(shop_orders, clvcast.Config(horizon_days=60), ["2021-02-01"])
+
+
+def test_files_and_numbers_of_a_backtest(
+    run: Run, shop_lines: pd.DataFrame, shop_config: clvcast.Config, tmp_path: Path
+) -> None:
+    shop_lines.to_parquet(tmp_path / "orders.parquet")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        f"orders: {{source: {tmp_path}/orders.parquet}}\nhorizon_days: 60\nperiods: 3\n"
+    )
+    output = tmp_path / "out"
+    status, out, _ = run("backtest", config, "--cutoff", "2020-10-01", "--output", output)
+    assert status == 0
+    assert "It ranks customers by coming spend" in out
+    table = pd.read_parquet(output / "forecasts.parquet")
+    (summary,) = json.loads((output / "metrics.json").read_text()).values()
+    assert set(table["method"]) == {"clvcast", *METHODS}
+    assert len(table) == 4 * summary["customers"]
+    ours = table[table["method"] == "clvcast"].set_index("customer_id")
+    begin, end = pd.Timestamp("2020-10-01"), pd.Timestamp("2020-11-30")
+    inside = shop_lines[shop_lines["ordered_at"].between(begin, end, inclusive="left")]
+    spend = inside.groupby("customer_id")["amount"].sum().reindex(ours.index, fill_value=0.0)
+    np.testing.assert_allclose(ours["actual_spend"], spend, atol=1e-9)
+    assert (ours["churned"] == (ours["actual_orders"] == 0)).all()
+    assert summary["actual_spend"] == pytest.approx(spend.sum())
+    error = (ours["expected_spend"] - ours["actual_spend"]).abs().mean()
+    assert summary["methods"]["clvcast"]["MAE"] == pytest.approx(error)
+    # three periods of 60 days from 2020-10-01 end 2021-03-30, after the newest order
+    assert ours["actual_clv"].isna().all()
+    assert table.loc[table["method"] != "clvcast", "churn_probability"].isna().all()
+
+
+def test_a_backtest_equals_training_with_only_what_was_known(
+    shop_orders: clvcast.Orders, shop_config: clvcast.Config
+) -> None:
+    cutoff = "2020-10-01"
+    result = clvcast.backtest(shop_orders, shop_config, [cutoff]).forecasts.to_pandas()
+    known = windows.observed(shop_orders, windows.as_instant(cutoff))
+    forecast = clvcast.score(clvcast.train(known, shop_config, cutoff), known, cutoff)
+    ours = result[result["method"] == "clvcast"].reset_index(drop=True)
+    for column in ("customer_id", "model_version", "expected_spend", "clv", "churn_probability"):
+        pd.testing.assert_series_equal(ours[column], forecast[column], check_exact=True)
+
+
+def test_the_sample_is_forecast_better_than_by_rules(
+    sample: clvcast.Orders, sample_config: clvcast.Config
+) -> None:
+    result = clvcast.backtest(sample, sample_config, ["2011-06-10"])
+    methods = result.metrics["2011-06-10"]["methods"]
+    ours = methods["clvcast"]
+    for rule in ("historic_rate", "formula"):
+        assert ours["nGini"] > methods[rule]["nGini"]
+        assert ours["MAE"] < methods[rule]["MAE"]
+    assert abs(ours["bias"]) <= 0.15

@@ -1,0 +1,58 @@
+"""Packing: codes by value, one canonical order, nothing lost."""
+
+from __future__ import annotations
+
+import clvcast
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import worlds
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features.packing import code
+from clvcast.features.reading import orders_from_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def packed(lines: pd.DataFrame) -> clvcast.Orders:
+    return orders_from_table(lines, OrdersConfig())
+
+
+@given(st.lists(st.sampled_from(["b", "a", "10", "9", "", "é", None]), max_size=30))
+def test_codes_are_ranks_of_the_sorted_values(values: list[str | None]) -> None:
+    column = code(pa.array(values, pa.string()))
+    labels = column.labels.to_pylist()
+    assert labels == sorted({v for v in values if v is not None}, key=lambda v: v.encode())
+    assert [labels[c] if c >= 0 else None for c in column.codes] == values
+
+
+@settings(max_examples=60)
+@given(worlds.small_worlds())
+def test_lines_are_all_there_in_the_canonical_order(lines: pd.DataFrame) -> None:
+    orders = packed(lines)
+    keys = ["customer_id", "ordered_at", "order_id", "product_id", "amount"]
+    expected = lines.sort_values(keys, na_position="first", kind="stable")
+    customer = orders.customer_ids.take(pa.array(orders.customer_of_line()))
+    assert customer.to_pylist() == expected["customer_id"].tolist()
+    assert (orders.times.view("datetime64[us]") == expected["ordered_at"].to_numpy()).all()
+    np.testing.assert_array_equal(orders.amounts, np.rint(expected["amount"] * 100))
+
+
+@settings(max_examples=60)
+@given(worlds.small_worlds(), st.integers(0, 2**31))
+def test_the_digest_depends_on_the_lines_not_on_their_order(lines: pd.DataFrame, seed: int) -> None:
+    shuffled = lines.sample(frac=1.0, random_state=seed)
+    assert packed(shuffled).digest() == packed(lines).digest()
+    changed = lines.assign(amount=lines["amount"] + 0.01)
+    assert packed(changed).digest() != packed(lines).digest()
+
+
+@settings(max_examples=60)
+@given(worlds.small_worlds())
+def test_two_disjoint_sets_of_customers_concatenate(lines: pd.DataFrame) -> None:
+    other = lines.assign(customer_id=lines["customer_id"] + "2")
+    cutoffs = ["2020-06-01", "2021-06-01"]
+    both = clvcast.build_features(packed(pd.concat([lines, other])), cutoffs)
+    parts = [clvcast.build_features(packed(part), cutoffs) for part in (lines, other)]
+    expected = pd.concat(parts).sort_values(["cutoff", "customer_id"])
+    pd.testing.assert_frame_equal(both, expected.reset_index(drop=True), check_exact=True)

@@ -1,0 +1,142 @@
+"""A real MLflow store: what a run leaves there, and that the model in it is the model that was trained."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import clvcast
+import pandas as pd
+import pytest
+from clvcast.errors import StoreError
+from conftest import Run
+
+pytestmark = pytest.mark.filterwarnings("default")  # MLflow and SQLAlchemy warn of their own
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, shop_lines: pd.DataFrame) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    shop_lines.to_parquet(folder / "orders.parquet")
+    (folder / "shop.yaml").write_text(
+        f"orders: {{source: {folder}/orders.parquet}}\nhorizon_days: 60\nperiods: 3\n"
+        f"tracking: {{uri: 'sqlite:///{folder}/mlflow.db', experiment: shop, model_name: shop}}\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(store: Path) -> dict[str, object]:
+    import contextlib
+    import io
+    import sys
+
+    from clvcast.__main__ import main
+
+    out = io.StringIO()
+    arguments, sys.argv = sys.argv, ["clvcast", "train", str(store / "shop.yaml"), "--json"]
+    with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as stopped:
+        main()
+    sys.argv = arguments
+    assert not stopped.value.code
+    result: dict[str, object] = json.loads(out.getvalue())
+    return result
+
+
+def uri(store: Path) -> str:
+    return f"sqlite:///{store}/mlflow.db"
+
+
+def test_a_run_has_parameters_measures_digest_and_rejected_lines(
+    store: Path, trained: dict[str, object], shop_orders: clvcast.Orders
+) -> None:
+    from mlflow import MlflowClient
+
+    run = MlflowClient(uri(store)).get_run(str(trained["run_id"]))
+    assert run.data.params["horizon_days"] == "60"
+    assert run.data.params["cutoff"] == "2021-02-24"
+    (evaluation,) = trained["evaluation"].values()  # type: ignore[attr-defined]
+    for measure, value in evaluation["methods"]["clvcast"].items():
+        assert run.data.metrics[measure] == pytest.approx(value)
+    assert run.data.metrics["span_rate.MAE"] > 0
+    assert run.data.tags["clvcast.data_digest"] == shop_orders.digest()
+    assert (store / "mlartifacts").is_dir()
+
+
+def test_the_champion_scores_as_the_model_in_memory(
+    store: Path,
+    trained: dict[str, object],
+    shop_model: clvcast.Model,
+    shop_orders: clvcast.Orders,
+) -> None:
+    loaded = clvcast.load_model("models:/shop@champion", uri(store))
+    assert loaded.version == trained["model_version"]
+    pd.testing.assert_frame_equal(
+        clvcast.score(loaded, shop_orders),
+        clvcast.score(
+            clvcast.load_model(f"runs:/{trained['run_id']}/model", uri(store)), shop_orders
+        ),
+        check_exact=True,
+    )
+    # trained without MLflow from the same orders: the mapping is the same, so is the model
+    assert loaded.files() == shop_model.files()
+
+
+def test_mlflow_pyfunc_gives_the_same_numbers_and_holds_no_code(
+    store: Path, trained: dict[str, object], shop_orders: clvcast.Orders
+) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(uri(store))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pyfunc = mlflow.pyfunc.load_model("models:/shop@champion")
+    nested = clvcast.nest(shop_orders, "2021-02-24").head(25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = pyfunc.predict(nested)
+    expected = clvcast.score(clvcast.load_model("models:/shop@champion", uri(store)), shop_orders)
+    pd.testing.assert_frame_equal(found, expected.head(25), check_exact=True)
+    logged = [path for path in (store / "mlartifacts").rglob("*") if path.is_file()]
+    assert not [path for path in logged if path.suffix in (".py", ".pkl", ".pickle", ".joblib")]
+
+
+def test_an_identical_model_is_not_registered_twice(
+    run: Run, store: Path, trained: dict[str, object]
+) -> None:
+    status, out, _ = run("train", store / "shop.yaml")
+    assert status == 0
+    assert "an identical model was registered before" in out
+    status, out, _ = run("train", store / "shop.yaml", "--cutoff", "2021-01-20", "--json")
+    assert json.loads(out)["version"] == "2"
+
+
+def test_score_reads_the_store_the_config_or_the_flag_names(
+    run: Run, store: Path, trained: dict[str, object], tmp_path: Path
+) -> None:
+    args = ("score", "--model", "models:/shop@champion", "--orders", store / "orders.parquet")
+    output = tmp_path / "f.parquet"
+    assert run(*args, "--output", output, "--tracking-uri", uri(store))[0] == 0
+    assert run(*args, "--output", output, "--config", store / "shop.yaml")[0] == 0
+    status, _, err = run(*args, "--output", output, "--tracking-uri", f"sqlite:///{tmp_path}/no.db")
+    assert (status, "train a model first" in err) == (1, True)
+    status, _, err = run(
+        "score", "--model", "models:/none@champion", "--orders", store / "orders.parquet",
+        "--output", output, "--tracking-uri", uri(store),
+    )  # fmt: skip
+    assert (status, "MLflow cannot give the model models:/none@champion" in err) == (1, True)
+    assert "Traceback" not in err
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence(run: Run, store: Path) -> None:
+    bad = "sqlite:////sys/none/mlflow.db"
+    status, _, err = run("train", store / "shop.yaml", "--tracking-uri", bad)
+    assert status == 1
+    assert err.splitlines()[-1].startswith("clvcast: the MLflow store")
+
+
+def test_a_store_that_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database")
+    with pytest.raises(StoreError, match="MLflow cannot give the model"):
+        clvcast.load_model("models:/clv@champion", f"sqlite:///{tmp_path}/mlflow.db")
