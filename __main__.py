@@ -12,10 +12,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from clvcast import __version__
-from clvcast.errors import ClvcastError, StoreError
 from rich.console import Console
 from rich.table import Table
+
+from clvcast import __version__
+from clvcast.errors import ClvcastError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

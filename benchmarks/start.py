@@ -1,6 +1,6 @@
 """Time and memory of what a user meets first: train, score, import, --help. Writes results/start.md.
 
-    make benchmark-start
+make benchmark-start
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ CASES = {
         1500.0,
     ),
     "`clvcast score` on the sample": (
-        [*CLVCAST, "score", "--model", "models:/clv@champion", *STORE, "--quiet"]
-        + ["--orders", "data/online_retail.parquet", "--output", "forecasts.parquet"],
+        [*CLVCAST, "score", *["--model", "models:/clv@champion", "--orders"]]
+        + [*["data/online_retail.parquet", "--output", "forecasts.parquet", "--quiet"], *STORE],
         10.0,
         None,
     ),
-    "`import clvcast`, Python's own start included": ([sys.executable, "-c", "import clvcast"], 0.1, None),
+    "`import clvcast`, Python's own start included": (
+        [sys.executable, "-c", "import clvcast"],
+        0.1,
+        None,
+    ),
     "`clvcast --help`": ([*CLVCAST, "--help"], 0.6, None),
 }
 

@@ -1,7 +1,7 @@
 """Draw docs/result.png from a backtest folder: forecast against fact, and money found.
 
-    clvcast backtest configs/online_retail.yaml --cutoff 2011-06-10 --output backtest
-    python docs/draw_result.py backtest
+clvcast backtest configs/online_retail.yaml --cutoff 2011-06-10 --output backtest
+python docs/draw_result.py backtest
 """
 
 import sys

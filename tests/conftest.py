@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import clvcast
 import hypothesis
 import pandas as pd
 import pytest
 import worlds
+
+import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.reading import orders_from_table
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import clvcast
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Run
+
+import clvcast
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.features import windows
 from clvcast.train.backtest import default_cutoffs
 from clvcast.train.baselines import METHODS, known_at
-from conftest import Run
 
 
 def test_baselines_by_hand() -> None:

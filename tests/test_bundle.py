@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import clvcast
 import pandas as pd
 import pytest
+
+import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.serve.bundle import FORMAT_VERSION
 

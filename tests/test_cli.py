@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import clvcast
 import pandas as pd
 import pytest
 from conftest import Run
+
+import clvcast
 
 CONFIG = """
 orders: {{source: {source}{more}}}

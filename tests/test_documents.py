@@ -10,11 +10,12 @@ import shutil
 import warnings
 from pathlib import Path
 
-import clvcast
 import pandas as pd
 import pytest
-from clvcast.features.catalogue import CATALOGUE, as_markdown
 from conftest import Run
+
+import clvcast
+from clvcast.features.catalogue import CATALOGUE, as_markdown
 
 MODULES = [
     module.name

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-import clvcast
 import numpy as np
 import pandas as pd
 import pytest
 import worlds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.features import windows
@@ -17,8 +20,6 @@ from clvcast.features.table import feature_rows
 from clvcast.serve.pyfunc import NestedModel
 from clvcast.serve.scorer import FORECAST_SCHEMA, forecast_rows
 from clvcast.train.frame import training_frame
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CUTOFF = "2020-12-01"
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import clvcast
 import numpy as np
 import pandas as pd
 import reference
 import worlds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.catalogue import CATALOGUE
 from clvcast.features.reading import orders_from_table
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CUTOFFS = ["2020-01-02", "2020-02-15", "2020-07-01", "2021-01-01 12:00", "2022-01-01"]
 MONEY = {feature.name for feature in CATALOGUE if feature.unit == "money"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from clvcast.train import measures
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
+
+from clvcast.train import measures
 
 
 def a(*values: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from clvcast.errors import ConfigError, StoreError
 from clvcast.serve import outputs
 
@@ -49,9 +50,14 @@ def test_a_folder_is_replaced_whole_or_left(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     with outputs.replaced_folder(target) as partial:
         (partial / "one").write_text("1")
-    with pytest.raises(RuntimeError), outputs.replaced_folder(target) as partial:
-        (partial / "two").write_text("2")
-        raise RuntimeError
+
+    def fail_midway() -> None:
+        with outputs.replaced_folder(target) as partial:
+            (partial / "two").write_text("2")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_midway()
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "one"]
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import clvcast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import worlds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.packing import code
 from clvcast.features.reading import orders_from_table
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def packed(lines: pd.DataFrame) -> clvcast.Orders:

@@ -6,12 +6,13 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import clvcast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+
+import clvcast
 from clvcast.errors import ConfigError, OrdersError
 
 HEADER = "customer_id,ordered_at,amount,order_id"

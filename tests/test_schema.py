@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import clvcast
 import pytest
+
+import clvcast
 from clvcast.configs.schema import json_schema, parse_config
 from clvcast.errors import ConfigError
 

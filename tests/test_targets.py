@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import worlds
+from hypothesis import given, settings
+
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
 from clvcast.features.targets import targets
 from clvcast.features.windows import DAY, as_instant, default_cutoff, observed
-from hypothesis import given, settings
 
 HORIZON, PERIODS = 60, 3
 

@@ -6,11 +6,12 @@ import json
 import warnings
 from pathlib import Path
 
-import clvcast
 import pandas as pd
 import pytest
-from clvcast.errors import StoreError
 from conftest import Run
+
+import clvcast
+from clvcast.errors import StoreError
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow and SQLAlchemy warn of their own
 

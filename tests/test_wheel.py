@@ -36,9 +36,18 @@ def test_only_the_wheel_gives_the_same_numbers(
     (wheel,) = wheels.glob("clvcast-*.whl")
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv" / "bin" / "python"
-    locked = re.findall(r"^(\S+==\S+(?: ;[^\\\n]*)?)", (root / "requirements.lock").read_text(), re.M)
+    locked = re.findall(
+        r"^(\S+==\S+(?: ;[^\\\n]*)?)", (root / "requirements.lock").read_text(), re.M
+    )
     (tmp_path / "constraints.txt").write_text("\n".join(locked))
-    install = [str(python), *pip[1:], "install", "-c", str(tmp_path / "constraints.txt"), str(wheel)]
+    install = [
+        str(python),
+        *pip[1:],
+        "install",
+        "-c",
+        str(tmp_path / "constraints.txt"),
+        str(wheel),
+    ]
     subprocess.run(install, check=True)
     model = clvcast.train(sample, sample_config)
     model.save(tmp_path / "bundle")

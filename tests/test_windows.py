@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import clvcast
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.features import windows
 from clvcast.features.reading import orders_from_table
 from clvcast.features.windows import DAY
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def orders(*times: str) -> clvcast.Orders:
