@@ -17,8 +17,9 @@ from .catalogue import GROUPS
 
 __all__ = ["N_WHOLE", "sweep"]
 
-N_WHOLE = 3  # n_orders, whole days since the last order, whole days of tenure
+N_WHOLE = 5  # n_orders, whole days since the last order and of tenure, cutoff, customer
 _DAY = 86_400_000_000  # microseconds
+_MANY_LINES = 128
 _LEAST_TENURE = 28.0  # days; a rate over a shorter time says more about the time than the customer
 _GROUP = {group.name: position for position, group in enumerate(GROUPS)}
 _RECENCY, _MONEY, _RETURNS = _GROUP["recency"], _GROUP["money"], _GROUP["returns"]
@@ -34,13 +35,14 @@ def sweep(
     starts, times, amounts, order_codes, products, categories, channels,
     quantities, discounts, costs, n_labels, unit, reach, slots, cutoffs, columns, out, whole,
 ):  # fmt: skip
-    """Fill `out[cutoff, customer, column]` (float32) and `whole[cutoff, customer, :]` (int32).
+    """Write a row per customer and cutoff with an order before it, customer by customer.
 
     `starts` (n_customers + 1) delimits the lines of each customer; optional line columns are empty
     where unknown; `n_labels` counts the labels of order, product, category, channel; `reach`
     (n_customers x n_instants) holds line positions; `slots[cutoff]` the columns of `reach` for the
     cutoff itself and for each trailing window's start; `columns` each group's first column, -1 off.
-    A customer without an order before a cutoff has `whole[cutoff, customer, 0] == 0`.
+    Fills `out` (float32, n_rows x n_features) and `whole` (int32, n_rows x 5: n_orders, whole days
+    since the last order, whole days of tenure, cutoff, customer); returns how many rows.
     """
     most = 1
     for customer in range(len(starts) - 1):
@@ -49,14 +51,17 @@ def sweep(
     first_line = np.empty(most, dtype=np.int64)
     last_line = np.empty(most, dtype=np.int64)
     net = np.empty(most, dtype=np.int64)
-    slot = np.full(max(n_labels[0], 1), -1, dtype=np.int64)
-    counts = np.zeros(max(n_labels.max(), 1), dtype=np.int64)
+    slot = np.empty(0, dtype=np.int64)  # order code -> its group; made for the first long history
+    counts = np.zeros(max(n_labels[1:].max(), 1), dtype=np.int64)
     orders = np.empty((most, 4), dtype=np.int64)  # time, net amount, first line, lines
     returns = np.empty((most, 3), dtype=np.int64)  # time, amount, first line
     position = np.empty(most, dtype=np.int64)  # group -> its place among the orders, else -1
+    rows = 0
     for customer in range(len(starts) - 1):
         first = starts[customer]
         line_ends = reach[customer]
+        if starts[customer + 1] - first > _MANY_LINES and not len(slot):
+            slot = np.full(max(n_labels[0], 1), -1, dtype=np.int64)
         n_groups = _gather(
             first, starts[customer + 1], times, amounts, order_codes,
             group_of, first_line, last_line, net, slot,
@@ -74,13 +79,24 @@ def sweep(
             n_orders, n_returns = _orders_and_returns(
                 n_groups, first, last, times, first_line, net, group_of, position, orders, returns
             )
-            _emit(
-                first, last, times, amounts, products, categories, channels, quantities, discounts,
-                costs, unit, line_ends, slots[low:high], cutoffs[low:high], columns,
-                orders[:n_orders], returns[:n_returns], counts,
-                out[low:high, customer], whole[low:high, customer],
-            )  # fmt: skip
+            while low < high and (
+                n_orders == 0 or orders[0, 2] >= line_ends[slots[low, 0]]
+            ):
+                low += 1  # no order yet
+            if low < high:
+                after = rows + high - low
+                for j in range(low, high):
+                    whole[rows + j - low, 3] = j
+                    whole[rows + j - low, 4] = customer
+                _emit(
+                    first, last, times, amounts, products, categories, channels, quantities,
+                    discounts, costs, unit, line_ends, slots[low:high], cutoffs[low:high], columns,
+                    orders[:n_orders], returns[:n_returns], counts,
+                    out[rows:after], whole[rows:after],
+                )  # fmt: skip
+                rows = after
             low = high
+    return rows
 
 
 @_compiled
@@ -89,14 +105,23 @@ def _gather(
 ):  # fmt: skip
     """Number the orders and returns among lines `first:last` by their first line; returns how many.
 
-    A group is the lines of one order_id; without an id, the lines of one instant.
+    A group is the lines of one order_id; without an id, the lines of one instant. Where a line is not
+    of the group before, a short history is searched; a long one is looked up in `slot`.
     """
+    is_long = last - first > _MANY_LINES
     n_groups = 0
     unnamed = -1  # the group of lines without an order_id at the newest instant
     for line in range(first, last):
         code = order_codes[line] if len(order_codes) else -1
         if code >= 0:
-            group = slot[code]
+            if line > first and order_codes[line - 1] == code:
+                group = group_of[line - 1 - first]
+            elif is_long:
+                group = slot[code]
+            else:
+                group = n_groups - 1
+                while group >= 0 and order_codes[first_line[group]] != code:
+                    group -= 1
         else:
             group = unnamed if unnamed >= 0 and times[first_line[unnamed]] == times[line] else -1
         if group < 0:
@@ -104,17 +129,17 @@ def _gather(
             n_groups += 1
             first_line[group] = line
             net[group] = 0
-            if code >= 0:
-                slot[code] = group
-            else:
+            if code < 0:
                 unnamed = group
+            elif is_long:
+                slot[code] = group
         group_of[line - first] = group
         last_line[group] = line
         net[group] += amounts[line]
-    if len(order_codes):
-        for line in range(first, last):
-            if order_codes[line] >= 0:
-                slot[order_codes[line]] = -1
+    if len(order_codes) and is_long:
+        for group in range(n_groups):
+            if order_codes[first_line[group]] >= 0:
+                slot[order_codes[first_line[group]]] = -1
     return n_groups
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..configs.schema import OrdersConfig
 from . import windows
+from .coding import code_ids
 from .expressions import Expression
 from .faults import Fault
 from .mapping import NUMBERS, TEXTS
-from .orders import Float64, Int64
-from .parsing import Mask, Parsed, parse_ids, parse_instants, parse_numbers
+from .orders import Float64, Int64, TextColumn
+from .parsing import Mask, Parsed, parse_instants, parse_numbers
 from .sources import RawTable
 
 __all__ = ["NO_CUSTOMER", "Lines", "Reason", "parse_lines"]
@@ -41,7 +41,7 @@ class Lines:
 
     file: str
     raw: RawTable
-    texts: dict[str, pa.StringArray] = field(default_factory=dict)
+    texts: dict[str, TextColumn] = field(default_factory=dict)
     numbers: dict[str, Float64] = field(default_factory=dict)
     times: Int64 = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     reasons: list[Reason] = field(default_factory=list)  # the first that fits a line counts
@@ -76,13 +76,12 @@ def parse_lines(
     lines = Lines(file, raw)
     for name in ("customer_id", *TEXTS):
         if name in mapping:
-            lines.texts[name] = parse_ids(raw.table[mapping[name].text])
+            lines.texts[name], as_decimals = code_ids(raw.table[mapping[name].text])
+            if as_decimals and name == "customer_id":
+                lines.remarks.append("customer ids written as decimals (17850.0) are read as 17850")
     if "customer_id" in mapping:
-        column = mapping["customer_id"].text
-        missing = lines.texts["customer_id"].is_null().to_numpy(zero_copy_only=False)
-        lines.reasons.append(Reason(NO_CUSTOMER, column, missing))
-        if _written_as_decimals(raw.table[column]):
-            lines.remarks.append("customer ids written as decimals (17850.0) are read as 17850")
+        missing = lines.texts["customer_id"].codes < 0
+        lines.reasons.append(Reason(NO_CUSTOMER, mapping["customer_id"].text, missing))
     if "ordered_at" in mapping:
         _parse_times(lines, mapping["ordered_at"].text, config, now)
     _parse_amounts(lines, mapping, config)
@@ -126,11 +125,3 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
             lines.numbers[ours] = values
         else:
             lines.numbers[ours] = np.where(np.isfinite(values), values, np.nan)
-
-
-def _written_as_decimals(column: pa.ChunkedArray) -> bool:
-    if pa.types.is_floating(column.type):
-        return True
-    if not pa.types.is_string(column.type):
-        return False
-    return bool(pc.any(pc.match_substring_regex(column, r"^\s*\d+\.0\s*$")).as_py())

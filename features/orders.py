@@ -24,6 +24,14 @@ class TextColumn:
     codes: Int32
     labels: pa.StringArray
 
+    def where(self, keep: npt.NDArray[np.bool_]) -> TextColumn:
+        """The column of some lines."""
+        return self if keep.all() else TextColumn(self.codes[keep], self.labels)
+
+    def values(self) -> pa.StringArray:
+        """The text itself, null where missing."""
+        return self.labels.take(pa.array(self.codes, mask=self.codes < 0))
+
 
 @dataclass(frozen=True)
 class OrdersReport:
@@ -100,7 +108,7 @@ class Orders:
             starts=np.concatenate(([0], np.cumsum(counts[present]))),
             times=self.times[keep],
             amounts=self.amounts[keep],
-            texts={name: TextColumn(c.codes[keep], c.labels) for name, c in self.texts.items()},
+            texts={name: column.where(keep) for name, column in self.texts.items()},
             numbers={name: values[keep] for name, values in self.numbers.items()},
         )
 

@@ -1,28 +1,34 @@
 """Packing: lines in any order -> `Orders`, by a counting sort and a canonical order per customer.
 
 The canonical order is time, order_id, product_id, amount, then the other columns, so that neither
-the order of the input nor who else is in the file can change a feature. Text is coded by its
-sorted values for the same reason.
+the order of the input nor who else is in the file can change a feature.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numba
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from .orders import Float64, Int32, Int64, Orders, TextColumn
+from .coding import compact
+from .orders import Float64, Int64, Orders, TextColumn
 
-__all__ = ["code", "pack"]
+__all__ = ["pack", "to_minor_units"]
+
+_TEXTS = ("order_id", "product_id", "category", "channel")
+_NUMBERS = ("quantity", "discount", "cost")
+_NO_CODES = np.empty(0, dtype=np.int32)
+_NO_NUMBERS = np.empty(0, dtype=np.float64)
+_FEW = 24  # lines an insertion sort orders faster than a merge
+_compiled = numba.njit(cache=True, nogil=True)
 
 
 def pack(
-    customer_ids: pa.StringArray,
+    customers: TextColumn,
     times: Int64,
     amounts: Int64,
-    texts: Mapping[str, pa.StringArray],
+    texts: Mapping[str, TextColumn],
     numbers: Mapping[str, Float64],
     *,
     currency_decimals: int,
@@ -30,35 +36,27 @@ def pack(
 ) -> tuple[Orders, int]:
     """Pack lines (one array element a line) and count those that repeat another line exactly.
 
-    `customer_ids` has no nulls; `amounts` are in the currency's smallest unit.
+    Every line has a customer; `amounts` are in the currency's smallest unit.
     """
-    customers = code(customer_ids)
-    coded = {name: code(values) for name, values in texts.items()}
+    customers = compact(customers)
     starts, line = _by_customer(customers.codes, len(customers.labels))
-    keys = np.empty((2 + len(coded) + len(numbers), len(times)), dtype=np.int64)
-    row = 0
-    for name in ("ordered_at", "order_id", "product_id", "amount", "category", "channel"):
-        if name in coded:
-            keys[row] = coded[name].codes
-        elif name in ("ordered_at", "amount"):
-            keys[row] = times if name == "ordered_at" else amounts
-        else:
-            continue
-        row += 1
-    for name in numbers:
-        keys[row] = _sortable(numbers[name])
-        row += 1
-    keys = np.ascontiguousarray(keys.T[line])
-    order = _canonical_order(starts, keys)
-    line, keys = line[order], keys[order]
-    repeated = _repeats_previous(starts, keys)
+    times, amounts = times[line], amounts[line]
+    codes = {name: column.codes[line] for name, column in texts.items()}
+    values = {name: column[line] for name, column in numbers.items()}
+    order, repeated = _canonical_order(
+        starts,
+        times,
+        amounts,
+        tuple(codes.get(name, _NO_CODES) for name in _TEXTS),
+        tuple(values.get(name, _NO_NUMBERS) for name in _NUMBERS),
+    )
     orders = Orders(
         customer_ids=customers.labels,
         starts=starts,
-        times=times[line],
-        amounts=amounts[line],
-        texts={name: TextColumn(c.codes[line], c.labels) for name, c in coded.items()},
-        numbers={name: values[line] for name, values in numbers.items()},
+        times=times[order],
+        amounts=amounts[order],
+        texts={name: TextColumn(codes[name][order], texts[name].labels) for name in texts},
+        numbers={name: column[order] for name, column in values.items()},
         currency_decimals=currency_decimals,
     )
     if drop_duplicates:
@@ -66,28 +64,24 @@ def pack(
     return orders, int(repeated.sum())
 
 
-def code(values: pa.StringArray) -> TextColumn:
-    """Code text by its sorted distinct values; null becomes -1."""
-    encoded = pc.dictionary_encode(values)
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    by_value = pc.sort_indices(encoded.dictionary)
-    rank = np.empty(len(by_value) + 1, dtype=np.int32)
-    rank[by_value.to_numpy()] = np.arange(len(by_value), dtype=np.int32)
-    rank[-1] = -1  # where null points
-    codes = rank[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return TextColumn(codes, encoded.dictionary.take(by_value))
+@_compiled
+def to_minor_units(amounts, unit):
+    """Money as integers of the smallest unit; how many that rounds, and by how much in all."""
+    minor = np.empty(len(amounts), dtype=np.int64)
+    n_rounded = 0
+    total = 0.0
+    for line in range(len(amounts)):
+        exact = amounts[line] * unit
+        whole = np.rint(exact)
+        minor[line] = np.int64(whole)
+        if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
+            n_rounded += 1
+            total += whole - exact
+    return minor, n_rounded, total / unit
 
 
-def _sortable(values: Float64) -> Int64:
-    """Integers in the order of the floats; every NaN is one value, and so are 0.0 and -0.0."""
-    plain = np.where(np.isnan(values), np.nan, values + 0.0)
-    bits = plain.view(np.int64)
-    return np.where(bits < 0, np.int64(-(2**63)) - bits, bits)
-
-
-@numba.njit(cache=True, nogil=True)
-def _by_customer(customers: Int32, n_customers: int) -> tuple[Int64, Int64]:
+@_compiled
+def _by_customer(customers, n_customers):
     """Counting sort: where each customer starts, and the lines in customer order, stable."""
     starts = np.zeros(n_customers + 1, dtype=np.int64)
     for customer in customers:
@@ -103,54 +97,79 @@ def _by_customer(customers: Int32, n_customers: int) -> tuple[Int64, Int64]:
     return starts, line
 
 
-@numba.njit(cache=True, nogil=True)
-def _comes_after(keys: Int64, left: int, right: int) -> bool:
-    for column in range(keys.shape[1]):
-        if keys[left, column] != keys[right, column]:
-            return bool(keys[left, column] > keys[right, column])
-    return False
+@_compiled
+def _compare(left, right, times, amounts, codes, values):
+    """Negative, zero or positive as line `left` comes before, equals, or comes after line `right`."""
+    if times[left] != times[right]:
+        return -1 if times[left] < times[right] else 1
+    for k in range(2):  # order_id, product_id
+        if len(codes[k]) and codes[k][left] != codes[k][right]:
+            return -1 if codes[k][left] < codes[k][right] else 1
+    if amounts[left] != amounts[right]:
+        return -1 if amounts[left] < amounts[right] else 1
+    for k in range(2, 4):  # category, channel
+        if len(codes[k]) and codes[k][left] != codes[k][right]:
+            return -1 if codes[k][left] < codes[k][right] else 1
+    for k in range(3):
+        if len(values[k]):
+            one, other = values[k][left], values[k][right]
+            if one < other or (np.isnan(other) and not np.isnan(one)):
+                return -1
+            if one > other or (np.isnan(one) and not np.isnan(other)):
+                return 1
+    return 0
 
 
-@numba.njit(cache=True, nogil=True)
-def _canonical_order(starts: Int64, keys: Int64) -> Int64:
-    """A stable merge sort of each customer's lines by the columns of `keys`, in turn."""
-    order = np.arange(len(keys))
-    spare = np.empty(len(keys), dtype=np.int64)
+@_compiled
+def _canonical_order(starts, times, amounts, codes, values):
+    """The canonical order of each customer's lines, and which lines of it repeat the one before."""
+    order = np.arange(len(times))
+    repeats = np.zeros(len(times), dtype=np.bool_)
+    most = 1
     for customer in range(len(starts) - 1):
-        first, last = starts[customer], starts[customer + 1]
-        is_sorted = True
-        for position in range(first + 1, last):
-            if _comes_after(keys, position - 1, position):
-                is_sorted = False
-                break
-        width = 1
-        while width < last - first and not is_sorted:
-            for low in range(first, last, 2 * width):
-                middle, high = min(low + width, last), min(low + 2 * width, last)
-                left, right = low, middle
-                for position in range(low, high):
-                    if left < middle and (
-                        right >= high or not _comes_after(keys, order[left], order[right])
-                    ):
-                        spare[position] = order[left]
-                        left += 1
-                    else:
-                        spare[position] = order[right]
-                        right += 1
-            order[first:last] = spare[first:last]
-            width *= 2
-    return order
-
-
-@numba.njit(cache=True, nogil=True)
-def _repeats_previous(starts: Int64, keys: Int64) -> npt.NDArray[np.bool_]:
-    repeats = np.zeros(len(keys), dtype=np.bool_)
+        most = max(most, starts[customer + 1] - starts[customer])
+    spare = np.empty(most, dtype=np.int64)
     for customer in range(len(starts) - 1):
-        for position in range(starts[customer] + 1, starts[customer + 1]):
-            same = True
-            for column in range(keys.shape[1]):
-                if keys[position, column] != keys[position - 1, column]:
-                    same = False
-                    break
-            repeats[position] = same
-    return repeats
+        own = order[starts[customer] : starts[customer + 1]]
+        if len(own) <= _FEW:
+            _insertion_sort(own, times, amounts, codes, values)
+        else:
+            _merge_sort(own, spare, times, amounts, codes, values)
+        for k in range(1, len(own)):
+            repeats[starts[customer] + k] = (
+                _compare(own[k - 1], own[k], times, amounts, codes, values) == 0
+            )
+    return order, repeats
+
+
+@_compiled
+def _insertion_sort(own, times, amounts, codes, values):
+    for k in range(1, len(own)):
+        line, place = own[k], k
+        while place > 0 and _compare(own[place - 1], line, times, amounts, codes, values) > 0:
+            own[place] = own[place - 1]
+            place -= 1
+        own[place] = line
+
+
+@_compiled
+def _merge_sort(own, spare, times, amounts, codes, values):
+    for low in range(0, len(own), _FEW):
+        _insertion_sort(own[low : low + _FEW], times, amounts, codes, values)
+    width = _FEW
+    while width < len(own):
+        for low in range(0, len(own), 2 * width):
+            middle, high = min(low + width, len(own)), min(low + 2 * width, len(own))
+            left, right = low, middle
+            for position in range(low, high):
+                if left < middle and (
+                    right >= high
+                    or _compare(own[left], own[right], times, amounts, codes, values) <= 0
+                ):
+                    spare[position] = own[left]
+                    left += 1
+                else:
+                    spare[position] = own[right]
+                    right += 1
+        own[:] = spare[: len(own)]
+        width *= 2

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from ..configs.schema import FormatConfig
 from .orders import Float64, Int64
 
-__all__ = ["Parsed", "parse_ids", "parse_instants", "parse_numbers"]
+__all__ = ["Mask", "Parsed", "is_missing", "parse_instants", "parse_numbers"]
 
 Mask = npt.NDArray[np.bool_]
 Values = TypeVar("Values")
@@ -52,23 +52,6 @@ class Parsed(Generic[Values]):
     bad: Mask
     missing: Mask
     mend: str = ""  # what would make the bad cells readable
-
-
-def parse_ids(column: pa.ChunkedArray) -> pa.StringArray:
-    """Text ids, null where missing: trimmed, `17850.0` as `17850`, `00123` as it stands."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return parse_ids(column.cast(kind.value_type))
-    if pa.types.is_floating(kind):
-        values = column.to_numpy()
-        whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
-        if whole[~np.isnan(values)].all():
-            column = pa.chunked_array([pa.array(np.where(whole, values, 0).astype(np.int64))])
-            column = pc.if_else(pa.array(whole), column, None)
-    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-    text = pc.replace_substring_regex(text, r"^(\d+)\.0$", r"\1")
-    text = pc.if_else(pc.is_in(pc.utf8_lower(text), pa.array(_MISSING)), None, text)
-    return _flat(text)
 
 
 def parse_numbers(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64]:
@@ -144,7 +127,12 @@ def _zone_mend() -> str:
 def _cells(column: pa.ChunkedArray) -> tuple[pa.StringArray, Mask]:
     """Trimmed text without nulls, and which cells are missing."""
     cells = pc.utf8_trim_whitespace(_flat(column.cast(pa.string())).fill_null(""))
-    return cells, _mask(pc.is_in(pc.utf8_lower(cells), pa.array(_MISSING)))
+    return cells, is_missing(cells)
+
+
+def is_missing(cells: pa.StringArray) -> Mask:
+    """Which trimmed cells say that there is nothing: empty, null, nan, none, n/a ..."""
+    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(_MISSING)))
 
 
 def _plain(cells: pa.StringArray, decimal: str) -> pa.StringArray:

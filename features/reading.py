@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from pydantic import ValidationError
 
 from ..configs.schema import OrdersConfig
 from ..errors import ConfigError, OrdersError
+from .coding import joined_columns
 from .faults import Fault, counted, refuse, rejected_table
 from .lines import NO_CUSTOMER, Lines, parse_lines
 from .mapping import NUMBERS, TEXTS, resolve
-from .orders import Float64, Orders, OrdersReport
-from .packing import pack
+from .orders import Float64, Orders, OrdersReport, TextColumn
+from .packing import pack, to_minor_units
 from .parsing import Mask
 from .sources import RawTable, column_names, find_files, read_columns
 
@@ -128,7 +130,7 @@ def _set_aside(part: Lines) -> tuple[Mask, list[pa.Table]]:
         hit = keep & reason.lines
         keep &= ~reason.lines
         if hit.any():
-            customer_ids = part.texts["customer_id"].filter(pa.array(hit))
+            customer_ids = part.texts["customer_id"].where(hit).values()
             cells = part.cells(reason.column, hit)
             tables.append(
                 rejected_table(
@@ -148,32 +150,33 @@ def _pack(
 ) -> Orders:
     kept = list(zip(parts, usable, strict=True))
 
-    def text(name: str) -> pa.StringArray:
-        chunks = [
-            part.texts[name].filter(pa.array(keep))
-            if name in part.texts
-            else pa.nulls(int(keep.sum()), pa.string())
-            for part, keep in kept
-        ]
-        return pa.chunked_array(chunks, pa.string()).combine_chunks()
+    def text(name: str) -> TextColumn:
+        return joined_columns(
+            [
+                part.texts[name].where(keep)
+                if name in part.texts
+                else TextColumn(np.full(keep.sum(), -1, np.int32), pa.array([], pa.string()))
+                for part, keep in kept
+            ]
+        )
 
     def number(name: str) -> Float64:
         missing = np.float64(np.nan)
-        return np.concatenate(
+        return _joined(
             [
-                part.numbers[name][keep] if name in part.numbers else np.full(keep.sum(), missing)
+                _where(part.numbers[name], keep)
+                if name in part.numbers
+                else np.full(keep.sum(), missing)
                 for part, keep in kept
             ]
         )
 
     unit = 10.0**config.currency_decimals
-    exact = number("amount") * unit
-    minor = np.rint(exact)
-    rounded = np.abs(exact - minor) > 1e-6  # less is the float's own inexactness
+    minor, n_rounded, rounding_total = to_minor_units(number("amount"), unit)
     orders, repeated = pack(
         text("customer_id"),
-        np.concatenate([part.times[keep] for part, keep in kept]),
-        minor.astype(np.int64),
+        _joined([_where(part.times, keep) for part, keep in kept]),
+        minor,
         {name: text(name) for name in TEXTS if any(name in part.texts for part in parts)},
         {name: number(name) for name in NUMBERS if any(name in part.numbers for part in parts)},
         currency_decimals=config.currency_decimals,
@@ -184,11 +187,19 @@ def _pack(
         lines_used=orders.n_lines,
         duplicate_lines=repeated,
         duplicates_dropped=config.duplicates == "drop",
-        rounded_lines=int(rounded.sum()),
-        rounding_total=float((minor - exact)[rounded].sum() / unit),
+        rounded_lines=n_rounded,
+        rounding_total=rounding_total,
     )
     remarks = (*report.remarks, *_remarks(orders, report))
     return replace(orders, report=replace(report, remarks=remarks))
+
+
+def _where(values: npt.NDArray[Any], keep: Mask) -> npt.NDArray[Any]:
+    return values if keep.all() else values[keep]
+
+
+def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _remarks(orders: Orders, report: OrdersReport) -> list[str]:

@@ -6,9 +6,11 @@ Training, batch, one customer and every other door come through `feature_rows`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +23,17 @@ from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
 from .kernel import N_WHOLE, sweep
 from .orders import Int32, Int64, Orders
 
-__all__ = ["FeatureRows", "build_features", "feature_rows"]
+__all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
 
 Float32 = npt.NDArray[np.float32]
-_BLOCK = 16_384  # customers a thread takes at a time
+_BLOCK = 1_024  # customers a thread takes at a time
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Feature rows sorted by (cutoff, customer); customers without an order yet have none."""
+    """Feature rows; a customer without an order before a cutoff has none there."""
 
     names: tuple[str, ...]
     customer_ids: pa.StringArray  # the customers of the orders the rows were made from
@@ -62,11 +64,26 @@ class FeatureRows:
 
 
 def feature_rows(orders: Orders, cutoffs: Int64) -> FeatureRows:
-    """Compute all features of `orders` at ascending `cutoffs` (microseconds)."""
+    """Compute all features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer)."""
     names = tuple(feature.name for feature in catalogue_for(orders.optional_columns))
-    shape = (len(cutoffs), orders.n_customers)
-    out = np.empty((*shape, len(names)), dtype=np.float32)
-    whole = np.zeros((*shape, N_WHOLE), dtype=np.int32)
+    blocks = list(feature_blocks(orders, cutoffs))
+    # blocks go customer by customer; rows are wanted cutoff by cutoff
+    chosen = [
+        (block, block.cutoff_index == j) for j in range(len(cutoffs)) for block in blocks
+    ]
+    return FeatureRows(
+        names,
+        orders.customer_ids,
+        _joined([block.cutoff_index[keep] for block, keep in chosen], (0,), np.int64),
+        _joined([block.customer_index[keep] for block, keep in chosen], (0,), np.int64),
+        _joined([block.values[keep] for block, keep in chosen], (0, len(names)), np.float32),
+        _joined([block.whole[keep] for block, keep in chosen], (0, 3), np.int32),
+    )
+
+
+def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
+    """The rows of `feature_rows` in bounded memory: by blocks of customers, customer by customer."""
+    names = tuple(feature.name for feature in catalogue_for(orders.optional_columns))
     instants, slots = _instants(cutoffs)
     columns = _first_columns(orders)
     codes = [
@@ -76,22 +93,39 @@ def feature_rows(orders: Orders, cutoffs: Int64) -> FeatureRows:
     n_labels = np.array([int(c.max(initial=-1)) + 1 for c in codes])
     numbers = [orders.numbers.get(name, _NO_NUMBERS) for name in ("quantity", "discount", "cost")]
 
-    def fill(low: int) -> None:
+    def fill(low: int) -> FeatureRows:
         high = min(low + _BLOCK, orders.n_customers)
         starts = orders.starts[low : high + 1]
         reach = windows.positions(orders.times, starts, instants)
-        sweep(
+        most = len(cutoffs) * (high - low)
+        out = np.empty((most, len(names)), dtype=np.float32)
+        whole = np.empty((most, N_WHOLE), dtype=np.int32)
+        n_rows = sweep(
             starts, orders.times, orders.amounts, *codes, *numbers, n_labels, orders.unit,
-            reach, slots, cutoffs, columns, out[:, low:high], whole[:, low:high],
+            reach, slots, cutoffs, columns, out, whole,
         )  # fmt: skip
+        return FeatureRows(
+            names,
+            orders.customer_ids,
+            whole[:n_rows, 3].astype(np.int64),
+            whole[:n_rows, 4].astype(np.int64) + low,
+            out[:n_rows],
+            whole[:n_rows, :3],
+        )
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(fill, range(0, orders.n_customers, _BLOCK)))
-    present = whole[:, :, 0] > 0
-    cutoff_index, customer_index = np.nonzero(present)
-    return FeatureRows(
-        names, orders.customer_ids, cutoff_index, customer_index, out[present], whole[present]
-    )
+    threads = os.cpu_count() or 1
+    starts = range(0, orders.n_customers, _BLOCK)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque(pool.submit(fill, low) for low in starts[: 2 * threads])
+        for low in starts[2 * threads :]:
+            yield waiting.popleft().result()
+            waiting.append(pool.submit(fill, low))
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _joined(parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(empty, dtype=kind)
 
 
 def build_features(orders: Orders, cutoffs: Sequence[windows.Instant]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.packing import code
+from clvcast.features.coding import code
 from clvcast.features.reading import orders_from_table
 
 
