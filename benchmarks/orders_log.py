@@ -6,6 +6,7 @@ amounts are lognormal, 20 categories, 5 channels, 2 % of the orders come back.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def write_log(path: Path, lines: int, seed: int = 0) -> int:
     edges = np.linspace(0.0, DAYS, blocks + 1)
     written = order_id = 0
     with pa.parquet.ParquetWriter(path, _SCHEMA, compression="snappy") as writer:
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             since, until = np.maximum(begin, low), np.minimum(end, high)
             orders = random.poisson(rate * np.maximum(until - since, 0.0))
             who = np.repeat(np.arange(customers), orders)

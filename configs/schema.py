@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Hashable, Iterable
+import re
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -24,6 +25,7 @@ __all__ = [
     "TrackingConfig",
     "json_schema",
     "load_config",
+    "orders_config",
     "parse_config",
 ]
 
@@ -37,6 +39,14 @@ OPTIONAL_COLUMNS: tuple[str, ...] = get_args(Column)[3:]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def overridden_by(self, stated: Self) -> Self:
+        """The same section with every key that `stated` was given explicitly, section by section."""
+        update = {}
+        for name in stated.model_fields_set:
+            own, new = getattr(self, name), getattr(stated, name)
+            update[name] = own.overridden_by(new) if isinstance(own, _Section) else new
+        return self.model_copy(update=update)
 
 
 class FormatConfig(_Section):
@@ -66,6 +76,15 @@ class FormatConfig(_Section):
             raise ValueError("must be an encoding Python knows, such as utf-8 or cp1252") from None
         return value
 
+    @field_validator("date_format")
+    @classmethod
+    def _known_date_format(cls, value: str | None) -> str | None:
+        if value is not None and value not in ("unix", "unix_ms", "excel"):
+            unknown = set(re.findall("%(.)", value)) - set("YymdbBHIMSpfzjaA%T")
+            if unknown or not re.search("%[Yy]", value):
+                raise ValueError("must be a strptime format with a year, unix, unix_ms or excel")
+        return value
+
 
 class OrdersConfig(_Section):
     """Where the order lines are and how their columns map to ours."""
@@ -91,8 +110,19 @@ class OrdersConfig(_Section):
     )
     currency: str = Field("", description="The currency's name, for display.")
     currency_decimals: int = Field(
-        2, ge=0, le=4, description="Decimals of the smallest unit; amounts are rounded to it."
+        2,
+        strict=True,
+        ge=0,
+        le=4,
+        description="Decimals of the smallest unit; amounts are rounded to it.",
     )
+
+    @field_validator("source")
+    @classmethod
+    def _no_empty_source(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("must name a file, a glob or a folder")
+        return value
 
     @field_validator("columns")
     @classmethod
@@ -139,11 +169,17 @@ class Config(_Section):
     """All settings of one shop; every one but the source of its orders has a default."""
 
     orders: OrdersConfig = Field(default_factory=lambda: OrdersConfig())
-    horizon_days: int = Field(90, ge=1, le=3650, description="The length of one period, in days.")
-    periods: int = Field(4, ge=1, le=40, description="A CLV spans periods x horizon_days.")
+    horizon_days: int = Field(
+        90, strict=True, ge=1, le=3650, description="The length of one period, in days."
+    )
+    periods: int = Field(
+        4, strict=True, ge=1, le=40, description="A CLV spans periods x horizon_days."
+    )
     economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="The seed of everything random.")
+    seed: int = Field(
+        0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
+    )
 
 
 def load_config(path: str | Path) -> Config:
@@ -166,6 +202,8 @@ def parse_config(text: str, name: str = "configuration") -> Config:
         content = yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{name} is nested too deeply to be a configuration") from None
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -173,8 +211,19 @@ def parse_config(text: str, name: str = "configuration") -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        faults = [f"{name}: {_sentence(fault)}" for fault in error.errors()]
-        raise ConfigError("\n".join(faults)) from None
+        raise _refusal(error, Config, name) from None
+
+
+def orders_config(settings: Mapping[str, Any]) -> OrdersConfig:
+    """The `orders:` section from its keys; raises `ConfigError` naming every fault at once."""
+    try:
+        return OrdersConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        raise _refusal(error, OrdersConfig, "orders") from None
+
+
+def _refusal(error: ValidationError, section: type[BaseModel], name: str) -> ConfigError:
+    return ConfigError("\n".join(f"{name}: {_sentence(f, section)}" for f in error.errors()))
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -190,15 +239,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _sentence(fault: Any) -> str:
+def _sentence(fault: Any, section: type[BaseModel]) -> str:
     path = [str(part) for part in fault["loc"] if part != "[key]"]
     where = ".".join(path)
-    if fault["type"] == "extra_forbidden" or (path[:2] == ["orders", "columns"] and len(path) == 3):
-        known = _known_keys(path[:-1])
+    known = _known_keys(section, path[:-1])
+    if fault["type"] == "extra_forbidden" or ("columns" in path[:-1] and path[-1] not in known):
         nearest = difflib.get_close_matches(path[-1], known, n=1)
         mend = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-        if fault["type"] == "extra_forbidden" or path[-1] not in known:
-            return f"unknown key {where}; {mend}"
+        return f"unknown key {where}; {mend}"
+    if fault["type"] == "model_type":
+        return f"{where} must hold keys and values, got {type(fault['input']).__name__}"
     rule = fault["msg"].removeprefix("Value error, ")
     rule = rule.replace("Input should", "should").replace("Field required", "is required")
     if path[-1:] == ["uri"] or where == "":
@@ -206,10 +256,10 @@ def _sentence(fault: Any) -> str:
     return f"{where} {rule}, got {fault['input']!r}"
 
 
-def _known_keys(path: Iterable[str]) -> list[str]:
-    section: type[BaseModel] = Config
+def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
     for part in path:
-        kind = section.model_fields[part].annotation
+        field = section.model_fields.get(part)
+        kind = field.annotation if field else None
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
         section = kind

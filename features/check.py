@@ -16,7 +16,6 @@ from .table import feature_rows
 __all__ = ["Finding", "check"]
 
 Verdict = Literal["pass", "warn", "fail"]
-_LEAST_HORIZONS = 1.5  # one window to learn from, and half of one to have seen customers before it
 _CUSTOMERS = (50, 1_000)  # fail below, warn below
 _REPEAT_SHARE = 0.05
 _RETURN_SHARE = 0.3
@@ -57,7 +56,10 @@ def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
     first = windows.first_order_at(orders)
     said = f"{days:,.0f} days of orders are {horizons:.1f} horizons of {horizon_days} days"
     if not windows.can_train(first, end, horizon_days):
-        mend = f"shorten horizon_days to {int(days / _LEAST_HORIZONS):d} or less"
+        longest = windows.longest_horizon(first, end)
+        mend = (
+            f"shorten horizon_days to {longest} or less" if longest else "too few for any horizon"
+        )
         return Finding("history", "fail", horizons, f"{said}; {mend}")
     count = len(windows.cutoffs_for_training(first, end, horizon_days).instants)
     said += f", which allow {counted(count, 'training cutoff')}"

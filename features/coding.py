@@ -25,10 +25,11 @@ def code(values: pa.Array) -> TextColumn:
     return _ranked(codes, encoded.dictionary)
 
 
-def code_ids(column: pa.ChunkedArray) -> tuple[TextColumn, bool]:
+def code_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[TextColumn, bool]:
     """Ids as text: trimmed, `17850.0` as `17850`, `00123` as it stands, -1 where missing.
 
-    The flag says whether any id was written as a decimal.
+    With `nulls_by_name` the words exports write for nothing (NULL, NaN, NA ...) are missing too, not
+    empty cells alone. The flag says whether any id was written as a decimal.
     """
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
@@ -40,11 +41,12 @@ def code_ids(column: pa.ChunkedArray) -> tuple[TextColumn, bool]:
     labels = encoded.dictionary
     if pa.types.is_integer(labels.type) and not labels.null_count:
         return _ranked(codes, labels.cast(pa.string()), _order_of_integers(labels)), False
-    is_float = pa.types.is_floating(labels.type)
+    is_float = pa.types.is_floating(labels.type) or pa.types.is_decimal(labels.type)
     text = pc.utf8_trim_whitespace(_as_text(labels))
     plain = pc.replace_substring_regex(text, r"^(\d+)\.0$", r"\1")
     as_decimals = is_float or bool(pc.any(pc.not_equal(plain, text)).as_py())
-    cleaned = pc.if_else(pa.array(is_missing(plain)), None, plain)
+    missing = pa.array(is_missing(plain)) if nulls_by_name else pc.equal(plain, "")
+    cleaned = pc.if_else(pc.fill_null(missing, True), None, plain)
     distinct = code(cleaned)
     return TextColumn(_through(distinct.codes, codes), distinct.labels), as_decimals
 
@@ -74,6 +76,8 @@ def joined_columns(parts: Sequence[TextColumn]) -> TextColumn:
 
 def _as_text(labels: pa.Array) -> pa.StringArray:
     """Distinct values as text; whole floats without their point, where all are whole."""
+    if pa.types.is_decimal(labels.type):
+        labels = labels.cast(pa.float64(), safe=False)
     if pa.types.is_floating(labels.type):
         values = labels.to_numpy(zero_copy_only=False)
         usable = values[np.isfinite(values)]

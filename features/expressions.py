@@ -57,6 +57,8 @@ def parse(text: str, known: list[str]) -> Expression:
     parser = _Parser(text)
     evaluate = parser.sum()
     parser.expect_end()
+    if parser.names and text.strip() == f"`{parser.names[0]}`":
+        return parse(parser.names[0], [parser.names[0]])
     return Expression(text, tuple(dict.fromkeys(parser.names)), evaluate)
 
 

@@ -79,9 +79,7 @@ def sweep(
             n_orders, n_returns = _orders_and_returns(
                 n_groups, first, last, times, first_line, net, group_of, position, orders, returns
             )
-            while low < high and (
-                n_orders == 0 or orders[0, 2] >= line_ends[slots[low, 0]]
-            ):
+            while low < high and (n_orders == 0 or orders[0, 2] >= line_ends[slots[low, 0]]):
                 low += 1  # no order yet
             if low < high:
                 after = rows + high - low

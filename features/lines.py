@@ -17,10 +17,10 @@ from .expressions import Expression
 from .faults import Fault
 from .mapping import NUMBERS, TEXTS
 from .orders import Float64, Int64, TextColumn
-from .parsing import Mask, Parsed, parse_instants, parse_numbers
+from .parsing import Mask, Parsed, is_number, parse_instants, parse_numbers
 from .sources import RawTable
 
-__all__ = ["NO_CUSTOMER", "Lines", "Reason", "parse_lines"]
+__all__ = ["NO_CUSTOMER", "Lines", "Reason", "parse_lines", "unreadable"]
 
 NO_CUSTOMER = "customer_id is missing"
 _MOST_AMOUNT = 1e12
@@ -69,6 +69,25 @@ class Lines:
             self.reasons.append(Reason(f"{column} {words}", column, lines))
 
 
+def unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> list[Fault]:
+    """A fault for each mapped column whose type holds neither text, numbers nor dates."""
+    faults = []
+    for name in dict.fromkeys(name for e in mapping.values() for name in e.columns):
+        kind = raw.table.schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        plain = (
+            pa.types.is_string(kind)
+            or pa.types.is_large_string(kind)
+            or pa.types.is_string_view(kind)
+            or pa.types.is_null(kind)
+            or is_number(kind)
+            or pa.types.is_temporal(kind)
+        )
+        if not plain:
+            faults.append(Fault(f"column {name!r} must hold text, numbers or dates, got {kind}"))
+    return faults
+
+
 def parse_lines(
     raw: RawTable, file: str, mapping: Mapping[str, Expression], config: OrdersConfig, now: datetime
 ) -> Lines:
@@ -76,14 +95,16 @@ def parse_lines(
     lines = Lines(file, raw)
     for name in ("customer_id", *TEXTS):
         if name in mapping:
-            lines.texts[name], as_decimals = code_ids(raw.table[mapping[name].text])
-            if as_decimals and name == "customer_id":
+            column = raw.table[mapping[name].columns[0]]
+            is_customer = name == "customer_id"
+            lines.texts[name], as_decimals = code_ids(column, nulls_by_name=is_customer)
+            if as_decimals and is_customer:
                 lines.remarks.append("customer ids written as decimals (17850.0) are read as 17850")
     if "customer_id" in mapping:
         missing = lines.texts["customer_id"].codes < 0
-        lines.reasons.append(Reason(NO_CUSTOMER, mapping["customer_id"].text, missing))
+        lines.reasons.append(Reason(NO_CUSTOMER, mapping["customer_id"].columns[0], missing))
     if "ordered_at" in mapping:
-        _parse_times(lines, mapping["ordered_at"].text, config, now)
+        _parse_times(lines, mapping["ordered_at"].columns[0], config, now)
     _parse_amounts(lines, mapping, config)
     return lines
 

@@ -18,17 +18,26 @@ _TEXT_LIKE = ("customer_id", "ordered_at", *TEXTS)
 
 
 def resolve(
-    columns: Mapping[Any, str], names: list[str]
+    columns: Mapping[Any, str], names: list[str], *, own_names_too: bool
 ) -> tuple[dict[str, Expression], list[Fault]]:
     """Which expression gives each of our columns, and a fault for each column that is missing.
 
-    A file that has our own names is taken as it is, whatever the mapping says.
+    With `own_names_too`, a file the mapping does not fit is taken as it is if it has our own names.
     """
-    if not columns or all(name in names for name in REQUIRED_COLUMNS):
-        wanted = {n: n for n in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if n in names}
-        wanted |= {n: n for n in REQUIRED_COLUMNS}
-    else:
-        wanted = dict(columns)
+    mapping, faults = _resolve(columns or _own(names), names)
+    if faults and columns and own_names_too and all(name in names for name in REQUIRED_COLUMNS):
+        return _resolve(_own(names), names)
+    return mapping, faults
+
+
+def _own(names: list[str]) -> dict[str, str]:
+    present = [name for name in OPTIONAL_COLUMNS if name in names]
+    return {name: name for name in (*REQUIRED_COLUMNS, *present)}
+
+
+def _resolve(
+    wanted: Mapping[Any, str], names: list[str]
+) -> tuple[dict[str, Expression], list[Fault]]:
     mapping, faults = {}, []
     for ours in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
         if ours not in wanted:

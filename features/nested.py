@@ -39,7 +39,7 @@ def nest(orders: Orders, cutoff: windows.Instant) -> pd.DataFrame:
         "amount": (known.amounts / known.unit).tolist(),
     }
     for name, text in known.texts.items():
-        columns[name] = text.values().to_pylist()
+        columns[name] = text.to_text().to_pylist()
     for name, values in known.numbers.items():
         columns[name] = [None if np.isnan(value) else float(value) for value in values]
     lines = [

@@ -28,7 +28,7 @@ class TextColumn:
         """The column of some lines."""
         return self if keep.all() else TextColumn(self.codes[keep], self.labels)
 
-    def values(self) -> pa.StringArray:
+    def to_text(self) -> pa.StringArray:
         """The text itself, null where missing."""
         return self.labels.take(pa.array(self.codes, mask=self.codes < 0))
 

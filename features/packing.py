@@ -32,7 +32,6 @@ def pack(
     numbers: Mapping[str, Float64],
     *,
     currency_decimals: int,
-    drop_duplicates: bool,
 ) -> tuple[Orders, int]:
     """Pack lines (one array element a line) and count those that repeat another line exactly.
 
@@ -59,8 +58,6 @@ def pack(
         numbers={name: column[order] for name, column in values.items()},
         currency_decimals=currency_decimals,
     )
-    if drop_duplicates:
-        orders = orders.keep_lines(~repeated)
     return orders, int(repeated.sum())
 
 

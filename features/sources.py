@@ -24,6 +24,7 @@ __all__ = ["RawTable", "column_names", "find_files", "read_columns"]
 
 _CSV = (".csv", ".csv.gz")
 _KINDS = (".parquet", *_CSV)
+_LONGEST_NAME = 255
 _DELIMITERS = ";\t|,"
 
 
@@ -39,6 +40,8 @@ class RawTable:
 def find_files(source: str) -> list[Path]:
     """The order files `source` names, sorted; refuses none, unknown or mixed kinds."""
     path = Path(source)
+    if not source or len(path.name) > _LONGEST_NAME:
+        raise OrdersError("orders must be in a file, a glob or a folder; give its path")
     if path.is_dir():
         found = [p for p in path.rglob("*") if p.is_file() and _kind(p) and p.name[0] not in "._"]
         missing = f"the folder {source} holds no order files ({', '.join(_KINDS)})"
@@ -48,7 +51,10 @@ def find_files(source: str) -> list[Path]:
         return [path]
     elif any(sign in source for sign in "*?["):
         anchor = Path(path.anchor or ".")
-        found = [p for p in anchor.glob(str(path.relative_to(path.anchor))) if _kind(p)]
+        try:
+            found = [p for p in anchor.glob(str(path.relative_to(path.anchor))) if _kind(p)]
+        except ValueError as error:
+            raise OrdersError(f"{source} is no glob: {error}") from None
         missing = f"no order file ({', '.join(_KINDS)}) matches {source}"
     else:
         raise OrdersError(f"there is no file or folder {source}; give the path of your orders")
@@ -76,6 +82,8 @@ def column_names(path: Path, text: FormatConfig) -> list[str]:
             names = next(csv.reader(lines, delimiter=text.delimiter), None)
     except UnicodeDecodeError:
         refuse([_encoding_fault(text)], path.name)
+    except csv.Error as error:
+        raise OrdersError(f"{path.name} has a header that cannot be read: {error}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise OrdersError(f"{path.name} is a damaged gzip file: {error}") from None
     except OSError as error:
@@ -124,8 +132,9 @@ def read_columns(path: Path, names: Sequence[str], text: FormatConfig) -> RawTab
         return "skip"
 
     try:
+        packed = path.name.lower().endswith(".gz")
         table = pa.csv.read_csv(
-            path,
+            pa.CompressedInputStream(pa.OSFile(str(path)), "gzip") if packed else path,
             read_options=pa.csv.ReadOptions(use_threads=False, encoding=text.encoding),
             parse_options=pa.csv.ParseOptions(
                 delimiter=text.delimiter,

@@ -68,9 +68,7 @@ def feature_rows(orders: Orders, cutoffs: Int64) -> FeatureRows:
     names = tuple(feature.name for feature in catalogue_for(orders.optional_columns))
     blocks = list(feature_blocks(orders, cutoffs))
     # blocks go customer by customer; rows are wanted cutoff by cutoff
-    chosen = [
-        (block, block.cutoff_index == j) for j in range(len(cutoffs)) for block in blocks
-    ]
+    chosen = [(block, block.cutoff_index == j) for j in range(len(cutoffs)) for block in blocks]
     return FeatureRows(
         names,
         orders.customer_ids,

@@ -10,6 +10,8 @@ between positions.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -26,6 +28,7 @@ __all__ = [
     "Instant",
     "TrainingCutoffs",
     "as_instant",
+    "as_instants",
     "can_train",
     "check_cutoff",
     "cutoffs_for_training",
@@ -35,6 +38,7 @@ __all__ = [
     "is_realised",
     "iso",
     "lines_per_day",
+    "longest_horizon",
     "midnight_after",
     "newest_realised_cutoff",
     "observed",
@@ -49,20 +53,24 @@ DAY = 86_400_000_000  # microseconds
 Mask = npt.NDArray[np.bool_]
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
+_ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 _MOST_CUTOFFS = 12
 _LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if that is more
 
 
 def as_instant(moment: Instant) -> int:
-    """A cutoff as given (`2011-06-10`, a datetime, ...) in microseconds since 1970, unzoned.
+    """A cutoff as given (ISO text such as `2011-06-10`, a date, a datetime) in microseconds since 1970.
 
     >>> as_instant("1970-01-02") == DAY
     True
     """
     rule = f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}"
+    is_date = isinstance(moment, date | np.datetime64)  # datetimes and timestamps are dates
+    if not is_date and not (isinstance(moment, str) and re.match(_ISO, moment)):
+        raise ConfigError(rule)
     try:
         stamp = pd.Timestamp(moment)
-    except (ValueError, TypeError):
+    except ValueError:
         raise ConfigError(rule) from None
     if pd.isna(stamp):
         raise ConfigError(rule)
@@ -71,6 +79,13 @@ def as_instant(moment: Instant) -> int:
             f"a cutoff is in the shop's own time and carries no zone, got {str(moment)!r}"
         )
     return int(stamp.to_datetime64().astype("datetime64[us]").astype(np.int64))
+
+
+def as_instants(moments: object) -> list[int]:
+    """One or several cutoffs, ascending, each once; a single one need not stand in a list."""
+    if isinstance(moments, str | date | np.datetime64) or not isinstance(moments, Iterable):
+        return [as_instant(moments)]  # type: ignore[arg-type]
+    return sorted({as_instant(moment) for moment in moments})
 
 
 def shown(instant: int) -> str:
@@ -179,6 +194,12 @@ def can_train(first: int, end: int, horizon_days: int) -> bool:
     return end - horizon_days * DAY >= first + _least_history(horizon_days)
 
 
+def longest_horizon(first: int, end: int) -> int:
+    """The longest horizon, in days, that `can_train` accepts; 0 where none does."""
+    days = (end - first) // DAY
+    return max((h for h in range(days + 1) if h and can_train(first, end, h)), default=0)
+
+
 def _least_history(horizon_days: int) -> int:
     return max(_LEAST_HISTORY_DAYS, -(-horizon_days // 2)) * DAY
 
@@ -194,9 +215,11 @@ def cutoffs_for_training(first: int, end: int, horizon_days: int) -> TrainingCut
     least_history = _least_history(horizon_days)
     if not can_train(first, end, horizon_days):
         days, needed = (end - first) // DAY, (horizon_days * DAY + least_history) // DAY
+        longest = longest_horizon(first, end)
+        mend = f"shorten horizon_days to {longest} or less, or" if longest else "please"
         raise OrdersError(
             f"training needs {needed} days of orders for a horizon of {horizon_days} days, got "
-            f"{days}; shorten horizon_days or give a longer history"
+            f"{days}; {mend} give a longer history"
         )
     step = max(7, round(horizon_days / 3 / 7) * 7) * DAY
     count = min(_MOST_CUTOFFS, (newest - first - least_history) // step + 1)

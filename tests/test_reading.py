@@ -13,7 +13,9 @@ import pyarrow.parquet
 import pytest
 
 import clvcast
+from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
+from clvcast.features.reading import orders_from_table
 
 HEADER = "customer_id,ordered_at,amount,order_id"
 
@@ -111,7 +113,10 @@ def test_more_bad_lines_than_allowed_stop_the_run_and_all_faults_are_told(tmp_pa
     assert "amount must be a number: 1 line (rows 32), such as '$5'" in message
     assert "set orders.format.decimal" in message
     assert "amount must be an amount up to 1e12: 1 line (rows 33)" in message
-    assert "3 of 33 lines cannot be used; more than orders.max_rejected_share (0.05)" in message
+    assert (
+        "3 of 33 lines with a customer cannot be used; more than orders.max_rejected_share"
+        in message
+    )
     orders = clvcast.read_orders(tmp_path / "o.csv", max_rejected_share=0.2)
     assert orders.n_lines == 30
 
@@ -194,11 +199,14 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
 
 
 def test_duplicate_lines_are_counted_and_kept_unless_dropped(tmp_path: Path) -> None:
-    path = csv(tmp_path / "o.csv", *good(10), good(10)[0], good(10)[0])
+    lines = [f"{line},note {k}" for k, line in enumerate(good(10))]
+    again = [lines[0], lines[0], f"{good(10)[1]},another note"]
+    path = csv(tmp_path / "o.csv", *lines, *again, header=f"{HEADER},note")
     kept, dropped = clvcast.read_orders(path), clvcast.read_orders(path, duplicates="drop")
-    assert (kept.n_lines, kept.report.duplicate_lines) == (12, 2)
-    assert (dropped.n_lines, dropped.report.duplicate_lines) == (10, 2)
-    assert any("2 lines repeat another" in remark for remark in kept.report.remarks)
+    assert (kept.n_lines, kept.report.duplicate_lines) == (13, 3)
+    assert any("3 lines repeat another in every mapped" in told for told in kept.report.remarks)
+    # a line that differs in a column nobody mapped is another line
+    assert (dropped.n_lines, dropped.report.duplicate_lines) == (11, 2)
 
 
 def test_dates_in_the_future_or_before_1970_are_set_aside(tmp_path: Path) -> None:
@@ -232,10 +240,92 @@ def test_times_with_an_offset_need_the_shops_zone(tmp_path: Path) -> None:
 )
 def test_numeric_dates_must_be_told(tmp_path: Path, date_format: str, number: float) -> None:
     table = pa.table({"customer_id": ["a"], "ordered_at": [number], "amount": [1.0]})
+    path = tmp_path / "n.parquet"
+    pa.parquet.write_table(table, path)
+    assert f"set orders.format.date_format: {date_format}" in refused(path)
+    told = {"format": {"date_format": date_format}}
+    if date_format.startswith("unix"):  # they count in UTC
+        assert "set orders.timezone" in refused(path, **told)
+    orders = clvcast.read_orders(path, timezone="America/New_York", **told)
+    hour = "12" if date_format == "excel" else "07"
+    assert orders.times.view("datetime64[us]").astype(str)[0] == f"2020-01-01T{hour}:00:00.000000"
+
+
+def test_dates_written_as_whole_numbers_are_read_by_their_format(tmp_path: Path) -> None:
+    table = pa.table({"customer_id": ["a"], "ordered_at": [20110610], "amount": [1.0]})
     pa.parquet.write_table(table, tmp_path / "n.parquet")
-    assert "unix, unix_ms or excel" in refused(tmp_path / "n.parquet")
-    orders = clvcast.read_orders(tmp_path / "n.parquet", format={"date_format": date_format})
-    assert orders.times.view("datetime64[us]").astype(str)[0] == "2020-01-01T12:00:00.000000"
+    assert "set orders.format.date_format: %Y%m%d" in refused(tmp_path / "n.parquet")
+    orders = clvcast.read_orders(tmp_path / "n.parquet", format={"date_format": "%Y%m%d"})
+    assert orders.times.view("datetime64[us]").astype(str)[0] == "2011-06-10T00:00:00.000000"
+    table = table.set_column(1, "ordered_at", pa.array([123]))
+    pa.parquet.write_table(table, tmp_path / "n.parquet")
+    assert "they are no dates" in refused(tmp_path / "n.parquet")
+
+
+def test_a_wrong_format_setting_is_mended_too(tmp_path: Path) -> None:
+    path = csv(tmp_path / "o.csv", *['a,31/12/2020,"1.234,56",o'] * 3)
+    message = refused(path, format={"date_format": "%m/%d/%Y", "decimal": "."})
+    assert "set orders.format.date_format: %d/%m/%Y" in message
+    assert 'set orders.format.decimal: ","' in message
+    offsets = csv(tmp_path / "z.csv", "a,31/12/2020 23:30 +0000,1,o")
+    told = {"date_format": "%d/%m/%Y %H:%M %z"}
+    assert "set orders.timezone" in refused(offsets, format=told)
+    orders = clvcast.read_orders(offsets, format=told, timezone="Europe/Paris")
+    assert orders.times.view("datetime64[us]").astype(str)[0] == "2021-01-01T00:30:00.000000"
+    for wrong in ("mixed", "ISO8601", "%Q", "%d/%m"):
+        with pytest.raises(ConfigError, match="must be a strptime format"):
+            clvcast.read_orders(path, format={"date_format": wrong})
+
+
+def test_a_comma_as_decimal_mark_leaves_no_point_that_is_none(tmp_path: Path) -> None:
+    path = csv(tmp_path / "o.csv", *['a,2020-01-01,"3,5",o', "a,2020-01-01,12.50,o"])
+    assert "amount must be a number: 1 line (rows 2), such as '12.50'" in refused(
+        path, format={"decimal": ","}
+    )
+
+
+def test_a_mapping_that_fits_wins_over_our_own_names(tmp_path: Path) -> None:
+    path = csv(tmp_path / "o.csv", "a,2020-01-01,2,3", header="customer_id,ordered_at,amount,qty")
+    columns = {"customer_id": "customer_id", "ordered_at": "ordered_at", "amount": "amount * qty"}
+    assert clvcast.read_orders(path, columns).amounts.tolist() == [600]
+    assert "column 'cust' for customer_id is missing" in refused(
+        path, columns=columns | {"customer_id": "cust"}
+    )
+    with pytest.raises(ConfigError, match="a column mapping is"):
+        clvcast.read_orders(path, columns | {"amount": "amount @ 2"})
+
+
+def test_the_share_of_bad_lines_is_of_those_with_a_customer(tmp_path: Path) -> None:
+    path = csv(tmp_path / "o.csv", *good(5), *[",2020-01-01,1,o"] * 900, *["a,2020-01-01,x,o"] * 45)
+    assert "45 of 50 lines with a customer cannot be used" in refused(path)
+
+
+def test_columns_that_hold_something_else_are_refused(tmp_path: Path) -> None:
+    table = pa.table({"customer_id": [["a"]], "ordered_at": ["2020-01-01"], "amount": [True]})
+    pa.parquet.write_table(table, tmp_path / "n.parquet")
+    message = refused(tmp_path / "n.parquet")
+    assert "column 'customer_id' must hold text, numbers or dates, got list" in message
+    assert "column 'amount' must hold text, numbers or dates, got bool" in message
+
+
+def test_categories_named_na_are_categories_and_customers_named_so_are_missing() -> None:
+    lines = pd.DataFrame(
+        {
+            "customer_id": ["a", "NA", "b"],
+            "ordered_at": "2020-01-01",
+            "amount": 1.0,
+            "category": ["NA", "x", ""],
+        }
+    )
+    orders = orders_from_table(lines, OrdersConfig())
+    assert orders.customer_ids.to_pylist() == ["a", "b"]
+    assert orders.texts["category"].to_text().to_pylist() == ["NA", None]
+
+
+def test_sums_that_would_overflow_are_refused() -> None:
+    lines = pd.DataFrame({"customer_id": "a", "ordered_at": "2020-01-01", "amount": [1e12] * 1000})
+    with pytest.raises(OrdersError, match="all amounts together must stay below"):
+        orders_from_table(lines, OrdersConfig(currency_decimals=4))
 
 
 def test_one_customer_with_most_of_the_revenue_is_a_remark(tmp_path: Path) -> None:

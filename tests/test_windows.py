@@ -32,7 +32,10 @@ def test_a_cutoff_is_the_first_instant_not_observed() -> None:
     assert windows.default_cutoff(orders("2020-01-02")) == windows.as_instant("2020-01-03")
 
 
-@pytest.mark.parametrize("moment", ["soon", "", "2020-02-30", None, "2020-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "moment",
+    ["soon", "", "2020-02-30", None, "2020-01-01T00:00:00Z", "01/02/2021", "today", 20200601, True],
+)
 def test_what_is_no_cutoff_is_refused(moment: str) -> None:
     with pytest.raises(ConfigError, match="a cutoff"):
         windows.as_instant(moment)
@@ -86,6 +89,9 @@ def test_no_other_module_compares_instants(root: object) -> None:
 
     comparing = re.compile(r"\b(times|ordered_at)\b[^=\n]*(<|>)[^=]|\btimes *(<=|>=)")
     for path in Path(str(root)).glob("*/*.py"):
-        if path.parent.name in ("features", "train", "serve") and path.name not in ("windows.py", "packing.py"):
+        if path.parent.name in ("features", "train", "serve") and path.name not in (
+            "windows.py",
+            "packing.py",
+        ):
             text = re.sub(r'"""(.|\n)*?"""|#.*|->', "", path.read_text())
             assert not comparing.search(text), path
