@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from clvcast import __version__
-from clvcast.errors import ClvcastError, StoreError
+from . import __version__
+from .errors import ClvcastError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clvcast.configs.schema import Config
-    from clvcast.features.orders import Orders
+    from .configs.schema import Config
+    from .features.orders import Orders
 
 app = typer.Typer(
     name="clvcast",
@@ -32,8 +33,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_out = Console(soft_wrap=True, highlight=False)
-_err = Console(stderr=True, soft_wrap=True, highlight=False)
+_out = Console(soft_wrap=True, highlight=False, markup=False)
+_err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+# a package that is missing -> the extra that brings it
+_EXTRAS = {"filelock": "train", "joblib": "train", "mlflow": "train", "sklearn": "train"}
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -55,14 +59,14 @@ def init(
 
     Example: clvcast init orders.csv --output shop.yaml
     """
-    from clvcast.features.starter import init as first_config
-    from clvcast.serve.outputs import write_text
+    from .features.starter import init as first_config
+    from .serve.outputs import write_files
 
     text = first_config(orders)
     if output.exists() and not force:
         raise StoreError(f"{output} exists; name another --output, or replace it with --force")
-    write_text(text, output)
-    _out.print(f"wrote {output}; look it over, then: clvcast check {output}", markup=False)
+    write_files({output: text})
+    _out.print(f"wrote {output}; look it over, then: clvcast check {output}")
 
 
 @app.command()
@@ -71,7 +75,7 @@ def check(config: ConfigFile, quiet: Quiet = False, as_json: Json = False) -> No
 
     Exit status 1 when anything fails. Example: clvcast check configs/online_retail.yaml
     """
-    from clvcast.features.check import check as findings_of
+    from .features.check import check as findings_of
 
     settings = _load(config)
     orders = _read(settings, quiet or as_json)
@@ -82,7 +86,8 @@ def check(config: ConfigFile, quiet: Quiet = False, as_json: Json = False) -> No
         colours = {"pass": "green", "warn": "yellow", "fail": "red"}
         for finding in findings:
             colour = colours[finding.verdict]
-            _out.print(f"[{colour}]{finding.verdict}[/]  {finding.name}: {finding.sentence}")
+            told = f"  {finding.name}: {finding.sentence}"
+            _out.print(Text.assemble((finding.verdict, colour), told))
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
 
@@ -99,9 +104,9 @@ def train(
 
     Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
-    from clvcast.train.run import train_and_evaluate
-    from clvcast.train.summary import later_periods
-    from clvcast.train.tracking import track
+    from .train.run import train_and_evaluate
+    from .train.summary import later_periods
+    from .train.tracking import track, without_password
 
     settings = _load(config)
     silent = quiet or as_json
@@ -110,7 +115,7 @@ def train(
     registered = track(run, settings, tracking_uri)
     metrics = run.evaluation.metrics if run.evaluation else {}
     if as_json:
-        where = {"tracking_uri": registered.uri, "run_id": registered.run_id}
+        where = {"tracking_uri": without_password(registered.uri), "run_id": registered.run_id}
         named = {"model": registered.name, "version": registered.version}
         _print_json({"model_version": run.model.version, **named, **where, "evaluation": metrics})
         return
@@ -120,11 +125,11 @@ def train(
     if not metrics:
         _out.print("History is too short to hold a window out: nothing was measured.")
     numbers = run.model.numbers
-    _out.print(later_periods(numbers.period_ratios, numbers.realised_periods), markup=False)
+    _out.print(later_periods(numbers.period_ratios, numbers.realised_periods))
     again = "" if registered.is_new else " (an identical model was registered before)"
     _out.print(
         f"Model {run.model.version} is version {registered.version} of {registered.name}{again}, "
-        f"alias champion, in {registered.uri}.\nScore with: clvcast score --model "
+        f"alias champion, in {without_password(registered.uri)}.\nScore with: clvcast score --model "
         f"models:/{registered.name}@champion --orders ORDERS --output forecasts.parquet"
     )
 
@@ -141,8 +146,9 @@ def backtest(
 
     Example: clvcast backtest configs/online_retail.yaml --cutoff 2011-06-10 --output backtest
     """
-    from clvcast.features.windows import shown
-    from clvcast.train.backtest import backtest as evaluate
+    from .features.windows import shown
+    from .serve.outputs import check_folder
+    from .train.backtest import backtest as evaluate
 
     settings = _load(config)
     silent = quiet or as_json
@@ -154,13 +160,14 @@ def backtest(
             say(f"cutoff {shown(instant)} ({k} of {len(instants)})")
             yield instant
 
+    check_folder(output)
     result = evaluate(orders, settings, cutoff or (), told)
     result.save(output)
     if as_json:
         _print_json(result.metrics)
     elif not quiet:
         _print_metrics(result.metrics, settings.orders.currency)
-        _out.print(f"wrote {output}/forecasts.parquet and {output}/metrics.json", markup=False)
+        _out.print(f"wrote {output}/forecasts.parquet and {output}/metrics.json")
 
 
 @app.command()
@@ -181,23 +188,23 @@ def score(
     Example: clvcast score --model models:/clv@champion --orders data/online_retail.parquet
     --output forecasts.parquet
     """
-    from clvcast.serve.batch import score_files
-    from clvcast.serve.loading import load_model
+    from .serve.batch import score_files
+    from .serve.loading import load_model
 
     settings = None if config is None else _load(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
     loaded = load_model(model, store)
-    result = score_files(loaded, orders, output, cutoff, settings)
+    if settings is not None:
+        loaded = loaded.with_config(settings)
+    result = score_files(loaded, orders, output, cutoff)
     if as_json:
-        _print_json({k: v for k, v in dataclasses.asdict(result).items() if k != "remarks"})
+        _print_json(dataclasses.asdict(result))
         return
     _note(result.remarks, quiet)
     if quiet:
         return
     days = loaded.numbers.horizon_days
-    periods = settings.periods if settings and "periods" in settings.model_fields_set else None
-    span = days * (periods or loaded.periods)
-    currency = (settings.orders if settings else loaded.numbers.orders).currency
+    span, currency = days * loaded.periods, loaded.orders.currency
     _out.print(
         f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
         f"  expected spend {_money(result.expected_spend, currency)} in {days} days\n"
@@ -205,7 +212,6 @@ def score(
         f"  mean chance of no order in {days} days: {result.churn_rate:.1%}\n"
         f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
         f"{result.customers_without_orders:,} customers without an order",
-        markup=False,
     )
 
 
@@ -216,13 +222,13 @@ def version() -> None:
 
 
 def _load(path: Path) -> Config:
-    from clvcast.configs.schema import load_config
+    from .configs.schema import load_config
 
     return load_config(path)
 
 
 def _read(settings: Config, silent: bool) -> Orders:
-    from clvcast.features.reading import read
+    from .features.reading import read
 
     orders = read(settings.orders)
     _note(orders.report.remarks, silent)
@@ -232,7 +238,7 @@ def _read(settings: Config, silent: bool) -> Orders:
 def _note(remarks: Sequence[str], silent: bool) -> None:
     if not silent:
         for remark in remarks:
-            _err.print(f"note: {remark}", markup=False)
+            _err.print(f"note: {remark}")
 
 
 def _progress(silent: bool) -> Any:
@@ -240,13 +246,13 @@ def _progress(silent: bool) -> Any:
 
     def say(message: str) -> None:
         if _err.is_terminal and not silent:
-            _err.print(message, style="dim", markup=False)
+            _err.print(message, style="dim")
 
     return say
 
 
 def _print_metrics(metrics: dict[str, Any], currency: str) -> None:
-    from clvcast.train.summary import TABLE_MEASURES, verdict
+    from .train.summary import TABLE_MEASURES, verdict
 
     for cutoff, summary in metrics.items():
         customers, days = summary["customers"], summary["horizon_days"]
@@ -259,7 +265,7 @@ def _print_metrics(metrics: dict[str, Any], currency: str) -> None:
             table.add_row(name, *(_cell(measure, values[measure]) for measure in TABLE_MEASURES))
         _out.print(table)
         for sentence in verdict(summary, currency):
-            _out.print(sentence, markup=False)
+            _out.print(sentence)
         _out.print()
 
 
@@ -295,8 +301,14 @@ def main() -> None:
     try:
         app()
     except ClvcastError as error:
-        _err.print(f"clvcast: {error}", markup=False)
+        _err.print(f"clvcast: {error}")
         sys.exit(error.exit_status)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(str(error.name).partition(".")[0])
+        if extra is None:
+            raise
+        _err.print(f"clvcast: this needs the {extra} extra: pip install 'clvcast[{extra}]'")
+        sys.exit(1)
     except _Interrupted:
         _err.print("clvcast: interrupted; earlier outputs are as they were")
         sys.exit(1)

@@ -11,6 +11,7 @@ from ..configs.schema import Config
 from . import windows
 from .faults import counted
 from .orders import Orders
+from .reading import as_orders
 from .table import feature_rows
 
 __all__ = ["Finding", "check"]
@@ -36,6 +37,7 @@ class Finding:
 def check(orders: Orders, config: Config | None = None) -> list[Finding]:
     """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order."""
     config = config or Config()
+    orders = as_orders(orders, config.orders)
     end = windows.default_cutoff(orders)
     rows = feature_rows(orders, np.array([end], dtype=np.int64))
     n_orders, n_returns = rows.columns(("n_orders", "n_returns")).T.astype(np.float64)

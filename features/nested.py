@@ -17,6 +17,7 @@ import pyarrow as pa
 from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
 from ..errors import OrdersError
 from . import windows
+from .coding import code_ids
 from .orders import Orders
 from .reading import orders_from_table
 
@@ -56,43 +57,62 @@ def nest(orders: Orders, cutoff: windows.Instant) -> pd.DataFrame:
 
 
 def unnest(rows: pd.DataFrame, config: OrdersConfig) -> list[tuple[int, Orders, list[int]]]:
-    """Nested rows -> per cutoff: the instant, its orders, and which rows of the input they are.
+    """Nested rows -> per cutoff: the instant, its orders, and which row of the input each customer is.
 
-    The k-th of the positions is the input row of the k-th customer by customer_id. Raises
-    `OrdersError` for rows that are no nested orders, name a customer twice, or hold no orders.
+    Times are ISO text and amounts numbers, whatever the shop's files look like. Raises `OrdersError`
+    for rows that are no nested orders, name a customer twice, or hold no orders.
     """
     missing = [name for name in _OWN_COLUMNS if name not in rows.columns]
     if missing:
         raise OrdersError(
-            f"a nested row has the columns {', '.join(_OWN_COLUMNS)}, got {', '.join(rows.columns)}; "
-            "clvcast.nest(orders, cutoff) makes them"
+            f"a nested row has the columns {', '.join(_OWN_COLUMNS)}, got "
+            f"{', '.join(map(str, rows.columns))}; clvcast.nest(orders, cutoff) makes them"
         )
-    by_cutoff: dict[int, dict[str, int]] = {}
-    tables: dict[int, list[dict[str, Any]]] = {}
-    for position, (customer_id, cutoff, lines) in enumerate(
-        zip(rows["customer_id"], rows["cutoff"], rows["orders"], strict=True)
+    positions: dict[int, dict[str, int]] = {}  # cutoff -> customer -> row
+    lines: dict[int, list[dict[str, Any]]] = {}
+    customer_ids = _customer_ids(rows["customer_id"])
+    for position, (customer_id, cutoff, own) in enumerate(
+        zip(customer_ids, rows["cutoff"], rows["orders"], strict=True)
     ):
-        if not isinstance(customer_id, str) or not customer_id:
-            raise OrdersError(f"customer_id must be text, got {customer_id!r} in row {position}")
         instant = windows.as_instant(cutoff)
-        if customer_id in by_cutoff.setdefault(instant, {}):
+        if customer_id in positions.setdefault(instant, {}):
             raise OrdersError(f"row {position} repeats an earlier row's customer and cutoff")
-        by_cutoff[instant][customer_id] = position
-        table = tables.setdefault(instant, [])
-        table += (_line(line, customer_id, position) for line in lines)
-    plain = config.model_copy(update={"columns": {}, "max_rejected_share": 0.0})
+        positions[instant][customer_id] = position
+        if not isinstance(own, Sequence | np.ndarray) or not len(own):
+            raise OrdersError(f"row {position} holds no orders; leave it out")
+        lines.setdefault(instant, []).extend(_line(line, customer_id, position) for line in own)
+    plain = OrdersConfig(
+        timezone=config.timezone,
+        currency_decimals=config.currency_decimals,
+        max_rejected_share=0.0,
+    )
     groups = []
-    for instant, positions in by_cutoff.items():
-        if not tables[instant]:
-            raise OrdersError(f"row {min(positions.values())} holds no orders; leave it out")
-        names = ["customer_id", *dict.fromkeys(key for line in tables[instant] for key in line)]
-        columns = {name: [line.get(name) for line in tables[instant]] for name in names}
-        orders = orders_from_table(pa.table(columns), plain)
-        groups.append((instant, orders, [positions[i] for i in sorted(positions)]))
+    for instant, own_lines in lines.items():
+        names = dict.fromkeys(key for line in own_lines for key in line)
+        frame = pd.DataFrame({name: [line.get(name) for line in own_lines] for name in names})
+        orders = orders_from_table(frame, plain)
+        order = [positions[instant][customer] for customer in orders.customer_ids.to_pylist()]
+        groups.append((instant, orders, order))
     return groups
 
 
-def _line(line: Mapping[str, Any], customer_id: str, position: int) -> dict[str, Any]:
+def _customer_ids(column: pd.Series[Any]) -> list[str]:
+    """The ids as orders have them, so that rows are found again by them."""
+    for position, customer_id in enumerate(column):
+        if not isinstance(customer_id, str):
+            raise OrdersError(f"customer_id must be text, got {customer_id!r} in row {position}")
+    ids, _ = code_ids(pa.chunked_array([pa.array(column, pa.string())]), nulls_by_name=True)
+    if (ids.codes < 0).any():
+        position = int(np.argmin(ids.codes))
+        raise OrdersError(
+            f"customer_id must not be empty, got {column.iloc[position]!r} in row {position}"
+        )
+    return list(ids.to_text().to_pylist())
+
+
+def _line(line: object, customer_id: str, position: int) -> dict[str, Any]:
+    if not isinstance(line, Mapping):
+        raise OrdersError(f"an order line must have named fields, got {line!r} in row {position}")
     allowed = ("ordered_at", "amount", *OPTIONAL_COLUMNS)
     unknown = [name for name in line if name not in allowed]
     if unknown:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import yaml
+
 from ..configs.schema import FormatConfig
 from ..errors import OrdersError
 from .sources import column_names, find_files
@@ -37,11 +39,11 @@ def init(source: str | Path) -> str:
     Raises `OrdersError` where there are no orders.
     """
     path = find_files(str(source))[0]
-    delimiter, names = _columns(path)
+    encoding, delimiter, names = _columns(path)
     guessed = _guess(names)
     lines = [
         "# A configuration for clvcast; docs/configuration.md explains every key.",
-        f"# Columns found: {', '.join(names)}",
+        f"# Columns found: {', '.join(' '.join(name.split()) for name in names)}",
         "orders:",
         f"  source: {_quoted(str(source))}",
         "  columns:                       # ours: theirs, or arithmetic over theirs",
@@ -55,8 +57,9 @@ def init(source: str | Path) -> str:
     optional = [ours for ours in _KNOWN_AS if ours not in guessed]
     if optional:
         lines.append(f"    # not found, add where you have them: {', '.join(optional)}")
-    if delimiter != ",":
+    if (encoding, delimiter) != ("utf-8", ","):
         lines += ["  format:", f"    delimiter: {_quoted(delimiter)}"]
+        lines += [f"    encoding: {encoding}"]
     lines += [
         "  currency: ''                   # for display, such as EUR",
         "horizon_days: 90                 # one period: how far the first forecast looks",
@@ -72,16 +75,18 @@ def init(source: str | Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _columns(path: Path) -> tuple[str, list[str]]:
-    """The delimiter that splits the header into most cells, and the cells."""
+def _columns(path: Path) -> tuple[str, str, list[str]]:
+    """Encoding, the delimiter that splits the header into most cells, and the cells."""
     found = []
-    for delimiter in ",;\t|":
-        try:
-            found.append((delimiter, column_names(path, FormatConfig(delimiter=delimiter))))
-        except OrdersError as error:
-            if "delimiter" not in str(error):
-                raise
-    return max(found, key=lambda pair: len(pair[1]))
+    for encoding in ("utf-8", "cp1252"):
+        for delimiter in ",;\t|":
+            try:
+                text = FormatConfig(delimiter=delimiter, encoding=encoding)
+                found.append((encoding, delimiter, column_names(path, text)))
+            except OrdersError as error:
+                if "orders.format" not in str(error):
+                    raise
+    return max(found, key=lambda tried: (len(tried[2]), tried[0] == "utf-8"))
 
 
 def _guess(names: list[str]) -> dict[str, str]:
@@ -104,7 +109,5 @@ def _name(column: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """YAML text: plain where that is safe, else in single quotes."""
-    if re.fullmatch(r"[A-Za-z_][\w./* -]*", text) and text.lower() not in ("null", "yes", "no"):
-        return text
-    return "'" + text.replace("'", "''") + "'"
+    """YAML text that reads as `text`, on one line."""
+    return yaml.safe_dump(text, allow_unicode=True, width=10**6).removesuffix("...\n").strip()

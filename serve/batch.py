@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..configs.schema import Config
+from ..errors import ConfigError
 from ..features import windows
 from ..features.faults import REJECTED_SCHEMA, rejected_table
 from ..features.reading import read
+from ..features.sources import find_files
 from .model import Model
-from .outputs import check_writable, write_tables
+from .outputs import check_writable, write_files
 from .scorer import forecast_rows
 
 __all__ = ["BatchResult", "score_files"]
@@ -42,17 +43,14 @@ def score_files(
     source: str,
     output: Path,
     cutoff: windows.Instant | None = None,
-    config: Config | None = None,
 ) -> BatchResult:
     """Score the orders of `source` into `output` (.parquet or .csv), and write rejected.parquet beside it.
 
-    The mapping is the model's, or `config`'s. On any error earlier outputs stay as they were.
+    On any error earlier outputs stay as they were.
     """
-    check_writable(output)
-    reading = model.numbers.orders if config is None else config.orders
-    if config is not None:
-        model = model.with_config(config)
-    orders = read(reading.model_copy(update={"source": source}))
+    rejected = output.with_name("rejected.parquet")
+    _check_output(source, output, rejected)
+    orders = read(model.orders.model_copy(update={"source": source}), own_names_too=True)
     instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
     concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
     forecasts = forecast_rows(model, orders, instant)
@@ -61,8 +59,7 @@ def score_files(
     set_aside = orders.report.rejected_lines or REJECTED_SCHEMA.empty_table()
     reason = f"the customer has no order before {windows.shown(instant)}"
     no_orders = rejected_table("", None, reason, customer_ids=without)
-    rejected = output.with_name("rejected.parquet")
-    write_tables({output: forecasts, rejected: pa.concat_tables([set_aside, no_orders])})
+    write_files({output: forecasts, rejected: pa.concat_tables([set_aside, no_orders])})
     remarks = orders.report.remarks if concern is None else (*orders.report.remarks, concern)
     churn = pc.mean(forecasts["churn_probability"]).as_py()
     return BatchResult(
@@ -78,3 +75,14 @@ def score_files(
         lines_set_aside=set_aside.num_rows,
         remarks=remarks,
     )
+
+
+def _check_output(source: str, output: Path, rejected: Path) -> None:
+    """Refuse outputs that cannot be written, or would replace the orders or each other."""
+    check_writable(output)
+    if output.name == rejected.name:
+        raise ConfigError(f"the output must not be {rejected.name}, where rejected lines go")
+    inputs = {path.resolve() for path in find_files(source)}
+    for path in (output, rejected):
+        if path.resolve() in inputs:
+            raise ConfigError(f"the output would replace the orders {path}; name another file")

@@ -5,25 +5,25 @@
     churn-0.txt...  LightGBM trees as text, one file a head and seed; spend-0.txt likewise
     golden.json     expected forecasts of the golden rows
 
-Loading checks in order: sizes, digests, format version, LightGBM, golden rows. A damaged tree text
-can hang LightGBM's parser, so nothing reaches it before its digest is right.
+Loading checks in order: paths and sizes, digests, format version, tree structure, LightGBM, golden rows.
+A malformed tree text kills or hangs LightGBM's parser, so none reaches it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from ..errors import BundleError, StoreError
 from .golden import check_golden, golden_forecasts
-from .model import Model, Numbers
+from .model import Model, Numbers, content_version
 from .outputs import replaced_folder
+from .tree_check import check_trees
 from .trees import Trees
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
@@ -34,6 +34,7 @@ _NUMBERS = "model.json"
 _GOLDEN = "golden.json"
 _LIBRARIES = ("lightgbm", "numba", "numpy", "pyarrow")
 _MOST_BYTES = 1 << 30  # of one file; a larger claim is damage
+_GOLDEN_FORECASTS = TypeAdapter(dict[str, dict[str, FiniteFloat]])
 
 
 def save(model: Model, folder: Path) -> None:
@@ -57,83 +58,87 @@ def save(model: Model, folder: Path) -> None:
         (partial / _MANIFEST).write_bytes(_json(manifest))
 
 
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    bytes: int = Field(ge=0, le=_MOST_BYTES)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format_version: int
+    model_version: str
+    files: dict[Annotated[str, Field(pattern=r"^[a-z]+(-\d+)?\.(json|txt)$")], _File]
+    libraries: dict[str, str]
+
+
 def load(folder: Path) -> Model:
     """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong."""
     manifest = _manifest(folder)
-    files = {name: _checked(folder, name, entry) for name, entry in manifest["files"].items()}
-    if manifest["format_version"] != FORMAT_VERSION:
-        newer = manifest["format_version"] > FORMAT_VERSION
-        mend = "update clvcast" if newer else "train it again"
+    files = {name: _checked(folder, name, entry) for name, entry in manifest.files.items()}
+    if manifest.format_version != FORMAT_VERSION:
+        mend = "update clvcast" if manifest.format_version > FORMAT_VERSION else "train it again"
         raise BundleError(
             f"the bundle {folder} must be of format {FORMAT_VERSION}, got "
-            f"{manifest['format_version']}; {mend}"
+            f"{manifest.format_version}; {mend}"
         )
+    content = {name: bytes_ for name, bytes_ in files.items() if name != _GOLDEN}
+    if content_version(content) != manifest.model_version:
+        raise BundleError(f"the bundle {folder} is not the model its manifest names")
     try:
         numbers = Numbers.model_validate_json(files[_NUMBERS])
-        expected = json.loads(files[_GOLDEN])
-    except (KeyError, ValidationError, ValueError) as error:
+        expected = _GOLDEN_FORECASTS.validate_json(files[_GOLDEN])
+    except (KeyError, ValidationError) as error:
         reason = f"{type(error).__name__} in {_NUMBERS} or {_GOLDEN}"
         raise BundleError(f"the bundle {folder} does not hold a model: {reason}") from None
+    texts = {name: text.decode("utf-8", "replace") for name, text in content.items()}
+    for name, text in texts.items():
+        if name != _NUMBERS:
+            check_trees(text, numbers.features, name)
     heads = {
         head: tuple(
-            Trees.from_text(files[name].decode())
-            for name in sorted(files)
-            if name.startswith(f"{head}-")
+            Trees.from_text(texts[name]) for name in sorted(texts) if name.startswith(f"{head}-")
         )
         for head in ("churn", "spend")
     }
     if not all(heads.values()):
         raise BundleError(f"the bundle {folder} lacks its trees")
-    if any(trees.features != numbers.features for head in heads.values() for trees in head):
-        raise BundleError(f"the bundle {folder} has trees grown on other features than it lists")
     model = Model(numbers, heads["churn"], heads["spend"])
-    if model.version != manifest["model_version"]:
-        raise BundleError(f"the bundle {folder} is not the model its manifest names")
     check_golden(model, expected)
     return model
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> _Manifest:
     try:
-        content = json.loads((folder / _MANIFEST).read_bytes())
+        text = (folder / _MANIFEST).read_bytes()
     except FileNotFoundError:
         raise BundleError(f"{folder} is no bundle: it has no {_MANIFEST}") from None
     except OSError as error:
         raise BundleError(f"the bundle {folder} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise BundleError(f"the bundle {folder} is damaged: its manifest is no JSON") from None
-    well_formed = (
-        isinstance(content, dict)
-        and isinstance(content.get("format_version"), int)
-        and isinstance(content.get("files"), dict)
-        and all(_is_entry(name, entry) for name, entry in content["files"].items())
-    )
-    if not well_formed:
-        raise BundleError(f"the bundle {folder} is damaged: its manifest lists no files")
-    return dict(content)
+    try:
+        return _Manifest.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "it"
+        raise BundleError(
+            f"the bundle {folder} is damaged: its manifest is not one: {where}: {fault['msg']}"
+        ) from None
 
 
-def _is_entry(name: str, entry: object) -> bool:
-    return (
-        Path(name).name == name
-        and isinstance(entry, Mapping)
-        and isinstance(entry.get("bytes"), int)
-        and isinstance(entry.get("sha256"), str)
-    )
-
-
-def _checked(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
+def _checked(folder: Path, name: str, entry: _File) -> bytes:
     path = folder / name
     try:
-        if path.stat().st_size != entry["bytes"] or entry["bytes"] > _MOST_BYTES:
+        if path.stat().st_size != entry.bytes:
             raise BundleError(
-                f"the bundle {folder} is damaged: {name} must have {entry['bytes']} bytes, "
+                f"the bundle {folder} is damaged: {name} must have {entry.bytes} bytes, "
                 f"got {path.stat().st_size}; fetch it again"
             )
         content = path.read_bytes()
     except OSError as error:
         raise BundleError(f"the bundle {folder} lacks {name}: {error.strerror}") from None
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise BundleError(
             f"the bundle {folder} is damaged or was edited: {name} does not match its digest; "
             "fetch it again"

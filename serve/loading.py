@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -36,17 +37,23 @@ def load_model(model: str | Path, tracking_uri: str | None = None) -> Model:
 
 def existing_store(tracking_uri: str | None) -> str:
     """The MLflow store to read from; never makes a new one. Raises `StoreError` where there is none."""
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri is None and _DEFAULT_STORE.exists():
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    if not uri and _DEFAULT_STORE.exists():
         uri = f"sqlite:///{_DEFAULT_STORE}"
-    if uri is None:
+    if not uri:
         raise StoreError(
             "there is no MLflow store here (./mlflow.db); run in the folder where the model was "
             "trained, or give --tracking-uri"
         )
-    database = uri.removeprefix("sqlite:///")
-    if uri.startswith("sqlite:///") and not Path(database).exists():
-        raise StoreError(f"there is no MLflow store {uri}; train a model first")
+    if "://" not in uri and not Path(uri).is_dir():
+        raise StoreError(f"an MLflow store is an address such as sqlite:///mlflow.db, got {uri}")
+    if uri.startswith("sqlite:///"):
+        database = Path(uri.removeprefix("sqlite:///"))
+        if not database.exists():
+            raise StoreError(f"there is no MLflow store {uri}; train a model first")
+        with database.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise StoreError(f"{uri} is no SQLite database, so no MLflow store")
     return uri
 
 
@@ -61,14 +68,21 @@ def _load_from_mlflow(uri: str, tracking_uri: str) -> Model:
         raise StoreError(
             "models in MLflow need the mlflow extra: pip install 'clvcast[mlflow]'"
         ) from None
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_registry_uri(tracking_uri)
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+            mlflow.set_registry_uri(tracking_uri)
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
+            )
         except (MlflowException, SQLAlchemyError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise StoreError(f"MLflow cannot give the model {uri}: {reason}") from None
+        finally:  # a service's own MLflow settings are not ours to change
+            mlflow.set_tracking_uri(before[0])
+            mlflow.set_registry_uri(before[1])
         manifests = sorted(Path(path).glob("**/manifest.json"))
         if not manifests:
             raise BundleError(f"the model {uri} holds no clvcast bundle")

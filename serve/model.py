@@ -32,7 +32,7 @@ from ..features.orders import Orders
 from ..features.table import FeatureRows
 from .trees import Trees
 
-__all__ = ["BANDS", "Model", "Numbers", "Predictions", "order_value_offset"]
+__all__ = ["BANDS", "Model", "Numbers", "Predictions", "content_version", "order_value_offset"]
 
 Float64 = npt.NDArray[np.float64]
 BANDS = ("low", "medium", "high")
@@ -79,14 +79,12 @@ class Model:
     spend_trees: tuple[Trees, ...]
     own_periods: int | None = None  # set by `with_config`; no part of the model's version
     own_economics: EconomicsConfig | None = None
+    own_orders: OrdersConfig | None = None
 
     @cached_property
     def version(self) -> str:
         """The first twelve digits of a sha256 over the model's files: equal models, equal versions."""
-        digest = hashlib.sha256()
-        for name, content in sorted(self.files().items()):
-            digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
-        return digest.hexdigest()[:12]
+        return content_version(self.files())
 
     def files(self) -> dict[str, bytes]:
         """The files that make the model what it is, as they stand in a bundle: name -> content."""
@@ -107,10 +105,15 @@ class Model:
         """What turns spend into value."""
         return self.own_economics or self.numbers.economics
 
-    def with_config(self, config: Config) -> Model:
-        """The model with the periods and economics a configuration states; raises `ConfigError`.
+    @property
+    def orders(self) -> OrdersConfig:
+        """How to read orders: the mapping, the formats, the time zone."""
+        return self.own_orders or self.numbers.orders
 
-        The horizon cannot be changed: the trees learned the spend of one horizon.
+    def with_config(self, config: Config) -> Model:
+        """The model with what a configuration states of periods, economics and orders, key by key.
+
+        Raises `ConfigError` for another horizon: the trees learned the spend of one.
         """
         stated = config.model_fields_set
         if "horizon_days" in stated and config.horizon_days != self.numbers.horizon_days:
@@ -121,7 +124,8 @@ class Model:
         return replace(
             self,
             own_periods=config.periods if "periods" in stated else self.own_periods,
-            own_economics=config.economics if "economics" in stated else self.own_economics,
+            own_economics=self.economics.overridden_by(config.economics),
+            own_orders=self.orders.overridden_by(config.orders),
         )
 
     def save(self, folder: str | Path) -> None:
@@ -189,3 +193,11 @@ def _mean(heads: list[Float64]) -> Float64:
     for head in heads[1:]:
         total = total + head
     return total / len(heads)
+
+
+def content_version(files: Mapping[str, bytes]) -> str:
+    """The first twelve digits of a sha256 over files by name: {name: content}."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return digest.hexdigest()[:12]

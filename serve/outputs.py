@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from ..errors import ConfigError, StoreError
 
-__all__ = ["check_writable", "replaced_file", "replaced_folder", "write_tables", "write_text"]
+__all__ = ["check_folder", "check_writable", "replaced_file", "replaced_folder", "write_files"]
 
 _FORMATS = (".parquet", ".csv")
 
@@ -33,22 +33,29 @@ def check_writable(path: Path) -> None:
         partial.unlink()
 
 
-def write_tables(tables: Mapping[Path, pa.Table]) -> None:
-    """Write tables as .parquet or .csv, by their paths' endings: all of them, or none."""
+def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
+    """Write text, and tables as .parquet or .csv by their paths' endings: all of them, or none."""
     with ExitStack() as stack:
-        partials = {path: stack.enter_context(replaced_file(path)) for path in tables}
-        for path, table in tables.items():
-            if path.suffix.lower() == ".csv":
-                pa.csv.write_csv(table, partials[path])
+        partials = {path: stack.enter_context(replaced_file(path)) for path in contents}
+        for path, content in contents.items():
+            if isinstance(content, str):
+                partials[path].write_text(content, encoding="utf-8")
+            elif path.suffix.lower() == ".csv":
+                pa.csv.write_csv(content, partials[path])
             else:
-                pa.parquet.write_table(table, partials[path])
+                pa.parquet.write_table(content, partials[path])
             _sync(partials[path])
 
 
-def write_text(text: str, path: Path) -> None:
-    """Write text as UTF-8, atomically."""
-    with replaced_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+def check_folder(path: Path) -> None:
+    """Make an output folder; refuse, before long work, one that cannot be."""
+    with _told_in_a_sentence(path):
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"the output {path} is a file; name a folder")
+        path.mkdir(parents=True, exist_ok=True)
+    with replaced_file(path / "check") as partial:
+        partial.touch()
+        partial.unlink()
 
 
 @contextmanager
@@ -72,6 +79,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
     """The same for a folder: filled beside `path`, then moved to where it was."""
+    path = path.resolve()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     with _told_in_a_sentence(path):

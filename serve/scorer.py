@@ -6,14 +6,16 @@ Every door (Python, batch, MLflow) comes through `forecast_rows`.
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..errors import ConfigError
 from ..features import windows
 from ..features.orders import Orders
-from ..features.reading import orders_from_table
+from ..features.reading import as_orders
 from ..features.table import feature_rows
 from .evidence import describe
 from .model import Model
@@ -39,18 +41,21 @@ FORECAST_SCHEMA = pa.schema(
 
 def score(
     model: Model,
-    orders: Orders | pd.DataFrame | pa.Table,
+    orders: Orders | pd.DataFrame | pa.Table | str | Path,
     cutoff: windows.Instant | None = None,
 ) -> pd.DataFrame:
     """Forecast every customer with an order before the cutoff: a DataFrame, a row each, by customer_id.
 
-    `orders` are `Orders` or a table of order lines, with our column names or those the model's
-    mapping knows. Without a cutoff it is the midnight after the newest line. Money is in the shop's
+    `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's mapping
+    knows or our own names. Without a cutoff it is the midnight after the newest line. Money is in the shop's
     currency. Warns (`UserWarning`) when the orders end more than a week before the cutoff; raises
     `OrdersError` for orders the model cannot read, `ConfigError` for a cutoff out of range.
     """
-    if not isinstance(orders, Orders):
-        orders = orders_from_table(orders, model.numbers.orders)
+    if not isinstance(model, Model):
+        raise ConfigError(
+            f"a model comes from clvcast.load_model or clvcast.train, got {type(model).__name__}"
+        )
+    orders = as_orders(orders, model.orders)
     instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
     concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
     if concern:

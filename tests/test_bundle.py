@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +16,7 @@ import pytest
 import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.serve.bundle import FORMAT_VERSION
+from clvcast.serve.model import content_version
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def edit(bundle: Path) -> None:
     [
         (cut("churn-0.txt"), "is damaged: churn-0.txt must have"),
         (cut("model.json"), "is damaged: model.json must have"),
-        (cut("manifest.json"), "its manifest is no JSON"),
+        (cut("manifest.json"), "its manifest is not one"),
         (edit, "was edited: model.json does not match its digest"),
         (swap, "churn-[01].txt"),
         (lambda bundle: (bundle / "golden.json").unlink(), "lacks golden.json"),
@@ -95,10 +99,13 @@ def edit(bundle: Path) -> None:
             "must be of format 1, got 2; update clvcast",
         ),
         (edit_manifest(lambda m: m.update(format_version=0)), "got 0; train it again"),
-        (edit_manifest(lambda m: m.update(files={})), "does not hold a model"),
-        (edit_manifest(lambda m: m.update(files=["a"])), "lists no files"),
+        (edit_manifest(lambda m: m.update(files={})), "is not the model"),
+        (edit_manifest(lambda m: m.update(files=["a"])), "its manifest is not one: files"),
+        (edit_manifest(lambda m: m.pop("model_version")), "its manifest is not one: model_version"),
+        (edit_manifest(lambda m: m.update(format_version="1")), "not one: format_version"),
+        (lambda bundle: (bundle / "manifest.json").write_text("[" * 9999), "is not one"),
         (edit_manifest(lambda m: m.update(model_version="0")), "is not the model"),
-        (edit_manifest(lambda m: m["files"].update({"../x": {}})), "lists no files"),  # type: ignore[attr-defined]
+        (edit_manifest(lambda m: m["files"].update({"../x": {}})), "is not one: files"),  # type: ignore[attr-defined]
     ],
 )
 def test_a_damaged_bundle_is_refused(
@@ -137,28 +144,98 @@ def _only_libraries_differ(before: bytes, after: bytes) -> bool:
     return bool(left == {k: v for k, v in right.items() if k in left} and len(right) == 4)
 
 
-def test_golden_rows_are_scored_at_load(bundle: Path) -> None:
-    import hashlib
-
-    golden = json.loads((bundle / "golden.json").read_text())
-    golden["a whale"]["clv"] *= 1 + 1e-6
-    content = json.dumps(golden).encode()
-    (bundle / "golden.json").write_bytes(content)
+def reseal(bundle: Path, name: str, content: str) -> None:
+    """Replace a file and make manifest and version fit, as somebody who means it would."""
+    (bundle / name).write_text(content)
     manifest = json.loads((bundle / "manifest.json").read_text())
-    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    manifest["files"]["golden.json"] = entry
+    files = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    manifest["files"][name] = {"bytes": len(content.encode()), "sha256": digest}
+    model_files = {n: files[n] for n in manifest["files"] if n != "golden.json"}
+    manifest["model_version"] = content_version(model_files)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match="golden row 'a whale' must forecast clv"):
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda g: g["a whale"].update(clv=g["a whale"]["clv"] * (1 + 1e-6)),
+            "golden row 'a whale'",
+        ),
+        (lambda g: g.pop("a cent"), "not the ones this version knows"),
+        (lambda g: g["a cent"].clear(), "not the ones this version knows"),
+        (lambda g: g.update(more={}), "not the ones this version knows"),
+        (lambda g: g["a cent"].update(clv="much"), "does not hold a model"),
+        (lambda g: g["a cent"].update(clv=None), "does not hold a model"),
+    ],
+)
+def test_golden_rows_are_scored_at_load(
+    bundle: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    golden = json.loads((bundle / "golden.json").read_text())
+    change(golden)
+    reseal(bundle, "golden.json", json.dumps(golden))
+    with pytest.raises(BundleError, match=message):
+        clvcast.load_model(bundle)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "message"),
+    [
+        (r"left_child=\S+", "left_child=0", "nodes do not form a tree|form a cycle"),
+        (
+            r"(left_child=)(\S+)( .*)?\n(right_child=)(\S+)",
+            r"\g<1>\5\3\n\4\5",
+            "do not form a tree",
+        ),
+        (r"split_feature=\S+", "split_feature=999", "split_feature is out of range"),
+        (r"split_feature=\S+", "split_feature=-1", "split_feature is out of range"),
+        (r"num_leaves=\d+", "num_leaves=99999", "must have 99998 numbers"),
+        (r"num_leaves=\d+", "num_leaves=-7", "num_leaves or num_cat is none"),
+        (r"num_cat=0", "num_cat=3", "num_leaves or num_cat is none"),
+        (r"leaf_value=\S+", "leaf_value=nan", "leaf_value must have"),
+        (r"threshold=\S+", "threshold=x", "threshold must have"),
+        (r"decision_type=\S+", "decision_type=1", "splits by category"),
+        (r"num_class=1", "num_class=9", "one class"),
+        (r"max_feature_idx=\d+", "max_feature_idx=7", "max_feature_idx"),
+        (r"feature_names=\S+", "feature_names=other", "grown on other features"),
+        (r"Tree=3\n", "Tree=4\n", "tree 3 does not begin"),
+        (r"\ntree_sizes=\S+", "\ntree_sizes=1", "tree_sizes do not add up"),
+        (r"end of trees\n", "", "no end"),
+    ],
+)
+def test_malformed_trees_never_reach_lightgbm(
+    bundle: Path, pattern: str, replacement: str, message: str
+) -> None:
+    text = (bundle / "churn-0.txt").read_text()
+    changed, count = re.subn(pattern, replacement, text, count=1)
+    assert count == 1
+    if "tree_sizes" not in pattern:  # only the first tree is shorter or longer
+        grown = len(changed) - len(text) if "=" in pattern and "Tree" not in pattern else 0
+        head = pattern.startswith(("num_class", "max_feature", "feature_names"))
+        sizes = re.search(r"tree_sizes=(\d+)", changed)
+        assert sizes is not None
+        new = f"tree_sizes={int(sizes[1]) + (0 if head else grown)}"
+        changed = changed.replace(sizes[0], new, 1)
+    reseal(bundle, "churn-0.txt", changed)
+    with pytest.raises(BundleError, match=message):
         clvcast.load_model(bundle)
 
 
 def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     with pytest.raises(BundleError, match="there is no bundle folder"):
         clvcast.load_model("nowhere")
     with pytest.raises(StoreError, match="there is no MLflow store here"):
         clvcast.load_model("models:/clv@champion")
+    (tmp_path / "mlflow.db").touch()
+    with pytest.raises(StoreError, match="is no SQLite database"):
+        clvcast.load_model("models:/clv@champion")
+    (tmp_path / "mlflow.db").unlink()
+    with pytest.raises(StoreError, match="an MLflow store is an address"):
+        clvcast.load_model("models:/clv@champion", "mlflow.dbb")
     with pytest.raises(StoreError, match="train a model first"):
         clvcast.load_model("models:/clv@champion", "sqlite:///none.db")
     with pytest.raises(ConfigError, match="a model is a bundle folder"):

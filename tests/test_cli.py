@@ -179,6 +179,60 @@ def test_damaged_bundles_and_closed_outputs_leave_earlier_outputs(
     assert (status, "does not exist" in one_sentence(err)) == (1, True)
 
 
+def test_an_output_never_replaces_the_orders_or_another_output(
+    run: Run, bundle: Path, shop_lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    orders = tmp_path / "orders.parquet"
+    shop_lines.to_parquet(orders)
+    before = orders.read_bytes()
+    for output in (
+        orders,
+        tmp_path / "rejected.parquet",
+        tmp_path / ".." / tmp_path.name / orders.name,
+    ):
+        status, _, err = run("score", "--model", bundle, "--orders", orders, "--output", output)
+        assert (status, "the output" in one_sentence(err)) == (2, True)
+    assert orders.read_bytes() == before
+    assert os.listdir(tmp_path) == ["orders.parquet"]
+
+
+def test_a_backtest_writes_into_a_folder_and_leaves_the_rest(
+    run: Run, shop_file: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, shop_file)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "photo.jpg").touch()
+    args = ("backtest", config, "--cutoff", "2020-10-01", "--output")
+    assert run(*args, tmp_path / "out")[0] == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["forecasts.parquet", "metrics.json", "photo.jpg"]
+    status, _, err = run(*args, config)
+    assert (status, "is a file; name a folder" in one_sentence(err)) == (1, True)
+
+
+def test_json_answers_carry_the_remarks(
+    run: Run, bundle: Path, shop_file: Path, tmp_path: Path
+) -> None:
+    args = ("score", "--model", bundle, "--orders", shop_file, "--output", tmp_path / "f.csv")
+    _, out, err = run(*args, "--cutoff", "2021-04-01", "--json")
+    assert err == ""
+    assert any("more silent than they may be" in remark for remark in json.loads(out)["remarks"])
+
+
+def test_a_missing_extra_is_a_sentence(shop_file: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['sklearn'] = None; from clvcast.__main__ import main; main()"
+    config = write_config(tmp_path, shop_file)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'clvcast[train]'" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_usage_errors_exit_with_2(run: Run) -> None:
     assert run("score")[0] == 2
     assert run("bake")[0] == 2
@@ -215,8 +269,8 @@ def test_init_finds_the_delimiter_and_asks_for_what_it_cannot_tell(
     assert run("init", orders, "--output", tmp_path / "c.yaml")[0] == 0
     text = (tmp_path / "c.yaml").read_text()
     assert "ordered_at: Order Date" in text
-    assert "amount: 'Qty * `Unit Price`'" in text
-    assert "delimiter: ';'" in text
+    assert "amount: Qty * `Unit Price`" in text
+    assert "delimiter: ;" in text
     assert "# customer_id:    # required" in text
     status, _, err = run("check", tmp_path / "c.yaml")
     assert (status, "must map customer_id as well" in one_sentence(err)) == (2, True)

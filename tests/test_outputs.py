@@ -21,7 +21,7 @@ OLD, NEW = pa.table({"a": [1]}), pa.table({"a": [2, 3]})
 @pytest.mark.parametrize("name", ["f.parquet", "f.csv"])
 def test_a_table_replaces_the_old_one(tmp_path: Path, name: str) -> None:
     for table in (OLD, NEW):
-        outputs.write_tables({tmp_path / name: table})
+        outputs.write_files({tmp_path / name: table})
     assert [path.name for path in tmp_path.iterdir()] == [name]
     read = pa.csv.read_csv if name.endswith("csv") else pa.parquet.read_table
     assert read(tmp_path / name).equals(NEW)
@@ -32,7 +32,7 @@ def test_a_failure_leaves_the_old_output_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
-    outputs.write_tables(dict.fromkeys(paths, OLD))
+    outputs.write_files(dict.fromkeys(paths, OLD))
     before = [path.read_bytes() for path in paths]
 
     def fail(path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_failure_leaves_the_old_output_and_nothing_beside_it(
 
     monkeypatch.setattr(outputs, "_sync", fail)
     with pytest.raises((StoreError, KeyboardInterrupt)) as stopped:
-        outputs.write_tables(dict.fromkeys(paths, NEW))
+        outputs.write_files(dict.fromkeys(paths, NEW))
     assert isinstance(stopped.value, KeyboardInterrupt) or "disk is full" in str(stopped.value)
     assert sorted(tmp_path.iterdir()) == paths
     assert [path.read_bytes() for path in paths] == before
@@ -76,6 +76,15 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
         outputs.check_writable(closed / "f.csv")
 
 
+def test_an_output_folder_keeps_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_text("mine")
+    outputs.check_folder(tmp_path)
+    outputs.write_files({tmp_path / "a.csv": OLD, tmp_path / "b.json": "{}"})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.json", "photo.jpg"]
+    with pytest.raises(StoreError, match="is a file; name a folder"):
+        outputs.check_folder(tmp_path / "photo.jpg")
+
+
 @pytest.mark.slow
 def test_a_disk_that_is_really_full(tmp_path: Path, root: Path) -> None:
     disk, script = tmp_path / "disk", tmp_path / "run.sh"
@@ -84,10 +93,10 @@ def test_a_disk_that_is_really_full(tmp_path: Path, root: Path) -> None:
     work.write_text(
         "import pyarrow as pa, sys\n"
         "from pathlib import Path\n"
-        "from clvcast.serve.outputs import write_tables\n"
+        "from clvcast.serve.outputs import write_files\n"
         "from clvcast.errors import StoreError\n"
         "try:\n"
-        f"    write_tables({{Path({str(disk)!r}) / 'f.csv': pa.table({{'a': range(99999)}})}})\n"
+        f"    write_files({{Path({str(disk)!r}) / 'f.csv': pa.table({{'a': range(99999)}})}})\n"
         "except StoreError as error:\n"
         "    print(error)\n"
     )

@@ -139,5 +139,5 @@ def test_a_store_that_cannot_be_written_is_a_sentence(run: Run, store: Path) -> 
 
 def test_a_store_that_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database")
-    with pytest.raises(StoreError, match="MLflow cannot give the model"):
+    with pytest.raises(StoreError, match="is no SQLite database"):
         clvcast.load_model("models:/clv@champion", f"sqlite:///{tmp_path}/mlflow.db")

@@ -15,9 +15,10 @@ from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
 from ..features import windows
 from ..features.orders import Orders
+from ..features.reading import as_orders
 from ..features.table import feature_rows
 from ..features.targets import Targets, targets
-from ..serve.outputs import replaced_folder, write_tables
+from ..serve.outputs import check_folder, write_files
 from ..serve.scorer import forecast_rows
 from . import measures
 from .baselines import METHODS, known_at
@@ -67,11 +68,12 @@ class Backtest:
     metrics: dict[str, Any]  # cutoff -> {customers, ..., methods: {method: {measure: value}}}
 
     def save(self, folder: Path) -> None:
-        """Write forecasts.parquet and metrics.json into `folder`, whole or not at all."""
-        with replaced_folder(folder) as partial:
-            write_tables({partial / "forecasts.parquet": self.forecasts})
-            text = json.dumps(self.metrics, indent=1, allow_nan=False)
-            (partial / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        """Write forecasts.parquet and metrics.json into `folder`, both or neither."""
+        check_folder(folder)
+        metrics = json.dumps(self.metrics, indent=1, allow_nan=False) + "\n"
+        write_files(
+            {folder / "forecasts.parquet": self.forecasts, folder / "metrics.json": metrics}
+        )
 
 
 def backtest(
@@ -87,9 +89,10 @@ def backtest(
     prediction window is not over, `OrdersError` where none can be evaluated.
     """
     config = config or Config()
+    orders = as_orders(orders, config.orders)
     end = windows.default_cutoff(orders)
     if cutoffs:
-        instants = sorted({windows.as_instant(cutoff) for cutoff in cutoffs})
+        instants = windows.as_instants(cutoffs)
         latest = windows.newest_realised_cutoff(end, config.horizon_days)
         late = [windows.shown(c) for c in instants if c > latest]
         if late:

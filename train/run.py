@@ -9,6 +9,7 @@ from ..configs.schema import Config
 from ..errors import ConfigError
 from ..features import windows
 from ..features.orders import Orders
+from ..features.reading import as_orders
 from ..serve.model import Model
 from .backtest import Backtest, backtest_at
 from .fit import fit
@@ -35,6 +36,7 @@ def train(
     Raises `OrdersError` where the history is too short or shows no repeat customer.
     """
     config = config or Config()
+    orders = as_orders(orders, config.orders)
     return fit(orders, config, _training_end(orders, config, cutoff))
 
 

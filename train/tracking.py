@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-__all__ = ["CHAMPION", "Registered", "track"]
+__all__ = ["CHAMPION", "Registered", "track", "without_password"]
 
 CHAMPION = "champion"
 _DEFAULT_STORE = "sqlite:///mlflow.db"
@@ -45,6 +46,11 @@ def writable_store(config: Config, tracking_uri: str | None = None) -> str:
     """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
     configured = tracking_uri or config.tracking.uri
     return configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
+
+
+def without_password(uri: str) -> str:
+    """An address as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
 
 
 def track(run: TrainingRun, config: Config, tracking_uri: str | None = None) -> Registered:

@@ -1,0 +1,79 @@
+"""check: each finding passes, warns and fails where it should, with its number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import worlds
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features import windows
+from clvcast.features.reading import orders_from_table
+
+LINES = worlds.shop(customers=1_200, seed=3)
+
+
+def verdict(lines: pd.DataFrame, name: str, horizon_days: int = 60) -> tuple[str, float]:
+    found = clvcast.check(lines, clvcast.Config(horizon_days=horizon_days))
+    (finding,) = [finding for finding in found if finding.name == name]
+    assert finding.sentence
+    return finding.verdict, finding.value
+
+
+def test_a_shop_in_good_health_passes_everything() -> None:
+    assert {finding.verdict for finding in clvcast.check(LINES)} == {"pass"}
+
+
+def test_history() -> None:
+    assert verdict(LINES, "history") == ("pass", pytest.approx(420 / 60, abs=0.1))
+    assert verdict(LINES, "history", 180)[0] == "warn"  # no window can be held out
+    assert verdict(LINES, "history", 360)[0] == "fail"
+
+
+@pytest.mark.parametrize("days", [20, 40, 57, 100, 500])
+def test_the_mend_of_a_short_history_holds(days: int) -> None:
+    lines = LINES[LINES["ordered_at"] < LINES["ordered_at"].min() + pd.Timedelta(days=days)]
+    orders = orders_from_table(lines, OrdersConfig())
+    first, end = windows.first_order_at(orders), windows.default_cutoff(orders)
+    longest = windows.longest_horizon(first, end)
+    sentence = clvcast.check(orders, clvcast.Config(horizon_days=3_000))[0].sentence
+    if longest:
+        assert f"shorten horizon_days to {longest} or less" in sentence
+        assert verdict(lines, "history", longest)[0] != "fail"
+    else:
+        assert "too few for any horizon" in sentence
+    assert verdict(lines, "history", longest + 1)[0] == "fail"
+
+
+def test_customers_and_repeat_buyers() -> None:
+    few = LINES[LINES["customer_id"] < "C00300"]
+    assert verdict(few, "customers")[0] == "warn"
+    assert verdict(LINES[LINES["customer_id"] < "C00030"], "customers")[0] == "fail"
+    single = LINES.drop_duplicates("customer_id")
+    assert verdict(single, "repeat buyers") == ("fail", 0.0)
+    mostly = pd.concat([single, LINES[LINES["customer_id"] < "C00020"]])
+    assert verdict(mostly, "repeat buyers")[0] == "warn"
+
+
+def test_returns() -> None:
+    back = LINES.assign(amount=-LINES["amount"], order_id=LINES["order_id"] + "r")
+    status, share = verdict(pd.concat([LINES, back]), "returns")
+    assert (status, round(share, 1)) == ("warn", 0.5)
+
+
+def test_gaps_and_breaks_in_the_calendar() -> None:
+    day = (LINES["ordered_at"] - LINES["ordered_at"].min()) / pd.Timedelta(days=1)
+    assert verdict(LINES[(day < 200) | (day > 231)], "calendar")[0] == "warn"
+    few = np.random.default_rng(0).random(len(LINES)) < 0.1
+    status, factor = verdict(LINES[(day < 210) | (day > 217) | few], "breaks")
+    assert (status, factor < 0.25) == ("warn", True)
+
+
+def test_unusable_lines() -> None:
+    nobody = LINES.assign(customer_id=None)
+    assert verdict(pd.concat([LINES, nobody, nobody]), "lines")[0] == "warn"
+    bad = LINES.head(len(LINES) // 40).assign(ordered_at=pd.Timestamp("1950-01-01"))
+    status, share = verdict(pd.concat([LINES, bad]), "lines")
+    assert (status, round(share, 3)) == ("warn", 0.024)
