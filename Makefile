@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest ui check test test-slow benchmark benchmark-start lock clean
+.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-features lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate, register as champion
 	$(BIN)/clvcast train $(CONFIG)
@@ -34,7 +34,10 @@ test: $(VENV)/dev.stamp ## the fast tests
 test-slow: $(VENV)/dev.stamp ## the rest
 	$(BIN)/python -m pytest -m slow tests
 
-benchmark: benchmark-start
+benchmark: benchmark-start benchmark-features
+
+benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas
+	$(BIN)/python benchmarks/features.py
 
 benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import and help
 	$(BIN)/python benchmarks/start.py

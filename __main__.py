@@ -70,16 +70,23 @@ def init(
 
 
 @app.command()
-def check(config: ConfigFile, quiet: Quiet = False, as_json: Json = False) -> None:
+def check(
+    config: ConfigFile,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Prove that no later order touches a feature.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
     """Tell whether the orders are fit for a forecast: pass, warn or fail, with numbers.
 
-    Exit status 1 when anything fails. Example: clvcast check configs/online_retail.yaml
+    Exit status 1 when anything fails. Example: clvcast check configs/online_retail.yaml --audit
     """
     from .features.check import check as findings_of
 
     settings = _load(config)
     orders = _read(settings, quiet or as_json)
-    findings = findings_of(orders, settings)
+    findings = findings_of(orders, settings, audit=audit)
     if as_json:
         _print_json([dataclasses.asdict(finding) for finding in findings])
     elif not quiet:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 
 from ..configs.schema import Config
 from . import windows
+from .audit import audit as audit_features
 from .faults import counted
+from .findings import Finding, Verdict
 from .orders import Orders
 from .reading import as_orders
 from .table import feature_rows
 
-__all__ = ["Finding", "check"]
+__all__ = ["check"]
 
-Verdict = Literal["pass", "warn", "fail"]
 _CUSTOMERS = (50, 1_000)  # fail below, warn below
 _REPEAT_SHARE = 0.05
 _RETURN_SHARE = 0.3
@@ -24,18 +22,11 @@ _GAP_DAYS = 14
 _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: its verdict, the number behind it, and a sentence."""
+def check(orders: Orders, config: Config | None = None, *, audit: bool = False) -> list[Finding]:
+    """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order.
 
-    name: str
-    verdict: Verdict
-    value: float
-    sentence: str
-
-
-def check(orders: Orders, config: Config | None = None) -> list[Finding]:
-    """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order."""
+    With `audit`, the last proves that nothing at or after a cutoff touches a feature of these orders.
+    """
     config = config or Config()
     orders = as_orders(orders, config.orders)
     end = windows.default_cutoff(orders)
@@ -49,6 +40,7 @@ def check(orders: Orders, config: Config | None = None) -> list[Finding]:
         _gap(orders),
         _breaks(orders),
         _unusable(orders),
+        *([audit_features(orders, config.horizon_days)] if audit else []),
     ]
 
 

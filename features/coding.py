@@ -17,6 +17,8 @@ from .parsing import is_missing
 
 __all__ = ["code", "code_ids", "compact", "joined_columns"]
 
+_SPARSEST = 4  # a table of integers may be this many times longer than the column
+
 
 def code(values: pa.Array) -> TextColumn:
     """Code text by its sorted distinct values; null becomes -1."""
@@ -36,11 +38,13 @@ def code_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[TextColum
     flat = column.combine_chunks()
     if isinstance(flat, pa.ChunkedArray):  # more text than one array holds
         flat = pa.concat_arrays(flat.cast(pa.large_string()).chunks)
+    if pa.types.is_integer(flat.type) and not flat.null_count and len(flat):
+        dense = _dense_integers(flat.cast(pa.int64(), safe=False).to_numpy())
+        if dense is not None:
+            return dense, False
     encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat)
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
     labels = encoded.dictionary
-    if pa.types.is_integer(labels.type) and not labels.null_count:
-        return _ranked(codes, labels.cast(pa.string()), _order_of_integers(labels)), False
     is_float = pa.types.is_floating(labels.type) or pa.types.is_decimal(labels.type)
     text = pc.utf8_trim_whitespace(_as_text(labels))
     plain = pc.replace_substring_regex(text, r"^(\d+)\.0$", r"\1")
@@ -87,22 +91,37 @@ def _as_text(labels: pa.Array) -> pa.StringArray:
     return labels.cast(pa.string())
 
 
-def _order_of_integers(labels: pa.Array) -> Int64 | None:
-    """The order of integers written as text, found without sorting text; None where that fails."""
-    values = labels.cast(pa.int64(), safe=False).to_numpy()
-    if not len(values) or values.min() < 0 or values.max() >= 10**18:
+def _dense_integers(values: Int64) -> TextColumn | None:
+    """Integers coded by a table of those that occur, without hashing; None where they lie too far apart."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high - low > _SPARSEST * len(values) + 1_000:
         return None
-    digits = np.searchsorted(10 ** np.arange(1, 19), values, side="right")  # less one
-    if digits.min() == digits.max():
-        return np.argsort(values, kind="stable")
-    padded = values * 10 ** (17 - digits)  # as if all had 18 digits; the shorter first where equal
-    return np.lexsort((digits, padded))
+    occurs = np.zeros(high - low + 1, dtype=np.bool_)
+    occurs[values - low] = True
+    labels = np.flatnonzero(occurs) + low
+    rank = np.empty(len(occurs), dtype=np.int32)
+    rank[labels - low] = _rank_as_text(labels)
+    text = pa.array(labels).cast(pa.string())
+    if len(str(low)) < len(str(high)):
+        text = text.take(pc.array_sort_indices(text))
+    return TextColumn(rank[values - low], text)
 
 
-def _ranked(codes: Int32, labels: pa.Array, by_value: Int64 | None = None) -> TextColumn:
+def _rank_as_text(labels: Int64) -> Int32:
+    """The place of each of some ascending whole numbers among them, were they sorted as text."""
+    rank = np.arange(len(labels), dtype=np.int32)
+    digits = np.searchsorted(10 ** np.arange(1, 19), labels, side="right")  # less one
+    if digits[0] < digits[-1]:
+        padded = labels * 10 ** (
+            17 - digits
+        )  # as if all had as many; the shorter first where equal
+        rank[np.lexsort((digits, padded))] = np.arange(len(labels), dtype=np.int32)
+    return rank
+
+
+def _ranked(codes: Int32, labels: pa.Array) -> TextColumn:
     """Renumber codes by the order of their labels; a null label becomes -1."""
-    if by_value is None:
-        by_value = pc.array_sort_indices(labels, null_placement="at_end").to_numpy()
+    by_value = pc.array_sort_indices(labels, null_placement="at_end").to_numpy()
     present = len(labels) - labels.null_count
     rank = np.full(len(labels), -1, dtype=np.int32)
     rank[by_value[:present]] = np.arange(present, dtype=np.int32)

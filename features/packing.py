@@ -14,7 +14,7 @@ import numpy as np
 from .coding import compact
 from .orders import Float64, Int64, Orders, TextColumn
 
-__all__ = ["pack", "to_minor_units"]
+__all__ = ["by_customer", "pack", "to_minor_units"]
 
 _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
@@ -38,7 +38,7 @@ def pack(
     Every line has a customer; `amounts` are in the currency's smallest unit.
     """
     customers = compact(customers)
-    starts, line = _by_customer(customers.codes, len(customers.labels))
+    starts, line = by_customer(customers.codes, len(customers.labels))
     times, amounts = times[line], amounts[line]
     codes = {name: column.codes[line] for name, column in texts.items()}
     values = {name: column[line] for name, column in numbers.items()}
@@ -78,7 +78,7 @@ def to_minor_units(amounts, unit):
 
 
 @_compiled
-def _by_customer(customers, n_customers):
+def by_customer(customers, n_customers):
     """Counting sort: where each customer starts, and the lines in customer order, stable."""
     starts = np.zeros(n_customers + 1, dtype=np.int64)
     for customer in customers:

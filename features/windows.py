@@ -35,6 +35,7 @@ __all__ = [
     "default_cutoff",
     "first_order_at",
     "implausible",
+    "is_before",
     "is_realised",
     "iso",
     "lines_per_day",
@@ -163,7 +164,12 @@ def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
 
 def observed(orders: Orders, cutoff: int) -> Orders:
     """The orders as known at the cutoff: `ordered_at < cutoff`."""
-    return orders.keep_lines(orders.times < cutoff)
+    return orders.keep_lines(is_before(orders.times, cutoff))
+
+
+def is_before(times: Int64, cutoff: int) -> Mask:
+    """Which times are observed at the cutoff: `time < cutoff`."""
+    return times < cutoff
 
 
 def period_ends(cutoffs: Int64, horizon_days: int, periods: int) -> Int64:

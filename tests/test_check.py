@@ -9,8 +9,9 @@ import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import windows
+from clvcast.features import audit, windows
 from clvcast.features.reading import orders_from_table
+from clvcast.features.table import FeatureRows, feature_rows
 
 LINES = worlds.shop(customers=1_200, seed=3)
 
@@ -77,3 +78,19 @@ def test_unusable_lines() -> None:
     bad = LINES.head(len(LINES) // 40).assign(ordered_at=pd.Timestamp("1950-01-01"))
     status, share = verdict(pd.concat([LINES, bad]), "lines")
     assert (status, round(share, 3)) == ("warn", 0.024)
+
+
+def test_an_audit_proves_that_later_orders_touch_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    (finding,) = clvcast.check(LINES, audit=True)[7:]
+    assert (finding.name, finding.verdict) == ("audit", "pass")
+    assert "the features stay the same to the byte" in finding.sentence
+
+    def leaking(orders: clvcast.Orders, cutoffs: np.ndarray) -> FeatureRows:
+        rows = feature_rows(orders, cutoffs)
+        rows.values[0, 0] += orders.n_lines  # a feature that knows how many lines there will be
+        return rows
+
+    monkeypatch.setattr(audit, "feature_rows", leaking)
+    finding = clvcast.check(LINES, audit=True)[-1]
+    assert finding.verdict == "fail"
+    assert "with the later lines" in finding.sentence

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.coding import code
+from clvcast.features.coding import code, code_ids
 from clvcast.features.reading import orders_from_table
 
 
@@ -25,6 +25,14 @@ def test_codes_are_ranks_of_the_sorted_values(values: list[str | None]) -> None:
     labels = column.labels.to_pylist()
     assert labels == sorted({v for v in values if v is not None}, key=lambda v: v.encode())
     assert [labels[c] if c >= 0 else None for c in column.codes] == values
+
+
+@given(st.lists(st.integers(0, 10**17) | st.integers(0, 200), min_size=1, max_size=30))
+def test_whole_numbers_are_coded_as_the_text_they_are(values: list[int]) -> None:
+    numbers, _ = code_ids(pa.chunked_array([pa.array(values)]), nulls_by_name=False)
+    texts, _ = code_ids(pa.chunked_array([pa.array(list(map(str, values)))]), nulls_by_name=False)
+    assert numbers.labels.to_pylist() == texts.labels.to_pylist() == sorted(set(map(str, values)))
+    assert numbers.codes.tolist() == texts.codes.tolist()
 
 
 @settings(max_examples=60)

@@ -1,0 +1,66 @@
+"""audit: proof, on a user's own orders, that nothing at or after a cutoff touches a feature.
+
+The features at the cutoff are computed three times: from all orders, from those before it alone, and from
+orders whose later lines were corrupted. All three must agree to the byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import windows
+from .faults import counted
+from .findings import Finding
+from .orders import Orders, TextColumn
+from .table import FeatureRows, feature_rows
+
+__all__ = ["audit"]
+
+
+def audit(orders: Orders, horizon_days: int) -> Finding:
+    """Compare the features at the newest realised cutoff (or halfway through a shorter history)."""
+    first, end = windows.first_order_at(orders), windows.default_cutoff(orders)
+    cutoff = windows.newest_realised_cutoff(end, horizon_days)
+    if cutoff <= first:
+        cutoff = windows.midnight_after((first + end) // 2)
+    at = np.array([cutoff], dtype=np.int64)
+    known = windows.observed(orders, cutoff)
+    expected = feature_rows(known, at)
+    later = orders.n_lines - known.n_lines
+    others = {
+        "with the later lines": feature_rows(orders, at),
+        "with the later lines corrupted": feature_rows(_corrupted(orders, cutoff), at),
+    }
+    changed = [name for name, rows in others.items() if not _same(expected, rows)]
+    said = (
+        f"{expected.n_rows:,} rows of {len(expected.names)} features at {windows.shown(cutoff)}, "
+        f"{counted(later, 'later line')} removed and corrupted: "
+    )
+    if changed:
+        return Finding("audit", "fail", len(changed), f"{said}they change {' and '.join(changed)}")
+    return Finding("audit", "pass", 0, f"{said}the features stay the same to the byte")
+
+
+def _corrupted(orders: Orders, cutoff: int) -> Orders:
+    """The orders with amounts, labels and numbers of all lines at or after the cutoff turned to nonsense."""
+    later = ~windows.is_before(orders.times, cutoff)
+    amounts = np.where(later, -7 * orders.amounts + 12_345_678, orders.amounts)
+    texts = {
+        name: TextColumn(np.where(later, 0, column.codes).astype(np.int32), column.labels)
+        for name, column in orders.texts.items()
+        if len(column.labels)
+    }
+    numbers = {name: np.where(later, -1e9, values) for name, values in orders.numbers.items()}
+    return replace(orders, amounts=amounts, texts={**orders.texts, **texts}, numbers=numbers)
+
+
+def _same(left: FeatureRows, right: FeatureRows) -> bool:
+    """Whether two sets of rows are equal to the byte, customer by customer."""
+    left_ids = left.customer_ids.take(left.customer_index)
+    return (
+        bool(left_ids.equals(right.customer_ids.take(right.customer_index)))
+        and left.values.tobytes() == right.values.tobytes()
+        and left.whole.tobytes() == right.whole.tobytes()
+    )
