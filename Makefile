@@ -60,7 +60,7 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "installing the locked packages (a minute or two, once) ..."
 	$(INSTALL) --require-hashes -r requirements.lock
 	$(INSTALL) --no-deps --no-build-isolation -e .
-	@$(BIN)/python -c "import ctypes.util, sys; sys.exit(sys.platform == 'linux' and not ctypes.util.find_library('gomp') and 'LightGBM needs the OpenMP runtime: install the package libgomp1 (Debian, Ubuntu) or libgomp (Fedora, Alpine)')"
+	@$(BIN)/python -c "import lightgbm" 2>/dev/null || { echo "LightGBM does not load: install the OpenMP runtime, package libgomp1 (Debian, Ubuntu) or libgomp (Fedora, Alpine), and call make again"; exit 1; }
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp

@@ -13,20 +13,20 @@ import math
 import numba
 import numpy as np
 
-from .catalogue import GROUPS
-
-__all__ = ["N_WHOLE", "sweep"]
+__all__ = ["GROUP_ORDER", "N_WHOLE", "sweep"]
 
 N_WHOLE = 5  # n_orders, whole days since the last order and of tenure, cutoff, customer
 _DAY = 86_400_000_000  # microseconds
 _MANY_LINES = 128
 _LEAST_TENURE = 28.0  # days; a rate over a shorter time says more about the time than the customer
-_GROUP = {group.name: position for position, group in enumerate(GROUPS)}
-_RECENCY, _MONEY, _RETURNS = _GROUP["recency"], _GROUP["money"], _GROUP["returns"]
-_RHYTHM, _TRAILING, _TREND = _GROUP["rhythm"], _GROUP["trailing"], _GROUP["trend"]
-_CALENDAR, _SEASON, _BASKET = _GROUP["calendar"], _GROUP["season"], _GROUP["basket"]
-_PRODUCTS, _CATEGORIES, _CHANNELS = _GROUP["products"], _GROUP["categories"], _GROUP["channels"]
-_QUANTITY, _DISCOUNT, _COST = _GROUP["quantity"], _GROUP["discount"], _GROUP["cost"]
+# The groups as the kernel numbers them. They stand here, not in the catalogue, for they are frozen into the
+# compiled code, whose cache looks at this file alone.
+GROUP_ORDER = (
+    "recency", "money", "returns", "rhythm", "trailing", "trend", "calendar", "season", "basket",
+    "products", "categories", "channels", "quantity", "discount", "cost",
+)  # fmt: skip
+_RECENCY, _MONEY, _RETURNS, _RHYTHM, _TRAILING, _TREND, _CALENDAR, _SEASON, _BASKET = range(9)
+_PRODUCTS, _CATEGORIES, _CHANNELS, _QUANTITY, _DISCOUNT, _COST = range(9, 15)
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 

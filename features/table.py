@@ -20,7 +20,7 @@ import pyarrow as pa
 from ..errors import OrdersError
 from . import windows
 from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
-from .kernel import N_WHOLE, sweep
+from .kernel import GROUP_ORDER, N_WHOLE, sweep
 from .orders import Int32, Int64, Orders
 
 __all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
@@ -154,12 +154,10 @@ def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
 
 
 def _first_columns(orders: Orders) -> Int64:
-    """Per group its first column in the table, -1 where the orders lack what it needs."""
-    columns, following = [], 0
+    """Per group of the kernel its first column in the table, -1 where the orders lack what it needs."""
+    columns, following = {}, 0
     for group in GROUPS:
-        if group.needs is None or group.needs in orders.optional_columns:
-            columns.append(following)
-            following += len(group.features)
-        else:
-            columns.append(-1)
-    return np.array(columns, dtype=np.int64)
+        is_on = group.needs is None or group.needs in orders.optional_columns
+        columns[group.name] = following if is_on else -1
+        following += len(group.features) if is_on else 0
+    return np.array([columns[name] for name in GROUP_ORDER], dtype=np.int64)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.catalogue import CATALOGUE
+from clvcast.features.catalogue import CATALOGUE, GROUPS
+from clvcast.features.kernel import GROUP_ORDER
 from clvcast.features.reading import orders_from_table
 
 CUTOFFS = ["2020-01-02", "2020-02-15", "2020-07-01", "2021-01-01 12:00", "2022-01-01"]
@@ -100,6 +101,10 @@ def test_a_shift_by_whole_weeks_changes_calendar_features_alone(
     plain = build(lines)
     names = [name for name in plain if name not in CALENDAR] + ["weekend_share", "evening_share"]
     np.testing.assert_array_equal(moved[names].to_numpy(), plain[names].to_numpy())
+
+
+def test_the_kernel_knows_the_groups_of_the_catalogue() -> None:
+    assert sorted(GROUP_ORDER) == sorted(group.name for group in GROUPS)
 
 
 def test_all_cutoffs_in_one_sweep_equal_each_alone(shop_orders: clvcast.Orders) -> None:
