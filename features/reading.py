@@ -249,16 +249,23 @@ def _pack(
 
 def _drop_repeated(parts: list[Lines], usable: list[Mask]) -> int:
     """Take lines that repeat an earlier one, in every column of their file, out of `usable`."""
-    prints = [pd.util.hash_pandas_object(p.raw.table.to_pandas(), index=False) for p in parts]
-    seen = np.concatenate(
-        [values.to_numpy()[keep] for values, keep in zip(prints, usable, strict=True)]
-    )
+    prints = [_fingerprints(part.raw.table)[keep] for part, keep in zip(parts, usable, strict=True)]
+    seen = np.concatenate(prints)
     first = np.zeros(len(seen), dtype=np.bool_)
     first[np.unique(seen, return_index=True)[1]] = True
-    ends = np.cumsum([int(keep.sum()) for keep in usable])
+    ends = np.cumsum([len(part) for part in prints])
     for keep, unique in zip(usable, np.split(first, ends[:-1]), strict=True):
         keep[np.flatnonzero(keep)[~unique]] = False
     return int(np.count_nonzero(~first))
+
+
+def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:
+    """A hash of each line over all its columns."""
+    frame = table.to_pandas()
+    for position, kind in enumerate(table.schema.types):
+        if pa.types.is_nested(kind):  # lists and structures have no hash, their text has
+            frame.isetitem(position, frame.iloc[:, position].map(repr))
+    return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
 
 
 def _where(values: npt.NDArray[Any], keep: Mask) -> npt.NDArray[Any]:

@@ -209,6 +209,20 @@ def test_duplicate_lines_are_counted_and_kept_unless_dropped(tmp_path: Path) -> 
     assert (dropped.n_lines, dropped.report.duplicate_lines) == (11, 2)
 
 
+def test_lines_with_lists_in_them_can_be_told_apart(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "customer_id": ["a", "a", "a"],
+            "ordered_at": ["2020-01-01"] * 3,
+            "amount": [1.0, 1.0, 1.0],
+            "tags": [["x"], ["x"], ["y"]],
+        }
+    )
+    pa.parquet.write_table(table, tmp_path / "o.parquet")
+    orders = clvcast.read_orders(tmp_path / "o.parquet", duplicates="drop")
+    assert (orders.n_lines, orders.report.duplicate_lines) == (2, 1)
+
+
 def test_dates_in_the_future_or_before_1970_are_set_aside(tmp_path: Path) -> None:
     path = csv(tmp_path / "o.csv", *good(100), "a,2199-01-01,1,o", "a,1969-12-31,1,o")
     report = clvcast.read_orders(path).report
