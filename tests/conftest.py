@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pandas as pd
@@ -21,6 +22,13 @@ ROOT = Path(__file__).parent.parent
 # no deadline: the first example compiles; the same examples every time where a failure blocks others
 hypothesis.settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("here")
+
+
+def missing(part: str) -> NoReturn:
+    """Skip a test whose part this machine lacks; where everything must be there, fail."""
+    if "CI" in os.environ:
+        pytest.fail(f"{part}: must not be missing here")
+    pytest.skip(part)
 
 
 @pytest.fixture(scope="session")

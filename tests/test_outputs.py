@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from conftest import missing
 
 from clvcast.errors import ConfigError, StoreError
 from clvcast.serve import outputs
@@ -108,7 +109,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, root: Path) -> None:
     command = [str(unshare), "--user", "--map-root-user", "--mount", "sh", str(script)]
     may_mount = unshare and subprocess.run([*command[:4], "true"], check=False).returncode == 0
     if not may_mount:
-        pytest.skip("this system lets nobody mount a small disk (unshare --user --mount)")
+        missing("this system lets nobody mount a small disk (unshare --user --mount)")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "the disk is full; nothing was written" in done.stdout
     assert done.stdout.splitlines()[1:] == ["old", "f.csv"]
