@@ -7,7 +7,8 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,15 @@ _VERSION_TAG = "clvcast.model_version"
 _LOCK_SECONDS = 600.0
 
 
+@dataclass(frozen=True)
 class Registered:
     """Where a run and its model are now."""
 
-    def __init__(self, uri: str, run_id: str, name: str, version: str, is_new: bool) -> None:
-        self.uri, self.run_id, self.name, self.version = uri, run_id, name, version
-        self.is_new = is_new  # False: the same model was registered before
+    uri: str
+    run_id: str
+    name: str
+    version: str
+    is_new: bool  # False: the same model was registered before
 
 
 def writable_store(config: Config, tracking_uri: str | None = None) -> str:
@@ -94,8 +98,7 @@ def track(run: TrainingRun, config: Config, tracking_uri: str | None = None) -> 
 def _locked(uri: str) -> Iterator[None]:
     """One writer at a time: two processes that make the same SQLite store break each other."""
     if not uri.startswith("sqlite:///"):
-        with nullcontext():
-            yield
+        yield
         return
     lock = FileLock(f"{uri.removeprefix('sqlite:///')}.lock")
     try:
