@@ -54,8 +54,7 @@ def train(
     print_metrics(metrics, settings.orders.currency)
     if not metrics:
         out.print("History is too short to hold a window out: nothing was measured.")
-    numbers = run.model.numbers
-    out.print(later_periods(numbers.period_ratios, numbers.realised_periods))
+    out.print(later_periods(run.model.numbers.later))
     again = "" if registered.is_new else " (an identical model was registered before)"
     out.print(
         f"Model {run.model.version} is version {registered.version} of {registered.name}{again}, "

@@ -21,6 +21,7 @@ __all__ = [
     "Config",
     "EconomicsConfig",
     "FormatConfig",
+    "ModelConfig",
     "OrdersConfig",
     "TrackingConfig",
     "json_schema",
@@ -165,6 +166,30 @@ class TrackingConfig(_Section):
     )
 
 
+class ModelConfig(_Section):
+    """How the trees are grown; every default is what the accuracy benchmark measures."""
+
+    seeds: int | None = Field(
+        None, strict=True, ge=1, le=20, description="Boosters per head, averaged. Unset: by effort."
+    )
+    parameters: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="LightGBM parameters that replace ours in every head."
+    )
+    leave_out: tuple[str, ...] = Field((), description="Features not to learn from.")
+    monotone: dict[str, Literal[-1, 1]] = Field(
+        default_factory=dict,
+        description="Feature: 1 where spend must not fall as it grows, -1 where it must not rise.",
+    )
+
+    @field_validator("parameters")
+    @classmethod
+    def _ours_to_set(cls, value: dict[str, Any]) -> dict[str, Any]:
+        taken = {"objective", "seed", "num_threads", "monotone_constraints"} & set(value)
+        if taken:
+            raise ValueError(f"must not set {', '.join(sorted(taken))}, which training sets itself")
+        return value
+
+
 class Config(_Section):
     """All settings of one shop; every one but the source of its orders has a default."""
 
@@ -177,6 +202,17 @@ class Config(_Section):
     )
     economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
+    effort: Literal["quick", "standard", "thorough"] = Field(
+        "standard",
+        description="quick: one booster per head; standard: three, averaged; thorough: five, with "
+        "parameters searched on an earlier window (needs the search extra).",
+    )
+    target: Literal["net", "gross", "after_discount", "contribution"] = Field(
+        "net",
+        description="What spend means in forecasts: net of returns; gross, returns not counted; net "
+        "and after discounts; or contribution, net less cost (then margin_rate should be 1).",
+    )
+    model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(
         0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from . import windows
 from .orders import Float64, Orders
@@ -41,6 +42,15 @@ class OrderDays:
         active = np.where(repeats > 0, np.clip(active_days, 0.0, tenure), 0.0)
         value = np.where(repeats > 0, np.maximum(repeat_value, 0.0), 0.0)
         return cls(repeats, active, tenure, value)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> OrderDays:
+        """Some rows."""
+        return OrderDays(
+            self.n_repeat_days[keep],
+            self.active_days[keep],
+            self.tenure_days[keep],
+            self.repeat_value[keep],
+        )
 
 
 def order_days(orders: Orders, cutoff: int) -> OrderDays:

@@ -32,6 +32,7 @@ __all__ = [
     "can_train",
     "check_cutoff",
     "cutoffs_for_training",
+    "days_after",
     "default_cutoff",
     "first_order_at",
     "implausible",
@@ -108,6 +109,12 @@ def midnight_after(instant: int) -> int:
 def whole_days(microseconds: Int64 | int) -> Int64:
     """Whole days, floored."""
     return np.asarray(microseconds, dtype=np.int64) // DAY
+
+
+def days_after(instant: int, days: npt.NDArray[np.float64]) -> Int64:
+    """The midnights that begin the day some days after an instant: int64, n."""
+    later = instant + np.asarray(days * DAY, dtype=np.int64)
+    return np.asarray(later // DAY * DAY)
 
 
 def first_order_at(orders: Orders) -> int:

@@ -20,8 +20,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from ..errors import BundleError, StoreError
+from .combine import HEADS
 from .golden import check_golden, golden_forecasts
-from .model import Model, Numbers, content_version
+from .model import Model, content_version
+from .numbers import Numbers
 from .outputs import replaced_folder
 from .tree_check import check_trees
 from .trees import Trees
@@ -97,15 +99,15 @@ def load(folder: Path) -> Model:
     for name, text in texts.items():
         if name != _NUMBERS:
             check_trees(text, numbers.features, name)
-    heads = {
-        head: tuple(
-            Trees.from_text(texts[name]) for name in sorted(texts) if name.startswith(f"{head}-")
-        )
-        for head in ("churn", "spend")
+    names = {name for name in texts if name != _NUMBERS}
+    seeds = range(len(names) // len(HEADS))
+    if names != {f"{head}-{seed}.txt" for head in HEADS for seed in seeds}:
+        raise BundleError(f"the bundle {folder} does not hold the trees of every head")
+    trees = {
+        head: tuple(Trees.from_text(texts[f"{head}-{seed}.txt"]) for seed in seeds)
+        for head in (HEADS if names else ())
     }
-    if not all(heads.values()):
-        raise BundleError(f"the bundle {folder} lacks its trees")
-    model = Model(numbers, heads["churn"], heads["spend"])
+    model = Model(numbers, trees)
     check_golden(model, expected)
     return model
 

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -31,10 +32,23 @@ FORECAST_SCHEMA = pa.schema(
         ("days_since_last_order", pa.int32()),
         ("tenure_days", pa.int32()),
         ("churn_probability", pa.float64()),
+        ("expected_orders", pa.float64()),
         ("expected_spend", pa.float64()),
+        ("expected_spend_lower", pa.float64()),
+        ("expected_spend_upper", pa.float64()),
         ("clv", pa.float64()),
+        ("clv_lower", pa.float64()),
+        ("clv_upper", pa.float64()),
+        ("expected_next_order_at", pa.timestamp("us")),
         ("risk", pa.string()),
         ("evidence", pa.string()),
+        ("next_order_from", pa.timestamp("us")),
+        ("next_order_until", pa.timestamp("us")),
+        # what `total` adds up: one customer's own spread, and the shocks all customers share
+        ("spend_deviation", pa.float64()),
+        ("clv_deviation", pa.float64()),
+        ("spend_shock", pa.float64()),
+        ("clv_shock", pa.float64()),
     ]
 )
 
@@ -72,7 +86,7 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
     evidence = describe(
         rows.whole[:, 0],
         short_history=numbers.short_history,
-        ratio_held=model.periods > numbers.realised_periods,
+        ratio_held=model.periods > numbers.later.realised_periods,
     )
     columns = [
         known.customer_ids.take(pa.array(rows.customer_index)),
@@ -80,9 +94,28 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
         pa.repeat(model.version, rows.n_rows),
         *(pa.array(rows.whole[:, i]) for i in range(3)),
         pa.array(predictions.churn_probability),
+        pa.array(predictions.expected_orders),
         pa.array(predictions.expected_spend),
+        pa.array(predictions.spend_band.lower),
+        pa.array(predictions.spend_band.upper),
         pa.array(predictions.clv),
+        pa.array(predictions.clv_band.lower),
+        pa.array(predictions.clv_band.upper),
+        _dates(cutoff, predictions.next_order.days),
         pa.array(predictions.risk, pa.string()),
         pa.array(evidence, pa.string()),
+        _dates(cutoff, predictions.next_order.earliest),
+        _dates(cutoff, predictions.next_order.latest),
+        pa.array(predictions.spend_band.deviation),
+        pa.array(predictions.clv_band.deviation),
+        pa.repeat(numbers.intervals.spend_shock, rows.n_rows),
+        pa.repeat(numbers.intervals.clv_shock, rows.n_rows),
     ]
     return pa.Table.from_arrays(columns, schema=FORECAST_SCHEMA)
+
+
+def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> pa.Array:
+    """Dates some days after the cutoff, to the day; null where NaN."""
+    none = np.isnan(days)
+    instants = windows.days_after(cutoff, np.where(none, 0.0, days))
+    return pa.array(instants, pa.timestamp("us"), mask=none)

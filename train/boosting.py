@@ -1,24 +1,34 @@
-"""Boosting: the two kinds of trees a model is made of, grown the same way twice on the same rows."""
+"""Boosting: the trees of a model's three heads, grown the same way twice on the same rows.
+
+churn    log-odds of no order in the first prediction window
+ordered  log of mean spend of those who order, beyond what BTYD expects of them
+spend    log of mean spend of everybody, beyond the customer's own order value
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from ..configs.schema import ModelConfig
+from ..features.table import FeatureRows
+from ..serve.combine import HEADS, BtydViews, order_value_offset
+from ..serve.numbers import Blend
 from ..serve.trees import Trees
 
-__all__ = ["SEEDS", "grow_churn_trees", "grow_spend_trees"]
+__all__ = ["Examples", "grow"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-SEEDS = 3  # trees of several seeds are averaged
-_ROUNDS = 100
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.05,
+    "num_iterations": 100,
     "num_leaves": 7,
     "feature_fraction": 0.3,
     "bagging_fraction": 0.7,
@@ -29,51 +39,101 @@ _PARAMETERS: dict[str, Any] = {
     "force_row_wise": True,
     "verbose": -1,
 }
+_LEAST_LEAF = 20
 
 
-def grow_churn_trees(
-    inputs: Float32,
-    churned: npt.NDArray[np.bool_],
-    weights: Float64,
-    features: tuple[str, ...],
-    seed: int,
-) -> Trees:
-    """Trees for the log-odds of no order in the first prediction window."""
-    return _grow("binary", inputs, churned.astype(np.float64), weights, features, seed, None)
+@dataclass(frozen=True)
+class Examples:
+    """What trees learn from, arrays of n_rows."""
+
+    inputs: Float32  # n_rows x n_features
+    features: tuple[str, ...]
+    churned: npt.NDArray[np.bool_]
+    spend: Float64  # max(spend, 0) of the first period
+    weights: Float64
+    ordered_start: Float64  # logs, where the ordered head's trees start
+    spend_start: Float64
+
+    @classmethod
+    def of(
+        cls,
+        rows: FeatureRows,
+        features: tuple[str, ...],
+        churned: npt.NDArray[np.bool_],
+        spend: Float64,
+        weights: Float64,
+        blend: Blend,
+        btyd: BtydViews,
+    ) -> Examples:
+        """Feature rows with their outcomes, and the starts that `serve.combine` will use."""
+        direct = order_value_offset(rows, blend.typical_order_value) + blend.spend_shift
+        inputs = rows.columns(features)
+        return cls(inputs, features, churned, spend, weights, btyd.log_spend_if_ordered, direct)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Examples:
+        """Some rows."""
+        return Examples(
+            self.inputs[keep],
+            self.features,
+            self.churned[keep],
+            self.spend[keep],
+            self.weights[keep],
+            self.ordered_start[keep],
+            self.spend_start[keep],
+        )
 
 
-def grow_spend_trees(
-    inputs: Float32,
-    spend: Float64,
-    weights: Float64,
-    features: tuple[str, ...],
-    offset: Float64,
-    seed: int,
-) -> Trees:
-    """Trees for the log of mean spend, beyond `offset`, of customers with an order in the window.
+def grow(
+    examples: Examples,
+    model: ModelConfig,
+    seeds: range,
+    step: Callable[[str], None] = lambda _: None,
+) -> dict[str, tuple[Trees, ...]]:
+    """The trees of every head, one booster per seed; `step` hears of each."""
+    heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
+    for seed in seeds:
+        for head in HEADS:
+            heads[head].append(_grow_head(head, examples, model, seed))
+            step(head)
+    return {head: tuple(trees) for head, trees in heads.items()}
 
-    Tweedie's power 1.9 is nearly gamma, and unlike gamma allows the zero of an order that all came back.
-    """
-    return _grow("tweedie", inputs, spend, weights, features, seed, offset)
 
-
-def _grow(
-    objective: str,
-    inputs: Float32,
-    target: Float64,
-    weights: Float64,
-    features: tuple[str, ...],
-    seed: int,
-    offset: Float64 | None,
-) -> Trees:
+def _grow_head(head: str, examples: Examples, model: ModelConfig, seed: int) -> Trees:
+    objective: dict[str, Any]
+    if head == "churn":
+        target, start, objective = (
+            examples.churned.astype(np.float64),
+            None,
+            {"objective": "binary"},
+        )
+    elif head == "spend":
+        target, start = examples.spend, examples.spend_start
+        objective = {"objective": "tweedie", "tweedie_variance_power": 1.5}
+    else:
+        # nearly gamma, and unlike gamma it allows the zero of an order that all came back
+        examples = examples.where(~examples.churned)
+        target, start = examples.spend, examples.ordered_start
+        objective = {"objective": "tweedie", "tweedie_variance_power": 1.9}
     parameters = _PARAMETERS | {
-        "objective": objective,
+        **objective,
         "seed": seed,
-        "min_data_in_leaf": max(20, len(target) // 200),
+        "min_data_in_leaf": max(_LEAST_LEAF, len(target) // 200),
+        **model.parameters,
     }
-    if objective == "tweedie":
-        parameters["tweedie_variance_power"] = 1.9
+    if model.monotone:
+        parameters["monotone_constraints"] = [
+            _direction(head, model.monotone.get(name, 0)) for name in examples.features
+        ]
     data = lightgbm.Dataset(
-        inputs, target, weight=weights, init_score=offset, feature_name=list(features)
+        examples.inputs,
+        target,
+        weight=examples.weights,
+        init_score=start,
+        feature_name=list(examples.features),
     )
-    return Trees.from_booster(lightgbm.train(parameters, data, _ROUNDS))
+    return Trees.from_booster(lightgbm.train(parameters, data))
+
+
+def _direction(head: str, of_spend: int) -> int:
+    """What raises spend lowers churn."""
+    return -of_spend if head == "churn" else of_spend

@@ -2,83 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..configs.schema import Config
 from ..errors import OrdersError
 from ..features.faults import counted
 from ..features.orders import Orders
-from ..features.windows import DAY, first_order_at
-from ..serve.model import Model, Numbers, order_value_offset
-from .boosting import SEEDS, grow_churn_trees, grow_spend_trees
-from .calibration import fit_calibration, left_out_log_odds
+from ..features.table import feature_rows
+from ..features.windows import DAY, first_order_at, observed
+from ..serve.combine import combine, heads_of, order_value_offset, view_of_btyd
+from ..serve.model import Model
+from ..serve.numbers import Numbers
+from .blending import first_blend, levelled, repeat_rate
+from .boosting import Examples, grow
 from .frame import TrainingFrame, training_frame
-from .ratios import period_ratios
+from .intervals import learn_intervals
+from .left_out import left_out_heads
+from .ratios import learn_later_periods
 
-__all__ = ["fit"]
+__all__ = ["SEEDS", "fit"]
 
+SEEDS = {"quick": 1, "standard": 3, "thorough": 5}
 _SHORT_HISTORY_HORIZONS = 1.5
 _LEAST_CUSTOMERS = 50
+_LEAST_ORDER_VALUE = 0.01
 _LEAST_ORDERED = 20  # rows with an order in the window
 
 
-def fit(orders: Orders, config: Config, end: int) -> Model:
+def fit(
+    orders: Orders, config: Config, end: int, step: Callable[[str], None] = lambda _: None
+) -> Model:
     """Train on the orders before `end`; the same orders and settings give the same model, to the byte.
 
-    Raises `OrdersError` where the history is too short, or shows nobody who came back or who stayed away.
+    `step` hears what is being done. Raises `OrdersError` where the history is too short, or shows
+    nobody who came back or who stayed away.
     """
-    frame = training_frame(orders, config.horizon_days, config.periods, end)
+    step("features")
+    frame = training_frame(orders, config, end)
     _check_outcomes(frame, config.horizon_days)
-    inputs = frame.rows.columns(frame.features)
-    churned, spend, weights = frame.targets.churned, frame.spend, frame.weights
+    now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
+    step("BTYD")
+    typical, shift = _typical_order_value(frame)
+    blend = first_blend(now, typical, shift)
+    horizon = config.horizon_days
+    rows_btyd, now_btyd = (view_of_btyd(rows, blend, horizon) for rows in (frame.rows, now))
 
-    log_odds = left_out_log_odds(frame, config.seed)
-    corners, probabilities = fit_calibration(log_odds, churned, weights)
-    churn_trees = tuple(
-        grow_churn_trees(inputs, churned, weights, frame.features, config.seed + k)
-        for k in range(SEEDS)
+    churned, spend = frame.targets.churned, frame.spend
+    examples = Examples.of(
+        frame.rows, frame.features, churned, spend, frame.weights, blend, rows_btyd
+    )
+    seeds = config.model.seeds or SEEDS[config.effort]
+    trees = grow(examples, config.model, range(config.seed, config.seed + seeds), step)
+    left_out = left_out_heads(
+        examples, frame.rows, blend, rows_btyd, config.model, config.seed, step
     )
 
-    ordered = ~churned
-    typical = _typical_order_value(frame)
-    offset = order_value_offset(frame.rows, typical)[ordered]
-    shift = float(
-        np.log(np.average(spend[ordered], weights=weights[ordered]))
-        - np.log(np.average(np.exp(offset), weights=weights[ordered]))
+    step("levels and intervals")
+    now_heads = heads_of(trees, frame.features, blend, now, now_btyd)
+    rate = repeat_rate(frame.targets.n_orders[:, 0], rows_btyd, frame.weights)
+    blend = levelled(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads)
+    later = learn_later_periods(
+        now,
+        combine(blend, now_btyd, now_heads).churn_probability,
+        frame.rows,
+        frame.targets.spend,
+        frame.cutoffs.instants,
+        blend,
+        horizon,
     )
-    spend_trees = tuple(
-        grow_spend_trees(
-            inputs[ordered],
-            spend[ordered],
-            weights[ordered],
-            frame.features,
-            offset + shift,
-            config.seed + k,
-        )
-        for k in range(SEEDS)
-    )
-
-    edges = Numbers.model_fields["risk_edges"].default
-    bands = np.searchsorted(edges, np.interp(log_odds, corners, probabilities), side="right")
-    ratios, realised = period_ratios(frame, bands, config.periods)
+    unseen = combine(blend, rows_btyd, left_out)
     history_days = (int(frame.cutoffs.instants[-1]) - first_order_at(orders)) / DAY
     numbers = Numbers(
         orders=config.orders.model_copy(update={"source": None}),
         optional_columns=orders.optional_columns,
         features=frame.features,
-        horizon_days=config.horizon_days,
+        horizon_days=horizon,
         periods=config.periods,
         economics=config.economics,
-        churn_log_odds=corners,
-        churn_probabilities=probabilities,
-        typical_order_value=typical,
-        offset_shift=shift,
-        risk_edges=edges,
-        period_ratios=ratios,
-        realised_periods=realised,
-        short_history=history_days < _SHORT_HISTORY_HORIZONS * config.horizon_days,
+        blend=blend,
+        later=later,
+        intervals=learn_intervals(frame, unseen, later, blend.order_values),
+        short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return Model(numbers, churn_trees, spend_trees)
+    return Model(numbers, trees)
 
 
 def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
@@ -108,8 +116,12 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
         )
 
 
-def _typical_order_value(frame: TrainingFrame) -> float:
-    """The mean order value over customers at the newest cutoff."""
+def _typical_order_value(frame: TrainingFrame) -> tuple[float, float]:
+    """The mean order value over customers at the newest cutoff, and what lifts it to a window's spend."""
     newest = frame.rows.cutoff_index == len(frame.cutoffs.instants) - 1
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
-    return float(np.mean(value, dtype=np.float64))
+    typical = max(float(np.mean(value, dtype=np.float64)), _LEAST_ORDER_VALUE)
+    offset = np.exp(order_value_offset(frame.rows, typical))
+    weights = frame.weights
+    shift = np.log(np.average(frame.spend, weights=weights) / np.average(offset, weights=weights))
+    return typical, float(shift)

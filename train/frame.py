@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..configs.schema import Config
 from ..errors import OrdersError
 from ..features import windows
 from ..features.orders import Orders
@@ -29,6 +30,7 @@ class TrainingFrame:
     weights: npt.NDArray[np.float64]  # n_rows
     cutoffs: windows.TrainingCutoffs
     features: tuple[str, ...]  # the features to learn from
+    horizon_days: int
     end: int
 
     @property
@@ -37,11 +39,12 @@ class TrainingFrame:
         return np.maximum(self.targets.spend[:, 0], 0.0)
 
 
-def training_frame(orders: Orders, horizon_days: int, periods: int, end: int) -> TrainingFrame:
+def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     """Features at the training cutoffs before `end`; raises `OrdersError` where history is too short."""
     known = windows.observed(orders, end)
     if not known.n_lines:
         raise OrdersError(f"there are no orders before {windows.shown(end)} to learn from")
+    horizon_days, periods = config.horizon_days, config.periods
     first = windows.first_order_at(known)
     cutoffs = windows.cutoffs_for_training(first, end, horizon_days)
     rows = feature_rows(known, cutoffs.instants)
@@ -51,6 +54,9 @@ def training_frame(orders: Orders, horizon_days: int, periods: int, end: int) ->
     names = tuple(
         name
         for name in rows.names
-        if name not in _SEASON or windows.span_days(known, end) >= _TWO_YEARS
+        if name not in config.model.leave_out
+        and (name not in _SEASON or windows.span_days(known, end) >= _TWO_YEARS)
     )
-    return TrainingFrame(rows, outcome, weights[rows.cutoff_index], cutoffs, names, end)
+    return TrainingFrame(
+        rows, outcome, weights[rows.cutoff_index], cutoffs, names, horizon_days, end
+    )

@@ -1,52 +1,110 @@
-"""Later periods: how much customers spent in period k for each unit of money in the first.
+"""Later periods: what customers spend in period k for each unit of money in the first.
 
-Silence for one period is not leaving, so later periods are not powers of 1 - churn_probability; they
-are what customers of the same risk band did in history.
+Silence for one period is not leaving, so later periods are not powers of 1 - churn_probability. BTYD
+says how a base thins out, by group of churn probability; what history shows beyond that is taken in
+proportion to how much of a year it spans, because only over a whole year do seasons cancel.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..serve.model import BANDS
-from .frame import TrainingFrame
+from ..features.order_days import OrderDays, order_days_of_rows
+from ..features.table import FeatureRows
+from ..features.windows import DAY
+from ..serve.btyd import expected_order_days_by_period, expected_order_value
+from ..serve.combine import valued_days
+from ..serve.numbers import Blend, Later
 
-__all__ = ["period_ratios"]
+__all__ = ["learn_later_periods"]
 
-_LEAST_BUYERS = (
-    50  # customers of a band who spent in its first period; with fewer, the base's ratio
-)
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+_KNOTS = 8
+_YEAR = 365.0
+_LEAST_ROWS = 200
+_MOST_ROWS = 50_000
 
 
-def period_ratios(
-    frame: TrainingFrame, bands: npt.NDArray[np.int64], periods: int
-) -> tuple[dict[str, tuple[float, ...]], int]:
-    """Per risk band, spend of period k over spend of period 1, k = 1..periods; and the periods realised.
+@dataclass(frozen=True)
+class _Money:
+    """BTYD's expected spend by period: n_rows x periods."""
 
-    `bands` is each row's band. Where history shows no period k yet, the last known ratio is held.
+    by_period: Float64
+
+    @classmethod
+    def of(cls, rows: FeatureRows, blend: Blend, horizon_days: int, periods: int) -> _Money:
+        days: OrderDays = order_days_of_rows(rows)
+        orders = expected_order_days_by_period(blend.order_model, days, horizon_days, periods)
+        value = expected_order_value(blend.order_values, valued_days(rows, days))
+        return cls(orders * value[:, None])
+
+    def ratio(self, k: int) -> float:
+        """Of totals."""
+        first = math.fsum(self.by_period[:, 0])
+        return math.fsum(self.by_period[:, k]) / first if first > 0 else 1.0
+
+
+def learn_later_periods(
+    now: FeatureRows,
+    churn_probability: Float64,
+    rows: FeatureRows,
+    spend: Float64,
+    instants: Int64,
+    blend: Blend,
+    horizon_days: int,
+) -> Later:
+    """The ratios of periods 2 to n.
+
+    `now` are customers at the training end with their `churn_probability`; `rows` past ones at
+    `instants`, with `spend` (n_rows x periods, NaN where not realised).
     """
-    spend = np.maximum(frame.targets.spend, 0.0)
-    base = [1.0]
-    for k in range(1, periods):
-        ratio = _ratio(spend, ~np.isnan(spend[:, k]), k)
-        if math.isnan(ratio):
-            break
-        base.append(ratio)
-    ratios = {}
-    for position, name in enumerate(BANDS):
-        in_band = bands == position
-        own = []
-        for k in range(len(base)):
-            rows = in_band & ~np.isnan(spend[:, k])
-            buyers = np.unique(frame.rows.customer_index[rows & (spend[:, 0] > 0)])
-            own.append(_ratio(spend, rows, k) if len(buyers) >= _LEAST_BUYERS else base[k])
-        ratios[name] = tuple(own + [own[-1]] * (periods - len(own)))
-    return ratios, len(base)
+    periods = spend.shape[1]
+    corrections, realised = _corrections(
+        rows, np.maximum(spend, 0.0), instants, blend, horizon_days
+    )
+    order = np.argsort(churn_probability, kind="stable")
+    knots: list[float] = []
+    columns: list[list[float]] = []
+    for group in np.array_split(order, _KNOTS):
+        if not len(group):
+            continue
+        knot = float(np.mean(churn_probability[group]))
+        if knots and knot <= knots[-1]:
+            continue
+        keep = np.zeros(now.n_rows, dtype=bool)
+        keep[group] = True
+        money = _Money.of(now.where(keep), blend, horizon_days, periods)
+        knots.append(knot)
+        columns.append([corrections[k - 1] * money.ratio(k) for k in range(1, periods)])
+    by_period = tuple(tuple(column[k] for column in columns) for k in range(periods - 1))
+    return Later(churn_knots=tuple(knots), ratios=by_period, realised_periods=realised)
 
 
-def _ratio(spend: npt.NDArray[np.float64], rows: npt.NDArray[np.bool_], k: int) -> float:
-    first = math.fsum(spend[rows, 0])
-    return math.fsum(spend[rows, k]) / first if first > 0 else math.nan
+def _corrections(
+    rows: FeatureRows, spend: Float64, instants: Int64, blend: Blend, horizon_days: int
+) -> tuple[list[float], int]:
+    """Per period, the realised ratio over BTYD's, as far as it can be trusted; and periods realised."""
+    corrections: list[float] = []
+    realised = 1
+    for k in range(1, spend.shape[1]):
+        known = ~np.isnan(spend[:, k])
+        if known.sum() < _LEAST_ROWS:
+            corrections.append(corrections[-1] if corrections else 1.0)
+            continue
+        realised = k + 1
+        cutoffs = instants[np.unique(rows.cutoff_index[known])]
+        years = (float(cutoffs[-1] - cutoffs[0]) / DAY + horizon_days) / _YEAR
+        thinned = known & (np.cumsum(known) % -(-int(known.sum()) // _MOST_ROWS) == 0)
+        actual = spend[thinned]
+        expected = _Money.of(rows.where(thinned), blend, horizon_days, k + 1).ratio(k)
+        first, later = math.fsum(actual[:, 0]), math.fsum(actual[:, k])
+        if min(first, later, expected) <= 0:
+            corrections.append(1.0)
+            continue
+        corrections.append((later / first / expected) ** min(years, 1.0))
+    return corrections, realised

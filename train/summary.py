@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..features.faults import joined
+from ..serve.numbers import Later
 
 __all__ = ["TABLE_MEASURES", "later_periods", "verdict"]
 
@@ -26,22 +26,15 @@ def verdict(summary: dict[str, Any], currency: str = "") -> list[str]:
     ]
 
 
-def later_periods(ratios: Mapping[str, tuple[float, ...]], realised: int) -> str:
+def later_periods(later: Later) -> str:
     """What the model takes later periods to bring, beside the first."""
-    periods = len(next(iter(ratios.values())))
-    if periods == 1:
+    if not later.ratios:
         return "CLV spans one period: it is the expected spend times the margin."
-    shown = [f"{min(r):.2f} to {max(r):.2f}" for r in zip(*ratios.values(), strict=True)][1:]
-    told = f"For each unit of money in period 1 it expects {joined(shown)} in later periods"
-    if realised < periods:
-        told += f" (history shows {realised} of {periods}; the last ratio is held)"
-    if any(max(r) > 1.1 for r in ratios.values()):
-        told += (
-            ". More than 1 is a season or growth in the history it learned from, not customers who "
-            "come back more: with less than two years of orders the two cannot be told apart, so "
-            "read CLV as an upper view"
-        )
-    return f"{told}."
+    shown = [f"{min(r):.2f} to {max(r):.2f}" for r in later.ratios]
+    return (
+        f"For each unit of money in period 1 it expects {joined(shown)} in later periods "
+        f"(history shows {later.realised_periods} of {len(later.ratios) + 1})."
+    )
 
 
 def _in(currency: str) -> str:

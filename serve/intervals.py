@@ -1,0 +1,48 @@
+"""Intervals: 90 % of customers' actual money falls inside, in every range of forecasts.
+
+    [0, q90]   where the chance of no order is 10 % or more: zero is then a common outcome
+    [q5, q95]  elsewhere
+
+Quantiles of actual / expected were read off customers whom the trees had not seen, within groups of
+similar forecasts (Mondrian conformal prediction; Vovk et al. 2005), and widened by the shocks that move
+a whole shop. `upper` is raised to the expected value where that is larger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .numbers import IntervalTable
+
+__all__ = ["SURE", "Band", "band"]
+
+Float64 = npt.NDArray[np.float64]
+SURE = 0.10  # below this chance of no order an interval has a lower end of its own
+
+
+@dataclass(frozen=True)
+class Band:
+    """Arrays of n_rows, in the shop's currency."""
+
+    lower: Float64
+    upper: Float64
+    deviation: Float64  # standard deviation of the customer's own outcome
+
+
+def band(
+    expected: Float64, churn_probability: Float64, unsure: IntervalTable, sure: IntervalTable
+) -> Band:
+    """The interval of each forecast: 0 <= lower <= expected <= upper."""
+    at = np.log(np.maximum(expected, 1e-9))
+    is_sure = churn_probability < SURE
+
+    def ratio(name: str) -> Float64:
+        tables = [np.interp(at, table.log_knots, getattr(table, name)) for table in (sure, unsure)]
+        return np.asarray(np.where(is_sure, tables[0], tables[1]))
+
+    lower = np.where(is_sure, np.minimum(expected * ratio("lower"), expected), 0.0)
+    upper = np.maximum(expected * ratio("upper"), expected)
+    return Band(lower, upper, expected * ratio("deviation"))

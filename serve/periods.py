@@ -1,0 +1,36 @@
+"""Periods: what one unit of money spent in the first period is worth over all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..configs.schema import EconomicsConfig
+from .numbers import Later
+
+__all__ = ["value_of_one"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+def value_of_one(
+    later: Later,
+    economics: EconomicsConfig,
+    horizon_days: int,
+    periods: int,
+    churn_probability: Float64,
+) -> Float64:
+    """Margin x sum over k of ratio_k / (1 + annual rate)^((k - 1) horizon / 365): n_rows, > 0.
+
+    Periods beyond those the model knows hold its last ratio.
+    """
+    yearly = 1.0 + economics.annual_discount_rate
+    value = np.ones(len(churn_probability))
+    for k in range(1, periods):
+        if later.ratios:
+            known = later.ratios[min(k, len(later.ratios)) - 1]
+            ratio = np.interp(churn_probability, later.churn_knots, known)
+        else:  # trained for one period
+            ratio = np.ones(len(churn_probability))
+        value = value + ratio / yearly ** (k * horizon_days / 365.0)
+    return np.asarray(economics.margin_rate * value)
