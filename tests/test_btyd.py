@@ -374,9 +374,7 @@ def test_cdnow_gives_the_published_numbers(tmp_path: Path) -> None:
         for name, value in published:
             if name != "kind":
                 assert getattr(found.model, name) == pytest.approx(value, rel=0.002)
-    worth = OrderDays.of(
-        values["x"].to_numpy(), np.ones(n), np.ones(n), values["zbar"].to_numpy()
-    )
+    worth = OrderDays.of(values["x"].to_numpy(), np.ones(n), np.ones(n), values["zbar"].to_numpy())
     found = fit_value_model(worth)
     for name, value in CDNOW_VALUE:
         assert getattr(found.model, name) == pytest.approx(value, rel=0.002)
