@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from . import windows
-from .orders import Float64, Orders
+from .orders import Float64, Int64, Orders
 from .table import FeatureRows
 
 __all__ = ["OrderDays", "order_days", "order_days_of_rows"]
@@ -43,13 +42,13 @@ class OrderDays:
         value = np.where(repeats > 0, np.maximum(repeat_value, 0.0), 0.0)
         return cls(repeats, active, tenure, value)
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> OrderDays:
-        """Some rows."""
+    def where(self, rows: Int64) -> OrderDays:
+        """Some histories, by position."""
         return OrderDays(
-            self.n_repeat_days[keep],
-            self.active_days[keep],
-            self.tenure_days[keep],
-            self.repeat_value[keep],
+            self.n_repeat_days[rows],
+            self.active_days[rows],
+            self.tenure_days[rows],
+            self.repeat_value[rows],
         )
 
 
@@ -57,7 +56,7 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     """Histories before `cutoff`, one per customer of `orders`, by the convention of `lifetimes`.
 
     Amounts are summed per customer and day, and days with a sum <= 0 are dropped. A customer left without
-    a day (everything came back) has a history of zeros. Tenure ends with the last day before the cutoff.
+    a day (everything came back) is known since its first line. Tenure ends with the last day before the cutoff.
     """
     known = windows.is_before(orders.times, cutoff)
     customer = orders.customer_of_line()[known]
@@ -68,7 +67,8 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     # lines are sorted by customer and time: a day of a customer is a run of lines
     begins = np.flatnonzero(np.diff(customer, prepend=-1) | np.diff(day, prepend=day[0]))
     value = np.add.reduceat(orders.amounts[known], begins)
-    customer, day, value = (part[value > 0] for part in (customer[begins], day[begins], value))
+    all_customers, all_days = customer[begins], day[begins]
+    customer, day, value = (part[value > 0] for part in (all_customers, all_days, value))
     n_days = np.bincount(customer, minlength=orders.n_customers)
     ordered = n_days > 0
     first = (np.cumsum(n_days) - n_days)[ordered]  # each customer's first day among the days
@@ -77,6 +77,8 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     total = np.bincount(customer, weights=value, minlength=orders.n_customers)[ordered]
     repeats = n_days[ordered] - 1
     found = np.zeros((4, orders.n_customers))
+    seen, first_line = np.unique(all_customers, return_index=True)
+    found[2, seen] = newest - all_days[first_line]
     found[0, ordered] = repeats
     found[1, ordered] = day[last] - day[first]
     found[2, ordered] = newest - day[first]

