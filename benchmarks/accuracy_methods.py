@@ -1,0 +1,74 @@
+"""The methods that are compared: each one function of what was known, and nothing else.
+
+A method gets the order days before the cutoff, the cell (its cutoff, horizon and periods) and a seed; it returns a
+DataFrame with a row per customer (index, sorted): `churn_probability`, `expected_spend`, and where it has them
+`expected_spend_lower`, `expected_spend_upper` and `clv` over the cell's periods.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+from accuracy_data import Cell
+
+__all__ = ["METHODS", "Method"]
+
+ROOT = Path(__file__).parent.parent
+COLUMNS = (
+    "churn_probability",
+    "expected_spend",
+    "expected_spend_lower",
+    "expected_spend_upper",
+    "clv",
+)
+_SEEDS_APART = 1_000  # a model averages neighbouring seeds: two runs must share none
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to forecast, and what the forecast depends on: a change of these files is another method."""
+
+    forecast: Callable[[pd.DataFrame, Cell, int], pd.DataFrame]
+    sources: tuple[str, ...]  # files and folders, from the root of the repository
+    random: bool = True  # without chance one seed tells everything
+
+    def digest(self) -> str:
+        """Twelve digits that change with the method's sources and LightGBM's version."""
+        digest = hashlib.sha256(version("lightgbm").encode())
+        for source in (
+            "benchmarks/accuracy_data.py",
+            "benchmarks/accuracy_methods.py",
+            *self.sources,
+        ):
+            path = ROOT / source
+            for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+                digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
+
+
+def _clvcast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+    """Our default: nothing but the horizon (the periods where several are asked for, and the seed) is set."""
+    import clvcast
+
+    more = {"periods": cell.periods} if cell.periods > 1 else {}
+    config = clvcast.Config(horizon_days=cell.horizon_days, seed=seed * _SEEDS_APART, **more)
+    model = clvcast.train(days, config, cutoff=cell.cutoff)
+    forecast = clvcast.score(model, days, cutoff=cell.cutoff).set_index("customer_id")
+    return forecast[[name for name in COLUMNS if name in forecast]]
+
+
+def _quick_lightgbm(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+    from accuracy_lightgbm import quick_lightgbm
+
+    return quick_lightgbm(days, cell.cutoff, cell.horizon_days, seed)
+
+
+METHODS: dict[str, Method] = {
+    "clvcast": Method(_clvcast, ("__init__.py", "configs", "features", "serve", "train")),
+    "quick_lightgbm": Method(_quick_lightgbm, ("benchmarks/accuracy_lightgbm.py",)),
+}

@@ -1,0 +1,232 @@
+"""The accuracy tables: words and numbers of what `accuracy.py` measured. Nothing is computed here but means."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+
+from accuracy_data import Cell
+from accuracy_targets import (
+    COMPARED,
+    HIGHER_IS_BETTER,
+    PEERS,
+    Verdict,
+    best_peer,
+    judged,
+    loss,
+)
+
+__all__ = ["Difference", "cell_line", "document", "targets_table"]
+
+Measures = Mapping[str, float]
+_COLUMNS = {
+    # heading: (measure, format)
+    "nGini": ("nGini", ".4f"),
+    "Spearman": ("spearman", ".4f"),
+    "MAE": ("MAE", ",.4g"),
+    "RMSE": ("RMSE", ",.4g"),
+    "bias": ("bias", "+.1%"),
+    "decile MAPE": ("decile_MAPE", ".3f"),
+    "churn AUC": ("churn_AUC", ".4f"),
+    "log loss": ("churn_log_loss", ".4f"),
+    "Brier": ("churn_Brier", ".4f"),
+    "ECE": ("churn_ECE", ".3f"),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ours minus a peer's, with the 95 % interval of a paired bootstrap over customers."""
+
+    cell: str
+    peer: str
+    measure: str
+    gap: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> int:
+        """1 where ours is better beyond chance, -1 where it is worse, else 0."""
+        sign = 1 if self.measure in HIGHER_IS_BETTER else -1
+        return sign if self.low > 0 else -sign if self.high < 0 else 0
+
+
+def cell_line(
+    cell: Cell, seed: int, seconds: float, ours: Measures, peers: Mapping[str, Measures]
+) -> str:
+    """One cell as a line: ours, and in brackets the difference from the best peer."""
+    gaps = {m: loss(m, ours[m], best_peer(peers, m)[1]) for m in COMPARED}
+    told = (
+        f"{cell.name:28} s{seed} {seconds:5.1f} s  nGini {ours['nGini']:.4f} ({gaps['nGini']:+.4f})"
+        f"  Spearman {ours['spearman']:.4f} ({gaps['spearman']:+.4f})"
+        f"  MAE {ours['MAE']:6.4g} ({gaps['MAE']:+.1%})  RMSE {ours['RMSE']:6.4g} ({gaps['RMSE']:+.1%})"
+        f"  bias {ours['bias']:+.1%}  decile {ours['decile_MAPE']:.3f}"
+        f"  log loss {ours['churn_log_loss']:.4f} ({gaps['churn_log_loss']:+.1%})"
+        f"  ECE {ours['churn_ECE']:.3f}"
+    )
+    if "coverage" in ours:
+        fifths = " ".join(f"{ours[f'coverage_fifth_{k}']:.1%}" for k in range(1, 6))
+        told += (
+            f"  cover {ours['coverage']:.1%} (floor {ours['coverage_floor']:.1%}; fifths {fifths})"
+        )
+    return told
+
+
+def targets_table(verdicts: Sequence[Verdict]) -> list[str]:
+    """The verdicts as a Markdown table."""
+    rows = [
+        [v.target, v.value, v.must, _met(v.must_met), v.aim, _met(v.aim_met), v.worst]
+        for v in verdicts
+    ]
+    return _table(["measure", "mean", "must", "", "aim", "", "worst"], rows)
+
+
+def document(
+    found: Mapping[str, Mapping[str, Measures]],
+    verdicts: Sequence[Verdict],
+    differences: Sequence[Difference],
+    run: Mapping[str, Sequence[str]],
+    seeds: Sequence[int],
+) -> str:
+    """The page results/accuracy.md."""
+    borrowed = sorted({peer for methods in run.values() for peer in PEERS if peer not in methods})
+    lines = [
+        "# Accuracy",
+        "",
+        f"{date.today()}, clvcast {version('clvcast')}, lightgbm {version('lightgbm')}, numpy "
+        f"{version('numpy')}, Python {platform.python_version()}, {os.cpu_count()} cores of "
+        f"{platform.machine()}, shared. Command: `make benchmark-accuracy`.",
+        "",
+        "Real orders, rolling origin: a method knows the orders up to and including a day and forecasts the horizon",
+        "after it, for all customers with a positive-spend day until then. Amounts are summed per customer and day;",
+        "days with a sum of zero or less are dropped. `clvcast` is the default of `clvcast train` with nothing but",
+        f"the horizon set, the mean of {len(seeds)} seeds. The data are downloaded from the package index, except",
+        "online retail, which is in the repository.",
+    ]
+    if borrowed:
+        lines += [
+            "",
+            f"The numbers of {', '.join(f'`{name}`' for name in borrowed)} below are those of that day, not run here.",
+        ]
+    lines += [
+        "",
+        "## Against the targets",
+        "",
+        "Per cell and measure against the best of three methods as measured on 2026-11-21 with lifetimes 0.11.3 and",
+        "LightGBM 4.7.0, picked afterwards: an oracle. nGini and Spearman are differences, MAE, RMSE and log loss ratios",
+        "less one; bias, decile MAPE and ECE stand alone.",
+        "",
+        *targets_table(verdicts),
+        "",
+        "## Against each method",
+        "",
+        "Means over the cells of the same differences. A user picks one method, beforehand.",
+        "",
+        *_single_methods(found, differences),
+        "",
+        "## Each cell",
+        "",
+        *_cells(found),
+    ]
+    if differences:
+        lines += ["", "## Differences", "", *_differences(differences)]
+    if all("coverage" in found[name]["clvcast"] for name in found):
+        lines += ["", "## 90 % intervals", "", *_intervals(found)]
+    return "\n".join(lines) + "\n"
+
+
+def _single_methods(
+    found: Mapping[str, Mapping[str, Measures]],
+    differences: Sequence[Difference],
+) -> list[str]:
+    ours = {name: methods["clvcast"] for name, methods in found.items()}
+    rows = []
+    for peer in PEERS:
+        alone = judged(ours, {name: {peer: values[peer]} for name, values in found.items()})
+        by_name = {verdict.target: verdict.value for verdict in alone}
+        tests = [d.verdict for d in differences if d.peer == peer]
+        counted = f"{tests.count(1)} / {tests.count(-1)} of {len(tests)}" if tests else "not run"
+        shown = [by_name[t] for t in ("nGini", "Spearman", "MAE", "RMSE", "churn log loss")]
+        rows.append([f"`{peer}`", *shown, counted])
+    return _table(
+        ["against", "nGini", "Spearman", "MAE", "RMSE", "log loss", "better / worse beyond chance"],
+        rows,
+    )
+
+
+def _cells(found: Mapping[str, Mapping[str, Measures]]) -> list[str]:
+    rows = []
+    for name, methods in found.items():
+        for method in ("clvcast", *PEERS):
+            values = methods[method]
+            cells = [
+                format(values[measure], form) if measure in values else ""
+                for measure, form in _COLUMNS.values()
+            ]
+            rows.append([name, f"`{method}`", *cells])
+    return _table(["cell", "method", *_COLUMNS], rows)
+
+
+def _differences(differences: Sequence[Difference]) -> list[str]:
+    """Ours minus theirs with 95 % intervals; what chance does not explain is marked."""
+    marks = {1: " better", -1: " worse", 0: ""}
+    pairs = dict.fromkeys((d.cell, d.peer) for d in differences)
+    rows = []
+    for cell, peer in pairs:
+        by_measure = {d.measure: d for d in differences if (d.cell, d.peer) == (cell, peer)}
+        told = [
+            f"{d.gap:+.4g} [{d.low:+.4g}, {d.high:+.4g}]{marks[d.verdict]}"
+            for d in (by_measure[measure] for measure in COMPARED)
+        ]
+        rows.append([cell, f"`{peer}`", *told])
+    return [
+        "Ours minus theirs, with the 95 % interval of a paired bootstrap over customers (500 resamples).",
+        "",
+        *_table(["cell", "against", *COMPARED], rows),
+    ]
+
+
+def _intervals(found: Mapping[str, Mapping[str, Measures]]) -> list[str]:
+    rows = []
+    for name, methods in found.items():
+        ours = methods["clvcast"]
+        fifths = [f"{ours[f'coverage_fifth_{k}']:.1%}" for k in range(1, 6)]
+        rows.append(
+            [name, f"{ours['coverage']:.1%}", f"{ours['coverage_floor']:.1%}", f"{ours['coverage_buyers']:.1%}"]
+            + [*fifths, f"{ours['interval_width']:,.4g}", f"{ours['pinball']:,.4g}"]
+        )  # fmt: skip
+    return [
+        "Share of actual spend inside the interval. *Floor*: what zeros alone force, the mean over customers of",
+        "max(90 %, share of zeros in their twentieth of the forecast). Fifths by forecast, lowest first.",
+        "",
+        *_table(
+            [
+                "cell",
+                "covered",
+                "floor",
+                "buyers",
+                "1st",
+                "2nd",
+                "3rd",
+                "4th",
+                "5th",
+                "width",
+                "pinball",
+            ],
+            rows,
+        ),
+    ]
+
+
+def _met(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
