@@ -8,6 +8,9 @@ DataFrame with a row per customer (index, sorted): `churn_probability`, `expecte
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import tempfile
+import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,6 +29,10 @@ COLUMNS = (
     "expected_spend_upper",
     "clv",
 )
+# the newest that lifetimes 0.11.3 (2020, the last) runs with
+LIFETIMES = (
+    "lifetimes==0.11.3", "numpy==1.26.4", "pandas==2.2.3", "scipy==1.11.4", "autograd==1.6.2", "pyarrow==17.0.0",
+)  # fmt: skip
 _SEEDS_APART = 1_000  # a model averages neighbouring seeds: two runs must share none
 
 
@@ -68,7 +75,40 @@ def _quick_lightgbm(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
     return quick_lightgbm(days, cell.cutoff, cell.horizon_days, seed)
 
 
+def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
+    """lifetimes needs older packages than ours: it runs in an environment of its own, made once."""
+
+    def forecast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+        with tempfile.TemporaryDirectory() as folder:
+            source, output = Path(folder) / "days.parquet", Path(folder) / "forecast.parquet"
+            days.to_parquet(source)
+            python = _environment(LIFETIMES) / "bin" / "python"
+            script = ROOT / "benchmarks" / "accuracy_lifetimes.py"
+            asked = (cell.cutoff.date(), cell.horizon_days, cell.periods)
+            command = [python, script, method, source, *asked, output]
+            subprocess.run([str(part) for part in command], check=True)
+            return pd.read_parquet(output)
+
+    return forecast
+
+
+def _environment(packages: tuple[str, ...]) -> Path:
+    """A virtual environment under build/ with these packages; whole, or made anew."""
+    folder = ROOT / "build" / "lifetimes"
+    done = folder / "packages"
+    if not done.exists() or done.read_text() != " ".join(packages):
+        venv.create(folder, clear=True, with_pip=True)
+        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", *packages]
+        subprocess.run(install, check=True)
+        done.write_text(" ".join(packages))
+    return folder
+
+
 METHODS: dict[str, Method] = {
     "clvcast": Method(_clvcast, ("__init__.py", "configs", "features", "serve", "train")),
     "quick_lightgbm": Method(_quick_lightgbm, ("benchmarks/accuracy_lightgbm.py",)),
+    **{
+        f"lifetimes_{name}": Method(_lifetimes(name), ("benchmarks/accuracy_lifetimes.py",), False)
+        for name in ("bg_nbd", "pareto_nbd")
+    },
 }
