@@ -23,16 +23,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from accuracy_data import CELLS, ROOT, Cell, actual_spend, known_days, order_days
-from accuracy_measures import measured, resampled
-from accuracy_methods import METHODS
-from accuracy_report import Difference, cell_line, document, targets_table
+from accuracy_data import CELLS, LATER_PERIODS, ROOT, Cell, actual_spend, known_days, order_days
+from accuracy_measures import clv_measures, measured, resampled
+from accuracy_methods import COLUMNS, METHODS
+from accuracy_report import (
+    Difference,
+    Equality,
+    LaterPeriods,
+    cell_line,
+    document,
+    later_periods_table,
+    targets_table,
+)
 from accuracy_targets import COMPARED, PEERS, PUBLISHED, best_peer, judged
 
 FORECASTS = ROOT / "build" / "benchmark-accuracy"
 RESULT = ROOT / "benchmarks" / "results" / "accuracy.md"
 RESAMPLES = 500
 OURS = "clvcast"
+COMPARED_METHODS = (OURS, *PEERS)
 Measured = dict[str, dict[str, dict[str, float]]]  # cell -> method -> measure -> value
 Task = tuple[str, Cell, int]  # method, cell, seed
 
@@ -43,11 +52,11 @@ def forecast_path(method: str, cell: Cell, seed: int) -> Path:
     return FORECASTS / f"{method}-{METHODS[method].digest()}" / name
 
 
-def forecast(task: Task, *, anew: bool = False) -> pd.DataFrame:
+def forecast(task: Task) -> pd.DataFrame:
     """A method's forecast of a cell, made now or kept from before; attrs: the seconds it took."""
     method, cell, seed = task
     path = forecast_path(method, cell, seed)
-    if path.exists() and not anew:
+    if path.exists():
         return pd.read_parquet(path)
     days = _days(cell.data)
     known = known_days(days, cell)
@@ -55,7 +64,8 @@ def forecast(task: Task, *, anew: bool = False) -> pd.DataFrame:
     made = METHODS[method].forecast(known, cell, seed)
     made.attrs["seconds"] = time.perf_counter() - began
     customers = actual_spend(days, cell).index
-    if not made.index.equals(customers) or not np.isfinite(made.to_numpy(dtype=float)).all():
+    numbers = made[[name for name in COLUMNS if name in made]].to_numpy(dtype=float)
+    if not made.index.equals(customers) or not np.isfinite(numbers).all():
         raise AssertionError(f"{method} must forecast each of the {len(customers)} customers once")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{time.time_ns()}")
@@ -74,6 +84,8 @@ def _forecasts(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, pd.Data
     if jobs == 1:
         yield from ((task, forecast(task)) for task in tasks)
         return
+    for _, cell, _ in tasks:
+        _days(cell.data)  # downloaded once, not by each process
     with ProcessPoolExecutor(jobs) as pool:
         yield from zip(tasks, pool.map(forecast, tasks), strict=True)
 
@@ -127,6 +139,34 @@ def differences(
     return told
 
 
+def later_periods(jobs: int) -> list[LaterPeriods]:
+    """CLV over several realised periods: ours and BTYD's, one seed."""
+    tasks: list[Task] = [
+        (method, cell, 0) for cell in LATER_PERIODS for method in (OURS, "bg_nbd", "pareto_nbd")
+    ]
+    return [
+        LaterPeriods(
+            cell, method, clv_measures(made, actual_spend(_days(cell.data), cell).to_numpy())
+        )
+        for (method, cell, _), made in _forecasts(tasks, jobs)
+    ]
+
+
+def equality(cells: Sequence[Cell], jobs: int) -> list[Equality]:
+    """Our BTYD beside lifetimes' on the same histories."""
+    tasks: list[Task] = [
+        (f"{prefix}{method}", cell, 0)
+        for cell in cells
+        for method in ("bg_nbd", "pareto_nbd")
+        for prefix in ("", "lifetimes_")
+    ]
+    made = [(cell, method, frame) for (method, cell, _), frame in _forecasts(tasks, jobs)]
+    return [
+        Equality.of(cell.name, method, ours, theirs)
+        for (cell, method, ours), (_, _, theirs) in zip(made[::2], made[1::2], strict=True)
+    ]
+
+
 def _chosen_cells(text: str | None) -> list[Cell]:
     wanted = text.split(",") if text else [cell.name for cell in CELLS]
     unknown = [name for name in wanted if not any(name in (c.name, c.data) for c in CELLS)]
@@ -140,10 +180,15 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--cells", help="data sets or data:last-day, comma between; default: all")
-    parser.add_argument("--methods", help=f"of {', '.join(METHODS)}; default: all, quick: clvcast")
+    parser.add_argument(
+        "--methods", help=f"of {', '.join(COMPARED_METHODS)}; default: all, quick: clvcast"
+    )
     parser.add_argument("--seeds", help="default 0,1,2; quick: 0")
     parser.add_argument(
         "--quick", action="store_true", help="our method, one seed, nothing written"
+    )
+    parser.add_argument(
+        "--later-periods", action="store_true", help="CLV over 2 to 4 periods as well"
     )
     parser.add_argument("--jobs", type=int, default=1, help="cells forecast at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw measures there")
@@ -154,14 +199,16 @@ def main() -> None:
     """Forecast, measure, judge; print, and write what was asked for."""
     options = _arguments()
     cells = _chosen_cells(options.cells)
-    methods = (options.methods or (OURS if options.quick else ",".join(METHODS))).split(",")
+    methods = (options.methods or (OURS if options.quick else ",".join(COMPARED_METHODS))).split(
+        ","
+    )
     seeds = [
         int(seed) for seed in (options.seeds or ("0" if options.quick else "0,1,2")).split(",")
     ]
-    unknown = [name for name in methods if name not in METHODS]
+    unknown = [name for name in methods if name not in COMPARED_METHODS]
     if unknown or OURS not in methods:
         sys.exit(
-            f"--methods must hold clvcast and be of {', '.join(METHODS)}, got {options.methods}"
+            f"--methods must hold clvcast and be of {', '.join(COMPARED_METHODS)}, got {options.methods}"
         )
     began = time.perf_counter()
     found, kept = measure(cells, methods, seeds, options.jobs)
@@ -177,10 +224,15 @@ def main() -> None:
             "forecasts": {c.name: str(forecast_path(OURS, c, seeds[0])) for c in cells},
         }
         options.json.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
-    if not options.quick and cells == list(CELLS) and set(methods) == set(METHODS):
+    whole = not options.quick and cells == list(CELLS) and set(methods) == set(COMPARED_METHODS)
+    later = later_periods(options.jobs) if whole or options.later_periods else []
+    if later:
+        print("", *later_periods_table(later), sep="\n")
+    if whole:
         gaps = differences(cells, found, kept, RESAMPLES)
-        run = {cell.name: [m for m in methods if (cell.name, m) in kept] for cell in cells}
-        RESULT.write_text(document(found, verdicts, gaps, run, seeds), encoding="utf-8")
+        equal = equality(cells, options.jobs)
+        page = document(found, verdicts, gaps, later, equal, seeds)
+        RESULT.write_text(page, encoding="utf-8")
         print(f"wrote {RESULT}")
 
 

@@ -49,6 +49,12 @@ def no_order(model: Any, days: int, x: np.ndarray, t_x: np.ndarray, t: np.ndarra
     return 1.0 - alive * (1.0 - ((alpha + t) / (alpha + t + days)) ** (r + x))
 
 
+def log_likelihood(model: Any, history: Arrays) -> float:
+    """Of all customers with time in days; lifetimes keeps its mean with the longest tenure as 10."""
+    x, _, t = history
+    return float(-model._negative_log_likelihood_ * len(x) + x.sum() * np.log(10.0 / t.max()))
+
+
 def forecast(method: str, history: Arrays, horizon_days: int, periods: int) -> tuple[list, dict]:
     """Churn probability, expected order days in one horizon and in all periods; how it was fitted."""
     other = next(name for name in FITTERS if name != method)
@@ -64,11 +70,16 @@ def forecast(method: str, history: Arrays, horizon_days: int, periods: int) -> t
                 *(np.asarray(until(horizon_days * k, *history)) for k in (1, periods)),
             ]
             if np.isfinite(columns).all():
-                return columns, {"fitted": name, "penalizer": penalizer} | model.params_.to_dict()
+                told = {"fitted": name, "penalizer": penalizer}
+                return columns, told | {"log_likelihood": log_likelihood(model, history)} | {
+                    k: float(v) for k, v in model.params_.items()
+                }
     raise SystemExit("lifetimes fits neither model")
 
 
-def main(method: str, source: str, cutoff: str, horizon_days: str, periods: str, output: str) -> None:
+def main(
+    method: str, source: str, cutoff: str, horizon_days: str, periods: str, output: str
+) -> None:
     """Fit on the days before the cutoff, forecast, write."""
     customers, history, value = histories(pd.read_parquet(source), pd.Timestamp(cutoff))
     (churn, orders, all_orders), fitted = forecast(method, history, int(horizon_days), int(periods))

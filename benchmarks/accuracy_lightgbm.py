@@ -1,7 +1,8 @@
 """The peer `quick_lightgbm`: what a competent data scientist writes in an afternoon.
 
 20 features of recency, frequency, money and trailing windows, eight training cutoffs, a plain Tweedie regressor for
-spend and a plain binary classifier for churn. No tuning, no calibration, no averaging of seeds.
+spend and a plain binary classifier for churn. No calibration, no averaging of seeds; one setting for all data sets, in
+reach of what was published for such a peer on the same cells.
 """
 
 from __future__ import annotations
@@ -13,10 +14,20 @@ import pandas as pd
 __all__ = ["FEATURES", "features", "quick_lightgbm"]
 
 _CUTOFFS = 8
+_STEP_DAYS = 14
 _LEAST_HISTORY_DAYS = 28
 _WINDOWS = (30, 60, 90, 180)
-_ROUNDS = 200
-_PARAMETERS = {"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 50, "verbose": -1}
+_ROUNDS = 150
+_PARAMETERS = {
+    "learning_rate": 0.03,
+    "num_leaves": 15,
+    "min_data_in_leaf": 100,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "lambda_l2": 1.0,
+    "verbose": -1,
+}
 FEATURES = (
     "days_since_last", "tenure", "n_orders", "active_days", "spend", "order_value", "last_value",
     "largest_value", "value_spread", "gap_mean", "gap_spread", "silence_over_gap",
@@ -55,7 +66,7 @@ def quick_lightgbm(
         cutoff - horizon,
         days["ordered_at"].min() + pd.Timedelta(days=_LEAST_HISTORY_DAYS),
     )
-    step = pd.Timedelta(days=max(7, horizon_days // 4))
+    step = pd.Timedelta(days=_STEP_DAYS)
     moments = [newest - k * step for k in range(_CUTOFFS) if newest - k * step >= oldest] or [
         newest
     ]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from clvcast.train import measures
 
-__all__ = ["RESAMPLED", "interval_measures", "measured", "resampled", "zero_floor"]
+__all__ = ["RESAMPLED", "clv_measures", "interval_measures", "measured", "resampled", "zero_floor"]
 
 Float64 = npt.NDArray[np.float64]
 LEVEL = 0.9
@@ -37,6 +37,23 @@ def measured(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
     if {"expected_spend_lower", "expected_spend_upper"} <= set(forecast):
         found |= interval_measures(forecast, actual)
     return found
+
+
+def clv_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
+    """A CLV over several periods against the spend in them (customers x periods); margin 1, no discount.
+
+    `ratio` is what the CLV is, and `actual_ratio` what was spent, in units of the first period's.
+    """
+    clv, spend = _array(forecast, "clv"), _array(forecast, "expected_spend")
+    total = actual.sum(axis=1)
+    return {
+        "nGini": measures.normalised_gini(clv, total),
+        "MAE": measures.mean_absolute_error(clv, total),
+        "bias": measures.bias(clv, total),
+        "decile_MAPE": measures.decile_error(clv, total),
+        "ratio": float(clv.sum() / spend.sum()),
+        "actual_ratio": float(total.sum() / actual[:, 0].sum()),
+    }
 
 
 def interval_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:

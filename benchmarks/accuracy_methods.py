@@ -2,12 +2,13 @@
 
 A method gets the order days before the cutoff, the cell (its cutoff, horizon and periods) and a seed; it returns a
 DataFrame with a row per customer (index, sorted): `churn_probability`, `expected_spend`, and where it has them
-`expected_spend_lower`, `expected_spend_upper` and `clv` over the cell's periods.
+`expected_spend_lower`, `expected_spend_upper` and `clv` over the cell's periods. It may have further columns.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import tempfile
 import venv
@@ -15,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from accuracy_data import Cell
+from filelock import FileLock
 
-__all__ = ["METHODS", "Method"]
+__all__ = ["COLUMNS", "METHODS", "Method"]
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = (
@@ -65,8 +68,7 @@ def _clvcast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
     more = {"periods": cell.periods} if cell.periods > 1 else {}
     config = clvcast.Config(horizon_days=cell.horizon_days, seed=seed * _SEEDS_APART, **more)
     model = clvcast.train(days, config, cutoff=cell.cutoff)
-    forecast = clvcast.score(model, days, cutoff=cell.cutoff).set_index("customer_id")
-    return forecast[[name for name in COLUMNS if name in forecast]]
+    return clvcast.score(model, days, cutoff=cell.cutoff).set_index("customer_id")
 
 
 def _quick_lightgbm(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
@@ -75,8 +77,42 @@ def _quick_lightgbm(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
     return quick_lightgbm(days, cell.cutoff, cell.horizon_days, seed)
 
 
+def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
+    """Our own BTYD with Gamma-Gamma; churn is the chance of no order in the horizon."""
+
+    def forecast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+        from clvcast.configs.schema import OrdersConfig
+        from clvcast.features.order_days import order_days
+        from clvcast.features.reading import orders_from_table
+        from clvcast.features.windows import as_instant
+        from clvcast.serve import btyd
+        from clvcast.train.btyd import fit_order_model, fit_value_model
+
+        orders = orders_from_table(days, OrdersConfig())
+        histories = order_days(orders, as_instant(cell.cutoff))
+        fitted = fit_order_model(histories, kind)
+        value = btyd.expected_order_value(fit_value_model(histories).model, histories)
+        expected, until_end = (
+            btyd.expected_order_days(fitted.model, histories, cell.horizon_days * k)
+            for k in (1, cell.periods)
+        )
+        ordering = btyd.order_probability(fitted.model, histories, cell.horizon_days)
+        columns = {"churn_probability": 1.0 - ordering, "expected_spend": expected * value}
+        made = pd.DataFrame(
+            columns | {"clv": until_end * value}, index=orders.customer_ids.to_pylist()
+        )
+        made.attrs["fitted"] = json.dumps(
+            {"fitted": fitted.model.kind, "converged": fitted.converged}
+            | {"log_likelihood": fitted.log_likelihood}
+            | fitted.model.model_dump(exclude={"kind"})
+        )
+        return made
+
+    return forecast
+
+
 def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
-    """lifetimes needs older packages than ours: it runs in an environment of its own, made once."""
+    """An environment of its own, made once: lifetimes needs older packages than ours."""
 
     def forecast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
         with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +122,8 @@ def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]
             script = ROOT / "benchmarks" / "accuracy_lifetimes.py"
             asked = (cell.cutoff.date(), cell.horizon_days, cell.periods)
             command = [python, script, method, source, *asked, output]
-            subprocess.run([str(part) for part in command], check=True)
+            silent = subprocess.DEVNULL  # it prints every search that did not converge
+            subprocess.run([str(part) for part in command], check=True, stdout=silent)
             return pd.read_parquet(output)
 
     return forecast
@@ -96,17 +133,25 @@ def _environment(packages: tuple[str, ...]) -> Path:
     """A virtual environment under build/ with these packages; whole, or made anew."""
     folder = ROOT / "build" / "lifetimes"
     done = folder / "packages"
-    if not done.exists() or done.read_text() != " ".join(packages):
-        venv.create(folder, clear=True, with_pip=True)
-        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", *packages]
-        subprocess.run(install, check=True)
-        done.write_text(" ".join(packages))
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not done.exists() or done.read_text() != " ".join(packages):
+            venv.create(folder, clear=True, with_pip=True)
+            install = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", *packages]
+            subprocess.run(install, check=True)
+            done.write_text(" ".join(packages))
     return folder
 
 
+_BTYD = ("configs", "features", "serve/btyd.py", "train/btyd.py")
+_ADAPTERS = "benchmarks/accuracy_methods.py"
 METHODS: dict[str, Method] = {
-    "clvcast": Method(_clvcast, ("__init__.py", "configs", "features", "serve", "train")),
+    "clvcast": Method(
+        _clvcast, (_ADAPTERS, "__init__.py", "configs", "features", "serve", "train")
+    ),
     "quick_lightgbm": Method(_quick_lightgbm, ("benchmarks/accuracy_lightgbm.py",)),
+    "bg_nbd": Method(_btyd("bg_nbd"), (_ADAPTERS, *_BTYD), random=False),
+    "pareto_nbd": Method(_btyd("pareto_nbd"), (_ADAPTERS, *_BTYD), random=False),
     **{
         f"lifetimes_{name}": Method(_lifetimes(name), ("benchmarks/accuracy_lifetimes.py",), False)
         for name in ("bg_nbd", "pareto_nbd")
