@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-features lock clean
+.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-features benchmark-accuracy lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate, register as champion
 	$(BIN)/clvcast train $(CONFIG)
@@ -38,6 +38,9 @@ benchmark: benchmark-start benchmark-features
 
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas
 	$(BIN)/python benchmarks/features.py
+
+benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real orders; downloads the data
+	$(BIN)/python benchmarks/accuracy.py
 
 benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import and help
 	$(BIN)/python benchmarks/start.py
