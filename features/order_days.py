@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from . import windows
 from .orders import Float64, Int64, Orders
@@ -42,8 +43,8 @@ class OrderDays:
         value = np.where(repeats > 0, np.maximum(repeat_value, 0.0), 0.0)
         return cls(repeats, active, tenure, value)
 
-    def where(self, rows: Int64) -> OrderDays:
-        """Some histories, by position."""
+    def where(self, rows: Int64 | npt.NDArray[np.bool_]) -> OrderDays:
+        """Some histories, by position or by a mark."""
         return OrderDays(
             self.n_repeat_days[rows],
             self.active_days[rows],

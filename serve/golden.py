@@ -19,7 +19,11 @@ from .scorer import forecast_rows
 __all__ = ["CUTOFF", "check_golden", "golden_forecasts", "golden_rows"]
 
 CUTOFF = "2020-03-01"
-_FORECASTS = ("churn_probability", "expected_spend", "clv")
+_FORECASTS = (
+    "churn_probability", "expected_orders",
+    "expected_spend", "expected_spend_lower", "expected_spend_upper",
+    "clv", "clv_lower", "clv_upper",
+)  # fmt: skip
 _TOLERANCE = 1e-9  # relative; another processor may round the last digits otherwise
 
 # customer: (days before the cutoff, amount, order) of each line

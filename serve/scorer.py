@@ -86,7 +86,8 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
     evidence = describe(
         rows.whole[:, 0],
         short_history=numbers.short_history,
-        ratio_held=model.periods > numbers.later.realised_periods,
+        later_unseen=model.periods > numbers.later.realised_periods,
+        btyd_only=not model.trees,
     )
     columns = [
         known.customer_ids.take(pa.array(rows.customer_index)),

@@ -16,6 +16,7 @@ import pytest
 import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.serve.bundle import FORMAT_VERSION
+from clvcast.serve.combine import HEADS
 from clvcast.serve.model import content_version
 
 
@@ -39,7 +40,7 @@ def test_a_saved_model_gives_the_same_forecasts(
 
 def test_it_holds_text_and_numbers_alone(bundle: Path, shop_lines: pd.DataFrame) -> None:
     names = {path.name for path in bundle.iterdir()}
-    heads = {f"{head}-{seed}.txt" for head in ("churn", "spend") for seed in range(3)}
+    heads = {f"{head}-{seed}.txt" for head in HEADS for seed in range(3)}
     assert names == heads | {"manifest.json", "model.json", "golden.json"}
     text = "".join(path.read_text() for path in bundle.iterdir())
     assert not any(customer_id in text for customer_id in shop_lines["customer_id"].unique())

@@ -63,7 +63,7 @@ def test_nothing_at_or_after_the_cutoff_touches_model_or_forecast(
 
 def test_training_and_scoring_see_the_same_features(shop_orders: clvcast.Orders) -> None:
     end = windows.as_instant("2021-01-30")
-    frame = training_frame(shop_orders, 60, 1, end)
+    frame = training_frame(shop_orders, clvcast.Config(horizon_days=60, periods=1), end)
     for position, cutoff in enumerate(frame.cutoffs.instants):
         scored = feature_rows(windows.observed(shop_orders, int(cutoff)), np.array([cutoff]))
         trained = frame.rows.where(frame.rows.cutoff_index == position)
@@ -197,7 +197,7 @@ def test_forecasts_are_finite_and_coherent(
     assert (further["clv"] >= forecast["clv"]).all()
     if periods == 1:
         np.testing.assert_allclose(forecast["clv"], 0.4 * forecast["expected_spend"], rtol=1e-12)
-    assert set(";".join(forecast["evidence"]).split(";")) <= {"", "own", "cohort", "ratio_held"}
+    assert set(";".join(forecast["evidence"]).split(";")) <= {"", "own", "cohort", "later_unseen"}
     bands = np.array(["low", "medium", "high"])
     expected = bands[np.searchsorted([0.33, 0.66], forecast["churn_probability"], side="right")]
     assert forecast["risk"].tolist() == expected.tolist()
@@ -209,10 +209,13 @@ def test_clv_is_the_discounted_margin_over_the_periods(
     economics = {"margin_rate": 0.5, "annual_discount_rate": 0.1}
     config = clvcast.Config.model_validate({"periods": 3, "economics": economics})
     forecast = clvcast.score(shop_model.with_config(config), shop_orders)
-    ratios = shop_model.numbers.period_ratios
+    later = shop_model.numbers.later
     for row in forecast.iloc[::37].itertuples():
+        ratios = [1.0] + [
+            np.interp(row.churn_probability, later.churn_knots, known) for known in later.ratios
+        ]
         by_hand = sum(
-            0.5 * row.expected_spend * ratios[row.risk][k] / 1.1 ** (k * 60 / 365) for k in range(3)
+            0.5 * row.expected_spend * ratios[k] / 1.1 ** (k * 60 / 365) for k in range(3)
         )
         assert row.clv == pytest.approx(by_hand, rel=1e-12)
 
@@ -220,20 +223,19 @@ def test_clv_is_the_discounted_margin_over_the_periods(
 def test_a_certain_churner_is_worth_nothing(
     shop_model: clvcast.Model, shop_orders: clvcast.Orders
 ) -> None:
-    certain = shop_model.numbers.model_copy(
-        update={"churn_log_odds": (0.0,), "churn_probabilities": (1.0,)}
-    )
+    gone = shop_model.numbers.blend.model_copy(update={"churn_shift": 1e3})
+    certain = shop_model.numbers.model_copy(update={"blend": gone})
     forecast = clvcast.score(dataclasses.replace(shop_model, numbers=certain), shop_orders)
-    assert (forecast[["expected_spend", "clv"]] == 0).all(axis=None)
+    assert (forecast["churn_probability"] == 1).all()
+    money = ["expected_orders", "expected_spend", "expected_spend_upper", "clv", "clv_upper"]
+    assert (forecast[money] == 0).all(axis=None)
+    assert forecast["expected_next_order_at"].isna().all()
 
 
-def test_periods_history_has_not_shown_hold_the_last_ratio(shop_orders: clvcast.Orders) -> None:
+def test_periods_history_has_not_shown_are_marked(shop_orders: clvcast.Orders) -> None:
     model = clvcast.train(shop_orders, clvcast.Config(horizon_days=60, periods=12))
-    realised = model.numbers.realised_periods
-    assert 1 < realised < 12
-    for ratios in model.numbers.period_ratios.values():
-        assert set(ratios[realised:]) == {ratios[realised - 1]}
-    assert clvcast.score(model, shop_orders)["evidence"].str.contains("ratio_held").all()
+    assert 1 < model.numbers.later.realised_periods < 12
+    assert clvcast.score(model, shop_orders)["evidence"].str.contains("later_unseen").all()
 
 
 @pytest.mark.parametrize(

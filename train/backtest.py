@@ -27,16 +27,18 @@ from .fit import fit
 __all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs"]
 
 _MOST_CUTOFFS = 4
+_FORECASTS = (
+    "churn_probability", "expected_orders",
+    "expected_spend", "expected_spend_lower", "expected_spend_upper",
+    "clv", "clv_lower", "clv_upper",
+)  # fmt: skip
 _BACKTEST_SCHEMA = pa.schema(
     [
         ("cutoff", pa.timestamp("us")),
         ("method", pa.string()),
         ("model_version", pa.string()),
         ("customer_id", pa.string()),
-        ("churn_probability", pa.float64()),
-        ("expected_orders", pa.float64()),
-        ("expected_spend", pa.float64()),
-        ("clv", pa.float64()),
+        *((name, pa.float64()) for name in _FORECASTS),
         ("periods", pa.int32()),
         ("evidence", pa.string()),
         ("actual_spend", pa.float64()),
@@ -202,7 +204,7 @@ def _table(
         "actual_clv": pa.array(actual_clv, mask=np.isnan(actual_clv)),
     }
     if baseline is None:
-        for name in ("model_version", "churn_probability", "expected_spend", "clv", "evidence"):
+        for name in ("model_version", *_FORECASTS, "evidence"):
             columns[name] = forecasts[name]
     else:
         for name in ("churn_probability", "expected_orders", "expected_spend", "clv"):
