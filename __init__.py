@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from .features.reading import read_orders
     from .features.starter import init
     from .features.table import build_features
+    from .serve.explain import explain
     from .serve.loading import load_model
     from .serve.model import Model
     from .serve.scorer import score
+    from .serve.total import total
     from .train.backtest import backtest
     from .train.run import train
 
@@ -41,12 +43,14 @@ _HOME = {
     "backtest": "clvcast.train.backtest",
     "build_features": "clvcast.features.table",
     "check": "clvcast.features.check",
+    "explain": "clvcast.serve.explain",
     "init": "clvcast.features.starter",
     "load_config": "clvcast.configs.schema",
     "load_model": "clvcast.serve.loading",
     "nest": "clvcast.features.nested",
     "read_orders": "clvcast.features.reading",
     "score": "clvcast.serve.scorer",
+    "total": "clvcast.serve.total",
 }
 
 __all__ = [
@@ -62,12 +66,14 @@ __all__ = [
     "backtest",
     "build_features",
     "check",
+    "explain",
     "init",
     "load_config",
     "load_model",
     "nest",
     "read_orders",
     "score",
+    "total",
     "train",
 ]
 

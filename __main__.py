@@ -22,7 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (data.init, data.check, training.train, training.backtest, scoring.score):
+for command in (
+    data.init,
+    data.check,
+    training.train,
+    training.backtest,
+    scoring.score,
+    scoring.explain,
+):
     app.command()(command)
 
 # a package that is missing -> the extra that brings it

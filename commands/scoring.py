@@ -1,13 +1,16 @@
-"""Commands that forecast: score."""
+"""Commands that forecast: score, explain."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from ..errors import ConfigError, OrdersError
 from .console import Cutoff, Json, Quiet, Store, load, money, note, out, print_json
 
 
@@ -53,3 +56,62 @@ def score(
         f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
         f"{result.customers_without_orders:,} customers without an order",
     )
+
+
+def explain(
+    model: Annotated[str, typer.Option(help="A bundle folder, or models:/NAME@ALIAS.")],
+    orders: Annotated[str, typer.Option(help="A .parquet or .csv file, a glob or a folder.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A .parquet or .csv file.")
+    ] = None,
+    customer: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Repeatable; without it, everybody.")
+    ] = None,
+    largest: Annotated[int, typer.Option(min=1, help="Reasons shown per customer.")] = 5,
+    cutoff: Cutoff = None,
+    tracking_uri: Store = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Tell what makes a customer's CLV, in amounts of money that add up to it.
+
+    Example: clvcast explain --model models:/clv@champion --orders data/online_retail.parquet
+    --customer 14646
+    """
+    import pyarrow as pa
+
+    from ..serve.explain import explain as reasons_of
+    from ..serve.loading import load_model
+    from ..serve.outputs import check_writable, write_files
+
+    if output is None and not customer:
+        raise ConfigError("explain needs --customer ID, or --output FILE for everybody")
+    if output is not None:
+        check_writable(output)
+    loaded = load_model(model, tracking_uri)
+    reasons = reasons_of(loaded, orders, cutoff, customers=customer, largest=largest)
+    unknown = sorted(set(customer or ()) - set(reasons["customer_id"]))
+    if unknown:
+        raise OrdersError(
+            f"{len(unknown)} of {len(customer or ())} customers asked for have no order before the "
+            "cutoff; look the ids up in the orders"
+        )
+    if output is not None:
+        write_files({output: pa.Table.from_pandas(reasons, preserve_index=False)})
+    if as_json:
+        print_json(reasons.astype(object).where(reasons.notna(), None).to_dict("records"))
+    elif output is not None and not quiet:
+        out.print(f"wrote {output}: {reasons['customer_id'].nunique():,} customers")
+    elif not quiet:
+        for customer_id, rows in reasons.groupby("customer_id", sort=False):
+            clv = money(rows["clv"].iloc[0], loaded.orders.currency)
+            table = Table(title=f"{customer_id}: CLV {clv}", title_justify="left")
+            table.add_column("because of")
+            table.add_column("its value", justify="right")
+            table.add_column("amount", justify="right")
+            columns = (rows[name].tolist() for name in ("meaning", "value", "amount"))
+            for meaning, value, amount in zip(*columns, strict=True):
+                table.add_row(
+                    meaning, "" if math.isnan(value) else f"{value:,.2f}", f"{amount:+,.0f}"
+                )
+            out.print(table)

@@ -30,7 +30,7 @@ from .trees import Trees
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MANIFEST = "manifest.json"
 _NUMBERS = "model.json"
 _GOLDEN = "golden.json"

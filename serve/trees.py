@@ -43,3 +43,7 @@ class Trees:
     def predict(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """The sum over trees, before any link function: float64, n_rows."""
         return np.asarray(self.booster.predict(inputs, raw_score=True), dtype=np.float64)
+
+    def contributions(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Shapley values of the features, and what the trees say of nobody: n_rows x (n_features + 1)."""
+        return np.asarray(self.booster.predict(inputs, pred_contrib=True), dtype=np.float64)

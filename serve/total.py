@@ -1,0 +1,72 @@
+"""Totals: what customers are expected to bring together, with an interval of the sum.
+
+A sum of intervals is far too wide, for customers' luck cancels out; an interval that lets everything
+cancel is too narrow, for a season or a lost channel moves all at once. So the spread of a total has two
+parts, added as variances of the total's logarithm:
+
+    own luck   sum of the customers' variances / total^2       shrinks as customers are added
+    shock      the bundle's shared shock, squared              does not
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigError
+
+__all__ = ["total"]
+
+_TWO_SIDED_90 = 1.6448536269514722  # the normal's 95 % quantile
+_COLUMNS = {
+    "clv": ("clv", "clv_deviation", "clv_shock"),
+    "spend": ("expected_spend", "spend_deviation", "spend_shock"),
+}
+
+
+def total(
+    forecast: pd.DataFrame,
+    value: Literal["clv", "spend"] = "clv",
+    by: str | None = None,
+) -> pd.DataFrame:
+    """The expected total of a forecast's customers and its 90 % interval.
+
+    One row, or one per value of the column `by` (a segment, a tier): customers, expected, lower, upper, in
+    the shop's currency, 0 <= lower <= expected <= upper. Groups' `expected` add up to the whole's; their
+    intervals do not, for luck between them cancels out. Raises `ConfigError` for what is no forecast.
+
+    >>> one = {"clv": [100.0], "clv_deviation": [0.0], "clv_shock": [0.1]}
+    >>> total(pd.DataFrame(one)).round(1).values.tolist()
+    [[1.0, 100.0, 84.8, 117.9]]
+    """
+    if value not in _COLUMNS:
+        raise ConfigError(f"value must be clv or spend, got {value!r}")
+    names = list(_COLUMNS[value])
+    missing = [name for name in (*names, *([by] if by else [])) if name not in forecast.columns]
+    if missing:
+        raise ConfigError(
+            f"a forecast must have the columns {', '.join(missing)}; give one made by clvcast.score"
+        )
+    if by is None:
+        return pd.DataFrame([_row(forecast[names])])
+    groups = forecast.groupby(by, sort=True, dropna=False, observed=True)
+    rows = {key: _row(group[names]) for key, group in groups}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+
+
+def _row(group: pd.DataFrame) -> dict[str, float]:
+    expected, deviation, shock = (group.iloc[:, i].to_numpy(dtype=np.float64) for i in range(3))
+    sum_ = math.fsum(expected)
+    if not sum_ > 0:
+        return {"customers": len(group), "expected": 0.0, "lower": 0.0, "upper": 0.0}
+    own = math.fsum(deviation**2) / sum_**2
+    spread = _TWO_SIDED_90 * math.sqrt(math.log1p(own) + float(shock.max()) ** 2)
+    return {
+        "customers": len(group),
+        "expected": sum_,
+        "lower": sum_ * math.exp(-spread),
+        "upper": sum_ * math.exp(spread),
+    }

@@ -1,0 +1,101 @@
+"""Why a CLV is what it is: amounts that add up, for one customer as for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import clvcast
+from clvcast.errors import ConfigError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_amounts_add_up_to_the_clv(shop_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:
+    forecast = clvcast.score(shop_model, shop_orders).set_index("customer_id")["clv"]
+    reasons = clvcast.explain(shop_model, shop_orders, largest=4)
+    assert (reasons.groupby("customer_id").size() == 6).all()  # unknown customer, four, the rest
+    added = reasons.groupby("customer_id")["amount"].sum()
+    np.testing.assert_allclose(added, forecast, rtol=1e-9)
+    shown = reasons[reasons["rank"].between(1, 4)]
+    falling = shown.groupby("customer_id")["amount"].apply(
+        lambda a: a.abs().is_monotonic_decreasing
+    )
+    assert falling.all()
+
+
+def test_one_customer_alone_has_the_same_reasons(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    everybody = clvcast.explain(shop_model, shop_orders)
+    some = ["C00004", "C00017"]
+    alone = clvcast.explain(shop_model, shop_orders, customers=some)
+    expected = everybody[everybody["customer_id"].isin(some)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, expected, check_exact=False, rtol=1e-12)
+
+
+def test_a_larger_order_is_a_reason(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame, shop_orders: clvcast.Orders
+) -> None:
+    larger = shop_lines.copy()
+    larger.loc[larger["customer_id"] == "C00004", "amount"] *= 10
+
+    def of_order_value(orders: object) -> float:
+        reasons = clvcast.explain(shop_model, orders, customers=["C00004"], largest=80)
+        return float(reasons.set_index("reason").loc["order value", "amount"])
+
+    assert of_order_value(larger) > 2 * abs(of_order_value(shop_orders))
+
+
+def test_the_command(
+    run: Run, shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    shop_model.save(tmp_path / "bundle")
+    orders = tmp_path / "orders.parquet"
+    shop_lines.to_parquet(orders)
+    given = ("explain", "--model", tmp_path / "bundle", "--orders", orders)
+    status, out, _ = run(*given, "--customer", "C00004")
+    assert status == 0
+    assert "C00004: CLV" in out
+    assert "everything else" in out
+    status, out, _ = run(*given, "--output", tmp_path / "why.csv")
+    assert status == 0
+    assert pd.read_csv(tmp_path / "why.csv")["customer_id"].nunique() == shop_model_customers(out)
+    status, _, told = run(*given, "--customer", "nobody")
+    assert status == 1
+    assert "none of the 1 customers asked for has an order before" in told
+    status, _, told = run(*given, "--customer", "nobody", "--customer", "C00004")
+    assert status == 1
+    assert "1 of 2 customers asked for have no order before the cutoff" in told
+    assert run(*given)[0] == 2
+
+
+def shop_model_customers(out: str) -> int:
+    return int(out.rsplit(":", 1)[1].split()[0].replace(",", ""))
+
+
+def test_totals_reconcile(shop_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:
+    forecast = clvcast.score(shop_model, shop_orders)
+    for value, column in (("clv", "clv"), ("spend", "expected_spend")):
+        whole = clvcast.total(forecast, value).iloc[0]  # type: ignore[arg-type]
+        parts = clvcast.total(forecast, value, by="risk")  # type: ignore[arg-type]
+        assert whole["expected"] == pytest.approx(forecast[column].sum())
+        assert parts["expected"].sum() == pytest.approx(whole["expected"])
+        assert parts["customers"].sum() == whole["customers"] == len(forecast)
+        for row in (whole, *(parts.loc[name] for name in parts.index)):
+            assert 0 < row["lower"] < row["expected"] < row["upper"]
+        # luck cancels out between customers, a shock does not
+        assert whole["upper"] < forecast[f"{column}_upper"].sum()
+        shock = forecast[f"{value}_shock"].iloc[0]
+        assert np.log(whole["upper"] / whole["expected"]) > 1.64 * shock
+
+
+def test_what_is_no_forecast_has_no_total(shop_lines: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match="a forecast must have the columns clv"):
+        clvcast.total(shop_lines)
+    with pytest.raises(ConfigError, match="value must be clv or spend"):
+        clvcast.total(shop_lines, "money")  # type: ignore[arg-type]
