@@ -23,6 +23,7 @@ __all__ = [
     "FormatConfig",
     "ModelConfig",
     "OrdersConfig",
+    "Target",
     "TrackingConfig",
     "json_schema",
     "load_config",
@@ -34,6 +35,7 @@ Column = Literal[
     "customer_id", "ordered_at", "amount",
     "order_id", "product_id", "category", "channel", "quantity", "discount", "cost",
 ]  # fmt: skip
+Target = Literal["spend", "gross", "before_discount", "contribution"]
 REQUIRED_COLUMNS: tuple[str, ...] = get_args(Column)[:3]
 OPTIONAL_COLUMNS: tuple[str, ...] = get_args(Column)[3:]
 
@@ -207,10 +209,11 @@ class Config(_Section):
         description="quick: one booster per head; standard: three, averaged; thorough: five, with "
         "parameters searched on an earlier window (needs the search extra).",
     )
-    target: Literal["net", "gross", "after_discount", "contribution"] = Field(
-        "net",
-        description="What spend means in forecasts: net of returns; gross, returns not counted; net "
-        "and after discounts; or contribution, net less cost (then margin_rate should be 1).",
+    target: Target = Field(
+        "spend",
+        description="What is forecast as spend. spend: amounts as they are, less returns; gross: "
+        "without returns and before discounts; before_discount: less returns, before discounts; "
+        "contribution: spend less cost, the margin of each order (leave margin_rate at 1).",
     )
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..configs.schema import EconomicsConfig, OrdersConfig
+from ..configs.schema import EconomicsConfig, OrdersConfig, Target
 from .btyd import GammaGamma, OrderModel
 
 __all__ = ["Blend", "IntervalTable", "Intervals", "Later", "Numbers"]
@@ -70,6 +70,7 @@ class Numbers(_Part):
     horizon_days: int
     periods: int
     economics: EconomicsConfig
+    target: Target = "spend"  # what counts as spend
     blend: Blend
     later: Later
     intervals: Intervals

@@ -97,7 +97,7 @@ def edit(bundle: Path) -> None:
         (lambda bundle: (bundle / "manifest.json").unlink(), "is no bundle"),
         (
             edit_manifest(lambda m: m.update(format_version=FORMAT_VERSION + 1)),
-            "must be of format 1, got 2; update clvcast",
+            "must be of format 2, got 3; update clvcast",
         ),
         (edit_manifest(lambda m: m.update(format_version=0)), "got 0; train it again"),
         (edit_manifest(lambda m: m.update(files={})), "is not the model"),
