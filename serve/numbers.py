@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..configs.schema import EconomicsConfig, OrdersConfig
 from .btyd import GammaGamma, OrderModel
+from .segments import SegmentThresholds
 
 __all__ = ["Blend", "IntervalTable", "Intervals", "Later", "Numbers"]
 
@@ -73,5 +74,5 @@ class Numbers(_Part):
     blend: Blend
     later: Later
     intervals: Intervals
-    risk_edges: tuple[float, float] = (0.33, 0.66)
     short_history: bool
+    segments: SegmentThresholds | None = None  # set once the model can forecast

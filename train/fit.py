@@ -21,6 +21,7 @@ from .frame import TrainingFrame, training_frame
 from .intervals import learn_intervals
 from .left_out import left_out_heads
 from .ratios import learn_later_periods
+from .thresholds import with_segments
 
 __all__ = ["SEEDS", "fit"]
 
@@ -86,7 +87,7 @@ def fit(
         intervals=learn_intervals(frame, unseen, later, blend.order_values),
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return Model(numbers, trees)
+    return with_segments(Model(numbers, trees), orders, config.segments, end)
 
 
 def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
