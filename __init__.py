@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .features.starter import init
     from .features.table import build_features
     from .serve.explain import explain
+    from .serve.kpis import kpis
     from .serve.loading import load_model
     from .serve.model import Model
     from .serve.scorer import score
@@ -45,6 +46,7 @@ _HOME = {
     "check": "clvcast.features.check",
     "explain": "clvcast.serve.explain",
     "init": "clvcast.features.starter",
+    "kpis": "clvcast.serve.kpis",
     "load_config": "clvcast.configs.schema",
     "load_model": "clvcast.serve.loading",
     "nest": "clvcast.features.nested",
@@ -68,6 +70,7 @@ __all__ = [
     "check",
     "explain",
     "init",
+    "kpis",
     "load_config",
     "load_model",
     "nest",

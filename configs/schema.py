@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from ..errors import ConfigError
+from .decisions import AcquisitionConfig, KpisConfig
 from .section import Section
 from .segments import SegmentsConfig
 
@@ -192,6 +193,8 @@ class Config(Section):
     )
     economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
     segments: SegmentsConfig = Field(default_factory=lambda: SegmentsConfig())
+    kpis: KpisConfig = Field(default_factory=lambda: KpisConfig())
+    acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     effort: Literal["quick", "standard", "thorough"] = Field(
         "standard",
