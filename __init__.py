@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .features.starter import init
     from .features.table import build_features
     from .serve.explain import explain
+    from .serve.economics import economics
     from .serve.kpis import kpis
     from .serve.loading import load_model
     from .serve.model import Model
@@ -45,6 +46,7 @@ _HOME = {
     "build_features": "clvcast.features.table",
     "check": "clvcast.features.check",
     "explain": "clvcast.serve.explain",
+    "economics": "clvcast.serve.economics",
     "init": "clvcast.features.starter",
     "kpis": "clvcast.serve.kpis",
     "load_config": "clvcast.configs.schema",
@@ -69,6 +71,7 @@ __all__ = [
     "build_features",
     "check",
     "explain",
+    "economics",
     "init",
     "kpis",
     "load_config",

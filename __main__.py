@@ -30,6 +30,7 @@ for command in (
     scoring.score,
     scoring.explain,
     decisions.kpis,
+    decisions.economics,
 ):
     app.command()(command)
 

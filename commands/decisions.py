@@ -1,4 +1,4 @@
-"""Commands that turn forecasts into decisions: kpis."""
+"""Commands that turn forecasts into decisions: kpis, economics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich import box
 from rich.table import Table
 
-from .console import Json, Quiet, load, note, out, print_json
+from .console import Json, Quiet, load, money, note, out, print_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,27 +53,68 @@ def kpis(
     note(found.remarks, quiet)
     if quiet:
         return
-    table = Table(title="AOV, purchase frequency, margin, churn", title_justify="left")
     columns = {
         "customers": ("customers", ","), "AOV": ("aov", ",.2f"),
         "orders": ("purchase_frequency", ".2f"), "margin": ("margin_rate", ".1%"),
         "churn": ("churn_rate", ".1%"), "formula": ("formula_clv_span", ",.0f"),
         "forecast": ("clv", ",.0f"),
     }  # fmt: skip
-    table.add_column("", no_wrap=True)
-    for heading in columns:
-        table.add_column(heading, justify="right")
     shown = found.measures[found.measures["dimension"].isin(["shop", "channel", "tier", "period"])]
-    for row in shown.to_dict("records"):
-        name = "the shop" if row["dimension"] == "shop" else f"{row['dimension']} {row['group']}"
-        table.add_row(name, *(_number(row[column], style) for column, style in columns.values()))
-    out.print(table)
+    names = [
+        "the shop" if row["dimension"] == "shop" else f"{row['dimension']} {row['group']}"
+        for row in shown.to_dict("records")
+    ]
+    _print("AOV, purchase frequency, margin, churn", names, shown, columns)
     days = int(found.measures["period_days"].iloc[0])
     out.print(
         f"orders: per active customer in {days} days; churn: of those who ordered in {days} days, who "
         "did not in the next;\nformula: its CLV over the forecast's span, beside the forecast"
     )
     out.print(f"wrote measures, triangles and customers into {output}")
+
+
+def economics(
+    forecasts: Forecasts,
+    orders: OrdersSource,
+    spend: Annotated[Path, typer.Option(help="A file with the columns channel, month, spend.")],
+    output: Folder,
+    config: ConfigOption = None,
+    ending: Format = "csv",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Tell what customers cost and bring by channel and month: CAC, LTV:CAC, payback, the most to pay.
+
+    Example: clvcast economics forecasts.parquet --orders orders.parquet --spend spend.csv
+    --config shop.yaml --output economics
+    """
+    from ..serve.economics import economics_of
+    from ..serve.outputs import check_folder
+
+    check_folder(output)
+    book = _book(forecasts, orders, config, quiet or as_json)
+    found = economics_of(book, spend)
+    found.save(output, ending)
+    if as_json:
+        tables = {"acquisition": found.acquisition, "levers": found.levers}
+        print_json({name: _records(t) for name, t in tables.items()} | {"remarks": found.remarks})
+        return
+    note(found.remarks, quiet)
+    if quiet:
+        return
+    columns = {
+        "new": ("new_customers", ","), "CAC": ("cac", ",.2f"), "LTV": ("ltv_forecast", ",.2f"),
+        "LTV:CAC": ("ltv_cac_forecast", ".1f"), "from": ("ltv_cac_forecast_lower", ".1f"),
+        "to": ("ltv_cac_forecast_upper", ".1f"), "month": ("payback_month", ".0f"),
+        "chance": ("payback_probability", ".0%"), "at most": ("most_to_pay", ",.2f"),
+    }  # fmt: skip
+    shown = found.acquisition[found.acquisition["level"].isin(["shop", "channel"])]
+    names = ["the shop", *(str(channel) for channel in shown["channel"].iloc[1:])]
+    _print(f"What customers cost and bring, {book.config.orders.currency}", names, shown, columns)
+    for row in found.levers[found.levers["dimension"] == "shop"].to_dict("records"):
+        worth = money(row["value"], book.config.orders.currency)
+        out.print(f"{row['lever'].replace('_', ' ')} {row['change']} is worth {worth} of CLV")
+    out.print(f"wrote acquisition, payback and levers into {output}")
 
 
 def _book(forecasts: Path, orders: str, config: Path | None, silent: bool) -> Book:
@@ -90,3 +132,16 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _number(value: Any, style: str) -> str:
     return "-" if math.isnan(value) else format(value, style)
+
+
+def _print(
+    title: str, names: list[str], rows: pd.DataFrame, columns: dict[str, tuple[str, str]]
+) -> None:
+    """A table of some columns: heading -> column and how its numbers are written."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for heading in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, row in zip(names, rows.to_dict("records"), strict=True):
+        table.add_row(name, *(_number(row[column], style) for column, style in columns.values()))
+    out.print(table)
