@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .serve.explain import explain
     from .serve.economics import economics
     from .serve.kpis import kpis
+    from .serve.lists import lists
     from .serve.loading import load_model
     from .serve.model import Model
     from .serve.scorer import score
@@ -49,6 +50,7 @@ _HOME = {
     "economics": "clvcast.serve.economics",
     "init": "clvcast.features.starter",
     "kpis": "clvcast.serve.kpis",
+    "lists": "clvcast.serve.lists",
     "load_config": "clvcast.configs.schema",
     "load_model": "clvcast.serve.loading",
     "nest": "clvcast.features.nested",
@@ -74,6 +76,7 @@ __all__ = [
     "economics",
     "init",
     "kpis",
+    "lists",
     "load_config",
     "load_model",
     "nest",

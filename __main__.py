@@ -31,6 +31,7 @@ for command in (
     scoring.explain,
     decisions.kpis,
     decisions.economics,
+    decisions.lists,
 ):
     app.command()(command)
 

@@ -1,4 +1,4 @@
-"""Commands that turn forecasts into decisions: kpis, economics."""
+"""Commands that turn forecasts into decisions: kpis, economics, lists."""
 
 from __future__ import annotations
 
@@ -115,6 +115,53 @@ def economics(
         worth = money(row["value"], book.config.orders.currency)
         out.print(f"{row['lever'].replace('_', ' ')} {row['change']} is worth {worth} of CLV")
     out.print(f"wrote acquisition, payback and levers into {output}")
+
+
+def lists(
+    forecasts: Forecasts,
+    orders: OrdersSource,
+    output: Folder,
+    config: ConfigOption = None,
+    past: Annotated[
+        Path | None, typer.Option(help="Forecasts of a past cutoff, to backtest the lists.")
+    ] = None,
+    ending: Format = "csv",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write the campaign lists: whom to contact, in which order, why, when, and what is at stake.
+
+    Example: clvcast lists forecasts.parquet --orders data/online_retail.parquet
+    --config configs/online_retail.yaml --output lists
+    """
+    from ..serve.book import open_book
+    from ..serve.lists import lists_of
+    from ..serve.outputs import check_folder
+
+    check_folder(output)
+    book = _book(forecasts, orders, config, quiet or as_json)
+    before = None if past is None else open_book(past, book.orders, book.config)
+    found = lists_of(book, before)
+    found.save(output, ending)
+    if as_json:
+        print_json({"lists": _records(found.summary), "remarks": found.remarks})
+        return
+    note(found.remarks, quiet)
+    if quiet:
+        return
+    columns = {
+        "customers": ("customers", ","), "held out": ("held_out", ","),
+        "at stake": ("value_at_stake", ",.0f"), "caught": ("money_share", ".0%"),
+        "of": ("customer_share", ".0%"), "lift": ("lift", ".1f"),
+    }  # fmt: skip
+    shown = found.summary
+    columns = {heading: entry for heading, entry in columns.items() if entry[0] in shown.columns}
+    _print(f"Lists, {book.config.orders.currency}", list(shown["list"]), shown, columns)
+    if past is not None:
+        out.print(
+            "caught: the share of the money the past list held, with a share of the customers"
+        )
+    out.print(f"wrote a file per list, held_out, summary and budget into {output}")
 
 
 def _book(forecasts: Path, orders: str, config: Path | None, silent: bool) -> Book:

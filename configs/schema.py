@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from ..errors import ConfigError
 from .decisions import AcquisitionConfig, KpisConfig
+from .lists import ListsConfig
 from .section import Section
 from .segments import SegmentsConfig
 
@@ -195,6 +196,7 @@ class Config(Section):
     segments: SegmentsConfig = Field(default_factory=lambda: SegmentsConfig())
     kpis: KpisConfig = Field(default_factory=lambda: KpisConfig())
     acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig())
+    lists: ListsConfig = Field(default_factory=lambda: ListsConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     effort: Literal["quick", "standard", "thorough"] = Field(
         "standard",
@@ -287,9 +289,13 @@ def _sentence(fault: Any, section: type[BaseModel]) -> str:
 
 
 def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
-    for part in path:
+    steps = iter(path)
+    for part in steps:
         field = section.model_fields.get(part)
         kind = field.annotation if field else None
+        if get_origin(kind) is dict and issubclass(get_args(kind)[1], BaseModel):
+            next(steps, None)  # the entry's own name
+            kind = get_args(kind)[1]
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
         section = kind
