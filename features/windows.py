@@ -307,11 +307,6 @@ def slots(times: Int64, bounds: Int64) -> Int64:
     return np.asarray(np.searchsorted(bounds, times, side="right") - 1, dtype=np.int64)
 
 
-def days_later(instant: int, days: Int64 | float) -> Int64:
-    """Instants some days after one."""
-    return np.asarray(instant + np.rint(np.asarray(days, np.float64) * DAY), dtype=np.int64)
-
-
 def next_anniversaries(times: Int64, cutoff: int) -> Int64:
     """The first anniversary, by calendar day, of each instant's day that is not before the cutoff's day.
 

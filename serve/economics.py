@@ -24,7 +24,7 @@ from ..features import windows
 from ..features.faults import counted
 from ..features.orders import Float64, Int64, Orders
 from .book import Book, Grouping, open_book
-from .intervals import group_totals
+from .group_totals import group_totals
 from .outputs import check_folder, write_files
 from .payback import MarginCurve, margin_curve, reach_probability
 from .sensitivity import sensitivity

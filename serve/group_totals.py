@@ -24,17 +24,22 @@ class GroupTotals:
     upper: Float64
 
 
-def group_totals(forecasts: pa.Table, grouping: Grouping, column: str = "clv") -> GroupTotals:
-    """Sum a forecast over each group; errors of customers count as independent of each other."""
+def group_totals(forecasts: pa.Table, grouping: Grouping) -> GroupTotals:
+    """Sum the CLV of each group: lognormal around the sum, by what the file says of its spread.
+
+    Customers' own deviations are independent and shrink against a large sum; the shock that moves all
+    customers together does not: log variance = log(1 + sum of deviation^2 / total^2) + shock^2.
+    """
 
     def numbers(name: str) -> Float64:
         return np.asarray(forecasts[name].cast(pa.float64()).to_numpy())
 
-    expected = np.asarray(grouping.sums(numbers(column)), np.float64)
-    if f"{column}_upper" not in forecasts.column_names:
+    expected = np.asarray(grouping.sums(numbers("clv")), np.float64)
+    if not {"clv_deviation", "clv_shock"} <= set(forecasts.column_names):
         unknown = np.full(len(expected), np.nan)
         return GroupTotals(expected, unknown, unknown)
-    width = numbers(f"{column}_upper") - numbers(f"{column}_lower")
-    variance = np.asarray(grouping.sums((width / (2 * _Z90)) ** 2), np.float64)
-    half = _Z90 * np.sqrt(variance)
-    return GroupTotals(expected, np.maximum(expected - half, 0.0), expected + half)
+    variance = np.asarray(grouping.sums(numbers("clv_deviation") ** 2), np.float64)
+    shock = float(numbers("clv_shock").max(initial=0.0))
+    relative = np.divide(variance, expected**2, out=np.zeros(len(expected)), where=expected > 0)
+    reach = _Z90 * np.sqrt(np.log1p(relative) + shock**2)
+    return GroupTotals(expected, expected * np.exp(-reach), expected * np.exp(reach))

@@ -194,9 +194,7 @@ def _rows(
     """The rows of a list, in the order of `members`."""
     stake = np.round(known.numbers[rule.value][members], book.orders.currency_decimals)
     base = known.dates[rule.when][members]
-    date = np.maximum(
-        windows.days_later(0, np.full(len(members), rule.days_after)) + base, book.cutoff
-    )
+    date = np.maximum(base + rule.days_after * windows.DAY, book.cutoff)
     return pa.Table.from_arrays(
         [
             book.forecasts["customer_id"].take(pa.array(members)).combine_chunks(),

@@ -46,7 +46,7 @@ def margin_curve(book: Book, cohorts: Grouping, months: Int64) -> MarginCurve:
     """
     margin = book.config.economics.margin_rate
     n_cohorts = len(cohorts.names)
-    last = windows.months(windows.days_later(book.cutoff, np.array([book.span_days])))[0]
+    last = windows.months(windows.days_after(book.cutoff, np.array([float(book.span_days)])))[0]
     n_ages = int(max(last - months.min(), 0)) + 1
     entries = book.entries
     owner = cohorts.codes[entries.customers]

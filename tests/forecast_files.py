@@ -14,7 +14,8 @@ CONTRACT = (
     "customer_id", "cutoff", "model_version", "n_orders", "days_since_last_order", "tenure_days",
     "churn_probability", "expected_orders", "expected_spend", "expected_spend_lower",
     "expected_spend_upper", "clv", "clv_lower", "clv_upper", "expected_next_order_at",
-    "rfm_segment", "tier", "risk", "evidence",
+    "rfm_segment", "tier", "risk", "evidence", "next_order_from", "next_order_until",
+    "spend_deviation", "clv_deviation", "spend_shock", "clv_shock",
 )  # fmt: skip
 
 
@@ -62,6 +63,12 @@ def forecast_file(
         "tier": segments.tier,
         "risk": segments.risk,
         "evidence": "own",
+        "next_order_from": due.where(churn < 0.7),
+        "next_order_until": due.where(churn < 0.7) + pd.Timedelta(days=30),
+        "spend_deviation": spend,
+        "clv_deviation": clv,
+        "spend_shock": 0.1,
+        "clv_shock": 0.2,
     }
     table = pd.DataFrame(columns)
     assert tuple(table.columns) == CONTRACT

@@ -81,7 +81,7 @@ def test_ltv_to_cac_historic_and_forecast_with_its_interval(world: World) -> Non
     assert web["ltv_cac_forecast"] == pytest.approx((brought + coming) / 130)
     assert brought / 130 <= web["ltv_cac_forecast_lower"] < web["ltv_cac_forecast"]
     assert web["ltv_cac_forecast"] < web["ltv_cac_forecast_upper"]
-    no_interval = world[0].drop(columns=["clv_lower", "clv_upper"])
+    no_interval = world[0].drop(columns=["clv_deviation", "clv_shock"])
     web = row(found((no_interval, *world[1:])).acquisition, "channel", "web")
     assert np.isnan(web["ltv_cac_forecast_lower"])
     assert not np.isnan(web["ltv_cac_forecast"])
