@@ -58,6 +58,11 @@ class Ledger:
         return self.per_customer(self.is_order.astype(np.int64))
 
     @cached_property
+    def spend(self) -> Int64:
+        """Net spend of each customer: n_customers."""
+        return self.per_customer(self.net)
+
+    @cached_property
     def first_orders(self) -> Int64:
         """The entry that is each customer's first order, -1 where there is none: n_customers."""
         entries = np.flatnonzero(self.is_order)

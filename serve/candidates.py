@@ -33,7 +33,7 @@ def candidates(book: Book) -> Candidates:
     """Gather the columns named in `configs.lists`."""
     entries, forecasts = book.entries, book.forecasts
     clv, churn = book.numbers("clv"), book.numbers("churn_probability")
-    spend = entries.per_customer(entries.net) / book.unit
+    spend = entries.spend / book.unit
     # clv = (1 - churn) x what an order is worth with all that follows
     if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
     first = book.first_order_times

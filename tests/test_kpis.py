@@ -19,7 +19,8 @@ from clvcast.errors import OrdersError
 from clvcast.features import windows
 from clvcast.features.ledger import ledger
 from clvcast.features.reading import orders_from_table
-from clvcast.serve.kpis import LEVERS, Sums, measures
+from clvcast.serve.kpis import LEVERS, measures
+from clvcast.serve.period_counts import Sums
 
 CUTOFF = "2021-01-01"
 
