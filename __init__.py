@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .features.reading import read_orders
     from .features.starter import init
     from .features.table import build_features
-    from .serve.explain import explain
     from .serve.economics import economics
+    from .serve.explain import explain
     from .serve.kpis import kpis
     from .serve.lists import lists
     from .serve.loading import load_model
@@ -46,8 +46,8 @@ _HOME = {
     "backtest": "clvcast.train.backtest",
     "build_features": "clvcast.features.table",
     "check": "clvcast.features.check",
-    "explain": "clvcast.serve.explain",
     "economics": "clvcast.serve.economics",
+    "explain": "clvcast.serve.explain",
     "init": "clvcast.features.starter",
     "kpis": "clvcast.serve.kpis",
     "lists": "clvcast.serve.lists",
@@ -72,8 +72,8 @@ __all__ = [
     "backtest",
     "build_features",
     "check",
-    "explain",
     "economics",
+    "explain",
     "init",
     "kpis",
     "lists",

@@ -42,14 +42,21 @@ __all__ = [
     "lines_per_day",
     "longest_horizon",
     "midnight_after",
+    "month_name",
+    "month_number",
+    "month_starts",
     "months",
     "newest_realised_cutoff",
+    "next_anniversaries",
     "observed",
     "period_ends",
     "positions",
     "shown",
+    "slots",
     "span_days",
+    "trailing_periods",
     "whole_days",
+    "whole_months",
 ]
 
 DAY = 86_400_000_000  # microseconds

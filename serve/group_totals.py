@@ -1,18 +1,18 @@
-"""Totals of groups of forecasts, with an interval. The one place that knows where it comes from."""
+"""Totals of the groups of a book, by `clvcast.total`; a file without deviations has no interval."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from ..features.orders import Float64
 from .book import Grouping
+from .total import total
 
 __all__ = ["GroupTotals", "group_totals"]
-
-_Z90 = 1.6449  # a normal 90 % interval reaches this many standard deviations to both sides
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,15 @@ class GroupTotals:
 
 
 def group_totals(forecasts: pa.Table, grouping: Grouping) -> GroupTotals:
-    """Sum the CLV of each group: lognormal around the sum, by what the file says of its spread.
-
-    Customers' own deviations are independent and shrink against a large sum; the shock that moves all
-    customers together does not: log variance = log(1 + sum of deviation^2 / total^2) + shock^2.
-    """
-
-    def numbers(name: str) -> Float64:
-        return np.asarray(forecasts[name].cast(pa.float64()).to_numpy())
-
-    expected = np.asarray(grouping.sums(numbers("clv")), np.float64)
+    """Sum the CLV of each group, with the interval that `clvcast.total` gives it."""
+    n_groups = len(grouping.names)
+    frame = pd.DataFrame({"group": grouping.codes, "clv": forecasts["clv"].to_numpy()})
     if not {"clv_deviation", "clv_shock"} <= set(forecasts.column_names):
-        unknown = np.full(len(expected), np.nan)
-        return GroupTotals(expected, unknown, unknown)
-    variance = np.asarray(grouping.sums(numbers("clv_deviation") ** 2), np.float64)
-    shock = float(numbers("clv_shock").max(initial=0.0))
-    relative = np.divide(variance, expected**2, out=np.zeros(len(expected)), where=expected > 0)
-    reach = _Z90 * np.sqrt(np.log1p(relative) + shock**2)
-    return GroupTotals(expected, expected * np.exp(-reach), expected * np.exp(reach))
+        unknown = np.full(n_groups, np.nan)
+        sums = np.asarray(grouping.sums(frame["clv"].to_numpy(np.float64)), np.float64)
+        return GroupTotals(sums, unknown, unknown)
+    for name in ("clv_deviation", "clv_shock"):
+        frame[name] = forecasts[name].cast(pa.float64()).to_numpy()
+    found = total(frame, by="group").reindex(range(n_groups), fill_value=0.0)
+    columns = (found[name].to_numpy(np.float64) for name in ("expected", "lower", "upper"))
+    return GroupTotals(*columns)
