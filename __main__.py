@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, scoring, training
+from .commands import data, decisions, scoring, training
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -29,6 +29,9 @@ for command in (
     training.backtest,
     scoring.score,
     scoring.explain,
+    decisions.kpis,
+    decisions.economics,
+    decisions.lists,
 ):
     app.command()(command)
 

@@ -7,13 +7,17 @@ import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from ..errors import ConfigError
+from .decisions import AcquisitionConfig, KpisConfig
+from .lists import ListsConfig
+from .section import Section
+from .segments import SegmentsConfig
 
 __all__ = [
     "OPTIONAL_COLUMNS",
@@ -40,19 +44,7 @@ REQUIRED_COLUMNS: tuple[str, ...] = get_args(Column)[:3]
 OPTIONAL_COLUMNS: tuple[str, ...] = get_args(Column)[3:]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def overridden_by(self, stated: Self) -> Self:
-        """The same section with every key that `stated` was given explicitly, section by section."""
-        update = {}
-        for name in stated.model_fields_set:
-            own, new = getattr(self, name), getattr(stated, name)
-            update[name] = own.overridden_by(new) if isinstance(own, _Section) else new
-        return self.model_copy(update=update)
-
-
-class FormatConfig(_Section):
+class FormatConfig(Section):
     """How text in the files is written; needed only where it departs from the usual."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
@@ -89,7 +81,7 @@ class FormatConfig(_Section):
         return value
 
 
-class OrdersConfig(_Section):
+class OrdersConfig(Section):
     """Where the order lines are and how their columns map to ours."""
 
     source: str | None = Field(
@@ -146,7 +138,7 @@ class OrdersConfig(_Section):
         return value
 
 
-class EconomicsConfig(_Section):
+class EconomicsConfig(Section):
     """What turns spend into value."""
 
     margin_rate: float = Field(1.0, gt=0, le=1, description="Profit per unit of spend.")
@@ -155,7 +147,7 @@ class EconomicsConfig(_Section):
     )
 
 
-class TrackingConfig(_Section):
+class TrackingConfig(Section):
     """Where MLflow keeps runs and models."""
 
     uri: str | None = Field(
@@ -168,7 +160,7 @@ class TrackingConfig(_Section):
     )
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """How the trees are grown; every default is what the accuracy benchmark measures."""
 
     seeds: int | None = Field(
@@ -192,7 +184,7 @@ class ModelConfig(_Section):
         return value
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of one shop; every one but the source of its orders has a default."""
 
     orders: OrdersConfig = Field(default_factory=lambda: OrdersConfig())
@@ -203,6 +195,10 @@ class Config(_Section):
         4, strict=True, ge=1, le=40, description="A CLV spans periods x horizon_days."
     )
     economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
+    segments: SegmentsConfig = Field(default_factory=lambda: SegmentsConfig())
+    kpis: KpisConfig = Field(default_factory=lambda: KpisConfig())
+    acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig())
+    lists: ListsConfig = Field(default_factory=lambda: ListsConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     effort: Literal["quick", "standard", "thorough"] = Field(
         "standard",
@@ -296,9 +292,13 @@ def _sentence(fault: Any, section: type[BaseModel]) -> str:
 
 
 def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
-    for part in path:
+    steps = iter(path)
+    for part in steps:
         field = section.model_fields.get(part)
         kind = field.annotation if field else None
+        if get_origin(kind) is dict and issubclass(get_args(kind)[1], BaseModel):
+            next(steps, None)  # the entry's own name
+            kind = get_args(kind)[1]
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
         section = kind

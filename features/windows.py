@@ -42,13 +42,21 @@ __all__ = [
     "lines_per_day",
     "longest_horizon",
     "midnight_after",
+    "month_name",
+    "month_number",
+    "month_starts",
+    "months",
     "newest_realised_cutoff",
+    "next_anniversaries",
     "observed",
     "period_ends",
     "positions",
     "shown",
+    "slots",
     "span_days",
+    "trailing_periods",
     "whole_days",
+    "whole_months",
 ]
 
 DAY = 86_400_000_000  # microseconds
@@ -255,3 +263,73 @@ def positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
                 position += 1
             found[customer, j] = position
     return found
+
+
+def months(times: Int64) -> Int64:
+    """The calendar month of each instant, counted from January 1970: 2011-03 is 494."""
+    return np.asarray(
+        np.asarray(times, np.int64).view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    )
+
+
+def month_starts(numbers: Int64) -> Int64:
+    """The first instant of each calendar month."""
+    starts = np.asarray(numbers, np.int64).view("datetime64[M]").astype("datetime64[us]")
+    return np.asarray(starts.astype(np.int64))
+
+
+def month_name(number: int) -> str:
+    """A calendar month as people write it.
+
+    >>> month_name(494)
+    '2011-03'
+    """
+    return f"{1970 + number // 12}-{number % 12 + 1:02d}"
+
+
+def month_number(name: str) -> int | None:
+    """The calendar month of text such as `2011-03` or `2011-03-15`; None where it is none."""
+    found = re.match(r"(\d{4})-(\d{2})(-\d{2}([T ][\d:.]*)?)?$", name)
+    if found is None or not 1 <= int(found[2]) <= 12:
+        return None
+    return (int(found[1]) - 1970) * 12 + int(found[2]) - 1
+
+
+def whole_months(cutoff: int) -> int:
+    """The first calendar month that is not wholly before the cutoff."""
+    return int(months(np.array([cutoff]))[0])
+
+
+def trailing_periods(first: int, cutoff: int, period_days: int, most: int) -> Int64:
+    """The bounds of whole periods that end at the cutoff, ascending: int64, n_periods + 1.
+
+    Up to `most` of them, as far as history reaches; where it holds no whole one, only the cutoff.
+    """
+    count = min(most, max((cutoff - first) // (period_days * DAY), 0))
+    return cutoff - np.arange(count, -1, -1, dtype=np.int64) * (period_days * DAY)
+
+
+def slots(times: Int64, bounds: Int64) -> Int64:
+    """Which interval `bounds[k] <= time < bounds[k + 1]` each instant is in; -1 before, n after all."""
+    return np.asarray(np.searchsorted(bounds, times, side="right") - 1, dtype=np.int64)
+
+
+def next_anniversaries(times: Int64, cutoff: int) -> Int64:
+    """The first anniversary, by calendar day, of each instant's day that is not before the cutoff's day.
+
+    The 29th of February is kept on the 1st of March in years that have none.
+    """
+    days = np.asarray(times, np.int64).view("datetime64[us]").astype("datetime64[D]")
+    month = days.astype("datetime64[M]")
+    day_of_month = (days - month).astype(np.int64)
+    month_of_year = month.astype(np.int64) % 12
+    today = np.datetime64(cutoff, "us").astype("datetime64[D]")
+    year = int(today.astype("datetime64[Y]").astype(np.int64))
+
+    def in_year(number: int) -> npt.NDArray[np.datetime64]:
+        start = (number * 12 + month_of_year).astype("datetime64[M]").astype("datetime64[D]")
+        return np.asarray(start + day_of_month)
+
+    this_year = in_year(year)
+    found = np.where(this_year >= today, this_year, in_year(year + 1))
+    return np.asarray(found.astype("datetime64[us]").astype(np.int64))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..configs.schema import EconomicsConfig, OrdersConfig, Target
 from .btyd import GammaGamma, OrderModel
+from .segments import SegmentThresholds
 
 __all__ = ["Blend", "IntervalTable", "Intervals", "Later", "Numbers"]
 
@@ -74,5 +75,5 @@ class Numbers(_Part):
     blend: Blend
     later: Later
     intervals: Intervals
-    risk_edges: tuple[float, float] = (0.33, 0.66)
     short_history: bool
+    segments: SegmentThresholds | None = None  # set once the model can forecast

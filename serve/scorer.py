@@ -20,6 +20,7 @@ from ..features.reading import as_orders
 from ..features.table import feature_rows
 from .evidence import describe
 from .model import Model
+from .segmenting import segment_columns
 
 __all__ = ["FORECAST_SCHEMA", "forecast_rows", "score"]
 
@@ -40,6 +41,8 @@ FORECAST_SCHEMA = pa.schema(
         ("clv_lower", pa.float64()),
         ("clv_upper", pa.float64()),
         ("expected_next_order_at", pa.timestamp("us")),
+        ("rfm_segment", pa.string()),
+        ("tier", pa.string()),
         ("risk", pa.string()),
         ("evidence", pa.string()),
         ("next_order_from", pa.timestamp("us")),
@@ -103,7 +106,7 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
         pa.array(predictions.clv_band.lower),
         pa.array(predictions.clv_band.upper),
         _dates(cutoff, predictions.next_order.days),
-        pa.array(predictions.risk, pa.string()),
+        *segment_columns(model, known, rows, predictions),
         pa.array(evidence, pa.string()),
         _dates(cutoff, predictions.next_order.earliest),
         _dates(cutoff, predictions.next_order.latest),

@@ -28,6 +28,7 @@ from .frame import TrainingFrame, training_frame
 from .intervals import learn_intervals
 from .left_out import left_out_heads
 from .ratios import learn_later_periods
+from .thresholds import with_segments
 
 __all__ = ["SEEDS", "fit"]
 
@@ -92,7 +93,7 @@ def fit(
         features=frame.features,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return Model(numbers, trees)
+    return with_segments(Model(numbers, trees), orders, config.segments, end)
 
 
 def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
