@@ -22,9 +22,11 @@ import pandas as pd
 from accuracy_data import Cell
 from filelock import FileLock
 
+import clvcast
+
 __all__ = ["COLUMNS", "METHODS", "Method"]
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = (
     "churn_probability",
     "expected_spend",
@@ -48,7 +50,15 @@ class Method:
     random: bool = True  # without chance one seed tells everything
 
     def digest(self) -> str:
-        """Twelve digits that change with the method's sources and LightGBM's version."""
+        """Twelve digits that change with the method's sources and LightGBM's version.
+
+        Raises `RuntimeError` where the clvcast that would be measured is not the one beside this file.
+        """
+        imported = Path(str(clvcast.__file__)).resolve().parent
+        if imported != ROOT:
+            raise RuntimeError(
+                f"clvcast must be imported from {ROOT}, got {imported}; set PYTHONPATH"
+            )
         digest = hashlib.sha256(version("lightgbm").encode())
         for source in (
             "benchmarks/accuracy_data.py",
@@ -63,8 +73,6 @@ class Method:
 
 def _clvcast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
     """Our default: nothing but the horizon (the periods where several are asked for, and the seed) is set."""
-    import clvcast
-
     more = {"periods": cell.periods} if cell.periods > 1 else {}
     config = clvcast.Config(horizon_days=cell.horizon_days, seed=seed * _SEEDS_APART, **more)
     model = clvcast.train(days, config, cutoff=cell.cutoff)
