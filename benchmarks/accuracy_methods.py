@@ -12,19 +12,27 @@ import json
 import subprocess
 import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from accuracy_data import Cell
 from filelock import FileLock
+from scipy.special import betaln, gammaln
 
 import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features.order_days import order_days
+from clvcast.features.reading import orders_from_table
+from clvcast.features.windows import as_instant
+from clvcast.serve import btyd
+from clvcast.train.btyd import fit_order_model, fit_value_model
 
-__all__ = ["COLUMNS", "METHODS", "Method"]
+__all__ = ["COLUMNS", "METHODS", "Method", "log_likelihood"]
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = (
@@ -89,13 +97,6 @@ def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
     """Our own BTYD with Gamma-Gamma; churn is the chance of no order in the horizon."""
 
     def forecast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
-        from clvcast.configs.schema import OrdersConfig
-        from clvcast.features.order_days import order_days
-        from clvcast.features.reading import orders_from_table
-        from clvcast.features.windows import as_instant
-        from clvcast.serve import btyd
-        from clvcast.train.btyd import fit_order_model, fit_value_model
-
         orders = orders_from_table(days, OrdersConfig())
         histories = order_days(orders, as_instant(cell.cutoff))
         fitted = fit_order_model(histories, kind)
@@ -111,12 +112,30 @@ def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
         )
         made.attrs["fitted"] = json.dumps(
             {"fitted": fitted.model.kind, "converged": fitted.converged}
-            | {"log_likelihood": fitted.log_likelihood}
             | fitted.model.model_dump(exclude={"kind"})
         )
         return made
 
     return forecast
+
+
+def log_likelihood(days: pd.DataFrame, cell: Cell, fitted: Mapping[str, Any]) -> float:
+    """Of all customers' histories, at the parameters of a fit of ours or of lifetimes.
+
+    The likelihood of being alive still, times 1 + the odds of having left (Fader, Hardie and Lee 2005, for both).
+    """
+    orders = orders_from_table(days, OrdersConfig())
+    known = order_days(orders, as_instant(cell.cutoff))
+    x, tenure = known.n_repeat_days, known.tenure_days
+    kind = btyd.ParetoNbd if fitted["fitted"] == "pareto_nbd" else btyd.BgNbd
+    model: Any = kind(**{name: fitted[name] for name in kind.model_fields if name != "kind"})
+    r, alpha = model.r, model.alpha
+    alive = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + tenure)
+    if isinstance(model, btyd.ParetoNbd):
+        alive = alive - model.s * np.log1p(tenure / model.beta)
+    else:
+        alive = alive + betaln(model.a, model.b + x) - betaln(model.a, model.b)
+    return float((alive + np.logaddexp(0.0, btyd.log_odds_gone(model, known))).sum())
 
 
 def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
