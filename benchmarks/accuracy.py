@@ -235,7 +235,9 @@ def main() -> None:
     if whole:
         gaps = differences(cells, found, kept, RESAMPLES)
         equal = equality(cells, options.jobs)
-        page = document(found, verdicts, gaps, later, equal, seeds)
+        asked = " ".join(sys.argv[1:])
+        command = f"python benchmarks/accuracy.py {asked}" if asked else "make benchmark-accuracy"
+        page = document(found, verdicts, gaps, later, equal, seeds, command)
         RESULT.write_text(page, encoding="utf-8")
         print(f"wrote {RESULT}")
 

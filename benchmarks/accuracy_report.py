@@ -150,6 +150,7 @@ def document(
     later: Sequence[LaterPeriods],
     equal: Sequence[Equality],
     seeds: Sequence[int],
+    command: str,
 ) -> str:
     """The page results/accuracy.md."""
     lines = [
@@ -157,12 +158,12 @@ def document(
         "",
         f"{date.today()}, clvcast {version('clvcast')}, lightgbm {version('lightgbm')}, numpy "
         f"{version('numpy')}, Python {platform.python_version()}, {os.cpu_count()} cores of "
-        f"{platform.machine()}, shared. Command: `make benchmark-accuracy`.",
+        f"{platform.machine()}, shared. Command: `{command}`.",
         "",
         "Real orders, rolling origin: a method knows the orders up to and including a day and forecasts the horizon",
         "after it, for all customers with a positive-spend day until then. Amounts are summed per customer and day;",
         "days with a sum of zero or less are dropped. `clvcast` is the default of `clvcast train` with nothing but",
-        f"the horizon set, the mean of {len(seeds)} seeds. The data are downloaded from the package index, except",
+        f"the horizon set, the mean of {len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'}. The data are downloaded from the package index, except",
         "online retail, which is in the repository.",
     ]
     lines += [
