@@ -1,97 +1,224 @@
 """Packing: lines in any order -> `Orders`, by a counting sort and a canonical order per customer.
 
+The sort writes each line of a column straight to its place, which a running count per customer gives.
+
 The canonical order is time, order_id, product_id, amount, then the other columns, so that neither
 the order of the input nor who else is in the file can change a feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from .coding import compact
+from .coding import Ids, shared
 from .orders import Float64, Int64, Orders, TextColumn
+from .parsing import Mask
 
-__all__ = ["by_customer", "pack", "to_minor_units"]
+__all__ = ["Counts", "UsableLines", "pack"]
 
 _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
+_NO_TIMES = np.empty(0, dtype=np.int64)
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 _FEW = 24  # lines an insertion sort orders faster than a merge
 _compiled = numba.njit(cache=True, nogil=True)
 
 
-def pack(
-    customers: TextColumn,
-    times: Int64,
-    amounts: Int64,
-    texts: Mapping[str, TextColumn],
-    numbers: Mapping[str, Float64],
-    *,
-    currency_decimals: int,
-) -> tuple[Orders, int]:
-    """Pack lines (one array element a line) and count those that repeat another line exactly.
+@dataclass
+class UsableLines:
+    """Parsed lines that can be used; a column they lack is missing from `texts` or `numbers`."""
 
-    Every line has a customer; `amounts` are in the currency's smallest unit.
+    texts: dict[str, Ids]  # customer_id is among them, and never missing
+    times: Int64
+    numbers: dict[str, Float64]  # amount is among them
+    fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
+
+    @property
+    def n_lines(self) -> int:
+        """Lines."""
+        return len(self.times)
+
+    def where(self, keep: Mask) -> UsableLines:
+        """Some lines."""
+        if keep.all():
+            return self
+        return UsableLines(
+            {name: column.where(keep) for name, column in self.texts.items()},
+            self.times[keep],
+            {name: values[keep] for name, values in self.numbers.items()},
+            None if self.fingerprints is None else self.fingerprints[keep],
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What packing did to lines; counts of disjoint sets of customers add up."""
+
+    used: int = 0
+    dropped: int = 0  # equal to an earlier one in every column of the file
+    repeated: int = 0  # equal to the one before in every mapped column
+    rounded: int = 0
+    rounding: int = 0  # millionths of the smallest unit, in all
+    customers: int = 0
+    spend: int = 0  # in the smallest unit, as is the next
+    largest: int = 0  # of a customer
+
+    def __add__(self, other: Counts) -> Counts:
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        return Counts(**sums | {"largest": max(self.largest, other.largest)})
+
+
+def pack(
+    parts: list[UsableLines], names: Collection[str], currency_decimals: int
+) -> tuple[Orders, Counts]:
+    """Pack lines; `parts` is emptied, column by column, so that no column is held twice for long.
+
+    `names` are the optional columns; a part that lacks one has it missing. Lines that carry a
+    fingerprint and repeat an earlier one's are dropped.
     """
-    customers = compact(customers)
-    starts, line = by_customer(customers.codes, len(customers.labels))
-    times, amounts = times[line], amounts[line]
-    codes = {name: column.codes[line] for name, column in texts.items()}
-    values = {name: column[line] for name, column in numbers.items()}
-    order, repeated = _canonical_order(
+    dropped = _drop_repeated(parts)
+    unit = 10.0**currency_decimals
+    united = shared([part.texts.pop("customer_id") for part in parts])
+    customers = united.codes()
+    n_lines, labels = len(customers), united.labels
+    del united
+    starts = _starts(customers, len(labels))
+    _places(customers, starts)
+    places = np.split(customers, np.cumsum([part.n_lines for part in parts])[:-1])
+    present = np.diff(starts) > 0
+    if not present.all():  # labels of lines that are set aside
+        labels = labels.filter(pa.array(present))
+        starts = np.concatenate((starts[:-1][present], starts[-1:]))
+
+    times = np.empty(n_lines, dtype=np.int64)
+    for part, place in zip(parts, places, strict=True):
+        _scatter(part.times, place, times)
+        part.times = _NO_TIMES
+    amounts = np.empty(n_lines, dtype=np.int64)
+    rounded = rounding = 0
+    for part, place in zip(parts, places, strict=True):
+        n_rounded, by = _scatter_money(part.numbers.pop("amount"), place, unit, amounts)
+        rounded, rounding = rounded + n_rounded, rounding + by
+    texts = {}
+    for name in (name for name in _TEXTS if name in names):
+        found = [(k, part.texts.pop(name)) for k, part in enumerate(parts) if name in part.texts]
+        codes = _made(n_lines, len(found) == len(parts), np.int32(-1))
+        united = shared([column for _, column in found])
+        for (k, _), column, low, table in zip(
+            found, united.parts, united.lows, united.tables, strict=True
+        ):
+            _scatter_codes(column, low, table, places[k], codes)
+        texts[name] = TextColumn(codes, united.labels)
+    numbers = {}
+    for name in (name for name in _NUMBERS if name in names):
+        found_in = [(k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers]
+        values = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
+        for k, column in found_in:
+            _scatter(column, places[k], values)
+        numbers[name] = values
+    parts.clear()
+    repeated = _canonical_order(
         starts,
         times,
         amounts,
-        tuple(codes.get(name, _NO_CODES) for name in _TEXTS),
-        tuple(values.get(name, _NO_NUMBERS) for name in _NUMBERS),
+        tuple(texts[name].codes if name in texts else _NO_CODES for name in _TEXTS),
+        tuple(numbers.get(name, _NO_NUMBERS) for name in _NUMBERS),
     )
-    orders = Orders(
-        customer_ids=customers.labels,
-        starts=starts,
-        times=times[order],
-        amounts=amounts[order],
-        texts={name: TextColumn(codes[name][order], texts[name].labels) for name in texts},
-        numbers={name: column[order] for name, column in values.items()},
-        currency_decimals=currency_decimals,
+    ids = labels.cast(pa.string())
+    orders = Orders(ids, starts, times, amounts, texts, numbers, currency_decimals)
+    spend = orders.spend_by_customer()
+    counts = Counts(
+        used=n_lines,
+        dropped=dropped,
+        repeated=repeated,
+        rounded=rounded,
+        rounding=rounding,
+        customers=len(ids),
+        spend=int(spend.sum()),
+        largest=int(spend.max(initial=0)),
     )
-    return orders, int(repeated.sum())
+    return orders, counts
+
+
+def _drop_repeated(parts: list[UsableLines]) -> int:
+    """Take away the lines that repeat an earlier one in every column of their file; how many did."""
+    prints = [part.fingerprints for part in parts if part.fingerprints is not None]
+    if not prints:
+        return 0
+    seen = np.concatenate(prints)
+    first = np.zeros(len(seen), dtype=np.bool_)
+    first[np.unique(seen, return_index=True)[1]] = True
+    ends = np.cumsum([part.n_lines for part in parts])
+    parts[:] = map(UsableLines.where, parts, np.split(first, ends[:-1]))
+    return int(np.count_nonzero(~first))
+
+
+def _made(n_lines: int, is_whole: bool, missing: np.generic) -> npt.NDArray[Any]:
+    """A column to scatter into; `missing` where not every part has it."""
+    if is_whole:
+        return np.empty(n_lines, dtype=missing.dtype)
+    return np.full(n_lines, missing)
 
 
 @_compiled
-def to_minor_units(amounts, unit):
-    """Money as integers of the smallest unit; how many that rounds, and by how much in all."""
-    minor = np.empty(len(amounts), dtype=np.int64)
-    n_rounded = 0
-    total = 0.0
-    for line in range(len(amounts)):
-        exact = amounts[line] * unit
-        whole = np.rint(exact)
-        minor[line] = np.int64(whole)
-        if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
-            n_rounded += 1
-            total += whole - exact
-    return minor, n_rounded, total / unit
-
-
-@_compiled
-def by_customer(customers, n_customers):
-    """Counting sort: where each customer starts, and the lines in customer order, stable."""
+def _starts(customers, n_customers):
+    """Where each customer's lines start once sorted: int64, n_customers + 1."""
     starts = np.zeros(n_customers + 1, dtype=np.int64)
     for customer in customers:
         starts[customer + 1] += 1
     for customer in range(n_customers):
         starts[customer + 1] += starts[customer]
-    following = starts[:-1].copy()
-    line = np.empty(len(customers), dtype=np.int64)
-    for position in range(len(customers)):
-        customer = customers[position]
-        line[following[customer]] = position
+    return starts
+
+
+@_compiled
+def _places(customers, starts):
+    """Turn each line's customer into the line's place in customer order, stable."""
+    following = starts[:-1].astype(customers.dtype)
+    for line in range(len(customers)):
+        customer = customers[line]
+        customers[line] = following[customer]
         following[customer] += 1
-    return starts, line
+
+
+@_compiled
+def _scatter(values, places, out):
+    for line in range(len(values)):
+        out[places[line]] = values[line]
+
+
+@_compiled
+def _scatter_codes(values, low, table, places, out):
+    """The same for numbers to be looked up in a table; -1 where negative."""
+    for line in range(len(values)):
+        value = values[line]
+        out[places[line]] = table[value - low] if value >= 0 else -1
+
+
+@_compiled
+def _scatter_money(amounts, places, unit, out):
+    """The same for money, made integers of the smallest unit; how many that rounds, and by how much.
+
+    The sum of what rounding adds is kept in whole millionths of the unit: it must not depend on the
+    order of the lines.
+    """
+    n_rounded = total = 0
+    for line in range(len(amounts)):
+        exact = amounts[line] * unit
+        whole = np.rint(exact)
+        out[places[line]] = np.int64(whole)
+        if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
+            n_rounded += 1
+            total += np.int64(np.rint((whole - exact) * 1e6))
+    return n_rounded, total
 
 
 @_compiled
@@ -119,24 +246,57 @@ def _compare(left, right, times, amounts, codes, values):
 
 @_compiled
 def _canonical_order(starts, times, amounts, codes, values):
-    """The canonical order of each customer's lines, and which lines of it repeat the one before."""
-    order = np.arange(len(times))
-    repeats = np.zeros(len(times), dtype=np.bool_)
+    """Bring each customer's lines into the canonical order, in place; how many repeat the one before."""
     most = 1
     for customer in range(len(starts) - 1):
         most = max(most, starts[customer + 1] - starts[customer])
+    order = np.empty(most, dtype=np.int64)
     spare = np.empty(most, dtype=np.int64)
+    kept = np.empty(most, dtype=np.int64)
+    kept_codes = np.empty(most, dtype=np.int32)
+    kept_values = np.empty(most, dtype=np.float64)
+    repeated = 0
     for customer in range(len(starts) - 1):
-        own = order[starts[customer] : starts[customer + 1]]
-        if len(own) <= _FEW:
-            _insertion_sort(own, times, amounts, codes, values)
-        else:
-            _merge_sort(own, spare, times, amounts, codes, values)
-        for k in range(1, len(own)):
-            repeats[starts[customer] + k] = (
-                _compare(own[k - 1], own[k], times, amounts, codes, values) == 0
-            )
-    return order, repeats
+        first, last = starts[customer], starts[customer + 1]
+        repeats = 0
+        is_sorted = True
+        for line in range(first + 1, last):  # a log that is sorted by time needs little more
+            if times[line - 1] < times[line]:
+                continue
+            compared = _compare(line - 1, line, times, amounts, codes, values)
+            if compared > 0:
+                is_sorted = False
+                break
+            repeats += compared == 0
+        if not is_sorted:
+            own = order[: last - first]
+            for k in range(len(own)):
+                own[k] = first + k
+            if len(own) <= _FEW:
+                _insertion_sort(own, times, amounts, codes, values)
+            else:
+                _merge_sort(own, spare, times, amounts, codes, values)
+            repeats = 0
+            for k in range(1, len(own)):
+                repeats += _compare(own[k - 1], own[k], times, amounts, codes, values) == 0
+            _rearrange(times, first, own, kept)
+            _rearrange(amounts, first, own, kept)
+            for k in range(4):
+                if len(codes[k]):
+                    _rearrange(codes[k], first, own, kept_codes)
+            for k in range(3):
+                if len(values[k]):
+                    _rearrange(values[k], first, own, kept_values)
+        repeated += repeats
+    return repeated
+
+
+@_compiled
+def _rearrange(column, first, own, kept):
+    for k in range(len(own)):
+        kept[k] = column[own[k]]
+    for k in range(len(own)):
+        column[first + k] = kept[k]
 
 
 @_compiled

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,17 +20,19 @@ from ..errors import OrdersError
 from .faults import Fault, refuse, rejected_table
 from .orders import Int64
 
-__all__ = ["RawTable", "column_names", "find_files", "read_columns"]
+__all__ = ["RawTable", "column_names", "find_files", "read_blocks"]
 
 _CSV = (".csv", ".csv.gz")
 _KINDS = (".parquet", *_CSV)
 _LONGEST_NAME = 255
 _DELIMITERS = ";\t|,"
+_BLOCK_LINES = 1 << 19  # of parquet
+_BLOCK_BYTES = 1 << 24  # of CSV; no line may be longer
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """The columns asked for, as they stand in one file, and which row each line is."""
+    """The columns asked for, as they stand in a block of one file, and which row each line is."""
 
     table: pa.Table
     rows: Int64  # the first row after the header is 1
@@ -117,25 +119,46 @@ def _open_parquet(path: Path) -> pa.parquet.ParquetFile:
         raise OrdersError(f"{path.name} is damaged, or no parquet file") from None
 
 
-def read_columns(path: Path, names: Sequence[str], text: FormatConfig) -> RawTable:
-    """Read the columns `names` of one file: typed from parquet, all as text from CSV."""
+def read_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
+    """Read the columns `names` of one file, block by block: typed from parquet, all as text from CSV.
+
+    There is always a block, if only an empty one, so that the columns' types are known.
+    """
     if _kind(path) == ".parquet":
-        try:
-            table = _open_parquet(path).read(columns=list(names))
-        except (OSError, pa.ArrowInvalid):
-            raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
-        return RawTable(table, np.arange(1, table.num_rows + 1))
+        yield from _parquet_blocks(path, names)
+    else:
+        yield from _csv_blocks(path, names, text)
+
+
+def _parquet_blocks(path: Path, names: Sequence[str]) -> Iterator[RawTable]:
+    file = _open_parquet(path)
+    before = 0
+    try:
+        for batch in file.iter_batches(_BLOCK_LINES, columns=list(names), use_threads=False):
+            table = pa.Table.from_batches([batch])
+            yield RawTable(table, np.arange(before + 1, before + batch.num_rows + 1))
+            before += batch.num_rows
+        if not before:
+            yield RawTable(file.read(columns=list(names)), np.arange(0))
+    except (OSError, pa.ArrowInvalid):
+        raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
+
+
+def _csv_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
     invalid: list[int] = []
 
     def set_aside(row: pa.csv.InvalidRow) -> str:
         invalid.append(row.number - 1)  # Arrow counts the header as row 1
         return "skip"
 
+    before = told = 0
     try:
         packed = path.name.lower().endswith(".gz")
-        table = pa.csv.read_csv(
+        blocks = pa.csv.open_csv(
             pa.CompressedInputStream(pa.OSFile(str(path)), "gzip") if packed else path,
-            read_options=pa.csv.ReadOptions(use_threads=False, encoding=text.encoding),
+            read_options=pa.csv.ReadOptions(
+                use_threads=False, encoding=text.encoding, block_size=_BLOCK_BYTES
+            ),
             parse_options=pa.csv.ParseOptions(
                 delimiter=text.delimiter,
                 newlines_in_values=True,
@@ -147,16 +170,24 @@ def read_columns(path: Path, names: Sequence[str], text: FormatConfig) -> RawTab
                 strings_can_be_null=False,
             ),
         )
+        none = pa.Table.from_batches([], schema=blocks.schema)
+        for batch in blocks:
+            bad = np.array(invalid[told:], dtype=np.int64)  # also some of later blocks
+            rows = np.arange(before + 1, before + batch.num_rows + len(bad) + 1)
+            rows = rows[~np.isin(rows, bad)][: batch.num_rows]
+            if batch.num_rows:
+                before = int(rows[-1])
+            told += int(np.searchsorted(bad, before))
+            yield RawTable(pa.Table.from_batches([batch]), rows)
     except UnicodeDecodeError:
         refuse([_encoding_fault(text)], path.name)
     except (OSError, pa.ArrowInvalid) as error:
         if "UTF8" in str(error):
             refuse([_encoding_fault(text)], path.name)
         raise OrdersError(f"{path.name} cannot be read as CSV: {error}") from None
-    bad = np.array(sorted(invalid), dtype=np.int64)
-    rows = np.arange(1, table.num_rows + len(bad) + 1)
+    bad = np.array(invalid, dtype=np.int64)
     rejected = [rejected_table(path.name, bad, "the line has another number of cells")]
-    return RawTable(table, np.delete(rows, bad - 1), rejected if len(bad) else [])
+    yield RawTable(none, np.arange(0), rejected if len(bad) else [])
 
 
 def _encoding_fault(text: FormatConfig) -> Fault:
