@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from .orders import Int32, Int64, TextColumn
 from .parsing import Mask, is_missing
 
-__all__ = ["Ids", "SharedCodes", "WholeNumbers", "code", "code_ids", "joined", "read_ids", "shared"]
+__all__ = ["Ids", "SharedCodes", "WholeNumbers", "code", "code_ids", "joined", "read_ids", "shared", "whole_numbers"]
 
 _SPARSEST = 4  # a table of integers may be this many times longer than the column
 _LARGEST = 10**18  # whole numbers below have a digit to spare in 64 bits
@@ -126,10 +126,8 @@ def shared(parts: Sequence[Ids]) -> SharedCodes:
     """Codes common to the parts of one column, ready to be looked up."""
     numbers = [part for part in parts if isinstance(part, WholeNumbers)]
     if len(numbers) == len(parts):
-        dense = _dense(numbers)
-        if dense is not None:
-            return dense
-    texts = [part if isinstance(part, TextColumn) else _coded(part) for part in parts]
+        return _dense(numbers) or _sparse(numbers)
+    texts = [joined([part]) for part in parts]
     if len(texts) == 1:
         same = np.arange(len(texts[0].values), dtype=np.int32)
         return SharedCodes(texts[0].values, [texts[0].codes], [0], [same])
@@ -148,7 +146,13 @@ def _whole_numbers(flat: pa.Array) -> WholeNumbers | None:
     if low < 0 or high >= _LARGEST:
         return None
     kind = pa.int32() if high < 2**31 else pa.int64()
-    values = flat.cast(kind).fill_null(-1).to_numpy()
+    return WholeNumbers(flat.cast(kind).fill_null(-1).to_numpy(), low, high)
+
+
+def whole_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> WholeNumbers:
+    """Whole numbers of a column, -1 where missing."""
+    known = values[values >= 0] if values.min(initial=0) < 0 else values
+    low, high = (int(known.min()), int(known.max())) if len(known) else (0, -1)
     return WholeNumbers(values, low, high)
 
 
@@ -179,11 +183,20 @@ def _dense(parts: Sequence[WholeNumbers]) -> SharedCodes | None:
     return SharedCodes(pa.array(in_order), arrays, [low] * len(parts), [table] * len(parts))
 
 
-def _coded(numbers: WholeNumbers) -> TextColumn:
+def _sparse(parts: Sequence[WholeNumbers]) -> SharedCodes:
     """Whole numbers that lie far apart, coded by hashing."""
-    encoded = pc.dictionary_encode(pa.array(numbers.values, mask=numbers.values < 0))
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return _ranked(codes, encoded.dictionary.cast(pa.string()))
+    chunks = [pa.array(part.values, pa.int64(), mask=part.values < 0) for part in parts]
+    encoded = pa.chunked_array(chunks).combine_chunks().dictionary_encode()
+    labels = encoded.dictionary.to_numpy()
+    digits = np.searchsorted(10 ** np.arange(1, 19), labels, side="right")  # less one
+    padded = labels * 10 ** (17 - digits)  # as if all had as many; the shorter first where equal
+    order = np.lexsort((digits, padded))
+    rank = np.empty(len(labels), dtype=np.int32)
+    rank[order] = np.arange(len(labels), dtype=np.int32)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    bounds = np.cumsum([len(part) for part in parts])
+    split = np.split(codes, bounds[:-1])
+    return SharedCodes(pa.array(labels[order]), split, [0] * len(parts), [rank] * len(parts))
 
 
 def _ranked(codes: Int32, labels: pa.Array) -> TextColumn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,18 @@ import pyarrow as pa
 
 from ..configs.schema import Config, OrdersConfig, orders_config
 from ..errors import ConfigError, OrdersError
+from .expressions import Expression
+from .faults import Fault
 from .intake import Intake, completed
 from .mapping import resolve
+from .memory import estimate
 from .orders import Orders
 from .packing import UsableLines, pack
 from .sources import RawTable, column_names, find_files, read_blocks
 
-__all__ = ["as_orders", "orders_from_table", "read", "read_orders", "usable_lines"]
+__all__ = [
+    "as_orders", "estimated_bytes", "orders_from_table", "read", "read_orders", "usable_lines",
+]  # fmt: skip
 
 
 def read_orders(
@@ -56,17 +61,43 @@ def read(
     return _assembled(intake, list(usable_lines(intake, own_names_too)), config.source)
 
 
-def usable_lines(intake: Intake, own_names_too: bool) -> Iterator[UsableLines]:
-    """The usable lines of all files an intake's configuration names, block by block."""
-    config = intake.config
-    for path in find_files(config.source or ""):
-        names = column_names(path, config.format)
-        mapping, missing = resolve(config.columns, names, own_names_too=own_names_too)
-        needed = dict.fromkeys(name for e in mapping.values() for name in e.columns)
-        wanted = dict.fromkeys(names) if config.duplicates == "drop" else needed
+def usable_lines(
+    intake: Intake, own_names_too: bool, watch: Callable[[float], None] = lambda share: None
+) -> Iterator[UsableLines]:
+    """The usable lines of all files an intake's configuration names, block by block.
+
+    `watch` is told the share of the files' bytes that is read.
+    """
+    files = find_files(intake.config.source or "")
+    sizes = [path.stat().st_size for path in files]
+    for k, path in enumerate(files):
+        mapping, missing, wanted = _columns(intake.config, path, own_names_too)
         intake.faults += missing
-        blocks = read_blocks(path, list(wanted), config.format)
+
+        def watched(before: int, size: int, blocks: Iterator[RawTable]) -> Iterator[RawTable]:
+            for raw in blocks:
+                yield raw
+                watch((before + size * raw.share) / max(1, sum(sizes)))
+
+        blocks = watched(sum(sizes[:k]), sizes[k], read_blocks(path, wanted, intake.config.format))
         yield from intake.usable(blocks, str(path), mapping)
+
+
+def estimated_bytes(intake: Intake, own_names_too: bool) -> int:
+    """About how much memory reading all files at once would take."""
+    config = intake.config
+    files = find_files(config.source or "")
+    return sum(estimate(path, _columns(config, path, own_names_too)[2]) for path in files)
+
+
+def _columns(
+    config: OrdersConfig, path: Path, own_names_too: bool
+) -> tuple[dict[str, Expression], list[Fault], list[str]]:
+    """The mapping of one file, its faults, and the columns to read."""
+    names = column_names(path, config.format)
+    mapping, missing = resolve(config.columns, names, own_names_too=own_names_too)
+    needed = dict.fromkeys(name for e in mapping.values() for name in e.columns)
+    return mapping, missing, list(dict.fromkeys(names) if config.duplicates == "drop" else needed)
 
 
 def orders_from_table(

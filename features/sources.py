@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ..errors import OrdersError
 from .faults import Fault, refuse, rejected_table
 from .orders import Int64
 
-__all__ = ["RawTable", "column_names", "find_files", "read_blocks"]
+__all__ = ["RawTable", "column_names", "find_files", "parquet_size", "read_blocks"]
 
 _CSV = (".csv", ".csv.gz")
 _KINDS = (".parquet", *_CSV)
@@ -37,6 +37,7 @@ class RawTable:
     table: pa.Table
     rows: Int64  # the first row after the header is 1
     rejected: list[pa.Table] = field(default_factory=list)  # lines with too few or many cells
+    share: float = 1.0  # of the file that is read with this block, about
 
 
 def find_files(source: str) -> list[Path]:
@@ -132,16 +133,29 @@ def read_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterato
 
 def _parquet_blocks(path: Path, names: Sequence[str]) -> Iterator[RawTable]:
     file = _open_parquet(path)
+    n_lines = file.metadata.num_rows
     before = 0
     try:
         for batch in file.iter_batches(_BLOCK_LINES, columns=list(names), use_threads=False):
             table = pa.Table.from_batches([batch])
-            yield RawTable(table, np.arange(before + 1, before + batch.num_rows + 1))
+            rows = np.arange(before + 1, before + batch.num_rows + 1)
             before += batch.num_rows
+            yield RawTable(table, rows, share=before / n_lines)
         if not before:
             yield RawTable(file.read(columns=list(names)), np.arange(0))
     except (OSError, pa.ArrowInvalid):
         raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
+
+
+def parquet_size(path: Path, names: Collection[str]) -> tuple[int, int] | None:
+    """Lines of a parquet file, and bytes of the columns `names` before compression; None for others."""
+    if _kind(path) != ".parquet":
+        return None
+    found = _open_parquet(path).metadata
+    groups = [found.row_group(k) for k in range(found.num_row_groups)]
+    columns = [group.column(k) for group in groups for k in range(group.num_columns)]
+    wanted = [c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names]
+    return found.num_rows, sum(wanted)
 
 
 def _csv_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
@@ -153,9 +167,10 @@ def _csv_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterato
 
     before = told = 0
     try:
+        file = pa.OSFile(str(path))
         packed = path.name.lower().endswith(".gz")
         blocks = pa.csv.open_csv(
-            pa.CompressedInputStream(pa.OSFile(str(path)), "gzip") if packed else path,
+            pa.CompressedInputStream(file, "gzip") if packed else file,
             read_options=pa.csv.ReadOptions(
                 use_threads=False, encoding=text.encoding, block_size=_BLOCK_BYTES
             ),
@@ -178,7 +193,8 @@ def _csv_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterato
             if batch.num_rows:
                 before = int(rows[-1])
             told += int(np.searchsorted(bad, before))
-            yield RawTable(pa.Table.from_batches([batch]), rows)
+            share = 1.0 if file.closed else file.tell() / max(file.size(), 1)
+            yield RawTable(pa.Table.from_batches([batch]), rows, share=share)
     except UnicodeDecodeError:
         refuse([_encoding_fault(text)], path.name)
     except (OSError, pa.ArrowInvalid) as error:
