@@ -19,7 +19,17 @@ import pyarrow.compute as pc
 from .orders import Int32, Int64, TextColumn
 from .parsing import Mask, is_missing
 
-__all__ = ["Ids", "SharedCodes", "WholeNumbers", "code", "code_ids", "joined", "read_ids", "shared", "whole_numbers"]
+__all__ = [
+    "Ids",
+    "SharedCodes",
+    "WholeNumbers",
+    "code",
+    "code_ids",
+    "joined",
+    "read_ids",
+    "shared",
+    "whole_numbers",
+]
 
 _SPARSEST = 4  # a table of integers may be this many times longer than the column
 _LARGEST = 10**18  # whole numbers below have a digit to spare in 64 bits

@@ -199,7 +199,9 @@ def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:
     """A hash of each line over all its columns: of the values alone, not of the block they came in."""
     found = np.zeros(table.num_rows, dtype=np.uint64)
     for column in table.columns:
-        flat = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        flat = (
+            column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        )
         if pa.types.is_nested(flat.type):  # lists and structures have no hash, their text has
             flat = pa.chunked_array([pa.array([repr(v) for v in flat.to_pylist()], pa.string())])
         encoded = flat.combine_chunks().dictionary_encode()

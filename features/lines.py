@@ -59,7 +59,9 @@ class Lines:
 
     def told(self) -> Mask:
         """The lines that reasons, faults and remarks are made of."""
-        return _any([*(reason.lines for reason in self.reasons), *self.remarked], len(self.raw.rows))
+        return _any(
+            [*(reason.lines for reason in self.reasons), *self.remarked], len(self.raw.rows)
+        )
 
     def cells(self, column: str, lines: Mask, most: int | None = None) -> pa.Array | None:
         """What stands in a raw column on some lines, as text; None for arithmetic."""

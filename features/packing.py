@@ -119,7 +119,9 @@ def pack(
         texts[name] = TextColumn(codes, united.labels)
     numbers = {}
     for name in (name for name in _NUMBERS if name in names):
-        found_in = [(k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers]
+        found_in = [
+            (k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers
+        ]
         values = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
         for k, column in found_in:
             _scatter(column, places[k], values)
@@ -270,8 +272,12 @@ def _canonical_order(
             is_moved = False
             for k in range(1, n_lines):
                 is_moved = is_moved or own[k, 3] != begin + k
-                repeated += _compare(own, k - 1, own, k) == 0 and 0 == _compare_rest(
-                    own[k - 1, 3], own[k, 3], categories, channels, quantities, discounts, costs
+                repeated += (
+                    _compare(own, k - 1, own, k) == 0
+                    and _compare_rest(
+                        own[k - 1, 3], own[k, 3], categories, channels, quantities, discounts, costs
+                    )
+                    == 0
                 )
             if is_moved:
                 for k in range(n_lines):

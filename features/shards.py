@@ -194,7 +194,10 @@ def _hashes(customers: Ids) -> _Hashes:
     return found[customers.codes]
 
 
-_FNV_START, _FNV_PRIME = np.uint64(0xCBF2_9CE4_8422_2325), np.uint64(0x0000_0100_0000_01B3)  # FNV-1a
+_FNV_START, _FNV_PRIME = (
+    np.uint64(0xCBF2_9CE4_8422_2325),
+    np.uint64(0x0000_0100_0000_01B3),
+)  # FNV-1a
 
 
 @numba.njit(cache=True, nogil=True)

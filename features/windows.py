@@ -162,7 +162,9 @@ def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
     return check_cutoff_in_span(first_order_at(orders), newest, cutoff, horizon_days)
 
 
-def check_cutoff_in_span(first: int, newest_line: int, cutoff: int, horizon_days: int) -> str | None:
+def check_cutoff_in_span(
+    first: int, newest_line: int, cutoff: int, horizon_days: int
+) -> str | None:
     """`check_cutoff` for orders from the instant `first` to `newest_line`."""
     newest = midnight_after(newest_line)
     if cutoff <= first:
