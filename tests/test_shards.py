@@ -99,7 +99,7 @@ def test_messy_files_are_told_and_read_the_same(
     rest.drop(columns="channel").to_csv(tmp_path / "2.csv", index=False)
     config = OrdersConfig(source=str(tmp_path), duplicates=duplicates, max_rejected_share=0.2)  # type: ignore[arg-type]
     _, report, _ = in_shards(config, PLENTY)
-    assert report.lines_without_customer and report.rounded_lines and report.duplicate_lines
+    assert min(report.lines_without_customer, report.rounded_lines, report.duplicate_lines) > 0
     assert {"the line has another number of cells", "ordered_at is no date"} <= set(report.rejected)
     assert_the_same(config, 30_000)
 
