@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigFile", "Cutoff", "Json", "Quiet", "Store",
-    "err", "load", "money", "note", "out", "print_json", "print_metrics", "progress", "read_orders",
+    "err", "load", "money", "note", "out", "print_json", "print_metrics", "progress", "read_orders", "shares_done",
 ]  # fmt: skip
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
@@ -64,6 +73,28 @@ def progress(silent: bool) -> Callable[[str], None]:
             err.print(message, style="dim")
 
     return say
+
+
+@contextmanager
+def shares_done(silent: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar per kind of work, with an estimate of the time left, where stderr is a terminal."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=err,
+        transient=True,
+        disable=silent or not err.is_terminal,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=1.0)
+            bars.update(tasks[what], completed=share)
+
+        yield show
 
 
 def print_metrics(metrics: dict[str, Any], currency: str) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from ..errors import ConfigError, OrdersError
-from .console import Cutoff, Json, Quiet, Store, load, money, note, out, print_json
+from .console import Cutoff, Json, Quiet, Store, load, money, note, out, print_json, shares_done
 
 
 def score(
@@ -39,7 +39,9 @@ def score(
     loaded = load_model(model, store)
     if settings is not None:
         loaded = loaded.with_config(settings)
-    result = score_files(loaded, orders, output, cutoff)
+    limit = settings.memory_limit if settings else None
+    with shares_done(quiet or as_json) as progress:
+        result = score_files(loaded, orders, output, cutoff, limit, progress)
     if as_json:
         print_json(dataclasses.asdict(result))
         return

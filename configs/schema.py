@@ -215,6 +215,12 @@ class Config(Section):
     seed: int = Field(
         0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
     )
+    memory_limit: str | None = Field(
+        None,
+        pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",
+        description="Orders that need more memory, such as 2GB, are read in shards of customers, by "
+        "temporary files. Unset, half of what the machine has.",
+    )
 
 
 def load_config(path: str | Path) -> Config:

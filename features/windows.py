@@ -25,12 +25,14 @@ from .orders import Int64, Orders
 
 __all__ = [
     "DAY",
+    "NEVER",
     "Instant",
     "TrainingCutoffs",
     "as_instant",
     "as_instants",
     "can_train",
     "check_cutoff",
+    "check_cutoff_in_span",
     "cutoffs_for_training",
     "days_after",
     "default_cutoff",
@@ -57,9 +59,11 @@ __all__ = [
     "trailing_periods",
     "whole_days",
     "whole_months",
+    "widened",
 ]
 
 DAY = 86_400_000_000  # microseconds
+NEVER = 2**63 - 1  # an instant later than all others
 Mask = npt.NDArray[np.bool_]
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
@@ -155,9 +159,22 @@ def lines_per_day(orders: Orders) -> tuple[int, Int64]:
     return first * DAY, np.bincount(days - first)
 
 
+def widened(first: int, newest: int, times: Int64) -> tuple[int, int]:
+    """A span of instants, made to hold some more."""
+    return min(first, int(times.min())), max(newest, int(times.max()))
+
+
 def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
     """Refuse a cutoff the orders cannot serve; a warning where they serve it badly, else None."""
-    first, newest = first_order_at(orders), default_cutoff(orders)
+    newest = int(orders.times.max())
+    return check_cutoff_in_span(first_order_at(orders), newest, cutoff, horizon_days)
+
+
+def check_cutoff_in_span(
+    first: int, newest_line: int, cutoff: int, horizon_days: int
+) -> str | None:
+    """`check_cutoff` for orders from the instant `first` to `newest_line`."""
+    newest = midnight_after(newest_line)
     if cutoff <= first:
         raise ConfigError(
             f"the cutoff must be after the first order ({shown(first)}), got {shown(cutoff)}"

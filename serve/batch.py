@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 from ..errors import ConfigError
 from ..features import windows
 from ..features.faults import REJECTED_SCHEMA, rejected_table
-from ..features.reading import read
+from ..features.memory import limit_in_bytes
+from ..features.shards import Progress, read_shards
 from ..features.sources import find_files
 from .model import Model
 from .outputs import check_writable, write_files
-from .scorer import forecast_rows
+from .sharded import forecast_shards
 
 __all__ = ["BatchResult", "score_files"]
 
@@ -43,24 +44,34 @@ def score_files(
     source: str,
     output: Path,
     cutoff: windows.Instant | None = None,
+    memory_limit: str | None = None,
+    progress: Progress = lambda what, share: None,
 ) -> BatchResult:
     """Score the orders of `source` into `output` (.parquet or .csv), and write rejected.parquet beside it.
 
-    On any error earlier outputs stay as they were.
+    Orders that need more than `memory_limit` (such as `2GB`; half of the machine's where unset) are scored in
+    shards of customers, by temporary files beside the output; the forecasts are the same. On any error
+    earlier outputs stay as they were.
     """
     rejected = output.with_name("rejected.parquet")
     _check_output(source, output, rejected)
-    orders = read(model.orders.model_copy(update={"source": source}), own_names_too=True)
-    instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
-    concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
-    forecasts = forecast_rows(model, orders, instant)
-    scored = pc.is_in(orders.customer_ids, forecasts["customer_id"].combine_chunks())
-    without = orders.customer_ids.filter(pc.invert(scored))
-    set_aside = orders.report.rejected_lines or REJECTED_SCHEMA.empty_table()
+    config = model.orders.model_copy(update={"source": source})
+    limit = limit_in_bytes(memory_limit)
+    with read_shards(
+        config, limit, own_names_too=True, folder=output.parent, progress=progress
+    ) as shards:
+        newest = windows.midnight_after(shards.newest)
+        instant = newest if cutoff is None else windows.as_instant(cutoff)
+        concern = windows.check_cutoff_in_span(
+            shards.first, shards.newest, instant, model.numbers.horizon_days
+        )
+        forecasts, without = forecast_shards(model, shards, instant)
+    report = shards.report
+    set_aside = report.rejected_lines or REJECTED_SCHEMA.empty_table()
     reason = f"the customer has no order before {windows.shown(instant)}"
     no_orders = rejected_table("", None, reason, customer_ids=without)
     write_files({output: forecasts, rejected: pa.concat_tables([set_aside, no_orders])})
-    remarks = orders.report.remarks if concern is None else (*orders.report.remarks, concern)
+    remarks = report.remarks if concern is None else (*report.remarks, concern)
     churn = pc.mean(forecasts["churn_probability"]).as_py()
     return BatchResult(
         output=output,
