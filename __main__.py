@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, scoring, training
+from .commands import data, models, scoring, training
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 for command in (data.init, data.check, training.train, training.backtest, scoring.score):
     app.command()(command)
+app.add_typer(models.app, name="models")
 
 # a package that is missing -> the extra that brings it
 _EXTRAS = {"filelock": "train", "joblib": "train", "mlflow": "train", "sklearn": "train"}

@@ -26,6 +26,7 @@ from .intervals import Band, band
 from .next_order import NextOrder, next_order
 from .numbers import Numbers
 from .periods import value_of_one
+from .reference import Reference
 from .trees import Trees
 
 __all__ = ["BANDS", "Model", "Predictions", "content_version"]
@@ -57,6 +58,7 @@ class Model:
     own_periods: int | None = None  # set by `with_config`; no part of the model's version
     own_economics: EconomicsConfig | None = None
     own_orders: OrdersConfig | None = None
+    reference: Reference | None = None  # how features and forecasts lay; no part of the version
 
     @cached_property
     def version(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,4 +75,5 @@ class Numbers(_Part):
     later: Later
     intervals: Intervals
     risk_edges: tuple[float, float] = (0.33, 0.66)
+    settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool

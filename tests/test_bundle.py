@@ -18,6 +18,8 @@ from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.serve.bundle import FORMAT_VERSION
 from clvcast.serve.model import content_version
 
+APART = ("golden.json", "reference.json")  # no part of the model's version
+
 
 @pytest.fixture
 def bundle(shop_model: clvcast.Model, tmp_path: Path) -> Path:
@@ -40,7 +42,7 @@ def test_a_saved_model_gives_the_same_forecasts(
 def test_it_holds_text_and_numbers_alone(bundle: Path, shop_lines: pd.DataFrame) -> None:
     names = {path.name for path in bundle.iterdir()}
     heads = {f"{head}-{seed}.txt" for head in ("churn", "spend") for seed in range(3)}
-    assert names == heads | {"manifest.json", "model.json", "golden.json"}
+    assert names == heads | {"manifest.json", "model.json", "golden.json", "reference.json"}
     text = "".join(path.read_text() for path in bundle.iterdir())
     assert not any(customer_id in text for customer_id in shop_lines["customer_id"].unique())
     for private in (str(Path.home()), str(bundle.parent), "2020-1", "2021-0", "num_threads"):
@@ -151,7 +153,7 @@ def reseal(bundle: Path, name: str, content: str) -> None:
     files = {path.name: path.read_bytes() for path in bundle.iterdir()}
     digest = hashlib.sha256(content.encode()).hexdigest()
     manifest["files"][name] = {"bytes": len(content.encode()), "sha256": digest}
-    model_files = {n: files[n] for n in manifest["files"] if n != "golden.json"}
+    model_files = {n: files[n] for n in manifest["files"] if n not in APART}
     manifest["model_version"] = content_version(model_files)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 

@@ -81,6 +81,7 @@ def fit(
         horizon_days=horizon,
         periods=config.periods,
         economics=config.economics,
+        settings=config.learning(),
         blend=blend,
         later=later,
         intervals=learn_intervals(frame, unseen, later, blend.order_values),
