@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightgbm
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +19,8 @@ import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.serve.bundle import FORMAT_VERSION
 from clvcast.serve.model import content_version
+from clvcast.serve.tree_check import check_trees
+from clvcast.serve.trees import Trees
 
 APART = ("golden.json", "reference.json")  # no part of the model's version
 
@@ -180,6 +184,27 @@ def test_golden_rows_are_scored_at_load(
     reseal(bundle, "golden.json", json.dumps(golden))
     with pytest.raises(BundleError, match=message):
         clvcast.load_model(bundle)
+
+
+def test_trees_that_split_missing_from_present_values_are_read() -> None:
+    """LightGBM writes the threshold inf where one side of a split holds the missing values alone."""
+    random = np.random.default_rng(0)
+    inputs = random.random((400, 2)).astype(np.float32)
+    data = lightgbm.Dataset(inputs, inputs[:, 0], feature_name=["a", "b"])
+    booster = lightgbm.train({"verbose": -1, "num_leaves": 2}, data, 1)
+    text = Trees.from_booster(booster).text
+
+    def with_threshold(value: str) -> str:
+        changed = re.sub(r"threshold=\S+", f"threshold={value}", text)
+        (size,) = re.findall(r"tree_sizes=(\d+)", text)
+        grown = int(size) + len(changed) - len(text)
+        return changed.replace(f"tree_sizes={size}", f"tree_sizes={grown}")
+
+    check_trees(with_threshold("inf"), ("a", "b"), "churn-0.txt")
+    leaves = Trees.from_text(with_threshold("inf")).predict(inputs)
+    assert len(set(leaves)) == 1  # every present value is below
+    with pytest.raises(BundleError, match="threshold must have"):
+        check_trees(with_threshold("nan"), ("a", "b"), "churn-0.txt")
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def _evaluated(
     judged_by = evidence.judged_by
     if champion is not None:
         say("judging the champion on the same window")
-        theirs, judged_by = _champion_spend(run, config, champion, cutoff, ours)
+        theirs, judged_by = _champion_spend(run, champion, cutoff, ours)
         if theirs is not None:
             spends[CHAMPION] = theirs
             contests.insert(0, _contest(CHAMPION, ours, theirs, actual, sure))
@@ -141,7 +141,7 @@ def _contest(name: str, ours: Float64, theirs: Float64, actual: Float64, sure: f
 
 
 def _champion_spend(
-    run: TrainingRun, config: Config, champion: Champion, cutoff: int, ours: Float64
+    run: TrainingRun, champion: Champion, cutoff: int, ours: Float64
 ) -> tuple[Float64 | None, str]:
     """What the champion expects at the evaluated cutoff, and how it was made to say so."""
     named = f"the champion, version {champion.version}, is judged by"
@@ -149,7 +149,7 @@ def _champion_spend(
     stored = f"{named} the evaluation its training stored"
     if model is None:
         return None, f"{stored}, for its bundle cannot be loaded ({champion.trouble})"
-    if model.numbers.horizon_days != config.horizon_days:
+    if model.numbers.horizon_days != run.model.numbers.horizon_days:
         return (
             None,
             f"the champion, version {champion.version}, forecasts another horizon: not compared",
@@ -159,14 +159,14 @@ def _champion_spend(
             known = windows.observed(run.known, cutoff)
             spend = forecast_rows(model, known, cutoff)["expected_spend"].to_numpy()
             return spend, f"{named} its own bundle, which never saw the window"
-        settings = Config.model_validate(dict(model.numbers.settings))
         if not model.numbers.settings:
             return None, f"{stored}, for its bundle names no settings to fit again"
         orders = model.usable_columns(run.known)
         refitted = f"{named} its settings, fitted again on what was known before the window"
         same_columns = orders.optional_columns == run.model.numbers.optional_columns
-        if settings.learning() == config.learning() and same_columns:
+        if model.numbers.settings == run.model.numbers.settings and same_columns:
             return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
+        settings = Config.model_validate(dict(model.numbers.settings))
         spend = _spend_of(backtest_at(orders, settings, cutoff, run.cutoff).forecasts, OURS)
         return spend, refitted
     except ValidationError:
