@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, decisions, scoring, training
+from .commands import data, decisions, models, scoring, training
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -34,6 +34,7 @@ for command in (
     decisions.lists,
 ):
     app.command()(command)
+app.add_typer(models.app, name="models")
 
 # a package that is missing -> the extra that brings it
 _EXTRAS = {"filelock": "train", "joblib": "train", "mlflow": "train", "sklearn": "train"}

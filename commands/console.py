@@ -19,14 +19,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
     from ..features.orders import Orders
+    from ..train.gate import Verdict
 
 __all__ = [
     "ConfigFile", "Cutoff", "Json", "Quiet", "Store",
-    "err", "load", "money", "note", "out", "print_json", "print_metrics", "progress", "read_orders", "shares_done",
+    "err", "load", "money", "note", "out", "print_json", "print_metrics", "print_rules", "progress", "read_orders", "shares_done",
 ]  # fmt: skip
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
@@ -122,6 +124,23 @@ def _cell(measure: str, value: float | None) -> str:
     if measure in ("MAE", "RMSE"):
         return f"{value:,.1f}"
     return f"{value:+.1%}" if measure == "bias" else f"{value:.3f}"
+
+
+def print_rules(verdict: Verdict) -> None:
+    """The gate's rules: what was measured, what is allowed; then how the champion was judged, and failures."""
+    colours = {"pass": "green", "fail": "red", "unknown": "yellow"}
+    table = Table(title="the gate", title_justify="left")
+    for heading in ("rule", "measured", "allowed", "verdict"):
+        table.add_column(heading, justify="right" if heading == "measured" else "left")
+    for rule in verdict.rules:
+        value = "-" if rule.value is None else f"{rule.value:.3f}"
+        table.add_row(rule.name, value, rule.bound, Text(rule.verdict, colours[rule.verdict]))
+    out.print(table)
+    if verdict.judged_by:
+        out.print(f"{verdict.judged_by[0].upper()}{verdict.judged_by[1:]}.")
+    for rule in verdict.rules:
+        if rule.verdict == "fail":
+            out.print(Text.assemble(("fail", "red"), f"  {rule.name}: {rule.sentence}"))
 
 
 def money(amount: float, currency: str) -> str:

@@ -23,6 +23,9 @@ def score(
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
     ] = None,
     tracking_uri: Store = None,
+    expect_sha256: Annotated[
+        str | None, typer.Option(help="Refuse a bundle whose manifest.json has another sha256.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -36,7 +39,7 @@ def score(
 
     settings = None if config is None else load(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
-    loaded = load_model(model, store)
+    loaded = load_model(model, store, expect_sha256=expect_sha256)
     if settings is not None:
         loaded = loaded.with_config(settings)
     limit = settings.memory_limit if settings else None

@@ -117,17 +117,16 @@ def pack(
         ):
             _scatter_codes(column, low, table, places[k], codes)
         texts[name] = TextColumn(codes, united.labels)
-    numbers = {}
+    numbers: dict[str, Float64] = {}
     for name in (name for name in _NUMBERS if name in names):
         found_in = [
             (k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers
         ]
-        values = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
-        for k, column in found_in:
-            _scatter(column, places[k], values)
-        numbers[name] = values
+        numbers[name] = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
+        for k, values in found_in:
+            _scatter(values, places[k], numbers[name])
     parts.clear()
-    columns = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
+    columns: list[Any] = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
     columns += [numbers.get(name, _NO_NUMBERS) for name in _NUMBERS]
     repeated = _canonical_order(starts, times, amounts, *columns)
     ids = labels.cast(pa.string())
@@ -208,7 +207,7 @@ def _scatter_money(amounts, places, unit, out):
     The sum of what rounding adds is kept in whole millionths of the unit: it must not depend on the
     order of the lines.
     """
-    n_rounded = total = 0
+    n_rounded, total = 0, np.int64(0)
     for line in range(len(amounts)):
         exact = amounts[line] * unit
         whole = np.rint(exact)

@@ -53,10 +53,12 @@ __all__ = [
     "observed",
     "period_ends",
     "positions",
+    "quarter",
     "shown",
     "slots",
     "span_days",
     "trailing_periods",
+    "unfinished_month",
     "whole_days",
     "whole_months",
     "widened",
@@ -162,6 +164,34 @@ def lines_per_day(orders: Orders) -> tuple[int, Int64]:
 def widened(first: int, newest: int, times: Int64) -> tuple[int, int]:
     """A span of instants, made to hold some more."""
     return min(first, int(times.min())), max(newest, int(times.max()))
+
+
+def whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:
+    """Per calendar month wholly observed before `end`: lines, and net amount in the smallest unit.
+
+    The month of the first line counts only where that line is on its first day.
+    """
+    month = orders.times.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    first = first_order_at(orders) // DAY * DAY
+    found = {}
+    for number in np.unique(month).tolist():
+        start, stop = (
+            np.array([number, number + 1])
+            .astype("datetime64[M]")
+            .astype("datetime64[us]")
+            .astype(np.int64)
+        )
+        if first <= start and stop <= end:
+            own = month == number
+            name = str(np.datetime64(number, "M"))
+            found[name] = (int(np.count_nonzero(own)), int(orders.amounts[own].sum()))
+    return found
+
+
+def quarter(instants: Int64) -> list[str]:
+    """The calendar quarter of each instant, such as 2011 Q1."""
+    months = instants.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    return [f"{1970 + m // 12} Q{m % 12 // 3 + 1}" for m in months.tolist()]
 
 
 def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
@@ -312,7 +342,7 @@ def month_number(name: str) -> int | None:
     return (int(found[1]) - 1970) * 12 + int(found[2]) - 1
 
 
-def whole_months(cutoff: int) -> int:
+def unfinished_month(cutoff: int) -> int:
     """The first calendar month that is not wholly before the cutoff."""
     return int(months(np.array([cutoff]))[0])
 

@@ -27,6 +27,7 @@ from .intervals import Band, band
 from .next_order import NextOrder, next_order
 from .numbers import Numbers
 from .periods import value_of_one
+from .reference import Reference
 from .segments import SegmentThresholds
 from .trees import Trees
 
@@ -59,6 +60,7 @@ class Model:
     own_orders: OrdersConfig | None = None
     own_segments: SegmentThresholds | None = None
     own_cuts: SegmentsConfig | None = None  # cut anew within each file
+    reference: Reference | None = None  # how features and forecasts lay; no part of the version
 
     @cached_property
     def version(self) -> str:

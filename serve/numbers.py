@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,5 +76,6 @@ class Numbers(_Part):
     blend: Blend
     later: Later
     intervals: Intervals
+    settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool
     segments: SegmentThresholds | None = None  # set once the model can forecast

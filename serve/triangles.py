@@ -56,7 +56,7 @@ def triangles(book: Book) -> pd.DataFrame:
             "spend": spend / book.unit,
             "cumulated_spend": cumulated,
             "cumulated_spend_per_customer": each,
-            "is_whole": origin + k + ages < windows.whole_months(book.cutoff),
+            "is_whole": origin + k + ages < windows.unfinished_month(book.cutoff),
         }
     )
     return frame[shown].reset_index(drop=True)

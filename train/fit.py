@@ -130,7 +130,7 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> Model:
     )
     intervals = learn_intervals(frame, combine(blend, btyd, None), later, blend.order_values)
     numbers = _numbers(config, orders, blend, later, intervals, features=(), short_history=True)
-    return Model(numbers, {})
+    return with_segments(Model(numbers, {}), orders, config.segments, end)
 
 
 def _numbers(
@@ -151,6 +151,7 @@ def _numbers(
         periods=config.periods,
         economics=config.economics,
         target=config.target,
+        settings=config.learning(),
         blend=blend,
         later=later,
         intervals=intervals,
