@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, scoring, training
+from .commands import data, scoring, serving, training
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -29,11 +29,23 @@ for command in (
     training.backtest,
     scoring.score,
     scoring.explain,
+    serving.serve,
+    serving.warm,
 ):
     app.command()(command)
 
 # a package that is missing -> the extra that brings it
-_EXTRAS = {"filelock": "train", "joblib": "train", "mlflow": "train", "sklearn": "train"}
+_EXTRAS = {
+    "fastapi": "serve",
+    "filelock": "train",
+    "h11": "serve",
+    "joblib": "train",
+    "mlflow": "train",
+    "prometheus_client": "serve",
+    "sklearn": "train",
+    "starlette": "serve",
+    "uvicorn": "serve",
+}
 
 
 @app.command()

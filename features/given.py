@@ -73,7 +73,7 @@ def orders_from_lines(
                     column.append(
                         _text(line.get(name)) if name in TEXTS else _number(line.get(name))
                     )
-            except _Refused as refused:
+            except _RefusedError as refused:
                 name = _blamed(len(times), len(amounts), cells)
                 raise LineError(position, number, name, str(refused)) from None
             except KeyError as missing:
@@ -119,7 +119,7 @@ def is_no_id(cleaned: str) -> bool:
     return cleaned.lower() in _NO_ID
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A rule, without the value that breaks it."""
 
 
@@ -134,24 +134,24 @@ def _blamed(n_times: int, n_amounts: int, cells: Mapping[str, list[Any]]) -> str
 def _micros(value: object, zone: ZoneInfo | None) -> int:
     if isinstance(value, str):
         if not _ISO.fullmatch(value):
-            raise _Refused("must be ISO 8601 such as 2011-06-10 or 2011-06-10T14:30:00")
+            raise _RefusedError("must be ISO 8601 such as 2011-06-10 or 2011-06-10T14:30:00")
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise _Refused("must be a date of the calendar") from None
+            raise _RefusedError("must be a date of the calendar") from None
     elif isinstance(value, datetime) and value == value:  # NaT does not equal itself
         moment = value
     else:
-        raise _Refused("must be ISO 8601 text")
+        raise _RefusedError("must be ISO 8601 text")
     if moment.tzinfo is not None:
         if zone is None:
-            raise _Refused(
+            raise _RefusedError(
                 "must carry no offset, for the model knows no time zone to convert it to"
             )
         try:
             moment = moment.astimezone(zone).replace(tzinfo=None)
         except OverflowError:
-            raise _Refused("must be a date of the calendar") from None
+            raise _RefusedError("must be a date of the calendar") from None
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
@@ -159,7 +159,7 @@ def _micros(value: object, zone: ZoneInfo | None) -> int:
 def _amount(value: object) -> float:
     number = _number(value)
     if not abs(number) <= _MOST_AMOUNT:  # a missing one is none either
-        raise _Refused("must be an amount up to 1e12")
+        raise _RefusedError("must be an amount up to 1e12")
     return number
 
 
@@ -167,13 +167,13 @@ def _number(value: object) -> float:
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Refused("must be a number")
+        raise _RefusedError("must be a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if math.isinf(number):
-        raise _Refused("must be finite")
+        raise _RefusedError("must be finite")
     return number
 
 
@@ -181,13 +181,13 @@ def _text(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _Refused("must be text")
+        raise _RefusedError("must be text")
     text = clean_id(value)
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise _Refused("must be text in valid Unicode") from None
+            raise _RefusedError("must be text in valid Unicode") from None
     return text or None
 
 

@@ -141,8 +141,8 @@ def test_shapes_that_are_no_customer(
     for wrong in ([], "2020", [3]):
         with pytest.raises(clvcast.OrdersError, match="order line"):
             shop_model.score_one(wrong, CUTOFF)  # type: ignore[arg-type]
+    lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
     with pytest.raises(LineError, match="amount must be finite, which line 1 of customer 0 breaks"):
-        lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
         orders_from_lines([("c", lines)], (), OrdersConfig())
 
 
