@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Forecast", "score_one"]
 
 _TUPLE = ("ordered_at", "amount", "order_id")
-OwnOrders = (
+OwnOrders: TypeAlias = (
     Orders | pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]] | Sequence[tuple[Any, ...]]
 )
 

@@ -15,7 +15,6 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
-from ... import __version__
 from ...errors import ClvcastError
 from ..model import Model
 from .forecasting import ARROW, JSON, PARQUET, answer_json, answer_table
@@ -38,6 +37,7 @@ from .settings import Settings
 
 __all__ = ["create_app", "document", "openapi"]
 
+_API_VERSION = "1"
 _RELOAD: TypeAdapter[Reload] = TypeAdapter(Reload)
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is no JSON, or no table."},
@@ -64,7 +64,7 @@ def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = 
 
     app = FastAPI(
         title="clvcast",
-        version=__version__,
+        version=_API_VERSION,
         summary="Order histories in, customer lifetime value forecasts out.",
         lifespan=life,
         docs_url=None,  # their pages load scripts from elsewhere
@@ -74,7 +74,7 @@ def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = 
     app.include_router(_routes(models, settings, metrics, gate))
     for router in pages:
         app.include_router(router)
-    app.add_middleware(Guard, models=models, settings=settings, metrics=metrics)  # type: ignore[arg-type]
+    app.add_middleware(Guard, models=models, settings=settings, metrics=metrics)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _failed)
@@ -293,7 +293,7 @@ def document() -> str:
     """docs/openapi.json: the description, made without a server or a model."""
     routes = FastAPI(
         title="clvcast",
-        version=__version__,
+        version=_API_VERSION,
         summary="Order histories in, customer lifetime value forecasts out.",
     )
     settings = Settings()

@@ -52,6 +52,7 @@ class Guard:
         self._bodies = Bodies(settings.limits)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI's call: one request, or the life of the server."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -112,7 +112,7 @@ _ForecastRow: type[BaseModel] = create_model(
         )
         for field in FORECAST_SCHEMA
     },
-)  # type: ignore[call-overload]
+)
 
 
 class ForecastAnswer(BaseModel):
