@@ -102,16 +102,14 @@ def _kind(kind: pa.DataType) -> Any:
 
 
 # the columns of a forecast row are those of every other way: they are stated in one place
-_ForecastRow: type[BaseModel] = create_model(
+_COLUMNS: dict[str, Any] = {
+    field.name: (_kind(field.type) | None if field.name.endswith("_at") else _kind(field.type), ...)
+    for field in FORECAST_SCHEMA
+}
+_ForecastRow = create_model(
     "ForecastRow",
     __doc__="The forecast of one customer; docs/forecasts.md explains every number.",
-    **{
-        field.name: (
-            _kind(field.type) | None if field.name.endswith("_at") else _kind(field.type),
-            ...,
-        )
-        for field in FORECAST_SCHEMA
-    },
+    **_COLUMNS,
 )
 
 
@@ -120,7 +118,7 @@ class ForecastAnswer(BaseModel):
 
     model_version: str
     cutoff: datetime
-    forecasts: list[_ForecastRow]  # type: ignore[valid-type]
+    forecasts: list[_ForecastRow]
     without_orders: list[str] = Field(
         description="Customers of the request with no order before the cutoff: they have no forecast."
     )
