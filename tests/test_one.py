@@ -19,7 +19,9 @@ import clvcast
 from clvcast.configs.schema import OPTIONAL_COLUMNS, OrdersConfig
 from clvcast.features.given import LineError, clean_id, is_no_id, orders_from_lines
 from clvcast.features.nested import nest
+from clvcast.features.order_days import OrderDays
 from clvcast.features.reading import orders_from_table
+from clvcast.serve.btyd import BgNbd, ParetoNbd, expected_order_days, order_probability
 from clvcast.serve.scorer import FORECAST_SCHEMA
 
 CUTOFF = "2021-02-01"
@@ -184,3 +186,18 @@ def test_a_model_travels_to_another_process(
     copy = pickle.loads(pickle.dumps(shop_model))
     assert copy.score_one(lines, CUTOFF) == shop_model.score_one(lines, CUTOFF)
     assert np.isfinite(copy.score_one(lines, CUTOFF).clv)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [BgNbd(r=0.24, alpha=31.0, a=0.79, b=2.4), ParetoNbd(r=0.55, alpha=74.0, s=0.6, beta=82.0)],
+)
+def test_few_rows_add_up_to_the_bits_of_many(model: BgNbd | ParetoNbd) -> None:
+    random = np.random.default_rng(0)
+    tenure = np.floor(random.uniform(0, 700, 500))
+    repeats = np.floor(random.exponential(2.0, 500)) * (tenure > 0)
+    many = OrderDays.of(repeats, np.floor(tenure * random.uniform(0, 1, 500)), tenure, tenure)
+    for forecast in (expected_order_days, order_probability):
+        together = forecast(model, many, 60)
+        alone = [forecast(model, many.where(np.arange(500) == k), 60)[0] for k in range(500)]
+        assert together.tolist() == alone
