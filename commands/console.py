@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigFile", "Cutoff", "Json", "Quiet", "Store",
-    "err", "load", "money", "note", "out", "print_json", "print_metrics", "progress", "read_orders",
+    "counting", "err", "load", "money", "note", "out", "print_json", "print_metrics", "progress", "read_orders",
 ]  # fmt: skip
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
@@ -64,6 +67,28 @@ def progress(silent: bool) -> Callable[[str], None]:
             err.print(message, style="dim")
 
     return say
+
+
+@contextmanager
+def counting(silent: bool) -> Iterator[Callable[[int, int], None]]:
+    """Shows customers done, their rate and the time that remains, where people watch."""
+    columns = (
+        "{task.percentage:>3.0f} %",
+        BarColumn(),
+        "{task.fields[rate]}",
+        TimeRemainingColumn(),
+    )
+    hidden = silent or not err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
+        task = bar.add_task("", total=None, rate="")
+        begin = time.perf_counter()
+
+        def tell(done: int, total: int) -> None:
+            rate = done / max(time.perf_counter() - begin, 1e-9)
+            told = f"{done:,} of {total:,} customers, {rate:,.0f} a second"
+            bar.update(task, completed=done, total=total, rate=told)
+
+        yield tell
 
 
 def print_metrics(metrics: dict[str, Any], currency: str) -> None:

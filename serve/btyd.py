@@ -246,7 +246,9 @@ def race(n: Float64, a: Float64, s: Float64, b: Float64, days: Float64) -> Float
     """
     if len(days) <= _FEW:
         points, weights = (np.array(part)[:, None] for part in (_POINTS, _WEIGHTS))
-        total = _added_in_turn(_race_node(points, weights, n, a, s, b, *_range(n, a, s, b, days))[0])
+        total = _added_in_turn(
+            _race_node(points, weights, n, a, s, b, *_range(n, a, s, b, days))[0]
+        )
     else:
         total = np.zeros(len(days))
         for density, _, _, _ in race_nodes(n, a, s, b, days):
