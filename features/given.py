@@ -63,16 +63,21 @@ def orders_from_lines(
     amounts: list[float] = []
     owners: list[int] = []
     cells: dict[str, list[Any]] = {name: [] for name in columns}
+    texts = [(name, column) for name, column in cells.items() if name in TEXTS]
+    numbers = [(name, column) for name, column in cells.items() if name in NUMBERS]
+    cleaned: dict[str, str] = {}  # text as given -> as the reader has it; most of it comes again
     seen: set[str] = set()
     for position, (_, lines) in enumerate(customers):
         for number, line in enumerate(lines):
             try:
                 times.append(_micros(line["ordered_at"], zone))
                 amounts.append(_amount(line["amount"]))
-                for name, column in cells.items():
-                    column.append(
-                        _text(line.get(name)) if name in TEXTS else _number(line.get(name))
-                    )
+                for name, column in texts:
+                    value = line.get(name)
+                    column.append(None if value is None else _text(value, cleaned))
+                for name, column in numbers:
+                    value = line.get(name)
+                    column.append(math.nan if value is None else _number(value))
             except _RefusedError as refused:
                 name = _blamed(len(times), len(amounts), cells)
                 raise LineError(position, number, name, str(refused)) from None
@@ -125,10 +130,11 @@ class _RefusedError(Exception):
 
 def _blamed(n_times: int, n_amounts: int, cells: Mapping[str, list[Any]]) -> str:
     """The column that was being read when a line was refused: the first that is a value short."""
-    if n_times == n_amounts:
-        short = [name for name, column in cells.items() if len(column) < n_amounts]
-        return short[0] if short else "ordered_at"
-    return "amount"
+    if n_times > n_amounts:
+        return "amount"
+    ordered = (*TEXTS, *NUMBERS)
+    short = [name for name in ordered if name in cells and len(cells[name]) < n_amounts]
+    return short[0] if short else "ordered_at"
 
 
 def _micros(value: object, zone: ZoneInfo | None) -> int:
@@ -177,18 +183,17 @@ def _number(value: object) -> float:
     return number
 
 
-def _text(value: object) -> str | None:
-    if value is None:
-        return None
+def _text(value: object, cleaned: dict[str, str]) -> str | None:
     if not isinstance(value, str):
         raise _RefusedError("must be text")
-    text = clean_id(value)
-    if not text.isascii():
+    if value not in cleaned:
+        text = clean_id(value)
         try:
             text.encode()
         except UnicodeEncodeError:
             raise _RefusedError("must be text in valid Unicode") from None
-    return text or None
+        cleaned[value] = text
+    return cleaned[value] or None
 
 
 def _coded(values: Sequence[str | None]) -> TextColumn:

@@ -44,7 +44,8 @@ FORECAST, ADMIN = "forecast-token-0123", "admin-token-0123456"
 
 def variant(model: clvcast.Model, value: float) -> clvcast.Model:
     """Another model: one number differs, and with it the version."""
-    numbers = model.numbers.model_copy(update={"typical_order_value": value})
+    blend = model.numbers.blend.model_copy(update={"typical_order_value": value})
+    numbers = model.numbers.model_copy(update={"blend": blend})
     return dataclasses.replace(model, numbers=numbers)
 
 
@@ -88,7 +89,8 @@ def test_the_numbers_are_those_of_a_batch(
     assert content["without_orders"] == ["late"]
     rows = pd.DataFrame(content["forecasts"]).set_index("customer_id")
     assert rows.index.tolist() == [c["customer_id"] for c in customers[::-1]]
-    rows["cutoff"] = pd.to_datetime(rows["cutoff"]).astype("datetime64[us]")
+    for name in batch.select_dtypes("datetime").columns:
+        rows[name] = pd.to_datetime(rows[name]).astype("datetime64[us]")
     pd.testing.assert_frame_equal(rows, batch.loc[rows.index], check_exact=True, check_dtype=False)
 
 
@@ -118,6 +120,21 @@ def test_tables_in_and_out_give_the_same(
     assert [row["clv"] for row in plain.json()["forecasts"]] == frame["clv"].tolist()
     torn = client.post(where, content=sink.getvalue()[: len(sink.getvalue()) // 2], headers=headers)
     assert torn.status_code == 400
+
+
+def test_explanations_add_up_to_the_forecast(
+    client: httpx.Client, customers: list[dict[str, Any]]
+) -> None:
+    silent = {"customer_id": "silent", "orders": [line(ordered_at="2020-01-02")]}
+    body = {"cutoff": CUTOFF, "customers": [*customers[:3], silent]}
+    told = client.post("/v1/explain", json=body)
+    assert told.status_code == 200, told.text
+    rows = client.post("/v1/forecasts", json=body).json()["forecasts"]
+    for row, explained in zip(rows, told.json()["explanations"], strict=True):
+        assert row["customer_id"] == explained["customer_id"]
+        amounts = [reason["amount"] for reason in explained["reasons"]]
+        assert sum(amounts) == pytest.approx(row["clv"], abs=1e-9)
+    assert client.post("/v1/explain", json=request()).status_code == 422
 
 
 def test_a_compressed_stream_is_not_unfolded(client: httpx.Client) -> None:

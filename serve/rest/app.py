@@ -48,6 +48,12 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"description": "At its limit; come again after Retry-After seconds."},
 }
 
+_UNUSABLE: dict[int | str, dict[str, Any]] = {
+    415: {"description": "Another content type than those listed."},
+    422: {"description": "A field breaks a rule; its path is named."},
+    504: {"description": "It took too long."},
+}
+
 
 def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> FastAPI:
     """The server's application. `pages` are further routers: what people look at in a browser."""
@@ -92,16 +98,14 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
         responses={
             200: {"model": ForecastAnswer, "content": {ARROW: {}}},
             **_REFUSALS,
-            415: {"description": "Another content type than those listed."},
-            422: {"description": "A field breaks a rule; its path is named."},
-            504: {"description": "It took too long."},
+            **_UNUSABLE,
         },
         openapi_extra=_forecast_body(),
     )
     async def forecasts(request: Request) -> Response:
         passage: Passage = request.scope["passage"]
         body = await request.body()
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _kind(request)
         if kind == JSON:
             answer = await gate.run(answer_json, passage.model, body, limits)
         elif kind in (ARROW, PARQUET):
@@ -114,6 +118,21 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
             raise Refusal(
                 415, "unsupported", f"the content type must be {JSON}, {ARROW} or {PARQUET}"
             )
+        passage.customers = answer.customers
+        return Response(answer.body, media_type=answer.media_type)
+
+    @router.post(
+        "/v1/explain",
+        summary="Explain forecasts: amounts of money that add up to each CLV",
+        responses={**_only(200, 400, 401, 403, 408, 413, 503, of=ExplainAnswer), **_UNUSABLE},
+        openapi_extra={"requestBody": _body_of(FORECAST_REQUEST, example_request())},
+    )
+    async def explain(request: Request) -> Response:
+        passage: Passage = request.scope["passage"]
+        body = await request.body()
+        if _kind(request) != JSON:
+            raise Refusal(415, "unsupported", f"the content type must be {JSON}")
+        answer = await gate.run(explain_json, passage.model, body, limits)
         passage.customers = answer.customers
         return Response(answer.body, media_type=answer.media_type)
 
@@ -190,6 +209,10 @@ _ADMIN: dict[int | str, dict[str, Any]] = {
     409: {"description": "Another change is on its way."},
     422: {"description": "The model cannot be used; the old one answers on."},
 }
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _only(*statuses: int, of: type) -> dict[int | str, dict[str, Any]]:

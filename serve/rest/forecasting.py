@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +21,8 @@ from ...features.faults import FaultyOrdersError
 from ...features.given import LineError, clean_id, is_no_id, orders_from_lines
 from ...features.orders import Orders
 from ...features.reading import orders_from_table
-from ...features.table import feature_rows
+from ...features.table import FeatureRows, feature_rows
+from ..explain import explain_rows
 from ..model import Model
 from ..scorer import forecast_columns, forecast_rows
 from .arrow_check import is_compressed
@@ -27,7 +30,7 @@ from .payloads import FORECAST_REQUEST, instant, parsed
 from .refusals import Fault, Refusal
 from .settings import Limits
 
-__all__ = ["ARROW", "JSON", "PARQUET", "Answer", "answer_json", "answer_table"]
+__all__ = ["ARROW", "JSON", "PARQUET", "Answer", "answer_json", "answer_table", "explain_json"]
 
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -44,8 +47,56 @@ class Answer:
     customers: int
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a JSON request holds: its customers in its order, and those known at the cutoff."""
+
+    cutoff: int
+    ids: list[str]
+    known: Orders
+
+    def rows(self) -> FeatureRows:
+        """The feature rows of those known."""
+        return feature_rows(self.known, np.array([self.cutoff], dtype=np.int64))
+
+
 def answer_json(model: Model, body: bytes, limits: Limits) -> Answer:
     """Forecast the customers of a JSON request, in its order; raises `Refusal`."""
+    asked = _asked(model, body, limits)
+    rows = asked.rows()
+    columns: dict[str, list[Any]] = {
+        "customer_id": asked.known.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
+    }
+    if rows.n_rows:
+        columns |= {
+            name: values.tolist()
+            for name, values in forecast_columns(model, rows, asked.cutoff).items()
+        }
+    found = {
+        values[0]: dict(zip(columns, values, strict=True))
+        for values in zip(*columns.values(), strict=True)
+    }
+    return _ordered(model, asked, found, "forecasts")
+
+
+def explain_json(model: Model, body: bytes, limits: Limits) -> Answer:
+    """Explain the forecasts of a JSON request, in its order; raises `Refusal`."""
+    asked = _asked(model, body, limits)
+    rows = asked.rows()
+    found: dict[str, dict[str, Any]] = {}
+    if rows.n_rows:
+        for line in explain_rows(model, rows).to_dict("records"):
+            own = found.setdefault(
+                line["customer_id"],
+                {"customer_id": line["customer_id"], "clv": line["clv"], "reasons": []},
+            )
+            value = None if math.isnan(line["value"]) else line["value"]
+            reason = {name: line[name] for name in ("reason", "meaning", "amount")}
+            own["reasons"].append({**reason, "value": value})
+    return _ordered(model, asked, found, "explanations")
+
+
+def _asked(model: Model, body: bytes, limits: Limits) -> _Asked:
     request = parsed(FORECAST_REQUEST, body)
     cutoff = _checked_cutoff(model, request["cutoff"])
     customers = request["customers"]
@@ -59,23 +110,15 @@ def answer_json(model: Model, body: bytes, limits: Limits) -> Answer:
         raise _invalid([Fault(path=path, rule=error.rule)]) from None
     except OrdersError:
         raise _lacking(model) from None
-    known = windows.observed(orders, cutoff)
-    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
-    columns: dict[str, list[Any]] = {
-        "customer_id": known.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
-    }
-    columns |= {
-        name: values.tolist() for name, values in forecast_columns(model, rows, cutoff).items()
-    }
-    found = {
-        values[0]: dict(zip(columns, values, strict=True))
-        for values in zip(*columns.values(), strict=True)
-    }
+    return _Asked(cutoff, ids, windows.observed(orders, cutoff))
+
+
+def _ordered(model: Model, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str) -> Answer:
     content = {
         "model_version": model.version,
-        "cutoff": windows.iso(cutoff),
-        "forecasts": [found[own] for own in ids if own in found],
-        "without_orders": [own for own in ids if own not in found],
+        "cutoff": windows.iso(asked.cutoff),
+        name: [found[own] for own in asked.ids if own in found],
+        "without_orders": [own for own in asked.ids if own not in found],
     }
     return Answer(to_json(content), JSON, len(found))
 

@@ -17,6 +17,7 @@ from .refusals import Fault, Refusal
 
 __all__ = [
     "FORECAST_REQUEST",
+    "ExplainAnswer",
     "ForecastAnswer",
     "ForecastRequest",
     "ModelAnswer",
@@ -122,6 +123,32 @@ class ForecastAnswer(BaseModel):
     without_orders: list[str] = Field(
         description="Customers of the request with no order before the cutoff: they have no forecast."
     )
+
+
+class Reason(BaseModel):
+    """One of the amounts of money that add up to a CLV."""
+
+    reason: str
+    meaning: str
+    amount: float
+    value: float | None = Field(description="The feature's value; null where there is none.")
+
+
+class Explanation(BaseModel):
+    """A customer's CLV and the amounts it is the sum of: the typical, the largest, the rest."""
+
+    customer_id: str
+    clv: float
+    reasons: list[Reason]
+
+
+class ExplainAnswer(BaseModel):
+    """Explanations in the order of the request."""
+
+    model_version: str
+    cutoff: datetime
+    explanations: list[Explanation]
+    without_orders: list[str]
 
 
 class ModelAnswer(BaseModel):
