@@ -7,23 +7,23 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
 from ..model import Model
-from .forecasting import ARROW, JSON, PARQUET, answer_json, answer_table
+from .description import ADMIN, REFUSALS, UNUSABLE, body_of, forecast_body, only, openapi
+from .forecasting import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
 from .guard import Guard, Passage
 from .limits import Gate
 from .metrics import Metrics
 from .models import Models
 from .payloads import (
     FORECAST_REQUEST,
+    RELOAD,
+    ExplainAnswer,
     ForecastAnswer,
     ModelAnswer,
     Reload,
@@ -32,27 +32,12 @@ from .payloads import (
     example_request,
     parsed,
 )
-from .refusals import ErrorAnswer, Refusal
+from .refusals import Refusal
 from .settings import Settings
 
 __all__ = ["create_app", "document", "openapi"]
 
 _API_VERSION = "1"
-_RELOAD: TypeAdapter[Reload] = TypeAdapter(Reload)
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is no JSON, or no table."},
-    401: {"description": "No valid token."},
-    403: {"description": "Not from here, or switched off."},
-    408: {"description": "The body came too slowly."},
-    413: {"description": "Too many bytes, customers or order lines."},
-    503: {"description": "At its limit; come again after Retry-After seconds."},
-}
-
-_UNUSABLE: dict[int | str, dict[str, Any]] = {
-    415: {"description": "Another content type than those listed."},
-    422: {"description": "A field breaks a rule; its path is named."},
-    504: {"description": "It took too long."},
-}
 
 
 def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> FastAPI:
@@ -97,10 +82,10 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
         summary="Forecast 1 to 1,000 customers from their orders",
         responses={
             200: {"model": ForecastAnswer, "content": {ARROW: {}}},
-            **_REFUSALS,
-            **_UNUSABLE,
+            **REFUSALS,
+            **UNUSABLE,
         },
-        openapi_extra=_forecast_body(),
+        openapi_extra=forecast_body(),
     )
     async def forecasts(request: Request) -> Response:
         passage: Passage = request.scope["passage"]
@@ -124,8 +109,8 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.post(
         "/v1/explain",
         summary="Explain forecasts: amounts of money that add up to each CLV",
-        responses={**_only(200, 400, 401, 403, 408, 413, 503, of=ExplainAnswer), **_UNUSABLE},
-        openapi_extra={"requestBody": _body_of(FORECAST_REQUEST, example_request())},
+        responses={**only(200, 400, 401, 403, 408, 413, 503, of=ExplainAnswer), **UNUSABLE},
+        openapi_extra={"requestBody": body_of(FORECAST_REQUEST, example_request())},
     )
     async def explain(request: Request) -> Response:
         passage: Passage = request.scope["passage"]
@@ -139,7 +124,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.get(
         "/v1/model",
         summary="The model that answers",
-        responses=_only(200, 401, 403, of=ModelAnswer),
+        responses=only(200, 401, 403, of=ModelAnswer),
     )
     async def model(request: Request) -> Response:
         return _json(_about(request.scope["passage"].model, models.previous))
@@ -147,17 +132,17 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.post(
         "/v1/reload",
         summary="Take another model, proved in a process of its own (admin token)",
-        responses={**_only(200, 400, 401, 403, 408, 413, 503, of=Reloaded), **_ADMIN},
-        openapi_extra={"requestBody": _body_of(_RELOAD, {"model": "models:/clv@champion"})},
+        responses={**only(200, 400, 401, 403, 408, 413, 503, of=Reloaded), **ADMIN},
+        openapi_extra={"requestBody": body_of(RELOAD, {"model": "models:/clv@champion"})},
     )
     async def reload(request: Request) -> Response:
-        wanted: Reload = parsed(_RELOAD, await request.body())
+        wanted: Reload = parsed(RELOAD, await request.body())
         return await _change(request, lambda: models.reload(wanted["model"]))
 
     @router.post(
         "/v1/rollback",
         summary="Go back to the previous model (admin token)",
-        responses={**_only(200, 401, 403, 408, 413, of=Reloaded), **_ADMIN},
+        responses={**only(200, 401, 403, 408, 413, of=Reloaded), **ADMIN},
     )
     async def rollback(request: Request) -> Response:
         return await _change(request, models.rollback)
@@ -177,7 +162,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
             )
         )
 
-    @router.get("/livez", summary="Whether the server lives", responses=_only(200, of=Status))
+    @router.get("/livez", summary="Whether the server lives", responses=only(200, of=Status))
     async def livez(request: Request) -> Response:
         version = request.scope["passage"].model.version
         return _json(Status(status="live", model_version=version))
@@ -185,7 +170,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.get(
         "/readyz",
         summary="Whether it is warm and answers",
-        responses={**_only(200, of=Status), 503: _REFUSALS[503]},
+        responses={**only(200, of=Status), 503: REFUSALS[503]},
     )
     async def readyz(request: Request) -> Response:
         if not models.is_warm:
@@ -196,7 +181,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.get(
         "/metrics",
         summary="Metrics for Prometheus",
-        responses={200: {"content": {"text/plain": {}}}, 401: _REFUSALS[401], 403: _REFUSALS[403]},
+        responses={200: {"content": {"text/plain": {}}}, 401: REFUSALS[401], 403: REFUSALS[403]},
         response_class=Response,
     )
     async def text() -> Response:
@@ -205,18 +190,8 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     return router
 
 
-_ADMIN: dict[int | str, dict[str, Any]] = {
-    409: {"description": "Another change is on its way."},
-    422: {"description": "The model cannot be used; the old one answers on."},
-}
-
-
 def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _only(*statuses: int, of: type) -> dict[int | str, dict[str, Any]]:
-    return {s: {"model": of} if s == 200 else _REFUSALS[s] for s in statuses}
 
 
 def _version(model: Model | None) -> str | None:
@@ -266,50 +241,6 @@ async def _failed(request: Request, error: Exception) -> Response:
     return _answer(
         request, Refusal(500, "failed", "the server failed; its log names the request's id")
     )
-
-
-def _forecast_body() -> dict[str, Any]:
-    lines = {"schema": {"type": "string", "format": "binary"}}
-    body = _body_of(FORECAST_REQUEST, example_request())
-    body["content"] |= {ARROW: lines, PARQUET: lines}
-    cutoff = {
-        "name": "cutoff",
-        "in": "query",
-        "required": False,
-        "description": "The cutoff, where the body is a table of order lines.",
-        "schema": {"type": "string", "format": "date"},
-    }
-    return {"requestBody": body, "parameters": [cutoff]}
-
-
-def _body_of(adapter: TypeAdapter[Any], example: object) -> dict[str, Any]:
-    schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description: every route, payload and refusal, with examples."""
-    if app.openapi_schema:
-        return app.openapi_schema
-    page = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-    schemas = page.setdefault("components", {}).setdefault("schemas", {})
-    for adapter in (FORECAST_REQUEST, _RELOAD, TypeAdapter(ErrorAnswer)):
-        own = adapter.json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= own.pop("$defs", {})
-        schemas[own["title"]] = own
-    page["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    refusal = {JSON: {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
-    for path, methods in page["paths"].items():
-        for operation in methods.values():
-            if path not in ("/livez", "/readyz"):
-                operation["security"] = [{}, {"token": []}]
-            for status, response in operation["responses"].items():
-                response.setdefault("description", "The answer.")
-                if int(status) >= 400:
-                    response["content"] = refusal
-    app.openapi_schema = page
-    return page
 
 
 def document() -> str:

@@ -17,6 +17,7 @@ from .refusals import Fault, Refusal
 
 __all__ = [
     "FORECAST_REQUEST",
+    "RELOAD",
     "ExplainAnswer",
     "ForecastAnswer",
     "ForecastRequest",
@@ -183,6 +184,9 @@ class Reload(TypedDict):
             examples=["models:/clv@champion"],
         ),
     ]
+
+
+RELOAD: TypeAdapter[Reload] = TypeAdapter(Reload)
 
 
 class Reloaded(BaseModel):
