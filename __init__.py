@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from .features.reading import read_orders
     from .features.starter import init
     from .features.table import build_features
+    from .serve.economics import economics
     from .serve.explain import explain
+    from .serve.kpis import kpis
+    from .serve.lists import lists
     from .serve.loading import load_model
     from .serve.model import Model
     from .serve.one import Forecast
@@ -45,8 +48,11 @@ _HOME = {
     "backtest": "clvcast.train.backtest",
     "build_features": "clvcast.features.table",
     "check": "clvcast.features.check",
+    "economics": "clvcast.serve.economics",
     "explain": "clvcast.serve.explain",
     "init": "clvcast.features.starter",
+    "kpis": "clvcast.serve.kpis",
+    "lists": "clvcast.serve.lists",
     "load_config": "clvcast.configs.schema",
     "load_model": "clvcast.serve.loading",
     "nest": "clvcast.features.nested",
@@ -69,8 +75,11 @@ __all__ = [
     "backtest",
     "build_features",
     "check",
+    "economics",
     "explain",
     "init",
+    "kpis",
+    "lists",
     "load_config",
     "load_model",
     "nest",

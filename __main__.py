@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, scoring, serving, training
+from .commands import data, decisions, models, scoring, serving, training
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -31,8 +31,12 @@ for command in (
     scoring.explain,
     serving.serve,
     serving.warm,
+    decisions.kpis,
+    decisions.economics,
+    decisions.lists,
 ):
     app.command()(command)
+app.add_typer(models.app, name="models")
 
 # a package that is missing -> the extra that brings it
 _EXTRAS = {

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from accuracy_data import CELLS, LATER_PERIODS, ROOT, Cell, actual_spend, known_days, order_days
 from accuracy_measures import clv_measures, measured, resampled
-from accuracy_methods import COLUMNS, METHODS
+from accuracy_methods import COLUMNS, METHODS, log_likelihood
 from accuracy_report import (
     Difference,
     Equality,
@@ -161,10 +161,14 @@ def equality(cells: Sequence[Cell], jobs: int) -> list[Equality]:
         for prefix in ("", "lifetimes_")
     ]
     made = [(cell, method, frame) for (method, cell, _), frame in _forecasts(tasks, jobs)]
-    return [
-        Equality.of(cell.name, method, ours, theirs)
-        for (cell, method, ours), (_, _, theirs) in zip(made[::2], made[1::2], strict=True)
-    ]
+    told = []
+    for (cell, method, ours), (_, _, theirs) in zip(made[::2], made[1::2], strict=True):
+        known = known_days(_days(cell.data), cell)
+        at_ours, at_theirs = (
+            log_likelihood(known, cell, json.loads(one.attrs["fitted"])) for one in (ours, theirs)
+        )
+        told.append(Equality.of(cell.name, method, ours, theirs, at_ours - at_theirs))
+    return told
 
 
 def _chosen_cells(text: str | None) -> list[Cell]:
@@ -231,7 +235,9 @@ def main() -> None:
     if whole:
         gaps = differences(cells, found, kept, RESAMPLES)
         equal = equality(cells, options.jobs)
-        page = document(found, verdicts, gaps, later, equal, seeds)
+        asked = " ".join(sys.argv[1:])
+        command = f"python benchmarks/accuracy.py {asked}" if asked else "make benchmark-accuracy"
+        page = document(found, verdicts, gaps, later, equal, seeds, command)
         RESULT.write_text(page, encoding="utf-8")
         print(f"wrote {RESULT}")
 

@@ -49,12 +49,6 @@ def no_order(model: Any, days: int, x: np.ndarray, t_x: np.ndarray, t: np.ndarra
     return 1.0 - alive * (1.0 - ((alpha + t) / (alpha + t + days)) ** (r + x))
 
 
-def log_likelihood(model: Any, history: Arrays) -> float:
-    """Of all customers with time in days; lifetimes keeps its mean with the longest tenure as 10."""
-    x, _, t = history
-    return float(-model._negative_log_likelihood_ * len(x) + x.sum() * np.log(10.0 / t.max()))
-
-
 def forecast(method: str, history: Arrays, horizon_days: int, periods: int) -> tuple[list, dict]:
     """Churn probability, expected order days in one horizon and in all periods; how it was fitted."""
     other = next(name for name in FITTERS if name != method)
@@ -70,10 +64,8 @@ def forecast(method: str, history: Arrays, horizon_days: int, periods: int) -> t
                 *(np.asarray(until(horizon_days * k, *history)) for k in (1, periods)),
             ]
             if np.isfinite(columns).all():
-                told = {"fitted": name, "penalizer": penalizer}
-                return columns, told | {"log_likelihood": log_likelihood(model, history)} | {
-                    k: float(v) for k, v in model.params_.items()
-                }
+                parameters = {key: float(value) for key, value in model.params_.items()}
+                return columns, {"fitted": name, "penalizer": penalizer} | parameters
     raise SystemExit("lifetimes fits neither model")
 
 

@@ -12,19 +12,29 @@ import json
 import subprocess
 import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from accuracy_data import Cell
 from filelock import FileLock
+from scipy.special import betaln, gammaln
 
-__all__ = ["COLUMNS", "METHODS", "Method"]
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features.order_days import order_days
+from clvcast.features.reading import orders_from_table
+from clvcast.features.windows import as_instant
+from clvcast.serve import btyd
+from clvcast.train.btyd import fit_order_model, fit_value_model
 
-ROOT = Path(__file__).parent.parent
+__all__ = ["COLUMNS", "METHODS", "Method", "log_likelihood"]
+
+ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = (
     "churn_probability",
     "expected_spend",
@@ -48,7 +58,15 @@ class Method:
     random: bool = True  # without chance one seed tells everything
 
     def digest(self) -> str:
-        """Twelve digits that change with the method's sources and LightGBM's version."""
+        """Twelve digits that change with the method's sources and LightGBM's version.
+
+        Raises `RuntimeError` where the clvcast that would be measured is not the one beside this file.
+        """
+        imported = Path(str(clvcast.__file__)).resolve().parent
+        if imported != ROOT:
+            raise RuntimeError(
+                f"clvcast must be imported from {ROOT}, got {imported}; set PYTHONPATH"
+            )
         digest = hashlib.sha256(version("lightgbm").encode())
         for source in (
             "benchmarks/accuracy_data.py",
@@ -63,8 +81,6 @@ class Method:
 
 def _clvcast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
     """Our default: nothing but the horizon (the periods where several are asked for, and the seed) is set."""
-    import clvcast
-
     more = {"periods": cell.periods} if cell.periods > 1 else {}
     config = clvcast.Config(horizon_days=cell.horizon_days, seed=seed * _SEEDS_APART, **more)
     model = clvcast.train(days, config, cutoff=cell.cutoff)
@@ -81,13 +97,6 @@ def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
     """Our own BTYD with Gamma-Gamma; churn is the chance of no order in the horizon."""
 
     def forecast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
-        from clvcast.configs.schema import OrdersConfig
-        from clvcast.features.order_days import order_days
-        from clvcast.features.reading import orders_from_table
-        from clvcast.features.windows import as_instant
-        from clvcast.serve import btyd
-        from clvcast.train.btyd import fit_order_model, fit_value_model
-
         orders = orders_from_table(days, OrdersConfig())
         histories = order_days(orders, as_instant(cell.cutoff))
         fitted = fit_order_model(histories, kind)
@@ -103,12 +112,30 @@ def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
         )
         made.attrs["fitted"] = json.dumps(
             {"fitted": fitted.model.kind, "converged": fitted.converged}
-            | {"log_likelihood": fitted.log_likelihood}
             | fitted.model.model_dump(exclude={"kind"})
         )
         return made
 
     return forecast
+
+
+def log_likelihood(days: pd.DataFrame, cell: Cell, fitted: Mapping[str, Any]) -> float:
+    """Of all customers' histories, at the parameters of a fit of ours or of lifetimes.
+
+    The likelihood of being alive still, times 1 + the odds of having left (Fader, Hardie and Lee 2005, for both).
+    """
+    orders = orders_from_table(days, OrdersConfig())
+    known = order_days(orders, as_instant(cell.cutoff))
+    x, tenure = known.n_repeat_days, known.tenure_days
+    kind = btyd.ParetoNbd if fitted["fitted"] == "pareto_nbd" else btyd.BgNbd
+    model: Any = kind(**{name: fitted[name] for name in kind.model_fields if name != "kind"})
+    r, alpha = model.r, model.alpha
+    alive = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + tenure)
+    if isinstance(model, btyd.ParetoNbd):
+        alive = alive - model.s * np.log1p(tenure / model.beta)
+    else:
+        alive = alive + betaln(model.a, model.b + x) - betaln(model.a, model.b)
+    return float((alive + np.logaddexp(0.0, btyd.log_odds_gone(model, known))).sum())
 
 
 def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:

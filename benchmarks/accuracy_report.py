@@ -89,16 +89,18 @@ class Equality:
     theirs: str  # what lifetimes says of its fit
 
     @classmethod
-    def of(cls, cell: str, method: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Equality:
-        """Compare two forecasts of the same customers."""
+    def of(
+        cls, cell: str, method: str, ours: pd.DataFrame, theirs: pd.DataFrame, likelihood: float
+    ) -> Equality:
+        """Compare two forecasts of the same customers; `likelihood` is ours minus theirs."""
         gap = (ours["expected_spend"] / theirs["expected_spend"] - 1.0).abs()
         churn = (ours["churn_probability"] - theirs["churn_probability"]).abs().max()
-        fits = [json.loads(made.attrs["fitted"]) for made in (ours, theirs)]
+        fit = json.loads(theirs.attrs["fitted"])
         told = "converged"
-        if fits[1]["fitted"] != method:
-            told = f"did not converge; {fits[1]['fitted']} in its place"
-        elif fits[1]["penalizer"]:
-            told = f"did not converge; with penalizer {fits[1]['penalizer']}"
+        if fit["fitted"] != method:
+            told = f"did not converge; {fit['fitted']} in its place"
+        elif fit["penalizer"]:
+            told = f"did not converge; with penalizer {fit['penalizer']}"
         return cls(
             cell,
             method,
@@ -106,7 +108,7 @@ class Equality:
             float(gap.median()),
             float(gap.max()),
             float(churn),
-            fits[0]["log_likelihood"] - fits[1]["log_likelihood"],
+            likelihood,
             told,
         )
 
@@ -148,6 +150,7 @@ def document(
     later: Sequence[LaterPeriods],
     equal: Sequence[Equality],
     seeds: Sequence[int],
+    command: str,
 ) -> str:
     """The page results/accuracy.md."""
     lines = [
@@ -155,12 +158,12 @@ def document(
         "",
         f"{date.today()}, clvcast {version('clvcast')}, lightgbm {version('lightgbm')}, numpy "
         f"{version('numpy')}, Python {platform.python_version()}, {os.cpu_count()} cores of "
-        f"{platform.machine()}, shared. Command: `make benchmark-accuracy`.",
+        f"{platform.machine()}, shared. Command: `{command}`.",
         "",
         "Real orders, rolling origin: a method knows the orders up to and including a day and forecasts the horizon",
         "after it, for all customers with a positive-spend day until then. Amounts are summed per customer and day;",
         "days with a sum of zero or less are dropped. `clvcast` is the default of `clvcast train` with nothing but",
-        f"the horizon set, the mean of {len(seeds)} seeds. The data are downloaded from the package index, except",
+        f"the horizon set, the mean of {len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'}. The data are downloaded from the package index, except",
         "online retail, which is in the repository.",
     ]
     lines += [

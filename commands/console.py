@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
     from ..features.orders import Orders
+    from ..train.gate import Verdict
 
 __all__ = [
     "ConfigFile", "Cutoff", "Json", "Quiet", "Store",
-    "counting", "err", "load", "money", "note", "out", "print_json", "print_metrics", "progress", "read_orders",
+    "err", "load", "money", "note", "out", "print_json", "print_metrics", "print_rules", "progress", "read_orders", "shares_done",
 ]  # fmt: skip
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
@@ -70,25 +78,25 @@ def progress(silent: bool) -> Callable[[str], None]:
 
 
 @contextmanager
-def counting(silent: bool) -> Iterator[Callable[[int, int], None]]:
-    """Shows customers done, their rate and the time that remains, where people watch."""
-    columns = (
-        "{task.percentage:>3.0f} %",
+def shares_done(silent: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar per kind of work, with an estimate of the time left, where stderr is a terminal."""
+    with Progress(
+        TextColumn("{task.description}"),
         BarColumn(),
-        "{task.fields[rate]}",
-        TimeRemainingColumn(),
-    )
-    hidden = silent or not err.is_terminal
-    with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
-        task = bar.add_task("", total=None, rate="")
-        begin = time.perf_counter()
+        TaskProgressColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=err,
+        transient=True,
+        disable=silent or not err.is_terminal,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
 
-        def tell(done: int, total: int) -> None:
-            rate = done / max(time.perf_counter() - begin, 1e-9)
-            told = f"{done:,} of {total:,} customers, {rate:,.0f} a second"
-            bar.update(task, completed=done, total=total, rate=told)
+        def show(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=1.0)
+            bars.update(tasks[what], completed=share)
 
-        yield tell
+        yield show
 
 
 def print_metrics(metrics: dict[str, Any], currency: str) -> None:
@@ -116,6 +124,23 @@ def _cell(measure: str, value: float | None) -> str:
     if measure in ("MAE", "RMSE"):
         return f"{value:,.1f}"
     return f"{value:+.1%}" if measure == "bias" else f"{value:.3f}"
+
+
+def print_rules(verdict: Verdict) -> None:
+    """The gate's rules: what was measured, what is allowed; then how the champion was judged, and failures."""
+    colours = {"pass": "green", "fail": "red", "unknown": "yellow"}
+    table = Table(title="the gate", title_justify="left")
+    for heading in ("rule", "measured", "allowed", "verdict"):
+        table.add_column(heading, justify="right" if heading == "measured" else "left")
+    for rule in verdict.rules:
+        value = "-" if rule.value is None else f"{rule.value:.3f}"
+        table.add_row(rule.name, value, rule.bound, Text(rule.verdict, colours[rule.verdict]))
+    out.print(table)
+    if verdict.judged_by:
+        out.print(f"{verdict.judged_by[0].upper()}{verdict.judged_by[1:]}.")
+    for rule in verdict.rules:
+        if rule.verdict == "fail":
+            out.print(Text.assemble(("fail", "red"), f"  {rule.name}: {rule.sentence}"))
 
 
 def money(amount: float, currency: str) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from ..errors import ConfigError, OrdersError
-from .console import Cutoff, Json, Quiet, Store, counting, load, money, note, out, print_json
+from .console import Cutoff, Json, Quiet, Store, load, money, note, out, print_json, shares_done
 
 
 def score(
@@ -33,6 +33,9 @@ def score(
     ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Forecast again what is done.")] = False,
     tracking_uri: Store = None,
+    expect_sha256: Annotated[
+        str | None, typer.Option(help="Refuse a bundle whose manifest.json has another sha256.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -46,19 +49,21 @@ def score(
 
     settings = None if config is None else load(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
-    loaded = load_model(model, store)
+    loaded = load_model(model, store, expect_sha256=expect_sha256)
     if settings is not None:
         loaded = loaded.with_config(settings)
-    with counting(quiet or as_json) as progress:
+    limit = settings.memory_limit if settings else None
+    with shares_done(quiet or as_json) as progress:
         result = score_files(
             loaded,
             orders,
             output,
             cutoff,
+            limit,
+            progress,
             only_customers=only_customers,
             partitions=partitions,
             force=force,
-            progress=progress,
         )
     if as_json:
         print_json(dataclasses.asdict(result))

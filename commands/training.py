@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,52 +15,103 @@ from .console import (
     Json,
     Quiet,
     Store,
+    err,
     load,
     out,
     print_json,
     print_metrics,
+    print_rules,
     progress,
     read_orders,
 )
+
+if TYPE_CHECKING:
+    from ..train.tracking import Registered
 
 
 def train(
     config: ConfigFile,
     cutoff: Cutoff = None,
     tracking_uri: Store = None,
+    force: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Make it champion even if the gate refuses it."),
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a model, evaluate it on the newest window, track the run, register the model.
+    """Fit a model, evaluate it on the newest window, register it, make it champion if it passes the gate.
 
-    Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
+    Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
     from ..train.run import train_and_evaluate
+    from ..train.store import without_password
     from ..train.summary import later_periods
-    from ..train.tracking import track, without_password
+    from ..train.tracking import track
 
     settings = load(config)
     silent = quiet or as_json
     orders = read_orders(settings, silent)
-    run = train_and_evaluate(orders, settings, cutoff, progress(silent))
-    registered = track(run, settings, tracking_uri)
+    say = progress(silent)
+    run = train_and_evaluate(orders, settings, cutoff, say)
+    registered = track(run, settings, tracking_uri, force, say)
     metrics = run.evaluation.metrics if run.evaluation else {}
+    refused = registered.verdict is not None and not registered.promoted
     if as_json:
-        where = {"tracking_uri": without_password(registered.uri), "run_id": registered.run_id}
-        named = {"model": registered.name, "version": registered.version}
-        print_json({"model_version": run.model.version, **named, **where, "evaluation": metrics})
-        return
-    if quiet:
-        return
-    print_metrics(metrics, settings.orders.currency)
-    if not metrics:
-        out.print("History is too short to hold a window out: nothing was measured.")
-    out.print(later_periods(run.model.numbers.later))
+        verdict = registered.verdict
+        gate = (
+            None if verdict is None else {"passed": verdict.passed, **dataclasses.asdict(verdict)}
+        )
+        print_json(
+            {
+                "model_version": run.model.version,
+                "model": registered.name,
+                "version": registered.version,
+                "champion": registered.champion,
+                "promoted": registered.promoted,
+                "tracking_uri": without_password(registered.uri),
+                "run_id": registered.run_id,
+                "gate": gate,
+                "evaluation": metrics,
+            }
+        )
+    elif not quiet:
+        print_metrics(metrics, settings.orders.currency)
+        if not metrics:
+            out.print("History is too short to hold a window out: nothing was measured.")
+        out.print(later_periods(run.model.numbers.later))
+        out.print()
+        _print_outcome(registered, run.model.version)
+    if refused:
+        if silent:
+            assert registered.verdict is not None
+            err.print(f"clvcast: the gate refuses the candidate: {registered.verdict.reason}")
+        raise typer.Exit(1)
+
+
+def _print_outcome(registered: Registered, model_version: str) -> None:
+    """The gate's rules, and what came of them."""
+    from ..train.store import without_password
+
+    name, verdict = registered.name, registered.verdict
     again = "" if registered.is_new else " (an identical model was registered before)"
+    where = f"version {registered.version} of {name}{again}"
+    if verdict is None:
+        out.print(f"Model {model_version} is {where} and serves already: nothing to judge.")
+        return
+    print_rules(verdict)
+    out.print(f"Model {model_version} is {where}, in {without_password(registered.uri)}.")
+    if registered.promoted:
+        out.print(
+            f"{'It passed the gate' if verdict.passed else 'It failed the gate, was forced'} and is "
+            f"champion now.\nScore with: clvcast score --model models:/{name}@champion "
+            "--orders ORDERS --output forecasts.parquet"
+        )
+        return
+    serving = f"version {registered.champion} serves on" if registered.champion else "none serves"
     out.print(
-        f"Model {run.model.version} is version {registered.version} of {registered.name}{again}, "
-        f"alias champion, in {without_password(registered.uri)}.\nScore with: clvcast score --model "
-        f"models:/{registered.name}@champion --orders ORDERS --output forecasts.parquet"
+        f"The gate refuses it; {serving}. If you know better: clvcast models promote "
+        f"{registered.version} --reason ..."
     )
 
 

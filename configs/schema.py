@@ -7,13 +7,17 @@ import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from ..errors import ConfigError
+from .decisions import AcquisitionConfig, KpisConfig
+from .lists import ListsConfig
+from .section import Section
+from .segments import SegmentsConfig
 
 __all__ = [
     "OPTIONAL_COLUMNS",
@@ -21,8 +25,11 @@ __all__ = [
     "Config",
     "EconomicsConfig",
     "FormatConfig",
+    "GateConfig",
     "ModelConfig",
+    "MonitorConfig",
     "OrdersConfig",
+    "Target",
     "TrackingConfig",
     "json_schema",
     "load_config",
@@ -34,23 +41,16 @@ Column = Literal[
     "customer_id", "ordered_at", "amount",
     "order_id", "product_id", "category", "channel", "quantity", "discount", "cost",
 ]  # fmt: skip
+Target = Literal["spend", "gross", "before_discount", "contribution"]
 REQUIRED_COLUMNS: tuple[str, ...] = get_args(Column)[:3]
 OPTIONAL_COLUMNS: tuple[str, ...] = get_args(Column)[3:]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def overridden_by(self, stated: Self) -> Self:
-        """The same section with every key that `stated` was given explicitly, section by section."""
-        update = {}
-        for name in stated.model_fields_set:
-            own, new = getattr(self, name), getattr(stated, name)
-            update[name] = own.overridden_by(new) if isinstance(own, _Section) else new
-        return self.model_copy(update=update)
+# keys of Config that a fit never looks at; the mapping of the orders stands in a bundle by itself
+_NOT_LEARNED_FROM = ("orders", "tracking", "gate", "monitor", "segments", "lists")
 
 
-class FormatConfig(_Section):
+class FormatConfig(Section):
     """How text in the files is written; needed only where it departs from the usual."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
@@ -87,7 +87,7 @@ class FormatConfig(_Section):
         return value
 
 
-class OrdersConfig(_Section):
+class OrdersConfig(Section):
     """Where the order lines are and how their columns map to ours."""
 
     source: str | None = Field(
@@ -144,7 +144,7 @@ class OrdersConfig(_Section):
         return value
 
 
-class EconomicsConfig(_Section):
+class EconomicsConfig(Section):
     """What turns spend into value."""
 
     margin_rate: float = Field(1.0, gt=0, le=1, description="Profit per unit of spend.")
@@ -153,7 +153,7 @@ class EconomicsConfig(_Section):
     )
 
 
-class TrackingConfig(_Section):
+class TrackingConfig(Section):
     """Where MLflow keeps runs and models."""
 
     uri: str | None = Field(
@@ -166,7 +166,7 @@ class TrackingConfig(_Section):
     )
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """How the trees are grown; every default is what the accuracy benchmark measures."""
 
     seeds: int | None = Field(
@@ -190,7 +190,91 @@ class ModelConfig(_Section):
         return value
 
 
-class Config(_Section):
+class GateConfig(Section):
+    """What a new model must hold to go live; docs/operations.md says how to read each rule."""
+
+    confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="How sure the gate must be that a difference is none of luck.",
+    )
+    ngini: float = Field(
+        0.01, ge=0, le=1, description="nGini may be surely lower than a rival's by up to this."
+    )
+    mae: float = Field(
+        0.05, ge=0, description="MAE may surely exceed a rival's by up to this share of it."
+    )
+    bias: float = Field(
+        0.2,
+        ge=0,
+        description="The total may miss by this share, or by what the best baseline missed.",
+    )
+    calibration: float = Field(
+        0.1, ge=0, le=1, description="Churn probabilities may be off by this on average."
+    )
+    coverage: float = Field(
+        0.1, ge=0, le=0.9, description="90 % intervals may hold this much less than 90 %."
+    )
+    segment: float = Field(
+        0.25, ge=0, description="MAE in one segment may surely exceed the rival's by this share."
+    )
+    segment_customers: int = Field(
+        50, strict=True, ge=1, description="Segments with fewer customers are not judged."
+    )
+    history: float = Field(
+        0.05,
+        ge=0,
+        description="Lines and money of months the champion knew may differ by this share.",
+    )
+    customers: float = Field(
+        0.95, ge=0, le=1, description="This share of the customers the champion knew must be there."
+    )
+    total: float = Field(
+        1.5,
+        ge=1,
+        description="The forecast total may be this many times the champion's, or 1 / this.",
+    )
+    churn_rate: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="The forecast churn rate may differ from the champion's by this.",
+    )
+    rank_correlation: float = Field(
+        0.8, ge=-1, le=1, description="Forecasts must rank customers as alike as this (Spearman)."
+    )
+    segment_total: float = Field(2.0, ge=1, description="As total, for each segment's.")
+
+
+class MonitorConfig(Section):
+    """When monitoring raises an alarm; half of a bound is worth a warning."""
+
+    bias: float = Field(0.25, gt=0, description="The total missed by this share.")
+    calibration: float = Field(
+        0.1, gt=0, le=1, description="Churn probabilities are off by this on average."
+    )
+    coverage: float = Field(
+        0.1, gt=0, le=0.9, description="90 % intervals hold this much less than 90 %."
+    )
+    capture: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="The top tenth by forecast misses this share of what a perfect one would hold.",
+    )
+    psi: float = Field(
+        0.25, gt=0, description="Population stability index of a feature or a forecast."
+    )
+    new_category: float = Field(
+        0.1, gt=0, le=1, description="Share of lines in categories or channels training never saw."
+    )
+    missing_customers: float = Field(
+        0.05, gt=0, le=1, description="Share of forecast customers whom the orders no longer hold."
+    )
+
+
+class Config(Section):
     """All settings of one shop; every one but the source of its orders has a default."""
 
     orders: OrdersConfig = Field(default_factory=lambda: OrdersConfig())
@@ -201,21 +285,41 @@ class Config(_Section):
         4, strict=True, ge=1, le=40, description="A CLV spans periods x horizon_days."
     )
     economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
+    segments: SegmentsConfig = Field(default_factory=lambda: SegmentsConfig())
+    kpis: KpisConfig = Field(default_factory=lambda: KpisConfig())
+    acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig())
+    lists: ListsConfig = Field(default_factory=lambda: ListsConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     effort: Literal["quick", "standard", "thorough"] = Field(
         "standard",
         description="quick: one booster per head; standard: three, averaged; thorough: five, with "
         "parameters searched on an earlier window (needs the search extra).",
     )
-    target: Literal["net", "gross", "after_discount", "contribution"] = Field(
-        "net",
-        description="What spend means in forecasts: net of returns; gross, returns not counted; net "
-        "and after discounts; or contribution, net less cost (then margin_rate should be 1).",
+    target: Target = Field(
+        "spend",
+        description="What is forecast as spend. spend: amounts as they are, less returns; gross: "
+        "without returns and before discounts; before_discount: less returns, before discounts; "
+        "contribution: spend less cost, the margin of each order (leave margin_rate at 1).",
     )
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(
         0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
     )
+    memory_limit: str | None = Field(
+        None,
+        pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",
+        description="Orders that need more memory, such as 2GB, are read in shards of customers, by "
+        "temporary files. Unset, half of what the machine has.",
+    )
+    gate: GateConfig = Field(default_factory=lambda: GateConfig())
+    monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
+
+    def learning(self) -> dict[str, Any]:
+        """The settings that change what a fit gives, as plain values: all but those named below.
+
+        A bundle keeps them, so that its model can be fitted again at another cutoff.
+        """
+        return self.model_dump(mode="json", exclude=set(_NOT_LEARNED_FROM))
 
 
 def load_config(path: str | Path) -> Config:
@@ -293,9 +397,13 @@ def _sentence(fault: Any, section: type[BaseModel]) -> str:
 
 
 def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
-    for part in path:
+    steps = iter(path)
+    for part in steps:
         field = section.model_fields.get(part)
         kind = field.annotation if field else None
+        if get_origin(kind) is dict and issubclass(get_args(kind)[1], BaseModel):
+            next(steps, None)  # the entry's own name
+            kind = get_args(kind)[1]
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
         section = kind

@@ -48,9 +48,9 @@ def _corrupted(orders: Orders, cutoff: int) -> Orders:
     later = ~windows.is_before(orders.times, cutoff)
     amounts = np.where(later, -7 * orders.amounts + 12_345_678, orders.amounts)
     texts = {
-        name: TextColumn(np.where(later, 0, column.codes).astype(np.int32), column.labels)
+        name: TextColumn(np.where(later, 0, column.codes).astype(np.int32), column.values)
         for name, column in orders.texts.items()
-        if len(column.labels)
+        if len(column.values)
     }
     numbers = {name: np.where(later, -1e9, values) for name, values in orders.numbers.items()}
     return replace(orders, amounts=amounts, texts={**orders.texts, **texts}, numbers=numbers)

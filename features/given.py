@@ -21,7 +21,7 @@ from ..errors import OrdersError
 from . import windows
 from .mapping import NUMBERS, TEXTS
 from .orders import Int64, Orders, TextColumn
-from .packing import pack, to_minor_units
+from .packing import UsableLines, pack
 
 __all__ = ["LineError", "clean_id", "is_no_id", "orders_from_lines"]
 
@@ -97,15 +97,11 @@ def orders_from_lines(
         raise OrdersError(f"all amounts together must stay below {_MOST_MINOR_UNITS / unit:.0e}")
     instants = np.array(times, dtype=np.int64)
     _plausible(instants, owners, customers, now or datetime.now())
-    minor, _, _ = to_minor_units(money, unit)
-    orders, _ = pack(
-        _customers([customer_id for customer_id, _ in customers], owners),
-        instants,
-        minor,
-        {name: _coded(cells[name]) for name in TEXTS if name in cells},
-        {name: np.array(cells[name], np.float64) for name in NUMBERS if name in cells},
-        currency_decimals=config.currency_decimals,
-    )
+    ids = _customers([customer_id for customer_id, _ in customers], owners)
+    coded = {name: _coded(cells[name]) for name, _ in texts}
+    values = {name: np.array(column, dtype=np.float64) for name, column in numbers}
+    lines_of_all = UsableLines({"customer_id": ids, **coded}, instants, {"amount": money, **values})
+    orders, _ = pack([lines_of_all], columns, config.currency_decimals)
     return orders
 
 

@@ -1,8 +1,11 @@
-"""One file's lines, parsed column by column, with a reason for each line that cannot be used."""
+"""Lines parsed column by column, with a reason for each that cannot be used.
+
+What is said of a line depends on that line alone, so that a file may be parsed in blocks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,11 +15,11 @@ import pyarrow as pa
 
 from ..configs.schema import OrdersConfig
 from . import windows
-from .coding import code_ids
+from .coding import Ids, read_ids
 from .expressions import Expression
 from .faults import Fault
 from .mapping import NUMBERS, TEXTS
-from .orders import Float64, Int64, TextColumn
+from .orders import Float64, Int64
 from .parsing import Mask, Parsed, is_number, parse_instants, parse_numbers
 from .sources import RawTable
 
@@ -37,16 +40,28 @@ class Reason:
 
 @dataclass
 class Lines:
-    """The lines of one file; a column the file lacks is missing from `texts` or `numbers`."""
+    """Lines of one file; a column the file lacks is missing from `texts` or `numbers`."""
 
     file: str
     raw: RawTable
-    texts: dict[str, TextColumn] = field(default_factory=dict)
+    texts: dict[str, Ids] = field(default_factory=dict)
     numbers: dict[str, Float64] = field(default_factory=dict)
     times: Int64 = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     reasons: list[Reason] = field(default_factory=list)  # the first that fits a line counts
     faults: list[Fault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    remarked: list[Mask] = field(default_factory=list)  # lines that remarks are made of
+    ids_as_decimals: bool = False  # whether a customer id was written as 17850.0
+
+    def usable(self) -> Mask:
+        """The lines nothing speaks against."""
+        return ~_any([reason.lines for reason in self.reasons], len(self.raw.rows))
+
+    def told(self) -> Mask:
+        """The lines that reasons, faults and remarks are made of."""
+        return _any(
+            [*(reason.lines for reason in self.reasons), *self.remarked], len(self.raw.rows)
+        )
 
     def cells(self, column: str, lines: Mask, most: int | None = None) -> pa.Array | None:
         """What stands in a raw column on some lines, as text; None for arithmetic."""
@@ -91,17 +106,16 @@ def unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> list[Fault]:
 def parse_lines(
     raw: RawTable, file: str, mapping: Mapping[str, Expression], config: OrdersConfig, now: datetime
 ) -> Lines:
-    """Parse the mapped columns of one file; `now` tells which times are in the future."""
+    """Parse the mapped columns of a block; `now` tells which times are in the future."""
     lines = Lines(file, raw)
     for name in ("customer_id", *TEXTS):
         if name in mapping:
             column = raw.table[mapping[name].columns[0]]
             is_customer = name == "customer_id"
-            lines.texts[name], as_decimals = code_ids(column, nulls_by_name=is_customer)
-            if as_decimals and is_customer:
-                lines.remarks.append("customer ids written as decimals (17850.0) are read as 17850")
+            lines.texts[name], as_decimals = read_ids(column, nulls_by_name=is_customer)
+            lines.ids_as_decimals |= as_decimals and is_customer
     if "customer_id" in mapping:
-        missing = lines.texts["customer_id"].codes < 0
+        missing = lines.texts["customer_id"].is_missing
         lines.reasons.append(Reason(NO_CUSTOMER, mapping["customer_id"].columns[0], missing))
     if "ordered_at" in mapping:
         _parse_times(lines, mapping["ordered_at"].columns[0], config, now)
@@ -136,6 +150,7 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
             elif cells.bad.any():  # what is optional is taken as missing, and said
                 fault = lines.fault("must be a number", column, cells.bad, cells.mend)
                 lines.remarks.append(f"taken as missing: {fault.sentence()}")
+                lines.remarked.append(cells.bad)
         values = expression.evaluate({name: cells.values for name, cells in parsed.items()})
         values = np.broadcast_to(values, len(lines.raw.rows))
         if ours == "amount":
@@ -146,3 +161,10 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
             lines.numbers[ours] = values
         else:
             lines.numbers[ours] = np.where(np.isfinite(values), values, np.nan)
+
+
+def _any(masks: Sequence[Mask], n_lines: int) -> Mask:
+    found = np.zeros(n_lines, dtype=np.bool_)
+    for mask in masks:
+        found |= mask
+    return found

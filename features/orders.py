@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,24 @@ class TextColumn:
     """A text column as codes into its sorted labels; -1 is missing."""
 
     codes: Int32
-    labels: pa.StringArray
+    values: pa.Array  # the labels in their order: text, or whole numbers sorted as text would be
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def labels(self) -> pa.StringArray:
+        """The labels as text; made for whole numbers when someone asks for it."""
+        return self.values.cast(pa.string())
+
+    @property
+    def is_missing(self) -> npt.NDArray[np.bool_]:
+        """Which lines have none."""
+        return np.asarray(self.codes < 0)
 
     def where(self, keep: npt.NDArray[np.bool_]) -> TextColumn:
         """The column of some lines."""
-        return self if keep.all() else TextColumn(self.codes[keep], self.labels)
+        return self if keep.all() else TextColumn(self.codes[keep], self.values)
 
     def to_text(self) -> pa.StringArray:
         """The text itself, null where missing."""

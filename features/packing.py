@@ -1,172 +1,399 @@
 """Packing: lines in any order -> `Orders`, by a counting sort and a canonical order per customer.
 
+The sort writes each line of a column straight to its place, which a running count per customer gives.
+
 The canonical order is time, order_id, product_id, amount, then the other columns, so that neither
 the order of the input nor who else is in the file can change a feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from .coding import compact
+from .coding import Ids, shared
 from .orders import Float64, Int64, Orders, TextColumn
+from .parsing import Mask
 
-__all__ = ["by_customer", "pack", "to_minor_units"]
+__all__ = ["Counts", "UsableLines", "pack"]
 
 _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
+_NO_TIMES = np.empty(0, dtype=np.int64)
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 _FEW = 24  # lines an insertion sort orders faster than a merge
 _compiled = numba.njit(cache=True, nogil=True)
 
 
+@dataclass
+class UsableLines:
+    """Parsed lines that can be used; a column they lack is missing from `texts` or `numbers`."""
+
+    texts: dict[str, Ids]  # customer_id is among them, and never missing
+    times: Int64
+    numbers: dict[str, Float64]  # amount is among them
+    fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
+
+    @property
+    def n_lines(self) -> int:
+        """Lines."""
+        return len(self.times)
+
+    def where(self, keep: Mask) -> UsableLines:
+        """Some lines."""
+        if keep.all():
+            return self
+        return UsableLines(
+            {name: column.where(keep) for name, column in self.texts.items()},
+            self.times[keep],
+            {name: values[keep] for name, values in self.numbers.items()},
+            None if self.fingerprints is None else self.fingerprints[keep],
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What packing did to lines; counts of disjoint sets of customers add up."""
+
+    used: int = 0
+    dropped: int = 0  # equal to an earlier one in every column of the file
+    repeated: int = 0  # equal to the one before in every mapped column
+    rounded: int = 0
+    rounding: int = 0  # millionths of the smallest unit, in all
+    customers: int = 0
+    spend: int = 0  # in the smallest unit, as is the next
+    largest: int = 0  # of a customer
+
+    def __add__(self, other: Counts) -> Counts:
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        return Counts(**sums | {"largest": max(self.largest, other.largest)})
+
+
 def pack(
-    customers: TextColumn,
-    times: Int64,
-    amounts: Int64,
-    texts: Mapping[str, TextColumn],
-    numbers: Mapping[str, Float64],
-    *,
-    currency_decimals: int,
-) -> tuple[Orders, int]:
-    """Pack lines (one array element a line) and count those that repeat another line exactly.
+    parts: list[UsableLines], names: Collection[str], currency_decimals: int
+) -> tuple[Orders, Counts]:
+    """Pack lines; `parts` is emptied, column by column, so that no column is held twice for long.
 
-    Every line has a customer; `amounts` are in the currency's smallest unit.
+    `names` are the optional columns; a part that lacks one has it missing. Lines that carry a
+    fingerprint and repeat an earlier one's are dropped.
     """
-    customers = compact(customers)
-    starts, line = by_customer(customers.codes, len(customers.labels))
-    times, amounts = times[line], amounts[line]
-    codes = {name: column.codes[line] for name, column in texts.items()}
-    values = {name: column[line] for name, column in numbers.items()}
-    order, repeated = _canonical_order(
-        starts,
-        times,
-        amounts,
-        tuple(codes.get(name, _NO_CODES) for name in _TEXTS),
-        tuple(values.get(name, _NO_NUMBERS) for name in _NUMBERS),
+    dropped = _drop_repeated(parts)
+    unit = 10.0**currency_decimals
+    united = shared([part.texts.pop("customer_id") for part in parts])
+    customers = united.codes()
+    n_lines, labels = len(customers), united.labels
+    del united
+    starts = _starts(customers, len(labels))
+    _places(customers, starts)
+    places = np.split(customers, np.cumsum([part.n_lines for part in parts])[:-1])
+    present = np.diff(starts) > 0
+    if not present.all():  # labels of lines that are set aside
+        labels = labels.filter(pa.array(present))
+        starts = np.concatenate((starts[:-1][present], starts[-1:]))
+
+    times = np.empty(n_lines, dtype=np.int64)
+    for part, place in zip(parts, places, strict=True):
+        _scatter(part.times, place, times)
+        part.times = _NO_TIMES
+    amounts = np.empty(n_lines, dtype=np.int64)
+    rounded = rounding = 0
+    for part, place in zip(parts, places, strict=True):
+        n_rounded, by = _scatter_money(part.numbers.pop("amount"), place, unit, amounts)
+        rounded, rounding = rounded + n_rounded, rounding + by
+    texts = {}
+    for name in (name for name in _TEXTS if name in names):
+        found = [(k, part.texts.pop(name)) for k, part in enumerate(parts) if name in part.texts]
+        codes = _made(n_lines, len(found) == len(parts), np.int32(-1))
+        united = shared([column for _, column in found])
+        for (k, _), column, low, table in zip(
+            found, united.parts, united.lows, united.tables, strict=True
+        ):
+            _scatter_codes(column, low, table, places[k], codes)
+        texts[name] = TextColumn(codes, united.labels)
+    numbers: dict[str, Float64] = {}
+    for name in (name for name in _NUMBERS if name in names):
+        found_in = [
+            (k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers
+        ]
+        numbers[name] = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
+        for k, values in found_in:
+            _scatter(values, places[k], numbers[name])
+    parts.clear()
+    columns: list[Any] = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
+    columns += [numbers.get(name, _NO_NUMBERS) for name in _NUMBERS]
+    repeated = _canonical_order(starts, times, amounts, *columns)
+    ids = labels.cast(pa.string())
+    orders = Orders(ids, starts, times, amounts, texts, numbers, currency_decimals)
+    total, largest = _spend(starts, amounts)
+    counts = Counts(
+        used=n_lines,
+        dropped=dropped,
+        repeated=repeated,
+        rounded=rounded,
+        rounding=rounding,
+        customers=len(ids),
+        spend=total,
+        largest=largest,
     )
-    orders = Orders(
-        customer_ids=customers.labels,
-        starts=starts,
-        times=times[order],
-        amounts=amounts[order],
-        texts={name: TextColumn(codes[name][order], texts[name].labels) for name in texts},
-        numbers={name: column[order] for name, column in values.items()},
-        currency_decimals=currency_decimals,
-    )
-    return orders, int(repeated.sum())
+    return orders, counts
+
+
+def _drop_repeated(parts: list[UsableLines]) -> int:
+    """Take away the lines that repeat an earlier one in every column of their file; how many did."""
+    prints = [part.fingerprints for part in parts if part.fingerprints is not None]
+    if not prints:
+        return 0
+    seen = np.concatenate(prints)
+    first = np.zeros(len(seen), dtype=np.bool_)
+    first[np.unique(seen, return_index=True)[1]] = True
+    ends = np.cumsum([part.n_lines for part in parts])
+    parts[:] = map(UsableLines.where, parts, np.split(first, ends[:-1]))
+    return int(np.count_nonzero(~first))
+
+
+def _made(n_lines: int, is_whole: bool, missing: np.generic) -> npt.NDArray[Any]:
+    """A column to scatter into; `missing` where not every part has it."""
+    if is_whole:
+        return np.empty(n_lines, dtype=missing.dtype)
+    return np.full(n_lines, missing)
 
 
 @_compiled
-def to_minor_units(amounts, unit):
-    """Money as integers of the smallest unit; how many that rounds, and by how much in all."""
-    minor = np.empty(len(amounts), dtype=np.int64)
-    n_rounded = 0
-    total = 0.0
-    for line in range(len(amounts)):
-        exact = amounts[line] * unit
-        whole = np.rint(exact)
-        minor[line] = np.int64(whole)
-        if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
-            n_rounded += 1
-            total += whole - exact
-    return minor, n_rounded, total / unit
-
-
-@_compiled
-def by_customer(customers, n_customers):
-    """Counting sort: where each customer starts, and the lines in customer order, stable."""
+def _starts(customers, n_customers):
+    """Where each customer's lines start once sorted: int64, n_customers + 1."""
     starts = np.zeros(n_customers + 1, dtype=np.int64)
     for customer in customers:
         starts[customer + 1] += 1
     for customer in range(n_customers):
         starts[customer + 1] += starts[customer]
-    following = starts[:-1].copy()
-    line = np.empty(len(customers), dtype=np.int64)
-    for position in range(len(customers)):
-        customer = customers[position]
-        line[following[customer]] = position
-        following[customer] += 1
-    return starts, line
+    return starts
 
 
 @_compiled
-def _compare(left, right, times, amounts, codes, values):
-    """Negative, zero or positive as line `left` comes before, equals, or comes after line `right`."""
-    if times[left] != times[right]:
-        return -1 if times[left] < times[right] else 1
-    for k in range(2):  # order_id, product_id
-        if len(codes[k]) and codes[k][left] != codes[k][right]:
-            return -1 if codes[k][left] < codes[k][right] else 1
-    if amounts[left] != amounts[right]:
-        return -1 if amounts[left] < amounts[right] else 1
-    for k in range(2, 4):  # category, channel
-        if len(codes[k]) and codes[k][left] != codes[k][right]:
-            return -1 if codes[k][left] < codes[k][right] else 1
+def _places(customers, starts):
+    """Turn each line's customer into the line's place in customer order, stable."""
+    following = starts[:-1].astype(customers.dtype)
+    for line in range(len(customers)):
+        customer = customers[line]
+        customers[line] = following[customer]
+        following[customer] += 1
+
+
+@_compiled
+def _scatter(values, places, out):
+    for line in range(len(values)):
+        out[places[line]] = values[line]
+
+
+@_compiled
+def _scatter_codes(values, low, table, places, out):
+    """The same for numbers to be looked up in a table; -1 where negative."""
+    for line in range(len(values)):
+        value = values[line]
+        out[places[line]] = table[value - low] if value >= 0 else -1
+
+
+@_compiled
+def _scatter_money(amounts, places, unit, out):
+    """The same for money, made integers of the smallest unit; how many that rounds, and by how much.
+
+    The sum of what rounding adds is kept in whole millionths of the unit: it must not depend on the
+    order of the lines.
+    """
+    n_rounded, total = 0, np.int64(0)
+    for line in range(len(amounts)):
+        exact = amounts[line] * unit
+        whole = np.rint(exact)
+        out[places[line]] = np.int64(whole)
+        if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
+            n_rounded += 1
+            total += np.int64(np.rint((whole - exact) * 1e6))
+    return n_rounded, total
+
+
+@_compiled
+def _spend(starts, amounts):
+    """The sum of all amounts, and the largest sum of a customer's (0 at least)."""
+    total = largest = 0
+    for customer in range(len(starts) - 1):
+        spend = 0
+        for line in range(starts[customer], starts[customer + 1]):
+            spend += amounts[line]
+        total += spend
+        largest = max(largest, spend)
+    return total, largest
+
+
+@_compiled
+def _canonical_order(
+    starts, times, amounts, order_codes, products, categories, channels,
+    quantities, discounts, costs,
+):  # fmt: skip
+    """Bring each customer's lines into the canonical order, in place; how many repeat the one before.
+
+    Lines that came sorted by time need to be ordered within each instant alone. They are compared in
+    a copy of what decides first, `own`: time, order and product, amount, line.
+    """
+    most = 1
+    for customer in range(len(starts) - 1):
+        most = max(most, starts[customer + 1] - starts[customer])
+    own = np.empty((most, 4), dtype=np.int64)
+    spare = np.empty((most, 4), dtype=np.int64)
+    has_orders, has_products = len(order_codes) > 0, len(products) > 0
+    repeated = 0
+    for customer in range(len(starts) - 1):
+        first, last = starts[customer], starts[customer + 1]
+        by_instant = True
+        for line in range(first + 1, last):
+            by_instant = by_instant and times[line - 1] <= times[line]
+        begin = first
+        while begin < last:
+            end = begin + 1 if by_instant else last
+            while end < last and times[end] == times[begin]:
+                end += 1
+            n_lines = end - begin
+            for k in range(n_lines if n_lines > 1 else 0):
+                line = begin + k
+                key = np.int64(order_codes[line] + 1) << 32 if has_orders else np.int64(0)
+                own[k, 0] = times[line]
+                own[k, 1] = key + products[line] + 1 if has_products else key
+                own[k, 2] = amounts[line]
+                own[k, 3] = line
+            if n_lines > 1:
+                _sort(own, spare, n_lines, categories, channels, quantities, discounts, costs)
+            is_moved = False
+            for k in range(1, n_lines):
+                is_moved = is_moved or own[k, 3] != begin + k
+                repeated += (
+                    _compare(own, k - 1, own, k) == 0
+                    and _compare_rest(
+                        own[k - 1, 3], own[k, 3], categories, channels, quantities, discounts, costs
+                    )
+                    == 0
+                )
+            if is_moved:
+                for k in range(n_lines):
+                    times[begin + k] = own[k, 0]
+                    amounts[begin + k] = own[k, 2]
+                if has_orders:
+                    _rearrange(order_codes, begin, n_lines, own)
+                if has_products:
+                    _rearrange(products, begin, n_lines, own)
+                if len(categories):
+                    _rearrange(categories, begin, n_lines, own)
+                if len(channels):
+                    _rearrange(channels, begin, n_lines, own)
+                if len(quantities):
+                    _rearrange_numbers(quantities, begin, n_lines, own)
+                if len(discounts):
+                    _rearrange_numbers(discounts, begin, n_lines, own)
+                if len(costs):
+                    _rearrange_numbers(costs, begin, n_lines, own)
+            begin = end
+    return repeated
+
+
+@_compiled
+def _rearrange(codes, begin, n_lines, own):
+    """Order some lines of a column as `own` has them; its second column, done with, is written over."""
+    for k in range(n_lines):
+        own[k, 1] = codes[own[k, 3]]
+    for k in range(n_lines):
+        codes[begin + k] = own[k, 1]
+
+
+@_compiled
+def _rearrange_numbers(numbers, begin, n_lines, own):
+    """The same for numbers, whose bits are kept."""
+    bits = numbers.view(np.int64)
+    for k in range(n_lines):
+        own[k, 1] = bits[own[k, 3]]
+    for k in range(n_lines):
+        bits[begin + k] = own[k, 1]
+
+
+@_compiled
+def _compare(one, left, other, right):
+    """Negative, zero or positive as a row comes before, equals, or comes after another, by what decides first."""
     for k in range(3):
-        if len(values[k]):
-            one, other = values[k][left], values[k][right]
-            if one < other or (np.isnan(other) and not np.isnan(one)):
-                return -1
-            if one > other or (np.isnan(one) and not np.isnan(other)):
-                return 1
+        if one[left, k] != other[right, k]:
+            return -1 if one[left, k] < other[right, k] else 1
     return 0
 
 
 @_compiled
-def _canonical_order(starts, times, amounts, codes, values):
-    """The canonical order of each customer's lines, and which lines of it repeat the one before."""
-    order = np.arange(len(times))
-    repeats = np.zeros(len(times), dtype=np.bool_)
-    most = 1
-    for customer in range(len(starts) - 1):
-        most = max(most, starts[customer + 1] - starts[customer])
-    spare = np.empty(most, dtype=np.int64)
-    for customer in range(len(starts) - 1):
-        own = order[starts[customer] : starts[customer + 1]]
-        if len(own) <= _FEW:
-            _insertion_sort(own, times, amounts, codes, values)
-        else:
-            _merge_sort(own, spare, times, amounts, codes, values)
-        for k in range(1, len(own)):
-            repeats[starts[customer] + k] = (
-                _compare(own[k - 1], own[k], times, amounts, codes, values) == 0
-            )
-    return order, repeats
+def _compare_rest(left, right, categories, channels, quantities, discounts, costs):
+    """The same for lines equal in that, by the other columns."""
+    if len(categories) and categories[left] != categories[right]:
+        return -1 if categories[left] < categories[right] else 1
+    if len(channels) and channels[left] != channels[right]:
+        return -1 if channels[left] < channels[right] else 1
+    compared = _compare_numbers(left, right, quantities)
+    if compared == 0:
+        compared = _compare_numbers(left, right, discounts)
+    return compared if compared != 0 else _compare_numbers(left, right, costs)
 
 
 @_compiled
-def _insertion_sort(own, times, amounts, codes, values):
-    for k in range(1, len(own)):
-        line, place = own[k], k
-        while place > 0 and _compare(own[place - 1], line, times, amounts, codes, values) > 0:
-            own[place] = own[place - 1]
-            place -= 1
-        own[place] = line
+def _compare_numbers(left, right, numbers):
+    """The same for a column of numbers that may be unknown; missing comes last."""
+    if not len(numbers):
+        return 0
+    one, other = numbers[left], numbers[right]
+    if one < other or (np.isnan(other) and not np.isnan(one)):
+        return -1
+    return 1 if one > other or (np.isnan(one) and not np.isnan(other)) else 0
 
 
 @_compiled
-def _merge_sort(own, spare, times, amounts, codes, values):
-    for low in range(0, len(own), _FEW):
-        _insertion_sort(own[low : low + _FEW], times, amounts, codes, values)
+def _sort(own, spare, n_lines, categories, channels, quantities, discounts, costs):
+    """Sort the first rows of `own`, stable: short runs by insertion, which are then merged."""
+    for low in range(0, n_lines, _FEW):
+        for k in range(low + 1, min(low + _FEW, n_lines)):
+            time, key, amount, line = own[k, 0], own[k, 1], own[k, 2], own[k, 3]
+            spare[0, 0], spare[0, 1], spare[0, 2] = time, key, amount
+            place = k
+            while place > low:
+                compared = _compare(own, place - 1, spare, 0)
+                if compared == 0:
+                    compared = _compare_rest(
+                        own[place - 1, 3], line, categories, channels, quantities, discounts, costs
+                    )
+                if compared <= 0:
+                    break
+                for column in range(4):
+                    own[place, column] = own[place - 1, column]
+                place -= 1
+            if place < k:
+                own[place, 0], own[place, 1], own[place, 2], own[place, 3] = time, key, amount, line
     width = _FEW
-    while width < len(own):
-        for low in range(0, len(own), 2 * width):
-            middle, high = min(low + width, len(own)), min(low + 2 * width, len(own))
+    while width < n_lines:
+        for low in range(0, n_lines, 2 * width):
+            middle, high = min(low + width, n_lines), min(low + 2 * width, n_lines)
             left, right = low, middle
             for position in range(low, high):
-                if left < middle and (
-                    right >= high
-                    or _compare(own[left], own[right], times, amounts, codes, values) <= 0
-                ):
-                    spare[position] = own[left]
-                    left += 1
-                else:
-                    spare[position] = own[right]
-                    right += 1
-        own[:] = spare[: len(own)]
+                is_left = left < middle
+                if is_left and right < high:
+                    compared = _compare(own, left, own, right)
+                    if compared == 0:
+                        compared = _compare_rest(
+                            own[left, 3], own[right, 3], categories, channels, quantities,
+                            discounts, costs,
+                        )  # fmt: skip
+                    is_left = compared <= 0
+                chosen = left if is_left else right
+                for column in range(4):
+                    spare[position, column] = own[chosen, column]
+                left += is_left
+                right += not is_left
+        for position in range(n_lines):
+            for column in range(4):
+                own[position, column] = spare[position, column]
         width *= 2

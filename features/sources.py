@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,21 +20,24 @@ from ..errors import OrdersError
 from .faults import Fault, refuse, rejected_table
 from .orders import Int64
 
-__all__ = ["RawTable", "column_names", "find_files", "read_columns"]
+__all__ = ["RawTable", "column_names", "find_files", "parquet_size", "read_blocks"]
 
 _CSV = (".csv", ".csv.gz")
 _KINDS = (".parquet", *_CSV)
 _LONGEST_NAME = 255
 _DELIMITERS = ";\t|,"
+_BLOCK_LINES = 1 << 19  # of parquet
+_BLOCK_BYTES = 1 << 24  # of CSV; no line may be longer
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """The columns asked for, as they stand in one file, and which row each line is."""
+    """The columns asked for, as they stand in a block of one file, and which row each line is."""
 
     table: pa.Table
     rows: Int64  # the first row after the header is 1
     rejected: list[pa.Table] = field(default_factory=list)  # lines with too few or many cells
+    share: float = 1.0  # of the file that is read with this block, about
 
 
 def find_files(source: str) -> list[Path]:
@@ -117,25 +120,60 @@ def _open_parquet(path: Path) -> pa.parquet.ParquetFile:
         raise OrdersError(f"{path.name} is damaged, or no parquet file") from None
 
 
-def read_columns(path: Path, names: Sequence[str], text: FormatConfig) -> RawTable:
-    """Read the columns `names` of one file: typed from parquet, all as text from CSV."""
+def read_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
+    """Read the columns `names` of one file, block by block: typed from parquet, all as text from CSV.
+
+    There is always a block, if only an empty one, so that the columns' types are known.
+    """
     if _kind(path) == ".parquet":
-        try:
-            table = _open_parquet(path).read(columns=list(names))
-        except (OSError, pa.ArrowInvalid):
-            raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
-        return RawTable(table, np.arange(1, table.num_rows + 1))
+        yield from _parquet_blocks(path, names)
+    else:
+        yield from _csv_blocks(path, names, text)
+
+
+def _parquet_blocks(path: Path, names: Sequence[str]) -> Iterator[RawTable]:
+    file = _open_parquet(path)
+    n_lines = file.metadata.num_rows
+    before = 0
+    try:
+        for batch in file.iter_batches(_BLOCK_LINES, columns=list(names), use_threads=False):
+            table = pa.Table.from_batches([batch])
+            rows = np.arange(before + 1, before + batch.num_rows + 1)
+            before += batch.num_rows
+            yield RawTable(table, rows, share=before / n_lines)
+        if not before:
+            yield RawTable(file.read(columns=list(names)), np.arange(0))
+    except (OSError, pa.ArrowInvalid):
+        raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
+
+
+def parquet_size(path: Path, names: Collection[str]) -> tuple[int, int] | None:
+    """Lines of a parquet file, and bytes of the columns `names` before compression; None for others."""
+    if _kind(path) != ".parquet":
+        return None
+    found = _open_parquet(path).metadata
+    groups = [found.row_group(k) for k in range(found.num_row_groups)]
+    columns = [group.column(k) for group in groups for k in range(group.num_columns)]
+    wanted = [c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names]
+    return found.num_rows, sum(wanted)
+
+
+def _csv_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
     invalid: list[int] = []
 
     def set_aside(row: pa.csv.InvalidRow) -> str:
         invalid.append(row.number - 1)  # Arrow counts the header as row 1
         return "skip"
 
+    before = told = 0
     try:
+        file = pa.OSFile(str(path))
         packed = path.name.lower().endswith(".gz")
-        table = pa.csv.read_csv(
-            pa.CompressedInputStream(pa.OSFile(str(path)), "gzip") if packed else path,
-            read_options=pa.csv.ReadOptions(use_threads=False, encoding=text.encoding),
+        blocks = pa.csv.open_csv(
+            pa.CompressedInputStream(file, "gzip") if packed else file,
+            read_options=pa.csv.ReadOptions(
+                use_threads=False, encoding=text.encoding, block_size=_BLOCK_BYTES
+            ),
             parse_options=pa.csv.ParseOptions(
                 delimiter=text.delimiter,
                 newlines_in_values=True,
@@ -147,16 +185,25 @@ def read_columns(path: Path, names: Sequence[str], text: FormatConfig) -> RawTab
                 strings_can_be_null=False,
             ),
         )
+        none = pa.Table.from_batches([], schema=blocks.schema)
+        for batch in blocks:
+            bad = np.array(invalid[told:], dtype=np.int64)  # also some of later blocks
+            rows = np.arange(before + 1, before + batch.num_rows + len(bad) + 1)
+            rows = rows[~np.isin(rows, bad)][: batch.num_rows]
+            if batch.num_rows:
+                before = int(rows[-1])
+            told += int(np.searchsorted(bad, before))
+            share = 1.0 if file.closed else file.tell() / max(file.size(), 1)
+            yield RawTable(pa.Table.from_batches([batch]), rows, share=share)
     except UnicodeDecodeError:
         refuse([_encoding_fault(text)], path.name)
     except (OSError, pa.ArrowInvalid) as error:
         if "UTF8" in str(error):
             refuse([_encoding_fault(text)], path.name)
         raise OrdersError(f"{path.name} cannot be read as CSV: {error}") from None
-    bad = np.array(sorted(invalid), dtype=np.int64)
-    rows = np.arange(1, table.num_rows + len(bad) + 1)
+    bad = np.array(invalid, dtype=np.int64)
     rejected = [rejected_table(path.name, bad, "the line has another number of cells")]
-    return RawTable(table, np.delete(rows, bad - 1), rejected if len(bad) else [])
+    yield RawTable(none, np.arange(0), rejected if len(bad) else [])
 
 
 def _encoding_fault(text: FormatConfig) -> Fault:

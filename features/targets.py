@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
+from ..configs.schema import Target
+from ..errors import OrdersError
 from . import windows
 from .orders import Float64, Int64, Orders
 from .table import FeatureRows
 
-__all__ = ["Targets", "targets"]
+__all__ = ["Targets", "line_values", "targets"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,18 @@ class Targets:
 
 
 def targets(
-    orders: Orders, rows: FeatureRows, cutoffs: Int64, horizon_days: int, periods: int, end: int
+    orders: Orders,
+    rows: FeatureRows,
+    cutoffs: Int64,
+    horizon_days: int,
+    periods: int,
+    end: int,
+    target: Target = "spend",
 ) -> Targets:
     """Spend and orders of each row's customer in its `periods` windows, as far as before `end`.
 
-    `orders` may hold more than the orders the rows were made from: customers are matched by id.
+    `orders` may hold more than the orders the rows were made from: customers are matched by id. What
+    counts as spend is `target`; what counts as an order does not depend on it.
     """
     found = pc.index_in(rows.customer_ids, orders.customer_ids)
     customer = found.fill_null(-1).to_numpy().astype(np.int64)[rows.customer_index]
@@ -47,6 +56,7 @@ def targets(
         slots.reshape(ends.shape),
         orders.times,
         orders.amounts,
+        line_values(orders, target),
         codes,
         rows.cutoff_index,
         customer,
@@ -58,12 +68,32 @@ def targets(
     )
 
 
+def line_values(orders: Orders, target: Target) -> Int64:
+    """What each line is worth to `target`, in the smallest unit; raises `OrdersError` without its column.
+
+    A missing cost or discount counts as none.
+    """
+    if target == "spend":
+        return orders.amounts
+    needs = "cost" if target == "contribution" else "discount"
+    if needs not in orders.numbers and target != "gross":
+        raise OrdersError(f"the target {target} needs the column {needs}; map it in orders.columns")
+    sign = np.sign(orders.amounts)
+    beside = np.nan_to_num(np.abs(orders.numbers.get(needs, np.zeros(orders.n_lines))))
+    beside = sign * np.rint(beside * orders.unit).astype(np.int64)
+    if target == "contribution":
+        return np.asarray(orders.amounts - beside)
+    before = orders.amounts + beside
+    return np.maximum(before, 0) if target == "gross" else np.asarray(before)
+
+
 @numba.njit(cache=True, nogil=True)
 def _sums(
     reach: Int64,
     slots: Int64,
     times: Int64,
     amounts: Int64,
+    values: Int64,
     order_codes: npt.NDArray[np.int32],
     cutoff_index: Int64,
     customer_index: Int64,
@@ -82,7 +112,7 @@ def _sums(
             first, last = ends[slots[cutoff_index[row], k]], ends[slots[cutoff_index[row], k + 1]]
             unnamed = np.int64(0)  # net amount of the lines without an order_id at one instant
             for line in range(first, last):
-                spend[row, k] += amounts[line]
+                spend[row, k] += values[line]
                 if len(order_codes) and order_codes[line] >= 0:
                     net[order_codes[line]] += amounts[line]
             for line in range(first, last):

@@ -25,12 +25,14 @@ from .orders import Int64, Orders
 
 __all__ = [
     "DAY",
+    "NEVER",
     "Instant",
     "TrainingCutoffs",
     "as_instant",
     "as_instants",
     "can_train",
     "check_cutoff",
+    "check_cutoff_in_span",
     "cutoffs_for_training",
     "days_after",
     "default_cutoff",
@@ -42,16 +44,28 @@ __all__ = [
     "lines_per_day",
     "longest_horizon",
     "midnight_after",
+    "month_name",
+    "month_number",
+    "month_starts",
+    "months",
     "newest_realised_cutoff",
+    "next_anniversaries",
     "observed",
     "period_ends",
     "positions",
+    "quarter",
     "shown",
+    "slots",
     "span_days",
+    "trailing_periods",
+    "unfinished_month",
     "whole_days",
+    "whole_months",
+    "widened",
 ]
 
 DAY = 86_400_000_000  # microseconds
+NEVER = 2**63 - 1  # an instant later than all others
 Mask = npt.NDArray[np.bool_]
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
@@ -147,9 +161,50 @@ def lines_per_day(orders: Orders) -> tuple[int, Int64]:
     return first * DAY, np.bincount(days - first)
 
 
+def widened(first: int, newest: int, times: Int64) -> tuple[int, int]:
+    """A span of instants, made to hold some more."""
+    return min(first, int(times.min())), max(newest, int(times.max()))
+
+
+def whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:
+    """Per calendar month wholly observed before `end`: lines, and net amount in the smallest unit.
+
+    The month of the first line counts only where that line is on its first day.
+    """
+    month = orders.times.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    first = first_order_at(orders) // DAY * DAY
+    found = {}
+    for number in np.unique(month).tolist():
+        start, stop = (
+            np.array([number, number + 1])
+            .astype("datetime64[M]")
+            .astype("datetime64[us]")
+            .astype(np.int64)
+        )
+        if first <= start and stop <= end:
+            own = month == number
+            name = str(np.datetime64(number, "M"))
+            found[name] = (int(np.count_nonzero(own)), int(orders.amounts[own].sum()))
+    return found
+
+
+def quarter(instants: Int64) -> list[str]:
+    """The calendar quarter of each instant, such as 2011 Q1."""
+    months = instants.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    return [f"{1970 + m // 12} Q{m % 12 // 3 + 1}" for m in months.tolist()]
+
+
 def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
     """Refuse a cutoff the orders cannot serve; a warning where they serve it badly, else None."""
-    first, newest = first_order_at(orders), default_cutoff(orders)
+    newest = int(orders.times.max())
+    return check_cutoff_in_span(first_order_at(orders), newest, cutoff, horizon_days)
+
+
+def check_cutoff_in_span(
+    first: int, newest_line: int, cutoff: int, horizon_days: int
+) -> str | None:
+    """`check_cutoff` for orders from the instant `first` to `newest_line`."""
+    newest = midnight_after(newest_line)
     if cutoff <= first:
         raise ConfigError(
             f"the cutoff must be after the first order ({shown(first)}), got {shown(cutoff)}"
@@ -255,3 +310,73 @@ def positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
                 position += 1
             found[customer, j] = position
     return found
+
+
+def months(times: Int64) -> Int64:
+    """The calendar month of each instant, counted from January 1970: 2011-03 is 494."""
+    return np.asarray(
+        np.asarray(times, np.int64).view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    )
+
+
+def month_starts(numbers: Int64) -> Int64:
+    """The first instant of each calendar month."""
+    starts = np.asarray(numbers, np.int64).view("datetime64[M]").astype("datetime64[us]")
+    return np.asarray(starts.astype(np.int64))
+
+
+def month_name(number: int) -> str:
+    """A calendar month as people write it.
+
+    >>> month_name(494)
+    '2011-03'
+    """
+    return f"{1970 + number // 12}-{number % 12 + 1:02d}"
+
+
+def month_number(name: str) -> int | None:
+    """The calendar month of text such as `2011-03` or `2011-03-15`; None where it is none."""
+    found = re.match(r"(\d{4})-(\d{2})(-\d{2}([T ][\d:.]*)?)?$", name)
+    if found is None or not 1 <= int(found[2]) <= 12:
+        return None
+    return (int(found[1]) - 1970) * 12 + int(found[2]) - 1
+
+
+def unfinished_month(cutoff: int) -> int:
+    """The first calendar month that is not wholly before the cutoff."""
+    return int(months(np.array([cutoff]))[0])
+
+
+def trailing_periods(first: int, cutoff: int, period_days: int, most: int) -> Int64:
+    """The bounds of whole periods that end at the cutoff, ascending: int64, n_periods + 1.
+
+    Up to `most` of them, as far as history reaches; where it holds no whole one, only the cutoff.
+    """
+    count = min(most, max((cutoff - first) // (period_days * DAY), 0))
+    return cutoff - np.arange(count, -1, -1, dtype=np.int64) * (period_days * DAY)
+
+
+def slots(times: Int64, bounds: Int64) -> Int64:
+    """Which interval `bounds[k] <= time < bounds[k + 1]` each instant is in; -1 before, n after all."""
+    return np.asarray(np.searchsorted(bounds, times, side="right") - 1, dtype=np.int64)
+
+
+def next_anniversaries(times: Int64, cutoff: int) -> Int64:
+    """The first anniversary, by calendar day, of each instant's day that is not before the cutoff's day.
+
+    The 29th of February is kept on the 1st of March in years that have none.
+    """
+    days = np.asarray(times, np.int64).view("datetime64[us]").astype("datetime64[D]")
+    month = days.astype("datetime64[M]")
+    day_of_month = (days - month).astype(np.int64)
+    month_of_year = month.astype(np.int64) % 12
+    today = np.datetime64(cutoff, "us").astype("datetime64[D]")
+    year = int(today.astype("datetime64[Y]").astype(np.int64))
+
+    def in_year(number: int) -> npt.NDArray[np.datetime64]:
+        start = (number * 12 + month_of_year).astype("datetime64[M]").astype("datetime64[D]")
+        return np.asarray(start + day_of_month)
+
+    this_year = in_year(year)
+    found = np.where(this_year >= today, this_year, in_year(year + 1))
+    return np.asarray(found.astype("datetime64[us]").astype(np.int64))

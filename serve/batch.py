@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -25,8 +24,9 @@ from ..errors import ConfigError, OrdersError, StoreError
 from ..features import windows
 from ..features.faults import REJECTED_SCHEMA, counted, rejected_table
 from ..features.given import clean_id
+from ..features.memory import limit_in_bytes
 from ..features.orders import Orders, TextColumn
-from ..features.reading import read
+from ..features.shards import Progress, Shards, read_shards
 from ..features.sources import find_files
 from .journal import Journal, journal
 from .manifest import (
@@ -69,11 +69,32 @@ class BatchResult:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Some customers, under the name of their part."""
+class _Forecast:
+    """What is forecast, in parts of the journal, and what is known once all of it is."""
 
-    name: str
-    orders: Orders
+    journal: Journal
+    parts: list[str]
+    resumed: int
+    is_sorted: bool  # parts one after the other are in the order of customers
+    set_aside: pa.Table  # lines
+    without: pa.StringArray  # customers with no order before the cutoff
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Forecasts in the order of customers; in memory as a whole only where shards must be merged."""
+        if self.is_sorted or not self.parts:
+            yield from map(self.journal.read, self.parts)
+        else:
+            whole = pa.concat_tables(map(self.journal.read, self.parts)).combine_chunks()
+            yield whole.take(pc.array_sort_indices(whole["customer_id"].combine_chunks()))
+
+    def bucket(self, bucket: int, buckets: int) -> pa.Table:
+        """The forecasts of the customers of one bucket, in their order."""
+        found = [FORECAST_SCHEMA.empty_table()]
+        for part in map(self.journal.read, self.parts):
+            ids = part["customer_id"].to_pylist()
+            found.append(part.filter([zlib.crc32(own.encode()) % buckets == bucket for own in ids]))
+        whole = pa.concat_tables(found).combine_chunks()
+        return whole.take(pc.array_sort_indices(whole["customer_id"].combine_chunks()))
 
 
 def score_files(
@@ -81,57 +102,50 @@ def score_files(
     source: str,
     output: Path,
     cutoff: windows.Instant | None = None,
+    memory_limit: str | None = None,
+    progress: Progress = lambda what, share: None,
     *,
     only_customers: Path | None = None,
     partitions: int = 0,
     force: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BatchResult:
     """Score the orders of `source` into `output` (.parquet or .csv), and write rejected.parquet beside it.
 
-    With `partitions`, `output` is a folder of that many parquet files; a customer's is told by a hash of
-    its id. `only_customers` names a file of customer ids, one a line or in a column customer_id. A batch
-    that is done already is left as it is unless `force`. `progress` hears of customers done and in all.
-    On any error earlier outputs stay as they were.
+    Orders that need more than `memory_limit` (such as `2GB`; half of the machine's where unset) are scored in
+    shards of customers, by temporary files beside the output; the forecasts are the same. With
+    `partitions`, `output` is a folder of that many parquet files; a customer's is told by a hash of its id.
+    `only_customers` names a file of customer ids, one a line or in a column customer_id. A batch that is
+    done already is left as it is unless `force`. On any error earlier outputs stay as they were.
     """
     rejected = output / _REJECTED if partitions else output.with_name(_REJECTED)
     manifest = manifest_path(output, is_folder=bool(partitions))
     _check_output(source, output, rejected, manifest, partitions)
     wanted = None if only_customers is None else _read_ids(only_customers)
     stated = None if cutoff is None else windows.as_instant(cutoff)
-    settings = [
-        stated,
-        None if wanted is None else sorted(wanted),
-        partitions,
-        output.suffix.lower(),
-    ]
+    named = None if wanted is None else sorted(wanted)
+    settings = [stated, named, partitions, output.suffix.lower()]
     input_sha256 = digest_of_files(find_files(source))
     key, config_sha256 = batch_key(model, input_sha256, settings)
     done = None if force else is_done(manifest, key)
     if done is not None:
         return _result(done, output, rejected, manifest, was_done=True)
-    orders = read(model.orders.model_copy(update={"source": source}), own_names_too=True)
-    remarks = list(orders.report.remarks)
-    if wanted is not None:
-        orders, told = _only(orders, wanted)
-        remarks += told
-    instant = windows.default_cutoff(orders) if stated is None else stated
-    concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
-    remarks += [concern] if concern else []
-    with journal(output, key) as finished:
+    config = model.orders.model_copy(update={"source": source})
+    limit = limit_in_bytes(memory_limit)
+    with (
+        read_shards(
+            config, limit, own_names_too=True, folder=output.parent, progress=progress
+        ) as shards,
+        journal(output, key) as finished,
+    ):
         if force:
             finished.clear()
-        parts, resumed = [], 0
-        known = windows.observed(model.usable_columns(orders), instant)
-        n_done = 0
-        for part in _parts(known, partitions):
-            if finished.has(part.name):
-                resumed += 1
-            else:
-                finished.write(part.name, forecast_rows(model, part.orders, instant))
-            parts.append(part.name)
-            n_done += part.orders.n_customers
-            progress(n_done, known.n_customers)
+        newest = windows.midnight_after(shards.newest)
+        instant = newest if stated is None else stated
+        concern = windows.check_cutoff_in_span(
+            shards.first, shards.newest, instant, model.numbers.horizon_days
+        )
+        found, told = _forecast(model, shards, instant, finished, wanted, progress)
+        remarks = [*shards.report.remarks, *told, *([concern] if concern else [])]
         summary = Manifest(
             key=key,
             model_version=model.version,
@@ -140,30 +154,73 @@ def score_files(
             config_sha256=config_sha256,
             rows=0,
             totals={},
-            customers_without_orders=0,
-            lines_set_aside=0,
+            customers_without_orders=len(found.without),
+            lines_set_aside=found.set_aside.num_rows,
             remarks=tuple(remarks),
             files={},
         )
-        write = _write_folder if partitions else _write_file
-        summary = write(finished, parts, orders, output, summary)
+        if partitions:
+            summary = _write_folder(found, output, summary, partitions)
+        else:
+            summary = _write_file(found, output, summary)
         finished.close()
-    return replace(
-        _result(summary, output, rejected, manifest, was_done=False), parts_resumed=resumed
-    )
+    result = _result(summary, output, rejected, manifest, was_done=False)
+    return replace(result, parts_resumed=found.resumed)
 
 
-def _parts(known: Orders, partitions: int) -> Iterator[_Part]:
-    """The customers in parts: in runs of their order, or by a hash of their ids."""
-    if not partitions:
-        for low in range(0, known.n_customers, _PART):
-            yield _Part(f"part-{low // _PART:05d}", _run_of(known, low, low + _PART))
-        return
-    buckets = np.array(
-        [zlib.crc32(own.encode()) % partitions for own in known.customer_ids.to_pylist()]
+def _forecast(
+    model: Model,
+    shards: Shards,
+    instant: int,
+    finished: Journal,
+    wanted: set[str] | None,
+    progress: Progress,
+) -> tuple[_Forecast, list[str]]:
+    """Forecast what the journal does not hold yet, shard by shard and part by part."""
+    parts, without, resumed, n_wanted = [], [pa.array([], pa.string())], 0, 0
+    if model.own_cuts is not None and shards.count > 1:
+        raise ConfigError(
+            "segments cut within a file need all of it in memory; raise memory_limit, or leave "
+            "segments.within_file out"
+        )
+    for number, orders in enumerate(shards):
+        if wanted is not None:
+            orders = _only(orders, wanted)
+            n_wanted += orders.n_customers
+        known = windows.observed(model.usable_columns(orders), instant)
+        most = known.n_customers if model.own_cuts is not None else _PART
+        for low in range(0, known.n_customers, max(most, 1)):
+            name = f"shard-{number:03d}-of-{shards.count:03d}-from-{low:09d}"
+            if finished.has(name):
+                resumed += 1
+            else:
+                finished.write(name, forecast_rows(model, _run_of(known, low, low + most), instant))
+            parts.append(name)
+            ids = finished.read(name)["customer_id"].combine_chunks()
+            own = known.customer_ids[low : low + most]
+            without.append(own.filter(pc.invert(pc.is_in(own, ids))))
+            if shards.count == 1:
+                progress("customers", min(1.0, (low + most) / known.n_customers))
+        late = pc.invert(pc.is_in(orders.customer_ids, known.customer_ids))
+        without.append(orders.customer_ids.filter(late))
+    others = pa.concat_arrays(without)
+    report = shards.report
+    told = []
+    if wanted is not None:
+        missing = len(wanted) - n_wanted
+        if not n_wanted:
+            raise OrdersError("none of the customers named in --only-customers has an order line")
+        if missing:
+            told = [f"{counted(missing, 'customer')} named in --only-customers have no order line"]
+    found = _Forecast(
+        finished,
+        parts,
+        resumed,
+        shards.count == 1,
+        report.rejected_lines or REJECTED_SCHEMA.empty_table(),
+        others.take(pc.array_sort_indices(others)),
     )
-    for bucket in range(partitions):
-        yield _Part(f"part-{bucket:05d}", known.keep_customers(buckets == bucket))
+    return found, told
 
 
 def _run_of(orders: Orders, low: int, high: int) -> Orders:
@@ -182,29 +239,26 @@ def _run_of(orders: Orders, low: int, high: int) -> Orders:
 
 
 class _Sums:
-    """What is told of all parts together; sums are exact until the end, so that parts do not matter."""
+    """What is told of all tables together; sums are exact until the end, so that parts do not matter."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self.partials: dict[str, list[float]] = {name: [] for name in _TOTALS}
-        self.ids: list[pa.Array] = []
+        self.values: dict[str, list[float]] = {name: [] for name in _TOTALS}
 
-    def passing(self, part: pa.Table) -> pa.Table:
-        """Note a part on its way to the output."""
-        self.rows += part.num_rows
-        for name, values in self.partials.items():
-            values += part[name].to_numpy().tolist()
-        self.ids += part["customer_id"].chunks
-        return part
+    def passing(self, table: pa.Table) -> pa.Table:
+        """Note a table on its way to the output."""
+        self.rows += table.num_rows
+        for name, values in self.values.items():
+            values += table[name].to_numpy().tolist()
+        return table
 
-    def totals(self) -> dict[str, float]:
-        """The sums."""
-        return {name: math.fsum(values) for name, values in self.partials.items()}
+    def told(self) -> dict[str, object]:
+        """Rows and sums."""
+        totals = {name: math.fsum(values) for name, values in self.values.items()}
+        return {"rows": self.rows, "totals": totals}
 
 
-def _write_file(
-    finished: Journal, parts: list[str], orders: Orders, output: Path, summary: Manifest
-) -> Manifest:
+def _write_file(found: _Forecast, output: Path, summary: Manifest) -> Manifest:
     """Write the output, the rejected lines and, last, the manifest: all of them, or none."""
     rejected, manifest = output.with_name(_REJECTED), manifest_path(output, is_folder=False)
     sums = _Sums()
@@ -214,26 +268,25 @@ def _write_file(
             path: stack.enter_context(replaced_file(path)) for path in (manifest, rejected, output)
         }
         with _writer(partials[output], output.suffix.lower()) as write:
-            for part in parts:
-                write(sums.passing(finished.read(part)))
-        summary = _summed(summary, sums, orders, partials[rejected])
+            for table in found.tables():
+                write(sums.passing(table))
+        _write_rejected(found, summary, partials[rejected])
         hashes = {p.name: sha256_of_file(partials[p]) for p in (output, rejected)}
-        summary = summary.model_copy(update={"files": hashes})
+        summary = summary.model_copy(update={"files": hashes, **sums.told()})
         partials[manifest].write_text(summary.text(), encoding="utf-8")
     return summary
 
 
-def _write_folder(
-    finished: Journal, parts: list[str], orders: Orders, output: Path, summary: Manifest
-) -> Manifest:
-    """The same as a folder, one parquet file a part."""
+def _write_folder(found: _Forecast, output: Path, summary: Manifest, buckets: int) -> Manifest:
+    """The same as a folder, one parquet file a bucket of customers."""
     sums = _Sums()
     with replaced_folder(output) as folder:
-        for part in parts:
-            pq.write_table(sums.passing(finished.read(part)), folder / f"{part}.parquet")
-        summary = _summed(summary, sums, orders, folder / _REJECTED)
+        for bucket in range(buckets):
+            table = sums.passing(found.bucket(bucket, buckets))
+            pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
+        _write_rejected(found, summary, folder / _REJECTED)
         hashes = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
-        summary = summary.model_copy(update={"files": hashes})
+        summary = summary.model_copy(update={"files": hashes, **sums.told()})
         manifest_path(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
     return summary
 
@@ -249,23 +302,12 @@ def _writer(path: Path, suffix: str) -> Iterator[Callable[[pa.Table], None]]:
             yield parquet.write_table
 
 
-def _summed(summary: Manifest, sums: _Sums, orders: Orders, rejected: Path) -> Manifest:
-    """The summary of all parts; writes what was set aside: lines, then customers without an order."""
-    scored = pa.chunked_array(sums.ids, pa.string()).combine_chunks()
-    without = orders.customer_ids.filter(pc.invert(pc.is_in(orders.customer_ids, scored)))
-    set_aside = orders.report.rejected_lines or REJECTED_SCHEMA.empty_table()
+def _write_rejected(found: _Forecast, summary: Manifest, path: Path) -> None:
+    """Write what was set aside: lines, then customers without an order."""
     at = windows.shown(windows.as_instant(summary.cutoff))
-    no_orders = rejected_table(
-        "", None, f"the customer has no order before {at}", customer_ids=without
-    )
-    pq.write_table(pa.concat_tables([set_aside, no_orders]), rejected)
-    found = {
-        "rows": sums.rows,
-        "totals": sums.totals(),
-        "customers_without_orders": len(without),
-        "lines_set_aside": set_aside.num_rows,
-    }
-    return summary.model_copy(update=found)
+    reason = f"the customer has no order before {at}"
+    no_orders = rejected_table("", None, reason, customer_ids=found.without)
+    pq.write_table(pa.concat_tables([found.set_aside, no_orders]), path)
 
 
 def _result(
@@ -289,17 +331,10 @@ def _result(
     )
 
 
-def _only(orders: Orders, wanted: set[str]) -> tuple[Orders, list[str]]:
-    """The orders of the wanted customers, and a remark where some have none."""
-    keep: npt.NDArray[np.bool_] = pc.is_in(
-        orders.customer_ids, pa.array(sorted(wanted), pa.string())
-    )
-    kept = np.asarray(keep.to_numpy(zero_copy_only=False), dtype=np.bool_)  # type: ignore[attr-defined]
-    missing = len(wanted) - int(kept.sum())
-    if missing == len(wanted):
-        raise OrdersError("none of the customers named in --only-customers has an order line")
-    told = f"{counted(missing, 'customer')} named in --only-customers have no order line"
-    return orders.keep_customers(kept), [told] if missing else []
+def _only(orders: Orders, wanted: set[str]) -> Orders:
+    """The orders of the wanted customers."""
+    kept = pc.is_in(orders.customer_ids, pa.array(sorted(wanted), pa.string()))
+    return orders.keep_customers(np.asarray(kept.to_numpy(zero_copy_only=False), dtype=np.bool_))
 
 
 def _read_ids(path: Path) -> set[str]:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import BundleError, ConfigError, StoreError
 from .bundle import load
 from .model import Model
 
-__all__ = ["existing_store", "load_model"]
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
+__all__ = ["BUNDLE_SHA256", "current_store", "existing_store", "load_model"]
+
+BUNDLE_SHA256 = "clvcast.bundle_sha256"  # the tag of a registered version
 _DEFAULT_STORE = Path("mlflow.db")
 
 
-def load_model(model: str | Path, tracking_uri: str | None = None) -> Model:
+def load_model(
+    model: str | Path, tracking_uri: str | None = None, *, expect_sha256: str | None = None
+) -> Model:
     """Load a model from a bundle folder, or from MLflow by a URI such as `models:/clv@champion`.
+
+    `expect_sha256` is the digest of the bundle's manifest.json, for those who keep it apart from the
+    bundle (`sha256sum bundle/manifest.json`); MLflow keeps it as a tag, which is checked unasked.
 
     The MLflow store is `tracking_uri`, else MLFLOW_TRACKING_URI, else ./mlflow.db. Raises
     `BundleError` for a damaged bundle, `StoreError` when the store or the model is not there.
@@ -29,10 +42,10 @@ def load_model(model: str | Path, tracking_uri: str | None = None) -> Model:
                 f"there is no bundle folder {uri}; name one, or an MLflow model such as "
                 "models:/clv@champion"
             )
-        return load(Path(uri))
+        return load(Path(uri), expect_sha256)
     if not uri.startswith(("models:/", "runs:/")):
         raise ConfigError(f"a model is a bundle folder, models:/... or runs:/..., got {uri}")
-    return _load_from_mlflow(uri, existing_store(tracking_uri))
+    return _load_from_mlflow(uri, existing_store(tracking_uri), expect_sha256)
 
 
 def existing_store(tracking_uri: str | None) -> str:
@@ -57,7 +70,7 @@ def existing_store(tracking_uri: str | None) -> str:
     return uri
 
 
-def _load_from_mlflow(uri: str, tracking_uri: str) -> Model:
+def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) -> Model:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
@@ -70,20 +83,58 @@ def _load_from_mlflow(uri: str, tracking_uri: str) -> Model:
         ) from None
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            mlflow.set_registry_uri(tracking_uri)
-            path = mlflow.artifacts.download_artifacts(
-                artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
-            )
+            with current_store(tracking_uri):
+                noted = _noted_sha256(mlflow.MlflowClient(tracking_uri, tracking_uri), uri)
+                path = mlflow.artifacts.download_artifacts(
+                    artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
+                )
         except (MlflowException, SQLAlchemyError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise StoreError(f"MLflow cannot give the model {uri}: {reason}") from None
-        finally:  # a service's own MLflow settings are not ours to change
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
         manifests = sorted(Path(path).glob("**/manifest.json"))
         if not manifests:
             raise BundleError(f"the model {uri} holds no clvcast bundle")
-        return load(manifests[0].parent)
+        if noted and expect_sha256 is None:
+            expect_sha256 = noted
+        return load(manifests[0].parent, expect_sha256)
+
+
+@contextmanager
+def current_store(uri: str) -> Iterator[None]:
+    """MLflow's own addresses set to a store, for the calls that take no other; then as they were.
+
+    A service's settings are not ours to change. MLflow keeps each twice, in a variable and in the
+    environment; where neither was set, unset is what they become again.
+    """
+    import mlflow
+
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    environment = {name: os.environ.get(name) for name in names}
+    tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    try:
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        yield
+    finally:
+        mlflow.set_tracking_uri(tracking if environment[names[0]] else None)  # type: ignore[arg-type]
+        mlflow.set_registry_uri(registry if registry != tracking else None)  # type: ignore[arg-type]
+        for name, value in environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _noted_sha256(client: MlflowClient, uri: str) -> str | None:
+    """The digest the registry noted when it took the model; None for runs, and for models of others."""
+    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
+    if match is None:
+        return None
+    name, alias, number = match.groups()
+    version = (
+        client.get_model_version_by_alias(name, alias)
+        if alias
+        else client.get_model_version(name, number)
+    )
+    return version.tags.get(BUNDLE_SHA256)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..configs.schema import Config, EconomicsConfig, OrdersConfig
+from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
 from ..features.orders import Orders
 from ..features.table import FeatureRows
@@ -27,16 +28,17 @@ from .intervals import Band, band
 from .next_order import NextOrder, next_order
 from .numbers import Numbers
 from .periods import value_of_one
+from .reference import Reference
+from .segments import SegmentThresholds
 from .trees import Trees
 
 if TYPE_CHECKING:
     from ..features.windows import Instant
     from .one import Forecast, OwnOrders
 
-__all__ = ["BANDS", "Model", "Predictions", "content_version"]
+__all__ = ["Model", "Predictions", "content_version"]
 
 Float64 = npt.NDArray[np.float64]
-BANDS = ("low", "medium", "high")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,6 @@ class Predictions:
     clv: Float64
     clv_band: Band
     next_order: NextOrder
-    risk: npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class Model:
     own_periods: int | None = None  # set by `with_config`; no part of the model's version
     own_economics: EconomicsConfig | None = None
     own_orders: OrdersConfig | None = None
+    own_segments: SegmentThresholds | None = None
+    own_cuts: SegmentsConfig | None = None  # cut anew within each file
+    reference: Reference | None = None  # how features and forecasts lay; no part of the version
 
     @cached_property
     def version(self) -> str:
@@ -92,6 +96,14 @@ class Model:
         """How to read orders: the mapping, the formats, the time zone."""
         return self.own_orders or self.numbers.orders
 
+    @property
+    def segments(self) -> SegmentThresholds:
+        """What sorts customers into segments."""
+        found = self.own_segments or self.numbers.segments
+        if found is None:
+            raise BundleError(f"model {self.version} has no segment thresholds; train it again")
+        return found
+
     def with_config(self, config: Config) -> Model:
         """The model with what a configuration states of periods, economics and orders, key by key.
 
@@ -108,6 +120,8 @@ class Model:
             own_periods=config.periods if "periods" in stated else self.own_periods,
             own_economics=self.economics.overridden_by(config.economics),
             own_orders=self.orders.overridden_by(config.orders),
+            own_segments=self.segments.overridden_by(config.segments),
+            own_cuts=config.segments if config.segments.within_file else None,
         )
 
     def save(self, folder: str | Path) -> None:
@@ -159,7 +173,6 @@ class Model:
             next_order(
                 numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
             ),
-            np.array(BANDS, dtype=object)[np.searchsorted(numbers.risk_edges, churn, side="right")],
         )
 
     def heads(self, rows: FeatureRows, btyd: BtydViews) -> Heads | None:

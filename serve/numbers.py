@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..configs.schema import EconomicsConfig, OrdersConfig
+from ..configs.schema import EconomicsConfig, OrdersConfig, Target
 from .btyd import GammaGamma, OrderModel
+from .segments import SegmentThresholds
 
 __all__ = ["Blend", "IntervalTable", "Intervals", "Later", "Numbers"]
 
@@ -70,8 +72,10 @@ class Numbers(_Part):
     horizon_days: int
     periods: int
     economics: EconomicsConfig
+    target: Target = "spend"  # what counts as spend
     blend: Blend
     later: Later
     intervals: Intervals
-    risk_edges: tuple[float, float] = (0.33, 0.66)
+    settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool
+    segments: SegmentThresholds | None = None  # set once the model can forecast

@@ -49,6 +49,8 @@ class Forecast:
     clv_lower: float
     clv_upper: float
     expected_next_order_at: datetime | None
+    rfm_segment: str
+    tier: str
     risk: str
     evidence: str
     next_order_from: datetime | None
@@ -81,7 +83,7 @@ def score_one(
         raise OrdersError(
             f"the customer has no order before {windows.shown(instant)}; leave the customer out"
         )
-    columns = forecast_columns(model, rows, instant)
+    columns = forecast_columns(model, known, rows, instant)
     return Forecast(
         customer_id=known.customer_ids[0].as_py(),
         **{name: _plain(values[0]) for name, values in columns.items()},

@@ -21,6 +21,7 @@ from ..features.reading import as_orders
 from ..features.table import FeatureRows, feature_rows
 from .evidence import describe
 from .model import Model
+from .segmenting import segment_columns
 
 __all__ = ["FORECAST_SCHEMA", "forecast_columns", "forecast_rows", "score"]
 
@@ -41,6 +42,8 @@ FORECAST_SCHEMA = pa.schema(
         ("clv_lower", pa.float64()),
         ("clv_upper", pa.float64()),
         ("expected_next_order_at", pa.timestamp("us")),
+        ("rfm_segment", pa.string()),
+        ("tier", pa.string()),
         ("risk", pa.string()),
         ("evidence", pa.string()),
         ("next_order_from", pa.timestamp("us")),
@@ -82,16 +85,19 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
     """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
     known = windows.observed(model.usable_columns(orders), cutoff)
     rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
-    columns = forecast_columns(model, rows, cutoff)
+    columns = forecast_columns(model, known, rows, cutoff)
     arrays = [known.customer_ids.take(pa.array(rows.customer_index))]
     arrays += [pa.array(columns[field.name], field.type) for field in list(FORECAST_SCHEMA)[1:]]
     return pa.Table.from_arrays(arrays, schema=FORECAST_SCHEMA)
 
 
-def forecast_columns(model: Model, rows: FeatureRows, cutoff: int) -> dict[str, npt.NDArray[Any]]:
+def forecast_columns(
+    model: Model, known: Orders, rows: FeatureRows, cutoff: int
+) -> dict[str, npt.NDArray[Any]]:
     """Every column of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT where none."""
     predictions = model.predict(rows)
     numbers = model.numbers
+    rfm_segment, tier, risk = segment_columns(model, known, rows, predictions)
     evidence = describe(
         rows.whole[:, 0],
         short_history=numbers.short_history,
@@ -113,7 +119,9 @@ def forecast_columns(model: Model, rows: FeatureRows, cutoff: int) -> dict[str, 
         "clv_lower": predictions.clv_band.lower,
         "clv_upper": predictions.clv_band.upper,
         "expected_next_order_at": _dates(cutoff, predictions.next_order.days),
-        "risk": predictions.risk,
+        "rfm_segment": rfm_segment,
+        "tier": tier,
+        "risk": risk,
         "evidence": evidence,
         "next_order_from": _dates(cutoff, predictions.next_order.earliest),
         "next_order_until": _dates(cutoff, predictions.next_order.latest),

@@ -67,10 +67,8 @@ def _fault(keys: dict[str, str], n_features: int) -> str | None:
         return None if _count(keys.get("leaf_value", "")) == 1 else "it has no leaf"
     for names, expected in ((_PER_NODE, leaves - 1), (_PER_LEAF, leaves)):
         for name in names:
-            # a split of missing from known values has an infinite threshold
-            line = keys.get(name, "")
-            count = _count(line.replace("inf", "0") if name == "threshold" else line)
-            if count != expected:
+            # a split of missing from all present values has the threshold inf
+            if _count(keys.get(name, ""), infinite=name == "threshold") != expected:
                 return f"{name} must have {expected} numbers"
     decisions = _integers(keys["decision_type"])
     if decisions is None or (decisions % 2 != 0).any() or keys.get("is_linear") != "0":
@@ -103,10 +101,11 @@ def _integers(text: str) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
     return np.array(text.split(" "), dtype=np.int64)
 
 
-def _count(text: str) -> int:
-    """How many finite numbers a line holds; -1 where one is none."""
+def _count(text: str, *, infinite: bool = False) -> int:
+    """How many finite (or `infinite`) numbers a line holds; -1 where one is none."""
     try:
         numbers = [float(word) for word in text.split(" ")]
     except ValueError:
         return -1
-    return len(numbers) if np.isfinite(numbers).all() else -1
+    proper = ~np.isnan(numbers) if infinite else np.isfinite(numbers)
+    return len(numbers) if proper.all() else -1

@@ -44,7 +44,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 def test_parts_make_the_whole(
     shop_model: clvcast.Model, shop_orders: clvcast.Orders, orders: Path, tmp_path: Path, name: str
 ) -> None:
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[str, float]] = []
     result = score_files(
         shop_model, str(orders), tmp_path / name, CUTOFF, progress=lambda *step: steps.append(step)
     )
@@ -56,8 +56,9 @@ def test_parts_make_the_whole(
         check_exact=True,
         check_dtype=False,
     )
-    assert steps[-1] == (len(whole), len(whole))
-    assert len(steps) == math.ceil(len(whole) / 37)
+    customers = [share for what, share in steps if what == "customers"]
+    assert customers[-1] == 1.0
+    assert len(customers) == math.ceil(len(whole) / 37)
     assert result.clv == math.fsum(whole["clv"])
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
         name,
@@ -162,8 +163,8 @@ def test_a_run_that_stopped_goes_on(
         path.parent.mkdir()
     score_files(shop_model, str(orders), clean, CUTOFF)
 
-    def stop(done: int, total: int) -> None:
-        if done > 100:
+    def stop(what: str, share: float) -> None:
+        if what == "customers" and share > 0.25:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -178,12 +179,23 @@ def test_a_run_that_stopped_goes_on(
     assert score_files(shop_model, str(orders), output, "2021-02-10").parts_resumed == 0
 
 
+def test_shards_give_the_same_bytes_or_rows(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    results = []
+    for name, limit in (("one.parquet", "2GB"), ("many.parquet", "1MB")):
+        results.append(score_files(shop_model, str(orders), tmp_path / name, CUTOFF, limit))
+    frames = [pd.read_parquet(result.output) for result in results]
+    pd.testing.assert_frame_equal(frames[0], frames[1], check_exact=True)
+    assert results[0].clv == results[1].clv
+
+
 def test_two_processes_do_not_write_one_output(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "f.parquet"
 
-    def meet(done: int, total: int) -> None:
+    def meet(what: str, share: float) -> None:
         with pytest.raises(clvcast.StoreError, match="another process is writing"):
             score_files(shop_model, str(orders), output, CUTOFF)
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightgbm
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,6 +20,10 @@ from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.serve.bundle import FORMAT_VERSION
 from clvcast.serve.combine import HEADS
 from clvcast.serve.model import content_version
+from clvcast.serve.tree_check import check_trees
+from clvcast.serve.trees import Trees
+
+APART = ("golden.json", "reference.json")  # no part of the model's version
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def test_a_saved_model_gives_the_same_forecasts(
 def test_it_holds_text_and_numbers_alone(bundle: Path, shop_lines: pd.DataFrame) -> None:
     names = {path.name for path in bundle.iterdir()}
     heads = {f"{head}-{seed}.txt" for head in HEADS for seed in range(3)}
-    assert names == heads | {"manifest.json", "model.json", "golden.json"}
+    assert names == heads | {"manifest.json", "model.json", "golden.json", "reference.json"}
     text = "".join(path.read_text() for path in bundle.iterdir())
     assert not any(customer_id in text for customer_id in shop_lines["customer_id"].unique())
     for private in (str(Path.home()), str(bundle.parent), "2020-1", "2021-0", "num_threads"):
@@ -97,7 +103,7 @@ def edit(bundle: Path) -> None:
         (lambda bundle: (bundle / "manifest.json").unlink(), "is no bundle"),
         (
             edit_manifest(lambda m: m.update(format_version=FORMAT_VERSION + 1)),
-            "must be of format 1, got 2; update clvcast",
+            "must be of format 2, got 3; update clvcast",
         ),
         (edit_manifest(lambda m: m.update(format_version=0)), "got 0; train it again"),
         (edit_manifest(lambda m: m.update(files={})), "is not the model"),
@@ -152,7 +158,7 @@ def reseal(bundle: Path, name: str, content: str) -> None:
     files = {path.name: path.read_bytes() for path in bundle.iterdir()}
     digest = hashlib.sha256(content.encode()).hexdigest()
     manifest["files"][name] = {"bytes": len(content.encode()), "sha256": digest}
-    model_files = {n: files[n] for n in manifest["files"] if n != "golden.json"}
+    model_files = {n: files[n] for n in manifest["files"] if n not in APART}
     manifest["model_version"] = content_version(model_files)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
@@ -179,6 +185,28 @@ def test_golden_rows_are_scored_at_load(
     reseal(bundle, "golden.json", json.dumps(golden))
     with pytest.raises(BundleError, match=message):
         clvcast.load_model(bundle)
+
+
+def test_trees_that_split_missing_from_present_values_are_read() -> None:
+    """LightGBM writes the threshold inf where one side of a split holds the missing values alone."""
+    random = np.random.default_rng(0)
+    inputs = random.random((400, 2)).astype(np.float32)
+    target = inputs[:, 0].copy()  # LightGBM warns of slices
+    data = lightgbm.Dataset(inputs, target, feature_name=["a", "b"])
+    booster = lightgbm.train({"verbose": -1, "num_leaves": 2}, data, 1)
+    text = Trees.from_booster(booster).text
+
+    def with_threshold(value: str) -> str:
+        changed = re.sub(r"threshold=\S+", f"threshold={value}", text)
+        (size,) = re.findall(r"tree_sizes=(\d+)", text)
+        grown = int(size) + len(changed) - len(text)
+        return changed.replace(f"tree_sizes={size}", f"tree_sizes={grown}")
+
+    check_trees(with_threshold("inf"), ("a", "b"), "churn-0.txt")
+    leaves = Trees.from_text(with_threshold("inf")).predict(inputs)
+    assert len(set(leaves)) == 1  # every present value is below
+    with pytest.raises(BundleError, match="threshold must have"):
+        check_trees(with_threshold("nan"), ("a", "b"), "churn-0.txt")
 
 
 @pytest.mark.parametrize(

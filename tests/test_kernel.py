@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import reference
 import worlds
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clvcast
@@ -25,12 +24,15 @@ def build(lines: pd.DataFrame, cutoffs: list[str] = CUTOFFS) -> pd.DataFrame:
     return table.set_index(["cutoff", "customer_id"])
 
 
-@settings(max_examples=40)
-@given(worlds.small_worlds())
-def test_the_kernel_equals_the_reference(lines: pd.DataFrame) -> None:
+@worlds.law(
+    worlds.small_worlds(),
+    st.lists(st.sampled_from(CUTOFFS), min_size=2, max_size=2, unique=True),
+)
+def test_the_kernel_equals_the_reference(lines: pd.DataFrame, tried: list[str]) -> None:
     table = build(lines)
+    table = table[table.index.isin([pd.Timestamp(cutoff) for cutoff in tried], level="cutoff")]
     expected = {}
-    for cutoff in CUTOFFS:
+    for cutoff in tried:  # the reference is slow
         for customer_id, own in lines.groupby("customer_id"):
             row = reference.features(own, cutoff)
             if row is not None:
@@ -39,19 +41,18 @@ def test_the_kernel_equals_the_reference(lines: pd.DataFrame) -> None:
     for key, row in expected.items():
         found = table.loc[key]
         assert set(found.index) == set(row)
-        for name, value in row.items():
-            assert np.isclose(found[name], value, rtol=2e-5, atol=2e-5, equal_nan=True), (key, name)
+        values = pd.Series(row, dtype=float)[found.index]
+        same = np.isclose(found, values, rtol=2e-5, atol=2e-5, equal_nan=True)
+        assert same.all(), (key, found[~same], values[~same])
 
 
-@settings(max_examples=40)
-@given(worlds.small_worlds(), st.randoms(use_true_random=False))
+@worlds.law(worlds.small_worlds(), st.randoms(use_true_random=False))
 def test_the_order_of_the_input_lines_changes_nothing(lines: pd.DataFrame, random: object) -> None:
     shuffled = lines.sample(frac=1.0, random_state=random.randrange(2**31))  # type: ignore[attr-defined]
     pd.testing.assert_frame_equal(build(shuffled), build(lines), check_exact=True)
 
 
-@settings(max_examples=40)
-@given(worlds.small_worlds())
+@worlds.law(worlds.small_worlds())
 def test_nothing_at_or_after_a_cutoff_touches_its_rows(lines: pd.DataFrame) -> None:
     cutoff = CUTOFFS[2]
     before = lines[lines["ordered_at"] < pd.Timestamp(cutoff)]
@@ -64,8 +65,7 @@ def test_nothing_at_or_after_a_cutoff_touches_its_rows(lines: pd.DataFrame) -> N
     pd.testing.assert_frame_equal(build(corrupted, [cutoff]), alone, check_exact=True)
 
 
-@settings(max_examples=40)
-@given(worlds.small_worlds())
+@worlds.law(worlds.small_worlds())
 def test_one_customer_alone_has_the_same_row(lines: pd.DataFrame) -> None:
     together = build(lines)
     for customer_id, own in lines.groupby("customer_id"):
@@ -74,8 +74,7 @@ def test_one_customer_alone_has_the_same_row(lines: pd.DataFrame) -> None:
         pd.testing.assert_frame_equal(alone, same, check_exact=True)
 
 
-@settings(max_examples=40)
-@given(worlds.small_worlds())
+@worlds.law(worlds.small_worlds())
 def test_doubled_amounts_double_the_money_features_alone(lines: pd.DataFrame) -> None:
     plain = build(lines)
     doubled = build(
@@ -88,8 +87,7 @@ def test_doubled_amounts_double_the_money_features_alone(lines: pd.DataFrame) ->
         np.testing.assert_allclose(doubled[name], expected, rtol=1e-6, err_msg=name)
 
 
-@settings(max_examples=40)
-@given(worlds.small_worlds(), st.integers(1, 60))
+@worlds.law(worlds.small_worlds(), st.integers(1, 60))
 def test_a_shift_by_whole_weeks_changes_calendar_features_alone(
     lines: pd.DataFrame, weeks: int
 ) -> None:

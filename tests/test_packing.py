@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import worlds
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import clvcast
@@ -35,8 +35,7 @@ def test_whole_numbers_are_coded_as_the_text_they_are(values: list[int]) -> None
     assert numbers.codes.tolist() == texts.codes.tolist()
 
 
-@settings(max_examples=60)
-@given(worlds.small_worlds())
+@worlds.law(worlds.small_worlds())
 def test_lines_are_all_there_in_the_canonical_order(lines: pd.DataFrame) -> None:
     orders = packed(lines)
     keys = ["customer_id", "ordered_at", "order_id", "product_id", "amount"]
@@ -47,8 +46,7 @@ def test_lines_are_all_there_in_the_canonical_order(lines: pd.DataFrame) -> None
     np.testing.assert_array_equal(orders.amounts, np.rint(expected["amount"] * 100))
 
 
-@settings(max_examples=60)
-@given(worlds.small_worlds(), st.integers(0, 2**31))
+@worlds.law(worlds.small_worlds(), st.integers(0, 2**31))
 def test_the_digest_depends_on_the_lines_not_on_their_order(lines: pd.DataFrame, seed: int) -> None:
     shuffled = lines.sample(frac=1.0, random_state=seed)
     assert packed(shuffled).digest() == packed(lines).digest()
@@ -56,8 +54,7 @@ def test_the_digest_depends_on_the_lines_not_on_their_order(lines: pd.DataFrame,
     assert packed(changed).digest() != packed(lines).digest()
 
 
-@settings(max_examples=60)
-@given(worlds.small_worlds())
+@worlds.law(worlds.small_worlds())
 def test_two_disjoint_sets_of_customers_concatenate(lines: pd.DataFrame) -> None:
     other = lines.assign(customer_id=lines["customer_id"] + "2")
     cutoffs = ["2020-06-01", "2021-06-01"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import pytest
 import worlds
 from hypothesis import given, settings
 
 from clvcast.configs.schema import OrdersConfig
+from clvcast.errors import OrdersError
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
-from clvcast.features.targets import targets
+from clvcast.features.targets import line_values, targets
 from clvcast.features.windows import DAY, as_instant, default_cutoff, observed
 
 HORIZON, PERIODS = 60, 3
@@ -49,3 +53,30 @@ def test_targets_equal_the_plain_definition(lines: pd.DataFrame) -> None:
             spend, count = plain(own, pd.Timestamp(begin, unit="us"), pd.Timestamp(stop, unit="us"))
             assert np.isclose(found.spend[row, k], spend)
             assert found.n_orders[row, k] == count
+
+
+def test_the_value_ladder_by_hand() -> None:
+    lines = pd.DataFrame(
+        {
+            "customer_id": "a",
+            "ordered_at": pd.to_datetime(["2020-01-01", "2020-02-01", "2020-02-02"]),
+            "amount": [100.0, 80.0, -30.0],
+            "order_id": ["1", "2", "2r"],
+            "discount": [0.0, 20.0, 5.0],
+            "cost": [60.0, 50.0, 10.0],
+        }
+    )
+    orders = orders_from_table(lines, OrdersConfig())
+    cutoffs = np.array([as_instant("2020-01-15")])
+    rows = feature_rows(observed(orders, int(cutoffs[0])), cutoffs)
+    end = as_instant("2020-04-01")
+
+    def realised(target: Any) -> float:
+        return float(targets(orders, rows, cutoffs, 30, 1, end, target).spend[0, 0])
+
+    assert realised("spend") == 80 - 30
+    assert realised("gross") == 80 + 20
+    assert realised("before_discount") == 80 + 20 - 30 - 5
+    assert realised("contribution") == (80 - 50) - (30 - 10)
+    with pytest.raises(OrdersError, match="the target contribution needs the column cost"):
+        line_values(orders.keep_columns(["order_id"]), "contribution")

@@ -27,6 +27,7 @@ model = clvcast.load_model(sys.argv[1])
 orders = clvcast.read_orders(sys.argv[2], model.numbers.orders.columns)
 clvcast.score(model, orders, "2011-12-10").to_parquet(sys.argv[3])
 """
+ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 TOKEN = "a-token-of-this-test"
 
 
@@ -83,7 +84,7 @@ def test_only_the_wheel_gives_the_same_numbers(
     output = tmp_path / "elsewhere.parquet"
     arguments = [tmp_path / "bundle", root / "data" / "online_retail.parquet", output]
     command = [installed.python, "-c", SCRIPT, *map(str, arguments)]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run(command, cwd=tmp_path, check=True, env=ALONE)
     here = clvcast.score(model, sample, "2011-12-10")
     pd.testing.assert_frame_equal(pd.read_parquet(output), here, check_exact=True)
 
@@ -104,7 +105,12 @@ def test_the_example_of_embedding_runs_with_only_the_wheel(
 ) -> None:
     script = block_of(root, "A plain script")
     done = subprocess.run(
-        [installed.python, "-c", script], cwd=service, check=True, capture_output=True, text=True
+        [installed.python, "-c", script],
+        cwd=service,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=ALONE,
     )
     model = clvcast.load_model(service / "bundle")
     assert model.version in done.stdout
@@ -121,13 +127,13 @@ def test_the_steps_of_the_container(root: Path, installed: Installed, service: P
         capture_output=True,
         text=True,
         check=False,
+        env=ALONE,
     )
     assert "pip install 'clvcast[serve]'" in missing.stderr
     installed.install(f"{installed.wheel}[serve]")
     cache = service / "cache"
-    environment = dict(os.environ, NUMBA_CACHE_DIR=str(cache))
+    environment = dict(ALONE, NUMBA_CACHE_DIR=str(cache))
     environment |= dict(re.findall(r"(NUMBA_CPU_\w+)=\"?([a-z]*)", page))
-    environment.pop("PYTHONPATH", None)
     assert environment["NUMBA_CPU_NAME"] == "generic"
     subprocess.run([installed.clvcast, "warm", "--quiet"], env=environment, check=True)
     compiled = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}

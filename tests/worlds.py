@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FIRST_DAY = "2020-01-01"
+FEW, MANY = 40, 500
+
+
+def law(
+    *strategies: st.SearchStrategy[Any],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A law that is tried over a few random worlds in the fast tests, over many in the slow ones."""
+
+    def decorate(law: Callable[..., None]) -> Callable[..., None]:
+        few, many = (settings(max_examples=n)(given(*strategies)(law)) for n in (FEW, MANY))
+
+        def holds(tried: Callable[[], None]) -> None:
+            tried()
+
+        holds.__doc__, holds.__module__ = law.__doc__, law.__module__
+        sizes = [
+            pytest.param(few, id=f"{FEW} worlds"),
+            pytest.param(many, id=f"{MANY} worlds", marks=pytest.mark.slow),
+        ]
+        return pytest.mark.parametrize("tried", sizes)(holds)
+
+    return decorate
 
 
 def shop(

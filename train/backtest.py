@@ -138,7 +138,13 @@ def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backte
     instants = np.array([cutoff], dtype=np.int64)
     rows = feature_rows(known, instants)
     happened = targets(
-        windows.observed(orders, end), rows, instants, config.horizon_days, config.periods, end
+        windows.observed(orders, end),
+        rows,
+        instants,
+        config.horizon_days,
+        config.periods,
+        end,
+        config.target,
     )
     actual = happened.spend[:, 0]
     known_rows = known_at(orders, cutoff, config.horizon_days, config.periods, config.economics)

@@ -11,16 +11,24 @@ from ..errors import OrdersError
 from ..features.faults import counted
 from ..features.orders import Orders
 from ..features.table import feature_rows
-from ..features.windows import DAY, first_order_at, observed
+from ..features.windows import (
+    DAY,
+    can_train,
+    first_order_at,
+    longest_horizon,
+    newest_realised_cutoff,
+    observed,
+)
 from ..serve.combine import combine, heads_of, order_value_offset, view_of_btyd
 from ..serve.model import Model
-from ..serve.numbers import Numbers
+from ..serve.numbers import Blend, Intervals, Later, Numbers
 from .blending import first_blend, levelled, repeat_rate
 from .boosting import Examples, grow
 from .frame import TrainingFrame, training_frame
 from .intervals import learn_intervals
 from .left_out import left_out_heads
 from .ratios import learn_later_periods
+from .thresholds import with_segments
 
 __all__ = ["SEEDS", "fit"]
 
@@ -40,6 +48,8 @@ def fit(
     nobody who came back or who stayed away.
     """
     step("features")
+    if _is_short(orders, config.horizon_days, end):
+        return _fit_btyd_alone(orders, config, end)
     frame = training_frame(orders, config, end)
     _check_outcomes(frame, config.horizon_days)
     now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
@@ -74,19 +84,79 @@ def fit(
     )
     unseen = combine(blend, rows_btyd, left_out)
     history_days = (int(frame.cutoffs.instants[-1]) - first_order_at(orders)) / DAY
-    numbers = Numbers(
-        orders=config.orders.model_copy(update={"source": None}),
-        optional_columns=orders.optional_columns,
+    numbers = _numbers(
+        config,
+        orders,
+        blend,
+        later,
+        learn_intervals(frame, unseen, later, blend.order_values),
         features=frame.features,
-        horizon_days=horizon,
-        periods=config.periods,
-        economics=config.economics,
-        blend=blend,
-        later=later,
-        intervals=learn_intervals(frame, unseen, later, blend.order_values),
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return Model(numbers, trees)
+    return with_segments(Model(numbers, trees), orders, config.segments, end)
+
+
+def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
+    """Whether history spans a horizon but not the labels of one, and something can be learned still."""
+    first = first_order_at(orders)
+    long_enough = first <= newest_realised_cutoff(end, horizon_days)
+    return (
+        long_enough and not can_train(first, end, horizon_days) and longest_horizon(first, end) > 0
+    )
+
+
+def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> Model:
+    """A model without trees, where history has no realised window as long as the horizon.
+
+    BTYD needs no labels. Its intervals are read off the longest window that history does show.
+    """
+    shown = longest_horizon(first_order_at(orders), end)
+    frame = training_frame(orders, config.model_copy(update={"horizon_days": shown}), end)
+    _check_outcomes(frame, shown)
+    now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
+    blend = first_blend(now, *_typical_order_value(frame))
+    btyd = view_of_btyd(frame.rows, blend, shown)
+    rate = repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
+    blend = blend.model_copy(update={"repeat_rate": rate})
+    now_churn = combine(blend, view_of_btyd(now, blend, config.horizon_days), None)
+    later = learn_later_periods(
+        now,
+        now_churn.churn_probability,
+        frame.rows,
+        np.full((frame.rows.n_rows, config.periods), np.nan),  # no whole period was realised
+        frame.cutoffs.instants,
+        blend,
+        config.horizon_days,
+    )
+    intervals = learn_intervals(frame, combine(blend, btyd, None), later, blend.order_values)
+    numbers = _numbers(config, orders, blend, later, intervals, features=(), short_history=True)
+    return with_segments(Model(numbers, {}), orders, config.segments, end)
+
+
+def _numbers(
+    config: Config,
+    orders: Orders,
+    blend: Blend,
+    later: Later,
+    intervals: Intervals,
+    *,
+    features: tuple[str, ...],
+    short_history: bool,
+) -> Numbers:
+    return Numbers(
+        orders=config.orders.model_copy(update={"source": None}),
+        optional_columns=orders.optional_columns,
+        features=features,
+        horizon_days=config.horizon_days,
+        periods=config.periods,
+        economics=config.economics,
+        target=config.target,
+        settings=config.learning(),
+        blend=blend,
+        later=later,
+        intervals=intervals,
+        short_history=short_history,
+    )
 
 
 def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:

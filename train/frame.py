@@ -48,7 +48,7 @@ def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     first = windows.first_order_at(known)
     cutoffs = windows.cutoffs_for_training(first, end, horizon_days)
     rows = feature_rows(known, cutoffs.instants)
-    outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end)
+    outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end, config.target)
     weights = 0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days))
     # a season seen once cannot be told from the growth of that year
     names = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
 from ..errors import ConfigError
@@ -13,6 +13,7 @@ from ..features.reading import as_orders
 from ..serve.model import Model
 from .backtest import Backtest, backtest_at
 from .fit import fit
+from .reference import reference_of
 
 __all__ = ["TrainingRun", "train", "train_and_evaluate"]
 
@@ -37,7 +38,7 @@ def train(
     """
     config = config or Config()
     orders = as_orders(orders, config.orders)
-    return fit(orders, config, _training_end(orders, config, cutoff))
+    return _shipped(orders, config, _training_end(orders, config, cutoff))
 
 
 def train_and_evaluate(
@@ -55,7 +56,13 @@ def train_and_evaluate(
         say(f"evaluating: a model that knows nothing from {windows.shown(evaluated)} on")
         evaluation = backtest_at(known, config, evaluated, end)
     say(f"training on the orders before {windows.shown(end)}")
-    return TrainingRun(fit(known, config, end), known, end, evaluation)
+    return TrainingRun(_shipped(known, config, end), known, end, evaluation)
+
+
+def _shipped(orders: Orders, config: Config, end: int) -> Model:
+    """A model with the reference that monitoring compares later orders with."""
+    model = fit(orders, config, end)
+    return replace(model, reference=reference_of(model, orders, end))
 
 
 def _training_end(orders: Orders, config: Config, cutoff: windows.Instant | None) -> int:

@@ -1,130 +1,139 @@
-"""Tracking: a training run into MLflow, its bundle into the registry. The one module of train/ that imports mlflow."""
+"""Tracking: what a training run leaves in the store, and whether its model goes live.
+
+In this order, so that a run killed at any point leaves the old champion serving and the next run goes
+on: parameters, data, measures and the record; the bundle and its version; the alias `candidate`; the
+gate's verdict; and only then, if it passed, the alias `champion`.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
+import dataclasses
+import json
+import math
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet
-from filelock import FileLock, Timeout
 
-from ..configs.schema import OPTIONAL_COLUMNS, Config
-from ..errors import StoreError
+from ..configs.schema import Config
+from ..errors import BundleError, ClvcastError, ConfigError
 from ..features import windows
-from ..serve.golden import golden_rows
-from ..serve.model import Model
-from ..serve.scorer import FORECAST_SCHEMA
+from ..serve.loading import load_model
+from . import registry
+from .gate import Verdict, judge
+from .record import RECORD_FILE, parse_record, record_of
 from .run import TrainingRun
+from .store import Dataset, Store, Version, writable_store, writing
+from .trial import OURS, Champion, gather
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.models import ModelSignature
+__all__ = ["Registered", "track", "verdict_table"]
 
-__all__ = ["CHAMPION", "Registered", "track", "without_password"]
-
-CHAMPION = "champion"
-_DEFAULT_STORE = "sqlite:///mlflow.db"
-_VERSION_TAG = "clvcast.model_version"
-_LOCK_SECONDS = 600.0
+_HEADLINES = ("nGini", "MAE", "bias", "churn_ECE")
 
 
 @dataclass(frozen=True)
 class Registered:
-    """Where a run and its model are now."""
+    """Where a run and its model are now, and what the gate said."""
 
     uri: str
     run_id: str
     name: str
     version: str
     is_new: bool  # False: the same model was registered before
+    champion: str | None  # the version that serves now
+    promoted: bool  # whether that is this one, by this run
+    verdict: Verdict | None  # None: it was the champion already
 
 
-def writable_store(config: Config, tracking_uri: str | None = None) -> str:
-    """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
-    configured = tracking_uri or config.tracking.uri
-    return configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
+def track(
+    run: TrainingRun,
+    config: Config,
+    tracking_uri: str | None = None,
+    force: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Registered:
+    """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
-
-def without_password(uri: str) -> str:
-    """An address as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
-
-
-def track(run: TrainingRun, config: Config, tracking_uri: str | None = None) -> Registered:
-    """Log a run (parameters, measures, data digest, bundle), register its model, make it champion.
-
-    An identical model is not registered twice. Raises `StoreError` where the store refuses.
+    `force` is a reason to make it champion even where it fails. An identical model is not registered
+    twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty reason.
     """
-    uri = writable_store(config, tracking_uri)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    try:
-        import mlflow
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-    except ImportError:
-        raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    with _locked(uri):
-        try:
-            mlflow.set_tracking_uri(uri)
-            mlflow.set_registry_uri(uri)
-            client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-            experiment = _experiment(client, config.tracking.experiment, uri)
-            with mlflow.start_run(experiment_id=experiment) as active:
-                mlflow.log_params(_parameters(run, config))
-                mlflow.log_metrics(_measures(run))
-                mlflow.set_tag(_VERSION_TAG, run.model.version)
-                mlflow.set_tag("clvcast.data_digest", run.known.digest())
-                _log_rejected(run)
-                version, is_new = _register(client, run.model, config.tracking.model_name)
-                client.set_registered_model_alias(config.tracking.model_name, CHAMPION, version)
-                return Registered(
-                    uri, active.info.run_id, config.tracking.model_name, version, is_new
-                )
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise StoreError(f"the MLflow store refuses: {reason}") from None
+    if force is not None and not force.strip():
+        raise ConfigError('--force needs a reason: --force "..."')
+    uri, name = writable_store(config, tracking_uri), config.tracking.model_name
+    with writing(uri) as store:
+        tags = {
+            registry.MODEL_VERSION: run.model.version,
+            "clvcast.data_digest": run.known.digest(),
+            "clvcast.cutoff": windows.shown(run.cutoff),
+        }
+        with store.run(
+            config.tracking.experiment, f"train {windows.shown(run.cutoff)}", tags
+        ) as own:
+            _log_training(store, own, run, config)
+            version, is_new = _registered(store, own, run, name, tags)
+            store.set_alias(name, registry.CANDIDATE, version.number)
+            serving = store.aliased(name, registry.CHAMPION)
+            if serving is not None and serving.number == version.number:
+                number = version.number
+                return Registered(uri, own, name, number, is_new, number, False, None)
+            say("judging the candidate")
+            champion = _champion(store, name, serving) if serving else None
+            undone = registry.rolled_back(version)
+            verdict = judge(gather(run, config, champion, undone, say), config.gate)
+            store.log_text(own, json.dumps(_plain(verdict), indent=1), "gate.json")
+            store.log_text(own, verdict_table(verdict), "gate.txt")
+            before = serving.number if serving else None
+            promoted = verdict.passed or force is not None
+            if promoted:
+                why = verdict.reason if verdict.passed else f"forced: {force}; {verdict.reason}"
+                registry.promote_in(store, name, version.number, why, before)
+            else:
+                registry.refuse_in(store, name, version.number, verdict.reason)
+            now = version.number if promoted else before
+            return Registered(uri, own, name, version.number, is_new, now, promoted, verdict)
 
 
-@contextmanager
-def _locked(uri: str) -> Iterator[None]:
-    """One writer at a time: two processes that make the same SQLite store break each other."""
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    lock = FileLock(f"{uri.removeprefix('sqlite:///')}.lock")
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout:
-        raise StoreError(
-            f"another run has been writing to {uri} for {_LOCK_SECONDS:.0f} seconds; try again later"
-        ) from None
-    except OSError as error:
-        raise StoreError(f"the MLflow store {uri} cannot be written: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def verdict_table(verdict: Verdict) -> str:
+    """The gate's rules as plain text, a line each."""
+    lines = [verdict.judged_by] if verdict.judged_by else []
+    for rule in verdict.rules:
+        value = "-" if rule.value is None else f"{rule.value:.3f}"
+        lines.append(
+            f"{rule.verdict:8}{rule.name:30}{value:>10}  allowed {rule.bound}: {rule.sentence}"
+        )
+    return "\n".join([*lines, "passed" if verdict.passed else "refused"]) + "\n"
 
 
-def _experiment(client: MlflowClient, name: str, uri: str) -> str:
-    """The experiment's id; made with an artifact folder beside the database, where MLflow would take ./mlruns."""
-    existing = client.get_experiment_by_name(name)
-    if existing is not None:
-        return str(existing.experiment_id)
-    location = None
-    if uri.startswith("sqlite:///"):
-        database = Path(uri.removeprefix("sqlite:///")).resolve()
-        location = (database.parent / "mlartifacts").as_uri()
-    return str(client.create_experiment(name, artifact_location=location))
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    rules = [dataclasses.asdict(rule) for rule in verdict.rules]
+    return {"passed": verdict.passed, "judged_by": verdict.judged_by, "rules": rules}
+
+
+def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -> None:
+    store.log(run_id, _parameters(run, config))
+    report = run.known.report
+    profile = {
+        "customers": run.known.n_customers,
+        "lines": run.known.n_lines,
+        "lines_rejected": sum(report.rejected.values()),
+    }
+    source = config.orders.source or "given in Python"
+    store.log_dataset(run_id, Dataset(run.known.digest(), source, profile))
+    store.log_text(run_id, record_of(run).model_dump_json(indent=1), RECORD_FILE)
+    for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
+        measures, day = _measures(summary), windows.as_instant(cutoff) // windows.DAY
+        tags = {"clvcast.cutoff": cutoff, "clvcast.kind": "evaluation"}
+        with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
+            store.log(child, {"cutoff": cutoff}, measures, day)
+        store.log(run_id, measures=measures, step=day)
+    if report.rejected_lines is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rejected.parquet"
+            pyarrow.parquet.write_table(report.rejected_lines, path)
+            store.log_file(run_id, path)
 
 
 def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
@@ -145,81 +154,37 @@ def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
     }
 
 
-def _measures(run: TrainingRun) -> dict[str, float]:
-    if run.evaluation is None:
-        return {}
-    (summary,) = run.evaluation.metrics.values()
+def _measures(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Our measures by name, a baseline's with its name before them."""
     return {
-        measure if method == "clvcast" else f"{method}.{measure}": value
+        measure if method == OURS else f"{method}.{measure}": value
         for method, measures in summary["methods"].items()
         for measure, value in measures.items()
-        if value is not None
+        if value is not None and math.isfinite(value)
     }
 
 
-def _log_rejected(run: TrainingRun) -> None:
-    import mlflow
-
-    if run.known.report.rejected_lines is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "rejected.parquet"
-            pyarrow.parquet.write_table(run.known.report.rejected_lines, path)
-            mlflow.log_artifact(str(path))
-
-
-def _register(client: MlflowClient, model: Model, name: str) -> tuple[str, bool]:
-    """The version of the registered model, and whether it is new."""
-    import mlflow
-
-    for known in client.search_model_versions(f"name='{name}'"):
-        if known.tags.get(_VERSION_TAG) == model.version:
-            return str(known.version), False
-    with tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder) / "bundle"
-        model.save(bundle)
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module="clvcast.serve.pyfunc",
-            data_path=str(bundle),
-            signature=_signature(model),
-            input_example=golden_rows(model.numbers.optional_columns).head(1),
-            pip_requirements=["clvcast"],
-        )
-    if not client.search_registered_models(f"name='{name}'"):
-        client.create_registered_model(name)
-    version = client.create_model_version(
-        name, logged.model_uri, logged.run_id, {_VERSION_TAG: model.version}
-    )
-    return str(version.version), True
+def _registered(
+    store: Store, run_id: str, run: TrainingRun, name: str, tags: Mapping[str, str]
+) -> tuple[Version, bool]:
+    """The version of this model, and whether it is new."""
+    for known in store.versions(name):
+        if known.tags.get(registry.MODEL_VERSION) == run.model.version:
+            return known, False
+    first = windows.shown(windows.first_order_at(run.known) // windows.DAY * windows.DAY)
+    own = {**tags, "clvcast.data_span": f"{first} to {windows.shown(run.cutoff)}"}
+    for summary in (run.evaluation.metrics if run.evaluation else {}).values():
+        measures = _measures(summary)
+        shown = [measure for measure in _HEADLINES if measure in measures]
+        own |= {f"clvcast.measure.{measure}": f"{measures[measure]:.4g}" for measure in shown}
+    return store.register(run_id, run.model, name, own), True
 
 
-def _signature(model: Model) -> ModelSignature:
-    """One row per customer, its orders nested; times are ISO text, for MLflow refuses nested dates."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Array, Object, Property
-
-    texts = ("order_id", "product_id", "category", "channel")
-    optional = [
-        Property(name, DataType.string if name in texts else DataType.double, required=False)
-        for name in OPTIONAL_COLUMNS
-        if name in model.numbers.optional_columns
-    ]
-    line = Object(
-        [Property("ordered_at", DataType.string), Property("amount", DataType.double), *optional]
-    )
-    inputs = Schema(
-        [
-            ColSpec(DataType.string, "customer_id"),
-            ColSpec(DataType.string, "cutoff"),
-            ColSpec(Array(line), "orders"),
-        ]
-    )
-    kinds = {
-        "string": DataType.string,
-        "int32": DataType.integer,
-        "double": DataType.double,
-        "timestamp[us]": DataType.datetime,
-    }
-    outputs = Schema([ColSpec(kinds[str(f.type)], f.name) for f in FORECAST_SCHEMA])
-    return ModelSignature(inputs=inputs, outputs=outputs)
+def _champion(store: Store, name: str, serving: Version) -> Champion:
+    record = parse_record(store.text(serving.run_id, RECORD_FILE))
+    try:
+        model = load_model(f"models:/{name}/{serving.number}", store.uri)
+    except ClvcastError as error:
+        kind = "its bundle is damaged" if isinstance(error, BundleError) else "the store lost it"
+        return Champion(serving.number, None, record, f"{kind}: {error}")
+    return Champion(serving.number, model, record)

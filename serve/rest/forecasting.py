@@ -70,7 +70,7 @@ def answer_json(model: Model, body: bytes, limits: Limits) -> Answer:
     if rows.n_rows:
         columns |= {
             name: values.tolist()
-            for name, values in forecast_columns(model, rows, asked.cutoff).items()
+            for name, values in forecast_columns(model, asked.known, rows, asked.cutoff).items()
         }
     found = {
         values[0]: dict(zip(columns, values, strict=True))

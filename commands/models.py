@@ -1,0 +1,112 @@
+"""Commands on the registry: models list, promote, rollback."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .console import Json, Quiet, Store, load, out, print_json
+
+app = typer.Typer(no_args_is_help=True, help="The registry: which model serves, and the way back.")
+
+Name = Annotated[str, typer.Option("--name", help="The registered model's name.")]
+Settings = Annotated[
+    Path | None, typer.Option("--config", help="Take store and name from a configuration.")
+]
+
+
+def _place(name: str, config: Path | None, tracking_uri: str | None) -> tuple[str, str | None]:
+    if config is None:
+        return name, tracking_uri
+    tracking = load(config).tracking
+    return tracking.model_name, tracking_uri or tracking.uri
+
+
+@app.command("list")
+def list_(
+    name: Name = "clv",
+    config: Settings = None,
+    tracking_uri: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Show the versions of a model: aliases, dates, data, measures, and why each was promoted or refused.
+
+    Example: clvcast models list
+    """
+    from ..train.registry import list_models
+
+    model, store = _place(name, config, tracking_uri)
+    versions, history = list_models(model, store)
+    if as_json:
+        listed = [dataclasses.asdict(version) for version in versions]
+        print_json({"model": model, "versions": listed, "history": history})
+        return
+    table = Table(title=f"versions of {model}", title_justify="left")
+    for heading in ("version", "alias", "registered", "orders", "measures", "verdict"):
+        table.add_column(heading)
+    for version in versions:
+        measures = ", ".join(f"{key} {value}" for key, value in version.measures.items())
+        table.add_row(
+            version.version, ", ".join(version.aliases), version.registered_at[:16],
+            version.data, measures, version.verdict,
+        )  # fmt: skip
+    out.print(table)
+    for version in versions:
+        if version.reason:
+            out.print(f"version {version.version}: {version.verdict}: {version.reason}")
+    out.print()
+    for entry in history:
+        out.print(entry)
+
+
+@app.command()
+def promote(
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Which version is to serve.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the date.")] = "",
+    name: Name = "clv",
+    config: Settings = None,
+    tracking_uri: Store = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Make a version champion, whatever the gate said of it.
+
+    Example: clvcast models promote 3 --reason "the autumn is known to be odd"
+    """
+    from ..train import registry
+
+    model, store = _place(name, config, tracking_uri)
+    _tell(registry.promote(model, str(version), reason, store), quiet, as_json)
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the date.")] = "",
+    name: Name = "clv",
+    config: Settings = None,
+    tracking_uri: Store = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Give the champion's place back to the version it replaced; a second time nothing changes.
+
+    Example: clvcast models rollback --reason "forecasts twice what was sold"
+    """
+    from ..train import registry
+
+    model, store = _place(name, config, tracking_uri)
+    _tell(registry.rollback(model, reason, store), quiet, as_json)
+
+
+def _tell(change: object, quiet: bool, as_json: bool) -> None:
+    from ..train.registry import Change
+
+    assert isinstance(change, Change)
+    if as_json:
+        print_json(dataclasses.asdict(change))
+    elif not quiet:
+        out.print(change.sentence)

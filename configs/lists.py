@@ -1,0 +1,239 @@
+"""Campaign lists as a shop wants them: each rule one entry that reads as a sentence.
+
+win_back:
+  where: {risk: high, spend_so_far: top 30%, n_orders: ">= 2"}
+  value: value_at_risk
+  reason: "spent {spend_so_far}, silent for {days_since_last_order} days"
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from .section import Section
+
+__all__ = [
+    "DATES",
+    "DEFAULT_RULES",
+    "NUMBERS",
+    "TEXTS",
+    "Condition",
+    "ListRule",
+    "ListsConfig",
+    "condition",
+]
+
+# what rules may speak of: numbers (how a reason writes them), texts and dates
+NUMBERS: dict[str, Literal["count", "money", "share"]] = {
+    "n_orders": "count",
+    "days_since_last_order": "count",
+    "tenure_days": "count",
+    "churn_probability": "share",
+    "expected_spend": "money",
+    "clv": "money",
+    "spend_so_far": "money",
+    "order_value": "money",
+    "value_if_kept": "money",
+    "value_at_risk": "money",
+    "days_to_next_order": "count",
+    "days_to_anniversary": "count",
+    "years": "count",
+    "horizon_days": "count",
+    "span_days": "count",
+}
+TEXTS = ("tier", "risk", "rfm_segment", "evidence", "channel", "missing_category")
+DATES = ("cutoff", "next_order_at", "anniversary_at")
+Where = str | int | float | tuple[str, ...]
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_FIELD = re.compile(r"{(\w+)}")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition on a column: a kind and what it compares with."""
+
+    column: str
+    kind: Literal["in", "known", "between", "top", ">", ">=", "<", "<=", "="]
+    texts: tuple[str, ...] = ()
+    numbers: tuple[float, ...] = ()
+
+
+def condition(column: str, stated: Where) -> Condition:
+    """Read what a rule states of a column; raises `ValueError` in a sentence.
+
+    >>> condition("n_orders", ">= 2")
+    Condition(column='n_orders', kind='>=', texts=(), numbers=(2.0,))
+    >>> condition("clv", "top 5%").numbers
+    (0.05,)
+    """
+    if column in TEXTS:
+        if stated == "known":
+            return Condition(column, "known")
+        texts = (stated,) if isinstance(stated, str) else stated
+        if not isinstance(texts, tuple) or not texts:
+            raise ValueError(f"{column} must be one text or a list of them, got {stated!r}")
+        return Condition(column, "in", texts=texts)
+    if column not in NUMBERS:
+        known = ", ".join((*NUMBERS, *TEXTS))
+        raise ValueError(f"a rule knows no column {column}; known are {known}")
+    if isinstance(stated, int | float):
+        return Condition(column, "=", numbers=(float(stated),))
+    if isinstance(stated, str):
+        if found := re.fullmatch(rf"(>=|<=|>|<|=)\s*({_NUMBER})", stated.strip()):
+            return Condition(column, found[1], numbers=(float(found[2]),))  # type: ignore[arg-type]
+        if found := re.fullmatch(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})", stated.strip()):
+            return Condition(column, "between", numbers=(float(found[1]), float(found[2])))
+        if found := re.fullmatch(rf"top ({_NUMBER})\s*%", stated.strip()):
+            share = float(found[1]) / 100
+            if 0 < share <= 1:
+                return Condition(column, "top", numbers=(share,))
+    raise ValueError(
+        f"{column} must be a number, or such as '>= 2', '7..90' or 'top 20%', got {stated!r}"
+    )
+
+
+class ListRule(Section):
+    """Who is on a list, what is at stake, why, and when."""
+
+    where: dict[str, Where] = Field(description="Column: what it must be; all must hold.")
+    value: Literal["clv", "expected_spend", "order_value", "value_if_kept", "value_at_risk"] = (
+        Field("clv", description="The money at stake; the most of it comes first.")
+    )
+    reason: str = Field(min_length=1, description="Why, in words; {column} stands for its value.")
+    when: Literal["cutoff", "next_order_at", "anniversary_at"] = Field(
+        "cutoff", description="The date the suggested one is counted from."
+    )
+    days_after: Annotated[int, Field(strict=True, ge=-365, le=365)] = Field(
+        0, description="Days from there to the suggested date, which is never before the cutoff."
+    )
+    min_orders: Annotated[int, Field(strict=True, ge=1)] = Field(
+        1, description="Customers with fewer orders are left out."
+    )
+    exclude: tuple[str, ...] = Field(
+        (), description="Customers on these lists, which stand earlier, are left out."
+    )
+    most: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        None, description="At most this many, those with most at stake."
+    )
+    aim: Literal["grow", "keep"] = Field(
+        "grow", description="Backtested by the money that came (grow) or stayed away (keep)."
+    )
+
+    @field_validator("where")
+    @classmethod
+    def _readable(cls, value: dict[str, Where]) -> dict[str, Where]:
+        if not value:
+            raise ValueError("must hold at least one condition")
+        for column, stated in value.items():
+            condition(column, stated)
+        return value
+
+    @field_validator("reason")
+    @classmethod
+    def _known_fields(cls, value: str) -> str:
+        for name in _FIELD.findall(value):
+            if name not in (*NUMBERS, *TEXTS, *DATES):
+                raise ValueError(f"must speak of known columns; {{{name}}} is none")
+        if "{" in _FIELD.sub("", value) or "}" in _FIELD.sub("", value):
+            raise ValueError("must hold column names alone between { and }")
+        return value
+
+
+def _rule(**stated: Any) -> ListRule:
+    return ListRule.model_validate(stated)
+
+
+DEFAULT_RULES: dict[str, ListRule] = {
+    "vip": _rule(
+        where={"tier": "high"},
+        reason="high tier: {clv} expected in {span_days} days, {n_orders} orders so far",
+    ),
+    "win_back": _rule(
+        where={
+            "risk": ("medium", "high"),
+            "spend_so_far": "top 30%",
+            "days_since_last_order": ">= 60",
+        },
+        min_orders=2,
+        value="value_at_risk",
+        reason="spent {spend_so_far} so far, silent for {days_since_last_order} days: "
+        "{churn_probability} chance of no order in {horizon_days} days",
+        aim="keep",
+    ),
+    "second_order": _rule(
+        where={"n_orders": 1, "days_since_last_order": "7..120"},
+        value="value_if_kept",
+        reason="ordered once, {days_since_last_order} days ago, and not again",
+    ),
+    "replenishment": _rule(
+        where={"days_to_next_order": "-7..14", "risk": ("low", "medium")},
+        min_orders=2,
+        value="order_value",
+        reason="next order expected on {next_order_at}",
+        when="next_order_at",
+        days_after=-3,
+    ),
+    "cross_sell": _rule(
+        where={"missing_category": "known", "tier": ("high", "medium"), "risk": "low"},
+        min_orders=2,
+        value="order_value",
+        reason="never bought {missing_category}, which most other customers do first",
+    ),
+    "anniversary": _rule(
+        where={"days_to_anniversary": "0..30", "years": ">= 1"},
+        reason="anniversary {years} of the first order, on {anniversary_at}",
+        when="anniversary_at",
+    ),
+    "early_care": _rule(
+        where={"tenure_days": "<= 60", "n_orders": "<= 2", "tier": ("high", "medium")},
+        reason="new since {tenure_days} days and already {tier} tier: {clv} expected in "
+        "{span_days} days",
+        exclude=("vip",),
+        when="cutoff",
+    ),
+    "look_alike_seed": _rule(
+        where={"clv": "top 5%"},
+        min_orders=2,
+        reason="among the best 5 %: {clv} expected in {span_days} days",
+    ),
+    "retention_budget": _rule(
+        where={"risk": ("medium", "high"), "value_at_risk": "> 0"},
+        value="value_at_risk",
+        reason="keeping this customer is worth at most {value_at_risk}: {value_if_kept} if an order "
+        "comes in {horizon_days} days, {clv} as it stands",
+        aim="keep",
+    ),
+}
+
+
+class ListsConfig(Section):
+    """Campaign lists: the rules, and who is kept out to measure their effect."""
+
+    hold_out: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="The share of customers, by a hash of their id, whom no list contacts.",
+    )
+    only: tuple[str, ...] | None = Field(None, description="The lists to make; unset, all.")
+    rules: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ListRule] = Field(
+        default_factory=lambda: DEFAULT_RULES,
+        description="List: its rule. They are added to the defaults; one of the same name replaces it.",
+        validate_default=True,
+    )
+
+    @field_validator("rules")
+    @classmethod
+    def _with_defaults(cls, value: dict[str, ListRule]) -> dict[str, ListRule]:
+        rules = DEFAULT_RULES | value
+        earlier: set[str] = set()
+        for name, rule in rules.items():
+            unknown = [other for other in rule.exclude if other not in earlier]
+            if unknown:
+                raise ValueError(f"{name} may exclude lists that stand before it, got {unknown[0]}")
+            earlier.add(name)
+        return rules

@@ -1,0 +1,117 @@
+"""Segments as a shop wants them: the tier rule, the risk edges, the table of RFM names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from .section import Section
+
+__all__ = ["RFM_SEGMENTS", "RiskConfig", "SegmentsConfig", "TiersConfig", "rfm_grid"]
+
+# The customary eleven names. A block is R from-to by FM from-to; every cell of the 5 x 5 grid is in one.
+RFM_SEGMENTS: dict[str, tuple[str, ...]] = {
+    "Champions": ("R5 FM4-5", "R4 FM5"),
+    "Loyal": ("R5 FM3", "R4 FM4", "R3 FM4-5"),
+    "Potential Loyalist": ("R5 FM2", "R4 FM2-3", "R3 FM3"),
+    "Recent Customers": ("R5 FM1",),
+    "Promising": ("R3-4 FM1",),
+    "Needing Attention": ("R3 FM2", "R2 FM2-3"),
+    "About To Sleep": ("R2 FM1",),
+    "At Risk": ("R2 FM4-5", "R1 FM3"),
+    "Can't Lose Them": ("R1 FM4-5",),
+    "Hibernating": ("R1 FM2",),
+    "Lost": ("R1 FM1",),
+}
+_BLOCK = re.compile(r"R([1-5])(?:-([1-5]))? FM([1-5])(?:-([1-5]))?")
+_SCORES = range(1, 6)
+
+
+class TiersConfig(Section):
+    """Who is high and who is medium; the rest is low."""
+
+    by: Literal["value", "customers"] = Field(
+        "value",
+        description="What the shares are of: the forecast CLV, or the number of customers.",
+    )
+    high: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="The share of the best customers that is high."
+    )
+    medium: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.3, description="The share below them that is medium."
+    )
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Self:
+        if self.high + self.medium >= 1:
+            raise ValueError(f"high + medium must be below 1, got {self.high + self.medium:g}")
+        return self
+
+
+class RiskConfig(Section):
+    """Bands of churn probability: low below one edge, high above the other, medium between."""
+
+    low_below: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.33, description="A churn probability below this is low risk."
+    )
+    high_above: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.66, description="A churn probability above this is high risk."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low_below > self.high_above:
+            raise ValueError(
+                f"low_below must be at most high_above, got {self.low_below:g} and {self.high_above:g}"
+            )
+        return self
+
+
+class SegmentsConfig(Section):
+    """How customers are sorted into value tiers, risk bands and RFM segments."""
+
+    tiers: TiersConfig = Field(default_factory=lambda: TiersConfig())
+    risk: RiskConfig = Field(default_factory=lambda: RiskConfig())
+    rfm: dict[str, tuple[str, ...]] = Field(
+        default_factory=lambda: RFM_SEGMENTS,
+        description="Segment: its blocks of the R x FM grid, such as [R5 FM4-5, R4 FM5]. "
+        "Every one of the 25 cells must be in exactly one.",
+    )
+    within_file: bool = Field(
+        False,
+        description="Cut quintiles and tiers anew among the customers of each scored file. Then a "
+        "customer's segment depends on who else is in it.",
+    )
+
+    @field_validator("rfm")
+    @classmethod
+    def _a_partition(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        rfm_grid(value)
+        return value
+
+
+def rfm_grid(segments: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """The 5 x 5 grid of names: `grid[R - 1][FM - 1]`. Raises `ValueError` where it is no partition."""
+    cells: dict[tuple[int, int], str] = {}
+    for name, blocks in segments.items():
+        for block in blocks:
+            found = _BLOCK.fullmatch(block)
+            if not name.strip() or found is None:
+                raise ValueError(
+                    f"must hold named blocks such as R4-5 FM5, got {name!r}: {block!r}"
+                )
+            r_from, r_to, fm_from, fm_to = found.groups()
+            for r in range(int(r_from), int(r_to or r_from) + 1):
+                for fm in range(int(fm_from), int(fm_to or fm_from) + 1):
+                    if (r, fm) in cells:
+                        both = " and ".join(dict.fromkeys((cells[r, fm], name)))
+                        raise ValueError(
+                            f"must name every cell once; R{r} FM{fm} is in {both} twice"
+                        )
+                    cells[r, fm] = name
+    missing = [f"R{r} FM{fm}" for r in _SCORES for fm in _SCORES if (r, fm) not in cells]
+    if missing:
+        raise ValueError(f"must name every cell; {', '.join(missing[:3])} are in no segment")
+    return tuple(tuple(cells[r, fm] for fm in _SCORES) for r in _SCORES)

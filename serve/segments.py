@@ -1,0 +1,190 @@
+"""Segments: which RFM segment, value tier and risk band a customer is in.
+
+The thresholds are numbers of the bundle, so a customer's segment does not depend on who else is in
+the file. A score is 1 + the number of the four quintile cut points strictly passed; for R fewer days
+are better. FM = floor((F + M) / 2 + 0.5).
+
+Cut points are values that occur (the inverse of the empirical distribution): equal customers get
+equal scores however many of them there are, and where most ordered once, F begins to tell them apart
+at the second order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from ..configs.segments import RiskConfig, SegmentsConfig, TiersConfig, rfm_grid
+from ..errors import ConfigError
+
+__all__ = [
+    "RISKS",
+    "TIERS",
+    "SegmentThresholds",
+    "Segments",
+    "Standing",
+    "cut_thresholds",
+    "quintile_cuts",
+    "rfm_scores",
+    "rfm_segments",
+    "risk_bands",
+    "tier_edges",
+    "tiers",
+]
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+Text = npt.NDArray[np.object_]
+TIERS = ("low", "medium", "high")
+RISKS = ("low", "medium", "high")
+_Cuts = Annotated[tuple[FiniteFloat, ...], Field(min_length=4, max_length=4)]
+
+
+class SegmentThresholds(BaseModel):
+    """What sorts customers into segments: numbers and names, fixed at training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recency_cuts: _Cuts  # whole days since the last order
+    frequency_cuts: _Cuts  # orders
+    money_cuts: _Cuts  # net spend before the cutoff, in the currency
+    tier_edges: tuple[FiniteFloat, FiniteFloat]  # CLV from which on medium, and high
+    tiers: TiersConfig  # the rule the edges came from
+    risk: RiskConfig
+    rfm: dict[str, tuple[str, ...]]
+
+    def overridden_by(self, stated: SegmentsConfig) -> SegmentThresholds:
+        """With the names and risk edges a configuration states; raises `ConfigError` for another tier rule.
+
+        Cutting tiers by another rule needs customers: train again, or cut within the file.
+        """
+        update: dict[str, Any] = {}
+        if "tiers" in stated.model_fields_set and not stated.within_file:
+            asked = self.tiers.overridden_by(stated.tiers)
+            if asked != self.tiers:
+                own = self.tiers
+                raise ConfigError(
+                    f"segments.tiers must be the model's (by {own.by}, high {own.high:g}, medium "
+                    f"{own.medium:g}), whose edges it has fixed; train again, or set "
+                    "segments.within_file: true"
+                )
+        if "risk" in stated.model_fields_set:
+            update["risk"] = self.risk.overridden_by(stated.risk)
+        if "rfm" in stated.model_fields_set:
+            update["rfm"] = stated.rfm
+        return self.model_copy(update=update)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What customers are sorted by: arrays of n_customers, money in the currency."""
+
+    days_since_last_order: npt.NDArray[np.int32]
+    n_orders: npt.NDArray[np.int32]
+    spend: Float64  # net, before the cutoff
+    clv: Float64
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of some customers: arrays of text, n_customers."""
+
+    rfm_segment: Text
+    tier: Text
+    risk: Text
+
+    @classmethod
+    def of(
+        cls, thresholds: SegmentThresholds, standing: Standing, churn_probability: Float64
+    ) -> Segments:
+        """Sort customers into segments."""
+        days = standing.days_since_last_order
+        r = rfm_scores(days, thresholds.recency_cuts, fewer_is_better=True)
+        f = rfm_scores(standing.n_orders, thresholds.frequency_cuts)
+        m = rfm_scores(standing.spend, thresholds.money_cuts)
+        return cls(
+            rfm_segments(r, f, m, rfm_grid(thresholds.rfm)),
+            tiers(standing.clv, thresholds.tier_edges),
+            risk_bands(churn_probability, thresholds.risk),
+        )
+
+
+def cut_thresholds(config: SegmentsConfig, standing: Standing) -> SegmentThresholds:
+    """Thresholds from customers: quintile cuts of R, F and M, and tier edges of CLV."""
+    return SegmentThresholds(
+        recency_cuts=quintile_cuts(standing.days_since_last_order),
+        frequency_cuts=quintile_cuts(standing.n_orders),
+        money_cuts=quintile_cuts(standing.spend),
+        tier_edges=tier_edges(standing.clv, config.tiers),
+        tiers=config.tiers,
+        risk=config.risk,
+        rfm=config.rfm,
+    )
+
+
+def quintile_cuts(values: npt.NDArray[Any]) -> tuple[float, ...]:
+    """The four values at or below which 20, 40, 60 and 80 % of `values` lie; each occurs among them.
+
+    >>> quintile_cuts(np.array([1, 1, 1, 1, 1, 1, 2, 2, 5, 9]))
+    (1.0, 1.0, 1.0, 2.0)
+    """
+    if not len(values):
+        return (0.0, 0.0, 0.0, 0.0)
+    cuts = np.quantile(np.asarray(values, np.float64), (0.2, 0.4, 0.6, 0.8), method="inverted_cdf")
+    return tuple(float(cut) for cut in cuts)
+
+
+def rfm_scores(
+    values: npt.NDArray[Any], cuts: tuple[float, ...], *, fewer_is_better: bool = False
+) -> Int64:
+    """1 + the number of cut points strictly passed: int64, n_customers, from 1 to 5.
+
+    >>> rfm_scores(np.array([1, 2, 9]), (1.0, 1.0, 2.0, 4.0))
+    array([1, 3, 5])
+    >>> rfm_scores(np.array([3, 10, 400]), (10.0, 50.0, 120.0, 260.0), fewer_is_better=True)
+    array([5, 4, 1])
+    """
+    if fewer_is_better:
+        return np.asarray(5 - np.searchsorted(cuts, values, side="right"), dtype=np.int64)
+    return np.asarray(1 + np.searchsorted(cuts, values, side="left"), dtype=np.int64)
+
+
+def rfm_segments(r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...]) -> Text:
+    """The name in the grid's cell (R, FM), FM = floor((F + M) / 2 + 0.5)."""
+    names = np.array(grid, dtype=object)
+    return np.asarray(names[r - 1, (f + m + 1) // 2 - 1], dtype=object)
+
+
+def tier_edges(clv: Float64, config: TiersConfig) -> tuple[float, float]:
+    """The CLV from which on a customer is medium, and high.
+
+    The best customers who together hold the share, of value or of customers, and whoever equals the
+    last of them.
+    """
+    best_first = np.sort(np.asarray(clv, np.float64))[::-1]
+    held = np.cumsum(best_first) if config.by == "value" else np.arange(1.0, len(best_first) + 1)
+    if not len(held) or held[-1] <= 0:
+        return (0.0, 0.0)
+    whole = held[-1] * (1 - 1e-12)  # 0.5 + 0.3 of a sum is reached, however its floats add up
+    counts = [
+        min(int(np.searchsorted(held, share * whole)), len(held) - 1)
+        for share in (config.high + config.medium, config.high)
+    ]
+    return float(best_first[counts[0]]), float(best_first[counts[1]])
+
+
+def tiers(clv: Float64, edges: tuple[float, float]) -> Text:
+    """High from the second edge on, medium from the first; a CLV of zero is low whatever the edges."""
+    place = np.searchsorted(edges, clv, side="right")
+    return np.asarray(np.array(TIERS, dtype=object)[np.where(clv > 0, place, 0)])
+
+
+def risk_bands(churn_probability: Float64, config: RiskConfig) -> Text:
+    """Low below one edge, high above the other, medium between, the edges included."""
+    band = (churn_probability >= config.low_below).astype(np.int64)
+    band += churn_probability > config.high_above
+    return np.asarray(np.array(RISKS, dtype=object)[band])

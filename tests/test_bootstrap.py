@@ -1,0 +1,83 @@
+"""The paired bootstrap: the vectorised measures are those of resampled arrays, and intervals behave."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clvcast.train import measures
+from clvcast.train.bootstrap import _Ranking, bias_interval, error_ratio, gini_difference, samples
+
+customers = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 50), st.integers(0, 3)),
+    min_size=2,
+    max_size=30,
+)
+
+
+@given(customers)
+def test_a_weighed_gini_is_that_of_the_customers_repeated(
+    rows: list[tuple[int, int, int, int]],
+) -> None:
+    forecast, _, actual, times = (np.array(c, dtype=np.float64) for c in zip(*rows, strict=True))
+    repeated = np.repeat(np.arange(len(rows)), times.astype(int))
+    if not actual[repeated].sum():
+        return
+    weights = times[None, :]
+    found = _Ranking(forecast).gini(actual, weights) / _Ranking(actual).gini(actual, weights)
+    expected = measures.normalised_gini(forecast[repeated], actual[repeated])
+    if np.isnan(expected):  # one customer, or all alike: no ranking is better than another
+        return
+    np.testing.assert_allclose(found[0], expected, atol=1e-9)
+
+
+def test_estimates_are_the_measures_themselves_and_draws_are_seeded() -> None:
+    random = np.random.default_rng(1)
+    actual = random.lognormal(0, 1.5, 500) * (random.random(500) < 0.5)
+    ours, theirs = actual + random.normal(0, 1, 500), random.lognormal(0, 1, 500)
+    gini = gini_difference(ours, theirs, actual)
+    expected = measures.normalised_gini(ours, actual) - measures.normalised_gini(theirs, actual)
+    assert gini.estimate == pytest.approx(expected)
+    assert gini.lower < gini.estimate < gini.upper
+    assert gini == gini_difference(ours, theirs, actual)
+    assert gini != gini_difference(ours, theirs, actual, seed=1)
+    errors = [measures.mean_absolute_error(f, actual) for f in (ours, theirs)]
+    ratio = error_ratio(ours, theirs, actual)
+    assert ratio.estimate == pytest.approx(errors[0] / errors[1] - 1)
+    assert bias_interval(ours, actual).estimate == pytest.approx(measures.bias(ours, actual))
+
+
+def test_a_forecast_beside_itself_is_neither_better_nor_worse() -> None:
+    actual = np.arange(50.0)
+    forecast = actual[::-1].copy()
+    for interval in (
+        gini_difference(forecast, forecast, actual),
+        error_ratio(forecast, forecast, actual),
+    ):
+        assert (interval.lower, interval.estimate, interval.upper) == (0.0, 0.0, 0.0)
+
+
+def test_intervals_cover_what_they_should() -> None:
+    """The bias of a forecast that is right on average lies between 90 % bounds in about 90 % of samples."""
+    random = np.random.default_rng(2)
+    inside = 0
+    for k in range(100):
+        actual = random.gamma(2.0, 1.0, 300)
+        interval = bias_interval(np.full(300, 2.0), actual, 0.95, seed=k)
+        inside += interval.lower <= 0.0 <= interval.upper
+    assert 80 <= inside <= 98
+
+
+def test_nothing_spent_gives_no_interval() -> None:
+    nothing = np.zeros(5)
+    assert np.isnan(gini_difference(nothing, nothing, nothing).upper)
+    assert np.isnan(bias_interval(nothing, nothing).lower)
+
+
+def test_large_shops_draw_less_and_hold_little() -> None:
+    blocks = list(samples(300_000))
+    assert sum(len(block) for block in blocks) == 666
+    assert max(block.size for block in blocks) <= 4_000_000
+    assert all((block.sum(axis=1) == 300_000).all() for block in blocks)

@@ -1,0 +1,260 @@
+"""economics: CAC, LTV:CAC, payback and the levers, by hand; bad spend in clear words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Run
+from forecast_files import forecast_file
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+import clvcast
+from clvcast.configs.schema import parse_config
+from clvcast.errors import OrdersError
+from clvcast.features.reading import orders_from_table
+from clvcast.serve.payback import reach_probability
+from clvcast.serve.spend_file import as_spend
+
+CUTOFF = "2021-01-01"
+LINES = pd.DataFrame(
+    [
+        ("a", "2020-07-10", 100.0, "a1", "web"),
+        ("a", "2020-09-05", 50.0, "a2", "shop"),  # still a customer of the web
+        ("b", "2020-07-20", 20.0, "b1", "web"),
+        ("b", "2020-12-20", 40.0, "b2", "web"),
+        ("c", "2020-12-01", 70.0, "c1", "shop"),
+        ("d", "2020-12-05", 30.0, "d1", "shop"),
+    ],
+    columns=["customer_id", "ordered_at", "amount", "order_id", "channel"],
+)
+SPEND = pd.DataFrame(
+    [("web", "2020-07", 130.0), ("shop", "2020-12", 1000.0)], columns=["channel", "month", "spend"]
+)
+
+
+@pytest.fixture
+def world() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
+    config = parse_config("{economics: {margin_rate: 0.5}, orders: {currency: EUR}}")
+    orders = orders_from_table(LINES, config.orders)
+    return forecast_file(orders, CUTOFF, config), orders, config
+
+
+World = tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]
+
+
+def found(world: World, spend: pd.DataFrame = SPEND) -> clvcast.serve.economics.Economics:
+    forecasts, orders, config = world
+    return clvcast.economics(forecasts, orders, spend, config)
+
+
+def row(table: pd.DataFrame, level: str, channel: str | None = None, month: str | None = None):
+    own = table[table["level"] == level]
+    if channel is not None:
+        own = own[own["channel"] == channel]
+    if month is not None:
+        own = own[own["month"] == month]
+    assert len(own) == 1
+    return own.iloc[0]
+
+
+def test_customer_acquisition_cost_by_channel_and_month(world: World) -> None:
+    table = found(world).acquisition
+    web = row(table, "channel_month", "web", "2020-07")
+    assert (web["new_customers"], web["spend"], web["cac"]) == (2, 130, 65)
+    assert row(table, "channel", "shop")["cac"] == 500
+    assert row(table, "shop")["cac"] == 1130 / 4
+    assert row(table, "month", month="2020-12")["cac"] == 500
+
+
+def test_ltv_to_cac_historic_and_forecast_with_its_interval(world: World) -> None:
+    forecasts = world[0].set_index("customer_id")
+    web = row(found(world).acquisition, "channel", "web")
+    brought = 0.5 * (100 + 50 + 20 + 40)
+    coming = forecasts.loc[["a", "b"], "clv"].sum()
+    assert web["ltv_historic"] == brought / 2
+    assert web["ltv_cac_historic"] == brought / 130
+    assert web["ltv_cac_forecast"] == pytest.approx((brought + coming) / 130)
+    assert brought / 130 <= web["ltv_cac_forecast_lower"] < web["ltv_cac_forecast"]
+    assert web["ltv_cac_forecast"] < web["ltv_cac_forecast_upper"]
+    no_interval = world[0].drop(columns=["clv_deviation", "clv_shock"])
+    web = row(found((no_interval, *world[1:])).acquisition, "channel", "web")
+    assert np.isnan(web["ltv_cac_forecast_lower"])
+    assert not np.isnan(web["ltv_cac_forecast"])
+
+
+def test_ltv_to_cac_of_three_is_healthy_and_below_one_loses_money(world: World) -> None:
+    """Worked: an LTV of 150 at a CAC of 50 is 3:1."""
+    ltv = row(found(world).acquisition, "channel", "web")["ltv_forecast"]
+    for ratio, verdict in ((3.0, "healthy"), (2.9, "thin"), (1.0, "thin"), (0.9, "loses money")):
+        spend = SPEND.assign(spend=[2 * ltv / ratio * (1 - 1e-4), 1.0])
+        web = row(found(world, spend).acquisition, "channel", "web")
+        assert web["ltv_cac_forecast"] == pytest.approx(ratio, rel=1e-3)
+        assert web["verdict"] == verdict
+
+
+def test_cac_payback_is_the_first_month_whose_cumulated_margin_reaches_the_cac(
+    world: World,
+) -> None:
+    """The web's cohort of July brought 60 in July, 85 by September, 105 by December."""
+    for spend, month in ((60, 1), (61, 3), (85, 3), (86, 6), (105, 6)):
+        result = found(world, SPEND.assign(spend=[spend, 1]))
+        web = row(result.acquisition, "channel_month", "web", "2020-07")
+        assert (web["payback_month"], web["payback_is_realised"]) == (month, True), spend
+        assert web["payback_probability"] == 1
+    later = row(
+        found(world, SPEND.assign(spend=[115, 1])).acquisition, "channel_month", "web", "2020-07"
+    )
+    assert later["payback_month"] > 6
+    assert later["payback_is_realised"] == False  # noqa: E712
+    assert 0.5 <= later["payback_probability"] < 1
+    never = row(
+        found(world, SPEND.assign(spend=[1e6, 1])).acquisition, "channel_month", "web", "2020-07"
+    )
+    assert np.isnan(never["payback_month"])
+    assert never["probability_within_mark"] == pytest.approx(0, abs=1e-6)
+    curve = found(world).payback
+    july = curve[(curve["channel"] == "web") & (curve["month"] == "2020-07")]
+    assert july["realised_per_customer"].head(6).tolist() == [30, 30, 42.5, 42.5, 42.5, 52.5]
+    assert july["is_realised"].tolist() == [True] * 6 + [False] * (len(july) - 6)
+    assert (july["margin_per_customer"].diff().dropna() >= -1e-12).all()
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(1, 1e6), st.floats(0, 1), st.floats(1, 3))
+def test_the_chance_to_pay_back_falls_with_the_cost(
+    cost: float, realised: float, expected: float, lower: float, upper: float
+) -> None:
+    def chance(needed: float) -> float:
+        return reach_probability(needed, realised, expected, expected * lower, expected * upper)
+
+    assert 0 <= chance(cost) <= 1
+    assert chance(cost * 1.1 + 1) <= chance(cost)
+    assert chance(realised) == 1
+
+
+def test_the_most_that_may_be_paid_keeps_both_marks(world: World) -> None:
+    table = found(world).acquisition
+    for channel in ("web", "shop"):
+        own = row(table, "channel", channel)
+        assert own["most_for_ratio"] == pytest.approx(own["ltv_forecast"] / 3)
+        assert own["most_to_pay"] == np.nanmin([own["most_for_ratio"], own["most_for_payback"]])
+        at_most = SPEND.assign(spend=[own["most_to_pay"] * 2] * 2)
+        again = row(found(world, at_most).acquisition, "channel", channel)
+        assert again["ltv_cac_forecast"] >= 3 - 1e-9
+
+
+def test_what_each_lever_is_worth(world: World) -> None:
+    forecasts = world[0]
+    levers = found(world).levers
+    shop = levers[levers["dimension"] == "shop"].set_index("lever")["value"]
+    for lever in ("aov", "purchase_frequency", "margin"):
+        assert shop[lever] == pytest.approx(0.01 * forecasts["clv"].sum())
+    churn = forecasts["churn_probability"]
+    alive = forecasts[churn < 1]
+    lower = (
+        alive["clv"] / (1 - alive["churn_probability"]) * (1 - alive["churn_probability"] + 0.01)
+    )
+    assert shop["churn"] == pytest.approx(lower.sum() - alive["clv"].sum())
+    by_tier = levers[(levers["dimension"] == "tier") & (levers["lever"] == "churn")]
+    assert by_tier["value"].sum() == pytest.approx(shop["churn"])
+
+
+def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
+    spend = pd.DataFrame(
+        [("web", "2020-07", 130.0), ("web", "2020-10", 10.0), ("Web", "2020-07", 5.0),
+         ("shop", "2021-03", 7.0)],
+        columns=["channel", "month", "spend"],
+    )  # fmt: skip
+    result = found(world, spend)
+    told = "\n".join(result.remarks)
+    assert "spend is stated for Web, through which no customer came; did you mean web?" in told
+    assert "no spend is stated for web in 2020-08, 2020-09" in told
+    assert "1 row of spend left out: after 2021-01-01" in told
+    assert "2020-07 is the history's first month" in told
+    table = result.acquisition
+    nobody = row(table, "channel_month", "web", "2020-10")
+    assert (nobody["new_customers"], nobody["spend"]) == (0, 10)
+    for name in ("cac", "ltv_forecast", "ltv_cac_forecast", "payback_month", "most_to_pay"):
+        assert np.isnan(nobody[name]), name
+    assert pd.isna(nobody["verdict"])
+    in_shop = row(table, "channel", "shop")
+    assert np.isnan(in_shop["cac"])
+    assert in_shop["customers_without_spend"] == 2
+    assert in_shop["most_to_pay"] > 0, "what a customer is worth is known without spend"
+    free = row(found(world, SPEND.assign(spend=[0.0, 1.0])).acquisition, "channel", "web")
+    assert free["cac"] == 0
+    assert np.isnan(free["ltv_cac_forecast"]), "no ratio to nothing"
+    assert not np.isinf(table.select_dtypes("number").to_numpy(np.float64)).any()
+
+
+def test_customers_whose_spend_is_not_stated_do_not_lower_the_cac(world: World) -> None:
+    lines = pd.concat([LINES, LINES.head(1).assign(customer_id="e", ordered_at="2020-10-01")])
+    orders = orders_from_table(lines.assign(order_id=None), world[2].orders)
+    forecasts = forecast_file(orders, CUTOFF, world[2])
+    web = row(found((forecasts, orders, world[2])).acquisition, "channel", "web")
+    assert (web["new_customers"], web["customers_without_spend"], web["cac"]) == (2, 1, 65)
+
+
+def test_orders_without_channels_are_shown_by_month(world: World) -> None:
+    orders = orders_from_table(LINES.drop(columns="channel"), world[2].orders)
+    result = found((world[0], orders, world[2]))
+    assert row(result.acquisition, "channel", "all")["spend"] == 1130
+    assert any("the orders have no channel" in remark for remark in result.remarks)
+
+
+@pytest.mark.parametrize(
+    ("spend", "message"),
+    [
+        (SPEND.drop(columns="month"), "must have the columns channel, month and spend"),
+        (SPEND.assign(spend=-1), "row 1: spend must be at least 0 and at most 1e12, got -1"),
+        (SPEND.assign(spend="much"), "row 1: spend must be a number, got 'much'"),
+        (SPEND.assign(month="July"), "row 1: month must be such as 2011-03, got 'July'"),
+        (SPEND.assign(month="2020-13"), "month must be such as 2011-03, got '2020-13'"),
+        (SPEND.assign(channel=None), "row 1: channel must not be empty"),
+        (SPEND.head(0), "holds no spend, only column names"),
+        (SPEND.assign(currency="USD"), "must be in EUR, the orders' currency, got USD"),
+        (SPEND.assign(currency=["EUR", "USD"]), "got EUR and USD"),
+    ],
+)
+def test_bad_spend_is_refused_in_a_sentence(
+    world: World, spend: pd.DataFrame, message: str
+) -> None:
+    with pytest.raises(OrdersError) as refusal:
+        found(world, spend)
+    assert message in str(refusal.value)
+
+
+def test_two_currencies_are_refused_where_none_is_configured() -> None:
+    with pytest.raises(OrdersError, match="must be in one currency, got EUR and USD"):
+        as_spend(SPEND.assign(currency=["EUR", "USD"]), unit=100)
+
+
+def test_repeated_rows_of_spend_add_up(world: World) -> None:
+    result = found(world, pd.concat([SPEND, SPEND]))
+    assert row(result.acquisition, "channel", "web")["cac"] == 130
+    assert any("2 rows of spend repeat a channel and month" in told for told in result.remarks)
+
+
+def test_the_command_writes_what_python_computes(run: Run, tmp_path: Path, world: World) -> None:
+    forecasts, orders, config = world
+    LINES.to_csv(tmp_path / "orders.csv", index=False)
+    forecasts.to_parquet(tmp_path / "f.parquet")
+    SPEND.to_csv(tmp_path / "spend.csv", index=False)
+    (tmp_path / "c.yaml").write_text("{economics: {margin_rate: 0.5}, orders: {currency: EUR}}")
+    args = ["economics", tmp_path / "f.parquet", "--orders", tmp_path / "orders.csv"]
+    args += ["--config", tmp_path / "c.yaml", "--output", tmp_path / "out", "--format", "parquet"]
+    status, out, err = run(*args, "--spend", tmp_path / "spend.csv")
+    assert status == 0, err
+    assert "LTV:CAC" in out
+    written = pd.read_parquet(tmp_path / "out" / "acquisition.parquet")
+    expected = clvcast.economics(forecasts, orders, SPEND, config).acquisition
+    numbers = expected.select_dtypes("number").columns
+    assert_frame_equal(written[numbers], expected[numbers])
+    status, _, err = run(*args, "--spend", tmp_path / "none.csv")
+    assert (status, "there is no spend file" in err) == (1, True)
+    status, _, err = run(*args)
+    assert status == 2, "spend must be given"

@@ -1,0 +1,131 @@
+"""The gate: each rule on numbers made for it, at its bound and beyond."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from clvcast.configs.schema import GateConfig
+from clvcast.train.bootstrap import Interval
+from clvcast.train.gate import CHAMPION, Contest, Evidence, Feed, Part, judge
+
+BOUNDS = GateConfig()
+
+
+def near(value: float, width: float = 0.01) -> Interval:
+    return Interval(value, value - width, value + width)
+
+
+def contest(rival: str = "span_rate", ngini: float = 0.0, mae: float = 0.0) -> Contest:
+    return Contest(rival, near(ngini), near(mae), -0.05, 100.0)
+
+
+GOOD = Evidence(
+    evaluated="2011-09-11",
+    bias=near(0.05),
+    calibration=0.03,
+    coverage=0.9,
+    contests=(contest(CHAMPION), contest()),
+    segments=(Part("tier high", 500, near(0.0)),),
+    champion="3",
+    judged_by="by its own bundle",
+    feed=Feed(1.0, 1.0, 1.0, 1.1, 0.01, 0.99, (Part("tier high", 500, near(1.1, 0.0)),)),
+)
+
+
+def failed(evidence: Evidence, bounds: GateConfig = BOUNDS) -> list[str]:
+    return [rule.name for rule in judge(evidence, bounds).rules if rule.verdict == "fail"]
+
+
+def test_a_good_candidate_passes_every_rule() -> None:
+    verdict = judge(GOOD, BOUNDS)
+    assert verdict.passed
+    assert {rule.verdict for rule in verdict.rules} == {"pass"}
+    assert verdict.reason == f"passed all {len(verdict.rules)} rules"
+    assert judge(GOOD, BOUNDS) == verdict  # nothing but its arguments
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"evaluated": None}, "evaluation"),
+        ({"contests": (contest(CHAMPION, ngini=-0.03),)}, f"nGini against {CHAMPION}"),
+        ({"contests": (contest(CHAMPION, mae=0.08),)}, f"MAE against {CHAMPION}"),
+        ({"contests": (contest(ngini=-0.03),)}, "nGini against span_rate"),
+        ({"contests": (contest(mae=0.08),)}, "MAE against span_rate"),
+        ({"bias": near(-0.25)}, "bias"),
+        ({"bias": near(0.25)}, "bias"),
+        ({"calibration": 0.11}, "calibration"),
+        ({"coverage": 0.79}, "coverage"),
+        ({"segments": (Part("tier high", 50, near(0.3)),)}, "segments"),
+        ({"new_columns": ("channel",)}, "schema"),
+        ({"other_settings": ("horizon_days 60 instead of 90",)}, "schema"),
+        ({"rolled_back": "2026-11-21: twice what was sold"}, "rollback"),
+        ({"feed": replace(GOOD.feed, lines=0.9)}, "history lines"),
+        ({"feed": replace(GOOD.feed, lines=1.1)}, "history lines"),
+        ({"feed": replace(GOOD.feed, money=100.0)}, "history money"),
+        ({"feed": replace(GOOD.feed, customers=0.9)}, "customers"),
+        ({"feed": replace(GOOD.feed, total=1.6)}, "total"),
+        ({"feed": replace(GOOD.feed, total=0.6)}, "total"),
+        ({"feed": replace(GOOD.feed, total=0.0)}, "total"),
+        ({"feed": replace(GOOD.feed, churn_rate=-0.2)}, "churn rate"),
+        ({"feed": replace(GOOD.feed, rank_correlation=0.7)}, "rank correlation"),
+        (
+            {"feed": replace(GOOD.feed, segments=(Part("channel web", 50, near(2.5, 0.0)),))},
+            "segment totals",
+        ),
+    ],
+)
+def test_each_rule_fails_alone_with_its_number_in_a_sentence(
+    change: dict[str, object], rule: str
+) -> None:
+    evidence = replace(GOOD, **change)  # type: ignore[arg-type]
+    assert failed(evidence) == [rule]
+    verdict = judge(evidence, BOUNDS)
+    assert not verdict.passed
+    (broken,) = [r for r in verdict.rules if r.verdict == "fail"]
+    assert broken.sentence in verdict.reason
+    assert broken.bound
+
+
+def test_what_luck_could_explain_does_not_fail() -> None:
+    unsure = Interval(-0.05, -0.12, 0.01)  # worse, but not surely
+    assert failed(replace(GOOD, contests=(replace(contest(CHAMPION), ngini=unsure),))) == []
+    assert failed(replace(GOOD, contests=(replace(contest(), mae=Interval(0.2, 0.04, 0.4)),))) == []
+    assert failed(replace(GOOD, bias=Interval(-0.3, -0.45, -0.15))) == []
+    assert failed(replace(GOOD, calibration=0.14, calibration_noise=0.05)) == []
+
+
+def test_a_season_that_no_rule_saw_either_is_forgiven() -> None:
+    """The total may miss by what the best baseline (by MAE) missed, not by what a poor one did."""
+    best = replace(contest("span_rate"), bias=-0.37, mean_error=90.0)
+    poor = replace(contest("formula"), bias=0.9, mean_error=200.0)
+    surely = Interval(-0.33, -0.34, -0.32)
+    assert failed(replace(GOOD, bias=surely, contests=(best, poor))) == []
+    assert failed(replace(GOOD, bias=near(-0.4), contests=(best, poor))) == ["bias"]
+    assert failed(replace(GOOD, bias=near(0.6), contests=(best, poor))) == ["bias"]
+    champion = replace(contest(CHAMPION), bias=-0.9, mean_error=1.0)  # no baseline
+    assert failed(replace(GOOD, bias=near(-0.4), contests=(best, champion))) == ["bias"]
+
+
+def test_small_segments_are_not_judged() -> None:
+    small = Part("cohort 2011 Q3", BOUNDS.segment_customers - 1, near(3.0))
+    verdict = judge(replace(GOOD, segments=(small,)), BOUNDS)
+    (rule,) = [r for r in verdict.rules if r.name == "segments"]
+    assert (rule.verdict, rule.value) == ("unknown", None)
+    assert verdict.passed
+    assert "could not be measured" in verdict.reason
+
+
+def test_the_first_model_is_judged_against_baselines_alone() -> None:
+    first = Evidence(evaluated="2011-09-11", bias=near(0.0), calibration=0.0, contests=(contest(),))
+    names = [rule.name for rule in judge(first, BOUNDS).rules]
+    assert not [name for name in names if CHAMPION in name or name in ("total", "schema")]
+    assert judge(first, BOUNDS).passed
+
+
+def test_bounds_come_from_the_configuration() -> None:
+    worse = replace(GOOD, contests=(contest(mae=0.08),))
+    assert failed(worse) == ["MAE against span_rate"]
+    assert failed(worse, GateConfig(mae=0.1)) == []

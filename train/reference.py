@@ -1,0 +1,29 @@
+"""The reference of a model: histograms of its features and forecasts where its training ended."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..features import windows
+from ..features.orders import Orders
+from ..features.table import feature_rows
+from ..serve.model import Model
+from ..serve.reference import Reference, category_shares, histogram
+from ..serve.scorer import forecast_rows
+
+__all__ = ["FORECASTS", "reference_of"]
+
+FORECASTS = ("churn_probability", "expected_spend", "clv")
+
+
+def reference_of(model: Model, orders: Orders, end: int) -> Reference:
+    """Counts of all customers at `end`; of order lines before it for categories."""
+    known = windows.observed(model.usable_columns(orders), end)
+    rows = feature_rows(known, np.array([end], dtype=np.int64))
+    forecasts = forecast_rows(model, known, end)
+    values = rows.columns(model.numbers.features)
+    return Reference(
+        features={name: histogram(values[:, k]) for k, name in enumerate(model.numbers.features)},
+        forecasts={name: histogram(forecasts[name].to_numpy()) for name in FORECASTS},
+        categories=category_shares(known),
+    )

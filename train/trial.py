@@ -1,0 +1,305 @@
+"""The trial: measures a candidate beside the champion and the baselines, for the gate to judge.
+
+The champion is judged in one of three ways, and which is said: by its own bundle, where that is old
+enough not to have seen the window; else by its settings, fitted again on what was known before the
+window; else by the evaluation its own training stored. Then both shipped models forecast today's
+orders, and today's orders are counted against those the champion knew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from ..configs.schema import Config
+from ..errors import ClvcastError
+from ..features import windows
+from ..features.orders import Orders
+from ..features.table import feature_rows
+from ..serve.model import Model
+from ..serve.scorer import forecast_rows
+from . import measures
+from .backtest import backtest_at
+from .bootstrap import Interval, bias_interval, error_ratio, gini_difference
+from .gate import CHAMPION, Contest, Evidence, Feed, Part
+from .record import Record
+from .run import TrainingRun
+from .segments import segments_of
+
+__all__ = ["OURS", "Champion", "gather"]
+
+OURS = "clvcast"
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What serves now, as far as it can still be had."""
+
+    version: str
+    model: Model | None
+    record: Record | None
+    trouble: str = ""  # why there is no model
+
+
+def gather(
+    run: TrainingRun,
+    config: Config,
+    champion: Champion | None,
+    rolled_back: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Evidence:
+    """Measure all the gate looks at; the longest part is a champion that has to be fitted again."""
+    evidence = Evidence(
+        evaluated=None,
+        champion=champion.version if champion else None,
+        judged_by="there is no champion yet: judged against the baselines alone",
+        rolled_back=rolled_back,
+    )
+    if champion is not None:
+        columns, settings = _schema(run.model, champion.model)
+        evidence = replace(
+            evidence,
+            judged_by="",
+            new_columns=columns,
+            other_settings=settings,
+            feed=_feed(run, champion),
+        )
+    if run.evaluation is None:
+        return evidence
+    return _evaluated(run, config, champion, evidence, say)
+
+
+def _evaluated(
+    run: TrainingRun,
+    config: Config,
+    champion: Champion | None,
+    evidence: Evidence,
+    say: Callable[[str], None],
+) -> Evidence:
+    assert run.evaluation is not None
+    table, evaluated = run.evaluation.forecasts, max(run.evaluation.metrics)
+    cutoff = windows.as_instant(evaluated)
+    sure = config.gate.confidence
+    spends = {
+        name: spend
+        for name in pc.unique(table["method"]).to_pylist()
+        if (spend := _spend_of(table, name)) is not None
+    }
+    ours = spends.pop(OURS)
+    own = table.filter(pc.equal(table["method"], OURS))
+    actual = own["actual_spend"].to_numpy()
+    contests = [_contest(name, ours, spend, actual, sure) for name, spend in spends.items()]
+    judged_by = evidence.judged_by
+    if champion is not None:
+        say("judging the champion on the same window")
+        theirs, judged_by = _champion_spend(run, champion, cutoff, ours)
+        if theirs is not None:
+            spends[CHAMPION] = theirs
+            contests.insert(0, _contest(CHAMPION, ours, theirs, actual, sure))
+        elif champion.record is not None and champion.record.methods:
+            stored = _stored_contest(run.evaluation.metrics[evaluated]["methods"], champion.record)
+            contests = ([stored] if stored else []) + contests
+    to_beat = spends.get(CHAMPION)
+    if to_beat is None and spends:
+        to_beat = min(spends.values(), key=lambda s: measures.mean_absolute_error(s, actual))
+    ece = run.evaluation.metrics[evaluated]["methods"][OURS].get("churn_ECE")
+    return replace(
+        evidence,
+        evaluated=evaluated,
+        bias=bias_interval(ours, actual, sure),
+        calibration=ece,
+        calibration_noise=_calibration_noise(own["churn_probability"].to_numpy()),
+        coverage=_coverage(own, actual),
+        contests=tuple(contests),
+        segments=_segments(run, cutoff, ours, to_beat, actual, sure),
+        judged_by=judged_by,
+    )
+
+
+def _spend_of(table: pa.Table, method: str) -> Float64 | None:
+    spend = table.filter(pc.equal(table["method"], method))["expected_spend"]
+    return None if spend.null_count else np.asarray(spend.to_numpy(), dtype=np.float64)
+
+
+def _contest(name: str, ours: Float64, theirs: Float64, actual: Float64, sure: float) -> Contest:
+    bias = measures.bias(theirs, actual)
+    return Contest(
+        rival=name,
+        ngini=gini_difference(ours, theirs, actual, sure),
+        mae=error_ratio(ours, theirs, actual, sure),
+        bias=None if np.isnan(bias) else bias,
+        mean_error=measures.mean_absolute_error(theirs, actual),
+    )
+
+
+def _champion_spend(
+    run: TrainingRun, champion: Champion, cutoff: int, ours: Float64
+) -> tuple[Float64 | None, str]:
+    """What the champion expects at the evaluated cutoff, and how it was made to say so."""
+    named = f"the champion, version {champion.version}, is judged by"
+    model, record = champion.model, champion.record
+    stored = f"{named} the evaluation its training stored"
+    if model is None:
+        return None, f"{stored}, for its bundle cannot be loaded ({champion.trouble})"
+    if model.numbers.horizon_days != run.model.numbers.horizon_days:
+        return (
+            None,
+            f"the champion, version {champion.version}, forecasts another horizon: not compared",
+        )
+    try:
+        if record is not None and windows.as_instant(record.end) <= cutoff:
+            known = windows.observed(run.known, cutoff)
+            spend = forecast_rows(model, known, cutoff)["expected_spend"].to_numpy()
+            return spend, f"{named} its own bundle, which never saw the window"
+        if not model.numbers.settings:
+            return None, f"{stored}, for its bundle names no settings to fit again"
+        orders = model.usable_columns(run.known)
+        refitted = f"{named} its settings, fitted again on what was known before the window"
+        same_columns = orders.optional_columns == run.model.numbers.optional_columns
+        if model.numbers.settings == run.model.numbers.settings and same_columns:
+            return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
+        settings = Config.model_validate(dict(model.numbers.settings))
+        spend = _spend_of(backtest_at(orders, settings, cutoff, run.cutoff).forecasts, OURS)
+        return spend, refitted
+    except ValidationError:
+        return None, f"{stored}, for this version does not know all its settings"
+    except ClvcastError as error:
+        return None, f"{stored}, for it cannot be fitted to these orders ({error})"
+
+
+def _stored_contest(now: Mapping[str, Any], record: Record) -> Contest | None:
+    """Two evaluations of two windows: nGini as it is, MAE as a share of the best baseline's of its window."""
+
+    def relative(methods: Mapping[str, Mapping[str, float | None]]) -> tuple[float, float] | None:
+        own = methods.get(OURS, {})
+        gini, error = own.get("nGini"), own.get("MAE")
+        others = [m["MAE"] for name, m in methods.items() if name != OURS and m.get("MAE")]
+        best = min((o for o in others if o is not None), default=None)
+        return None if gini is None or error is None or best is None else (gini, error / best)
+
+    ours, theirs = relative(now), relative(record.methods)
+    if ours is None or theirs is None:
+        return None
+    gini, ratio = ours[0] - theirs[0], ours[1] / theirs[1] - 1.0
+    return Contest(
+        CHAMPION, Interval(gini, gini, gini), Interval(ratio, ratio, ratio), None, float("inf")
+    )
+
+
+def _calibration_noise(probability: Float64) -> float:
+    """The mean gap that ten groups of right probabilities show by chance: E|N(0, p (1 - p) / n)|."""
+    groups = np.array_split(np.sort(probability), 10)
+    gaps = [np.sqrt(2 / np.pi * (p * (1 - p)).mean() / len(p)) * len(p) for p in groups if len(p)]
+    return float(np.sum(gaps) / max(len(probability), 1))
+
+
+def _coverage(own: pa.Table, actual: Float64) -> float | None:
+    names = ("expected_spend_lower", "expected_spend_upper")
+    if not all(n in own.column_names and not own[n].null_count for n in names):
+        return None
+    lower, upper = (own[name].to_numpy() for name in names)
+    spent = np.maximum(actual, 0.0)  # what mean heads forecast
+    return float(((lower <= spent) & (spent <= upper)).mean())
+
+
+def _segments(
+    run: TrainingRun,
+    cutoff: int,
+    ours: Float64,
+    to_beat: Float64 | None,
+    actual: Float64,
+    sure: float,
+) -> tuple[Part, ...]:
+    if to_beat is None:
+        return ()
+    parts = []
+    for name, rows in _parts(windows.observed(run.known, cutoff), cutoff):
+        ratio = error_ratio(ours[rows], to_beat[rows], actual[rows], sure)
+        parts.append(Part(name, len(rows), ratio))
+    return tuple(parts)
+
+
+def _parts(known: Orders, cutoff: int) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """Each segment's name and rows, of the forecasts of `known` at the cutoff."""
+    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    return [
+        (f"{kind} {label}", np.flatnonzero(labels == label))
+        for kind, labels in segments_of(known, rows).items()
+        for label in sorted(set(labels.tolist()))
+    ]
+
+
+def _schema(candidate: Model, champion: Model | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns the candidate needs and the champion does not; settings that change what forecasts mean."""
+    if champion is None:
+        return (), ()
+    ours, theirs = candidate.numbers, champion.numbers
+    settings = {
+        "horizon_days": (ours.horizon_days, theirs.horizon_days),
+        "periods": (ours.periods, theirs.periods),
+        "target": (ours.settings.get("target"), theirs.settings.get("target")),
+        "currency": (ours.orders.currency, theirs.orders.currency),
+    }
+    new = [name for name in ours.optional_columns if name not in theirs.optional_columns]
+    changed = [f"{k} {own} instead of {old}" for k, (own, old) in settings.items() if own != old]
+    return tuple(new), tuple(changed)
+
+
+def _feed(run: TrainingRun, champion: Champion) -> Feed:
+    feed = _counts(run, champion.record) if champion.record else Feed()
+    model = champion.model
+    if model is None or model.numbers.horizon_days != run.model.numbers.horizon_days:
+        return feed
+    try:
+        theirs = forecast_rows(model, run.known, run.cutoff)
+    except ClvcastError:
+        return feed  # the champion cannot read these orders: the schema rule says why
+    ours = forecast_rows(run.model, run.known, run.cutoff)
+    own, other = (table["expected_spend"].to_numpy() for table in (ours, theirs))
+    churn = [float(np.mean(table["churn_probability"].to_numpy())) for table in (ours, theirs)]
+    parts = []
+    for name, rows in _parts(run.known, run.cutoff):
+        ratio = _ratio(own[rows].sum(), other[rows].sum())
+        if ratio is not None:
+            parts.append(Part(name, len(rows), Interval(ratio, ratio, ratio)))
+    return replace(
+        feed,
+        total=_ratio(own.sum(), other.sum()),
+        churn_rate=churn[0] - churn[1],
+        rank_correlation=measures.spearman(own, other),
+        segments=tuple(parts),
+    )
+
+
+def _counts(run: TrainingRun, record: Record) -> Feed:
+    """Today's orders against those the champion knew, as far as both reach back."""
+    end, first = windows.as_instant(record.end), windows.as_instant(record.first)
+    if end > run.cutoff:
+        return Feed()  # trained on newer orders than these
+    months = windows.whole_months(run.known, end)
+    both = [name for name in record.months if name in months]
+    # a month that is gone within the time both cover counts as empty; one before it was let go
+    both += [name for name in record.months if name not in months and name > min(both, default="~")]
+    then = [record.months[name] for name in both]
+    now = [months.get(name, (0, 0)) for name in both]
+    customers = None
+    if windows.first_order_at(run.known) <= first:
+        known = windows.observed(run.known, end).n_customers
+        customers = _ratio(float(known), float(record.customers))
+    return Feed(
+        lines=_ratio(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
+        money=_ratio(sum(m for _, m in now) / run.known.unit, sum(month.money for month in then)),
+        customers=customers,
+    )
+
+
+def _ratio(left: float, right: float) -> float | None:
+    return float(left / right) if right > 0 else None
