@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .serve.lists import lists
     from .serve.loading import load_model
     from .serve.model import Model
+    from .serve.one import Forecast
     from .serve.scorer import score
     from .serve.total import total
     from .train.backtest import backtest
@@ -39,6 +40,7 @@ _HOME = {
     "ClvcastError": "clvcast.errors",
     "Config": "clvcast.configs.schema",
     "ConfigError": "clvcast.errors",
+    "Forecast": "clvcast.serve.one",
     "Model": "clvcast.serve.model",
     "Orders": "clvcast.features.orders",
     "OrdersError": "clvcast.errors",
@@ -64,6 +66,7 @@ __all__ = [
     "ClvcastError",
     "Config",
     "ConfigError",
+    "Forecast",
     "Model",
     "Orders",
     "OrdersError",

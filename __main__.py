@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, decisions, models, scoring, training
+from .commands import data, decisions, models, scoring, serving, training
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -29,6 +29,8 @@ for command in (
     training.backtest,
     scoring.score,
     scoring.explain,
+    serving.serve,
+    serving.warm,
     decisions.kpis,
     decisions.economics,
     decisions.lists,
@@ -37,7 +39,17 @@ for command in (
 app.add_typer(models.app, name="models")
 
 # a package that is missing -> the extra that brings it
-_EXTRAS = {"filelock": "train", "joblib": "train", "mlflow": "train", "sklearn": "train"}
+_EXTRAS = {
+    "fastapi": "serve",
+    "filelock": "train",
+    "h11": "serve",
+    "joblib": "train",
+    "mlflow": "train",
+    "prometheus_client": "serve",
+    "sklearn": "train",
+    "starlette": "serve",
+    "uvicorn": "serve",
+}
 
 
 @app.command()

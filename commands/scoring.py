@@ -17,11 +17,21 @@ from .console import Cutoff, Json, Quiet, Store, load, money, note, out, print_j
 def score(
     model: Annotated[str, typer.Option(help="A bundle folder, or models:/NAME@ALIAS.")],
     orders: Annotated[str, typer.Option(help="A .parquet or .csv file, a glob or a folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .parquet or .csv file.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="A .parquet or .csv file; a folder with --partitions."),
+    ],
     cutoff: Cutoff = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
     ] = None,
+    only_customers: Annotated[
+        Path | None, typer.Option(help="A file of customer ids, one a line; or .parquet.")
+    ] = None,
+    partitions: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Write a folder of so many parquet files.")
+    ] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Forecast again what is done.")] = False,
     tracking_uri: Store = None,
     expect_sha256: Annotated[
         str | None, typer.Option(help="Refuse a bundle whose manifest.json has another sha256.")
@@ -29,7 +39,7 @@ def score(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write one forecast per customer.
+    """Write one forecast per customer, with a manifest beside it; a run that was killed goes on.
 
     Example: clvcast score --model models:/clv@champion --orders data/online_retail.parquet
     --output forecasts.parquet
@@ -44,7 +54,17 @@ def score(
         loaded = loaded.with_config(settings)
     limit = settings.memory_limit if settings else None
     with shares_done(quiet or as_json) as progress:
-        result = score_files(loaded, orders, output, cutoff, limit, progress)
+        result = score_files(
+            loaded,
+            orders,
+            output,
+            cutoff,
+            limit,
+            progress,
+            only_customers=only_customers,
+            partitions=partitions,
+            force=force,
+        )
     if as_json:
         print_json(dataclasses.asdict(result))
         return
@@ -53,6 +73,8 @@ def score(
         return
     days = loaded.numbers.horizon_days
     span, currency = days * loaded.periods, loaded.orders.currency
+    if result.was_done:
+        out.print("done before, from the same orders, model and settings (--force does it again):")
     out.print(
         f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
         f"  expected spend {money(result.expected_spend, currency)} in {days} days\n"

@@ -12,7 +12,15 @@ import pyarrow as pa
 
 from ..errors import OrdersError
 
-__all__ = ["REJECTED_SCHEMA", "Fault", "counted", "joined", "refuse", "rejected_table"]
+__all__ = [
+    "REJECTED_SCHEMA",
+    "Fault",
+    "FaultyOrdersError",
+    "counted",
+    "joined",
+    "refuse",
+    "rejected_table",
+]
 
 REJECTED_SCHEMA = pa.schema(
     [
@@ -55,13 +63,21 @@ class Fault:
         return "".join(parts)
 
 
+class FaultyOrdersError(OrdersError):
+    """Orders with faults, told in words that show values, and as `faults` for who must not show them."""
+
+    def __init__(self, message: str, faults: Sequence[Fault]) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
 def refuse(faults: Sequence[Fault], source: str) -> NoReturn:
     """Raise one `OrdersError` that names every fault."""
     sentences = list(dict.fromkeys(fault.sentence() for fault in faults))
     if len(sentences) == 1:
-        raise OrdersError(f"{source}: {sentences[0]}")
+        raise FaultyOrdersError(f"{source}: {sentences[0]}", faults)
     listed = "\n".join(f"  - {sentence}" for sentence in sentences)
-    raise OrdersError(f"{source} has {len(sentences)} faults:\n{listed}")
+    raise FaultyOrdersError(f"{source} has {len(sentences)} faults:\n{listed}", faults)
 
 
 def rejected_table(

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class FeatureRows:
 
     def columns(self, names: Sequence[str]) -> Float32:
         """Some features, in the order of `names`: float32, n_rows x len(names)."""
-        return self.values[:, [self.names.index(name) for name in names]]
+        return self.values[:, _places(self.names, tuple(names))]
 
     def where(self, keep: npt.NDArray[np.bool_]) -> FeatureRows:
         """Some rows."""
@@ -65,8 +66,10 @@ class FeatureRows:
 
 def feature_rows(orders: Orders, cutoffs: Int64) -> FeatureRows:
     """Compute all features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer)."""
-    names = tuple(feature.name for feature in catalogue_for(orders.optional_columns))
+    names = _names(orders.optional_columns)
     blocks = list(feature_blocks(orders, cutoffs))
+    if len(blocks) == 1 and len(cutoffs) == 1:
+        return blocks[0]
     # blocks go customer by customer; rows are wanted cutoff by cutoff
     chosen = [(block, block.cutoff_index == j) for j in range(len(cutoffs)) for block in blocks]
     return FeatureRows(
@@ -81,7 +84,7 @@ def feature_rows(orders: Orders, cutoffs: Int64) -> FeatureRows:
 
 def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
     """The rows of `feature_rows` in bounded memory: by blocks of customers, customer by customer."""
-    names = tuple(feature.name for feature in catalogue_for(orders.optional_columns))
+    names = _names(orders.optional_columns)
     instants, slots = _instants(cutoffs)
     columns = _first_columns(orders)
     codes = [
@@ -111,6 +114,9 @@ def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
             whole[:n_rows, :3],
         )
 
+    if orders.n_customers <= _BLOCK:  # one customer is not worth a thread
+        yield fill(0)
+        return
     threads = os.cpu_count() or 1
     starts = range(0, orders.n_customers, _BLOCK)
     with ThreadPoolExecutor(threads) as pool:
@@ -141,6 +147,16 @@ def build_features(orders: Orders, cutoffs: Sequence[windows.Instant]) -> pd.Dat
     table.insert(0, "customer_id", ids.to_pandas())
     table.insert(1, "cutoff", instants.view("datetime64[us]")[rows.cutoff_index])
     return table
+
+
+@lru_cache(maxsize=16)
+def _names(optional_columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(feature.name for feature in catalogue_for(optional_columns))
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...], wanted: tuple[str, ...]) -> Int64:
+    return np.array([names.index(name) for name in wanted], dtype=np.int64)
 
 
 def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:

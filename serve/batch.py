@@ -1,25 +1,51 @@
-"""Batch: order files in, a forecast file out, whole or not at all, with what was set aside beside it."""
+"""Batch: order files in, a forecast file out, whole or not at all, with what was set aside beside it.
+
+Customers are forecast in parts, and a journal keeps the finished ones: a run that was killed goes on
+where it was, and ends with the bytes it would have ended with. A manifest tells what was made from what;
+where it says that this very batch is done, nothing is done again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OrdersError, StoreError
 from ..features import windows
-from ..features.faults import REJECTED_SCHEMA, rejected_table
+from ..features.faults import REJECTED_SCHEMA, counted, rejected_table
+from ..features.given import clean_id
 from ..features.memory import limit_in_bytes
-from ..features.shards import Progress, read_shards
+from ..features.orders import Orders, TextColumn
+from ..features.shards import Progress, Shards, read_shards
 from ..features.sources import find_files
+from .journal import Journal, journal
+from .manifest import (
+    Manifest,
+    batch_key,
+    digest_of_files,
+    is_done,
+    manifest_path,
+    sha256_of_file,
+)
 from .model import Model
-from .outputs import check_writable, write_files
-from .sharded import forecast_shards
+from .outputs import check_writable, replaced_file, replaced_folder
+from .scorer import FORECAST_SCHEMA, forecast_rows
 
 __all__ = ["BatchResult", "score_files"]
+
+_PART = 50_000  # customers
+_TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
+_REJECTED = "rejected.parquet"
 
 
 @dataclass(frozen=True)
@@ -28,6 +54,7 @@ class BatchResult:
 
     output: Path
     rejected: Path
+    manifest: Path
     model_version: str
     cutoff: str
     customers: int
@@ -37,6 +64,37 @@ class BatchResult:
     customers_without_orders: int
     lines_set_aside: int
     remarks: tuple[str, ...]
+    was_done: bool  # an earlier run had made this very output
+    parts_resumed: int  # parts that a killed run had finished
+
+
+@dataclass(frozen=True)
+class _Forecast:
+    """What is forecast, in parts of the journal, and what is known once all of it is."""
+
+    journal: Journal
+    parts: list[str]
+    resumed: int
+    is_sorted: bool  # parts one after the other are in the order of customers
+    set_aside: pa.Table  # lines
+    without: pa.StringArray  # customers with no order before the cutoff
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Forecasts in the order of customers; in memory as a whole only where shards must be merged."""
+        if self.is_sorted or not self.parts:
+            yield from map(self.journal.read, self.parts)
+        else:
+            whole = pa.concat_tables(map(self.journal.read, self.parts)).combine_chunks()
+            yield whole.take(pc.array_sort_indices(whole["customer_id"].combine_chunks()))
+
+    def bucket(self, bucket: int, buckets: int) -> pa.Table:
+        """The forecasts of the customers of one bucket, in their order."""
+        found = [FORECAST_SCHEMA.empty_table()]
+        for part in map(self.journal.read, self.parts):
+            ids = part["customer_id"].to_pylist()
+            found.append(part.filter([zlib.crc32(own.encode()) % buckets == bucket for own in ids]))
+        whole = pa.concat_tables(found).combine_chunks()
+        return whole.take(pc.array_sort_indices(whole["customer_id"].combine_chunks()))
 
 
 def score_files(
@@ -46,54 +104,276 @@ def score_files(
     cutoff: windows.Instant | None = None,
     memory_limit: str | None = None,
     progress: Progress = lambda what, share: None,
+    *,
+    only_customers: Path | None = None,
+    partitions: int = 0,
+    force: bool = False,
 ) -> BatchResult:
     """Score the orders of `source` into `output` (.parquet or .csv), and write rejected.parquet beside it.
 
     Orders that need more than `memory_limit` (such as `2GB`; half of the machine's where unset) are scored in
-    shards of customers, by temporary files beside the output; the forecasts are the same. On any error
-    earlier outputs stay as they were.
+    shards of customers, by temporary files beside the output; the forecasts are the same. With
+    `partitions`, `output` is a folder of that many parquet files; a customer's is told by a hash of its id.
+    `only_customers` names a file of customer ids, one a line or in a column customer_id. A batch that is
+    done already is left as it is unless `force`. On any error earlier outputs stay as they were.
     """
-    rejected = output.with_name("rejected.parquet")
-    _check_output(source, output, rejected)
+    rejected = output / _REJECTED if partitions else output.with_name(_REJECTED)
+    manifest = manifest_path(output, is_folder=bool(partitions))
+    _check_output(source, output, rejected, manifest, partitions)
+    wanted = None if only_customers is None else _read_ids(only_customers)
+    stated = None if cutoff is None else windows.as_instant(cutoff)
+    named = None if wanted is None else sorted(wanted)
+    settings = [stated, named, partitions, output.suffix.lower()]
+    input_sha256 = digest_of_files(find_files(source))
+    key, config_sha256 = batch_key(model, input_sha256, settings)
+    done = None if force else is_done(manifest, key)
+    if done is not None:
+        return _result(done, output, rejected, manifest, was_done=True)
     config = model.orders.model_copy(update={"source": source})
     limit = limit_in_bytes(memory_limit)
-    with read_shards(
-        config, limit, own_names_too=True, folder=output.parent, progress=progress
-    ) as shards:
+    with (
+        read_shards(
+            config, limit, own_names_too=True, folder=output.parent, progress=progress
+        ) as shards,
+        journal(output, key) as finished,
+    ):
+        if force:
+            finished.clear()
         newest = windows.midnight_after(shards.newest)
-        instant = newest if cutoff is None else windows.as_instant(cutoff)
+        instant = newest if stated is None else stated
         concern = windows.check_cutoff_in_span(
             shards.first, shards.newest, instant, model.numbers.horizon_days
         )
-        forecasts, without = forecast_shards(model, shards, instant)
+        found, told = _forecast(model, shards, instant, finished, wanted, progress)
+        remarks = [*shards.report.remarks, *told, *([concern] if concern else [])]
+        summary = Manifest(
+            key=key,
+            model_version=model.version,
+            cutoff=windows.iso(instant),
+            input_sha256=input_sha256,
+            config_sha256=config_sha256,
+            rows=0,
+            totals={},
+            customers_without_orders=len(found.without),
+            lines_set_aside=found.set_aside.num_rows,
+            remarks=tuple(remarks),
+            files={},
+        )
+        if partitions:
+            summary = _write_folder(found, output, summary, partitions)
+        else:
+            summary = _write_file(found, output, summary)
+        finished.close()
+    result = _result(summary, output, rejected, manifest, was_done=False)
+    return replace(result, parts_resumed=found.resumed)
+
+
+def _forecast(
+    model: Model,
+    shards: Shards,
+    instant: int,
+    finished: Journal,
+    wanted: set[str] | None,
+    progress: Progress,
+) -> tuple[_Forecast, list[str]]:
+    """Forecast what the journal does not hold yet, shard by shard and part by part."""
+    parts, without, resumed, n_wanted = [], [pa.array([], pa.string())], 0, 0
+    if model.own_cuts is not None and shards.count > 1:
+        raise ConfigError(
+            "segments cut within a file need all of it in memory; raise memory_limit, or leave "
+            "segments.within_file out"
+        )
+    for number, orders in enumerate(shards):
+        if wanted is not None:
+            orders = _only(orders, wanted)
+            n_wanted += orders.n_customers
+        known = windows.observed(model.usable_columns(orders), instant)
+        most = known.n_customers if model.own_cuts is not None else _PART
+        for low in range(0, known.n_customers, max(most, 1)):
+            name = f"shard-{number:03d}-of-{shards.count:03d}-from-{low:09d}"
+            if finished.has(name):
+                resumed += 1
+            else:
+                finished.write(name, forecast_rows(model, _run_of(known, low, low + most), instant))
+            parts.append(name)
+            ids = finished.read(name)["customer_id"].combine_chunks()
+            own = known.customer_ids[low : low + most]
+            without.append(own.filter(pc.invert(pc.is_in(own, ids))))
+            if shards.count == 1:
+                progress("customers", min(1.0, (low + most) / known.n_customers))
+        late = pc.invert(pc.is_in(orders.customer_ids, known.customer_ids))
+        without.append(orders.customer_ids.filter(late))
+    others = pa.concat_arrays(without)
     report = shards.report
-    set_aside = report.rejected_lines or REJECTED_SCHEMA.empty_table()
-    reason = f"the customer has no order before {windows.shown(instant)}"
-    no_orders = rejected_table("", None, reason, customer_ids=without)
-    write_files({output: forecasts, rejected: pa.concat_tables([set_aside, no_orders])})
-    remarks = report.remarks if concern is None else (*report.remarks, concern)
-    churn = pc.mean(forecasts["churn_probability"]).as_py()
-    return BatchResult(
-        output=output,
-        rejected=rejected,
-        model_version=model.version,
-        cutoff=windows.shown(instant),
-        customers=forecasts.num_rows,
-        expected_spend=float(np.sum(forecasts["expected_spend"].to_numpy())),
-        clv=float(np.sum(forecasts["clv"].to_numpy())),
-        churn_rate=churn or 0.0,
-        customers_without_orders=len(without),
-        lines_set_aside=set_aside.num_rows,
-        remarks=remarks,
+    told = []
+    if wanted is not None:
+        missing = len(wanted) - n_wanted
+        if not n_wanted:
+            raise OrdersError("none of the customers named in --only-customers has an order line")
+        if missing:
+            told = [f"{counted(missing, 'customer')} named in --only-customers have no order line"]
+    found = _Forecast(
+        finished,
+        parts,
+        resumed,
+        shards.count == 1,
+        report.rejected_lines or REJECTED_SCHEMA.empty_table(),
+        others.take(pc.array_sort_indices(others)),
+    )
+    return found, told
+
+
+def _run_of(orders: Orders, low: int, high: int) -> Orders:
+    """Customers `low:high`, without a copy."""
+    starts = orders.starts[low : high + 1]
+    lines = slice(int(starts[0]), int(starts[-1]))
+    return replace(
+        orders,
+        customer_ids=orders.customer_ids[low:high],
+        starts=starts - starts[0],
+        times=orders.times[lines],
+        amounts=orders.amounts[lines],
+        texts={n: TextColumn(c.codes[lines], c.labels) for n, c in orders.texts.items()},
+        numbers={name: values[lines] for name, values in orders.numbers.items()},
     )
 
 
-def _check_output(source: str, output: Path, rejected: Path) -> None:
+class _Sums:
+    """What is told of all tables together; sums are exact until the end, so that parts do not matter."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.values: dict[str, list[float]] = {name: [] for name in _TOTALS}
+
+    def passing(self, table: pa.Table) -> pa.Table:
+        """Note a table on its way to the output."""
+        self.rows += table.num_rows
+        for name, values in self.values.items():
+            values += table[name].to_numpy().tolist()
+        return table
+
+    def told(self) -> dict[str, object]:
+        """Rows and sums."""
+        totals = {name: math.fsum(values) for name, values in self.values.items()}
+        return {"rows": self.rows, "totals": totals}
+
+
+def _write_file(found: _Forecast, output: Path, summary: Manifest) -> Manifest:
+    """Write the output, the rejected lines and, last, the manifest: all of them, or none."""
+    rejected, manifest = output.with_name(_REJECTED), manifest_path(output, is_folder=False)
+    sums = _Sums()
+    with ExitStack() as stack:
+        # the first to be entered is the last to be moved into place
+        partials = {
+            path: stack.enter_context(replaced_file(path)) for path in (manifest, rejected, output)
+        }
+        with _writer(partials[output], output.suffix.lower()) as write:
+            for table in found.tables():
+                write(sums.passing(table))
+        _write_rejected(found, summary, partials[rejected])
+        hashes = {p.name: sha256_of_file(partials[p]) for p in (output, rejected)}
+        summary = summary.model_copy(update={"files": hashes, **sums.told()})
+        partials[manifest].write_text(summary.text(), encoding="utf-8")
+    return summary
+
+
+def _write_folder(found: _Forecast, output: Path, summary: Manifest, buckets: int) -> Manifest:
+    """The same as a folder, one parquet file a bucket of customers."""
+    sums = _Sums()
+    with replaced_folder(output) as folder:
+        for bucket in range(buckets):
+            table = sums.passing(found.bucket(bucket, buckets))
+            pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
+        _write_rejected(found, summary, folder / _REJECTED)
+        hashes = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
+        summary = summary.model_copy(update={"files": hashes, **sums.told()})
+        manifest_path(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
+    return summary
+
+
+@contextmanager
+def _writer(path: Path, suffix: str) -> Iterator[Callable[[pa.Table], None]]:
+    """Writes tables one after the other into one file."""
+    if suffix == ".csv":
+        with pa.csv.CSVWriter(path, FORECAST_SCHEMA) as csv:
+            yield csv.write_table
+    else:
+        with pq.ParquetWriter(path, FORECAST_SCHEMA) as parquet:
+            yield parquet.write_table
+
+
+def _write_rejected(found: _Forecast, summary: Manifest, path: Path) -> None:
+    """Write what was set aside: lines, then customers without an order."""
+    at = windows.shown(windows.as_instant(summary.cutoff))
+    reason = f"the customer has no order before {at}"
+    no_orders = rejected_table("", None, reason, customer_ids=found.without)
+    pq.write_table(pa.concat_tables([found.set_aside, no_orders]), path)
+
+
+def _result(
+    summary: Manifest, output: Path, rejected: Path, manifest: Path, *, was_done: bool
+) -> BatchResult:
+    return BatchResult(
+        output=output,
+        rejected=rejected,
+        manifest=manifest,
+        model_version=summary.model_version,
+        cutoff=windows.shown(windows.as_instant(summary.cutoff)),
+        customers=summary.rows,
+        expected_spend=summary.totals["expected_spend"],
+        clv=summary.totals["clv"],
+        churn_rate=summary.totals["churn_probability"] / max(summary.rows, 1),
+        customers_without_orders=summary.customers_without_orders,
+        lines_set_aside=summary.lines_set_aside,
+        remarks=summary.remarks,
+        was_done=was_done,
+        parts_resumed=0,
+    )
+
+
+def _only(orders: Orders, wanted: set[str]) -> Orders:
+    """The orders of the wanted customers."""
+    kept = pc.is_in(orders.customer_ids, pa.array(sorted(wanted), pa.string()))
+    return orders.keep_customers(np.asarray(kept.to_numpy(zero_copy_only=False), dtype=np.bool_))
+
+
+def _read_ids(path: Path) -> set[str]:
+    """Customer ids from a column customer_id of a .parquet file, or one a line of text."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            column = pq.read_table(path, columns=["customer_id"])["customer_id"]
+            cells = column.cast(pa.string()).drop_null().to_pylist()
+        else:
+            cells = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError):
+        raise OrdersError(
+            f"the customers of {path} cannot be read: one id a line, or a .parquet file with a "
+            "column customer_id"
+        ) from None
+    ids = {clean_id(cell) for cell in cells} - {"", "customer_id"}
+    if not ids:
+        raise OrdersError(f"{path} must name a customer a line, got none")
+    return ids
+
+
+def _check_output(
+    source: str, output: Path, rejected: Path, manifest: Path, partitions: int
+) -> None:
     """Refuse outputs that cannot be written, or would replace the orders or each other."""
-    check_writable(output)
-    if output.name == rejected.name:
-        raise ConfigError(f"the output must not be {rejected.name}, where rejected lines go")
+    if partitions:
+        if output.suffix:
+            raise ConfigError(
+                f"a partitioned output is a folder, got {output}; leave {output.suffix} out"
+            )
+        if output.exists() and not manifest.is_file():
+            raise StoreError(f"{output} exists and is no forecast of ours; name a new folder")
+    else:
+        check_writable(output)
+    if output.name == _REJECTED:
+        raise ConfigError(f"the output must not be {_REJECTED}, where rejected lines go")
     inputs = {path.resolve() for path in find_files(source)}
     for path in (output, rejected):
         if path.resolve() in inputs:
             raise ConfigError(f"the output would replace the orders {path}; name another file")
+    if any(path.is_relative_to(output.resolve()) for path in inputs):
+        raise ConfigError(f"the orders lie in the output {output}; name another folder")

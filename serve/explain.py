@@ -29,7 +29,7 @@ from .btyd import expected_order_days, expected_order_value, order_probability
 from .combine import BtydViews, order_value_offset, probability, view_of_btyd
 from .model import Model
 
-__all__ = ["TYPICAL", "explain"]
+__all__ = ["TYPICAL", "explain", "explain_rows"]
 
 Float64 = npt.NDArray[np.float64]
 TYPICAL = "an unknown customer"  # what one would be worth of whom nothing is known
@@ -66,9 +66,12 @@ def explain(
                 f"none of the {len(wanted)} customers asked for has an order before "
                 f"{windows.shown(instant)}; look the ids up in the orders"
             )
-    rows = feature_rows(known, np.array([instant], dtype=np.int64))
-    amounts = contributions(model, rows)
-    return _largest(amounts, rows, largest)
+    return explain_rows(model, feature_rows(known, np.array([instant], dtype=np.int64)), largest)
+
+
+def explain_rows(model: Model, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:
+    """The same of feature rows, row by row."""
+    return _largest(contributions(model, rows), rows, largest)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,12 @@ from ..errors import ConfigError
 from ..features import windows
 from ..features.orders import Orders
 from ..features.reading import as_orders
-from ..features.table import feature_rows
+from ..features.table import FeatureRows, feature_rows
 from .evidence import describe
 from .model import Model
 from .segmenting import segment_columns
 
-__all__ = ["FORECAST_SCHEMA", "forecast_rows", "score"]
+__all__ = ["FORECAST_SCHEMA", "forecast_columns", "forecast_rows", "score"]
 
 FORECAST_SCHEMA = pa.schema(
     [
@@ -84,42 +85,56 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
     """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
     known = windows.observed(model.usable_columns(orders), cutoff)
     rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    columns = forecast_columns(model, known, rows, cutoff)
+    arrays = [known.customer_ids.take(pa.array(rows.customer_index))]
+    arrays += [pa.array(columns[field.name], field.type) for field in list(FORECAST_SCHEMA)[1:]]
+    return pa.Table.from_arrays(arrays, schema=FORECAST_SCHEMA)
+
+
+def forecast_columns(
+    model: Model, known: Orders, rows: FeatureRows, cutoff: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Every column of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT where none."""
     predictions = model.predict(rows)
     numbers = model.numbers
+    rfm_segment, tier, risk = segment_columns(model, known, rows, predictions)
     evidence = describe(
         rows.whole[:, 0],
         short_history=numbers.short_history,
         later_unseen=model.periods > numbers.later.realised_periods,
         btyd_only=not model.trees,
     )
-    columns = [
-        known.customer_ids.take(pa.array(rows.customer_index)),
-        pa.array(np.full(rows.n_rows, cutoff), pa.timestamp("us")),
-        pa.repeat(model.version, rows.n_rows),
-        *(pa.array(rows.whole[:, i]) for i in range(3)),
-        pa.array(predictions.churn_probability),
-        pa.array(predictions.expected_orders),
-        pa.array(predictions.expected_spend),
-        pa.array(predictions.spend_band.lower),
-        pa.array(predictions.spend_band.upper),
-        pa.array(predictions.clv),
-        pa.array(predictions.clv_band.lower),
-        pa.array(predictions.clv_band.upper),
-        _dates(cutoff, predictions.next_order.days),
-        *segment_columns(model, known, rows, predictions),
-        pa.array(evidence, pa.string()),
-        _dates(cutoff, predictions.next_order.earliest),
-        _dates(cutoff, predictions.next_order.latest),
-        pa.array(predictions.spend_band.deviation),
-        pa.array(predictions.clv_band.deviation),
-        pa.repeat(numbers.intervals.spend_shock, rows.n_rows),
-        pa.repeat(numbers.intervals.clv_shock, rows.n_rows),
-    ]
-    return pa.Table.from_arrays(columns, schema=FORECAST_SCHEMA)
+    return {
+        "cutoff": np.full(rows.n_rows, cutoff).view("datetime64[us]"),
+        "model_version": np.full(rows.n_rows, model.version, dtype=object),
+        "n_orders": rows.whole[:, 0],
+        "days_since_last_order": rows.whole[:, 1],
+        "tenure_days": rows.whole[:, 2],
+        "churn_probability": predictions.churn_probability,
+        "expected_orders": predictions.expected_orders,
+        "expected_spend": predictions.expected_spend,
+        "expected_spend_lower": predictions.spend_band.lower,
+        "expected_spend_upper": predictions.spend_band.upper,
+        "clv": predictions.clv,
+        "clv_lower": predictions.clv_band.lower,
+        "clv_upper": predictions.clv_band.upper,
+        "expected_next_order_at": _dates(cutoff, predictions.next_order.days),
+        "rfm_segment": rfm_segment,
+        "tier": tier,
+        "risk": risk,
+        "evidence": evidence,
+        "next_order_from": _dates(cutoff, predictions.next_order.earliest),
+        "next_order_until": _dates(cutoff, predictions.next_order.latest),
+        "spend_deviation": predictions.spend_band.deviation,
+        "clv_deviation": predictions.clv_band.deviation,
+        "spend_shock": np.full(rows.n_rows, numbers.intervals.spend_shock),
+        "clv_shock": np.full(rows.n_rows, numbers.intervals.clv_shock),
+    }
 
 
-def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> pa.Array:
-    """Dates some days after the cutoff, to the day; null where NaN."""
+def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> npt.NDArray[np.datetime64]:
+    """Dates some days after the cutoff, to the day; NaT where NaN."""
     none = np.isnan(days)
-    instants = windows.days_after(cutoff, np.where(none, 0.0, days))
-    return pa.array(instants, pa.timestamp("us"), mask=none)
+    dates = windows.days_after(cutoff, np.where(none, 0.0, days)).view("datetime64[us]")
+    dates[none] = np.datetime64("NaT")
+    return dates

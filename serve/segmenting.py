@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+import numpy as np
+import numpy.typing as npt
 
 from ..features.orders import Float64, Orders
 from ..features.table import FeatureRows
@@ -20,12 +21,12 @@ def standing_of(known: Orders, rows: FeatureRows, clv: Float64) -> Standing:
 
 def segment_columns(
     model: Model, known: Orders, rows: FeatureRows, predictions: Predictions
-) -> tuple[pa.StringArray, ...]:
-    """rfm_segment, tier and risk of each row."""
+) -> tuple[npt.NDArray[np.object_], ...]:
+    """rfm_segment, tier and risk of each row, as text."""
     standing = standing_of(known, rows, predictions.clv)
     thresholds = model.segments
     if model.own_cuts is not None:
         thresholds = cut_thresholds(model.own_cuts, standing)
     found = Segments.of(thresholds, standing, predictions.churn_probability)
     columns = (found.rfm_segment, found.tier, found.risk)
-    return tuple(pa.array(column, pa.string()) for column in columns)
+    return tuple(np.asarray(column, dtype=object) for column in columns)

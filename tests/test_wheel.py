@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from test_embedding import block_of
 
 import clvcast
 
@@ -21,39 +27,144 @@ model = clvcast.load_model(sys.argv[1])
 orders = clvcast.read_orders(sys.argv[2], model.numbers.orders.columns)
 clvcast.score(model, orders, "2011-12-10").to_parquet(sys.argv[3])
 """
+ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+TOKEN = "a-token-of-this-test"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A clean environment with the wheel, and what installs more into it."""
+
+    folder: Path
+    wheel: Path
+
+    @property
+    def python(self) -> str:
+        return str(self.folder / "venv" / "bin" / "python")
+
+    @property
+    def clvcast(self) -> str:
+        return str(self.folder / "venv" / "bin" / "clvcast")
+
+    def install(self, what: str) -> None:
+        pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        constraints = str(self.folder / "constraints.txt")
+        subprocess.run([*pip, "-c", constraints, what], check=True)
+
+
+@pytest.fixture(scope="module")
+def installed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    source = folder / "source"  # setuptools leaves a build folder in the tree it builds from
+    subprocess.run(["git", "clone", "--quiet", str(root), str(source)], check=True)
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
+    subprocess.run([*pip, *build], check=True)
+    (wheel,) = folder.glob("clvcast-*.whl")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    locked = re.findall(
+        r"^(\S+==\S+(?: ;[^\\\n]*)?)", (root / "requirements.lock").read_text(), re.M
+    )
+    (folder / "constraints.txt").write_text("\n".join(locked))
+    found = Installed(folder, wheel)
+    found.install(str(wheel))
+    return found
 
 
 @pytest.mark.slow
 def test_only_the_wheel_gives_the_same_numbers(
-    root: Path, tmp_path: Path, sample: clvcast.Orders, sample_config: clvcast.Config
+    root: Path,
+    tmp_path: Path,
+    installed: Installed,
+    sample: clvcast.Orders,
+    sample_config: clvcast.Config,
 ) -> None:
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    source = tmp_path / "source"  # setuptools leaves a build folder in the tree it builds from
-    subprocess.run(["git", "clone", "--quiet", str(root), str(source)], check=True)
-    wheels = tmp_path / "wheels"
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source)]
-    subprocess.run([*pip, *build], check=True)
-    (wheel,) = wheels.glob("clvcast-*.whl")
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    locked = re.findall(
-        r"^(\S+==\S+(?: ;[^\\\n]*)?)", (root / "requirements.lock").read_text(), re.M
-    )
-    (tmp_path / "constraints.txt").write_text("\n".join(locked))
-    install = [
-        str(python),
-        *pip[1:],
-        "install",
-        "-c",
-        str(tmp_path / "constraints.txt"),
-        str(wheel),
-    ]
-    subprocess.run(install, check=True)
     model = clvcast.train(sample, sample_config)
     model.save(tmp_path / "bundle")
     output = tmp_path / "elsewhere.parquet"
     arguments = [tmp_path / "bundle", root / "data" / "online_retail.parquet", output]
-    command = [str(python), "-c", SCRIPT, *map(str, arguments)]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    command = [installed.python, "-c", SCRIPT, *map(str, arguments)]
+    subprocess.run(command, cwd=tmp_path, check=True, env=ALONE)
     here = clvcast.score(model, sample, "2011-12-10")
     pd.testing.assert_frame_equal(pd.read_parquet(output), here, check_exact=True)
+
+
+@pytest.fixture
+def service(shop_lines: pd.DataFrame, tmp_path: Path) -> Path:
+    """A folder with a bundle and orders, as docs/embedding.md names them."""
+    lines = shop_lines[["customer_id", "ordered_at", "amount"]]
+    lines.to_parquet(tmp_path / "orders.parquet")
+    orders = clvcast.read_orders(tmp_path / "orders.parquet")
+    clvcast.train(orders, clvcast.Config(horizon_days=60, periods=1)).save(tmp_path / "bundle")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_example_of_embedding_runs_with_only_the_wheel(
+    root: Path, installed: Installed, service: Path
+) -> None:
+    script = block_of(root, "A plain script")
+    done = subprocess.run(
+        [installed.python, "-c", script],
+        cwd=service,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=ALONE,
+    )
+    model = clvcast.load_model(service / "bundle")
+    assert model.version in done.stdout
+    many = clvcast.score(model, service / "orders.parquet", cutoff="2021-02-01")
+    assert str(many["clv"].sum()) in done.stdout
+
+
+@pytest.mark.slow
+def test_the_steps_of_the_container(root: Path, installed: Installed, service: Path) -> None:
+    """What the Dockerfile does, without an engine: install, warm, serve for others, ask for health."""
+    page = (root / "Dockerfile").read_text()
+    missing = subprocess.run(
+        [installed.clvcast, "serve", "--model", str(service / "bundle")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ALONE,
+    )
+    assert "pip install 'clvcast[serve]'" in missing.stderr
+    installed.install(f"{installed.wheel}[serve]")
+    cache = service / "cache"
+    environment = dict(ALONE, NUMBA_CACHE_DIR=str(cache))
+    environment |= dict(re.findall(r"(NUMBA_CPU_\w+)=\"?([a-z]*)", page))
+    assert environment["NUMBA_CPU_NAME"] == "generic"
+    subprocess.run([installed.clvcast, "warm", "--quiet"], env=environment, check=True)
+    compiled = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+    assert compiled
+    (service / "tokens").write_text(TOKEN)
+    command = re.search(r"exec (clvcast serve [^\\]*)", page)
+    assert command is not None
+    arguments = command[1].split()[1:]
+    arguments[arguments.index("8000")] = "0"
+    arguments += ["--model", str(service / "bundle"), "--tokens", str(service / "tokens")]
+    with subprocess.Popen(
+        [installed.clvcast, *arguments], stderr=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        assert server.stderr is not None
+        listening = json.loads(server.stderr.readline())
+        port = listening["url"].rpartition(":")[2]
+        health = re.search(r'CMD \["python", "-c", "(.*)"\]', page)
+        assert health is not None
+        code = health[1].replace("8000", port)
+        for _ in range(50):
+            asked = subprocess.run([installed.python, "-c", code], capture_output=True, check=False)
+            if asked.returncode == 0:
+                break
+        assert asked.returncode == 0
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/model", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            version = json.loads(answer.read())["model_version"]
+        assert version == listening["model_version"]
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    assert server.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")} == compiled

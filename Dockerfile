@@ -1,0 +1,26 @@
+# The server in a container, from the wheel:
+#   pip wheel --no-deps --wheel-dir dist .      (the wheel; requirements.lock pins the rest)
+#   docker build -t clvcast .
+#   docker run --read-only --tmpfs /tmp -p 8000:8000 -v $PWD/bundle:/model:ro \
+#       -v $PWD/tokens:/run/tokens:ro clvcast
+FROM python:3.11-slim
+
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin clvcast
+
+COPY requirements.lock dist/clvcast-*.whl /tmp/
+RUN grep -E '^[A-Za-z0-9_.-]+==' /tmp/requirements.lock | sed 's/ *\\$//' > /tmp/constraints.txt \
+    && pip install --no-cache-dir -c /tmp/constraints.txt "$(ls /tmp/clvcast-*.whl)[serve]" \
+    && rm -f /tmp/clvcast-*.whl /tmp/*.txt /tmp/requirements.lock
+
+# Compiled code for any processor of this architecture, made once here. The compiler's cache must be
+# writable when it is read, and the root is read-only: it is copied into /tmp at the start.
+ENV NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES="" NUMBA_CACHE_DIR=/opt/clvcast/cache PYTHONDONTWRITEBYTECODE=1
+RUN clvcast warm
+
+USER 10001
+ENV NUMBA_CACHE_DIR=/tmp/clvcast-cache
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+ENTRYPOINT ["sh", "-c", "cp -a /opt/clvcast/cache /tmp/clvcast-cache; exec clvcast serve --host 0.0.0.0 --port 8000 \"$@\"", "clvcast"]
+CMD ["--model", "/model", "--tokens", "/run/tokens"]

@@ -1,0 +1,224 @@
+"""Orders of a few customers given as plain Python lines: what a service asks with.
+
+The rules are those of reading files, applied line by line without a table in between, for the sake of
+a millisecond. What is written in another way than the usual one is left to the reader: `LineError`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+
+from ..configs.schema import OrdersConfig
+from ..errors import OrdersError
+from . import windows
+from .mapping import NUMBERS, TEXTS
+from .orders import Int64, Orders, TextColumn
+from .packing import UsableLines, pack
+
+__all__ = ["LineError", "clean_id", "is_no_id", "orders_from_lines"]
+
+Line = Mapping[str, Any]
+_MOST_AMOUNT = 1e12
+_MOST_MINOR_UNITS = 2.0**62  # integers of money must add up without overflow
+_ISO = re.compile(
+    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII
+)
+_DECIMAL_ID = re.compile(r"[0-9]+\.0")
+_NO_ID = {"", "nan", "null", "none", "na", "n/a", "<na>", "nat", r"\n"}
+_EPOCH = datetime(1970, 1, 1)
+
+
+class LineError(OrdersError):
+    """A line breaks a rule: which customer and line (from 0), which field, and the rule without the value."""
+
+    def __init__(self, customer: int, line: int | None, column: str, rule: str) -> None:
+        where = "" if line is None else f"line {line} of "
+        super().__init__(f"{column} {rule}, which {where}customer {customer} breaks")
+        self.customer, self.line, self.column, self.rule = customer, line, column, rule
+
+
+def orders_from_lines(
+    customers: Sequence[tuple[str, Sequence[Line]]],
+    columns: Sequence[str],
+    config: OrdersConfig,
+    now: datetime | None = None,
+) -> Orders:
+    """Pack the lines of some customers, each a cleaned id of its own and at least one line.
+
+    A line has ordered_at (ISO text or a datetime), amount (a number) and any of the optional columns;
+    of those, `columns` are kept. The same lines read as a table give equal `Orders`. Raises
+    `LineError` for the first line that cannot be used as it stands, `OrdersError` where a column is
+    in no line.
+    """
+    zone = ZoneInfo(config.timezone) if config.timezone else None
+    times: list[int] = []
+    amounts: list[float] = []
+    owners: list[int] = []
+    cells: dict[str, list[Any]] = {name: [] for name in columns}
+    texts = [(name, column) for name, column in cells.items() if name in TEXTS]
+    numbers = [(name, column) for name, column in cells.items() if name in NUMBERS]
+    cleaned: dict[str, str] = {}  # text as given -> as the reader has it; most of it comes again
+    seen: set[str] = set()
+    for position, (_, lines) in enumerate(customers):
+        for number, line in enumerate(lines):
+            try:
+                times.append(_micros(line["ordered_at"], zone))
+                amounts.append(_amount(line["amount"]))
+                for name, column in texts:
+                    value = line.get(name)
+                    column.append(None if value is None else _text(value, cleaned))
+                for name, column in numbers:
+                    value = line.get(name)
+                    column.append(math.nan if value is None else _number(value))
+            except _RefusedError as refused:
+                name = _blamed(len(times), len(amounts), cells)
+                raise LineError(position, number, name, str(refused)) from None
+            except KeyError as missing:
+                raise LineError(position, number, str(missing.args[0]), "is required") from None
+            seen.update(line)
+        owners += [position] * len(lines)
+    absent = [name for name in columns if name not in seen]
+    if absent:
+        raise OrdersError(
+            f"the model needs the columns {', '.join(absent)}, which the orders lack; "
+            "give them, null where unknown"
+        )
+    unit = 10.0**config.currency_decimals
+    money = np.array(amounts, dtype=np.float64)
+    if np.abs(money).sum() * unit >= _MOST_MINOR_UNITS:
+        raise OrdersError(f"all amounts together must stay below {_MOST_MINOR_UNITS / unit:.0e}")
+    instants = np.array(times, dtype=np.int64)
+    _plausible(instants, owners, customers, now or datetime.now())
+    ids = _customers([customer_id for customer_id, _ in customers], owners)
+    coded = {name: _coded(cells[name]) for name, _ in texts}
+    values = {name: np.array(column, dtype=np.float64) for name, column in numbers}
+    lines_of_all = UsableLines({"customer_id": ids, **coded}, instants, {"amount": money, **values})
+    orders, _ = pack([lines_of_all], columns, config.currency_decimals)
+    return orders
+
+
+def clean_id(value: str) -> str:
+    """An id as the reader has it: trimmed, `17850.0` as `17850`.
+
+    >>> clean_id(" 17850.0 "), clean_id("00123")
+    ('17850', '00123')
+    """
+    text = value.strip()
+    return text[:-2] if text.endswith(".0") and _DECIMAL_ID.fullmatch(text) else text
+
+
+def is_no_id(cleaned: str) -> bool:
+    """Whether a cleaned customer id says that there is none: empty, null, nan, n/a ..."""
+    return cleaned.lower() in _NO_ID
+
+
+class _RefusedError(Exception):
+    """A rule, without the value that breaks it."""
+
+
+def _blamed(n_times: int, n_amounts: int, cells: Mapping[str, list[Any]]) -> str:
+    """The column that was being read when a line was refused: the first that is a value short."""
+    if n_times > n_amounts:
+        return "amount"
+    ordered = (*TEXTS, *NUMBERS)
+    short = [name for name in ordered if name in cells and len(cells[name]) < n_amounts]
+    return short[0] if short else "ordered_at"
+
+
+def _micros(value: object, zone: ZoneInfo | None) -> int:
+    if isinstance(value, str):
+        if not _ISO.fullmatch(value):
+            raise _RefusedError("must be ISO 8601 such as 2011-06-10 or 2011-06-10T14:30:00")
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise _RefusedError("must be a date of the calendar") from None
+    elif isinstance(value, datetime) and value == value:  # NaT does not equal itself
+        moment = value
+    else:
+        raise _RefusedError("must be ISO 8601 text")
+    if moment.tzinfo is not None:
+        if zone is None:
+            raise _RefusedError(
+                "must carry no offset, for the model knows no time zone to convert it to"
+            )
+        try:
+            moment = moment.astimezone(zone).replace(tzinfo=None)
+        except OverflowError:
+            raise _RefusedError("must be a date of the calendar") from None
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _amount(value: object) -> float:
+    number = _number(value)
+    if not abs(number) <= _MOST_AMOUNT:  # a missing one is none either
+        raise _RefusedError("must be an amount up to 1e12")
+    return number
+
+
+def _number(value: object) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _RefusedError("must be a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isinf(number):
+        raise _RefusedError("must be finite")
+    return number
+
+
+def _text(value: object, cleaned: dict[str, str]) -> str | None:
+    if not isinstance(value, str):
+        raise _RefusedError("must be text")
+    if value not in cleaned:
+        text = clean_id(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise _RefusedError("must be text in valid Unicode") from None
+        cleaned[value] = text
+    return cleaned[value] or None
+
+
+def _coded(values: Sequence[str | None]) -> TextColumn:
+    labels = sorted({value for value in values if value is not None})
+    codes: dict[str | None, int] = {label: code for code, label in enumerate(labels)}
+    codes[None] = -1
+    found = np.array([codes[value] for value in values], dtype=np.int32)
+    return TextColumn(found, pa.array(labels, pa.string()))
+
+
+def _customers(ids: Sequence[str], owners: Sequence[int]) -> TextColumn:
+    ranked = sorted(range(len(ids)), key=ids.__getitem__)
+    rank = np.empty(len(ids), dtype=np.int32)
+    rank[ranked] = np.arange(len(ids), dtype=np.int32)
+    return TextColumn(rank[owners], pa.array([ids[i] for i in ranked], pa.string()))
+
+
+def _plausible(
+    instants: Int64,
+    owners: Sequence[int],
+    customers: Sequence[tuple[str, Sequence[Line]]],
+    now: datetime,
+) -> None:
+    too_early, too_late = windows.implausible(instants, now)
+    for wrong, rule in (
+        (too_early, "must be 1970 or later"),
+        (too_late, "must not be in the future"),
+    ):
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            before = sum(len(lines) for _, lines in customers[: owners[at]])
+            raise LineError(owners[at], at - before, "ordered_at", rule)

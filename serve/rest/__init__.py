@@ -1,0 +1,1 @@
+"""REST: the scorer behind HTTP, a thin transport with limits, tokens, metrics and logs."""

@@ -1,0 +1,259 @@
+"""A request's body in, an answer's body out: JSON, or order lines as an Arrow stream or a parquet file."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic_core import to_json
+
+from ...configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, OrdersConfig
+from ...errors import OrdersError
+from ...features import windows
+from ...features.faults import FaultyOrdersError
+from ...features.given import LineError, clean_id, is_no_id, orders_from_lines
+from ...features.orders import Orders
+from ...features.reading import orders_from_table
+from ...features.table import FeatureRows, feature_rows
+from ..explain import explain_rows
+from ..model import Model
+from ..scorer import forecast_columns, forecast_rows
+from .arrow_check import is_compressed
+from .payloads import FORECAST_REQUEST, instant, parsed
+from .refusals import Fault, Refusal
+from .settings import Limits
+
+__all__ = ["ARROW", "JSON", "PARQUET", "Answer", "answer_json", "answer_table", "explain_json"]
+
+JSON = "application/json"
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+_WIDEST = 50  # times its body a table of order lines may take in memory
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of an answer, and how many customers it forecasts."""
+
+    body: bytes
+    media_type: str
+    customers: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a JSON request holds: its customers in its order, and those known at the cutoff."""
+
+    cutoff: int
+    ids: list[str]
+    known: Orders
+
+    def rows(self) -> FeatureRows:
+        """The feature rows of those known."""
+        return feature_rows(self.known, np.array([self.cutoff], dtype=np.int64))
+
+
+def answer_json(model: Model, body: bytes, limits: Limits) -> Answer:
+    """Forecast the customers of a JSON request, in its order; raises `Refusal`."""
+    asked = _asked(model, body, limits)
+    rows = asked.rows()
+    columns: dict[str, list[Any]] = {
+        "customer_id": asked.known.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
+    }
+    if rows.n_rows:
+        columns |= {
+            name: values.tolist()
+            for name, values in forecast_columns(model, asked.known, rows, asked.cutoff).items()
+        }
+    found = {
+        values[0]: dict(zip(columns, values, strict=True))
+        for values in zip(*columns.values(), strict=True)
+    }
+    return _ordered(model, asked, found, "forecasts")
+
+
+def explain_json(model: Model, body: bytes, limits: Limits) -> Answer:
+    """Explain the forecasts of a JSON request, in its order; raises `Refusal`."""
+    asked = _asked(model, body, limits)
+    rows = asked.rows()
+    found: dict[str, dict[str, Any]] = {}
+    if rows.n_rows:
+        for line in explain_rows(model, rows).to_dict("records"):
+            own = found.setdefault(
+                line["customer_id"],
+                {"customer_id": line["customer_id"], "clv": line["clv"], "reasons": []},
+            )
+            value = None if math.isnan(line["value"]) else line["value"]
+            reason = {name: line[name] for name in ("reason", "meaning", "amount")}
+            own["reasons"].append({**reason, "value": value})
+    return _ordered(model, asked, found, "explanations")
+
+
+def _asked(model: Model, body: bytes, limits: Limits) -> _Asked:
+    request = parsed(FORECAST_REQUEST, body)
+    cutoff = _checked_cutoff(model, request["cutoff"])
+    customers = request["customers"]
+    _within(len(customers), sum(len(c["orders"]) for c in customers), limits)
+    ids = _cleaned([customer["customer_id"] for customer in customers])
+    given = [(own, customer["orders"]) for own, customer in zip(ids, customers, strict=True)]
+    try:
+        orders = orders_from_lines(given, model.numbers.optional_columns, model.orders)
+    except LineError as error:
+        path = f"customers[{error.customer}].orders[{error.line}].{error.column}"
+        raise _invalid([Fault(path=path, rule=error.rule)]) from None
+    except OrdersError:
+        raise _lacking(model) from None
+    return _Asked(cutoff, ids, windows.observed(orders, cutoff))
+
+
+def _ordered(model: Model, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str) -> Answer:
+    content = {
+        "model_version": model.version,
+        "cutoff": windows.iso(asked.cutoff),
+        name: [found[own] for own in asked.ids if own in found],
+        "without_orders": [own for own in asked.ids if own not in found],
+    }
+    return Answer(to_json(content), JSON, len(found))
+
+
+def answer_table(
+    model: Model, body: bytes, media_type: str, cutoff: str | None, accepted: str, limits: Limits
+) -> Answer:
+    """Forecast order lines given as a table, by customer_id; raises `Refusal`."""
+    if not cutoff:
+        raise _invalid([Fault(path="cutoff", rule="is required, as a query parameter")])
+    moment = _checked_cutoff(model, cutoff)
+    table = _read(body, media_type, limits)
+    unknown = [n for n in table.column_names if n not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
+    if unknown:
+        raise _invalid(
+            [Fault(path=name[:64], rule="is no column of order lines") for name in unknown]
+        )
+    orders = _orders(model, table)
+    _within(orders.n_customers, table.num_rows, limits)
+    if any(name not in orders.optional_columns for name in model.numbers.optional_columns):
+        raise _lacking(model)
+    forecasts = forecast_rows(model, orders, moment)
+    if accepted == ARROW:
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, forecasts.schema) as stream:
+            stream.write_table(forecasts)
+        return Answer(sink.getvalue(), ARROW, forecasts.num_rows)
+    scored = set(forecasts["customer_id"].to_pylist())
+    content = {
+        "model_version": model.version,
+        "cutoff": windows.iso(moment),
+        "forecasts": forecasts.to_pylist(),
+        "without_orders": [own for own in orders.customer_ids.to_pylist() if own not in scored],
+    }
+    return Answer(to_json(content), JSON, forecasts.num_rows)
+
+
+def _checked_cutoff(model: Model, cutoff: str) -> int:
+    """The cutoff; one more than a horizon from now is refused, for nothing is known of the time between."""
+    moment = instant(cutoff)
+    horizon_days = model.numbers.horizon_days
+    latest = windows.as_instant(datetime.now() + timedelta(days=horizon_days + 1))
+    if not windows.is_before(np.array([moment]), latest)[0]:
+        rule = f"must be within {horizon_days} days from now, the model's horizon"
+        raise _invalid([Fault(path="cutoff", rule=rule)])
+    return moment
+
+
+def _within(customers: int, lines: int, limits: Limits) -> None:
+    for name, count, most in (
+        ("customers", customers, limits.customers),
+        ("order lines", lines, limits.lines),
+    ):
+        if count > most:
+            raise Refusal(
+                413,
+                "too_large",
+                f"a request must have at most {most} {name}, got {count}; send several",
+            )
+
+
+def _cleaned(stated: list[str]) -> list[str]:
+    ids = [clean_id(own) for own in stated]
+    seen: set[str] = set()
+    faults = []
+    for position, own in enumerate(ids):
+        path = f"customers[{position}].customer_id"
+        if is_no_id(own):
+            faults.append(Fault(path=path, rule="must name a customer, not nothing"))
+        elif own in seen:
+            faults.append(Fault(path=path, rule="must be another than those before it"))
+        seen.add(own)
+    if faults:
+        raise _invalid(faults[:20])
+    return ids
+
+
+def _read(body: bytes, media_type: str, limits: Limits) -> pa.Table:
+    too_large = Refusal(
+        413, "too_large", f"a request must have at most {limits.lines} order lines; send several"
+    )
+    most_bytes = _WIDEST * max(len(body), 100_000)
+    try:
+        if media_type == PARQUET:
+            file = pq.ParquetFile(io.BytesIO(body))
+            groups = [file.metadata.row_group(k) for k in range(file.metadata.num_row_groups)]
+            if file.metadata.num_rows > limits.lines:
+                raise too_large
+            if sum(group.total_byte_size for group in groups) > most_bytes:
+                raise too_large
+            table = file.read()
+        else:
+            if is_compressed(body):
+                raise Refusal(
+                    415, "unsupported", "an Arrow stream must not be compressed; parquet may be"
+                )
+            with pa.ipc.open_stream(body) as stream:
+                table = stream.read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError):
+        kind = "a parquet file" if media_type == PARQUET else "an Arrow stream"
+        raise Refusal(400, "no_table", f"the body must be {kind}") from None
+    if table.num_rows > limits.lines:
+        raise too_large
+    return table
+
+
+def _orders(model: Model, table: pa.Table) -> Orders:
+    plain = OrdersConfig(
+        timezone=model.orders.timezone,
+        currency_decimals=model.orders.currency_decimals,
+        max_rejected_share=0.0,
+    )
+    try:
+        orders = orders_from_table(table, plain)
+    except FaultyOrdersError as error:
+        faults = [Fault(path=f"rows {list(f.rows[:3])}", rule=f.rule) for f in error.faults[:20]]
+        raise _invalid(faults) from None
+    except OrdersError:
+        raise Refusal(422, "invalid", "the table holds no order lines that can be used") from None
+    if orders.report.lines_without_customer:
+        raise _invalid([Fault(path="customer_id", rule="must name a customer on every line")])
+    return orders
+
+
+def _invalid(faults: list[Fault]) -> Refusal:
+    counted = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    return Refusal(422, "invalid", f"the request has {counted}", faults)
+
+
+def _lacking(model: Model) -> Refusal:
+    names = ", ".join(model.numbers.optional_columns)
+    return Refusal(
+        422,
+        "invalid",
+        "the order lines lack a field the model needs, or add up to more than a sum can hold; "
+        f"it needs {names or 'no optional ones'}, null where unknown",
+    )

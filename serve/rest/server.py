@@ -1,0 +1,128 @@
+"""The server: a socket, uvicorn on it, and a protocol that cuts off who opens a connection and says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ...errors import ConfigError, StoreError
+from .app import create_app
+from .logs import request_logger, start_logging
+from .models import Models
+from .settings import Settings
+
+__all__ = ["prepare", "run", "url"]
+
+_DRAIN_SECONDS = 30
+
+
+def run(models: Models, settings: Settings) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT); what is on its way is answered first.
+
+    Raises `ConfigError` for an address others can reach without tokens, `StoreError` where the
+    address cannot be taken.
+    """
+    server, listening = prepare(models, settings)
+    start_logging()
+    fields = {"event": "listening", "url": url(listening, settings)}
+    request_logger.info("", extra={"fields": fields | {"model_version": models.current.version}})
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn drains on either, then raises it anew for whoever was to know: nobody
+        signal.signal(stop, lambda number, frame: None)
+    server.run(sockets=[listening])
+
+
+def prepare(models: Models, settings: Settings) -> tuple[uvicorn.Server, socket.socket]:
+    """A server that is ready to run, and the socket it listens on."""
+    if not settings.is_loopback and not settings.tokens.forecast:
+        raise ConfigError(
+            f"an address others can reach needs tokens (--tokens FILE, or CLVCAST_TOKENS), got "
+            f"--host {settings.host} and none; give some, or leave --host out"
+        )
+    if (settings.certificate is None) != (settings.private_key is None):
+        raise ConfigError("--certificate and --private-key belong together, got one of them")
+    for file in (settings.certificate, settings.private_key):
+        if file is not None and not file.is_file():
+            raise StoreError(f"there is no file {file}")
+    config = uvicorn.Config(
+        create_app(models, settings),
+        http=_protocol(settings.limits.slow_seconds),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        limit_concurrency=settings.limits.connections,
+        timeout_keep_alive=max(1, int(settings.limits.slow_seconds)),
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.private_key,
+    )
+    try:
+        config.load()
+    except ssl.SSLError as error:
+        raise ConfigError(f"the certificate and its key must be PEM files: {error}") from None
+    return uvicorn.Server(config), _listen(settings.host, settings.port)
+
+
+def url(listening: socket.socket, settings: Settings) -> str:
+    """Where a server can be reached."""
+    host, port = listening.getsockname()[:2]
+    scheme = "https" if settings.certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise StoreError(
+            f"{host}:{port} cannot be listened on: {why}; name another --port"
+        ) from None
+
+
+def _protocol(seconds: float) -> type[H11Protocol]:
+    """HTTP/1.1 as uvicorn speaks it, but a request's head must arrive within `seconds`."""
+
+    class Protocol(H11Protocol):
+        patience: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._wait()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is h11.IDLE:
+                self._wait()
+            else:
+                self._stop_waiting()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def _wait(self) -> None:
+            if self.patience is None:
+                self.patience = self.loop.call_later(seconds, self._cut)
+
+        def _stop_waiting(self) -> None:
+            if self.patience is not None:
+                self.patience.cancel()
+                self.patience = None
+
+        def _cut(self) -> None:
+            self.patience = None
+            answering = self.cycle is not None and not self.cycle.response_complete
+            if not answering and not self.transport.is_closing():
+                self.transport.close()
+
+    return Protocol

@@ -1,0 +1,45 @@
+"""What a server is told: where it listens, whom it serves, and how much of it anybody may use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .security import Tokens
+
+__all__ = ["Limits", "Settings"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps of one request and of all together; what is beyond is refused, never half done."""
+
+    body_bytes: int = 8 << 20
+    customers: int = 1_000
+    lines: int = 100_000  # order lines of one request
+    threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
+    waiting: int = 16  # requests that wait for a thread; the next is told to come again
+    buffered_bytes: int = 64 << 20  # bodies of all requests together
+    request_seconds: float = 30.0  # from the last byte of the body to the answer
+    slow_seconds: float = 10.0  # for a client to send its headers, its body, or to take the answer
+    connections: int = 1_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A server's settings."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    tokens: Tokens = field(default_factory=Tokens)
+    limits: Limits = field(default_factory=Limits)
+    models_root: Path | None = None  # bundles below it may be loaded by path
+    tracking_uri: str | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in ("127.0.0.1", "::1", "localhost")

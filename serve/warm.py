@@ -1,0 +1,45 @@
+"""Warm: run every compiled function once on invented orders, so that no customer waits for a compiler.
+
+Compiled code is cached beside the package, or in NUMBA_CACHE_DIR; another process on the same kind of
+processor then loads it. A container sets NUMBA_CPU_NAME=generic, for it runs wherever it is sent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
+from ..features import windows
+from ..features.given import orders_from_lines
+from ..features.nested import unnest
+from ..features.table import feature_rows
+from .golden import CUTOFF, golden_rows
+from .model import Model
+from .one import score_one
+from .scorer import forecast_rows
+
+__all__ = ["warm", "warm_features"]
+
+
+def warm_features() -> None:
+    """Compile what turns orders into features, with every optional column and with none."""
+    cutoff = np.array([windows.as_instant(CUTOFF)], dtype=np.int64)
+    for columns in ((), OPTIONAL_COLUMNS):
+        rows = golden_rows(columns)
+        for instant, orders, _ in unnest(rows, OrdersConfig()):
+            feature_rows(orders, np.array([instant], dtype=np.int64))
+        feature_rows(orders_from_lines(_lines(rows), columns, OrdersConfig()), cutoff)
+
+
+def warm(model: Model) -> None:
+    """Forecast the golden rows, together and one by one."""
+    rows = golden_rows(model.numbers.optional_columns)
+    for instant, orders, _ in unnest(rows, model.numbers.orders):
+        forecast_rows(model, orders, instant)
+    for customer_id, lines in _lines(rows):
+        score_one(model, lines, CUTOFF, customer_id)
+
+
+def _lines(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:
+    return list(zip(rows["customer_id"], rows["orders"], strict=True))

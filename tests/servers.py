@@ -1,0 +1,31 @@
+"""A real server on loopback, in a thread of the test's process."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from clvcast.serve.rest.models import Models
+from clvcast.serve.rest.server import prepare, url
+from clvcast.serve.rest.settings import Settings
+
+
+@contextmanager
+def serving(models: Models, settings: Settings | None = None) -> Iterator[httpx.Client]:
+    """Serve on a free port; a client of it."""
+    settings = dataclasses.replace(settings or Settings(), port=0)
+    server, listening = prepare(models, settings)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    address = url(listening, settings).replace("0.0.0.0", "127.0.0.1")
+    try:
+        with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()

@@ -1,0 +1,245 @@
+"""Batch: parts, journal, manifest; killed runs go on and end with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import random
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import Run
+
+import clvcast
+from clvcast.serve import batch
+from clvcast.serve.batch import score_files
+
+CUTOFF = "2021-02-01"
+
+
+@pytest.fixture
+def orders(shop_lines: pd.DataFrame, tmp_path: Path) -> Path:
+    source = tmp_path / "orders"
+    source.mkdir()
+    shop_lines.to_parquet(source / "orders.parquet")
+    return source / "orders.parquet"
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "_PART", 37)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("name", ["f.parquet", "f.csv"])
+def test_parts_make_the_whole(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, orders: Path, tmp_path: Path, name: str
+) -> None:
+    steps: list[tuple[str, float]] = []
+    result = score_files(
+        shop_model, str(orders), tmp_path / name, CUTOFF, progress=lambda *step: steps.append(step)
+    )
+    read = pd.read_csv if name.endswith("csv") else pd.read_parquet
+    whole = clvcast.score(shop_model, shop_orders, CUTOFF)
+    pd.testing.assert_frame_equal(
+        read(tmp_path / name)[["customer_id", "clv", "expected_spend"]],
+        whole[["customer_id", "clv", "expected_spend"]],
+        check_exact=True,
+        check_dtype=False,
+    )
+    customers = [share for what, share in steps if what == "customers"]
+    assert customers[-1] == 1.0
+    assert len(customers) == math.ceil(len(whole) / 37)
+    assert result.clv == math.fsum(whole["clv"])
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        name,
+        f"{name}.manifest.json",
+        "rejected.parquet",
+    }
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_manifest_tells_what_was_made_from_what(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    result = score_files(shop_model, str(orders), tmp_path / "f.parquet", CUTOFF)
+    manifest = json.loads(result.manifest.read_text())
+    assert manifest["model_version"] == shop_model.version
+    assert manifest["rows"] == result.customers == 400
+    assert manifest["totals"]["clv"] == result.clv
+    assert set(manifest["files"]) == {"f.parquet", "rejected.parquet"}
+    assert str(tmp_path) not in result.manifest.read_text()
+
+
+def test_what_is_done_is_not_done_again(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "f.parquet"
+    first = score_files(shop_model, str(orders), output, CUTOFF)
+    made = output.stat().st_mtime_ns
+
+    def again(model: clvcast.Model = shop_model, **change: Any) -> bool:
+        return score_files(model, str(orders), output, CUTOFF, **change).was_done
+
+    result = score_files(shop_model, str(orders), output, CUTOFF)
+    assert (result.was_done, result.clv) == (True, first.clv)
+    assert output.stat().st_mtime_ns == made
+    assert not again(force=True)
+    assert again()
+    economics = clvcast.Config(economics={"margin_rate": 0.5})  # type: ignore[arg-type]
+    halved = shop_model.with_config(economics)
+    assert not again(halved)
+    assert again(halved)
+    output.write_bytes(output.read_bytes()[:-1])  # damaged since
+    assert not again(halved)
+    lines = pd.read_parquet(orders)
+    lines.iloc[1:].to_parquet(orders)
+    assert not again(halved)
+
+
+def test_only_some_customers(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, orders: Path, tmp_path: Path, run: Run
+) -> None:
+    wanted = tmp_path / "wanted.txt"
+    wanted.write_text("customer_id\nC00007\n C00003 \nnobody\n")
+    shop_model.save(tmp_path / "bundle")
+    output = tmp_path / "f.parquet"
+    args = ("--orders", orders, "--output", output, "--cutoff", CUTOFF, "--only-customers", wanted)
+    status, _, err = run("score", "--model", tmp_path / "bundle", *args)
+    assert (status, "1 customer named in --only-customers have no" in err) == (0, True), err
+    whole = clvcast.score(shop_model, shop_orders, CUTOFF).set_index("customer_id")
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(output).set_index("customer_id"),
+        whole.loc[["C00003", "C00007"]],
+        check_exact=True,
+    )
+    status, out, _ = run("score", "--model", tmp_path / "bundle", *args)
+    assert (status, "done before" in out) == (0, True)
+    wanted.write_text("nobody")
+    status, _, err = run("score", "--model", tmp_path / "bundle", *args)
+    assert (status, "none of the customers named" in err) == (1, True)
+    wanted.write_text("")
+    status, _, err = run("score", "--model", tmp_path / "bundle", *args)
+    assert (status, "must name a customer a line" in err) == (1, True)
+
+
+def test_a_folder_of_parts(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, orders: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "forecasts"
+    result = score_files(shop_model, str(orders), output, CUTOFF, partitions=5)
+    parts = sorted(output.glob("part-*.parquet"))
+    assert len(parts) == 5
+    frames = [pd.read_parquet(part) for part in parts]
+    assert all(frame["customer_id"].is_monotonic_increasing for frame in frames)
+    joined = pd.concat(frames).sort_values("customer_id", ignore_index=True)
+    whole = clvcast.score(shop_model, shop_orders, CUTOFF)
+    pd.testing.assert_frame_equal(joined, whole, check_exact=True)
+    one = score_files(shop_model, str(orders), tmp_path / "f.parquet", CUTOFF)
+    assert (result.clv, result.customers) == (one.clv, one.customers)
+    assert score_files(shop_model, str(orders), output, CUTOFF, partitions=5).was_done
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.jpg").touch()
+    with pytest.raises(clvcast.StoreError, match="is no forecast of ours"):
+        score_files(shop_model, str(orders), tmp_path / "mine", CUTOFF, partitions=5)
+    with pytest.raises(clvcast.ConfigError, match="a partitioned output is a folder"):
+        score_files(shop_model, str(orders), tmp_path / "f.parquet", CUTOFF, partitions=5)
+
+
+def test_a_run_that_stopped_goes_on(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean, output = tmp_path / "clean" / "f.parquet", tmp_path / "resumed" / "f.parquet"
+    for path in (clean, output):
+        path.parent.mkdir()
+    score_files(shop_model, str(orders), clean, CUTOFF)
+
+    def stop(what: str, share: float) -> None:
+        if what == "customers" and share > 0.25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_files(shop_model, str(orders), output, CUTOFF, progress=stop)
+    assert not output.exists()
+    result = score_files(shop_model, str(orders), output, CUTOFF)
+    assert result.parts_resumed == 3
+    assert bytes_of(output.parent) == bytes_of(clean.parent)
+    with pytest.raises(KeyboardInterrupt):
+        score_files(shop_model, str(orders), output, CUTOFF, force=True, progress=stop)
+    # another cutoff is another batch: nothing of the first is taken
+    assert score_files(shop_model, str(orders), output, "2021-02-10").parts_resumed == 0
+
+
+def test_shards_give_the_same_bytes_or_rows(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    results = []
+    for name, limit in (("one.parquet", "2GB"), ("many.parquet", "1MB")):
+        results.append(score_files(shop_model, str(orders), tmp_path / name, CUTOFF, limit))
+    frames = [pd.read_parquet(result.output) for result in results]
+    pd.testing.assert_frame_equal(frames[0], frames[1], check_exact=True)
+    assert results[0].clv == results[1].clv
+
+
+def test_two_processes_do_not_write_one_output(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "f.parquet"
+
+    def meet(what: str, share: float) -> None:
+        with pytest.raises(clvcast.StoreError, match="another process is writing"):
+            score_files(shop_model, str(orders), output, CUTOFF)
+
+    score_files(shop_model, str(orders), output, CUTOFF, progress=meet)
+
+
+def _score(model: clvcast.Model, orders: str, output: Path, partitions: int) -> None:
+    score_files(model, orders, output, CUTOFF, partitions=partitions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("partitions", [0, 4])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_twenty_kills_change_no_byte(
+    shop_model: clvcast.Model,
+    orders: Path,
+    tmp_path: Path,
+    partitions: int,
+) -> None:
+    chance = random.Random(partitions)
+    name = "forecasts" if partitions else "f.parquet"
+    context = multiprocessing.get_context("fork")
+    for folder in ("clean", "killed"):
+        (tmp_path / folder).mkdir()
+    arguments = (shop_model, str(orders), tmp_path / "clean" / name, partitions)
+    child = context.Process(target=_score, args=arguments)
+    begin = time.perf_counter()
+    child.start()
+    child.join(120)
+    took = time.perf_counter() - begin
+    expected = bytes_of(tmp_path / "clean")
+    kills = 0
+    while kills < 20:
+        arguments = (shop_model, str(orders), tmp_path / "killed" / name, partitions)
+        child = context.Process(target=_score, args=arguments)
+        child.start()
+        time.sleep(chance.uniform(0.0, took / 2))
+        child.kill()
+        child.join()
+        seen = {n: b for n, b in bytes_of(tmp_path / "killed").items() if not n.startswith(".")}
+        assert all(seen[n] == expected[n] for n in seen)
+        if child.exitcode == 0:  # it was done before: begin anew
+            shutil.rmtree(tmp_path / "killed")
+            (tmp_path / "killed").mkdir()
+        kills += child.exitcode != 0
+    score_files(shop_model, str(orders), tmp_path / "killed" / name, CUTOFF, partitions=partitions)
+    assert bytes_of(tmp_path / "killed") == expected

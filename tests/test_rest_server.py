@@ -1,0 +1,204 @@
+"""The server under people who do not behave, under load, and under a signal: real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import missing
+from test_rest import ADMIN, CUTOFF, admin, line, request, variant
+
+import clvcast
+from clvcast.features.nested import nest
+
+try:
+    from servers import serving
+
+    from clvcast.serve.rest.models import Models
+    from clvcast.serve.rest.settings import Limits, Settings
+except ModuleNotFoundError:
+    missing("the serve extra")
+
+HEAD = b"POST /v1/forecasts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def connected(client: httpx.Client) -> socket.socket:
+    connection = socket.create_connection((client.base_url.host, client.base_url.port), timeout=20)
+    connection.settimeout(20)
+    return connection
+
+
+def test_who_says_nothing_is_cut_off(shop_model: clvcast.Model) -> None:
+    limits = Limits(slow_seconds=0.3)
+    with serving(Models(shop_model), Settings(limits=limits)) as client:
+        silent, dripping, half = (connected(client) for _ in range(3))
+        dripping.sendall(b"POST /v1/forecasts HT")
+        half.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
+        assert silent.recv(100) == b""
+        assert dripping.recv(100) == b""
+        assert half.recv(100).startswith(b"HTTP/1.1 408")
+        for connection in (silent, dripping, half):
+            connection.close()
+        # one that is between two requests is not cut off while it is answered
+        for _ in range(3):
+            assert client.post("/v1/forecasts", json=request(line())).status_code == 200
+
+
+def test_heads_and_bodies_that_are_no_http(shop_model: clvcast.Model) -> None:
+    with serving(Models(shop_model), Settings(limits=Limits(body_bytes=1_000))) as client:
+        for said in (
+            b"\x16\x03\x01\x02\x00" * 20,
+            HEAD + b"Content-Length: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000,
+        ):
+            with connected(client) as connection:
+                connection.sendall(said)
+                assert connection.recv(100).startswith((b"HTTP/1.1 4", b""))
+        with connected(client) as connection:  # refused by what it says, before it is sent
+            connection.sendall(HEAD + b"Content-Length: 999999999999\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 413")
+        assert client.get("/livez").status_code == 200
+
+
+def test_many_connections(shop_model: clvcast.Model) -> None:
+    with serving(Models(shop_model)) as client:
+        address = str(client.base_url)
+
+        async def ask_all() -> Counter[int]:
+            limits = httpx.Limits(max_connections=200)
+            async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60) as many:
+                asked = [many.post("/v1/forecasts", json=request(line())) for _ in range(200)]
+                return Counter(answer.status_code for answer in await asyncio.gather(*asked))
+
+        statuses = asyncio.run(ask_all())
+        assert set(statuses) <= {200, 503}
+        assert statuses[200] > 0
+        text = client.get("/metrics").text
+        assert "clvcast_requests_in_flight 1.0" in text  # this one: the others have left
+
+
+@pytest.mark.slow
+def test_reload_under_load_fails_nothing_and_mixes_nothing(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, tmp_path: Path
+) -> None:
+    variants = [shop_model, variant(shop_model, 33.0)]
+    for k, model in enumerate(variants):
+        model.save(tmp_path / str(k))
+    nested = nest(shop_orders, CUTOFF)
+    rows = list(zip(nested["customer_id"], nested["orders"], strict=True))[:20]
+    body = {
+        "cutoff": CUTOFF,
+        "customers": [{"customer_id": name, "orders": lines} for name, lines in rows],
+    }
+    expected = {
+        model.version: [model.score_one(own, CUTOFF, name).clv for name, own in rows]
+        for model in variants
+    }
+    done, seen, faults = threading.Event(), Counter[str](), list[Any]()
+
+    def ask(client: httpx.Client) -> None:
+        while not done.is_set():
+            answer = client.post("/v1/forecasts", json=body)
+            content = answer.json()
+            version = content["model_version"]
+            own = [(row["model_version"], row["clv"]) for row in content.get("forecasts", ())]
+            wanted = [(version, clv) for clv in expected[version]]
+            if answer.status_code != 200 or answer.headers["x-model-version"] != version:
+                faults.append(answer.text)
+            elif own != wanted:
+                faults.append((own, wanted))
+            seen[version] += 1
+
+    with admin(Models(shop_model, tmp_path), tmp_path) as client:
+        threads = [threading.Thread(target=ask, args=(client,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for k in (1, 0):
+            swapped = client.post("/v1/reload", json={"model": str(k)})
+            assert swapped.status_code == 200, swapped.text
+            time.sleep(0.5)
+        assert client.post("/v1/rollback").status_code == 200
+        time.sleep(0.5)
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not faults, faults[:2]
+    assert set(seen) == set(expected)
+
+
+@pytest.mark.slow
+def test_a_stop_drains_what_is_on_its_way(shop_model: clvcast.Model, tmp_path: Path) -> None:
+    shop_model.save(tmp_path / "bundle")
+    command = [sys.executable, "-m", "clvcast", "serve", "--model", str(tmp_path / "bundle")]
+    body = json.dumps(request(line())).encode()
+    with subprocess.Popen([*command, "--port", "0"], stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        address = ""
+        while not address:
+            address = json.loads(server.stderr.readline()).get("url", "")
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while client.get("/readyz").status_code != 200:
+                time.sleep(0.1)
+            with connected(client) as connection:
+                head = f"Content-Length: {len(body)}\r\n\r\n".encode()
+                connection.sendall(HEAD + head + body[:20])
+                while "clvcast_requests_in_flight 2.0" not in client.get("/metrics").text:
+                    pass
+                server.send_signal(signal.SIGTERM)
+                time.sleep(1)
+                connection.sendall(body[20:])
+                assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        said = server.communicate(timeout=60)[1]
+    assert server.returncode == 0
+    assert "Traceback" not in said
+    assert all(json.loads(text) for text in said.splitlines())
+
+
+def test_addresses_others_can_reach_need_tokens(
+    run: Any, shop_model: clvcast.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLVCAST_TOKENS", raising=False)
+    shop_model.save(tmp_path / "bundle")
+    serve = ("serve", "--model", tmp_path / "bundle")
+    status, _, err = run(*serve, "--host", "0.0.0.0")
+    assert (status, "needs tokens (--tokens FILE, or CLVCAST_TOKENS)" in err) == (2, True)
+    status, _, err = run(*serve, "--certificate", "c.pem")
+    assert (status, "belong together" in err) == (2, True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        status, _, err = run(*serve, "--port", taken.getsockname()[1])
+    assert (status, "cannot be listened on: Address already in use" in err) == (1, True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_schemathesis_finds_no_server_error(shop_model: clvcast.Model) -> None:
+    try:
+        import schemathesis
+    except ModuleNotFoundError:
+        missing("schemathesis")
+    from hypothesis import HealthCheck, given, settings
+
+    with serving(Models(shop_model)) as client:
+        schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+        for operation in schema.get_all_operations():
+
+            @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+            @given(case=operation.ok().as_strategy())
+            def ask(case: Any) -> None:
+                answer = case.call(base_url=str(client.base_url))
+                assert answer.status_code < 500, (case.method, case.path, answer.text)
+                assert answer.headers["x-model-version"]
+
+            ask()
+        assert ADMIN not in client.get("/metrics").text
