@@ -60,7 +60,7 @@ def kpis(
         return
     columns = {
         "customers": ("customers", ","), "AOV": ("aov", ",.2f"),
-        "orders": ("purchase_frequency", ".2f"), "margin": ("margin_rate", ".1%"),
+        "orders": ("purchase_frequency", ".2f"), "margin": ("margin_rate", ".0%"),
         "churn": ("churn_rate", ".1%"), "formula": ("formula_clv_span", ",.0f"),
         "forecast": ("clv", ",.0f"),
     }  # fmt: skip
@@ -109,10 +109,10 @@ def economics(
     if quiet:
         return
     columns = {
-        "new": ("new_customers", ","), "CAC": ("cac", ",.2f"), "LTV": ("ltv_forecast", ",.2f"),
+        "new": ("new_customers", ","), "CAC": ("cac", ",.2f"), "LTV": ("ltv_forecast", ",.0f"),
         "LTV:CAC": ("ltv_cac_forecast", ".1f"), "from": ("ltv_cac_forecast_lower", ".1f"),
         "to": ("ltv_cac_forecast_upper", ".1f"), "month": ("payback_month", ".0f"),
-        "chance": ("payback_probability", ".0%"), "at most": ("most_to_pay", ",.2f"),
+        "chance": ("payback_probability", ".0%"), "at most": ("most_to_pay", ",.0f"),
     }  # fmt: skip
     shown = found.acquisition[found.acquisition["level"].isin(["shop", "channel"])]
     names = ["the shop", *(str(channel) for channel in shown["channel"].iloc[1:])]
@@ -190,7 +190,9 @@ def _print(
     title: str, names: list[str], rows: pd.DataFrame, columns: dict[str, tuple[str, str]]
 ) -> None:
     """A table of some columns: heading -> column and how its numbers are written."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("", no_wrap=True)
     for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)

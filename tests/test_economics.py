@@ -296,6 +296,7 @@ def test_the_command_writes_what_python_computes(run: Run, tmp_path: Path, world
     status, out, err = run(*args, "--spend", tmp_path / "spend.csv")
     assert status == 0, err
     assert "LTV:CAC" in out
+    assert "…" not in out, "no number is cut short"
     written = pd.read_parquet(tmp_path / "out" / "acquisition.parquet")
     expected = clvcast.economics(forecasts, orders, SPEND, config).acquisition
     numbers = expected.select_dtypes("number").columns
