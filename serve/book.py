@@ -103,7 +103,9 @@ class Book:
         column = pc.fill_null(self.forecasts[dimension], UNKNOWN).combine_chunks()
         encoded = column.dictionary_encode()
         distinct = np.array(encoded.dictionary.to_pylist(), dtype=object)
-        order = np.array(sorted(range(len(distinct)), key=lambda k: _place(str(distinct[k]))), np.int64)
+        order = np.array(
+            sorted(range(len(distinct)), key=lambda k: _place(str(distinct[k]))), np.int64
+        )
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         codes = rank[encoded.indices.to_numpy()]

@@ -41,13 +41,15 @@ def backtest_payback(past: Book) -> pd.DataFrame:
     net = np.zeros((len(present), width), dtype=np.int64)
     np.add.at(net, (cohorts.codes[later.customers], np.maximum(month - origin, 0)), later.net)
     brought = np.cumsum(net, axis=1) / past.unit * margin
-    first = windows.whole_months(past.cutoff)  # the month the cutoff lies in is the first to end
+    first = windows.unfinished_month(
+        past.cutoff
+    )  # the month the cutoff lies in is the first to end
     rows = []
     for cohort in np.flatnonzero(totals.expected > 0):
         low, high = (
             float(b[cohort] / totals.expected[cohort]) for b in (totals.lower, totals.upper)
         )
-        for end in range(first, windows.whole_months(known_until)):
+        for end in range(first, windows.unfinished_month(known_until)):
             age = end - int(present[cohort])
             if age >= curve.reach.shape[1] or not curve.reach[cohort, age]:
                 continue
