@@ -32,7 +32,7 @@ from ..errors import ConfigError, OrdersError
 from ..features import windows
 from ..features.orders import Orders
 from ..features.reading import as_orders
-from .forecast_files import as_forecasts
+from .forecast_history import as_forecast_history
 from .model import Model
 from .scorer import forecast_rows
 
@@ -87,7 +87,7 @@ def compare(
         raise ConfigError(f"measure must be clv or expected_spend, got {measure}")
     if (model is None) != (orders is None):
         raise ConfigError("to forecast again, give both: B's model and the orders")
-    before, after = _one(as_forecasts(a), "A"), _one(as_forecasts(b), "B")
+    before, after = _one(as_forecast_history(a), "A"), _one(as_forecast_history(b), "B")
     if before["cutoff"].iloc[0] > after["cutoff"].iloc[0]:
         raise ConfigError("A must be the earlier forecast, B the later one; exchange them")
     before, after = before.set_index("customer_id"), after.set_index("customer_id")

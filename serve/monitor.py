@@ -27,7 +27,7 @@ from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import feature_rows
 from ..features.targets import targets
-from .forecast_files import as_forecasts
+from .forecast_history import as_forecast_history
 from .model import Model
 from .reference import category_shares, histogram, stability_index
 
@@ -87,7 +87,7 @@ def monitor(
     bounds = (config or Config()).monitor
     horizon_days = model.numbers.horizon_days if model else (config or Config()).horizon_days
     mapping = model.orders if model else (config or Config()).orders
-    rows = as_forecasts(forecasts)
+    rows = as_forecast_history(forecasts)
     known = as_orders(orders, mapping)
     end = windows.default_cutoff(known)
     findings: list[Finding] = []
