@@ -149,7 +149,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if user:
         shutil.chown(data, user)
     environment = {**os.environ, "LC_ALL": "C"}
-    made = ["initdb", "-D", str(data), "-U", "clv", "-A", "trust"]
+    made = ["initdb", "-D", str(data), "-U", "clv", "-A", "trust", "-E", "UTF8", "--locale=C"]
     subprocess.run(made, check=True, user=user, env=environment, capture_output=True, cwd="/tmp")
     options = ["-p", str(port), "-k", str(data), "-c", "listen_addresses=127.0.0.1"]
     server = subprocess.Popen(
