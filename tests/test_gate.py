@@ -57,7 +57,7 @@ def test_a_good_candidate_passes_every_rule() -> None:
         ({"bias": near(-0.25)}, "bias"),
         ({"bias": near(0.25)}, "bias"),
         ({"calibration": 0.11}, "calibration"),
-        ({"coverage": 0.79}, "coverage"),
+        ({"coverage": 0.69}, "coverage"),
         ({"segments": (Part("tier high", 50, near(0.3)),)}, "segments"),
         ({"new_columns": ("channel",)}, "schema"),
         ({"other_settings": ("horizon_days 60 instead of 90",)}, "schema"),
