@@ -109,14 +109,14 @@ def _gather(
     of the group before, a short history is searched; a long one is looked up in `slot`, an open table.
     """
     is_long = last - first > _MANY_LINES
-    mask = np.int64(1)
+    mask = 1
     if is_long:
         while mask < 2 * (last - first):
             mask *= 2
         mask -= 1
         for place in range(mask + 1):
             slot[place, 0] = -1
-    place = np.int64(0)
+    place = 0
     n_groups = 0
     unnamed = -1  # the group of lines without an order_id at the newest instant
     for line in range(first, last):
@@ -125,7 +125,7 @@ def _gather(
             if line > first and order_codes[line - 1] == code:
                 group = group_of[line - 1 - first]
             elif is_long:
-                place = (np.int64(code) * _SPREAD >> 16) & mask
+                place = (code * _SPREAD >> 16) & mask
                 while slot[place, 0] >= 0 and slot[place, 0] != code:
                     place = (place + 1) & mask
                 group = slot[place, 1] if slot[place, 0] == code else -1

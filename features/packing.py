@@ -123,8 +123,8 @@ def pack(
             (k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers
         ]
         values = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
-        for k, column in found_in:
-            _scatter(column, places[k], values)
+        for k, known in found_in:
+            _scatter(known, places[k], values)
         numbers[name] = values
     parts.clear()
     columns = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
@@ -215,7 +215,7 @@ def _scatter_money(amounts, places, unit, out):
         out[places[line]] = np.int64(whole)
         if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
             n_rounded += 1
-            total += np.int64(np.rint((whole - exact) * 1e6))
+            total += int(np.rint((whole - exact) * 1e6))
     return n_rounded, total
 
 

@@ -24,7 +24,9 @@ clvcast.read_orders(sys.argv[2])
 def read_in_terminal(package: Path, orders: Path, home: Path) -> str:
     """What a process that reads orders says when its stderr is a terminal."""
     ours, theirs = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "PYTHONPATH")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "PYTHONPATH")
+    }
     environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     command = [sys.executable, "-c", SCRIPT, str(package), str(orders)]
     subprocess.run(command, env=environment, stderr=theirs, check=True)

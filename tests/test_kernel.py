@@ -117,7 +117,7 @@ def test_a_long_history_with_orders_in_each_other_equals_the_reference(n_lines: 
     lines.loc[::40, "order_id"] = None
     for name in ("product_id", "category", "channel", "quantity", "discount", "cost"):
         lines[name] = None
-    lines = lines.astype({name: "float64" for name in ("quantity", "discount", "cost")})
+    lines = lines.astype(dict.fromkeys(("quantity", "discount", "cost"), "float64"))
     table = build(lines)
     for cutoff in CUTOFFS[1:4]:
         row = reference.features(lines, cutoff)

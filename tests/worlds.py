@@ -15,7 +15,9 @@ FIRST_DAY = "2020-01-01"
 FEW, MANY = 40, 500
 
 
-def law(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def law(
+    *strategies: st.SearchStrategy[Any],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A law that is tried over a few random worlds in the fast tests, over many in the slow ones."""
 
     def decorate(law: Callable[..., None]) -> Callable[..., None]:
