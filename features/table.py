@@ -117,7 +117,7 @@ def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
             whole[:n_rows, :3],
         )
 
-    if orders.n_customers <= _BLOCK:  # one customer is not worth a thread
+    if orders.n_customers <= block:  # one customer is not worth a thread
         yield fill(0)
         return
     threads = os.cpu_count() or 1
