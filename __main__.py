@@ -47,6 +47,7 @@ _EXTRAS = {
     "h11": "serve",
     "joblib": "train",
     "mlflow": "train",
+    "optuna": "search",
     "prometheus_client": "serve",
     "sklearn": "train",
     "starlette": "serve",

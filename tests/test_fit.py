@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig, parse_config
+from clvcast.configs.schema import ModelConfig, OrdersConfig, parse_config
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.features import windows
 from clvcast.features.reading import orders_from_table
@@ -320,3 +320,37 @@ def test_nested_rows_that_cannot_be_scored_are_refused(
     for message, rows in cases.items():
         with pytest.raises((OrdersError, ConfigError), match=message):
             door.predict(rows)
+
+
+def test_a_thorough_search_is_repeatable_and_kept(shop_orders: clvcast.Orders) -> None:
+    pytest.importorskip("optuna")
+    config = clvcast.Config(
+        horizon_days=60,
+        effort="thorough",
+        model=ModelConfig(seeds=1, parameters={"num_iterations": 20, "lambda_l2": 5.0}),
+    )
+    models = [clvcast.train(shop_orders, config) for _ in range(2)]
+    assert models[0].version == models[1].version
+    found = models[0].numbers.settings["model"]["parameters"]
+    assert set(found) == {"num_iterations", "lambda_l2", "num_leaves", "feature_fraction"}
+    # what is given is not searched, and with nothing left to search nothing is
+    assert (found["num_iterations"], found["lambda_l2"]) == (20, 5.0)
+    given = config.model_copy(update={"model": ModelConfig(seeds=1, parameters=found)})
+    again = clvcast.train(shop_orders, given)
+    assert again.trees["churn"][0].text == models[0].trees["churn"][0].text
+
+
+def test_features_are_left_out_and_monotone_constraints_hold(shop_orders: clvcast.Orders) -> None:
+    model = ModelConfig(leave_out=("tenure_days",), monotone={"days_since_last_order": -1})
+    config = clvcast.Config(horizon_days=60, effort="quick", model=model)
+    trained = clvcast.train(shop_orders, config)
+    assert "tenure_days" not in trained.numbers.features
+    assert "days_since_last_order" in trained.numbers.features
+    position = trained.numbers.features.index("days_since_last_order")
+    rows = np.zeros((50, len(trained.numbers.features)), dtype=np.float32)
+    rows[:, position] = np.linspace(0, 400, 50)
+    assert (np.diff(trained.trees["spend"][0].predict(rows)) <= 0).all()
+    assert (np.diff(trained.trees["churn"][0].predict(rows)) >= 0).all()
+    wrong = config.model_copy(update={"model": ModelConfig(leave_out=("tenure_dais",))})
+    with pytest.raises(ConfigError, match=r"model\.leave_out names tenure_dais, which is no feature"):
+        clvcast.train(shop_orders, wrong)

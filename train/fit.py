@@ -28,6 +28,7 @@ from .frame import TrainingFrame, training_frame
 from .intervals import learn_intervals
 from .left_out import left_out_heads
 from .ratios import learn_later_periods
+from .search import searched
 from .thresholds import with_segments
 
 __all__ = ["SEEDS", "fit"]
@@ -63,6 +64,9 @@ def fit(
     examples = Examples.of(
         frame.rows, frame.features, churned, spend, frame.weights, blend, rows_btyd
     )
+    if config.effort == "thorough":
+        found = searched(frame, examples, config.model, config.seed, step)
+        config = config.model_copy(update={"model": found})
     seeds = config.model.seeds or SEEDS[config.effort]
     trees = grow(examples, config.model, range(config.seed, config.seed + seeds), step)
     left_out = left_out_heads(

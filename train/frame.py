@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..configs.schema import Config
-from ..errors import OrdersError
+from ..errors import ConfigError, OrdersError
 from ..features import windows
 from ..features.orders import Orders
 from ..features.table import FeatureRows, feature_rows
@@ -50,6 +51,7 @@ def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     rows = feature_rows(known, cutoffs.instants)
     outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end, config.target)
     weights = 0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days))
+    _check_names(config, rows.names)
     # a season seen once cannot be told from the growth of that year
     names = tuple(
         name
@@ -60,3 +62,13 @@ def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     return TrainingFrame(
         rows, outcome, weights[rows.cutoff_index], cutoffs, names, horizon_days, end
     )
+
+
+def _check_names(config: Config, known: tuple[str, ...]) -> None:
+    """Refuse settings about features that these orders do not have."""
+    for key in ("leave_out", "monotone"):
+        for name in getattr(config.model, key):
+            if name not in known:
+                nearest = difflib.get_close_matches(name, known, n=1)
+                mend = f"did you mean {nearest[0]}?" if nearest else "docs/features.md lists them"
+                raise ConfigError(f"model.{key} names {name}, which is no feature here; {mend}")
