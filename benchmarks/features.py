@@ -210,7 +210,7 @@ def main() -> None:
         note_row(f"{millions} M", 12, IN_SHARDS, result)
         times = result["cpu"] / sharded["cpu"]
         notes.append(
-            f"- {millions} M x 12 in shards, a single run: {times:.1f}x the CPU seconds of 10 M in shards."
+            f"- {millions} M x 12 in shards, a single run: {times:.1f}x the CPU seconds of 10 M, which need no shards."
         )
     versions = ", ".join(f"{n} {version(n)}" for n in ("clvcast", "duckdb", "polars", "pandas"))
     head = [
