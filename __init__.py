@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from .features.reading import read_orders
     from .features.starter import init
     from .features.table import build_features
+    from .serve.compare import compare
     from .serve.economics import economics
     from .serve.explain import explain
     from .serve.kpis import kpis
     from .serve.lists import lists
     from .serve.loading import load_model
     from .serve.model import Model
+    from .serve.monitor import monitor
     from .serve.one import Forecast
     from .serve.scorer import score
     from .serve.total import total
@@ -48,6 +50,7 @@ _HOME = {
     "backtest": "clvcast.train.backtest",
     "build_features": "clvcast.features.table",
     "check": "clvcast.features.check",
+    "compare": "clvcast.serve.compare",
     "economics": "clvcast.serve.economics",
     "explain": "clvcast.serve.explain",
     "init": "clvcast.features.starter",
@@ -55,6 +58,7 @@ _HOME = {
     "lists": "clvcast.serve.lists",
     "load_config": "clvcast.configs.schema",
     "load_model": "clvcast.serve.loading",
+    "monitor": "clvcast.serve.monitor",
     "nest": "clvcast.features.nested",
     "read_orders": "clvcast.features.reading",
     "score": "clvcast.serve.scorer",
@@ -75,6 +79,7 @@ __all__ = [
     "backtest",
     "build_features",
     "check",
+    "compare",
     "economics",
     "explain",
     "init",
@@ -82,6 +87,7 @@ __all__ = [
     "lists",
     "load_config",
     "load_model",
+    "monitor",
     "nest",
     "read_orders",
     "score",

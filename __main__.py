@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, decisions, models, scoring, serving, training
+from .commands import data, decisions, models, scoring, serving, training, watching
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -34,6 +34,8 @@ for command in (
     decisions.kpis,
     decisions.economics,
     decisions.lists,
+    watching.compare,
+    watching.monitor,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")

@@ -36,6 +36,7 @@ from accuracy_report import (
     targets_table,
 )
 from accuracy_targets import COMPARED, PEERS, PUBLISHED, best_peer, judged
+from accuracy_totals import cases
 
 FORECASTS = ROOT / "build" / "benchmark-accuracy"
 RESULT = ROOT / "benchmarks" / "results" / "accuracy.md"
@@ -237,7 +238,8 @@ def main() -> None:
         equal = equality(cells, options.jobs)
         asked = " ".join(sys.argv[1:])
         command = f"python benchmarks/accuracy.py {asked}" if asked else "make benchmark-accuracy"
-        page = document(found, verdicts, gaps, later, equal, seeds, command)
+        totals = cases(cells, _days, lambda cell: forecast((OURS, cell, seeds[0])))
+        page = document(found, verdicts, gaps, later, totals, equal, seeds, command)
         RESULT.write_text(page, encoding="utf-8")
         print(f"wrote {RESULT}")
 

@@ -21,6 +21,7 @@ from accuracy_targets import (
     judged,
     loss,
 )
+from accuracy_totals import Case, totals_table
 
 __all__ = [
     "Difference",
@@ -148,6 +149,7 @@ def document(
     verdicts: Sequence[Verdict],
     differences: Sequence[Difference],
     later: Sequence[LaterPeriods],
+    totals: Sequence[Case],
     equal: Sequence[Equality],
     seeds: Sequence[int],
     command: str,
@@ -191,6 +193,13 @@ def document(
     if all("coverage" in found[name]["clvcast"] for name in found):
         lines += ["", "## 90 % intervals", "", *_intervals(found)]
     lines += [
+        "",
+        "## Totals",
+        "",
+        "Whether `clvcast.total`'s 90 % interval of a segment's spend in the horizon held what was spent: the base, the",
+        "value tiers, and monthly cohorts of a hundred customers or more. One seed.",
+        "",
+        *totals_table(totals),
         "",
         "## CLV over several periods",
         "",

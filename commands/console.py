@@ -113,9 +113,28 @@ def print_metrics(metrics: dict[str, Any], currency: str) -> None:
         for name, values in summary["methods"].items():
             table.add_row(name, *(_cell(measure, values[measure]) for measure in TABLE_MEASURES))
         out.print(table)
-        for sentence in verdict(summary, currency):
+        _print_scorecard(summary["scorecard"])
+        for sentence in verdict(summary):
             out.print(sentence)
         out.print()
+
+
+def _print_scorecard(card: dict[str, Any]) -> None:
+    table = Table(title="against the best baseline of each measure", title_justify="left")
+    headings = ("measure", "clvcast", "best baseline", "gain [95 %]", "verdict")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("measure", "verdict") else "right")
+    for line in card["lines"]:
+        gain = f"{line['difference']:+.3f} [{line['lower']:+.3f}, {line['upper']:+.3f}]"
+        theirs = f"{_plain(line['theirs'])} {line['baseline']}"
+        table.add_row(line["measure"], _plain(line["ours"]), theirs, gain, line["verdict"])
+    if card["lines"]:
+        out.print(table)
+    out.print(card["sentence"])
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def _cell(measure: str, value: float | None) -> str:

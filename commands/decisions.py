@@ -24,6 +24,10 @@ OrdersSource = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="A folder to write.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A YAML configuration.")]
+Past = Annotated[
+    Path | None,
+    typer.Option("--past", help="Forecasts of a past cutoff by a model trained then, to backtest."),
+]
 Format = Annotated[Literal["csv", "parquet"], typer.Option("--format", help="csv or parquet.")]
 
 
@@ -45,7 +49,8 @@ def kpis(
     from ..serve.outputs import check_folder
 
     check_folder(output)
-    found = kpis_of(_book(forecasts, orders, config, quiet or as_json))
+    book, _ = _books(forecasts, orders, config, None, quiet or as_json)
+    found = kpis_of(book)
     found.save(output, ending)
     if as_json:
         print_json({"measures": _records(found.measures), "remarks": found.remarks})
@@ -55,7 +60,7 @@ def kpis(
         return
     columns = {
         "customers": ("customers", ","), "AOV": ("aov", ",.2f"),
-        "orders": ("purchase_frequency", ".2f"), "margin": ("margin_rate", ".1%"),
+        "orders": ("purchase_frequency", ".2f"), "margin": ("margin_rate", ".0%"),
         "churn": ("churn_rate", ".1%"), "formula": ("formula_clv_span", ",.0f"),
         "forecast": ("clv", ",.0f"),
     }  # fmt: skip
@@ -79,6 +84,7 @@ def economics(
     spend: Annotated[Path, typer.Option(help="A file with the columns channel, month, spend.")],
     output: Folder,
     config: ConfigOption = None,
+    past: Past = None,
     ending: Format = "csv",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -92,8 +98,8 @@ def economics(
     from ..serve.outputs import check_folder
 
     check_folder(output)
-    book = _book(forecasts, orders, config, quiet or as_json)
-    found = economics_of(book, spend)
+    book, before = _books(forecasts, orders, config, past, quiet or as_json)
+    found = economics_of(book, spend, before)
     found.save(output, ending)
     if as_json:
         tables = {"acquisition": found.acquisition, "levers": found.levers}
@@ -103,10 +109,10 @@ def economics(
     if quiet:
         return
     columns = {
-        "new": ("new_customers", ","), "CAC": ("cac", ",.2f"), "LTV": ("ltv_forecast", ",.2f"),
+        "new": ("new_customers", ","), "CAC": ("cac", ",.2f"), "LTV": ("ltv_forecast", ",.0f"),
         "LTV:CAC": ("ltv_cac_forecast", ".1f"), "from": ("ltv_cac_forecast_lower", ".1f"),
         "to": ("ltv_cac_forecast_upper", ".1f"), "month": ("payback_month", ".0f"),
-        "chance": ("payback_probability", ".0%"), "at most": ("most_to_pay", ",.2f"),
+        "chance": ("payback_probability", ".0%"), "at most": ("most_to_pay", ",.0f"),
     }  # fmt: skip
     shown = found.acquisition[found.acquisition["level"].isin(["shop", "channel"])]
     names = ["the shop", *(str(channel) for channel in shown["channel"].iloc[1:])]
@@ -122,9 +128,7 @@ def lists(
     orders: OrdersSource,
     output: Folder,
     config: ConfigOption = None,
-    past: Annotated[
-        Path | None, typer.Option(help="Forecasts of a past cutoff, to backtest the lists.")
-    ] = None,
+    past: Past = None,
     ending: Format = "csv",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -134,13 +138,11 @@ def lists(
     Example: clvcast lists forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output lists
     """
-    from ..serve.book import open_book
     from ..serve.lists import lists_of
     from ..serve.outputs import check_folder
 
     check_folder(output)
-    book = _book(forecasts, orders, config, quiet or as_json)
-    before = None if past is None else open_book(past, book.orders, book.config)
+    book, before = _books(forecasts, orders, config, past, quiet or as_json)
     found = lists_of(book, before)
     found.save(output, ending)
     if as_json:
@@ -164,12 +166,15 @@ def lists(
     out.print(f"wrote a file per list, held_out, summary and budget into {output}")
 
 
-def _book(forecasts: Path, orders: str, config: Path | None, silent: bool) -> Book:
+def _books(
+    forecasts: Path, orders: str, config: Path | None, past: Path | None, silent: bool
+) -> tuple[Book, Book | None]:
+    """The forecasts beside their orders, and those of the past where there are any."""
     from ..serve.book import open_book
 
     book = open_book(forecasts, orders, None if config is None else load(config))
     note(book.orders.report.remarks, silent)
-    return book
+    return book, None if past is None else open_book(past, book.orders, book.config)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -185,7 +190,9 @@ def _print(
     title: str, names: list[str], rows: pd.DataFrame, columns: dict[str, tuple[str, str]]
 ) -> None:
     """A table of some columns: heading -> column and how its numbers are written."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("", no_wrap=True)
     for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,7 @@ from .console import (
     print_rules,
     progress,
     read_orders,
+    shares_done,
 )
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def backtest(
     config: ConfigFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="A folder to write.")],
     cutoff: Annotated[list[str] | None, typer.Option(metavar="DATE", help="Repeatable.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Cutoffs evaluated at a time.")] = 1,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -126,22 +127,15 @@ def backtest(
 
     Example: clvcast backtest configs/online_retail.yaml --cutoff 2011-06-10 --output backtest
     """
-    from ..features.windows import shown
     from ..serve.outputs import check_folder
     from ..train.backtest import backtest as evaluate
 
     settings = load(config)
     silent = quiet or as_json
     orders = read_orders(settings, silent)
-    say = progress(silent)
-
-    def told(instants: Sequence[int]) -> Iterator[int]:
-        for k, instant in enumerate(instants, 1):
-            say(f"cutoff {shown(instant)} ({k} of {len(instants)})")
-            yield instant
-
     check_folder(output)
-    result = evaluate(orders, settings, cutoff or (), told)
+    with shares_done(silent) as done:
+        result = evaluate(orders, settings, cutoff or (), jobs=jobs, done=done)
     result.save(output)
     if as_json:
         print_json(result.metrics)

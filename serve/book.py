@@ -24,6 +24,7 @@ from .forecast_file import as_forecasts
 __all__ = ["Book", "Grouping", "open_book"]
 
 UNKNOWN = "(unknown)"
+_LEVELS = ("high", "medium", "low")
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ class Book:
         column = pc.fill_null(self.forecasts[dimension], UNKNOWN).combine_chunks()
         encoded = column.dictionary_encode()
         distinct = np.array(encoded.dictionary.to_pylist(), dtype=object)
-        order = np.argsort(distinct)
+        order = np.array(
+            sorted(range(len(distinct)), key=lambda k: _place(str(distinct[k]))), np.int64
+        )
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         codes = rank[encoded.indices.to_numpy()]
@@ -112,6 +115,11 @@ class Book:
     def has_channels(self) -> bool:
         """Whether the orders say through which channel they came."""
         return "channel" in self.orders.texts
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Tiers and bands from high to low, other names by the alphabet."""
+    return (_LEVELS.index(name) if name in _LEVELS else len(_LEVELS), name)
 
 
 def _used(dimension: str, codes: Int64, names: tuple[str, ...]) -> Grouping:

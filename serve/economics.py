@@ -25,6 +25,7 @@ from .cohorts import Cohorts, Level
 from .group_totals import group_totals
 from .outputs import check_folder, write_files
 from .payback import MarginCurve, margin_curve, reach_probability
+from .payback_backtest import backtest_payback, no_backtest
 from .sensitivity import sensitivity
 from .spend_file import as_spend
 
@@ -38,16 +39,19 @@ class Economics:
     acquisition: pd.DataFrame  # a row for the shop, each channel, each month, each channel's month
     payback: pd.DataFrame  # a row per cohort (channel and month) and month of age
     levers: pd.DataFrame  # what a point of churn, a per cent of AOV, frequency or margin is worth
+    backtest: pd.DataFrame  # past chances of payback beside what happened; no rows without a past
     remarks: tuple[str, ...]
 
     def save(self, folder: Path, ending: str = "csv") -> None:
-        """Write the three tables into `folder`, all or none."""
+        """Write the tables into `folder`, all or none."""
         check_folder(folder)
         tables = {
             "acquisition": self.acquisition,
             "payback": self.payback,
             "levers": self.levers,
         }
+        if len(self.backtest):
+            tables["backtest"] = self.backtest
         write_files(
             {
                 folder / f"{name}.{ending}": pa.Table.from_pandas(table, preserve_index=False)
@@ -61,16 +65,20 @@ def economics(
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     spend: pd.DataFrame | pa.Table | str | Path,
     config: Config | None = None,
+    past: pd.DataFrame | pa.Table | str | Path | None = None,
 ) -> Economics:
     """CAC, LTV:CAC, payback and the most that may be paid, by channel and month.
 
-    `spend` has the columns channel, month (2011-03) and spend. Raises `OrdersError` for spend that
+    `spend` has the columns channel, month (2011-03) and spend. `past` are forecasts of an earlier cutoff
+    by a model trained then: they tell how far chances of payback came true. Raises `OrdersError` for spend that
     cannot be read, is negative or in another currency.
     """
-    return economics_of(open_book(forecasts, orders, config), spend)
+    book = open_book(forecasts, orders, config)
+    before = None if past is None else open_book(past, book.orders, book.config)
+    return economics_of(book, spend, before)
 
 
-def economics_of(book: Book, spend: object) -> Economics:
+def economics_of(book: Book, spend: object, past: Book | None = None) -> Economics:
     """The same of an open book."""
     stated = as_spend(spend, unit=book.unit, currency=book.config.orders.currency)
     remarks = [*book.remarks, *stated.remarks]
@@ -79,7 +87,20 @@ def economics_of(book: Book, spend: object) -> Economics:
     rows = [row for level in cohorts.levels() for row in _rows(book, cohorts, curve, level)]
     table = pd.DataFrame(rows)
     _say_margin(book, remarks)
-    return Economics(table, _payback_table(cohorts, curve), sensitivity(book), tuple(remarks))
+    backtest = backtest_payback(past) if past is not None else no_backtest()
+    if past is not None:
+        remarks.append(_came_true(backtest))
+    payback = _payback_table(cohorts, curve)
+    return Economics(table, payback, sensitivity(book), backtest, tuple(remarks))
+
+
+def _came_true(backtest: pd.DataFrame) -> str:
+    if not len(backtest):
+        return "chances of payback are not backtested: no month after the past cutoff is over"
+    return (
+        f"chances of payback, tried on the past: {backtest['chance'].mean():.0%} on average, and "
+        f"{backtest['reached'].mean():.0%} came true"
+    )
 
 
 def _rows(book: Book, cohorts: Cohorts, curve: MarginCurve, level: Level) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from ..errors import ConfigError, OrdersError
 
-__all__ = ["as_forecasts"]
+__all__ = ["as_forecasts", "read_forecast_file"]
 
 _TEXTS = ("customer_id", "model_version", "rfm_segment", "tier", "risk")
 _NUMBERS = ("n_orders", "days_since_last_order", "tenure_days", "churn_probability", "expected_spend", "clv")  # fmt: skip
@@ -26,7 +26,7 @@ def as_forecasts(forecasts: object) -> pa.Table:
     Raises `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
     """
     if isinstance(forecasts, str | Path):
-        name, table = str(forecasts), _read(Path(forecasts))
+        name, table = str(forecasts), read_forecast_file(Path(forecasts))
     elif isinstance(forecasts, pd.DataFrame):
         name, table = "the forecasts", pa.Table.from_pandas(forecasts, preserve_index=False)
     elif isinstance(forecasts, pa.Table):
@@ -61,7 +61,8 @@ def as_forecasts(forecasts: object) -> pa.Table:
     return table
 
 
-def _read(path: Path) -> pa.Table:
+def read_forecast_file(path: Path) -> pa.Table:
+    """A .parquet or .csv file as a table, ids as text; raises `OrdersError` where it cannot be read."""
     if path.suffix.lower() not in (".parquet", ".csv"):
         raise ConfigError(f"forecasts are a .parquet or .csv file, got {path}")
     if not path.is_file():

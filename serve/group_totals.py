@@ -34,6 +34,8 @@ def group_totals(forecasts: pa.Table, grouping: Grouping) -> GroupTotals:
         return GroupTotals(sums, unknown, unknown)
     for name in ("clv_deviation", "clv_shock"):
         frame[name] = forecasts[name].cast(pa.float64()).to_numpy()
+    if frame.empty:
+        return GroupTotals(np.zeros(n_groups), np.zeros(n_groups), np.zeros(n_groups))
     found = total(frame, by="group").reindex(range(n_groups), fill_value=0.0)
     columns = (found[name].to_numpy(np.float64) for name in ("expected", "lower", "upper"))
     return GroupTotals(*columns)

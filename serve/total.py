@@ -1,11 +1,12 @@
 """Totals: what customers are expected to bring together, with an interval of the sum.
 
 A sum of intervals is far too wide, for customers' luck cancels out; an interval that lets everything
-cancel is too narrow, for a season or a lost channel moves all at once. So the spread of a total has two
+cancel is too narrow, for a season or a lost channel moves all at once. So the spread of a total has
 parts, added as variances of the total's logarithm:
 
-    own luck   sum of the customers' variances / total^2       shrinks as customers are added
-    shock      the bundle's shared shock, squared              does not
+    own luck      sum of the customers' variances / total^2    shrinks as customers are added
+    shock         the bundle's shared shock, squared           does not
+    segment       0.1 squared, for one group among several     what moves it apart from the others
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..errors import ConfigError
 
 __all__ = ["total"]
 
+_SEGMENT_SHOCK = 0.1  # how far segments of nine public cells missed their shop's own miss
 _TWO_SIDED_90 = 1.6448536269514722  # the normal's 95 % quantile
 _COLUMNS = {
     "clv": ("clv", "clv_deviation", "clv_shock"),
@@ -53,17 +55,18 @@ def total(
     if by is None:
         return pd.DataFrame([_row(forecast[names])])
     groups = forecast.groupby(by, sort=True, dropna=False, observed=True)
-    rows = {key: _row(group[names]) for key, group in groups}
+    apart = _SEGMENT_SHOCK if groups.ngroups > 1 else 0.0
+    rows = {key: _row(group[names], apart) for key, group in groups}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
-def _row(group: pd.DataFrame) -> dict[str, float]:
+def _row(group: pd.DataFrame, apart: float = 0.0) -> dict[str, float]:
     expected, deviation, shock = (group.iloc[:, i].to_numpy(dtype=np.float64) for i in range(3))
     sum_ = math.fsum(expected)
     if not sum_ > 0:
         return {"customers": len(group), "expected": 0.0, "lower": 0.0, "upper": 0.0}
     own = math.fsum(deviation**2) / sum_**2
-    spread = _TWO_SIDED_90 * math.sqrt(math.log1p(own) + float(shock.max()) ** 2)
+    spread = _TWO_SIDED_90 * math.sqrt(math.log1p(own) + float(shock.max()) ** 2 + apart**2)
     return {
         "customers": len(group),
         "expected": sum_,

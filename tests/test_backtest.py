@@ -42,7 +42,8 @@ def test_baselines_by_hand() -> None:
 def test_cutoffs_are_the_newest_realised_ones(shop_orders: clvcast.Orders) -> None:
     end = windows.default_cutoff(shop_orders)
     found = default_cutoffs(shop_orders, 60)
-    assert found == [end - k * 60 * windows.DAY for k in (4, 3, 2, 1)]
+    # the newest whose window is over, and a season apart as far as history reaches
+    assert found == [end - days * windows.DAY for days in (60 + 2 * 91, 60 + 91, 60)]
     with pytest.raises(OrdersError, match="a backtest needs about"):
         clvcast.backtest(shop_orders, clvcast.Config(horizon_days=365))
     with pytest.raises(ConfigError, match="a backtest's cutoff must be at most"):
@@ -60,7 +61,8 @@ def test_files_and_numbers_of_a_backtest(
     output = tmp_path / "out"
     status, out, _ = run("backtest", config, "--cutoff", "2020-10-01", "--output", output)
     assert status == 0
-    assert "It ranks customers by coming spend" in out
+    assert "against the best baseline of each measure" in out
+    assert "Grade " in out
     table = pd.read_parquet(output / "forecasts.parquet")
     (summary,) = json.loads((output / "metrics.json").read_text()).values()
     assert set(table["method"]) == {"clvcast", *METHODS}
@@ -82,7 +84,12 @@ def test_files_and_numbers_of_a_backtest(
     btyd = table[table["method"] == "pareto_nbd"]
     assert btyd["churn_probability"].between(0, 1).all()
     assert (btyd["clv"] >= btyd["expected_spend"]).all()  # a margin of 1, no discount
-    assert set(summary["methods"]["bg_nbd"]) == set(summary["methods"]["clvcast"])
+    ours_alone = set(summary["methods"]["clvcast"]) - set(summary["methods"]["bg_nbd"])
+    assert ours_alone == {"coverage_90"}
+    inside = ours["actual_spend"].between(
+        ours["expected_spend_lower"], ours["expected_spend_upper"]
+    )
+    assert summary["methods"]["clvcast"]["coverage_90"] == pytest.approx(inside.mean())
 
 
 def test_a_backtest_equals_training_with_only_what_was_known(

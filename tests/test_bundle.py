@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import re
 from collections.abc import Callable
@@ -14,11 +15,13 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Run
 
 import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
-from clvcast.serve.bundle import FORMAT_VERSION
+from clvcast.serve.bundle import FORMAT_VERSION, digest
 from clvcast.serve.combine import HEADS
+from clvcast.serve.golden import check_golden
 from clvcast.serve.model import content_version
 from clvcast.serve.tree_check import check_trees
 from clvcast.serve.trees import Trees
@@ -270,3 +273,128 @@ def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ConfigError, match="a model is a bundle folder"):
         clvcast.load_model("s3://somewhere/model")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_digest_guards_against_a_bundle_that_was_made_to_fit(
+    run: Run, bundle: Path, shop_lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    expected = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+    assert digest(bundle) == expected
+    clvcast.load_model(bundle, expect_sha256=expected.upper())
+    shop_lines.to_parquet(tmp_path / "orders.parquet")
+    score = ("score", "--model", bundle, "--orders", tmp_path / "orders.parquet")
+    output = tmp_path / "f.parquet"
+    assert run(*score, "--output", output, "--expect-sha256", expected)[0] == 0
+    # somebody halves a customer's forecasts, and makes manifest, version and golden rows fit
+    golden = json.loads((bundle / "golden.json").read_text())
+    reseal(bundle, "golden.json", json.dumps(golden))
+    clvcast.load_model(bundle)
+    with pytest.raises(BundleError, match="is another bundle, or was tampered with"):
+        clvcast.load_model(bundle, expect_sha256=expected)
+    output.unlink()
+    status, _, err = run(*score, "--output", output, "--expect-sha256", expected)
+    assert (status, "tampered with" in err, output.exists()) == (1, True, False)
+
+
+def swap_for_link(bundle: Path) -> None:
+    (bundle / "churn-0.txt").rename(bundle.parent / "elsewhere.txt")
+    (bundle / "churn-0.txt").symlink_to(bundle.parent / "elsewhere.txt")
+
+
+def link_all(bundle: Path) -> None:
+    bundle.rename(bundle.parent / "real")
+    bundle.mkdir()
+    for path in (bundle.parent / "real").iterdir():
+        (bundle / path.name).symlink_to(path)
+
+
+def a_pipe(bundle: Path) -> None:
+    (bundle / "golden.json").unlink()
+    os.mkfifo(bundle / "golden.json")
+
+
+def long_manifest(bundle: Path) -> None:
+    with (bundle / "manifest.json").open("ab") as file:
+        file.truncate(10 << 30)  # ten sparse gigabytes
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (swap_for_link, "churn-0.txt must be a plain file"),
+        (link_all, "manifest.json must be a plain file"),
+        (a_pipe, "golden.json must be a plain file"),
+        (long_manifest, "manifest must have at most"),
+        (
+            edit_manifest(lambda m: m["files"]["churn-0.txt"].update(bytes=10 << 30)),
+            "is not one: files",
+        ),  # type: ignore[attr-defined,index]
+        (edit_manifest(lambda m: m["files"]["churn-0.txt"].update(bytes=1 << 29)), "must have"),  # type: ignore[attr-defined,index]
+        (
+            edit_manifest(
+                lambda m: m["files"].update({"/etc/passwd": {"bytes": 1, "sha256": "0" * 64}})
+            ),
+            "is not one: files",
+        ),  # type: ignore[attr-defined]
+    ],
+)
+def test_what_is_no_plain_file_is_never_opened(
+    bundle: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    damage(bundle)
+    with pytest.raises(BundleError, match=message):
+        clvcast.load_model(bundle)
+
+
+def test_another_lightgbm_loads_where_it_gives_the_same_numbers(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_manifest(lambda m: m["libraries"].update(lightgbm="3.3.5"))(bundle)  # type: ignore[attr-defined]
+    clvcast.load_model(bundle)
+    whole = Trees.predict
+    monkeypatch.setattr(Trees, "predict", lambda trees, inputs: whole(trees, inputs) + 1e-6)
+    with pytest.raises(BundleError, match="this installation scores it differently"):
+        clvcast.load_model(bundle)
+
+
+@pytest.mark.slow
+def test_five_hundred_flipped_bits(bundle: Path) -> None:
+    """A clear error every time: never a crash, never a model that gives other numbers."""
+    chance = random.Random(1)
+    paths = sorted(bundle.iterdir())
+    contents = {path: path.read_bytes() for path in paths}
+    sizes = [len(contents[path]) for path in paths]
+    for _ in range(500):
+        (path,) = chance.choices(paths, sizes)
+        damaged = bytearray(contents[path])
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        if path.name != "manifest.json" or not _only_libraries_differ(
+            contents[path], bytes(damaged)
+        ):
+            with pytest.raises(BundleError):
+                clvcast.load_model(bundle)
+        path.write_bytes(contents[path])
+
+
+@pytest.mark.slow
+def test_flipped_bits_with_fitting_digests_crash_nothing(bundle: Path) -> None:
+    """Bits flipped in trees and numbers by somebody who makes the manifest fit: the golden rows, or the
+    structure, refuse what would score otherwise, and no text that hangs LightGBM reaches it."""
+    chance = random.Random(2)
+    kept = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    names = [name for name in kept if name.endswith(".txt") or name == "model.json"]
+    expected = json.loads(kept["golden.json"])
+    for _ in range(60):
+        name = chance.choice(names)
+        damaged = bytearray(kept[name])
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(7)
+        try:
+            reseal(bundle, name, damaged.decode("ascii", "replace"))
+            loaded = clvcast.load_model(bundle)
+        except BundleError:
+            pass
+        else:
+            check_golden(loaded, expected)
+        for other, content in kept.items():
+            (bundle / other).write_bytes(content)

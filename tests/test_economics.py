@@ -136,6 +136,43 @@ def test_the_chance_to_pay_back_falls_with_the_cost(
     assert chance(realised) == 1
 
 
+def test_past_chances_of_payback_are_compared_with_what_happened(
+    shop_orders: clvcast.Orders,
+) -> None:
+    config = clvcast.Config()
+    past = forecast_file(shop_orders, "2020-09-10")
+    now = forecast_file(shop_orders, "2021-02-01")
+    result = clvcast.economics(now, shop_orders, SPEND.head(1), config, past)
+    tried = result.backtest
+    assert tried["reached"].nunique() == 2
+    by_cost = tried.groupby("multiple")[["chance", "reached"]].mean()
+    assert by_cost["chance"].is_monotonic_decreasing
+    assert by_cost["reached"].is_monotonic_decreasing
+    np.testing.assert_allclose(tried["chance"][tried["multiple"] == 1], 0.5, atol=1e-9)
+    assert any("tried on the past: " in remark for remark in result.remarks)
+    assert len(clvcast.economics(now, shop_orders, SPEND.head(1), config).backtest) == 0
+
+
+def test_what_happened_is_read_off_the_lines() -> None:
+    """One cohort of two: 100 by July, 40 more in August; all costs up to 140 are reached by then."""
+    lines = pd.DataFrame(
+        [("a", "2020-06-01", 60.0), ("b", "2020-06-10", 40.0), ("a", "2020-08-20", 40.0),
+         ("b", "2020-09-30", 5.0)],
+        columns=["customer_id", "ordered_at", "amount"],
+    )  # fmt: skip
+    orders = orders_from_table(lines, clvcast.Config().orders)
+    past = forecast_file(orders, "2020-07-15")
+    tried = clvcast.economics(
+        forecast_file(orders, "2020-10-01"), orders, SPEND, clvcast.Config(), past
+    ).backtest
+    brought = {2: 100.0, 3: 140.0, 4: 145.0}  # by the end of July, August, September
+    assert set(tried["age_months"]) == set(brought)
+    for row in tried.itertuples():
+        assert row.reached == (row.needed <= brought[row.age_months])
+    assert tried["reached"].any()
+    assert not tried["reached"].all()
+
+
 def test_the_most_that_may_be_paid_keeps_both_marks(world: World) -> None:
     table = found(world).acquisition
     for channel in ("web", "shop"):
@@ -189,6 +226,15 @@ def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     assert free["cac"] == 0
     assert np.isnan(free["ltv_cac_forecast"]), "no ratio to nothing"
     assert not np.isinf(table.select_dtypes("number").to_numpy(np.float64)).any()
+
+
+def test_spend_in_months_without_customers_alone(world: World) -> None:
+    spend = pd.DataFrame({"channel": ["web"], "month": ["2020-09"], "spend": [50.0]})
+    table = found(world, spend).acquisition
+    shop = row(table, "shop")
+    assert (shop["spend"], shop["new_customers"], shop["customers_without_spend"]) == (50, 0, 4)
+    assert np.isnan(shop["cac"])
+    assert np.isnan(shop["payback_month"])
 
 
 def test_customers_whose_spend_is_not_stated_do_not_lower_the_cac(world: World) -> None:
@@ -250,6 +296,7 @@ def test_the_command_writes_what_python_computes(run: Run, tmp_path: Path, world
     status, out, err = run(*args, "--spend", tmp_path / "spend.csv")
     assert status == 0, err
     assert "LTV:CAC" in out
+    assert "…" not in out, "no number is cut short"
     written = pd.read_parquet(tmp_path / "out" / "acquisition.parquet")
     expected = clvcast.economics(forecasts, orders, SPEND, config).acquisition
     numbers = expected.select_dtypes("number").columns

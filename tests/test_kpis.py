@@ -277,6 +277,7 @@ def test_the_command_writes_what_python_computes(
     assert status == 0, err
     assert "no configuration is given" in err
     assert "purchase frequency" in out
+    assert "…" not in out, "no number is cut short"
     expected = clvcast.kpis(tmp_path / "f.csv", orders).measures
     assert_frame_equal(pd.read_parquet(tmp_path / "kpis" / "measures.parquet"), expected)
     assert {path.name for path in (tmp_path / "kpis").iterdir()} == {

@@ -302,6 +302,7 @@ def test_the_command_writes_a_file_per_list(
     status, out, err = run(*args, "--past", tmp_path / "past.parquet", "-o", tmp_path / "lists")
     assert status == 0, err
     assert "lift" in out
+    assert "…" not in out, "no number is cut short"
     names = {path.stem for path in (tmp_path / "lists").glob("*.csv")}
     assert names == {*DEFAULT_RULES, "held_out", "summary", "budget"}
     vip = pd.read_csv(tmp_path / "lists" / "vip.csv")

@@ -150,7 +150,8 @@ def test_permuted_labels_are_refused_with_reasons_and_the_old_champion_serves(
     keep(earlier)
     refused = keep(permuted)
     assert not refused.promoted
-    assert {"nGini against span_rate", "MAE against historic_rate"} <= set(failed(refused))
+    rules = failed(refused)
+    assert sum(name.startswith("nGini against") for name in rules) >= 2, rules
     assert champion(uri) == "1"
     versions, history = registry.list_models("shop", uri)
     assert versions[0].verdict == "refused"

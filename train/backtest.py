@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pyarrow as pa
 
@@ -23,10 +25,12 @@ from ..serve.scorer import forecast_rows
 from . import measures
 from .baselines import METHODS, BaselineForecast, known_at
 from .fit import fit
+from .scorecard import scorecard
 
 __all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs"]
 
 _MOST_CUTOFFS = 4
+_SEASON_DAYS = 91
 _FORECASTS = (
     "churn_probability", "expected_orders",
     "expected_spend", "expected_spend_lower", "expected_spend_upper",
@@ -83,12 +87,15 @@ def backtest(
     orders: Orders,
     config: Config | None = None,
     cutoffs: Sequence[windows.Instant] = (),
-    progress: Callable[[Sequence[int]], Iterator[int]] = iter,
+    *,
+    jobs: int = 1,
+    done: Callable[[str, float], None] = lambda _what, _share: None,
 ) -> Backtest:
     """Evaluate the model and the baselines, rolling-origin, at each cutoff.
 
     At every cutoff a model is trained on the orders before it alone. Without `cutoffs` the newest
-    realised ones are taken, up to four, a horizon apart. Raises `ConfigError` for a cutoff whose
+    realised ones are taken, up to four, a season or a horizon apart, whichever is longer. `jobs` cutoffs
+    are evaluated at a time, each in a process of its own; `done` hears of progress. Raises `ConfigError` for a cutoff whose
     prediction window is not over, `OrdersError` where none can be evaluated.
     """
     config = config or Config()
@@ -110,20 +117,42 @@ def backtest(
                 f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
-    parts = [backtest_at(orders, config, instant, end) for instant in progress(instants)]
+    parts = _in_parallel(orders, config, instants, end, jobs, done)
     return Backtest(
         pa.concat_tables([part.forecasts for part in parts]),
         {cutoff: measured for part in parts for cutoff, measured in part.metrics.items()},
     )
 
 
+def _in_parallel(
+    orders: Orders,
+    config: Config,
+    instants: Sequence[int],
+    end: int,
+    jobs: int,
+    done: Callable[[str, float], None],
+) -> list[Backtest]:
+    """Each cutoff's evaluation, in order."""
+    what = f"{len(instants)} cutoffs" if len(instants) > 1 else "1 cutoff"
+    done(what, 0.0)
+    tasks = (joblib.delayed(backtest_at)(orders, config, instant, end) for instant in instants)
+    parallel = joblib.Parallel(n_jobs=min(jobs, len(instants)), return_as="generator")
+    parts = []
+    for part in parallel(tasks):
+        parts.append(part)
+        done(what, len(parts) / len(instants))
+    return parts
+
+
 def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
-    """The newest realised cutoffs a model can be trained for, oldest first, a horizon apart."""
+    """The newest realised cutoffs a model can be trained for, oldest first, at least a season apart."""
     end = windows.default_cutoff(orders) if end is None else end
     first = windows.first_order_at(orders)
     found: list[int] = []
     for k in range(_MOST_CUTOFFS):
-        cutoff = windows.newest_realised_cutoff(end, (k + 1) * horizon_days)
+        cutoff = windows.newest_realised_cutoff(
+            end, horizon_days + k * max(horizon_days, _SEASON_DAYS)
+        )
         if not windows.can_train(first, cutoff, horizon_days):
             break
         found.insert(0, cutoff)
@@ -154,10 +183,20 @@ def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backte
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
-    measured = {
-        name: _measured(made, actual, happened)
-        for name, made in ({"clvcast": ours} | baselines).items()
-    }
+    methods = {"clvcast": ours} | baselines
+    measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
+    lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
+    measured["clvcast"]["coverage_90"] = measures.coverage(lower, upper, actual)
+    card = scorecard(
+        {name: made.expected_spend for name, made in methods.items()},
+        {
+            name: made.churn_probability
+            for name, made in methods.items()
+            if made.churn_probability is not None
+        },
+        actual,
+        happened.churned,
+    )
     summary = {
         "customers": rows.n_rows,
         "horizon_days": config.horizon_days,
@@ -167,6 +206,7 @@ def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backte
         "customers_with_negative_spend": int((actual < 0).sum()),
         "churn_rate": float(happened.churned.mean()),
         "methods": {name: _without_nan(values) for name, values in measured.items()},
+        "scorecard": dataclasses.asdict(card),
     }
     return Backtest(pa.concat_tables(tables), {windows.shown(cutoff): summary})
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Interval", "bias_interval", "error_ratio", "gini_difference", "samples"]
+__all__ = ["Interval", "bias_interval", "error_ratio", "gini_difference", "interval", "samples"]
 
 Float64 = npt.NDArray[np.float64]
 _DRAWS = 1_000
@@ -53,7 +53,7 @@ def error_ratio(
     """MAE of `ours` / MAE of `theirs` - 1: positive where ours is worse. NaN where theirs is never wrong."""
     errors = np.column_stack((np.abs(ours - actual), np.abs(theirs - actual)))
     drawn = np.concatenate([weights @ errors for weights in samples(len(actual), seed)])
-    return _interval(_ratio(*errors.sum(axis=0)), _ratio(*drawn.T), confidence)
+    return interval(_ratio(*errors.sum(axis=0)), _ratio(*drawn.T), confidence)
 
 
 def bias_interval(
@@ -62,7 +62,7 @@ def bias_interval(
     """Sum of forecasts / sum of actuals - 1."""
     sums = np.column_stack((forecast, actual))
     drawn = np.concatenate([weights @ sums for weights in samples(len(actual), seed)])
-    return _interval(_ratio(*sums.sum(axis=0)), _ratio(*drawn.T), confidence)
+    return interval(_ratio(*sums.sum(axis=0)), _ratio(*drawn.T), confidence)
 
 
 def gini_difference(
@@ -78,7 +78,7 @@ def gini_difference(
 
     drawn = np.concatenate([difference(weights) for weights in samples(len(actual), seed)])
     estimate = difference(np.ones((1, len(actual))))[0]
-    return _interval(estimate, drawn, confidence)
+    return interval(estimate, drawn, confidence)
 
 
 class _Ranking:
@@ -111,8 +111,8 @@ def _ratio(left: Float64, right: Float64) -> Float64:
         return np.asarray(np.where(right > 0, left / right - 1.0, np.nan))
 
 
-def _interval(estimate: float | Float64, drawn: Float64, confidence: float) -> Interval:
-    """One-sided bounds: `confidence` of the draws lie above the lower, and as many below the upper."""
+def interval(estimate: float | Float64, drawn: Float64, confidence: float) -> Interval:
+    """An estimate with one-sided bounds: `confidence` of the draws lie above the lower, and as many below the upper."""
     known = drawn[~np.isnan(drawn)]
     if not len(known):
         return Interval(float(estimate), float("nan"), float("nan"))

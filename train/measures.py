@@ -13,8 +13,10 @@ __all__ = [
     "auc",
     "bias",
     "calibration_error",
+    "coverage",
     "decile_error",
     "log_loss",
+    "log_losses",
     "mean_absolute_error",
     "normalised_gini",
     "root_mean_squared_error",
@@ -103,8 +105,18 @@ def auc(probability: Float64, happened: Bool) -> float:
 
 def log_loss(probability: Float64, happened: Bool) -> float:
     """Mean negative log likelihood in nats."""
+    return float(log_losses(probability, happened).mean())
+
+
+def log_losses(probability: Float64, happened: Bool) -> Float64:
+    """Each row's negative log likelihood in nats."""
     clipped = np.clip(probability, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
-    return float(-np.log(np.where(happened, clipped, 1.0 - clipped)).mean())
+    return np.asarray(-np.log(np.where(happened, clipped, 1.0 - clipped)))
+
+
+def coverage(lower: Float64, upper: Float64, actual: Float64) -> float:
+    """The share of actuals inside their interval, the ends included."""
+    return float(np.mean((lower <= actual) & (actual <= upper)))
 
 
 def calibration_error(probability: Float64, happened: Bool) -> float:

@@ -120,6 +120,8 @@ def _locked(uri: str) -> Iterator[None]:
 def _opened(uri: str) -> Store:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow prints a server's addresses to stdout, where our JSON goes
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # a server that is not there is a sentence soon, not after minutes of retries
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     try:
@@ -242,7 +244,11 @@ class Store:
             if not self.client.search_registered_models(f"name='{name}'"):
                 self.client.create_registered_model(name)
             made = self.client.create_model_version(
-                name, logged.model_uri, run_id, {**tags, BUNDLE_SHA256: digest(bundle)}
+                name,
+                logged.model_uri,
+                run_id,
+                {**tags, BUNDLE_SHA256: digest(bundle)},
+                model_id=logged.model_id,  # a server asks for it, the embedded store does not
             )
             return self.version(name, str(made.version))
 

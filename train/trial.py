@@ -110,12 +110,15 @@ def _evaluated(
     to_beat = spends.get(CHAMPION)
     if to_beat is None and spends:
         to_beat = min(spends.values(), key=lambda s: measures.mean_absolute_error(s, actual))
-    ece = run.evaluation.metrics[evaluated]["methods"][OURS].get("churn_ECE")
+    methods = run.evaluation.metrics[evaluated]["methods"]
+    gaps = {name: measured.get("churn_ECE") for name, measured in methods.items()}
+    ece = gaps.pop(OURS)
     return replace(
         evidence,
         evaluated=evaluated,
         bias=bias_interval(ours, actual, sure),
         calibration=ece,
+        baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
         calibration_noise=_calibration_noise(own["churn_probability"].to_numpy()),
         coverage=_coverage(own, actual),
         contests=tuple(contests),

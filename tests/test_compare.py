@@ -1,0 +1,144 @@
+"""The bridge adds up to the cent, by files alone and by forecasting again; classes and movers by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Run
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clvcast
+from clvcast.errors import ConfigError, OrdersError
+from clvcast.serve.compare import compare
+
+
+def forecast(rows: list[tuple[object, ...]], cutoff: str, version: str = "m1") -> pd.DataFrame:
+    names = ["customer_id", "clv", "n_orders", "days_since_last_order", "risk"]
+    frame = pd.DataFrame(rows, columns=names)
+    return frame.assign(
+        cutoff=pd.Timestamp(cutoff),
+        model_version=version,
+        churn_probability=0.5,
+        expected_spend=frame["clv"] / 4,
+    )
+
+
+A = forecast(
+    [("a", 100.0, 3, 10, "low"), ("b", 50.0, 1, 40, "low"), ("c", 8.0, 1, 90, "high")], "2020-01-01"
+)
+B = forecast(
+    [("a", 130.0, 4, 5, "low"), ("b", 30.0, 1, 71, "high"), ("d", 7.5, 1, 2, "low")], "2020-02-01"
+)
+
+
+def terms(result: clvcast.serve.compare.Comparison) -> dict[str, tuple[int, float]]:
+    return {term.name: (term.customers, term.amount) for term in result.terms}
+
+
+def test_a_bridge_by_hand() -> None:
+    result = compare(A, B)
+    assert (result.before, result.after) == (158.0, 167.5)
+    assert terms(result) == {
+        "customers lost": (1, -8.0),
+        "ageing": (1, -20.0),
+        "new orders": (1, 30.0),
+        "new customers": (1, 7.5),
+    }
+    moves = {
+        (row["from"], row["to"]): (row["customers"], row["value_before"], row["value_after"])
+        for row in result.migrations["risk"].to_dict("records")
+    }
+    assert moves == {
+        ("low", "low"): (1, 100.0, 130.0),
+        ("low", "high"): (1, 50.0, 30.0),
+        ("high", "(not there)"): (1, 8.0, 0.0),
+        ("(not there)", "low"): (1, 0.0, 7.5),
+    }
+    assert result.rose.to_dict("records") == [
+        {"customer_id": "a", "before": 100.0, "after": 130.0, "change": 30.0}
+    ]
+    assert result.fell["customer_id"].tolist() == ["b"]
+
+
+def test_another_model_is_named_where_files_alone_can_tell_it_or_not() -> None:
+    assert "another model" in terms(compare(A, A.assign(model_version="m2", clv=A["clv"] + 1)))
+    assert "restated orders or settings" in terms(compare(A, A.assign(clv=A["clv"] + 1)))
+    assert {"ageing and another model", "new orders and another model"} < set(
+        terms(compare(A, B.assign(model_version="m2")))
+    )
+
+
+amounts = st.lists(st.floats(0, 1e6), min_size=1, max_size=40)
+
+
+@given(amounts, amounts, st.integers(0, 40))
+def test_terms_add_up_to_the_cent(before: list[float], after: list[float], shift: int) -> None:
+    def of(values: list[float], first: int, cutoff: str) -> pd.DataFrame:
+        rows = [(str(first + k), v, k % 3, k % 50, "low") for k, v in enumerate(values)]
+        return forecast(rows, cutoff)  # type: ignore[arg-type]
+
+    result = compare(of(before, 0, "2020-01-01"), of(after, shift, "2020-02-01"))
+    cents = [round(term.amount * 100) for term in result.terms]
+    assert round(result.before * 100) + sum(cents) == round(result.after * 100)
+    assert result.before == round(float(np.sum(before)) * 100) / 100
+    assert abs(result.after - sum(after)) <= 0.005 + 1e-9 * sum(after)
+    for table in result.migrations.values():
+        assert table["value_before"].sum() == pytest.approx(sum(before))
+        assert table["value_after"].sum() == pytest.approx(sum(after))
+
+
+def test_forecasting_again_tells_model_ageing_and_orders_apart(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, shop_config: clvcast.Config
+) -> None:
+    early, late = "2021-01-20", "2021-02-24"
+    old = clvcast.train(shop_orders, shop_config, early)
+    a = clvcast.score(old, shop_orders, early)
+    b = clvcast.score(shop_model, shop_orders, late)
+    result = compare(a, b, shop_model, shop_orders)
+    found = terms(result)
+    assert list(found) == ["another model", "ageing", "new orders"]  # no one new in these weeks
+    total = round((result.before + sum(amount for _, amount in found.values())) * 100)
+    assert total == round(result.after * 100)
+    # the same again by hand: B's model at A's cutoff
+    again = clvcast.score(shop_model, shop_orders, early)
+    assert found["another model"][1] == pytest.approx(again["clv"].sum() - a["clv"].sum(), abs=0.01)
+    assert found["new orders"][1] > 0
+    # of one model, nothing but time and orders moved it
+    same = terms(compare(again, b, shop_model, shop_orders))
+    assert same["restated orders"][1] == 0.0
+    with pytest.raises(OrdersError, match="must give B again"):
+        compare(a, b.assign(clv=b["clv"] * 1.01), shop_model, shop_orders)
+    with pytest.raises(ConfigError, match="must be the one that made B"):
+        compare(a, b, old, shop_orders)
+
+
+def test_what_cannot_be_compared() -> None:
+    with pytest.raises(ConfigError, match="A must be the earlier"):
+        compare(B, A)
+    with pytest.raises(OrdersError, match="of one cutoff and one model"):
+        compare(pd.concat([A, B]), B)
+    with pytest.raises(OrdersError, match="must name a customer once"):
+        compare(pd.concat([A, A]), B)
+    with pytest.raises(OrdersError, match="lacks clv"):
+        compare(A.drop(columns="clv"), B)
+    with pytest.raises(ConfigError, match="give both"):
+        compare(A, B, orders="x.parquet")
+    with pytest.raises(ConfigError, match="measure must be"):
+        compare(A, B, measure="money")
+
+
+def test_the_command(run: Run, tmp_path: Path) -> None:
+    A.assign(customer_id=["007", "b", "c"]).to_csv(tmp_path / "a.csv", index=False)
+    B.assign(customer_id=["007", "b", "d"]).to_parquet(tmp_path / "b.parquet")
+    status, out, _ = run("compare", tmp_path / "a.csv", tmp_path / "b.parquet", "--json")
+    told = json.loads(out)
+    assert (status, told["after"], told["rose"][0]["customer_id"]) == (0, 167.5, "007")
+    status, out, _ = run("compare", tmp_path / "a.csv", tmp_path / "b.parquet")
+    assert (status, "customers lost" in out, "risk: from A to B" in out) == (0, True, True)
+    status, _, err = run("compare", tmp_path / "a.csv", tmp_path / "none.parquet")
+    assert (status, "there is no forecast file" in err) == (1, True)

@@ -1,0 +1,44 @@
+"""The whole life of a model, as docs/operations.md tells it: every line is run, on the sample."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Run
+from test_documents import blocks
+
+from clvcast.train.registry import CHAMPION
+from clvcast.train.store import reading
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_the_life_of_a_model(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    for folder in ("data", "configs"):
+        (tmp_path / folder).symlink_to(root / folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    life = blocks(root / "docs" / "operations.md", "sh")[0]
+    commands = re.findall(r"^clvcast (.*?)(?: +#.*)?$", life, re.MULTILINE)
+    assert 9 <= len(commands) <= 10
+    serving, bridges = [], []
+    for command in commands:
+        status, out, err = run(*shlex.split(command))
+        # the autumn peak of the only year there is: monitoring tells of it
+        assert status == (1 if command.startswith("monitor") else 0), (command, out, err)
+        champion = reading("sqlite:///mlflow.db").aliased("clv", CHAMPION)
+        serving.append(champion.number if champion else None)
+        if command.startswith("compare"):
+            bridges = re.findall(r"│ ([a-z ]+?) +│ +([\d,]+) │ +([+-][\d,.]+) │", out)
+    assert serving == ["1", "1", "2", "2", "2", "2", "2", "1", "2"]
+    totals = [
+        pd.read_parquet(f"{month}.parquet")["clv"].sum() for month in ("september", "december")
+    ]
+    moved = sum(float(amount.replace(",", "")) for _, _, amount in bridges)
+    assert moved == pytest.approx(totals[1] - totals[0], abs=0.02)

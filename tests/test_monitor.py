@@ -1,0 +1,139 @@
+"""Monitoring: what happened joined to what was forecast, by hand; drift found where it was made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Run
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.errors import ConfigError
+from clvcast.features.reading import orders_from_table
+from clvcast.serve.monitor import monitor
+from clvcast.serve.reference import histogram, stability_index
+
+EARLY = "2020-12-01"
+
+
+@pytest.fixture(scope="module")
+def early_model(shop_orders: clvcast.Orders, shop_config: clvcast.Config) -> clvcast.Model:
+    return clvcast.train(shop_orders, shop_config, EARLY)
+
+
+def test_matured_forecasts_by_hand() -> None:
+    lines = [("a", "2020-01-05", 10.0), ("b", "2020-01-06", 20.0), ("a", "2020-02-10", 30.0)]
+    lines += [("z", "2020-03-20", 5.0)]  # the window of 30 days from 2020-02-01 is over
+    names = ["customer_id", "ordered_at", "amount"]
+    orders = orders_from_table(pd.DataFrame(lines, columns=names), OrdersConfig())
+    forecasts = pd.DataFrame(
+        {
+            "customer_id": ["a", "b", "gone"],
+            "cutoff": pd.Timestamp("2020-02-01"),
+            "model_version": ["m1", "m1", "m2"],
+            "churn_probability": [0.2, 0.9, 0.5],
+            "expected_spend": [24.0, 3.0, 6.0],
+            "expected_spend_lower": 0.0,
+            "expected_spend_upper": [40.0, 5.0, 9.0],
+            "clv": 1.0,
+        }
+    )
+    result = monitor(forecasts, orders, config=clvcast.Config(horizon_days=30))
+    everyone = result.matured.iloc[0]
+    assert (everyone["customers"], everyone["forecast"], everyone["actual"]) == (3, 33.0, 30.0)
+    assert everyone["bias"] == pytest.approx(0.1)
+    # one customer in each group: |.2 - 0|, |.9 - 1|, |.5 - 1|
+    assert everyone["calibration"] == pytest.approx(0.8 / 3)
+    assert (everyone["coverage"], everyone["capture"]) == (1.0, 1.0)
+    assert result.matured["value"].tolist() == ["", "m1", "m2"]
+    named = {f.name: f for f in result.findings}
+    assert named["missing customers"].value == pytest.approx(1 / 3)
+    assert named["missing customers"].severity == "alarm"
+    assert result.severity == "alarm"
+
+
+def test_a_real_model_on_its_own_shop_raises_no_alarm_and_a_broken_feed_does(
+    early_model: clvcast.Model, shop_orders: clvcast.Orders, shop_lines: pd.DataFrame
+) -> None:
+    forecasts = clvcast.score(early_model, shop_orders, EARLY)
+    matured = monitor(forecasts, shop_orders, early_model)
+    assert len(matured.matured) > 3
+    assert matured.severity != "alarm", [f for f in matured.findings if f.severity == "alarm"]
+    known = shop_lines[shop_lines["ordered_at"] < EARLY]
+    fresh = orders_from_table(known, OrdersConfig())
+    drifting = monitor(forecasts, fresh, early_model)
+    assert drifting.matured.empty
+    assert {f.severity for f in drifting.findings} == {"fine"}  # the very rows it was trained on
+    # amounts in cents where they were in euros, and channels with new names
+    odd = known.assign(amount=known["amount"] * 100, channel="phone")
+    broken = orders_from_table(odd, OrdersConfig())
+    alarmed = monitor(clvcast.score(early_model, broken, EARLY), broken, early_model)
+    alarms = {f.name for f in alarmed.findings if f.severity == "alarm"}
+    assert {"forecast expected_spend", "new channel"} <= alarms
+    lacking = orders_from_table(known.drop(columns="channel"), OrdersConfig())
+    told = monitor(forecasts, lacking, early_model)
+    assert "column channel" in {f.name for f in told.findings if f.severity == "alarm"}
+
+
+def test_what_must_be_given(early_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:
+    forecasts = clvcast.score(early_model, shop_orders, "2021-02-24")
+    with pytest.raises(ConfigError, match="horizon must be known"):
+        monitor(forecasts, shop_orders)
+    with pytest.raises(ConfigError, match=r"mature on 2021-04-25, .* give its --model"):
+        monitor(forecasts, shop_orders, config=clvcast.Config(horizon_days=60))
+    other = forecasts.assign(model_version="another")
+    with pytest.raises(ConfigError, match="must be the one that made the forecasts"):
+        monitor(other, shop_orders, early_model)
+
+
+@given(st.lists(st.floats(-100, 100) | st.just(float("nan")), min_size=1, max_size=200))
+def test_nothing_moves_beside_itself(values: list[float]) -> None:
+    then = histogram(np.array(values))
+    now = histogram(np.array(values), then.edges)
+    assert then == now
+    assert sum(now.counts) + now.missing == len(values)
+    assert stability_index(then, now) == 0.0
+
+
+def test_stability_index_by_hand() -> None:
+    then = histogram(np.repeat([1.0, 2.0], 5_000), edges=(1.0,))
+    now = histogram(np.repeat([1.0, 2.0], [8_000, 2_000]), edges=(1.0,))
+    # (.8 - .5) ln(.8 / .5) + (.2 - .5) ln(.2 / .5) = .4159, less (2 - 1) (2 / 10,000)
+    assert stability_index(then, now) == pytest.approx(0.4159 - 0.0002, abs=1e-4)
+    random = np.random.default_rng(0)
+    noise = [
+        stability_index(
+            histogram(random.random(500), (0.25, 0.5, 0.75)),
+            histogram(random.random(500), (0.25, 0.5, 0.75)),
+        )
+        for _ in range(50)
+    ]
+    assert np.mean(noise) < 0.01
+
+
+def test_the_command_tells_a_scheduler(
+    run: Run,
+    early_model: clvcast.Model,
+    shop_orders: clvcast.Orders,
+    shop_lines: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
+    early_model.save(tmp_path / "bundle")
+    shop_lines.to_parquet(tmp_path / "orders.parquet")
+    forecasts = clvcast.score(early_model, shop_orders, EARLY)
+    forecasts.to_parquet(tmp_path / "good.parquet")
+    doubled = {name: forecasts[name] * 2 for name in ("expected_spend", "clv")}
+    forecasts.assign(**doubled).to_parquet(tmp_path / "bad.parquet")
+    place = ("--orders", tmp_path / "orders.parquet", "--model", tmp_path / "bundle")
+    status, out, err = run("monitor", "--forecasts", tmp_path / "good.parquet", *place)
+    assert (status, "numbers are fine" in out) == (0, True), err
+    status, out, _ = run("monitor", "--forecasts", tmp_path / "bad.parquet", *place, "--json")
+    told = json.loads(out)
+    assert (status, told["severity"]) == (1, "alarm")
+    assert told["matured"][0]["part"] == "all"

@@ -1,0 +1,133 @@
+"""The scorecard: one page that says whether the model beats the best baseline, and how sure that is.
+
+The best baseline is chosen per measure after the fact, which no user could do beforehand: a verdict of
+"better" is hard to come by, and "no worse" is already a good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from . import bootstrap, measures
+from .bootstrap import Interval
+
+__all__ = ["Line", "Scorecard", "scorecard"]
+
+Float64 = npt.NDArray[np.float64]
+_ONE_SIDED = 0.975  # both bounds together: 95 %
+_OURS = "clvcast"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measure: ours against the best baseline's, and the difference with its 95 % interval."""
+
+    measure: str
+    ours: float
+    baseline: str
+    theirs: float
+    difference: float  # positive is better
+    lower: float
+    upper: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The lines of one cutoff, and a grade from A (surely better, nowhere worse) to D (surely worse)."""
+
+    lines: tuple[Line, ...]
+    grade: str
+    sentence: str
+
+
+def scorecard(
+    spends: Mapping[str, Float64],
+    churns: Mapping[str, Float64],
+    actual: Float64,
+    churned: npt.NDArray[np.bool_],
+) -> Scorecard:
+    """Compare `clvcast` with the other methods: method -> forecast (n_customers), and what happened."""
+    lines = []
+    if actual.sum() > 0:
+        lines += [
+            _line("ranking (nGini)", spends, lambda f: measures.normalised_gini(f, actual),
+                  lambda a, b: bootstrap.gini_difference(a, b, actual, _ONE_SIDED), more=True),
+            _line("error per customer (MAE)", spends, lambda f: measures.mean_absolute_error(f, actual),
+                  lambda a, b: _negated(bootstrap.error_ratio(a, b, actual, _ONE_SIDED)), more=False),
+            _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
+                  lambda a, b: _nearer(a, b, actual), more=False),
+        ]  # fmt: skip
+    if len(churns) > 1 and 0 < churned.sum() < len(churned):
+        lines.append(
+            _line("churn (log loss)", churns, lambda f: measures.log_loss(f, churned),
+                  lambda a, b: _log_loss_gain(a, b, churned), more=False)
+        )  # fmt: skip
+    return Scorecard(tuple(lines), *_grade(lines))
+
+
+def _line(
+    name: str,
+    forecasts: Mapping[str, Float64],
+    measure: Callable[[Float64], float],
+    compare: Callable[[Float64, Float64], Interval],
+    *,
+    more: bool,
+) -> Line:
+    values = {method: measure(forecast) for method, forecast in forecasts.items()}
+    ours = values.pop(_OURS)
+    best = (max if more else min)(values, key=lambda method: values[method])
+    found = compare(forecasts[_OURS], forecasts[best])
+    if found.lower > 0:
+        verdict = "surely better"
+    elif found.upper < 0:
+        verdict = "surely worse"
+    else:
+        verdict = "better, perhaps by luck" if found.estimate > 0 else "worse, perhaps by luck"
+    return Line(name, ours, best, values[best], found.estimate, found.lower, found.upper, verdict)
+
+
+def _negated(found: Interval) -> Interval:
+    return Interval(-found.estimate, -found.upper, -found.lower)
+
+
+def _nearer(ours: Float64, theirs: Float64, actual: Float64) -> Interval:
+    """How much nearer our total is to the actual one, as a share of it."""
+    sums = np.column_stack((ours, theirs, actual))
+    drawn = np.concatenate([weights @ sums for weights in bootstrap.samples(len(actual))])
+    return bootstrap.interval(_gain(sums.sum(axis=0)[None, :])[0], _gain(drawn), _ONE_SIDED)
+
+
+def _gain(sums: Float64) -> Float64:
+    ours, theirs, actual = sums.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.abs(theirs / actual - 1.0) - np.abs(ours / actual - 1.0))
+
+
+def _log_loss_gain(ours: Float64, theirs: Float64, churned: npt.NDArray[np.bool_]) -> Interval:
+    gains = measures.log_losses(theirs, churned) - measures.log_losses(ours, churned)
+    drawn = [weights @ gains / len(gains) for weights in bootstrap.samples(len(gains))]
+    return bootstrap.interval(float(gains.mean()), np.concatenate(drawn), _ONE_SIDED)
+
+
+def _grade(lines: list[Line]) -> tuple[str, str]:
+    if not lines:
+        return "-", "Nothing was spent in the window, so nothing can be compared."
+    better = [line.measure for line in lines if line.verdict == "surely better"]
+    worse = [line.measure for line in lines if line.verdict == "surely worse"]
+    if worse:
+        grade = "D" if len(worse) > len(better) else "C"
+        return grade, f"Grade {grade}: surely worse than the best baseline in {', '.join(worse)}."
+    if better:
+        told = (
+            f"surely better than the best baseline in {', '.join(better)}, surely worse in nothing"
+        )
+        return "A", f"Grade A: {told}."
+    return (
+        "B",
+        "Grade B: neither surely better nor surely worse than the best baseline in anything.",
+    )
