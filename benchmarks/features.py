@@ -3,8 +3,9 @@
     make benchmark-features
 
 Every tool reads one parquet of order lines and hands its rows, block by block, to a sink that sums each
-column; the sums must agree. Medians of three runs go to results/features.md. The log of 10 M lines is made
-once in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps it elsewhere).
+column; the sums must agree. Medians of three runs go to results/features.md, and one run each of logs that
+are read in shards. The logs are made once in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere;
+CLVCAST_BENCHMARK_LARGE names the large ones in millions of lines, such as 50,200).
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ from orders_log import write_log
 Blocks = Callable[[str, int], Iterator[tuple[tuple[str, ...], np.ndarray]]]
 HERE = Path(__file__).parent
 RUNS = 3
-OURS = ("clvcast", "floor")
+OURS = ("clvcast", "shards", "floor")
+MEMORY_LIMIT = 2 * 10**9
 TOOLS = ("clvcast", "floor", "duckdb", "polars", "pandas")
 COLUMNS = ["customer_id", "ordered_at", "amount", "order_id", "category", "channel", "quantity"]
 NEWEST = datetime(2023, 12, 1)
+IN_SHARDS = "clvcast, memory_limit 2 GB"
 TOLERANCE = 1e-5  # relative, of a column's sum
 
 
@@ -44,7 +47,8 @@ def cutoffs(count: int) -> list[datetime]:
 
 def run_one(tool: str, path: str, count: int) -> dict[str, Any]:
     """Run one tool in this process; its time and memory, imports and compilation left out."""
-    blocks = {"clvcast": _clvcast, "floor": _floor}[tool]() if tool in OURS else _peer(tool)
+    ours = {"clvcast": _clvcast, "shards": _clvcast_in_shards, "floor": _floor}
+    blocks = ours[tool]() if tool in ours else _peer(tool)
     began, used = time.perf_counter(), _cpu()
     rows, sums = 0, None
     names: tuple[str, ...] = ()
@@ -79,11 +83,46 @@ def _clvcast() -> Blocks:
     return blocks
 
 
+def _clvcast_in_shards() -> Blocks:
+    """The same for logs that memory does not hold: under a limit of 2 GB."""
+    from clvcast.configs.schema import OrdersConfig
+    from clvcast.features.shards import read_shards
+    from clvcast.features.table import feature_blocks
+    from clvcast.features.windows import as_instants
+
+    def blocks(
+        path: str, count: int, limit: int = MEMORY_LIMIT
+    ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+        config = OrdersConfig(source=path)
+        with read_shards(config, limit, folder=Path(path).parent) as shards:
+            for orders in shards:
+                for block in feature_blocks(orders, np.array(as_instants(cutoffs(count)))):
+                    yield block.names, block.values
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_log(Path(folder) / "small.parquet", 1_000)
+        list(blocks(f"{folder}/small.parquet", 1, 10_000))
+    return blocks
+
+
 def _floor() -> Blocks:
     """What no tool can go below: read the file, and sort the lines by customer once."""
+    import numba
     import pyarrow.parquet
 
-    from clvcast.features.packing import by_customer
+    @numba.njit(cache=True)
+    def by_customer(customers: np.ndarray, n_customers: int) -> np.ndarray:
+        following = np.zeros(n_customers + 1, dtype=np.int64)
+        for customer in customers:
+            following[customer + 1] += 1
+        for customer in range(n_customers):
+            following[customer + 1] += following[customer]
+        line = np.empty(len(customers), dtype=np.int64)
+        for position in range(len(customers)):
+            customer = customers[position]
+            line[following[customer]] = position
+            following[customer] += 1
+        return line
 
     def blocks(path: str, count: int) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
         table = pyarrow.parquet.read_table(path, columns=COLUMNS)
@@ -105,10 +144,10 @@ def _peer(tool: str) -> Blocks:
     )
 
 
-def measure(tool: str, path: Path, count: int) -> dict[str, Any]:
-    """Medians over runs, each in a process of its own, after one that compiles and caches."""
+def measure(tool: str, path: Path, count: int, runs: int = RUNS) -> dict[str, Any]:
+    """Medians over runs, each in a process of its own."""
     results = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         command = [sys.executable, __file__, "--run", tool, str(path), str(count)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         results.append(json.loads(done.stdout.splitlines()[-1]))
@@ -130,20 +169,25 @@ def main() -> None:
     if not log.exists():
         write_log(log, 10_000_000)
     measure("clvcast", log, 1)  # compiles
+    measure("shards", log, 1, runs=1)
     rows = [
         "| lines x cutoffs | tool | CPU s | wall s | peak MB | rows |",
         "|---|---|---|---|---|---|",
     ]
     notes = []
     found: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def note_row(lines: str, count: int, tool: str, result: dict[str, Any]) -> None:
+        rows.append(
+            f"| {lines} x {count} | {tool} | {result['cpu']:.1f} | {result['wall']:.1f} | "
+            f"{result['peak']:,.0f} | {result['rows']:,} |"
+        )
+        print(rows[-1], flush=True)
+
     for count in (1, 12):
         for tool in TOOLS:
             result = found[tool, count] = measure(tool, log, count)
-            rows.append(
-                f"| 10 M x {count} | {tool} | {result['cpu']:.1f} | {result['wall']:.1f} | "
-                f"{result['peak']:,.0f} | {result['rows']:,} |"
-            )
-            print(rows[-1], flush=True)
+            note_row("10 M", count, tool, result)
             if tool not in OURS:
                 check_equal(found["clvcast", count], result, tool)
         ours = found["clvcast", count]["cpu"]
@@ -155,6 +199,19 @@ def main() -> None:
         )
     growth = found["clvcast", 12]["cpu"] / found["clvcast", 1]["cpu"]
     notes.append(f"- From 1 to 12 cutoffs clvcast takes {growth:.1f}x.")
+    sharded = measure("shards", log, 12)
+    check_equal(found["clvcast", 12], sharded, "in shards")
+    note_row("10 M", 12, IN_SHARDS, sharded)
+    for millions in filter(None, os.environ.get("CLVCAST_BENCHMARK_LARGE", "50").split(",")):
+        large = folder / f"{millions}m.parquet"
+        if not large.exists():
+            write_log(large, int(millions) * 1_000_000)
+        result = measure("shards", large, 12, runs=1)
+        note_row(f"{millions} M", 12, IN_SHARDS, result)
+        times = result["cpu"] / sharded["cpu"]
+        notes.append(
+            f"- {millions} M x 12 in shards, a single run: {times:.1f}x the CPU seconds of 10 M in shards."
+        )
     versions = ", ".join(f"{n} {version(n)}" for n in ("clvcast", "duckdb", "polars", "pandas"))
     head = [
         "# Features",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigFile", "Cutoff", "Json", "Quiet", "Store",
-    "err", "load", "money", "note", "out", "print_json", "print_metrics", "print_rules", "progress", "read_orders", "shares_done",
+    "announce_compilation", "err", "load", "money", "note", "out", "print_json", "print_metrics", "print_rules", "progress", "read_orders", "shares_done",
 ]  # fmt: skip
 
 out = Console(soft_wrap=True, highlight=False, markup=False)
@@ -55,6 +55,7 @@ def read_orders(settings: Config, silent: bool) -> Orders:
     """Read the orders a configuration names, with what reading had to remark."""
     from ..features.reading import read
 
+    announce_compilation(silent)
     orders = read(settings.orders)
     note(orders.report.remarks, silent)
     return orders
@@ -77,9 +78,29 @@ def progress(silent: bool) -> Callable[[str], None]:
     return say
 
 
+def announce_compilation(silent: bool) -> None:
+    """Say so in one line when the first call compiles; what is compiled is kept for the next."""
+    if silent or not err.is_terminal:
+        return
+    from numba.core import event
+
+    class Announcement(event.Listener):  # type: ignore[misc]
+        def on_start(self, event: object) -> None:
+            if not announced:
+                announced.append(True)
+                err.print("compiling the feature code, once (some 15 seconds) ...", style="dim")
+
+        def on_end(self, event: object) -> None:
+            """Nothing more to say."""
+
+    announced: list[bool] = []
+    event.register("numba:compile", Announcement())
+
+
 @contextmanager
 def shares_done(silent: bool) -> Iterator[Callable[[str, float], None]]:
     """A bar per kind of work, with an estimate of the time left, where stderr is a terminal."""
+    announce_compilation(silent)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

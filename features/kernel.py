@@ -18,6 +18,7 @@ __all__ = ["GROUP_ORDER", "N_WHOLE", "sweep"]
 N_WHOLE = 5  # n_orders, whole days since the last order and of tenure, cutoff, customer
 _DAY = 86_400_000_000  # microseconds
 _MANY_LINES = 128
+_SPREAD = 2_654_435_761  # spreads neighbouring codes over a table (Knuth's multiplicative hashing)
 _LEAST_TENURE = 28.0  # days; a rate over a shorter time says more about the time than the customer
 # The groups as the kernel numbers them. They stand here, not in the catalogue, for they are frozen into the
 # compiled code, whose cache looks at this file alone.
@@ -33,12 +34,12 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 @_compiled
 def sweep(
     starts, times, amounts, order_codes, products, categories, channels,
-    quantities, discounts, costs, n_labels, unit, reach, slots, cutoffs, columns, out, whole,
+    quantities, discounts, costs, most_labels, unit, reach, slots, cutoffs, columns, out, whole,
 ):  # fmt: skip
     """Write a row per customer and cutoff with an order before it, customer by customer.
 
     `starts` (n_customers + 1) delimits the lines of each customer; optional line columns are empty
-    where unknown; `n_labels` counts the labels of order, product, category, channel; `reach`
+    where unknown; `most_labels` is how many labels a product, category or channel column has at most; `reach`
     (n_customers x n_instants) holds line positions; `slots[cutoff]` the columns of `reach` for the
     cutoff itself and for each trailing window's start; `columns` each group's first column, -1 off.
     Fills `out` (float32, n_rows x n_features) and `whole` (int32, n_rows x 5: n_orders, whole days
@@ -51,8 +52,11 @@ def sweep(
     first_line = np.empty(most, dtype=np.int64)
     last_line = np.empty(most, dtype=np.int64)
     net = np.empty(most, dtype=np.int64)
-    slot = np.empty(0, dtype=np.int64)  # order code -> its group; made for the first long history
-    counts = np.zeros(max(n_labels[1:].max(), 1), dtype=np.int64)
+    capacity = 1  # of a table order code -> its group, for long histories
+    while most > _MANY_LINES and capacity < 2 * most:
+        capacity *= 2
+    slot = np.empty((capacity, 2), dtype=np.int64)
+    counts = np.zeros(max(most_labels, 1), dtype=np.int64)
     orders = np.empty((most, 4), dtype=np.int64)  # time, net amount, first line, lines
     returns = np.empty((most, 3), dtype=np.int64)  # time, amount, first line
     position = np.empty(most, dtype=np.int64)  # group -> its place among the orders, else -1
@@ -60,8 +64,6 @@ def sweep(
     for customer in range(len(starts) - 1):
         first = starts[customer]
         line_ends = reach[customer]
-        if starts[customer + 1] - first > _MANY_LINES and not len(slot):
-            slot = np.full(max(n_labels[0], 1), -1, dtype=np.int64)
         n_groups = _gather(
             first, starts[customer + 1], times, amounts, order_codes,
             group_of, first_line, last_line, net, slot,
@@ -104,9 +106,17 @@ def _gather(
     """Number the orders and returns among lines `first:last` by their first line; returns how many.
 
     A group is the lines of one order_id; without an id, the lines of one instant. Where a line is not
-    of the group before, a short history is searched; a long one is looked up in `slot`.
+    of the group before, a short history is searched; a long one is looked up in `slot`, an open table.
     """
     is_long = last - first > _MANY_LINES
+    mask = 1
+    if is_long:
+        while mask < 2 * (last - first):
+            mask *= 2
+        mask -= 1
+        for place in range(mask + 1):
+            slot[place, 0] = -1
+    place = 0
     n_groups = 0
     unnamed = -1  # the group of lines without an order_id at the newest instant
     for line in range(first, last):
@@ -115,7 +125,10 @@ def _gather(
             if line > first and order_codes[line - 1] == code:
                 group = group_of[line - 1 - first]
             elif is_long:
-                group = slot[code]
+                place = (code * _SPREAD >> 16) & mask
+                while slot[place, 0] >= 0 and slot[place, 0] != code:
+                    place = (place + 1) & mask
+                group = slot[place, 1] if slot[place, 0] == code else -1
             else:
                 group = n_groups - 1
                 while group >= 0 and order_codes[first_line[group]] != code:
@@ -130,14 +143,10 @@ def _gather(
             if code < 0:
                 unnamed = group
             elif is_long:
-                slot[code] = group
+                slot[place, 0], slot[place, 1] = code, group
         group_of[line - first] = group
         last_line[group] = line
         net[group] += amounts[line]
-    if len(order_codes) and is_long:
-        for group in range(n_groups):
-            if order_codes[first_line[group]] >= 0:
-                slot[order_codes[first_line[group]]] = -1
     return n_groups
 
 

@@ -214,7 +214,7 @@ def _scatter_money(amounts, places, unit, out):
         out[places[line]] = np.int64(whole)
         if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
             n_rounded += 1
-            total += np.int64(np.rint((whole - exact) * 1e6))
+            total += int(np.rint((whole - exact) * 1e6))
     return n_rounded, total
 
 

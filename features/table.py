@@ -27,7 +27,8 @@ from .orders import Int32, Int64, Orders
 __all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
 
 Float32 = npt.NDArray[np.float32]
-_BLOCK = 1_024  # customers a thread takes at a time
+_BLOCK_ROWS = 16_384  # what a thread makes at a time, at most; they stay in its cache
+_VARIETY = ("product_id", "category", "channel")  # columns whose different labels are counted
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 
@@ -89,20 +90,22 @@ def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
     columns = _first_columns(orders)
     codes = [
         orders.texts[name].codes if name in orders.texts else _NO_CODES
-        for name in ("order_id", "product_id", "category", "channel")
+        for name in ("order_id", *_VARIETY)
     ]
-    n_labels = np.array([int(c.max(initial=-1)) + 1 for c in codes])
+    labels = [orders.texts[name].values for name in _VARIETY if name in orders.texts]
+    most_labels = max(map(len, labels), default=0)
     numbers = [orders.numbers.get(name, _NO_NUMBERS) for name in ("quantity", "discount", "cost")]
+    block = max(1, _BLOCK_ROWS // max(1, len(cutoffs)))  # customers
 
     def fill(low: int) -> FeatureRows:
-        high = min(low + _BLOCK, orders.n_customers)
+        high = min(low + block, orders.n_customers)
         starts = orders.starts[low : high + 1]
         reach = windows.positions(orders.times, starts, instants)
         most = len(cutoffs) * (high - low)
         out = np.empty((most, len(names)), dtype=np.float32)
         whole = np.empty((most, N_WHOLE), dtype=np.int32)
         n_rows = sweep(
-            starts, orders.times, orders.amounts, *codes, *numbers, n_labels, orders.unit,
+            starts, orders.times, orders.amounts, *codes, *numbers, most_labels, orders.unit,
             reach, slots, cutoffs, columns, out, whole,
         )  # fmt: skip
         return FeatureRows(
@@ -114,11 +117,11 @@ def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
             whole[:n_rows, :3],
         )
 
-    if orders.n_customers <= _BLOCK:  # one customer is not worth a thread
+    if orders.n_customers <= block:  # one customer is not worth a thread
         yield fill(0)
         return
     threads = os.cpu_count() or 1
-    starts = range(0, orders.n_customers, _BLOCK)
+    starts = range(0, orders.n_customers, block)
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque(pool.submit(fill, low) for low in starts[: 2 * threads])
         for low in starts[2 * threads :]:

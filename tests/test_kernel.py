@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 import reference
 import worlds
 from hypothesis import strategies as st
@@ -99,6 +100,32 @@ def test_a_shift_by_whole_weeks_changes_calendar_features_alone(
     plain = build(lines)
     names = [name for name in plain if name not in CALENDAR] + ["weekend_share", "evening_share"]
     np.testing.assert_array_equal(moved[names].to_numpy(), plain[names].to_numpy())
+
+
+@pytest.mark.parametrize("n_lines", [120, 300, 2000])
+def test_a_long_history_with_orders_in_each_other_equals_the_reference(n_lines: int) -> None:
+    random = np.random.default_rng(n_lines)
+    minutes = pd.to_timedelta(random.integers(0, 400 * 1440, n_lines), unit="min")
+    lines = pd.DataFrame(
+        {
+            "customer_id": "a",
+            "ordered_at": (pd.Timestamp(worlds.FIRST_DAY) + minutes).astype("datetime64[us]"),
+            "amount": random.integers(-2_000, 9_000, n_lines) / 100,
+            "order_id": pd.array([f"o{k}" for k in random.integers(0, n_lines // 3, n_lines)]),
+        }
+    )
+    lines.loc[::40, "order_id"] = None
+    for name in ("product_id", "category", "channel", "quantity", "discount", "cost"):
+        lines[name] = None
+    lines = lines.astype(dict.fromkeys(("quantity", "discount", "cost"), "float64"))
+    table = build(lines)
+    for cutoff in CUTOFFS[1:4]:
+        row = reference.features(lines, cutoff)
+        assert row is not None
+        found = table.loc[pd.Timestamp(cutoff), "a"]
+        values = pd.Series(row, dtype=float)[found.index]
+        same = np.isclose(found, values, rtol=2e-5, atol=2e-5, equal_nan=True)
+        assert same.all(), (found[~same], values[~same])
 
 
 def test_the_kernel_knows_the_groups_of_the_catalogue() -> None:

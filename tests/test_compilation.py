@@ -1,0 +1,62 @@
+"""Compiled code: announced when it is made, kept for the next process, wherever there is room for it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import clvcast
+from clvcast.commands.console import announce_compilation
+assert clvcast.__file__.startswith(sys.argv[1])
+announce_compilation(silent=False)
+clvcast.read_orders(sys.argv[2])
+"""
+
+
+def read_in_terminal(package: Path, orders: Path, home: Path) -> str:
+    """What a process that reads orders says when its stderr is a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "PYTHONPATH")
+    }
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    command = [sys.executable, "-c", SCRIPT, str(package), str(orders)]
+    subprocess.run(command, env=environment, stderr=theirs, check=True)
+    os.close(theirs)
+    said = b""
+    try:
+        while part := os.read(ours, 4096):
+            said += part
+    except OSError:  # the end, as terminals tell it
+        pass
+    os.close(ours)
+    return said.decode()
+
+
+@pytest.mark.slow
+def test_a_package_that_cannot_be_written_is_compiled_once_and_says_so(
+    root: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    (package / "clvcast").mkdir(parents=True)
+    for name in ("__init__.py", "__main__.py", "errors.py", "commands", "configs"):
+        (package / "clvcast" / name).symlink_to(root / name)
+    features = package / "clvcast" / "features"
+    features.mkdir()
+    for source in (root / "features").glob("*.py"):
+        (features / source.name).write_bytes(source.read_bytes())
+    (features / "__pycache__").write_text("no folder can be made here, for root neither")
+    orders = tmp_path / "orders.csv"
+    orders.write_text("customer_id,ordered_at,amount\na,2020-01-01,1\n", encoding="utf-8")
+    first = read_in_terminal(package, orders, tmp_path)
+    assert first.count("compiling") == 1
+    assert read_in_terminal(package, orders, tmp_path) == ""
+    assert list((tmp_path / "cache").rglob("*.nbi"))
