@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-features benchmark-accuracy lock clean
+.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate, register as champion
 	$(BIN)/clvcast train $(CONFIG)
@@ -18,6 +18,9 @@ score: $(VENV)/run.stamp ## one forecast per customer of ORDERS into OUTPUT
 
 backtest: $(VENV)/run.stamp ## the model and the baselines at past cutoffs
 	$(BIN)/clvcast backtest $(CONFIG) --output backtest
+
+serve: $(VENV)/run.stamp ## forecasts over HTTP at http://127.0.0.1:8000
+	$(BIN)/clvcast serve --model $(MODEL)
 
 ui: $(VENV)/run.stamp ## MLflow's pages at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
@@ -41,6 +44,9 @@ benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pan
 
 benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real orders; downloads the data
 	$(BIN)/python benchmarks/accuracy.py
+
+benchmark-serving: $(VENV)/dev.stamp ## one customer, REST, batch, overload; beside MLflow (minutes)
+	$(BIN)/python benchmarks/serving.py
 
 benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import and help
 	$(BIN)/python benchmarks/start.py

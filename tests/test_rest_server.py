@@ -26,6 +26,7 @@ try:
     from servers import serving
 
     from clvcast.serve.rest.models import Models
+    from clvcast.serve.rest.server import prepare
     from clvcast.serve.rest.settings import Limits, Settings
 except ModuleNotFoundError:
     missing("the serve extra")
@@ -69,6 +70,15 @@ def test_heads_and_bodies_that_are_no_http(shop_model: clvcast.Model) -> None:
             connection.sendall(HEAD + b"Content-Length: 999999999999\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 413")
         assert client.get("/livez").status_code == 200
+
+
+def test_a_head_and_a_body_sent_apart_do_not_wait_for_each_other(
+    shop_model: clvcast.Model,
+) -> None:
+    server, listening = prepare(Models(shop_model), Settings(port=0))
+    with listening:  # connections inherit it
+        assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    assert not server.started
 
 
 def test_many_connections(shop_model: clvcast.Model) -> None:
