@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from .configs.schema import Config, load_config
+    from .configs.schema import Config, CustomersConfig, load_config
     from .errors import BundleError, ClvcastError, ConfigError, OrdersError, StoreError
     from .features.check import check
+    from .features.customers import join_customers
     from .features.nested import nest
     from .features.orders import Orders
     from .features.reading import read_orders
@@ -42,6 +43,7 @@ _HOME = {
     "ClvcastError": "clvcast.errors",
     "Config": "clvcast.configs.schema",
     "ConfigError": "clvcast.errors",
+    "CustomersConfig": "clvcast.configs.schema",
     "Forecast": "clvcast.serve.one",
     "Model": "clvcast.serve.model",
     "Orders": "clvcast.features.orders",
@@ -56,6 +58,7 @@ _HOME = {
     "init": "clvcast.features.starter",
     "kpis": "clvcast.serve.kpis",
     "lists": "clvcast.serve.lists",
+    "join_customers": "clvcast.features.customers",
     "load_config": "clvcast.configs.schema",
     "load_model": "clvcast.serve.loading",
     "monitor": "clvcast.serve.monitor",
@@ -70,6 +73,7 @@ __all__ = [
     "ClvcastError",
     "Config",
     "ConfigError",
+    "CustomersConfig",
     "Forecast",
     "Model",
     "Orders",
@@ -83,6 +87,7 @@ __all__ = [
     "economics",
     "explain",
     "init",
+    "join_customers",
     "kpis",
     "lists",
     "load_config",

@@ -53,10 +53,10 @@ def load(path: Path) -> Config:
 
 def read_orders(settings: Config, silent: bool) -> Orders:
     """Read the orders a configuration names, with what reading had to remark."""
-    from ..features.reading import read
+    from ..features.reading import read_orders as read
 
     announce_compilation(silent)
-    orders = read(settings.orders)
+    orders = read(settings)
     note(orders.report.remarks, silent)
     return orders
 

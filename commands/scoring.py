@@ -16,11 +16,27 @@ from .console import Cutoff, Json, Quiet, Store, load, money, note, out, print_j
 
 def score(
     model: Annotated[str, typer.Option(help="A bundle folder, or models:/NAME@ALIAS.")],
-    orders: Annotated[str, typer.Option(help="A .parquet or .csv file, a glob or a folder.")],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="A .parquet or .csv file; a folder with --partitions."),
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .parquet or .csv file; a folder with --partitions; a database's ADDRESS#TABLE.",
+        ),
     ],
+    orders: Annotated[
+        str | None,
+        typer.Option(
+            help="A .parquet or .csv file, a glob, a folder or a database; unset, those of --config."
+        ),
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option(help="A SELECT, where --orders is a database's address.")
+    ] = None,
+    customers: Annotated[
+        str | None,
+        typer.Option(help="Attributes of customers, for a model that learned from any."),
+    ] = None,
     cutoff: Cutoff = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
@@ -61,6 +77,8 @@ def score(
             cutoff,
             limit,
             progress,
+            query=query,
+            customers=customers,
             only_customers=only_customers,
             partitions=partitions,
             force=force,
@@ -94,6 +112,10 @@ def explain(
     customer: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Repeatable; without it, everybody.")
     ] = None,
+    customers: Annotated[
+        str | None,
+        typer.Option(help="Attributes of customers, for a model that learned from any."),
+    ] = None,
     largest: Annotated[int, typer.Option(min=1, help="Reasons shown per customer.")] = 5,
     cutoff: Cutoff = None,
     tracking_uri: Store = None,
@@ -116,7 +138,9 @@ def explain(
     if output is not None:
         check_writable(output)
     loaded = load_model(model, tracking_uri)
-    reasons = reasons_of(loaded, orders, cutoff, customers=customer, largest=largest)
+    reasons = reasons_of(
+        loaded, orders, cutoff, customers=customer, attributes=customers, largest=largest
+    )
     unknown = sorted(set(customer or ()) - set(reasons["customer_id"]))
     if unknown:
         raise OrdersError(

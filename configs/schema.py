@@ -7,13 +7,21 @@ import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ..errors import ConfigError
+from .addresses import without_passwords
 from .decisions import AcquisitionConfig, KpisConfig
 from .lists import ListsConfig
 from .section import Section
@@ -23,12 +31,14 @@ __all__ = [
     "OPTIONAL_COLUMNS",
     "REQUIRED_COLUMNS",
     "Config",
+    "CustomersConfig",
     "EconomicsConfig",
     "FormatConfig",
     "GateConfig",
     "ModelConfig",
     "MonitorConfig",
     "OrdersConfig",
+    "SourceConfig",
     "Target",
     "TrackingConfig",
     "json_schema",
@@ -87,13 +97,63 @@ class FormatConfig(Section):
         return value
 
 
+def _named(value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise ValueError("must name a file, a glob or a folder, or a database's address")
+    return value
+
+
+def _complete(value: dict[str, str]) -> dict[str, str]:
+    missing = [name for name in REQUIRED_COLUMNS if value and name not in value]
+    if missing:
+        raise ValueError(f"must map {', '.join(missing)} as well")
+    return value
+
+
+Source = Annotated[str, AfterValidator(_named)]
+Columns = Annotated[dict[Column, str], AfterValidator(_complete)]
+_QUERY = "A SELECT, where the source is a database's address; instead of it, ADDRESS#TABLE."
+
+
+class SourceConfig(Section):
+    """One of several places order lines come from; what it leaves out is as in `orders:`."""
+
+    source: Source = Field(description="As `orders.source`.")
+    query: str | None = Field(None, description=_QUERY)
+    columns: Columns = Field(default_factory=dict, description="Its own mapping.")
+    format: FormatConfig | None = Field(None, description="How its text is written.")
+    channel: str | None = Field(
+        None, min_length=1, description="The channel of all its lines, where no column tells it."
+    )
+    category: str | None = Field(
+        None, min_length=1, description="The category of all its lines, where no column tells it."
+    )
+    order_id_prefix: str = Field(
+        "",
+        description="Put before its order ids, where another source numbers other orders alike.",
+    )
+
+    @model_validator(mode="after")
+    def _told_once(self) -> Self:
+        for name in ("channel", "category"):
+            if getattr(self, name) is not None and name in self.columns:
+                raise ValueError(f"must say {name} once: as a column or for all lines")
+        return self
+
+
 class OrdersConfig(Section):
     """Where the order lines are and how their columns map to ours."""
 
-    source: str | None = Field(
-        None, description="A .parquet, .csv or .csv.gz file, a glob, or a folder of them."
+    source: Source | None = Field(
+        None,
+        description="A .parquet, .csv or .csv.gz file, a glob, a folder of them, or a database's "
+        "address (sqlite:///shop.db#orders) with a table or `query`.",
     )
-    columns: dict[Column, str] = Field(
+    sources: tuple[SourceConfig, ...] = Field(
+        (), description="Instead of `source`: several, joined into one history."
+    )
+    query: str | None = Field(None, description=_QUERY)
+    columns: Columns = Field(
         default_factory=dict,
         description="ours: theirs, or arithmetic over theirs (Quantity * UnitPrice). "
         "Empty: the file has our names.",
@@ -118,20 +178,30 @@ class OrdersConfig(Section):
         description="Decimals of the smallest unit; amounts are rounded to it.",
     )
 
-    @field_validator("source")
-    @classmethod
-    def _no_empty_source(cls, value: str | None) -> str | None:
-        if value is not None and not value.strip():
-            raise ValueError("must name a file, a glob or a folder")
-        return value
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.sources and (self.source is not None or self.query is not None):
+            raise ValueError("must have either source (and query) or sources, not both")
+        return self
 
-    @field_validator("columns")
-    @classmethod
-    def _required_columns(cls, value: dict[str, str]) -> dict[str, str]:
-        missing = [name for name in REQUIRED_COLUMNS if value and name not in value]
-        if missing:
-            raise ValueError(f"must map {', '.join(missing)} as well")
-        return value
+    def all_sources(self) -> tuple[SourceConfig, ...]:
+        """The places to read, each with its mapping and format; none where nothing is named."""
+        if self.source is not None:
+            own = SourceConfig(source=self.source, query=self.query, columns=self.columns)
+            return (own.model_copy(update={"format": self.format}),)
+        return tuple(
+            one.model_copy(
+                update={
+                    "columns": one.columns or self.columns,
+                    "format": one.format or self.format,
+                }
+            )
+            for one in self.sources
+        )
+
+    def reading(self, source: str | None, query: str | None = None) -> Self:
+        """The same settings for other orders; for none, as a bundle remembers them."""
+        return self.model_copy(update={"source": source, "query": query, "sources": ()})
 
     @field_validator("timezone")
     @classmethod
@@ -142,6 +212,42 @@ class OrdersConfig(Section):
             except (KeyError, ValueError, OSError):
                 raise ValueError("must be an IANA time zone such as Europe/London") from None
         return value
+
+
+class CustomersConfig(Section):
+    """Facts about customers, static or dated, which become features."""
+
+    source: Source | None = Field(None, description="As `orders.source`.")
+    query: str | None = Field(None, description=_QUERY)
+    columns: dict[str, str] = Field(
+        description="customer_id and any attributes, in names of your own: theirs."
+    )
+    types: dict[str, Literal["text", "number", "date"]] = Field(
+        default_factory=dict, description="What an attribute is; text where nothing is said."
+    )
+    valid_from: str | None = Field(
+        None,
+        description="Their column with the time from which a row holds; it is known at later "
+        "cutoffs alone. Unset, every row is taken as known always.",
+    )
+    format: FormatConfig = Field(default_factory=lambda: FormatConfig())
+
+    @field_validator("columns")
+    @classmethod
+    def _named_attributes(cls, value: dict[str, str]) -> dict[str, str]:
+        if "customer_id" not in value or len(value) < 2:
+            raise ValueError("must map customer_id and at least one attribute")
+        wrong = [n for n in value if not re.fullmatch("[a-z][a-z0-9_]*", n) or n == "valid_from"]
+        if wrong:
+            raise ValueError(f"must name attributes like country or sign_up_date, not {wrong[0]!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _types_of_attributes(self) -> Self:
+        unknown = [n for n in self.types if n not in self.columns or n == "customer_id"]
+        if unknown:
+            raise ValueError(f"types must be of attributes in columns, {unknown[0]} is none")
+        return self
 
 
 class EconomicsConfig(Section):
@@ -278,6 +384,7 @@ class Config(Section):
     """All settings of one shop; every one but the source of its orders has a default."""
 
     orders: OrdersConfig = Field(default_factory=lambda: OrdersConfig())
+    customers: CustomersConfig | None = Field(None, description="Attributes of customers.")
     horizon_days: int = Field(
         90, strict=True, ge=1, le=3650, description="The length of one period, in days."
     )
@@ -341,7 +448,8 @@ def parse_config(text: str, name: str = "configuration") -> Config:
     try:
         content = yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
+        told = without_passwords(" ".join(str(error).split()))
+        raise ConfigError(f"{name} is not valid YAML: {told}") from None
     except RecursionError:
         raise ConfigError(f"{name} is nested too deeply to be a configuration") from None
     if content is None:
@@ -391,22 +499,27 @@ def _sentence(fault: Any, section: type[BaseModel]) -> str:
         return f"{where} must hold keys and values, got {type(fault['input']).__name__}"
     rule = fault["msg"].removeprefix("Value error, ")
     rule = rule.replace("Input should", "should").replace("Field required", "is required")
-    if path[-1:] == ["uri"] or where == "":
+    is_section = isinstance(fault["input"], Mapping) and path[-1:] != ["columns"]
+    if path[-1:] == ["uri"] or where == "" or is_section:
         return f"{where} {rule}".strip()  # an address may hold a password: not repeated
-    return f"{where} {rule}, got {fault['input']!r}"
+    return without_passwords(f"{where} {rule}, got {fault['input']!r}")
 
 
 def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
     steps = iter(path)
     for part in steps:
+        if part.isdigit():  # a place in a list of sections
+            continue
         field = section.model_fields.get(part)
         kind = field.annotation if field else None
         if get_origin(kind) is dict and issubclass(get_args(kind)[1], BaseModel):
             next(steps, None)  # the entry's own name
             kind = get_args(kind)[1]
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        kinds = [kind, *get_args(kind)]
+        sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        if not sections:
             return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
-        section = kind
+        section = sections[0]
     return list(section.model_fields)
 
 

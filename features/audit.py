@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import windows
+from .attributes import Attributes, coded, learn_coding
 from .faults import counted
 from .findings import Finding
 from .orders import Orders, TextColumn
@@ -27,20 +28,34 @@ def audit(orders: Orders, horizon_days: int) -> Finding:
         cutoff = windows.midnight_after((first + end) // 2)
     at = np.array([cutoff], dtype=np.int64)
     known = windows.observed(orders, cutoff)
-    expected = feature_rows(known, at)
+    expected = feature_rows(_coded(known, cutoff), at)
     later = orders.n_lines - known.n_lines
     others = {
-        "with the later lines": feature_rows(orders, at),
-        "with the later lines corrupted": feature_rows(_corrupted(orders, cutoff), at),
+        "with the later lines": feature_rows(_coded(orders, cutoff), at),
+        "with the later lines corrupted": feature_rows(
+            _coded(_corrupted(orders, cutoff), cutoff), at
+        ),
     }
     changed = [name for name, rows in others.items() if not _same(expected, rows)]
     said = (
         f"{expected.n_rows:,} rows of {len(expected.names)} features at {windows.shown(cutoff)}, "
-        f"{counted(later, 'later line')} removed and corrupted: "
+        f"{counted(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
     )
     if changed:
         return Finding("audit", "fail", len(changed), f"{said}they change {' and '.join(changed)}")
     return Finding("audit", "pass", 0, f"{said}the features stay the same to the byte")
+
+
+def _coded(orders: Orders, cutoff: int) -> Orders:
+    """The orders with the attributes coded as training up to the cutoff would code them."""
+    return coded(orders, learn_coding(orders, cutoff))
+
+
+def _later_facts(orders: Orders, known: Orders) -> str:
+    if orders.attributes is None or known.attributes is None:
+        return ""
+    later = len(orders.attributes.valid_from) - len(known.attributes.valid_from)
+    return f" and {counted(later, 'later fact')}"
 
 
 def _corrupted(orders: Orders, cutoff: int) -> Orders:
@@ -53,7 +68,29 @@ def _corrupted(orders: Orders, cutoff: int) -> Orders:
         if len(column.values)
     }
     numbers = {name: np.where(later, -1e9, values) for name, values in orders.numbers.items()}
-    return replace(orders, amounts=amounts, texts={**orders.texts, **texts}, numbers=numbers)
+    return replace(
+        orders,
+        amounts=amounts,
+        texts={**orders.texts, **texts},
+        numbers=numbers,
+        attributes=orders.attributes and _corrupted_facts(orders.attributes, cutoff),
+    )
+
+
+def _corrupted_facts(facts: Attributes, cutoff: int) -> Attributes:
+    """The facts with all that begin at or after the cutoff turned to nonsense."""
+    later = ~windows.is_before(facts.valid_from, cutoff)
+    texts = {
+        name: TextColumn(np.where(later, 0, column.codes).astype(np.int32), column.labels)
+        for name, column in facts.texts.items()
+        if len(column.labels)
+    }
+    return replace(
+        facts,
+        texts={**facts.texts, **texts},
+        numbers={name: np.where(later, -1e9, values) for name, values in facts.numbers.items()},
+        dates={name: np.where(later, 0, values) for name, values in facts.dates.items()},
+    )
 
 
 def _same(left: FeatureRows, right: FeatureRows) -> bool:

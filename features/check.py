@@ -7,6 +7,7 @@ import numpy as np
 from ..configs.schema import Config
 from . import windows
 from .audit import audit as audit_features
+from .customers import with_customers
 from .faults import counted
 from .findings import Finding, Verdict
 from .orders import Orders
@@ -29,6 +30,7 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
     """
     config = config or Config()
     orders = as_orders(orders, config.orders)
+    orders = with_customers(orders, None, config.customers, config.orders.timezone)
     end = windows.default_cutoff(orders)
     rows = feature_rows(orders, np.array([end], dtype=np.int64))
     n_orders, n_returns = rows.columns(("n_orders", "n_returns")).T.astype(np.float64)

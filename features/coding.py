@@ -86,7 +86,7 @@ class SharedCodes:
 def code(values: pa.Array) -> TextColumn:
     """Code text by its sorted distinct values; null becomes -1."""
     encoded = values if pa.types.is_dictionary(values.type) else pc.dictionary_encode(values)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    codes = encoded.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
     return _ranked(codes, encoded.dictionary)
 
 
@@ -112,7 +112,7 @@ def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool
         if numbers is not None:
             return numbers, False
     encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    codes = encoded.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
     labels = encoded.dictionary
     is_float = pa.types.is_floating(labels.type) or pa.types.is_decimal(labels.type)
     text = pc.utf8_trim_whitespace(_as_text(labels))
@@ -168,8 +168,8 @@ def whole_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> Whol
 
 def _as_text(labels: pa.Array) -> pa.StringArray:
     """Distinct values as text; whole floats without their point."""
-    if pa.types.is_decimal(labels.type):
-        labels = labels.cast(pa.float64(), safe=False)
+    if pa.types.is_decimal(labels.type):  # through a float, ids beyond 2^53 would fall together
+        return pc.replace_substring_regex(labels.cast(pa.string()), r"\.0+$", "")
     if pa.types.is_floating(labels.type):
         values = labels.cast(pa.float64()).to_numpy(zero_copy_only=False)
         whole = (values == np.floor(values)) & (np.abs(values) < 2**53)

@@ -44,6 +44,7 @@ class Fault:
     values: Sequence[str] = ()  # the first distinct offending values
     mend: str = ""
     count: int = 0
+    where: str = ""  # the file, where there are several
 
     def sentence(self) -> str:
         """The fault as people read it.
@@ -51,7 +52,7 @@ class Fault:
         >>> Fault("amount must be a number", [4, 9], ["$5"], "set orders.format", 2).sentence()
         "amount must be a number: 2 lines (rows 4, 9), such as '$5'; set orders.format"
         """
-        parts = [self.rule]
+        parts = [f"{self.where}: " if self.where else "", self.rule]
         if self.count:
             rows = ", ".join(str(row) for row in self.rows[:_SHOWN])
             more = ", ..." if self.count > _SHOWN else ""

@@ -6,7 +6,7 @@ as they stood, and judged together in the end: every fault is told once, with it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,13 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..configs.schema import OrdersConfig
+from ..configs.schema import OrdersConfig, SourceConfig
 from ..errors import OrdersError
 from .expressions import Expression
 from .faults import Fault, counted, refuse, rejected_table
 from .lines import NO_CUSTOMER, Lines, parse_lines, unreadable
 from .orders import OrdersReport
 from .packing import Counts, UsableLines
+from .several import as_source, shared_remark
 from .sources import RawTable
 
 __all__ = ["Intake", "completed"]
@@ -36,6 +37,7 @@ class _Told:
     """What must be told of one file: the lines something speaks against, as they stood."""
 
     mapping: Mapping[str, Expression]
+    config: OrdersConfig  # with the file's own format
     tables: list[pa.Table] = field(default_factory=list)
     rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
     rejected: list[pa.Table] = field(default_factory=list)  # lines that were no lines at all
@@ -52,27 +54,53 @@ class Intake:
         self.columns: set[str] = set()  # the optional columns that any file has
         self.lines_read = 0
         self.lines_usable = 0
-        self._files: dict[str, _Told] = {}
+        self._files: dict[tuple[int, str], _Told] = {}
+        self._is_one = len(config.all_sources()) < 2  # then messages need not name the file
         self._money = 0.0  # the sum of all amounts without their signs
 
     def usable(
-        self, blocks: Iterator[RawTable], file: str, mapping: Mapping[str, Expression]
+        self,
+        blocks: Iterator[RawTable],
+        file: str,
+        mapping: Mapping[str, Expression],
+        faults: Sequence[Fault] = (),
+        source: SourceConfig | None = None,
+        position: int = 0,
     ) -> Iterator[UsableLines]:
-        """The usable lines of each block of one file, in their order."""
-        told = self._files.setdefault(file, _Told(mapping))
+        """The usable lines of each block of one file, in their order.
+
+        `faults` are of its columns; `source` is what it belongs to, at `position` of several.
+        """
+        form = source.format if source and source.format else self.config.format
+        config = self.config.model_copy(update={"format": form})
+        told = self._files.setdefault((position, file), _Told(mapping, config))
         self.columns.update(mapping)
+        self.faults += self._where(faults, file)
         for raw in blocks:
             wrong_types = unreadable(raw, mapping)
             if wrong_types:
-                self.faults += wrong_types
+                self.faults += self._where(wrong_types, file)
                 return
-            lines = parse_lines(raw, file, mapping, self.config, self.now)
+            lines = parse_lines(raw, file, mapping, config, self.now)
             self.lines_read += len(raw.rows)
             told.rejected += raw.rejected
             told.ids_as_decimals |= lines.ids_as_decimals
             self._keep_told(told, lines)
             if not self.faults:
-                yield from self._usable(lines)
+                for usable in self._usable(lines):
+                    yield (
+                        usable
+                        if self._is_one or source is None
+                        else self._of(usable, source, position)
+                    )
+
+    def _where(self, faults: Sequence[Fault], file: str) -> list[Fault]:
+        return list(faults) if self._is_one else [replace(f, where=file) for f in faults]
+
+    def _of(self, lines: UsableLines, source: SourceConfig, position: int) -> UsableLines:
+        of_source = as_source(lines, source, position)
+        self.columns.update(of_source.texts)
+        return of_source
 
     def _keep_told(self, told: _Told, lines: Lines) -> None:
         keep = lines.told()
@@ -92,7 +120,7 @@ class Intake:
     def report(self, source: str) -> OrdersReport:
         """What was found in all the files; refuses them where they cannot be used."""
         config = self.config
-        parts = [self._parsed(file, told) for file, told in self._files.items()]
+        parts = [self._parsed(file, told) for (_, file), told in self._files.items()]
         faults = self.faults + [fault for part in parts for fault in part.faults]
         if self.faults:
             refuse(faults, source)
@@ -142,9 +170,12 @@ class Intake:
         if not told.tables:  # its columns could not be read
             return Lines(file, RawTable(pa.table({}), np.arange(0)))
         raw = RawTable(pa.concat_tables(told.tables), np.concatenate(told.rows), told.rejected)
-        lines = parse_lines(raw, file, told.mapping, self.config, self.now)
+        lines = parse_lines(raw, file, told.mapping, told.config, self.now)
         if told.ids_as_decimals:
             lines.remarks.insert(0, _DECIMALS)
+        lines.faults = self._where(lines.faults, file)
+        if not self._is_one:
+            lines.remarks = [f"{file}: {remark}" for remark in lines.remarks]
         return lines
 
 
@@ -171,8 +202,11 @@ def completed(report: OrdersReport, counts: Counts, decimals: int) -> OrdersRepo
         duplicate_lines=counts.dropped if report.duplicates_dropped else counts.repeated,
         rounded_lines=counts.rounded,
         rounding_total=counts.rounding / 1e6 / 10.0**decimals,
+        shared_orders=counts.shared,
     )
     remarks = list(report.remarks)
+    if counts.shared:
+        remarks.append(shared_remark(counts, report.duplicates_dropped))
     if report.lines_without_customer:
         share = report.lines_without_customer / report.lines_read
         lines = counted(report.lines_without_customer, "line")

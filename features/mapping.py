@@ -10,7 +10,7 @@ from ..configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 from .expressions import Expression, parse
 from .faults import Fault
 
-__all__ = ["NUMBERS", "TEXTS", "resolve"]
+__all__ = ["NUMBERS", "TEXTS", "bare_columns", "resolve"]
 
 TEXTS = ("order_id", "product_id", "category", "channel")
 NUMBERS = ("quantity", "discount", "cost")
@@ -44,10 +44,7 @@ def _resolve(
             continue
         expression = parse(wanted[ours], names)
         missing = [name for name in expression.columns if name not in names]
-        for name in missing:
-            near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
-            mend = f"did you mean {' or '.join(near)}?" if near else f"found: {', '.join(names)}"
-            faults.append(Fault(f"column {name!r} for {ours} is missing", mend=mend))
+        faults += [_missing(name, ours, names) for name in missing]
         twice = [name for name in expression.columns if names.count(name) > 1]
         faults += [Fault(f"column {name!r} stands twice", mend="rename one") for name in twice]
         if not expression.columns or (expression.is_arithmetic and ours in _TEXT_LIKE):
@@ -56,3 +53,20 @@ def _resolve(
         elif not missing and not twice:
             mapping[ours] = expression
     return mapping, faults
+
+
+def bare_columns(
+    wanted: Mapping[str, str], names: list[str]
+) -> tuple[dict[str, Expression], list[Fault]]:
+    """The columns of other tables than orders: no arithmetic; our own names where theirs are missing."""
+    if not all(theirs in names for theirs in wanted.values()) and all(n in names for n in wanted):
+        wanted = {name: name for name in wanted}
+    found = {ours: parse(theirs, names) for ours, theirs in wanted.items() if theirs in names}
+    missing = [_missing(t, ours, names) for ours, t in wanted.items() if t not in names]
+    return found, missing
+
+
+def _missing(name: str, ours: str, names: list[str]) -> Fault:
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    mend = f"did you mean {' or '.join(near)}?" if near else f"found: {', '.join(names)}"
+    return Fault(f"column {name!r} for {ours} is missing", mend=mend)

@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
+from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, FormatConfig, OrdersConfig
 from ..errors import OrdersError
 from . import windows
+from .attributes import as_values
 from .coding import code_ids
+from .customers import as_they_are, join_customers
 from .orders import Orders
 from .reading import orders_from_table
 
@@ -26,13 +28,21 @@ __all__ = ["nest", "unnest"]
 _OWN_COLUMNS = ("customer_id", "cutoff", "orders")
 
 
-def nest(orders: Orders, cutoff: windows.Instant) -> pd.DataFrame:
+def nest(
+    orders: Orders,
+    cutoff: windows.Instant,
+    customers: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """One row per customer known before the cutoff: customer_id, cutoff and orders.
 
     `cutoff` is ISO text; `orders` a list of dictionaries, one per line: ordered_at as ISO text,
-    amount in the shop's currency, and the optional columns the orders have.
+    amount in the shop's currency, and the optional columns the orders have. Where attributes of the
+    customers are known (joined to the orders, or a table with customer_id, maybe valid_from, and a
+    column each), a column `attributes` holds those of the cutoff: text, numbers, dates as ISO text.
     """
     instant = windows.as_instant(cutoff)
+    if customers is not None:
+        orders = join_customers(orders, customers, as_they_are(customers))
     known = windows.observed(orders, instant)
     times = np.datetime_as_string(known.times.view("datetime64[us]"), unit="us")
     columns: dict[str, Sequence[Any]] = {
@@ -47,19 +57,23 @@ def nest(orders: Orders, cutoff: windows.Instant) -> pd.DataFrame:
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
     starts = known.starts.tolist()
-    return pd.DataFrame(
-        {
-            "customer_id": known.customer_ids.to_pylist(),
-            "cutoff": windows.iso(instant),
-            "orders": [lines[low:high] for low, high in pairwise(starts)],
-        }
-    )
+    rows = {
+        "customer_id": known.customer_ids.to_pylist(),
+        "cutoff": windows.iso(instant),
+        "orders": [lines[low:high] for low, high in pairwise(starts)],
+    }
+    if known.attributes is not None:
+        rows["attributes"] = as_values(known.attributes, instant)
+    return pd.DataFrame(rows)
 
 
-def unnest(rows: pd.DataFrame, config: OrdersConfig) -> list[tuple[int, Orders, list[int]]]:
+def unnest(
+    rows: pd.DataFrame, config: OrdersConfig, customers: CustomersConfig | None = None
+) -> list[tuple[int, Orders, list[int]]]:
     """Nested rows -> per cutoff: the instant, its orders, and which row of the input each customer is.
 
-    Times are ISO text and amounts numbers, whatever the shop's files look like. Raises `OrdersError`
+    Times are ISO text and amounts numbers, whatever the shop's files look like. With `customers`, of a model
+    that needs attributes, those of the column `attributes` are joined. Raises `OrdersError`
     for rows that are no nested orders, name a customer twice, or hold no orders.
     """
     missing = [name for name in _OWN_COLUMNS if name not in rows.columns]
@@ -91,9 +105,39 @@ def unnest(rows: pd.DataFrame, config: OrdersConfig) -> list[tuple[int, Orders, 
         names = dict.fromkeys(key for line in own_lines for key in line)
         frame = pd.DataFrame({name: [line.get(name) for line in own_lines] for name in names})
         orders = orders_from_table(frame, plain)
+        if customers is not None and "attributes" in rows.columns:
+            told = [rows["attributes"].iloc[k] for k in positions[instant].values()]
+            table = _attributes(list(positions[instant]), told, customers)
+            own = customers.model_copy(update={"valid_from": None, "format": FormatConfig()})
+            orders = join_customers(orders, table, own, config.timezone)
         order = [positions[instant][customer] for customer in orders.customer_ids.to_pylist()]
         groups.append((instant, orders, order))
     return groups
+
+
+def _attributes(customer_ids: list[str], told: list[object], config: CustomersConfig) -> pa.Table:
+    """The attributes of some rows as a table of customers; raises `OrdersError`."""
+    names = [name for name in config.columns if name != "customer_id"]
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for own in told:
+        if own is not None and not isinstance(own, Mapping):
+            raise OrdersError("attributes must have named fields, such as {'country': 'GB'}")
+        unknown = [name for name in own or () if name not in columns]
+        if unknown:
+            raise OrdersError(f"unknown attribute {unknown[0]!r}; known are {', '.join(names)}")
+        for name in names:
+            columns[name].append(own.get(name) if own else None)
+    arrays = [pa.array(customer_ids, pa.string())]
+    for name, values in columns.items():
+        try:
+            is_number = config.types.get(name) == "number"
+            arrays.append(
+                pa.array(values, pa.float64() if is_number else pa.string(), from_pandas=True)
+            )
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            kind = "a number" if is_number else "text"
+            raise OrdersError(f"the attribute {name} must be {kind} in every row") from None
+    return pa.table(arrays, names=["customer_id", *columns])
 
 
 def _customer_ids(column: pd.Series[Any]) -> list[str]:

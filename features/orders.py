@@ -6,10 +6,14 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from .attributes import Attributes
 
 __all__ = ["Float64", "Int32", "Int64", "Orders", "OrdersReport", "TextColumn"]
 
@@ -46,6 +50,13 @@ class TextColumn:
         """The text itself, null where missing."""
         return self.labels.take(pa.array(self.codes, mask=self.codes < 0))
 
+    def add_to(self, digest: hashlib._Hash, name: str) -> None:
+        """Add the content to a digest, whatever labels stand unused beside it."""
+        present, dense = np.unique(self.codes, return_inverse=True)
+        labels = self.labels.take(pa.array(present[present >= 0])).to_pylist()
+        digest.update(repr((name, labels, bool((present < 0).any()))).encode())
+        digest.update(dense.astype(np.int32).tobytes())
+
 
 @dataclass(frozen=True)
 class OrdersReport:
@@ -57,6 +68,7 @@ class OrdersReport:
     lines_without_customer: int = 0
     duplicate_lines: int = 0
     duplicates_dropped: bool = False
+    shared_orders: int = 0  # orders of one customer and order_id in several sources
     rounded_lines: int = 0
     rounding_total: float = 0.0  # in the shop's currency
     remarks: tuple[str, ...] = ()
@@ -79,6 +91,7 @@ class Orders:
     numbers: Mapping[str, Float64]  # quantity, discount, cost, where known; NaN is missing
     currency_decimals: int = 2
     report: OrdersReport = field(default_factory=OrdersReport)
+    attributes: Attributes | None = None  # facts about the same customers, where any were joined
 
     @property
     def n_customers(self) -> int:
@@ -124,6 +137,7 @@ class Orders:
             amounts=self.amounts[keep],
             texts={name: column.where(keep) for name, column in self.texts.items()},
             numbers={name: values[keep] for name, values in self.numbers.items()},
+            attributes=self.attributes and self.attributes.keep_customers(present),
         )
 
     def keep_customers(self, keep: npt.NDArray[np.bool_]) -> Orders:
@@ -146,11 +160,9 @@ class Orders:
         for values in (self.starts, self.times, self.amounts):
             digest.update(np.ascontiguousarray(values).tobytes())
         for name in sorted(self.texts):
-            column = self.texts[name]
-            present, dense = np.unique(column.codes, return_inverse=True)
-            labels = column.labels.take(pa.array(present[present >= 0])).to_pylist()
-            digest.update(repr((name, labels, bool((present < 0).any()))).encode())
-            digest.update(dense.astype(np.int32).tobytes())
+            self.texts[name].add_to(digest, name)
         for name in sorted(self.numbers):
             digest.update(name.encode() + self.numbers[name].tobytes())
+        if self.attributes is not None:
+            self.attributes.add_to(digest)
         return digest.hexdigest()

@@ -20,6 +20,7 @@ import pyarrow as pa
 from .coding import Ids, shared
 from .orders import Float64, Int64, Orders, TextColumn
 from .parsing import Mask
+from .several import shared_orders
 
 __all__ = ["Counts", "UsableLines", "pack"]
 
@@ -40,6 +41,7 @@ class UsableLines:
     times: Int64
     numbers: dict[str, Float64]  # amount is among them
     fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
+    source: int = 0  # which of several sources they are from, as they are named
 
     @property
     def n_lines(self) -> int:
@@ -55,6 +57,7 @@ class UsableLines:
             self.times[keep],
             {name: values[keep] for name, values in self.numbers.items()},
             None if self.fingerprints is None else self.fingerprints[keep],
+            self.source,
         )
 
 
@@ -70,6 +73,9 @@ class Counts:
     customers: int = 0
     spend: int = 0  # in the smallest unit, as is the next
     largest: int = 0  # of a customer
+    shared: int = 0  # orders of one customer and order_id in several sources
+    shared_alike: int = 0  # of them, those with the same amount in each
+    shared_dropped: int = 0  # lines of them that are not of the first source
 
     def __add__(self, other: Counts) -> Counts:
         sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
@@ -85,6 +91,9 @@ def pack(
     fingerprint and repeat an earlier one's are dropped.
     """
     dropped = _drop_repeated(parts)
+    together = shared_orders(parts)
+    if together is not None and any(part.fingerprints is not None for part in parts):
+        parts[:] = [part.where(~copy) for part, copy in zip(parts, together.copies, strict=True)]
     unit = 10.0**currency_decimals
     united = shared([part.texts.pop("customer_id") for part in parts])
     customers = united.codes()
@@ -141,6 +150,9 @@ def pack(
         customers=len(ids),
         spend=total,
         largest=largest,
+        shared=together.orders if together else 0,
+        shared_alike=together.alike if together else 0,
+        shared_dropped=together.lines if together else 0,
     )
     return orders, counts
 

@@ -254,6 +254,9 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def _floats(column: pa.ChunkedArray | pa.Array) -> Float64:
+    """Float64, each the nearest to what stands there (Arrow's own cast of a decimal is not)."""
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())
     return np.asarray(
         _flat(column.cast(pa.float64(), safe=False)).to_numpy(zero_copy_only=False), np.float64
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,20 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..configs.schema import Config, OrdersConfig, orders_config
+from ..configs.addresses import without_passwords
+from ..configs.schema import Config, FormatConfig, OrdersConfig, SourceConfig, orders_config
 from ..errors import ConfigError, OrdersError
-from .expressions import Expression
-from .faults import Fault
+from .customers import with_customers
 from .intake import Intake, completed
 from .mapping import resolve
 from .memory import estimate
 from .orders import Orders
 from .packing import UsableLines, pack
-from .sources import RawTable, column_names, find_files, read_blocks
+from .sources import RawTable, Resolve, files_of, found_in, wanted_columns
 
 __all__ = [
-    "as_orders", "estimated_bytes", "orders_from_table", "read", "read_orders", "usable_lines",
+    "as_orders", "estimated_bytes", "orders_from_table", "read", "read_orders", "sources_shown",
+    "usable_lines",
 ]  # fmt: skip
 
 
@@ -33,15 +35,16 @@ def read_orders(
     columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Orders:
-    """Read order lines from a .parquet, .csv or .csv.gz file, a glob or a folder.
+    """Read order lines from a .parquet, .csv or .csv.gz file, a glob, a folder or a database.
 
     `columns` maps ours to theirs, or to arithmetic over theirs (`"Quantity * UnitPrice"`); without
     it the file has our names. `options` are the further keys of `orders:` in a configuration. A
-    configuration in place of the source says all of it. Raises `OrdersError` naming every fault at
+    configuration in place of the source says all of it, attributes of customers too. Raises `OrdersError` naming every fault at
     once, `ConfigError` for a wrong option.
     """
     if isinstance(source, Config):
-        source = source.orders
+        orders = read(source.orders)
+        return with_customers(orders, None, source.customers, source.orders.timezone)
     if isinstance(source, OrdersConfig):
         return read(source)
     settings = {"source": str(source), "columns": columns or {}, **options}
@@ -55,10 +58,16 @@ def read(
 
     With `own_names_too`, files the mapping does not fit are read by our own column names.
     """
-    if config.source is None:
-        raise ConfigError("orders.source must name a file, a glob or a folder, got nothing")
     intake = Intake(config, now)
-    return _assembled(intake, list(usable_lines(intake, own_names_too)), config.source)
+    return _assembled(intake, list(usable_lines(intake, own_names_too)), sources_shown(config))
+
+
+def sources_shown(config: OrdersConfig) -> str:
+    """The sources as messages name them; raises `ConfigError` where there are none."""
+    sources = config.all_sources()
+    if not sources:
+        raise ConfigError("orders.source must name a file, a glob or a folder, got nothing")
+    return ", ".join(without_passwords(one.source) for one in sources)
 
 
 def usable_lines(
@@ -68,36 +77,39 @@ def usable_lines(
 
     `watch` is told the share of the files' bytes that is read.
     """
-    files = find_files(intake.config.source or "")
-    sizes = [path.stat().st_size for path in files]
-    for k, path in enumerate(files):
-        mapping, missing, wanted = _columns(intake.config, path, own_names_too)
-        intake.faults += missing
+    every_column = intake.config.duplicates == "drop"
+    sources = intake.config.all_sources()
+    sizes = [sum(path.stat().st_size for path in files_of(source)) for source in sources]
+    before = 0
 
-        def watched(before: int, size: int, blocks: Iterator[RawTable]) -> Iterator[RawTable]:
-            for raw in blocks:
-                yield raw
-                watch((before + size * raw.share) / max(1, sum(sizes)))
+    def watched(size: int, blocks: Iterator[RawTable]) -> Iterator[RawTable]:
+        for raw in blocks:
+            yield raw
+            watch((before + size * raw.share) / max(1, sum(sizes)))
 
-        blocks = watched(sum(sizes[:k]), sizes[k], read_blocks(path, wanted, intake.config.format))
-        yield from intake.usable(blocks, str(path), mapping)
+    for position, source in enumerate(sources):
+        resolving = _resolving(source, own_names_too)
+        for found in found_in(source, resolving, every_column=every_column):
+            blocks = watched(found.size, found.blocks) if found.size else found.blocks
+            yield from intake.usable(
+                blocks, found.file, found.mapping, found.faults, source, position
+            )
+            before += found.size
 
 
 def estimated_bytes(intake: Intake, own_names_too: bool) -> int:
-    """About how much memory reading all files at once would take."""
-    config = intake.config
-    files = find_files(config.source or "")
-    return sum(estimate(path, _columns(config, path, own_names_too)[2]) for path in files)
+    """About how much memory reading all files at once would take; of a database nothing is known."""
+    every_column = intake.config.duplicates == "drop"
+    total = 0
+    for source in intake.config.all_sources():
+        text, resolving = source.format or FormatConfig(), _resolving(source, own_names_too)
+        for path in files_of(source):
+            total += estimate(path, wanted_columns(path, text, resolving, every_column)[2])
+    return total
 
 
-def _columns(
-    config: OrdersConfig, path: Path, own_names_too: bool
-) -> tuple[dict[str, Expression], list[Fault], list[str]]:
-    """The mapping of one file, its faults, and the columns to read."""
-    names = column_names(path, config.format)
-    mapping, missing = resolve(config.columns, names, own_names_too=own_names_too)
-    needed = dict.fromkeys(name for e in mapping.values() for name in e.columns)
-    return mapping, missing, list(dict.fromkeys(names) if config.duplicates == "drop" else needed)
+def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
+    return partial(resolve, source.columns, own_names_too=own_names_too)
 
 
 def orders_from_table(
@@ -111,9 +123,9 @@ def orders_from_table(
             reason = str(error).splitlines()[0]
             raise OrdersError(f"a column of the orders mixes types or names: {reason}") from None
     intake = Intake(config, now)
-    mapping, intake.faults = resolve(config.columns, table.column_names, own_names_too=True)
+    mapping, faults = resolve(config.columns, table.column_names, own_names_too=True)
     raw = RawTable(table, np.arange(1, table.num_rows + 1))
-    parts = list(intake.usable(iter([raw]), "", mapping))
+    parts = list(intake.usable(iter([raw]), "", mapping, faults))
     return _assembled(intake, parts, "the orders")
 
 
@@ -133,7 +145,7 @@ def as_orders(orders: object, config: OrdersConfig | None = None) -> Orders:
     if isinstance(orders, pd.DataFrame | pa.Table):
         return orders_from_table(orders, config)
     if isinstance(orders, str | Path):
-        return read(config.model_copy(update={"source": str(orders)}), own_names_too=True)
+        return read(config.reading(str(orders)), own_names_too=True)
     raise OrdersError(
         f"orders must be Orders, a table of order lines or a path, got {type(orders).__name__}"
     )

@@ -20,13 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.schema import OrdersConfig
-from ..errors import ConfigError
 from . import windows
 from .coding import Ids, WholeNumbers, code, whole_numbers
 from .intake import Intake, completed
 from .orders import Int64, Orders, OrdersReport
 from .packing import Counts, UsableLines, pack
-from .reading import estimated_bytes, usable_lines
+from .reading import estimated_bytes, sources_shown, usable_lines
 from .temporary import temporary_folder
 
 __all__ = ["Progress", "Shards", "read_shards"]
@@ -37,6 +36,7 @@ _SHARE = 0.5  # of the memory limit for one shard's orders; the rest is for what
 _MOST_SHARDS = 256
 _FEW_LABELS = 256  # more are written as text, line by line
 _TIMES, _PRINTS = "ordered_at", "fingerprint"
+_SOURCE = b"source"  # in a table's metadata
 _Hashes = npt.NDArray[np.uint64]
 
 
@@ -90,8 +90,7 @@ def read_shards(
     Temporary files go into a folder of their own in `folder` (else where the system keeps such) and are gone
     when the context ends; what a killed run left there goes first. Refuses what `reading.read` refuses.
     """
-    if config.source is None:
-        raise ConfigError("orders.source must name a file, a glob or a folder, got nothing")
+    named = sources_shown(config)
     intake = Intake(config, now)
     needed = estimated_bytes(intake, own_names_too)
     n_shards = min(_MOST_SHARDS, -(-needed // max(1, int(memory_limit * _SHARE))))
@@ -108,7 +107,7 @@ def read_shards(
             for part in usable_lines(intake, own_names_too, watch):
                 _write(span.seen(part), files)
             shards = map(_read, files)
-        report = intake.report(config.source)
+        report = intake.report(named)
         yield Shards(shards, n_shards, intake, report, (span.first, span.newest), progress)
 
 
@@ -133,7 +132,7 @@ def _write(part: UsableLines, files: list[Path]) -> None:
     columns[_TIMES] = pa.array(part.times[order])
     if part.fingerprints is not None:
         columns[_PRINTS] = pa.array(part.fingerprints[order])
-    batch = pa.record_batch(columns)
+    batch = pa.record_batch(columns).replace_schema_metadata({_SOURCE: str(part.source)})
     for file, begin, end in zip(files, ends[:-1], ends[1:], strict=True):
         if end > begin:
             # each time a stream of its own: files may differ in their columns and types
@@ -158,7 +157,7 @@ def _read(file: Path) -> list[UsableLines]:
     with pa.OSFile(str(file)) as source:
         while source.tell() < source.size():
             table = pa.ipc.open_stream(source).read_all()
-            if tables and tables[-1][-1].schema == table.schema:
+            if tables and tables[-1][-1].schema.equals(table.schema, check_metadata=True):
                 tables[-1].append(table)
             else:
                 tables.append([table])
@@ -179,7 +178,8 @@ def _as_lines(table: pa.Table) -> UsableLines:
         else:
             texts[name] = code(column.unify_dictionaries().combine_chunks())
     prints = table[_PRINTS].to_numpy() if _PRINTS in table.column_names else None
-    return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints)
+    source = int((table.schema.metadata or {}).get(_SOURCE, 0))
+    return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source)
 
 
 def _hashes(customers: Ids) -> _Hashes:

@@ -1,4 +1,4 @@
-"""Sources: from what a user names (a file, a glob, a folder) to raw tables, one per file."""
+"""Sources: from what a user names (a file, a glob, a folder, a database) to raw tables, by blocks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +15,18 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from ..configs.schema import FormatConfig
-from ..errors import OrdersError
+from ..configs.addresses import is_address, without_passwords
+from ..configs.schema import FormatConfig, SourceConfig
+from ..errors import ConfigError, OrdersError
+from .databases import opened
+from .expressions import Expression
 from .faults import Fault, refuse, rejected_table
 from .orders import Int64
 
-__all__ = ["RawTable", "column_names", "find_files", "parquet_size", "read_blocks"]
+__all__ = [
+    "Found", "RawTable", "column_names", "files_of", "find_files", "found_in", "parquet_size",
+    "read_blocks", "wanted_columns",
+]  # fmt: skip
 
 _CSV = (".csv", ".csv.gz")
 _KINDS = (".parquet", *_CSV)
@@ -38,6 +44,78 @@ class RawTable:
     rows: Int64  # the first row after the header is 1
     rejected: list[pa.Table] = field(default_factory=list)  # lines with too few or many cells
     share: float = 1.0  # of the file that is read with this block, about
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file, or a database's answer: its blocks and which of ours its columns make."""
+
+    file: str  # as messages and rejected lines name it
+    mapping: Mapping[str, Expression]
+    faults: Sequence[Fault]  # columns that are missing
+    blocks: Iterator[RawTable]  # at least one, if only an empty one
+    size: int = 0  # bytes, of a file
+
+
+Resolve = Callable[[list[str]], tuple[dict[str, Expression], list[Fault]]]
+
+
+def found_in(
+    source: SourceConfig, resolve: Resolve, *, every_column: bool = False
+) -> Iterator[Found]:
+    """What a source names, file by file; `resolve` maps the names of columns.
+
+    Only those it needs are read, or `every_column`.
+    """
+    text = source.format or FormatConfig()
+    if is_address(source.source):
+        yield from _found_in_database(source, resolve, every_column)
+        return
+    for path in files_of(source):
+        mapping, faults, wanted = wanted_columns(path, text, resolve, every_column)
+        size = path.stat().st_size
+        yield Found(str(path), mapping, faults, read_blocks(path, wanted, text), size)
+
+
+def files_of(source: SourceConfig) -> list[Path]:
+    """The files a source reads; none for a database."""
+    if is_address(source.source):
+        return []
+    if source.query is not None:
+        raise ConfigError(f"a query is asked of a database, got the source {source.source}")
+    return find_files(source.source)
+
+
+def wanted_columns(
+    path: Path, text: FormatConfig, resolve: Resolve, every_column: bool
+) -> tuple[dict[str, Expression], list[Fault], list[str]]:
+    """The mapping of one file, its faults, and the columns to read."""
+    names = column_names(path, text)
+    mapping, faults = resolve(names)
+    return mapping, faults, list(dict.fromkeys(names)) if every_column else _needed(mapping)
+
+
+def _needed(mapping: Mapping[str, Expression]) -> list[str]:
+    return list(dict.fromkeys(name for e in mapping.values() for name in e.columns))
+
+
+def _found_in_database(
+    source: SourceConfig, resolve: Resolve, every_column: bool
+) -> Iterator[Found]:
+    with opened(source.source, source.query) as answer:
+        mapping, faults = resolve(answer.names)
+        wanted = list(dict.fromkeys(answer.names)) if every_column else _needed(mapping)
+
+        def blocks() -> Iterator[RawTable]:
+            before = 0
+            for table in () if faults else answer.chunks(wanted):
+                rows = np.arange(before + 1, before + table.num_rows + 1)
+                before += table.num_rows
+                yield RawTable(table, rows)
+            if not before:
+                yield RawTable(pa.table({name: pa.nulls(0) for name in wanted}), np.arange(0))
+
+        yield Found(without_passwords(source.source), mapping, faults, blocks())
 
 
 def find_files(source: str) -> list[Path]:

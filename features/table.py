@@ -9,7 +9,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from ..errors import OrdersError
 from . import windows
+from .attributes import attribute_columns, attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
 from .kernel import GROUP_ORDER, N_WHOLE, sweep
 from .orders import Int32, Int64, Orders
@@ -67,6 +68,17 @@ class FeatureRows:
 
 def feature_rows(orders: Orders, cutoffs: Int64) -> FeatureRows:
     """Compute all features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer)."""
+    rows = _of_blocks(orders, cutoffs)
+    return rows if orders.attributes is None else _with_attributes(rows, orders, cutoffs)
+
+
+def _with_attributes(rows: FeatureRows, orders: Orders, cutoffs: Int64) -> FeatureRows:
+    """The same rows with the attributes' features behind the catalogue's."""
+    names, values = attribute_columns(orders, cutoffs, rows.cutoff_index, rows.customer_index)
+    return replace(rows, names=(*rows.names, *names), values=np.hstack([rows.values, values]))
+
+
+def _of_blocks(orders: Orders, cutoffs: Int64) -> FeatureRows:
     names = _names(orders.optional_columns)
     blocks = list(feature_blocks(orders, cutoffs))
     if len(blocks) == 1 and len(cutoffs) == 1:
@@ -149,6 +161,9 @@ def build_features(orders: Orders, cutoffs: Sequence[windows.Instant]) -> pd.Dat
     ids = orders.customer_ids.take(pa.array(rows.customer_index))
     table.insert(0, "customer_id", ids.to_pandas())
     table.insert(1, "cutoff", instants.view("datetime64[us]")[rows.cutoff_index])
+    labels = attribute_labels(orders, instants, rows.cutoff_index, rows.customer_index)
+    for name, text in labels.items():
+        table[name] = text.to_pandas()
     return table
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import numba
@@ -35,6 +35,7 @@ __all__ = [
     "check_cutoff_in_span",
     "cutoffs_for_training",
     "days_after",
+    "days_before",
     "default_cutoff",
     "first_order_at",
     "implausible",
@@ -48,6 +49,7 @@ __all__ = [
     "month_number",
     "month_starts",
     "months",
+    "newest_before",
     "newest_realised_cutoff",
     "next_anniversaries",
     "observed",
@@ -225,8 +227,12 @@ def check_cutoff_in_span(
 
 
 def observed(orders: Orders, cutoff: int) -> Orders:
-    """The orders as known at the cutoff: `ordered_at < cutoff`."""
-    return orders.keep_lines(is_before(orders.times, cutoff))
+    """The orders as known at the cutoff: `ordered_at < cutoff`, and facts with `valid_from < cutoff`."""
+    known = orders.keep_lines(is_before(orders.times, cutoff))
+    if known.attributes is None:
+        return known
+    facts = known.attributes.keep_facts(is_before(known.attributes.valid_from, cutoff))
+    return replace(known, attributes=facts)
 
 
 def is_before(times: Int64, cutoff: int) -> Mask:
@@ -380,3 +386,18 @@ def next_anniversaries(times: Int64, cutoff: int) -> Int64:
     this_year = in_year(year)
     found = np.where(this_year >= today, this_year, in_year(year + 1))
     return np.asarray(found.astype("datetime64[us]").astype(np.int64))
+
+
+def newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
+    """Per customer and instant, the last index with `time < instant`, -1 without one.
+
+    int64, n_customers x n_instants; `times` ascend within a customer, `instants` ascend.
+    """
+    last = positions(times, starts, instants) - 1
+    return np.where(last < starts[:-1, None], -1, last)
+
+
+def days_before(moments: Int64, cutoffs: Int64) -> npt.NDArray[np.float64]:
+    """Days from each moment to its cutoff; NaN for a moment at or after it."""
+    known = moments < cutoffs
+    return np.where(known, (cutoffs - np.where(known, moments, cutoffs)) / DAY, np.nan)

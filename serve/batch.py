@@ -8,8 +8,9 @@ where it says that this very batch is done, nothing is done again.
 from __future__ import annotations
 
 import math
+import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +21,19 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ..configs.addresses import is_address, without_passwords
+from ..configs.schema import SourceConfig
 from ..errors import ConfigError, OrdersError, StoreError
 from ..features import windows
+from ..features.attributes import Unknown, not_known
+from ..features.customers import Facts, joined_to, read_facts
 from ..features.faults import REJECTED_SCHEMA, counted, rejected_table
 from ..features.given import clean_id
 from ..features.memory import limit_in_bytes
 from ..features.orders import Orders, TextColumn
 from ..features.shards import Progress, Shards, read_shards
-from ..features.sources import find_files
+from ..features.sources import files_of
+from .database import check_writable_table, write_tables
 from .journal import Journal, journal
 from .manifest import (
     Manifest,
@@ -52,9 +58,9 @@ _REJECTED = "rejected.parquet"
 class BatchResult:
     """What a batch did, for people and for schedulers."""
 
-    output: Path
-    rejected: Path
-    manifest: Path
+    output: Path | str  # an address as it may be shown, of a database
+    rejected: Path | str
+    manifest: Path | None  # a table has none
     model_version: str
     cutoff: str
     customers: int
@@ -99,37 +105,64 @@ class _Forecast:
 
 def score_files(
     model: Model,
-    source: str,
-    output: Path,
+    source: str | None,
+    output: str | Path,
     cutoff: windows.Instant | None = None,
     memory_limit: str | None = None,
     progress: Progress = lambda what, share: None,
     *,
+    query: str | None = None,
+    customers: str | None = None,
     only_customers: Path | None = None,
     partitions: int = 0,
     force: bool = False,
 ) -> BatchResult:
-    """Score the orders of `source` into `output` (.parquet or .csv), and write rejected.parquet beside it.
+    """Score the orders of `source` (unset: those of the model's configuration) into `output`.
 
+    The output is a .parquet or .csv file, with rejected.parquet beside it, or a database's ADDRESS#TABLE,
+    with what was set aside in TABLE_rejected. `customers` names their attributes, for a model that needs any.
     Orders that need more than `memory_limit` (such as `2GB`; half of the machine's where unset) are scored in
     shards of customers, by temporary files beside the output; the forecasts are the same. With
     `partitions`, `output` is a folder of that many parquet files; a customer's is told by a hash of its id.
     `only_customers` names a file of customer ids, one a line or in a column customer_id. A batch that is
-    done already is left as it is unless `force`. On any error earlier outputs stay as they were.
+    done already, from files into files, is left as it is unless `force`. On any error earlier outputs stay as they were.
     """
+    if is_address(str(output)):
+        check_writable_table(str(output), FORECAST_SCHEMA)
+        with tempfile.TemporaryDirectory() as folder:
+            scratch = Path(folder) / "forecasts.parquet"
+            result = score_files(
+                model, source, scratch, cutoff, memory_limit, progress,
+                query=query, customers=customers, only_customers=only_customers,
+            )  # fmt: skip
+            tables = pq.read_table(scratch), pq.read_table(result.rejected)
+        write_tables(str(output), *tables)
+        shown = without_passwords(str(output))
+        return replace(result, output=shown, rejected=f"{shown}_rejected", manifest=None)
+    output = Path(output)
+    config = model.orders if source is None else model.orders.reading(source, query)
+    if not config.all_sources():
+        raise ConfigError("score needs --orders, or a --config that names them")
     rejected = output / _REJECTED if partitions else output.with_name(_REJECTED)
     manifest = manifest_path(output, is_folder=bool(partitions))
-    _check_output(source, output, rejected, manifest, partitions)
+    about = _about_customers(model, customers)
+    places = [*config.all_sources(), *([SourceConfig(source=about)] if about else [])]
+    inputs = [path for place in places for path in files_of(place)]
+    _check_output(inputs, output, rejected, manifest, partitions)
     wanted = None if only_customers is None else _read_ids(only_customers)
     stated = None if cutoff is None else windows.as_instant(cutoff)
     named = None if wanted is None else sorted(wanted)
     settings = [stated, named, partitions, output.suffix.lower()]
-    input_sha256 = digest_of_files(find_files(source))
+    # what a database holds has no digest: it is asked again
+    force = force or any(is_address(place.source) for place in places)
+    facts = None
+    if about is not None and model.customers is not None:
+        facts = read_facts(customers, model.customers, config.timezone)
+    input_sha256 = digest_of_files(inputs)
     key, config_sha256 = batch_key(model, input_sha256, settings)
     done = None if force else is_done(manifest, key)
     if done is not None:
         return _result(done, output, rejected, manifest, was_done=True)
-    config = model.orders.model_copy(update={"source": source})
     limit = limit_in_bytes(memory_limit)
     with (
         read_shards(
@@ -144,8 +177,9 @@ def score_files(
         concern = windows.check_cutoff_in_span(
             shards.first, shards.newest, instant, model.numbers.horizon_days
         )
-        found, told = _forecast(model, shards, instant, finished, wanted, progress)
-        remarks = [*shards.report.remarks, *told, *([concern] if concern else [])]
+        found, told = _forecast(model, shards, instant, finished, wanted, facts, progress)
+        about_facts = facts.remarks if facts else ()
+        remarks = [*shards.report.remarks, *about_facts, *told, *([concern] if concern else [])]
         summary = Manifest(
             key=key,
             model_version=model.version,
@@ -174,6 +208,7 @@ def _forecast(
     instant: int,
     finished: Journal,
     wanted: set[str] | None,
+    facts: Facts | None,
     progress: Progress,
 ) -> tuple[_Forecast, list[str]]:
     """Forecast what the journal does not hold yet, shard by shard and part by part."""
@@ -183,11 +218,15 @@ def _forecast(
             "segments cut within a file need all of it in memory; raise memory_limit, or leave "
             "segments.within_file out"
         )
+    unknown = Unknown()
     for number, orders in enumerate(shards):
+        if facts is not None:
+            orders, _ = joined_to(orders, facts)
         if wanted is not None:
             orders = _only(orders, wanted)
             n_wanted += orders.n_customers
         known = windows.observed(model.usable_columns(orders), instant)
+        unknown += not_known(known, model.numbers.attributes, instant)
         most = known.n_customers if model.own_cuts is not None else _PART
         for low in range(0, known.n_customers, max(most, 1)):
             name = f"shard-{number:03d}-of-{shards.count:03d}-from-{low:09d}"
@@ -205,13 +244,13 @@ def _forecast(
         without.append(orders.customer_ids.filter(late))
     others = pa.concat_arrays(without)
     report = shards.report
-    told = []
+    told = unknown.sentences()
     if wanted is not None:
         missing = len(wanted) - n_wanted
         if not n_wanted:
             raise OrdersError("none of the customers named in --only-customers has an order line")
         if missing:
-            told = [f"{counted(missing, 'customer')} named in --only-customers have no order line"]
+            told += [f"{counted(missing, 'customer')} named in --only-customers have no order line"]
     found = _Forecast(
         finished,
         parts,
@@ -235,6 +274,10 @@ def _run_of(orders: Orders, low: int, high: int) -> Orders:
         amounts=orders.amounts[lines],
         texts={n: TextColumn(c.codes[lines], c.labels) for n, c in orders.texts.items()},
         numbers={name: values[lines] for name, values in orders.numbers.items()},
+        attributes=orders.attributes
+        and orders.attributes.keep_customers(
+            np.isin(np.arange(orders.n_customers), np.arange(low, high))
+        ),
     )
 
 
@@ -356,8 +399,17 @@ def _read_ids(path: Path) -> set[str]:
     return ids
 
 
+def _about_customers(model: Model, customers: str | None) -> str | None:
+    """Where a model that needs attributes of customers finds them."""
+    if model.customers is None:
+        if customers is not None:
+            raise ConfigError("--customers was given, and the model learned from no attributes")
+        return None
+    return customers or model.customers.source
+
+
 def _check_output(
-    source: str, output: Path, rejected: Path, manifest: Path, partitions: int
+    files: Sequence[Path], output: Path, rejected: Path, manifest: Path, partitions: int
 ) -> None:
     """Refuse outputs that cannot be written, or would replace the orders or each other."""
     if partitions:
@@ -371,7 +423,7 @@ def _check_output(
         check_writable(output)
     if output.name == _REJECTED:
         raise ConfigError(f"the output must not be {_REJECTED}, where rejected lines go")
-    inputs = {path.resolve() for path in find_files(source)}
+    inputs = {path.resolve() for path in files}
     for path in (output, rejected):
         if path.resolve() in inputs:
             raise ConfigError(f"the output would replace the orders {path}; name another file")

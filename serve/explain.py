@@ -21,6 +21,7 @@ import pyarrow as pa
 from ..errors import OrdersError
 from ..features import windows
 from ..features.catalogue import CATALOGUE
+from ..features.customers import Customers, with_customers
 from ..features.order_days import OrderDays
 from ..features.orders import Orders
 from ..features.reading import as_orders
@@ -45,15 +46,18 @@ def explain(
     cutoff: windows.Instant | None = None,
     *,
     customers: Sequence[str] | None = None,
+    attributes: Customers | None = None,
     largest: int = 5,
 ) -> pd.DataFrame:
     """What makes each customer's CLV: customer_id, rank, reason, meaning, value, amount, clv.
 
     Per customer what an unknown one would be worth (rank 0), the `largest` reasons by size, and the
     rest together; the amounts, in the shop's currency, add up to the customer's `clv`. `value` is the
-    feature's. Raises what `clvcast.score` raises.
+    feature's. `customers` are ids; `attributes` a table of all customers' attributes or a path to it, for
+    a model that learned from any. Raises what `clvcast.score` raises.
     """
     orders = as_orders(orders, model.orders)
+    orders = with_customers(orders, attributes, model.customers, model.orders.timezone)
     instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
     windows.check_cutoff(orders, instant, model.numbers.horizon_days)
     known = windows.observed(model.usable_columns(orders), instant)

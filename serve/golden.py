@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BundleError
+from ..features.attributes import AttributeCoding
 from ..features.nested import unnest
 from .model import Model
 from .scorer import forecast_rows
@@ -44,10 +45,12 @@ _HISTORIES: dict[str, list[tuple[float, float, str]]] = {
 }
 
 
-def golden_rows(optional_columns: tuple[str, ...]) -> pd.DataFrame:
-    """The histories as nested rows, with invented values in the optional columns a model needs."""
+def golden_rows(
+    optional_columns: tuple[str, ...], attributes: AttributeCoding | None = None
+) -> pd.DataFrame:
+    """The histories as nested rows, with invented values in the optional columns and attributes needed."""
     cutoff = pd.Timestamp(CUTOFF)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for customer_id, history in _HISTORIES.items():
         lines = []
         for k, (days, amount, order) in enumerate(history):
@@ -63,14 +66,35 @@ def golden_rows(optional_columns: tuple[str, ...]) -> pd.DataFrame:
             }
             line = {"ordered_at": time.isoformat(), "amount": amount}
             lines.append(line | {name: optional[name] for name in optional_columns})
-        rows.append({"customer_id": customer_id, "cutoff": CUTOFF, "orders": lines})
+        row: dict[str, Any] = {"customer_id": customer_id, "cutoff": CUTOFF, "orders": lines}
+        if attributes is not None:
+            row["attributes"] = _golden_attributes(attributes, len(rows))
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _golden_attributes(coding: AttributeCoding, k: int) -> dict[str, Any]:
+    """What customer `k` is told to be: every label once, one that is unknown, and, by turns, nothing."""
+    told: dict[str, Any] = {}
+    for name in coding.config.columns:
+        kind = coding.config.types.get(name, "text")
+        if name == "customer_id" or k % 7 == 5:
+            continue
+        if kind == "text":
+            labels = (*coding.vocabulary[name], "golden")
+            told[name] = labels[k % len(labels)]
+        elif kind == "number":
+            told[name] = [0.0, 1.0, -2.5, 100.0, 1e6][k % 5]
+        else:
+            told[name] = f"{2010 + k % 12}-06-15"  # the last are after the cutoff
+    return told
 
 
 def golden_forecasts(model: Model) -> dict[str, dict[str, float]]:
     """Each golden customer's forecasts: {customer: {forecast: value}}."""
-    rows = golden_rows(model.numbers.optional_columns)
-    instant, orders, _ = unnest(rows, model.numbers.orders)[0]
+    numbers = model.numbers
+    rows = golden_rows(numbers.optional_columns, numbers.attributes)
+    instant, orders, _ = unnest(rows, numbers.orders, numbers.customers)[0]
     table = forecast_rows(model, orders, instant).to_pydict()
     return {
         customer_id: {name: table[name][i] for name in _FORECASTS}

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..configs.schema import Config, EconomicsConfig, OrdersConfig
+from ..configs.schema import Config, CustomersConfig, EconomicsConfig, OrdersConfig
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
+from ..features.attributes import coded
 from ..features.orders import Orders
 from ..features.table import FeatureRows
 from .combine import BtydViews, Heads, combine, heads_of, view_of_btyd
@@ -65,6 +66,7 @@ class Model:
     own_orders: OrdersConfig | None = None
     own_segments: SegmentThresholds | None = None
     own_cuts: SegmentsConfig | None = None  # cut anew within each file
+    own_customers: CustomersConfig | None = None
     reference: Reference | None = None  # how features and forecasts lay; no part of the version
 
     @cached_property
@@ -104,8 +106,16 @@ class Model:
             raise BundleError(f"model {self.version} has no segment thresholds; train it again")
         return found
 
+    @property
+    def customers(self) -> CustomersConfig | None:
+        """How to read the attributes of customers; None where the model needs none."""
+        known = self.numbers.customers
+        if known is None or self.own_customers is None:
+            return known
+        return known.overridden_by(self.own_customers).model_copy(update={"types": known.types})
+
     def with_config(self, config: Config) -> Model:
-        """The model with what a configuration states of periods, economics and orders, key by key.
+        """The model with what a configuration states of periods, economics, orders and customers.
 
         Raises `ConfigError` for another horizon: the trees learned the spend of one.
         """
@@ -122,6 +132,7 @@ class Model:
             own_orders=self.orders.overridden_by(config.orders),
             own_segments=self.segments.overridden_by(config.segments),
             own_cuts=config.segments if config.segments.within_file else None,
+            own_customers=config.customers or self.own_customers,
         )
 
     def save(self, folder: str | Path) -> None:
@@ -131,14 +142,16 @@ class Model:
         save(self, Path(folder))
 
     def usable_columns(self, orders: Orders) -> Orders:
-        """The orders with the columns this model learned from; raises `OrdersError` naming missing ones."""
+        """The orders with the columns and attributes this model learned from; raises `OrdersError` naming
+        missing ones.
+        """
         missing = [n for n in self.numbers.optional_columns if n not in orders.optional_columns]
         if missing:
             raise OrdersError(
                 f"the model needs the columns {', '.join(missing)}, which the orders lack; "
                 "map them in orders.columns"
             )
-        return orders.keep_columns(self.numbers.optional_columns)
+        return coded(orders.keep_columns(self.numbers.optional_columns), self.numbers.attributes)
 
     def score_one(
         self, orders: OwnOrders, cutoff: Instant, customer_id: str | None = None

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..configs.schema import EconomicsConfig, OrdersConfig, Target
+from ..configs.schema import CustomersConfig, EconomicsConfig, OrdersConfig, Target
+from ..features.attributes import AttributeCoding
 from .btyd import GammaGamma, OrderModel
 from .segments import SegmentThresholds
 
@@ -68,6 +69,7 @@ class Numbers(_Part):
 
     orders: OrdersConfig  # how to read orders; its source is never kept
     optional_columns: tuple[str, ...]  # columns the features need, beside the required ones
+    attributes: AttributeCoding | None = None  # of customers, where the model learned from any
     features: tuple[str, ...]  # the trees' inputs, in their order
     horizon_days: int
     periods: int
@@ -79,3 +81,8 @@ class Numbers(_Part):
     settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool
     segments: SegmentThresholds | None = None  # set once the model can forecast
+
+    @property
+    def customers(self) -> CustomersConfig | None:
+        """How the attributes of customers were read; None where the model learned from none."""
+        return None if self.attributes is None else self.attributes.config

@@ -31,7 +31,8 @@ class NestedModel:
     ) -> pd.DataFrame:
         """One forecast row per input row, in the input's order; raises `OrdersError`."""
         tables, rows = [], []
-        for instant, orders, positions in unnest(model_input, self.model.numbers.orders):
+        numbers = self.model.numbers
+        for instant, orders, positions in unnest(model_input, numbers.orders, numbers.customers):
             forecasts = forecast_rows(self.model, orders, instant)
             if forecasts.num_rows < len(positions):
                 raise OrdersError(

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from ..errors import ConfigError
 from ..features import windows
+from ..features.attributes import not_known
+from ..features.customers import Customers, with_customers
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import FeatureRows, feature_rows
@@ -24,6 +26,8 @@ from .model import Model
 from .segmenting import segment_columns
 
 __all__ = ["FORECAST_SCHEMA", "forecast_columns", "forecast_rows", "score"]
+
+_MOST_UNKNOWN_SHARE = 0.5  # of customers: beyond it, the wrong table was probably joined
 
 FORECAST_SCHEMA = pa.schema(
     [
@@ -61,23 +65,30 @@ def score(
     model: Model,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     cutoff: windows.Instant | None = None,
+    customers: Customers | None = None,
 ) -> pd.DataFrame:
     """Forecast every customer with an order before the cutoff: a DataFrame, a row each, by customer_id.
 
     `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's mapping
-    knows or our own names. Without a cutoff it is the midnight after the newest line. Money is in the shop's
-    currency. Warns (`UserWarning`) when the orders end more than a week before the cutoff; raises
-    `OrdersError` for orders the model cannot read, `ConfigError` for a cutoff out of range.
+    knows or our own names; `customers` a table of their attributes or a path to it, for a model that learned
+    from any. Without a cutoff it is the midnight after the newest line. Money is in the shop's currency.
+    Warns (`UserWarning`) when the orders end more than a week before the cutoff, and when an attribute is
+    not known of most customers; raises `OrdersError` for orders the model cannot read, `ConfigError` for a
+    cutoff out of range.
     """
     if not isinstance(model, Model):
         raise ConfigError(
             f"a model comes from clvcast.load_model or clvcast.train, got {type(model).__name__}"
         )
     orders = as_orders(orders, model.orders)
+    orders = with_customers(orders, customers, model.customers, model.orders.timezone)
     instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
     concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
+    unknown = not_known(orders, model.numbers.attributes, instant)
+    for sentence in unknown.sentences(beyond=_MOST_UNKNOWN_SHARE):
+        warnings.warn(sentence, UserWarning, stacklevel=2)
     return pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
 
 

@@ -228,6 +228,7 @@ def test_trees_that_split_missing_from_present_values_are_read() -> None:
         (r"num_cat=0", "num_cat=3", "num_leaves or num_cat is none"),
         (r"leaf_value=\S+", "leaf_value=nan", "leaf_value must have"),
         (r"threshold=\S+", "threshold=x", "threshold must have"),
+        (r"threshold=\S+", "threshold=nan", "threshold must have"),
         (r"decision_type=\S+", "decision_type=1", "splits by category"),
         (r"num_class=1", "num_class=9", "one class"),
         (r"max_feature_idx=\d+", "max_feature_idx=7", "max_feature_idx"),

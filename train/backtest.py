@@ -16,6 +16,7 @@ import pyarrow as pa
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
 from ..features import windows
+from ..features.customers import with_customers
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import feature_rows
@@ -100,6 +101,7 @@ def backtest(
     """
     config = config or Config()
     orders = as_orders(orders, config.orders)
+    orders = with_customers(orders, None, config.customers, config.orders.timezone)
     end = windows.default_cutoff(orders)
     if cutoffs:
         instants = windows.as_instants(cutoffs)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..configs.schema import Config
 from ..errors import OrdersError
+from ..features.attributes import AttributeCoding, coded, learn_coding
 from ..features.faults import counted
 from ..features.orders import Orders
 from ..features.table import feature_rows
@@ -51,6 +52,8 @@ def fit(
     step("features")
     if _is_short(orders, config.horizon_days, end):
         return _fit_btyd_alone(orders, config, end)
+    coding = learn_coding(orders, end)
+    orders = coded(orders, coding)
     frame = training_frame(orders, config, end)
     _check_outcomes(frame, config.horizon_days)
     now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
@@ -95,6 +98,7 @@ def fit(
         later,
         learn_intervals(frame, unseen, later, blend.order_values),
         features=frame.features,
+        coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
     return with_segments(Model(numbers, trees), orders, config.segments, end)
@@ -145,11 +149,13 @@ def _numbers(
     intervals: Intervals,
     *,
     features: tuple[str, ...],
+    coding: AttributeCoding | None = None,
     short_history: bool,
 ) -> Numbers:
     return Numbers(
-        orders=config.orders.model_copy(update={"source": None}),
+        orders=config.orders.reading(None),
         optional_columns=orders.optional_columns,
+        attributes=coding,
         features=features,
         horizon_days=config.horizon_days,
         periods=config.periods,

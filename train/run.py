@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..configs.schema import Config
 from ..errors import ConfigError
 from ..features import windows
+from ..features.customers import with_customers
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..serve.model import Model
@@ -38,6 +39,7 @@ def train(
     """
     config = config or Config()
     orders = as_orders(orders, config.orders)
+    orders = with_customers(orders, None, config.customers, config.orders.timezone)
     return _shipped(orders, config, _training_end(orders, config, cutoff))
 
 

@@ -238,7 +238,9 @@ class Store:
                     loader_module="clvcast.serve.pyfunc",
                     data_path=str(bundle),
                     signature=_signature(model),
-                    input_example=golden_rows(model.numbers.optional_columns).head(1),
+                    input_example=golden_rows(
+                        model.numbers.optional_columns, model.numbers.attributes
+                    ).head(1),
                     pip_requirements=["clvcast"],
                 )
             if not self.client.search_registered_models(f"name='{name}'"):
@@ -330,7 +332,7 @@ def _version(entry: Any, aliases: list[str]) -> Version:
 def _signature(model: Model) -> ModelSignature:
     """One row per customer, its orders nested; times are ISO text, for MLflow refuses nested dates."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import Array, Object, Property
 
     texts = ("order_id", "product_id", "category", "channel")
@@ -342,13 +344,18 @@ def _signature(model: Model) -> ModelSignature:
     line = Object(
         [Property("ordered_at", DataType.string), Property("amount", DataType.double), *optional]
     )
-    inputs = Schema(
-        [
-            ColSpec(DataType.string, "customer_id"),
-            ColSpec(DataType.string, "cutoff"),
-            ColSpec(Array(line), "orders"),
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string, "customer_id"),
+        ColSpec(DataType.string, "cutoff"),
+        ColSpec(Array(line), "orders"),
+    ]
+    if model.numbers.customers is not None:
+        told = [
+            Property(name, DataType.double if kind == "number" else DataType.string, required=False)
+            for name, kind in model.numbers.customers.types.items()
         ]
-    )
+        columns.append(ColSpec(Object(told), "attributes", required=False))
+    inputs = Schema(columns)
     kinds = {
         "string": DataType.string,
         "int32": DataType.integer,

@@ -1,0 +1,65 @@
+"""Addresses: where `${NAME}` of the environment is put in, and passwords are kept out of what is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import quote
+
+from ..errors import ConfigError
+
+__all__ = ["expanded", "is_address", "secrets_of", "without_passwords"]
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
+_PARAMETER = re.compile(r"((?:\?|&)\w*(?:password|token|secret)\w*=)[^&\s#]*", re.I)
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is a database's address rather than a path: `scheme://...`, `duckdb:`, `${URL}`.
+
+    >>> [is_address(s) for s in ("sqlite:///shop.db", "duckdb:", "${SHOP_URL}#orders", "c:/orders.csv")]
+    [True, True, True, False]
+    """
+    return bool(
+        re.match(r"[a-z][a-z0-9]+(\+[a-z0-9_]+)?://|duckdb:|\$\{\w+\}(#.*)?$", source, re.I)
+    )
+
+
+def expanded(address: str) -> str:
+    """The address with every `${NAME}` replaced from the environment.
+
+    What stands before the `@` is quoted, so that a password may hold any character. Raises
+    `ConfigError` naming a variable that is not set; never its value.
+    """
+    before, at, after = address.rpartition("@")
+    return (
+        _VARIABLE.sub(lambda found: quote(_value(found[1]), safe=""), before)
+        + at
+        + _VARIABLE.sub(lambda found: _value(found[1]), after)
+    )
+
+
+def _value(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(
+            f"the address of a database names ${{{name}}}, and the environment has no {name}; "
+            f"set it: export {name}=..."
+        )
+    return value
+
+
+def secrets_of(address: str) -> list[str]:
+    """What the environment puts into an address: never to be shown, plain or quoted."""
+    values = [os.environ.get(name, "") for name in _VARIABLE.findall(address)]
+    return [form for value in values if value for form in (value, quote(value, safe=""))]
+
+
+def without_passwords(text: str) -> str:
+    """Text with the passwords of all addresses in it starred.
+
+    >>> without_passwords("postgresql://clv:secret@host/shop refuses")
+    'postgresql://clv:***@host/shop refuses'
+    """
+    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))

@@ -1,0 +1,516 @@
+"""Databases: the same forecasts from SQLite, PostgreSQL and DuckDB as from files, and one sentence a fault."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy
+from conftest import Run, missing
+
+import clvcast
+from clvcast.configs.schema import orders_config
+from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
+from clvcast.features import databases
+from clvcast.features.reading import read
+
+PASSWORD = "p@ss:w/rd#é"
+CUTOFF = "2020-12-01"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL of the tests' own."""
+
+    address: str  # with ${CLV_DB_PASSWORD}
+    engine: sqlalchemy.Engine
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+    found = shutil.which("initdb")
+    programs = Path(found).parent if found else (installed or [None])[-1]
+    if programs is None:
+        missing("PostgreSQL (Debian's package postgresql)")
+    user = None  # PostgreSQL refuses to run as root
+    if os.getuid() == 0:
+        try:
+            user = pwd.getpwnam("postgres")
+        except KeyError:
+            missing("a user postgres to run PostgreSQL as")
+    folder = Path(tempfile.mkdtemp(prefix="clvcast-pg-"))
+    (folder / "password").write_text(PASSWORD)
+    if user:
+        for path in (folder, folder / "password"):
+            os.chown(path, user.pw_uid, user.pw_gid)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def call(program: str, *arguments: str) -> None:
+        # a server started by pg_ctl would hold a pipe open: its output goes to a file
+        with (folder.parent / f"{folder.name}.log").open("ab") as log:
+            subprocess.run(
+                [str(programs / program), "-D", str(folder / "data"), *arguments],
+                check=True,
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                user=user.pw_uid if user else None,
+                group=user.pw_gid if user else None,
+                extra_groups=[] if user else None,
+            )
+
+    password = f"--pwfile={folder / 'password'}"
+    call("initdb", "-U", "clv", "-A", "scram-sha-256", password, "-E", "UTF8", "--no-sync")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    call("pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
+    url = sqlalchemy.URL.create(
+        "postgresql+psycopg", "clv", PASSWORD, "127.0.0.1", port, "postgres"
+    )
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    address = f"postgresql://clv:${{CLV_DB_PASSWORD}}@127.0.0.1:{port}/postgres"
+    yield Server(address, engine)
+    call("pg_ctl", "-w", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+    (folder.parent / f"{folder.name}.log").unlink()
+
+
+@pytest.fixture
+def postgres(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setenv("CLV_DB_PASSWORD", PASSWORD)
+    return server
+
+
+def fill(engine: sqlalchemy.Engine, table: str, *statements: str) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(tmp_path / "shop.db")
+
+
+def refused(kind: type[ClvcastError], **settings: Any) -> str:
+    with pytest.raises(kind) as refusal:
+        read(orders_config(settings))
+    assert PASSWORD not in str(refusal.value)
+    assert "\n" not in str(refusal.value) or " faults:\n" in str(refusal.value)
+    return str(refusal.value)
+
+
+COLUMNS = {
+    "customer_id": "client", "ordered_at": "at", "amount": "quantity * price",
+    "order_id": "number", "product_id": "product", "category": "category", "channel": "channel",
+    "quantity": "quantity",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def till(shop_lines: pd.DataFrame) -> pd.DataFrame:
+    """The shop's lines as a till has them: unit prices, integer products, empty cells."""
+    renamed = {"customer_id": "client", "ordered_at": "at", "order_id": "number"}
+    frame = shop_lines.rename(columns={**renamed, "product_id": "product"})
+    frame["price"] = (frame.pop("amount") / frame["quantity"]).round(4)
+    frame["product"] = frame["product"].str[1:].astype("int64")
+    frame.loc[::17, "category"] = None
+    return frame
+
+
+def test_a_config_with_another_source_gives_bit_equal_forecasts(
+    till: pd.DataFrame,
+    shop_model: clvcast.Model,
+    tmp_path: Path,
+    postgres: Server,
+    run: Run,
+) -> None:
+    till.to_parquet(tmp_path / "till.parquet")
+    (tmp_path / "parts").mkdir()
+    for k in range(3):
+        till[k::3].to_parquet(tmp_path / "parts" / f"{k}.parquet")
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        till.to_sql("till", connection, index=False)
+    kinds = {"price": sqlalchemy.Numeric(12, 4), "client": sqlalchemy.Text()}
+    till.to_sql("till", postgres.engine, index=False, if_exists="replace", dtype=kinds)
+    shop_model.save(tmp_path / "bundle")
+    sources = {
+        "parquet": {"source": str(tmp_path / "till.parquet")},
+        "sqlite": {"source": f"sqlite:///{tmp_path}/shop.db#till"},
+        "postgresql": {"source": f"{postgres.address}#public.till"},
+        "query": {
+            "source": postgres.address,
+            "query": "SELECT * FROM till WHERE number NOT LIKE '%:x' ORDER BY price",
+        },
+        "duckdb": {"source": "duckdb:", "query": f"FROM '{tmp_path}/parts/*.parquet'"},
+    }
+    digests, forecasts = {}, {}
+    for name, source in sources.items():
+        config = tmp_path / f"{name}.yaml"
+        settings = {"orders": {**source, "columns": COLUMNS}}
+        config.write_text(pd.io.json.ujson_dumps(settings))  # JSON is YAML
+        output = tmp_path / f"{name}.parquet"
+        arguments = ("score", "--model", tmp_path / "bundle", "--config", config)
+        status, _, err = run(*arguments, "--cutoff", CUTOFF, "--output", output)
+        assert status == 0, err
+        forecasts[name] = output.read_bytes()
+        digests[name] = clvcast.read_orders(clvcast.load_config(config)).digest()
+    assert len(set(digests.values())) == 1
+    assert len(set(forecasts.values())) == 1
+    assert len(pd.read_parquet(tmp_path / "parquet.parquet")) > 300
+
+
+def test_score_takes_an_address_and_a_query(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    shop_model.save(tmp_path / "bundle")
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        shop_lines.to_sql("lines", connection, index=False)
+    address, output = f"sqlite:///{tmp_path}/shop.db", tmp_path / "f.parquet"
+    arguments = ("score", "--model", tmp_path / "bundle", "--output", output)
+    query = "SELECT * FROM lines WHERE customer_id < 'C00100'"
+    status, _, err = run(*arguments, "--orders", address, "--query", query)
+    assert status == 0, err
+    expected = clvcast.score(shop_model, shop_lines[shop_lines["customer_id"] < "C00100"])
+    pd.testing.assert_frame_equal(pd.read_parquet(output), expected, check_exact=True)
+    assert run(*arguments, "--orders", f"{address}#lines")[0] == 0
+    assert len(pd.read_parquet(output)) > len(expected)
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert "score needs --orders, or a --config that names them" in err
+
+
+def test_ids_of_any_type_stay_what_they_are(postgres: Server) -> None:
+    fill(
+        postgres.engine,
+        "ids",
+        "CREATE TABLE ids (c numeric, o bigint, p uuid, at timestamp, amount numeric(12,2))",
+        "INSERT INTO ids VALUES"
+        " (17850.00, 9007199254740993, '00000000-0000-0000-0000-00000000000a', '2020-01-01', 1.15),"
+        " (123456789012345678901, 1, NULL, '2020-01-02', 2.675)",
+    )
+    columns = {"customer_id": "c", "order_id": "o", "product_id": "p", "ordered_at": "at"}
+    settings = {"source": f"{postgres.address}#ids", "columns": {**columns, "amount": "amount"}}
+    orders = read(orders_config(settings))
+    assert orders.customer_ids.to_pylist() == ["123456789012345678901", "17850"]
+    assert orders.texts["order_id"].to_text().to_pylist() == ["1", "9007199254740993"]
+    assert orders.texts["product_id"].to_text().to_pylist()[1].endswith("-00000000000a")
+    assert sorted(orders.amounts.tolist()) == [115, 268]
+
+
+def test_times_with_a_zone_need_the_shops_own(postgres: Server) -> None:
+    fill(
+        postgres.engine,
+        "zoned",
+        "CREATE TABLE zoned (customer_id text, ordered_at timestamptz, amount float8)",
+        "INSERT INTO zoned VALUES ('a', '2020-07-01 00:30+02', 1), ('b', '2020-01-01 12:00Z', 2)",
+    )
+    source = f"{postgres.address}#zoned"
+    assert "set orders.timezone" in refused(OrdersError, source=source)
+    orders = read(orders_config({"source": source, "timezone": "Europe/London"}))
+    assert orders.times.astype("datetime64[us]").astype(str).tolist() == [
+        "2020-06-30T23:30:00.000000",
+        "2020-01-01T12:00:00.000000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "message"),
+    [
+        ("bytea", "'x'", "must hold text, numbers or dates, got struct<bytes: string>"),
+        ("boolean", "true", "must hold text, numbers or dates, got bool"),
+        ("jsonb", "'{}'", "must hold text, numbers or dates, got struct<dict: string>"),
+        ("int[]", "'{1}'", "must hold text, numbers or dates, got struct<list: string>"),
+        ("interval", "'1 day'", "must hold text, numbers or dates, got struct<timedelta: string>"),
+        ("numeric", "'NaN'", "amount must be a number: 1 line (rows 1)"),
+        ("timestamp", "'2020-01-01'", "amount must be a number: 1 line (rows 1)"),
+        ("timestamp", "'infinity'", "cannot answer: timestamp too large"),
+    ],
+)
+def test_types_that_do_not_fit_are_named(
+    postgres: Server, kind: str, cell: str, message: str
+) -> None:
+    fill(
+        postgres.engine,
+        "odd",
+        f"CREATE TABLE odd (customer_id text, ordered_at timestamp, amount {kind})",
+        f"INSERT INTO odd VALUES ('a', '2020-01-01', {cell})",
+    )
+    with pytest.raises(OrdersError) as refusal:
+        clvcast.read_orders(f"{postgres.address}#odd")
+    assert message in str(refusal.value)
+
+
+def test_sqlite_keeps_whatever_it_is_given(sqlite: sqlite3.Connection, tmp_path: Path) -> None:
+    sqlite.execute("CREATE TABLE t (customer_id, ordered_at, amount)")
+    rows = [(7, "2020-01-01", 1.5), ("a", "2020-01-02", ""), (None, "2020-01-03", 2), (7, None, 3)]
+    sqlite.executemany("INSERT INTO t VALUES (?, ?, ?)", rows * 1)
+    sqlite.commit()
+    settings = {"source": f"sqlite:///{tmp_path}/shop.db#t", "max_rejected_share": 0.9}
+    orders = read(orders_config(settings))
+    assert (orders.customer_ids.to_pylist(), orders.amounts.tolist()) == (["7"], [150])
+    assert orders.report.rejected_lines is not None
+    found = orders.report.rejected_lines.to_pylist()
+    assert {(line["row"], line["reason"]) for line in found} == {
+        (2, "amount is empty"),
+        (3, "customer_id is missing"),
+        (4, "ordered_at is empty"),
+    }
+    assert {line["file"] for line in found} == {settings["source"]}
+    sqlite.execute("INSERT INTO t VALUES ('b', '2020-01-02', 'much')")
+    sqlite.commit()
+    assert "column 'amount' must hold text or numbers, it mixes them" in refused(
+        OrdersError, **settings
+    )
+
+
+def test_what_a_database_cannot_answer_is_one_sentence(
+    postgres: Server, sqlite: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(postgres.engine, "t", "CREATE TABLE t (id text, ordered_at timestamp, amount float8)")
+    sqlite.execute("CREATE TABLE t (id, ordered_at, amount)")
+    address = postgres.address
+    local = f"sqlite:///{tmp_path}/shop.db"
+    wrong = "postgresql://clv:no-such-word@" + address.rpartition("@")[2]
+    nowhere = "postgresql://clv:x@127.0.0.1:1/postgres"
+    sentences = {
+        "takes a query or a table (ADDRESS#TABLE), got neither": (ConfigError, address, None),
+        "got both": (ConfigError, f"{address}#t", "SELECT 1"),
+        "has no table orders; name one of its tables": (OrdersError, f"{address}#orders", None),
+        "has no table order; name one": (OrdersError, f"{local}#order", None),
+        "column 'customer_id' for customer_id is missing; did you mean": (
+            OrdersError,
+            address,
+            "SELECT amount, id AS customer, ordered_at FROM t",
+        ),
+        'relation "nowhere" does not exist': (OrdersError, address, "SELECT * FROM nowhere"),
+        "no such table: nowhere": (OrdersError, local, "SELECT * FROM nowhere"),
+        "cannot answer: syntax error": (OrdersError, address, "DELETE FROM t"),
+        "attempt to write a readonly database": (OrdersError, local, "DELETE FROM t RETURNING *"),
+        "the query must be a SELECT": (OrdersError, local, "SAVEPOINT x"),
+        "Table with name nothing does not exist": (OrdersError, "duckdb:", "FROM nothing"),
+        "No files found": (OrdersError, "duckdb:", "FROM 'nothing/*.parquet'"),
+        "there is no DuckDB database nothing.duckdb": (StoreError, "duckdb:nothing.duckdb#t", None),
+        "there is no SQLite database nothing.db": (StoreError, "sqlite:///nothing.db#t", None),
+        "password authentication failed": (StoreError, f"{wrong}#t", None),
+        "connection refused": (StoreError, f"{nowhere}#t", None),
+        "is of no database SQLAlchemy knows": (ConfigError, "oracel://x@y/z#t", None),
+        "is no database address": (ConfigError, "postgresql://clv:x@h:port/z#t", None),
+        "a query is asked of a database": (ConfigError, "orders.csv", "SELECT 1"),
+        "holds no order lines": (
+            OrdersError,
+            address,
+            "SELECT amount, id AS customer_id, ordered_at FROM t",
+        ),
+    }
+    for message, (kind, source, query) in sentences.items():
+        told = refused(kind, source=source, query=query)
+        assert message.lower() in told.lower()
+        assert "no-such-word" not in told
+    monkeypatch.delenv("CLV_DB_PASSWORD")
+    told = refused(ConfigError, source=f"{address}#t")
+    assert "the environment has no CLV_DB_PASSWORD; set it" in told
+
+
+def many(postgres: Server) -> str:
+    fill(
+        postgres.engine,
+        "many",
+        "CREATE TABLE many (customer_id text, ordered_at timestamp, amount float8)",
+        "INSERT INTO many SELECT 'c' || mod(k, 7), '2020-01-01'::timestamp + k * interval '1 hour', 1"
+        " FROM generate_series(1, 1000) k",
+    )
+    return f"{postgres.address}#many"
+
+
+def test_rows_come_in_chunks_of_one_state_of_the_database(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = many(postgres)
+    monkeypatch.setattr(databases, "_ROWS", 100)
+    with databases.opened(source, None) as answer:
+        chunks = answer.chunks(["amount"])
+        sizes = [next(chunks).num_rows]
+        with postgres.engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM many")
+        sizes += [chunk.num_rows for chunk in chunks]
+    assert sizes == [100] * 10
+
+
+def test_a_connection_cut_midway_fails_clean(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = many(postgres)
+    monkeypatch.setattr(databases, "_ROWS", 100)
+
+    def cut() -> None:
+        with databases.opened(source, None) as answer:
+            chunks = answer.chunks(["amount"])
+            next(chunks)
+            with postgres.engine.begin() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid <> pg_backend_pid() AND usename = 'clv' AND datname IS NOT NULL"
+                )
+            next(chunks)
+
+    with pytest.raises(StoreError) as refusal:
+        cut()
+    assert "was lost after 100 rows: " in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    for package, source in (("sqlalchemy", "sqlite:///x.db#t"), ("duckdb", "duckdb:x.db#t")):
+        monkeypatch.setitem(sys.modules, package, None)
+        told = refused(StoreError, source=source)
+        assert f"pip install 'clvcast[{'duckdb' if package == 'duckdb' else 'postgres'}]'" in told
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert "needs the Python package psycopg" in refused(
+        StoreError, source="postgresql://clv:x@127.0.0.1:1/postgres#t"
+    )
+
+
+@pytest.fixture
+def forecasts(shop_model: clvcast.Model, shop_orders: clvcast.Orders) -> pd.DataFrame:
+    return clvcast.score(shop_model, shop_orders, CUTOFF)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_forecasts_are_written_back_once_a_customer_and_cutoff(
+    kind: str,
+    postgres: Server,
+    shop_model: clvcast.Model,
+    shop_lines: pd.DataFrame,
+    tmp_path: Path,
+    run: Run,
+    forecasts: pd.DataFrame,
+) -> None:
+    nobody = shop_lines.head(2).assign(customer_id=None)
+    pd.concat([shop_lines, nobody]).to_parquet(tmp_path / "orders.parquet")
+    shop_model.save(tmp_path / "bundle")
+    if kind == "sqlite":
+        address, made = (
+            f"sqlite:///{tmp_path}/f.db",
+            sqlalchemy.create_engine(f"sqlite:///{tmp_path}/f.db", poolclass=sqlalchemy.NullPool),
+        )
+    else:
+        fill(postgres.engine, "f")
+        fill(postgres.engine, "f_rejected")
+        address, made = postgres.address, postgres.engine
+    arguments = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "orders.parquet")
+    into = ("--output", f"{address}#f")
+    for cutoff in (CUTOFF, "2021-02-24", CUTOFF):
+        status, out, err = run(*arguments, *into, "--cutoff", cutoff)
+        assert status == 0, err
+        assert PASSWORD not in out + err
+    with made.connect() as connection:
+        found = pd.read_sql("SELECT * FROM f ORDER BY customer_id, cutoff", connection)
+        aside = pd.read_sql("SELECT * FROM f_rejected", connection)
+    for name in forecasts.select_dtypes("datetime"):  # SQLite keeps them as text
+        found[name] = pd.to_datetime(found[name])
+    again = found[found["cutoff"] == CUTOFF].sort_values("customer_id", ignore_index=True)
+    pd.testing.assert_frame_equal(again, forecasts, check_exact=True, check_dtype=False)
+    assert len(found) == len(forecasts) + shop_lines["customer_id"].nunique()
+    assert (aside["reason"] == "customer_id is missing").sum() == 2
+
+
+def test_a_table_that_takes_no_forecasts_is_told_before_the_work(
+    postgres: Server, shop_model: clvcast.Model, tmp_path: Path, run: Run
+) -> None:
+    shop_model.save(tmp_path / "bundle")
+    fill(postgres.engine, "thin", "CREATE TABLE thin (customer_id text, cutoff timestamp)")
+    every = ", ".join(f"{n} text" for n in ("customer_id", "cutoff"))
+    fill(postgres.engine, "unkeyed", f"CREATE TABLE unkeyed ({every})")
+    with postgres.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS fresh")
+        from clvcast.serve.scorer import FORECAST_SCHEMA
+
+        for name in FORECAST_SCHEMA.names[2:]:
+            connection.exec_driver_sql(f"ALTER TABLE unkeyed ADD COLUMN {name} text")
+    wrong = "postgresql://clv:no-such-word@" + postgres.address.rpartition("@")[2]
+    cases = {
+        "the table thin lacks the columns model_version": f"{postgres.address}#thin",
+        "must have a primary key of customer_id and cutoff": f"{postgres.address}#unkeyed",
+        "an output in a database must name its table": postgres.address,
+        "forecasts are written to PostgreSQL or SQLite": "duckdb:x.duckdb#f",
+        "password authentication failed": f"{wrong}#f",
+        "the output's folder": f"sqlite:///{tmp_path}/none/f.db#f",
+    }
+    for message, output in cases.items():
+        # the orders do not exist: the output is looked at first
+        told = run("score", "--model", tmp_path / "bundle", "--orders", "x.csv", "--output", output)
+        assert told[0] in (1, 2)
+        assert message in told[2]
+        assert "no-such-word" not in told[2]
+    fresh = f"{postgres.address}#fresh"
+    run("score", "--model", tmp_path / "bundle", "--orders", "x.csv", "--output", fresh)
+    assert not sqlalchemy.inspect(postgres.engine).has_table("fresh")
+
+
+def test_a_run_that_dies_while_writing_leaves_the_table_as_it_was(
+    postgres: Server, forecasts: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+
+    from clvcast.features.faults import REJECTED_SCHEMA
+    from clvcast.serve import database
+    from clvcast.serve.scorer import FORECAST_SCHEMA
+
+    fill(postgres.engine, "f")
+    monkeypatch.setattr(database, "_ROWS", 50)
+    table = pa.Table.from_pandas(forecasts, FORECAST_SCHEMA, preserve_index=False)
+    nothing = REJECTED_SCHEMA.empty_table()
+    database.write_tables(f"{postgres.address}#f", table.slice(0, 10), nothing)
+    broken = table.set_column(
+        6, "churn_probability", pa.array([None] * 200 + [0.5] * (len(table) - 200), pa.float64())
+    )
+    with postgres.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "ALTER TABLE f ADD CHECK (churn_probability IS NOT NULL OR customer_id < 'C00060')"
+        )
+    with pytest.raises(StoreError, match="violates check constraint") as refusal:
+        database.write_tables(f"{postgres.address}#f", broken, nothing)
+    assert "\n" not in str(refusal.value)
+    with postgres.engine.connect() as connection:
+        (count,) = connection.exec_driver_sql("SELECT count(*) FROM f").one()
+        assert count == 10
+
+
+def test_duckdb_types_stay_what_they_are() -> None:
+    query = """
+        SELECT 12345678901234567891::DECIMAL(20, 0) AS customer_id,
+               TIMESTAMPTZ '2020-07-01 00:30:00+02' AS ordered_at, 1.15::DECIMAL(12, 2) AS amount,
+               12345678901234567::HUGEINT AS order_id, 0.3::DECIMAL(6, 4) AS cost,
+               '00000000-0000-0000-0000-00000000000a'::UUID AS product_id,
+               'web'::ENUM ('web', 'till') AS channel
+        UNION ALL
+        SELECT 17850, '2020-07-02', 2.5, 7, 0.7, NULL, NULL
+        """
+    orders = read(orders_config({"source": "duckdb:", "query": query, "timezone": "Europe/London"}))
+    assert orders.customer_ids.to_pylist() == ["12345678901234567891", "17850"]
+    texts = {name: column.to_text().to_pylist() for name, column in orders.texts.items()}
+    assert texts["order_id"] == ["12345678901234567", "7"]
+    assert texts["product_id"] == ["00000000-0000-0000-0000-00000000000a", None]
+    assert texts["channel"] == ["web", None]
+    assert orders.numbers["cost"].tolist() == [0.3, 0.7]
+    assert orders.amounts.tolist() == [115, 250]
+    with pytest.raises(OrdersError, match=r"set orders\.timezone"):
+        read(orders_config({"source": "duckdb:", "query": query}))
