@@ -512,10 +512,9 @@ def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
             continue
         field = section.model_fields.get(part)
         kind = field.annotation if field else None
-        if get_origin(kind) is dict and issubclass(get_args(kind)[1], BaseModel):
-            next(steps, None)  # the entry's own name
-            kind = get_args(kind)[1]
         kinds = [kind, *get_args(kind)]
+        if get_origin(kind) is dict:
+            next(steps, None)  # the entry's own name
         sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
         if not sections:
             return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]

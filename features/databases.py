@@ -132,59 +132,78 @@ def engine(asked: Place, *, may_create: bool = False) -> sqlalchemy.Engine:
 @contextmanager
 def _opened_sqlalchemy(asked: Place, query: str | None) -> Iterator[Answer]:
     made = engine(asked)
-    from sqlalchemy import exc, inspect
+    from sqlalchemy import inspect
 
-    read = 0
+    is_sqlite = made.dialect.name == "sqlite"
     try:
-        with made.connect() as connection:
+        with _in_sentences(asked, is_sqlite), made.connect() as connection:
             if made.dialect.name == "postgresql":
                 connection = connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
-            elif made.dialect.name == "sqlite":
+            elif is_sqlite:
                 connection.exec_driver_sql("PRAGMA query_only = ON")
             streaming = connection.execution_options(
                 yield_per=_ROWS, no_parameters=True
             )  # on PostgreSQL a cursor of the server's
-
-            def chunks(result: Any, names: Sequence[str]) -> Iterator[pa.Table]:
-                nonlocal read
-                at = [list(result.keys()).index(name) for name in names]
-                for rows in result.partitions(_ROWS):
-                    columns = list(zip(*rows, strict=True))
-                    arrays = [
-                        _array(columns[i], name, asked) for i, name in zip(at, names, strict=True)
-                    ]
-                    read += len(rows)
-                    yield pa.table(arrays, names=list(names))
-
             if query is not None:
-                result = streaming.exec_driver_sql(query)
-                if not result.returns_rows:
-                    raise OrdersError(
-                        f"{asked.shown}: the query must be a SELECT, it gives no rows"
+                with closing(streaming.exec_driver_sql(query)) as result:
+                    if not result.returns_rows:
+                        raise OrdersError(
+                            f"{asked.shown}: the query must be a SELECT, it gives no rows"
+                        )
+                    yield Answer(
+                        list(result.keys()), lambda names: _chunks(asked, result, names, is_sqlite)
                     )
-                with closing(result):
-                    yield Answer(list(result.keys()), lambda names: chunks(result, names))
                 return
             schema, _, table = str(asked.table).rpartition(".")
             found = inspect(connection).get_columns(table, schema or None)
             quoted = made.dialect.identifier_preparer.quote_identifier
             whole = ".".join(quoted(part) for part in (schema, table) if part)
 
-            def table_chunks(names: Sequence[str]) -> Iterator[pa.Table]:
+            def of_table(names: Sequence[str]) -> Iterator[pa.Table]:
                 listed = ", ".join(quoted(name) for name in names)
-                with closing(streaming.exec_driver_sql(f"SELECT {listed} FROM {whole}")) as result:
-                    yield from chunks(result, names)
+                with (
+                    _in_sentences(asked, is_sqlite),
+                    closing(streaming.exec_driver_sql(f"SELECT {listed} FROM {whole}")) as result,
+                ):
+                    yield from _chunks(asked, result, names, is_sqlite)
 
-            yield Answer([column["name"] for column in found], table_chunks)
+            yield Answer([column["name"] for column in found], of_table)
+    finally:
+        made.dispose()
+
+
+def _chunks(asked: Place, result: Any, names: Sequence[str], is_sqlite: bool) -> Iterator[pa.Table]:
+    """The rows of an answer. Faults are told here: whoever iterates may stand outside `opened`."""
+    at = [list(result.keys()).index(name) for name in names]
+    read = 0
+    partitions = result.partitions(_ROWS)
+    while True:
+        with _in_sentences(asked, is_sqlite, read):
+            rows = next(partitions, None)
+        if rows is None:
+            return
+        columns = list(zip(*rows, strict=True))
+        arrays = [_array(columns[i], name, asked) for i, name in zip(at, names, strict=True)]
+        read += len(rows)
+        yield pa.table(arrays, names=list(names))
+
+
+@contextmanager
+def _in_sentences(asked: Place, is_sqlite: bool, read: int = 0) -> Iterator[None]:
+    """Turn what SQLAlchemy raises into a sentence."""
+    from sqlalchemy import exc
+
+    try:
+        yield
     except exc.NoSuchTableError:
         raise OrdersError(
             f"{without_passwords(asked.address)} has no table {asked.table}; name one of its tables "
             "or views, with its schema if it has one (ADDRESS#SCHEMA.TABLE)"
         ) from None
     except (exc.OperationalError, exc.InterfaceError) as error:
-        if made.dialect.name == "sqlite":  # there, a wrong query is operational too
+        if is_sqlite:  # there, a wrong query is operational too
             raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
         when = f"was lost after {read:,} rows" if read else "fails"
         raise StoreError(
@@ -192,8 +211,6 @@ def _opened_sqlalchemy(asked: Place, query: str | None) -> Iterator[Answer]:
         ) from None
     except exc.SQLAlchemyError as error:
         raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
-    finally:
-        made.dispose()
 
 
 @contextmanager
@@ -208,22 +225,30 @@ def _opened_duckdb(asked: Place, query: str | None) -> Iterator[Answer]:
     path = path.removeprefix("///") if path.startswith("///") else path.removeprefix("//")
     if path and not Path(path).is_file():
         raise StoreError(f"there is no DuckDB database {path}; give the path of its file")
-    try:
-        with duckdb.connect(path or ":memory:", read_only=bool(path)) as connection:
-            parts = str(asked.table).split(".")
-            table = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
-            rows = connection.sql(query if query is not None else f"SELECT * FROM {table}")
-            if rows is None:
-                raise OrdersError(f"{asked.shown}: the query must be a SELECT, it gives no rows")
-            reader: Any = rows.to_arrow_reader(_ROWS)
-            yield Answer(
-                list(reader.schema.names),
-                lambda names: (
-                    pa.Table.from_batches([batch]).select(list(names)) for batch in reader
-                ),
-            )
-    except duckdb.Error as error:
-        raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+
+    @contextmanager
+    def in_sentences() -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+
+    def chunks(reader: Any, names: Sequence[str]) -> Iterator[pa.Table]:
+        while True:
+            with in_sentences():
+                batch = next(reader, None)
+            if batch is None:
+                return
+            yield pa.Table.from_batches([batch]).select(list(names))
+
+    with in_sentences(), duckdb.connect(path or ":memory:", read_only=bool(path)) as connection:
+        parts = str(asked.table).split(".")
+        table = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+        rows = connection.sql(query if query is not None else f"SELECT * FROM {table}")
+        if rows is None:
+            raise OrdersError(f"{asked.shown}: the query must be a SELECT, it gives no rows")
+        reader: Any = rows.to_arrow_reader(_ROWS)
+        yield Answer(list(reader.schema.names), lambda names: chunks(reader, names))
 
 
 def _array(values: Sequence[Any], name: str, asked: Place) -> pa.Array:

@@ -169,7 +169,7 @@ class Intake:
     def _parsed(self, file: str, told: _Told) -> Lines:
         if not told.tables:  # its columns could not be read
             return Lines(file, RawTable(pa.table({}), np.arange(0)))
-        raw = RawTable(pa.concat_tables(told.tables), np.concatenate(told.rows), told.rejected)
+        raw = RawTable(_together(told.tables), np.concatenate(told.rows), told.rejected)
         lines = parse_lines(raw, file, told.mapping, told.config, self.now)
         if told.ids_as_decimals:
             lines.remarks.insert(0, _DECIMALS)
@@ -177,6 +177,22 @@ class Intake:
         if not self._is_one:
             lines.remarks = [f"{file}: {remark}" for remark in lines.remarks]
         return lines
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    """Tables one after the other; a column that is not of one type in all, as from a database, is text."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        mixed = [
+            name
+            for name in tables[0].column_names
+            if len({table.schema.field(name).type for table in tables}) > 1
+        ]
+        for name in mixed:
+            at = tables[0].column_names.index(name)
+            tables = [t.set_column(at, name, t[name].cast(pa.string())) for t in tables]
+        return pa.concat_tables(tables)
 
 
 def _set_aside(part: Lines) -> list[pa.Table]:

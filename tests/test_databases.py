@@ -374,6 +374,47 @@ def test_a_connection_cut_midway_fails_clean(
     assert "\n" not in str(refusal.value)
 
 
+def test_a_command_whose_connection_is_cut_tells_so(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
+) -> None:
+    source = many(postgres)
+    monkeypatch.setattr(databases, "_ROWS", 100)
+    real = databases._array
+
+    def cutting(values: Any, name: str, asked: Any) -> Any:
+        with postgres.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND usename = 'clv' AND datname IS NOT NULL"
+            )
+        return real(values, name, asked)
+
+    monkeypatch.setattr(databases, "_array", cutting)
+    config = tmp_path / "shop.yaml"
+    config.write_text(f"orders: {{source: '{source}'}}")
+    status, _, err = run("check", config)
+    assert status == 1
+    assert "Traceback" not in err
+    assert "was lost after 100 rows: " in err
+    assert PASSWORD not in err
+
+
+def test_sqlite_columns_may_change_their_type_on_the_way(
+    sqlite: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "_ROWS", 2)
+    sqlite.execute("CREATE TABLE t (customer_id, ordered_at, amount)")
+    cells = [(7, 1), (8, "x"), (9, 2.5), (9, None), ("a", "y"), ("b", "3.25"), (None, None)]
+    rows = [(customer, "2020-01-01", amount) for customer, amount in cells if amount != "x"]
+    sqlite.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+    sqlite.commit()
+    settings = {"source": f"sqlite:///{tmp_path}/shop.db#t", "max_rejected_share": 0.9}
+    orders = read(orders_config(settings))
+    assert orders.customer_ids.to_pylist() == ["7", "9", "b"]
+    assert orders.amounts.tolist() == [100, 250, 325]
+    assert orders.report.rejected == {"amount is empty": 1, "amount is no number": 1}
+
+
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
