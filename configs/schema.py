@@ -56,8 +56,8 @@ REQUIRED_COLUMNS: tuple[str, ...] = get_args(Column)[:3]
 OPTIONAL_COLUMNS: tuple[str, ...] = get_args(Column)[3:]
 
 
-# keys of Config that a fit never looks at; the mapping of the orders stands in a bundle by itself
-_NOT_LEARNED_FROM = ("orders", "tracking", "gate", "monitor", "segments", "lists")
+# keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle by themselves
+_NOT_LEARNED_FROM = ("orders", "customers", "tracking", "gate", "monitor", "segments", "lists")
 
 
 class FormatConfig(Section):

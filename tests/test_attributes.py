@@ -227,6 +227,7 @@ def test_a_configuration_names_them(
     settings = clvcast.load_config(config)
     trained = clvcast.train(tmp_path / "orders.parquet", settings, CUTOFF)  # type: ignore[arg-type]
     assert trained.version == model.version
+    assert str(tmp_path).encode() not in b"".join(trained.files().values())
     model.save(tmp_path / "bundle")
     output = tmp_path / "f.parquet"
     arguments = ("score", "--model", tmp_path / "bundle", "--config", config, "--output", output)

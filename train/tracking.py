@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow.parquet
 
+from ..configs.addresses import without_passwords
 from ..configs.schema import Config
 from ..errors import BundleError, ClvcastError, ConfigError
 from ..features import windows
@@ -120,7 +121,8 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
         "lines": run.known.n_lines,
         "lines_rejected": sum(report.rejected.values()),
     }
-    source = config.orders.source or "given in Python"
+    named = [without_passwords(one.source) for one in config.orders.all_sources()]
+    source = ", ".join(named) or "given in Python"
     store.log_dataset(run_id, Dataset(run.known.digest(), source, profile))
     store.log_text(run_id, record_of(run).model_dump_json(indent=1), RECORD_FILE)
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
