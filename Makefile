@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy lock clean
 
-train: $(VENV)/run.stamp ## train on CONFIG, evaluate, register as champion
+train: $(VENV)/run.stamp ## train on CONFIG, evaluate; champion if the gate passes
 	$(BIN)/clvcast train $(CONFIG)
 
 score: $(VENV)/run.stamp ## one forecast per customer of ORDERS into OUTPUT

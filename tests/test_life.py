@@ -1,4 +1,4 @@
-"""The whole life of a model, as docs/operations.md tells it: every line is run, on the sample."""
+"""The whole life of a model, as the README tells it: every line is run, on the sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_life_of_a_model(
         (tmp_path / folder).symlink_to(root / folder)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    life = blocks(root / "docs" / "operations.md", "sh")[0]
+    (life,) = (block for block in blocks(root / "README.md", "sh") if "models rollback" in block)
     commands = re.findall(r"^clvcast (.*?)(?: +#.*)?$", life, re.MULTILINE)
     assert 9 <= len(commands) <= 10
     serving, bridges = [], []
