@@ -352,5 +352,7 @@ def test_features_are_left_out_and_monotone_constraints_hold(shop_orders: clvcas
     assert (np.diff(trained.trees["spend"][0].predict(rows)) <= 0).all()
     assert (np.diff(trained.trees["churn"][0].predict(rows)) >= 0).all()
     wrong = config.model_copy(update={"model": ModelConfig(leave_out=("tenure_dais",))})
-    with pytest.raises(ConfigError, match=r"model\.leave_out names tenure_dais, which is no feature"):
+    with pytest.raises(
+        ConfigError, match=r"model\.leave_out names tenure_dais, which is no feature"
+    ):
         clvcast.train(shop_orders, wrong)
