@@ -49,7 +49,6 @@ _EXTRAS = {
     "mlflow": "train",
     "optuna": "search",
     "prometheus_client": "serve",
-    "sklearn": "train",
     "starlette": "serve",
     "uvicorn": "serve",
 }

@@ -220,7 +220,7 @@ def test_json_answers_carry_the_remarks(
 
 
 def test_a_missing_extra_is_a_sentence(shop_file: Path, tmp_path: Path) -> None:
-    code = "import sys; sys.modules['sklearn'] = None; from clvcast.__main__ import main; main()"
+    code = "import sys; sys.modules['joblib'] = None; from clvcast.__main__ import main; main()"
     config = write_config(tmp_path, shop_file)
     done = subprocess.run(
         [sys.executable, "-c", code, "train", str(config)],

@@ -36,7 +36,7 @@ def test_two_trainings_give_the_same_bytes(
     again = clvcast.train(shuffled, shop_config)
     assert again.files() == shop_model.files()
     assert again.version == shop_model.version
-    other = clvcast.train(shuffled, shop_config.model_copy(update={"seed": 7}))
+    other = clvcast.train(shuffled, shop_config.model_copy(update={"seed": 7, "effort": "quick"}))
     assert other.version != shop_model.version
 
 
@@ -48,8 +48,9 @@ def test_nothing_at_or_after_the_cutoff_touches_model_or_forecast(
     after = shop_lines[shop_lines["ordered_at"] >= cutoff]
     corrupted = pd.concat([before, after.assign(amount=77_777.0, order_id="0-0", channel="new")])
     strangers = pd.concat([before, after.assign(customer_id="a stranger")])
+    quick = shop_config.model_copy(update={"effort": "quick"})
     models = [
-        clvcast.train(packed(lines), shop_config, CUTOFF)
+        clvcast.train(packed(lines), quick, CUTOFF)
         for lines in (before, shop_lines, corrupted, strangers)
     ]
     assert len({model.version for model in models}) == 1
@@ -322,8 +323,8 @@ def test_nested_rows_that_cannot_be_scored_are_refused(
             door.predict(rows)
 
 
+@pytest.mark.slow
 def test_a_thorough_search_is_repeatable_and_kept(shop_orders: clvcast.Orders) -> None:
-    pytest.importorskip("optuna")
     config = clvcast.Config(
         horizon_days=60,
         effort="thorough",

@@ -164,7 +164,8 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
             lambda what, share: shares.append((what, share)),
         )  # fmt: skip
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        assert set(files) == {"f.parquet", "rejected.parquet"}  # no temporary file
+        # no temporary file
+        assert set(files) == {"f.parquet", "f.parquet.manifest.json", "rejected.parquet"}
         outputs.append((files, result.remarks, result.clv, result.customers_without_orders))
     assert outputs[0] == outputs[1]
     assert outputs[0][3] > 0

@@ -21,7 +21,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, shop_lines: pd.DataFrame) ->
     folder = tmp_path_factory.mktemp("store")
     shop_lines.to_parquet(folder / "orders.parquet")
     (folder / "shop.yaml").write_text(
-        f"orders: {{source: {folder}/orders.parquet}}\nhorizon_days: 60\nperiods: 3\n"
+        f"orders: {{source: {folder}/orders.parquet}}\nhorizon_days: 60\nperiods: 3\neffort: quick\n"
         f"tracking: {{uri: 'sqlite:///{folder}/mlflow.db', experiment: shop, model_name: shop}}\n"
     )
     return folder
