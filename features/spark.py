@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from ..configs.schema import Config, OrdersConfig
@@ -56,7 +57,10 @@ class Surveyed:
 
 
 def surveyed(
-    orders_df: DataFrame, config: OrdersConfig, source: str = "the orders", now: datetime | None = None
+    orders_df: DataFrame,
+    config: OrdersConfig,
+    source: str = "the orders",
+    now: datetime | None = None,
 ) -> Surveyed:
     """Survey order lines: one scan of them. Raises `OrdersError` naming every fault at once."""
     if not isinstance(orders_df, DataFrame):
@@ -67,7 +71,7 @@ def surveyed(
     found = lines.mapInArrow(partial(_survey, how), "survey binary").collect()
     total = reduce(add, (pickle.loads(row["survey"]) for row in found), Survey())
     report = total.tally.report(config, source)
-    hashed = lines.withColumn(HASH, F.arrow_udf(hashes, "long")(_column(how.customer)))
+    hashed = lines.withColumn(HASH, arrow_udf(hashes, "long")(_column(how.customer)))
     return Surveyed(hashed, how, report, total.first, total.newest, total.sketch.customers)
 
 

@@ -20,7 +20,7 @@ from .sources import find_files
 __all__ = ["read_files", "session", "told_in_a_sentence"]
 
 _JAVA = "Spark needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
-_OURS = re.compile(r"clvcast\.errors\.(\w+Error): (.+?)(?=\n\s*\n|\n\tat |\Z)", re.DOTALL)
+_OURS = re.compile(r"clvcast\.[\w.]+\.(\w+Error): (.+?)(?=\n\s*\n|\n\tat |\Z)", re.DOTALL)
 _PYTHON = re.compile(r"^\w+(?:\.\w+)*(?:Error|Exception): .+$", re.MULTILINE)
 _CAUSE = re.compile(r"Caused by: [\w.$]+: (.+)")
 

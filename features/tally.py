@@ -59,7 +59,9 @@ class Tally:
                 faults.append(
                     Fault(f"{counted(self.lines_ragged, 'line')} have another number of cells")
                 )
-            share = f"{rejected:,} of {counted(with_customer, 'line')} with a customer cannot be used"
+            share = (
+                f"{rejected:,} of {counted(with_customer, 'line')} with a customer cannot be used"
+            )
             mend = f"more than orders.max_rejected_share ({config.max_rejected_share:g}) allows"
             refuse([*faults, Fault(share, mend=mend)], source)
         if not self.lines_usable:

@@ -45,20 +45,15 @@ def score_files(
     cutoff: windows.Instant | None = None,
     *,
     buckets: int | None = None,
+    force: bool = False,
 ) -> BatchResult:
-    """Score the order files of `source` in Spark into the folder `output` (named .parquet or .csv).
+    """Score the order files of `source` in Spark into the folder `output`, as parquet.
 
-    What was set aside goes into the folder `<name>-rejected.parquet` beside it. A folder is whole when it
-    holds Spark's `_SUCCESS`; one that is there and whole is refused, for Spark would remove it first.
+    What was set aside goes into the folder `<output>-rejected` beside it. A folder is whole when it holds
+    Spark's `_SUCCESS`; one that is whole already is refused unless `force`, for Spark removes it first.
     """
-    rejected = output.with_name(f"{output.stem}-rejected.parquet")
-    if output.suffix.lower() not in (".parquet", ".csv"):
-        raise ConfigError(f"an output must end in .parquet or .csv, got {output}")
-    if not output.parent.is_dir():
-        raise StoreError(f"the output's folder {output.parent} does not exist; make it first")
-    for folder in (output, rejected):
-        if folder.exists() and (not folder.is_dir() or (folder / _DONE).exists()):
-            raise StoreError(f"{folder} is there already; name a new folder, or remove it")
+    rejected = output.with_name(f"{output.name}-rejected")
+    _check_output(output, rejected, force)
     config = model.orders.model_copy(update={"source": source})
     with told_in_a_sentence():
         lines = read_files(session(), config)
@@ -83,6 +78,7 @@ def score_files(
     return BatchResult(
         output=output,
         rejected=rejected,
+        manifest=None,
         model_version=model.version,
         cutoff=windows.shown(instant),
         customers=customers,
@@ -92,7 +88,25 @@ def score_files(
         customers_without_orders=sum(one["customers_without_orders"] for one in found),
         lines_set_aside=sum(one["lines_set_aside"] for one in found),
         remarks=remarks,
+        was_done=False,
+        parts_resumed=0,
     )
+
+
+def _check_output(output: Path, rejected: Path, force: bool) -> None:
+    """Refuse, before long work, folders that cannot be written, or that hold what is whole."""
+    if output.suffix:
+        raise ConfigError(f"Spark writes a folder, got {output}; leave {output.suffix} out")
+    if not output.parent.is_dir():
+        raise StoreError(f"the output's folder {output.parent} does not exist; make it first")
+    for folder in (output, rejected):
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"the output {folder} is a file; name a folder")
+        if (folder / _DONE).exists():
+            if not force:
+                raise StoreError(f"{folder} is there already; name a new folder, or use --force")
+        elif folder.exists() and any(path.name != "_temporary" for path in folder.iterdir()):
+            raise StoreError(f"{folder} holds other files; name a new folder")
 
 
 def _rejected_column(name: str) -> Any:
@@ -104,13 +118,7 @@ def _rejected_column(name: str) -> Any:
 
 def _write(frame: DataFrame, folder: Path) -> None:
     """Let Spark write and commit a folder; what a run that did not finish left there is replaced."""
-    writer = frame.write.mode("overwrite")
-    place = folder.resolve().as_uri()
-    if folder.suffix.lower() == ".csv":
-        form = "yyyy-MM-dd HH:mm:ss.SSSSSS"
-        writer.csv(place, header=True, escape='"', timestampNTZFormat=form)
-    else:
-        writer.parquet(place)
+    frame.write.mode("overwrite").parquet(folder.resolve().as_uri())
 
 
 def _outcome(sent: Sent, instant: int, found: Bucket) -> pa.Table:
