@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy lock clean
+.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate; champion if the gate passes
 	$(BIN)/clvcast train $(CONFIG)
@@ -47,6 +47,9 @@ benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real
 
 benchmark-serving: $(VENV)/dev.stamp ## one customer, REST, batch, overload; beside MLflow (minutes)
 	$(BIN)/python benchmarks/serving.py
+
+benchmark-scale: $(VENV)/dev.stamp ## what grows how with order lines: one machine, and Spark
+	$(BIN)/python benchmarks/scale.py
 
 benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import and help
 	$(BIN)/python benchmarks/start.py

@@ -97,14 +97,13 @@ __all__ = [
     "nest",
     "read_orders",
     "score",
-    "spark",
     "total",
     "train",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name in ("spark", "train"):  # train is a folder and a function: its module is callable
+    if name in ("spark", "train"):  # modules; train is a folder and a function, and can be called
         return _import_module(f"clvcast.{name}")
     if name in _HOME:
         return getattr(_import_module(_HOME[name]), name)

@@ -65,7 +65,7 @@ def surveyed(
     """Survey order lines: one scan of them. Raises `OrdersError` naming every fault at once."""
     if not isinstance(orders_df, DataFrame):
         raise OrdersError(f"orders must be a Spark DataFrame, got {type(orders_df).__name__}")
-    empty = to_arrow_schema(orders_df.schema).empty_table()
+    empty = to_arrow_schema(orders_df.schema, timezone="UTC").empty_table()
     how = plan(empty, config, now or datetime.now(), source)
     lines = orders_df.select([_column(name) for name in how.columns])
     found = lines.mapInArrow(partial(_survey, how), "survey binary").collect()

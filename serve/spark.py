@@ -27,6 +27,7 @@ from .scorer import FORECAST_SCHEMA, forecast_rows
 
 __all__ = ["Sent", "cutoff_of", "forecasts_of", "score"]
 
+_OWN = ("own_periods", "own_economics", "own_orders", "own_segments")
 _loaded: dict[str, Model] = {}  # by version; of this worker process
 
 
@@ -46,12 +47,11 @@ class Sent:
                 "segments.within_file must be false in Spark, got true: it cuts segments among all "
                 "customers of a file, and a bucket holds only some of them"
             )
+        own = {name: getattr(model, name) for name in _OWN}
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "bundle"
-            model.save(place)
+            replace(model, **dict.fromkeys(_OWN)).save(place)
             files = {path.name: path.read_bytes() for path in place.iterdir()}
-        names = ("own_periods", "own_economics", "own_orders", "own_segments")
-        own = {name: getattr(model, name) for name in names}
         return cls(model.version, orders_df.sparkSession.sparkContext.broadcast(files), own)
 
     def model(self) -> Model:

@@ -28,7 +28,9 @@ pytestmark = [
     pytest.mark.slow,
     # pyspark 4.3 says of pandas 3 that some of its features may not work; ours are Arrow's
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support:FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sockets that pyspark leaves to its exit
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning"
+    ),  # sockets that pyspark leaves to its exit
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 CUTOFF = "2020-12-01"
@@ -170,7 +172,9 @@ def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
             "amount": pa.array(np.ones(n)),
         }
     )
-    how = Plan(OrdersConfig(), tuple(batch.schema.names), pd.Timestamp("2024-01-01").to_pydatetime())
+    how = Plan(
+        OrdersConfig(), tuple(batch.schema.names), pd.Timestamp("2024-01-01").to_pydatetime()
+    )
     halves = [survey([batch.slice(0, 70_000)], how), survey([batch.slice(70_000)], how)]
     both = halves[0] + halves[1]
     assert both.tally.lines_read == n
@@ -203,7 +207,9 @@ def test_the_command_writes_what_one_machine_writes(
     assert found.cast(expected.schema).equals(expected)
     names = ["customer_id", "reason", "column", "value"]
     set_aside = [
-        pa.parquet.read_table(folder, columns=names).to_pandas().sort_values(names, ignore_index=True)
+        pa.parquet.read_table(folder, columns=names)
+        .to_pandas()
+        .sort_values(names, ignore_index=True)
         for folder in (tmp_path / "rejected.parquet", tmp_path / "there-rejected")
     ]
     pd.testing.assert_frame_equal(set_aside[0], set_aside[1])
@@ -241,9 +247,14 @@ def test_orders_that_cannot_be_used_are_refused_in_sentences(
     spark: SparkSession, shop_model: clvcast.Model, shop_lines: pd.DataFrame
 ) -> None:
     def frame(lines: pd.DataFrame) -> DataFrame:
-        return spark.createDataFrame(pa.Table.from_pandas(lines, preserve_index=False))
+        made = spark.createDataFrame(pa.Table.from_pandas(lines, preserve_index=False))
+        return made.withColumn("ordered_at", made["ordered_at"].cast("timestamp_ntz"))
 
     lines = shop_lines.head(500)
+    plain = frame(lines)
+    zoned = plain.withColumn("ordered_at", plain["ordered_at"].cast("timestamp"))
+    with pytest.raises(clvcast.OrdersError, match=r"set orders\.timezone"):
+        clvcast.spark.score(shop_model, zoned)
     broken = frame(lines.assign(amount=["1,234.5"] * 400 + ["1"] * 100)).repartition(4)
     with pytest.raises(clvcast.OrdersError, match=r"(?s)400 of 500 lines|amount must be a number"):
         clvcast.spark.score(shop_model, broken)
@@ -351,6 +362,7 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
     pd.testing.assert_frame_equal(found, here, check_exact=True, check_dtype=False)
 
 
+@pytest.mark.filterwarnings("default")  # MLflow warns of its own
 def test_the_mlflow_model_gives_the_same_numbers_on_nested_rows(
     spark: SparkSession, shop_model: clvcast.Model, shop_orders: clvcast.Orders, tmp_path: Path
 ) -> None:
