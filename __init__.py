@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from . import spark
+    from . import spark as spark
     from .configs.schema import Config, CustomersConfig, load_config
     from .errors import BundleError, ClvcastError, ConfigError, OrdersError, StoreError
     from .features.check import check

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from features import cutoffs
 from orders_log import write_log
+
+from features import cutoffs
 
 HERE = Path(__file__).parent
 MILLION = 1_000_000
@@ -179,7 +180,9 @@ def train_model(folder: Path) -> None:
 
 def main() -> None:
     """Measure what is asked and write the page."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    asked = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     asked.add_argument("--local", type=int, nargs="*", default=[1, 3, 10], metavar="MILLIONS")
     asked.add_argument("--spark", type=int, nargs="*", default=[1, 3], metavar="MILLIONS")
     sizes = asked.parse_args()
@@ -234,7 +237,9 @@ def write_page(found: dict[str, Any]) -> None:
             )
         if len(ordered) > 1:
             lines = [line_of(ordered, value) for value in ("cpu", "peak")]
-            fits.append(f"| {names[job]} | " + " | ".join(f"{a:,.1f} + {b:,.2f} L" for a, b in lines) + " |")
+            fits.append(
+                f"| {names[job]} | " + " | ".join(f"{a:,.1f} + {b:,.2f} L" for a, b in lines) + " |"
+            )
     dates = sorted({one["date"] for sizes in found.values() for one in sizes.values()})
     packages = ", ".join(f"{n} {version(n)}" for n in ("clvcast", "lightgbm", "numba", "pyspark"))
     head = [

@@ -13,9 +13,10 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from ..configs.addresses import is_address
 from ..configs.schema import OrdersConfig
 from ..errors import ConfigError, OrdersError, StoreError
-from .sources import find_files
+from .sources import files_of
 
 __all__ = ["read_files", "session", "told_in_a_sentence"]
 
@@ -47,19 +48,22 @@ def read_files(running: SparkSession, config: OrdersConfig) -> DataFrame:
 
     An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
     """
-    source, text = config.source, config.format
-    if source is None:
-        raise ConfigError("orders.source must name files for Spark, got nothing")
-    if "://" not in source:
-        paths = [str(path.resolve()) for path in find_files(source)]
-    elif re.match(r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://", source):
-        paths = [source]
-    else:
-        scheme = source.partition("://")[0]
-        raise OrdersError(
-            f"--engine spark reads files, got an address of {scheme}; load it with "
-            "spark.read.jdbc and call clvcast.spark.score"
+    places = config.all_sources()
+    if len(places) != 1:
+        raise ConfigError(
+            f"--engine spark reads one source, got {len(places)}; name one, or join them in Spark and "
+            "call clvcast.spark"
         )
+    source, text = places[0].source, places[0].format or config.format
+    if re.match(r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://", source):
+        paths = [source]
+    elif is_address(source):
+        raise OrdersError(
+            "--engine spark reads files, got the address of a database; load it with spark.read.jdbc "
+            "and call clvcast.spark"
+        )
+    else:
+        paths = [str(path.resolve()) for path in files_of(places[0])]
     with told_in_a_sentence():
         if not re.search(r"\.csv(\.gz)?/?$", paths[0].lower()):
             return running.read.option("mergeSchema", True).parquet(*paths)

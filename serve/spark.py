@@ -50,7 +50,8 @@ class Sent:
         own = {name: getattr(model, name) for name in _OWN}
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "bundle"
-            replace(model, **dict.fromkeys(_OWN)).save(place)
+            plain: dict[str, Any] = dict.fromkeys(_OWN)
+            replace(model, **plain).save(place)
             files = {path.name: path.read_bytes() for path in place.iterdir()}
         return cls(model.version, orders_df.sparkSession.sparkContext.broadcast(files), own)
 
@@ -89,6 +90,11 @@ def cutoff_of(
     model: Model, orders: Surveyed, cutoff: windows.Instant | None
 ) -> tuple[int, str | None]:
     """The cutoff, and what is to be said against it; refuses one the orders cannot serve."""
+    if model.numbers.attributes is not None:
+        raise ConfigError(
+            "a model that learned attributes of customers is scored on one machine: Spark's buckets "
+            "hold orders alone; use --engine local, or train without customers:"
+        )
     model.check_columns(orders.plan.mapping)
     newest = windows.midnight_after(orders.newest)
     instant = newest if cutoff is None else windows.as_instant(cutoff)

@@ -21,6 +21,7 @@ from ..features.buckets import Bucket
 from ..features.faults import REJECTED_SCHEMA, rejected_table
 from ..features.intake import completed
 from ..features.packing import Counts
+from ..features.reading import sources_shown
 from ..features.spark import in_buckets, surveyed
 from ..features.spark_files import read_files, session, told_in_a_sentence
 from .batch import BatchResult
@@ -40,24 +41,31 @@ _DONE = "_SUCCESS"  # the file Spark's committer writes last
 
 def score_files(
     model: Model,
-    source: str,
-    output: Path,
+    source: str | None,
+    output: str | Path,
     cutoff: windows.Instant | None = None,
     *,
     buckets: int | None = None,
     force: bool = False,
 ) -> BatchResult:
-    """Score the order files of `source` in Spark into the folder `output`, as parquet.
+    """Score the order files of `source` (else the model's own) in Spark into the folder `output`, as parquet.
 
     What was set aside goes into the folder `<output>-rejected` beside it. A folder is whole when it holds
     Spark's `_SUCCESS`; one that is whole already is refused unless `force`, for Spark removes it first.
     """
+    if "://" in str(output):
+        raise ConfigError(
+            "with --engine spark the output is a folder that every machine sees, got an address; call "
+            "clvcast.spark.score and write its DataFrame there"
+        )
+    output = Path(output)
     rejected = output.with_name(f"{output.name}-rejected")
     _check_output(output, rejected, force)
-    config = model.orders.model_copy(update={"source": source})
+    config = model.orders if source is None else model.orders.reading(source)
+    named = sources_shown(config)
     with told_in_a_sentence():
         lines = read_files(session(), config)
-        orders = surveyed(lines, config, source)
+        orders = surveyed(lines, config, named)
         instant, concern = cutoff_of(model, orders, cutoff)
         make = partial(_outcome, Sent.of(model, lines), instant)
         outcome = in_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()

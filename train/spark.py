@@ -15,12 +15,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
-from ..errors import OrdersError
+from ..errors import ConfigError, OrdersError
 from ..features import windows
 from ..features.buckets import bucket
 from ..features.faults import counted
 from ..features.intake import completed
 from ..features.orders import Orders
+from ..features.reading import sources_shown
 from ..features.spark import HASH, Surveyed, surveyed
 from ..features.spark_files import read_files, session, told_in_a_sentence
 from ..serve.model import Model
@@ -60,13 +61,18 @@ def train_on_files(
     with told_in_a_sentence():
         lines = read_files(session(), config.orders)
         say("looking at the orders in Spark")
-        orders = surveyed(lines, config.orders, str(config.orders.source))
+        orders = surveyed(lines, config.orders, sources_shown(config.orders))
         drawn = draw(orders, config, cutoff)
     return run_until(drawn.orders, config, drawn.end, say)
 
 
 def draw(orders: Surveyed, config: Config, cutoff: windows.Instant | None = None) -> Drawn:
     """Bring the orders of some customers here, with the report on all orders."""
+    if config.customers is not None:
+        raise ConfigError(
+            "attributes of customers are for one machine, got customers: in the configuration; leave "
+            "them out, or use --engine local"
+        )
     end = training_end(orders.first, orders.newest, config, cutoff)
     wanted, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
