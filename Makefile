@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy lock clean
+.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate; champion if the gate passes
 	$(BIN)/clvcast train $(CONFIG)
@@ -48,6 +48,9 @@ benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real
 benchmark-serving: $(VENV)/dev.stamp ## one customer, REST, batch, overload; beside MLflow (minutes)
 	$(BIN)/python benchmarks/serving.py
 
+benchmark-scale: $(VENV)/dev.stamp ## what grows how with order lines: one machine, and Spark
+	$(BIN)/python benchmarks/scale.py
+
 benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import and help
 	$(BIN)/python benchmarks/start.py
 
@@ -80,4 +83,4 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 # mypy reads the package by its name through links, for the root of the repository is the package.
 build/types/clvcast:
 	mkdir -p $@
-	for part in __init__.py __main__.py errors.py py.typed commands configs features serve train; do ln -sfn ../../../$$part $@/$$part; done
+	for part in __init__.py __main__.py errors.py spark.py py.typed commands configs features serve train; do ln -sfn ../../../$$part $@/$$part; done

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from . import spark as spark
     from .configs.schema import Config, CustomersConfig, load_config
     from .errors import BundleError, ClvcastError, ConfigError, OrdersError, StoreError
     from .features.check import check
@@ -102,8 +103,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "train":  # a folder and a function: the folder's module is callable
-        return _import_module("clvcast.train")
+    if name in ("spark", "train"):  # modules; train is a folder and a function, and can be called
+        return _import_module(f"clvcast.{name}")
     if name in _HOME:
         return getattr(_import_module(_HOME[name]), name)
     raise AttributeError(f"module 'clvcast' has no attribute {name!r}")

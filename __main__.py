@@ -49,6 +49,8 @@ _EXTRAS = {
     "mlflow": "train",
     "optuna": "search",
     "prometheus_client": "serve",
+    "py4j": "spark",
+    "pyspark": "spark",
     "starlette": "serve",
     "uvicorn": "serve",
 }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..train.gate import Verdict
 
 __all__ = [
-    "ConfigFile", "Cutoff", "Json", "Quiet", "Store",
+    "ConfigFile", "Cutoff", "Engine", "Json", "Quiet", "Store",
     "announce_compilation", "err", "load", "money", "note", "out", "print_json", "print_metrics", "print_rules", "progress", "read_orders", "shares_done",
 ]  # fmt: skip
 
@@ -37,6 +37,10 @@ err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Engine = Annotated[
+    Literal["local", "spark"],
+    typer.Option(help="Where the orders are read: on this machine, or in Spark (extra spark)."),
+]
 Store = Annotated[str | None, typer.Option("--tracking-uri", help="The MLflow store.")]
 Cutoff = Annotated[
     str | None,

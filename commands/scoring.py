@@ -11,7 +11,19 @@ import typer
 from rich.table import Table
 
 from ..errors import ConfigError, OrdersError
-from .console import Cutoff, Json, Quiet, Store, load, money, note, out, print_json, shares_done
+from .console import (
+    Cutoff,
+    Engine,
+    Json,
+    Quiet,
+    Store,
+    load,
+    money,
+    note,
+    out,
+    print_json,
+    shares_done,
+)
 
 
 def score(
@@ -48,6 +60,7 @@ def score(
         int, typer.Option(min=0, max=10_000, help="Write a folder of so many parquet files.")
     ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Forecast again what is done.")] = False,
+    engine: Engine = "local",
     tracking_uri: Store = None,
     expect_sha256: Annotated[
         str | None, typer.Option(help="Refuse a bundle whose manifest.json has another sha256.")
@@ -68,21 +81,33 @@ def score(
     loaded = load_model(model, store, expect_sha256=expect_sha256)
     if settings is not None:
         loaded = loaded.with_config(settings)
-    limit = settings.memory_limit if settings else None
-    with shares_done(quiet or as_json) as progress:
-        result = score_files(
-            loaded,
-            orders,
-            output,
-            cutoff,
-            limit,
-            progress,
-            query=query,
-            customers=customers,
-            only_customers=only_customers,
-            partitions=partitions,
-            force=force,
+    if engine == "spark":
+        from ..serve.spark_batch import score_files as score_in_spark
+
+        if only_customers is not None or query is not None or customers is not None:
+            raise ConfigError(
+                "--only-customers, --query and --customers are for --engine local; give Spark files "
+                "of the orders to forecast"
+            )
+        result = score_in_spark(
+            loaded, orders, output, cutoff, buckets=partitions or None, force=force
         )
+    else:
+        limit = settings.memory_limit if settings else None
+        with shares_done(quiet or as_json) as progress:
+            result = score_files(
+                loaded,
+                orders,
+                output,
+                cutoff,
+                limit,
+                progress,
+                query=query,
+                customers=customers,
+                only_customers=only_customers,
+                partitions=partitions,
+                force=force,
+            )
     if as_json:
         print_json(dataclasses.asdict(result))
         return

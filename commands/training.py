@@ -11,11 +11,13 @@ import typer
 from .console import (
     ConfigFile,
     Cutoff,
+    Engine,
     Json,
     Quiet,
     Store,
     err,
     load,
+    note,
     out,
     print_json,
     print_metrics,
@@ -37,6 +39,7 @@ def train(
         str | None,
         typer.Option(metavar="REASON", help="Make it champion even if the gate refuses it."),
     ] = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -51,9 +54,14 @@ def train(
 
     settings = load(config)
     silent = quiet or as_json
-    orders = read_orders(settings, silent)
     say = progress(silent)
-    run = train_and_evaluate(orders, settings, cutoff, say)
+    if engine == "spark":
+        from ..train.spark import train_on_files
+
+        run = train_on_files(settings, cutoff, say)
+        note(run.known.report.remarks, silent)
+    else:
+        run = train_and_evaluate(read_orders(settings, silent), settings, cutoff, say)
     registered = track(run, settings, tracking_uri, force, say)
     metrics = run.evaluation.metrics if run.evaluation else {}
     refused = registered.verdict is not None and not registered.promoted

@@ -412,6 +412,13 @@ class Config(Section):
     seed: int = Field(
         0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
     )
+    spark_training_customers: int = Field(
+        200_000,
+        strict=True,
+        ge=50,
+        description="With --engine spark, whose orders come to one machine to train on; with more "
+        "customers than these, a sample by a hash of their ids.",
+    )
     memory_limit: str | None = Field(
         None,
         pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",

@@ -18,6 +18,7 @@ __all__ = [
     "FaultyOrdersError",
     "counted",
     "joined",
+    "merged",
     "refuse",
     "rejected_table",
 ]
@@ -40,7 +41,7 @@ class Fault:
     """One rule broken in one file: how often, where first, by what, and what would mend it."""
 
     rule: str
-    rows: Sequence[int] = ()
+    rows: Sequence[int] = ()  # none where lines have no numbers
     values: Sequence[str] = ()  # the first distinct offending values
     mend: str = ""
     count: int = 0
@@ -54,9 +55,11 @@ class Fault:
         """
         parts = [f"{self.where}: " if self.where else "", self.rule]
         if self.count:
+            parts.append(f": {counted(self.count, 'line')}")
+        if self.count and self.rows:
             rows = ", ".join(str(row) for row in self.rows[:_SHOWN])
             more = ", ..." if self.count > _SHOWN else ""
-            parts.append(f": {counted(self.count, 'line')} (rows {rows}{more})")
+            parts.append(f" (rows {rows}{more})")
         if self.values:
             parts.append(f", such as {joined([repr(value) for value in self.values[:_SHOWN]])}")
         if self.mend:
@@ -70,6 +73,25 @@ class FaultyOrdersError(OrdersError):
     def __init__(self, message: str, faults: Sequence[Fault]) -> None:
         super().__init__(message)
         self.faults = tuple(faults)
+
+
+def merged(faults: Sequence[Fault]) -> list[Fault]:
+    """Faults of disjoint lines, each rule once: counts added up, the first rows, values and mend kept."""
+    found: dict[tuple[str, str], Fault] = {}
+    for fault in faults:
+        first = found.get((fault.rule, fault.where))
+        if first is None:
+            found[fault.rule, fault.where] = fault
+            continue
+        found[fault.rule, fault.where] = Fault(
+            fault.rule,
+            [*first.rows, *fault.rows][: _SHOWN + 1],
+            list(dict.fromkeys([*first.values, *fault.values]))[:_SHOWN],
+            first.mend or fault.mend,
+            first.count + fault.count,
+            fault.where,
+        )
+    return list(found.values())
 
 
 def refuse(faults: Sequence[Fault], source: str) -> NoReturn:

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.schema import OrdersConfig, SourceConfig
-from ..errors import OrdersError
 from .expressions import Expression
 from .faults import Fault, counted, refuse, rejected_table
 from .lines import NO_CUSTOMER, Lines, parse_lines, unreadable
@@ -25,10 +24,10 @@ from .orders import OrdersReport
 from .packing import Counts, UsableLines
 from .several import as_source, shared_remark
 from .sources import RawTable
+from .tally import Tally
 
 __all__ = ["Intake", "completed"]
 
-_MOST_MINOR_UNITS = 2.0**62  # integers of money must add up without overflow
 _DECIMALS = "customer ids written as decimals (17850.0) are read as 17850"
 
 
@@ -119,51 +118,34 @@ class Intake:
 
     def report(self, source: str) -> OrdersReport:
         """What was found in all the files; refuses them where they cannot be used."""
-        config = self.config
-        parts = [self._parsed(file, told) for (_, file), told in self._files.items()]
-        faults = self.faults + [fault for part in parts for fault in part.faults]
         if self.faults:
-            refuse(faults, source)
+            refuse(self.faults + self.tally().faults, source)
+        return self.tally().report(self.config, source)
+
+    def tally(self) -> Tally:
+        """What was found in the lines, not yet judged; once all of them were read."""
+        parts = [self._parsed(file, told) for (_, file), told in self._files.items()]
         ragged = sum(table.num_rows for part in parts for table in part.raw.rejected)
-        lines_read = self.lines_read + ragged
-        if lines_read == 0:
-            raise OrdersError(
-                f"{source} holds no order lines, only a header; give a file with orders"
-            )
         set_aside = [table for part in parts for table in _set_aside(part)]
         counts: dict[str, int] = {}
         for table in set_aside:
             reason = table["reason"][0].as_py()
             counts[reason] = counts.get(reason, 0) + table.num_rows
-        without_customer = counts.pop(NO_CUSTOMER, 0)
-        rejected = sum(counts.values())
-        if rejected > config.max_rejected_share * (lines_read - without_customer):
-            if ragged:
-                faults.append(Fault(f"{counted(ragged, 'line')} have another number of cells"))
-            named = counted(lines_read - without_customer, "line")
-            share = f"{rejected:,} of {named} with a customer cannot be used"
-            mend = f"more than orders.max_rejected_share ({config.max_rejected_share:g}) allows"
-            refuse([*faults, Fault(share, mend=mend)], source)
-        if not self.lines_usable:
-            raise OrdersError(
-                f"{source} holds no usable order line: {without_customer:,} of "
-                f"{counted(lines_read, 'line')} name no customer; check orders.columns.customer_id"
-            )
-        unit = 10.0**config.currency_decimals
-        if self._money * unit >= _MOST_MINOR_UNITS:
-            raise OrdersError(
-                f"all amounts together must stay below {_MOST_MINOR_UNITS / unit:.0e}, got "
-                f"{self._money:.1e}; lower orders.currency_decimals"
-            )
-        remarks = [f"set aside: {fault.sentence()}" for fault in faults]
-        remarks += [remark for part in parts for remark in part.remarks]
-        return OrdersReport(
-            lines_read=lines_read,
+        return Tally(
+            lines_read=self.lines_read + ragged,
+            lines_usable=self.lines_usable,
+            lines_without_customer=counts.pop(NO_CUSTOMER, 0),
+            lines_ragged=ragged,
+            money=self._money,
             rejected=counts,
-            lines_without_customer=without_customer,
-            duplicates_dropped=config.duplicates == "drop",
-            remarks=tuple(dict.fromkeys(remarks)),
-            rejected_lines=pa.concat_tables(set_aside) if set_aside else None,
+            faults=[fault for part in parts for fault in part.faults],
+            taken_as_missing=[fault for part in parts for fault in part.taken_as_missing],
+            remarks=[
+                _DECIMALS if self._is_one else f"{file}: {_DECIMALS}"
+                for (_, file), told in self._files.items()
+                if told.ids_as_decimals
+            ],
+            rejected_lines=set_aside,
         )
 
     def _parsed(self, file: str, told: _Told) -> Lines:
@@ -171,11 +153,8 @@ class Intake:
             return Lines(file, RawTable(pa.table({}), np.arange(0)))
         raw = RawTable(_together(told.tables), np.concatenate(told.rows), told.rejected)
         lines = parse_lines(raw, file, told.mapping, told.config, self.now)
-        if told.ids_as_decimals:
-            lines.remarks.insert(0, _DECIMALS)
         lines.faults = self._where(lines.faults, file)
-        if not self._is_one:
-            lines.remarks = [f"{file}: {remark}" for remark in lines.remarks]
+        lines.taken_as_missing = self._where(lines.taken_as_missing, file)
         return lines
 
 

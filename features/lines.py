@@ -49,8 +49,8 @@ class Lines:
     times: Int64 = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     reasons: list[Reason] = field(default_factory=list)  # the first that fits a line counts
     faults: list[Fault] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    remarked: list[Mask] = field(default_factory=list)  # lines that remarks are made of
+    taken_as_missing: list[Fault] = field(default_factory=list)  # of columns that are optional
+    remarked: list[Mask] = field(default_factory=list)  # the lines of those
     ids_as_decimals: bool = False  # whether a customer id was written as 17850.0
 
     def usable(self) -> Mask:
@@ -74,7 +74,7 @@ class Lines:
         """A fault of one column, with its first rows and values."""
         cells = self.cells(column, lines, 200)
         values = [] if cells is None else [v for v in dict.fromkeys(cells.to_pylist()) if v]
-        rows = [int(row) for row in self.raw.rows[lines][:4]]
+        rows = [int(row) for row in self.raw.rows[lines][:4] if row]
         return Fault(f"{column} {rule}", rows, values[:3], mend, int(lines.sum()))
 
     def refuse(self, column: str, rule: str, words: str, lines: Mask, mend: str = "") -> None:
@@ -149,7 +149,7 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
                 lines.refuse(column, "must not be empty", "is empty", cells.missing)
             elif cells.bad.any():  # what is optional is taken as missing, and said
                 fault = lines.fault("must be a number", column, cells.bad, cells.mend)
-                lines.remarks.append(f"taken as missing: {fault.sentence()}")
+                lines.taken_as_missing.append(fault)
                 lines.remarked.append(cells.bad)
         values = expression.evaluate({name: cells.values for name, cells in parsed.items()})
         values = np.broadcast_to(values, len(lines.raw.rows))

@@ -28,7 +28,7 @@ from .packing import Counts, UsableLines, pack
 from .reading import estimated_bytes, sources_shown, usable_lines
 from .temporary import temporary_folder
 
-__all__ = ["Progress", "Shards", "read_shards"]
+__all__ = ["Progress", "Shards", "customer_hashes", "read_shards"]
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is
 
@@ -124,7 +124,7 @@ class _Span:
 
 def _write(part: UsableLines, files: list[Path]) -> None:
     """Append each line to its customer's shard."""
-    shard = (_hashes(part.texts["customer_id"]) % np.uint64(len(files))).astype(np.uint8)
+    shard = (customer_hashes(part.texts["customer_id"]) % np.uint64(len(files))).astype(np.uint8)
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], np.arange(len(files) + 1))
     columns = {name: _as_array(column, order) for name, column in part.texts.items()}
@@ -182,7 +182,7 @@ def _as_lines(table: pa.Table) -> UsableLines:
     return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source)
 
 
-def _hashes(customers: Ids) -> _Hashes:
+def customer_hashes(customers: Ids) -> _Hashes:
     """Per line a hash of its customer's id as text: the same in whatever file and type it stands."""
     if isinstance(customers, WholeNumbers):
         return _hash_numbers(customers.values)  # type: ignore[no-any-return]

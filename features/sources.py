@@ -41,7 +41,7 @@ class RawTable:
     """The columns asked for, as they stand in a block of one file, and which row each line is."""
 
     table: pa.Table
-    rows: Int64  # the first row after the header is 1
+    rows: Int64  # the first row after the header is 1; 0 where lines have no numbers
     rejected: list[pa.Table] = field(default_factory=list)  # lines with too few or many cells
     share: float = 1.0  # of the file that is read with this block, about
 

@@ -60,7 +60,7 @@ class BatchResult:
 
     output: Path | str  # an address as it may be shown, of a database
     rejected: Path | str
-    manifest: Path | None  # a table has none
+    manifest: Path | None  # a table and a folder of Spark have none
     model_version: str
     cutoff: str
     customers: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -145,13 +145,17 @@ class Model:
         """The orders with the columns and attributes this model learned from; raises `OrdersError` naming
         missing ones.
         """
-        missing = [n for n in self.numbers.optional_columns if n not in orders.optional_columns]
+        self.check_columns(orders.optional_columns)
+        return coded(orders.keep_columns(self.numbers.optional_columns), self.numbers.attributes)
+
+    def check_columns(self, names: Collection[str]) -> None:
+        """Refuse orders that lack a column this model learned from."""
+        missing = [name for name in self.numbers.optional_columns if name not in names]
         if missing:
             raise OrdersError(
                 f"the model needs the columns {', '.join(missing)}, which the orders lack; "
                 "map them in orders.columns"
             )
-        return coded(orders.keep_columns(self.numbers.optional_columns), self.numbers.attributes)
 
     def score_one(
         self, orders: OwnOrders, cutoff: Instant, customer_id: str | None = None

@@ -16,7 +16,14 @@ from .backtest import Backtest, backtest_at
 from .fit import fit
 from .reference import reference_of
 
-__all__ = ["TrainingRun", "train", "train_and_evaluate"]
+__all__ = [
+    "TrainingRun",
+    "run_until",
+    "shipped",
+    "train",
+    "train_and_evaluate",
+    "training_end",
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ def train(
     config = config or Config()
     orders = as_orders(orders, config.orders)
     orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    return _shipped(orders, config, _training_end(orders, config, cutoff))
+    return shipped(orders, config, _training_end(orders, config, cutoff))
 
 
 def train_and_evaluate(
@@ -50,7 +57,13 @@ def train_and_evaluate(
     say: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twin on the newest realised window."""
-    end = _training_end(orders, config, cutoff)
+    return run_until(orders, config, _training_end(orders, config, cutoff), say)
+
+
+def run_until(
+    orders: Orders, config: Config, end: int, say: Callable[[str], None] = lambda _: None
+) -> TrainingRun:
+    """`train_and_evaluate` on the orders before an instant."""
     known = windows.observed(orders, end)
     evaluated = windows.newest_realised_cutoff(end, config.horizon_days)
     evaluation = None
@@ -58,21 +71,29 @@ def train_and_evaluate(
         say(f"evaluating: a model that knows nothing from {windows.shown(evaluated)} on")
         evaluation = backtest_at(known, config, evaluated, end)
     say(f"training on the orders before {windows.shown(end)}")
-    return TrainingRun(_shipped(known, config, end), known, end, evaluation)
+    return TrainingRun(shipped(known, config, end), known, end, evaluation)
 
 
-def _shipped(orders: Orders, config: Config, end: int) -> Model:
+def shipped(orders: Orders, config: Config, end: int) -> Model:
     """A model with the reference that monitoring compares later orders with."""
     model = fit(orders, config, end)
     return replace(model, reference=reference_of(model, orders, end))
 
 
 def _training_end(orders: Orders, config: Config, cutoff: windows.Instant | None) -> int:
-    newest = windows.default_cutoff(orders)
+    newest_line = int(orders.times.max())
+    return training_end(windows.first_order_at(orders), newest_line, config, cutoff)
+
+
+def training_end(
+    first: int, newest_line: int, config: Config, cutoff: windows.Instant | None
+) -> int:
+    """The first instant training reads nothing at or after; refuses one that orders do not reach."""
+    newest = windows.midnight_after(newest_line)
     if cutoff is None:
         return newest
     end = windows.as_instant(cutoff)
-    windows.check_cutoff(orders, end, config.horizon_days)
+    windows.check_cutoff_in_span(first, newest_line, end, config.horizon_days)
     if end > newest:
         raise ConfigError(
             f"a training cutoff must be at most {windows.shown(newest)}, the midnight after the "

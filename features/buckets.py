@@ -1,0 +1,179 @@
+"""Buckets: orders spread over many machines. Plain Arrow tables in and out; no engine is known here.
+
+A customer's lines meet in one bucket by a hash of the customer's id as orders have it (`17850.0` is `17850`).
+What a bucket holds is validated and packed by the code that reads files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ..configs.schema import OrdersConfig
+from . import windows
+from .coding import Ids, read_ids
+from .expressions import Expression
+from .faults import REJECTED_SCHEMA, refuse
+from .intake import Intake
+from .mapping import resolve
+from .orders import Orders
+from .packing import Counts, pack
+from .shards import customer_hashes
+from .sources import RawTable
+from .tally import Tally
+
+__all__ = ["Bucket", "Plan", "Sketch", "Survey", "bucket", "hashes", "plan", "survey"]
+
+_SKETCH = 4_096  # the number of customers is told to within 2 %
+_BLOCK_LINES = 1 << 18
+_SPACE = 2.0**64
+_Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How every part of some orders is read: the same on every machine."""
+
+    config: OrdersConfig
+    names: tuple[str, ...]  # of all their columns
+    now: datetime  # lines a day later are in the future
+
+    @property
+    def mapping(self) -> dict[str, Expression]:
+        """Which expression over their columns gives each of ours; it does not travel, for it holds code."""
+        return resolve(self.config.columns, list(self.names), own_names_too=True)[0]
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of their columns that are read."""
+        needed = dict.fromkeys(name for e in self.mapping.values() for name in e.columns)
+        return list(dict.fromkeys(self.names) if self.config.duplicates == "drop" else needed)
+
+    @property
+    def customer(self) -> str:
+        """Their column of customer ids."""
+        return self.mapping["customer_id"].columns[0]
+
+
+def plan(empty: pa.Table, config: OrdersConfig, now: datetime, source: str) -> Plan:
+    """The plan for lines with the columns of an empty table; refuses columns that do not fit."""
+    mapping, faults = resolve(config.columns, empty.column_names, own_names_too=True)
+    if faults:
+        refuse(faults, source)
+    intake = Intake(config, now)
+    list(intake.usable(iter([RawTable(empty, np.arange(0))]), "", mapping))
+    if intake.faults:
+        refuse(intake.faults, source)
+    return Plan(config, tuple(empty.column_names), now)
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """The smallest hashes of distinct customers: how many customers there are follows from the largest.
+
+    Bar-Yossef et al., Counting distinct elements in a data stream, 2002.
+    """
+
+    smallest: _Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+
+    def __add__(self, other: Sketch) -> Sketch:
+        return Sketch(np.unique(np.concatenate((self.smallest, other.smallest)))[:_SKETCH])
+
+    @property
+    def customers(self) -> int:
+        """Customers: exact below 4,096, to within 2 % or so above."""
+        found = len(self.smallest)
+        return found if found < _SKETCH else int((found - 1) * _SPACE / float(self.smallest[-1]))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What must be known of all lines before any is used; surveys of disjoint lines add up."""
+
+    tally: Tally = field(default_factory=Tally)
+    first: int = windows.NEVER  # the instants of the first and the newest usable line
+    newest: int = -1
+    sketch: Sketch = field(default_factory=Sketch)
+
+    def __add__(self, other: Survey) -> Survey:
+        return Survey(
+            self.tally + other.tally,
+            min(self.first, other.first),
+            max(self.newest, other.newest),
+            self.sketch + other.sketch,
+        )
+
+
+def survey(batches: Iterable[pa.RecordBatch], plan: Plan) -> Survey:
+    """Survey some lines, wherever they come from; no line is kept."""
+    intake = Intake(plan.config, plan.now)
+    found = Survey()
+    for lines in intake.usable(_blocks(batches), "", plan.mapping):
+        first, newest = windows.widened(found.first, found.newest, lines.times)
+        seen = Sketch(np.unique(_mixed(lines.texts["customer_id"])))
+        found = Survey(found.tally, first, newest, found.sketch + seen)
+    return replace(found, tally=replace(intake.tally(), rejected_lines=[]))
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """All lines of some customers."""
+
+    orders: Orders | None  # None where no line is usable
+    counts: Counts
+    set_aside: pa.Table  # of `REJECTED_SCHEMA`; their lines have no numbers
+
+
+def bucket(table: pa.Table, plan: Plan) -> Bucket:
+    """Pack the lines of some customers."""
+    intake = Intake(plan.config, plan.now)
+    parts = list(intake.usable(_blocks([*table.to_batches()]), "", plan.mapping))
+    rejected = intake.tally().rejected_lines
+    set_aside = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *rejected])
+    set_aside = set_aside.set_column(1, "row", pa.nulls(set_aside.num_rows, pa.int64()))
+    if not parts:
+        return Bucket(None, Counts(), set_aside)
+    orders, counts = pack(parts, intake.columns, plan.config.currency_decimals)
+    return Bucket(orders, counts, set_aside)
+
+
+def hashes(customer_ids: pa.Array) -> pa.Array:
+    """A hash of each customer id, int64 and evenly spread; null where there is no customer."""
+    ids, _ = read_ids(pa.chunked_array([customer_ids]), nulls_by_name=True)
+    missing = ids.is_missing
+    found = np.zeros(len(missing), dtype=np.uint64)
+    if not missing.all():
+        found[~missing] = _mixed(ids.where(~missing))
+    return pa.array(found.view(np.int64), mask=missing)
+
+
+def _mixed(customers: Ids) -> _Hashes:
+    """Hashes whose every bit depends on every bit of the id (the finalizer of SplitMix64)."""
+    mixed = customer_hashes(customers)
+    for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
+def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
+    """Batches gathered into blocks that are worth parsing."""
+    waiting: list[pa.RecordBatch] = []
+    lines = 0
+    for batch in batches:
+        waiting.append(batch)
+        lines += batch.num_rows
+        if lines >= _BLOCK_LINES:
+            yield _block(waiting)
+            waiting, lines = [], 0
+    if waiting:
+        yield _block(waiting)
+
+
+def _block(batches: list[pa.RecordBatch]) -> RawTable:
+    table = pa.Table.from_batches(batches)
+    return RawTable(table, np.zeros(table.num_rows, dtype=np.int64))

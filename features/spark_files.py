@@ -1,0 +1,107 @@
+"""Order files read by Spark as they are read by one machine; the session; Spark's errors as sentences."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from ..configs.addresses import is_address
+from ..configs.schema import OrdersConfig
+from ..errors import ConfigError, OrdersError, StoreError
+from .sources import files_of
+
+__all__ = ["read_files", "session", "told_in_a_sentence"]
+
+_JAVA = "Spark needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
+_OURS = re.compile(r"clvcast\.[\w.]+\.(\w+Error): (.+?)(?=\n\s*\n|\n\tat |\Z)", re.DOTALL)
+_PYTHON = re.compile(r"^\w+(?:\.\w+)*(?:Error|Exception): .+$", re.MULTILINE)
+_CAUSE = re.compile(r"Caused by: [\w.$]+: (.+)")
+
+
+def session() -> SparkSession:
+    """The running session, or a new one by Spark's own settings (spark-defaults.conf, PYSPARK_SUBMIT_ARGS)."""
+    home = os.environ.get("JAVA_HOME")
+    if SparkSession.getActiveSession() is None:
+        if home and not Path(home, "bin", "java").is_file():
+            raise StoreError(f"{_JAVA}, but JAVA_HOME is {home}, which has no bin/java")
+        if not home and shutil.which("java") is None:
+            raise StoreError(f"{_JAVA}, and there is none: install it, or set JAVA_HOME")
+    try:
+        running = SparkSession.builder.appName("clvcast").getOrCreate()
+    except (PySparkException, Py4JError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(f"Spark does not start: {reason} {_JAVA}") from None
+    running.sparkContext.setLogLevel("OFF")  # what users should know is told in a sentence
+    return running
+
+
+def read_files(running: SparkSession, config: OrdersConfig) -> DataFrame:
+    """The files `orders.source` names, by columns of any of them; cells of CSV stay text.
+
+    An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
+    """
+    places = config.all_sources()
+    if len(places) != 1:
+        raise ConfigError(
+            f"--engine spark reads one source, got {len(places)}; name one, or join them in Spark and "
+            "call clvcast.spark"
+        )
+    source, text = places[0].source, places[0].format or config.format
+    if re.match(r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://", source):
+        paths = [source]
+    elif is_address(source):
+        raise OrdersError(
+            "--engine spark reads files, got the address of a database; load it with spark.read.jdbc "
+            "and call clvcast.spark"
+        )
+    else:
+        paths = [str(path.resolve()) for path in files_of(places[0])]
+    with told_in_a_sentence():
+        if not re.search(r"\.csv(\.gz)?/?$", paths[0].lower()):
+            return running.read.option("mergeSchema", True).parquet(*paths)
+        return running.read.csv(
+            paths,
+            header=True,
+            sep=text.delimiter,
+            encoding=text.encoding,
+            multiLine=True,  # a quoted cell may hold line breaks
+            quote='"',
+            escape='"',
+            enforceSchema=False,  # columns are found by name: a file that has others is refused
+            mode="FAILFAST",  # so is a line with more or fewer cells
+        )
+
+
+@contextmanager
+def told_in_a_sentence() -> Iterator[None]:
+    """Turn what Spark raises, pages of Java, into one sentence; what a worker of ours refused is ours."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise _told(str(error)) from None
+
+
+def _told(text: str) -> OrdersError | StoreError:
+    ours = _OURS.search(text)
+    if ours and ours[1] in ("OrdersError", "StoreError"):
+        return (OrdersError if ours[1] == "OrdersError" else StoreError)(ours[2].strip())
+    if "MALFORMED_RECORD" in text or "MALFORMED_CSV" in text:
+        return OrdersError(
+            "a line has another number of cells than the header, and Spark cannot set it aside; "
+            "mend the file, or score it on one machine"
+        )
+    if "CSV header does not conform" in text:
+        return OrdersError(
+            "the CSV files have different columns, and Spark reads them by one header; give them the "
+            "same columns in the same order"
+        )
+    known = _PYTHON.findall(text) or _CAUSE.findall(text)
+    return StoreError(f"Spark gave up: {(known[-1] if known else text).strip().splitlines()[0]}")

@@ -1,0 +1,418 @@
+"""Spark: the rows of one machine, bit for bit, in however many buckets, and whatever is killed on the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from conftest import ROOT, Run, missing
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+
+pyspark = pytest.importorskip("pyspark") if "CI" not in os.environ else __import__("pyspark")
+from pyspark.sql import DataFrame, SparkSession  # noqa: E402
+
+pytestmark = [
+    pytest.mark.slow,
+    # pyspark 4.3 says of pandas 3 that some of its features may not work; ours are Arrow's
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support:FutureWarning"),
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning"
+    ),  # sockets that pyspark leaves to its exit
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+CUTOFF = "2020-12-01"
+CUTOFFS = ["2020-06-01", "2020-10-01"]
+NO_SESSION = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4"}
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """Two cores, little memory, a task tried three times."""
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        missing("Java 17 (Debian: openjdk-17-jre-headless)")
+    builder = SparkSession.builder.master("local[2,3]").appName("tests")
+    settings = {
+        **NO_SESSION,
+        "spark.driver.memory": "700m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def skewed(shop_lines: pd.DataFrame) -> pd.DataFrame:
+    """The shop in disorder, one customer with most of the lines, ids and lines as exports have them."""
+    whale = pd.concat([shop_lines.head(1)] * 4_000, ignore_index=True)
+    whale["ordered_at"] += pd.to_timedelta(np.arange(4_000), unit="h") % pd.Timedelta(days=300)
+    whale["order_id"] = [f"w{k // 3}" for k in range(4_000)]
+    whale["customer_id"] = "C90000"
+    lines = pd.concat([shop_lines, whale]).sample(frac=1.0, random_state=0, ignore_index=True)
+    lines["customer_id"] = lines["customer_id"].str[1:].astype(int).astype(str)
+    lines.loc[5::7, "customer_id"] += ".0"
+    lines.loc[6::11, "customer_id"] = " " + lines.loc[6::11, "customer_id"]
+    lines.loc[::50, "customer_id"] = "NULL"
+    lines.loc[9::41, "amount"] = 0.125
+    return lines
+
+
+@pytest.fixture(scope="module")
+def source(skewed: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three files, a line of them without an amount."""
+    folder = tmp_path_factory.mktemp("orders")
+    lines = skewed.assign(amount=skewed["amount"].where(skewed.index != 77))
+    for k in range(3):
+        lines[k::3].to_parquet(folder / f"{k}.parquet", index=False)
+    return folder
+
+
+def sorted_rows(frame: DataFrame, *keys: str) -> pd.DataFrame:
+    table = frame.toArrow()
+    return table.sort_by([(key, "ascending") for key in keys]).to_pandas()
+
+
+def test_features_are_those_of_one_machine_in_any_number_of_buckets(
+    spark: SparkSession, source: Path
+) -> None:
+    here = clvcast.build_features(clvcast.read_orders(source), CUTOFFS)
+    frame = spark.read.parquet(str(source))
+    for buckets in (1, 3, 8):
+        there = clvcast.spark.build_features(frame, CUTOFFS, buckets=buckets)
+        rows = sorted_rows(there, "cutoff", "customer_id")
+        pd.testing.assert_frame_equal(rows, here, check_exact=True, check_dtype=False)
+
+
+def test_forecasts_are_those_of_one_machine_also_with_empty_partitions(
+    spark: SparkSession, shop_model: clvcast.Model, source: Path
+) -> None:
+    here = clvcast.score(shop_model, clvcast.read_orders(source), CUTOFF)
+    frame = spark.read.parquet(str(source)).repartition(2)
+    empty = frame.limit(0).repartition(3)
+    for buckets in (1, 3, 8):
+        there = clvcast.spark.score(shop_model, frame.union(empty), CUTOFF, buckets=buckets)
+        rows = sorted_rows(there, "customer_id")
+        pd.testing.assert_frame_equal(rows, here, check_exact=True)
+
+
+def test_a_model_with_a_configuration_of_its_own_keeps_it_on_the_way(
+    spark: SparkSession, shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    shop_lines.rename(columns={"customer_id": "who", "amount": "cents"}).assign(
+        cents=shop_lines["amount"] * 100
+    ).to_parquet(tmp_path / "o.parquet")
+    columns = {name: name for name in shop_lines.columns}
+    columns |= {"customer_id": "who", "amount": "cents / 100"}
+    config = clvcast.Config(
+        orders=OrdersConfig(columns=columns, duplicates="drop"),  # type: ignore[arg-type]
+        economics={"margin_rate": 0.25},
+        horizon_days=60,
+        periods=2,
+    )
+    model = shop_model.with_config(config)
+    here = clvcast.score(model, tmp_path / "o.parquet")
+    there = clvcast.spark.score(model, spark.read.parquet(str(tmp_path)), buckets=2)
+    pd.testing.assert_frame_equal(sorted_rows(there, "customer_id"), here, check_exact=True)
+    whole = clvcast.Config(segments={"within_file": True})
+    with pytest.raises(clvcast.ConfigError, match="within_file"):
+        clvcast.spark.score(model.with_config(whole), spark.read.parquet(str(tmp_path)))
+
+
+def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a_sample(
+    spark: SparkSession, shop_model: clvcast.Model, shop_config: clvcast.Config, source: Path,
+    shop_lines: pd.DataFrame, tmp_path: Path,
+) -> None:  # fmt: skip
+    shop_lines.sample(frac=1.0, random_state=1).to_parquet(tmp_path / "o.parquet", index=False)
+    frame = spark.read.parquet(str(tmp_path)).repartition(3)
+    assert clvcast.spark.train(frame, shop_config).version == shop_model.version
+
+    from clvcast.features.spark import surveyed
+    from clvcast.train.spark import draw
+
+    few = shop_config.model_copy(update={"spark_training_customers": 120})
+    drawn = [
+        draw(surveyed(lines, few.orders), few)
+        for lines in (frame, spark.read.parquet(str(tmp_path)))
+    ]
+    assert drawn[0].orders.digest() == drawn[1].orders.digest()  # the same customers every time
+    assert drawn[0].end == clvcast.features.windows.default_cutoff(  # type: ignore[attr-defined]
+        clvcast.read_orders(tmp_path)
+    )
+    assert 80 < drawn[0].orders.n_customers < 160
+    assert "drawn by a hash of their ids" in drawn[0].orders.report.remarks[-1]
+
+
+def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
+    from clvcast.features.buckets import Plan, survey
+
+    ids = pa.array([str(k) for k in range(60_000)] * 2)
+    n = len(ids)
+    batch = pa.record_batch(
+        {
+            "customer_id": ids,
+            "ordered_at": pa.repeat("2020-03-01", n),
+            "amount": pa.array(np.ones(n)),
+        }
+    )
+    how = Plan(
+        OrdersConfig(), tuple(batch.schema.names), pd.Timestamp("2024-01-01").to_pydatetime()
+    )
+    halves = [survey([batch.slice(0, 70_000)], how), survey([batch.slice(70_000)], how)]
+    both = halves[0] + halves[1]
+    assert both.tally.lines_read == n
+    assert both.sketch.customers == pytest.approx(60_000, rel=0.05)
+
+
+@pytest.mark.usefixtures("spark")
+def test_the_command_writes_what_one_machine_writes(
+    shop_model: clvcast.Model, source: Path, tmp_path: Path, run: Run
+) -> None:
+    bundle = tmp_path / "bundle"
+    shop_model.save(bundle)
+    asked = ("score", "--model", bundle, "--orders", source, "--cutoff", CUTOFF)
+    here, there = tmp_path / "here.parquet", tmp_path / "there"
+    status, said, noted = run(*asked, "--output", here)
+    assert status == 0
+    spark_asked = (*asked, "--engine", "spark", "--output", there, "--partitions", 3)
+    status, said_there, noted_there = run(*spark_asked)
+    assert status == 0, noted_there
+    told = [text.split("wrote")[0] for text in (said, said_there)]
+    assert told[0] == told[1]
+    counts = [text[text.index(": ", text.index("set aside")) :] for text in (said, said_there)]
+    assert counts[0] == counts[1]
+    assert {line.split(" (rows")[0] for line in noted.splitlines()} == {
+        line.split(", such as")[0] for line in noted_there.splitlines()
+    } or sorted(noted) == sorted(noted_there)
+    assert (there / "_SUCCESS").exists()
+    expected = pa.parquet.read_table(here)
+    found = pa.parquet.read_table(there).sort_by("customer_id")
+    assert found.cast(expected.schema).equals(expected)
+    names = ["customer_id", "reason", "column", "value"]
+    set_aside = [
+        pa.parquet.read_table(folder, columns=names)
+        .to_pandas()
+        .sort_values(names, ignore_index=True)
+        for folder in (tmp_path / "rejected.parquet", tmp_path / "there-rejected")
+    ]
+    pd.testing.assert_frame_equal(set_aside[0], set_aside[1])
+    status, _, noted = run(*spark_asked)
+    assert status == 1
+    assert "is there already" in noted
+    assert run(*spark_asked, "--force")[0] == 0
+
+
+@pytest.mark.usefixtures("spark")
+def test_csv_files_give_what_one_machine_gives(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    shop_model.save(tmp_path / "bundle")
+    lines = shop_lines.assign(product_id=[f'a "b",\n{p}' for p in shop_lines["product_id"]])
+    orders = tmp_path / "o.csv"
+    lines.to_csv(orders, index=False)
+    asked = ("score", "--model", tmp_path / "bundle", "--orders", orders)
+    assert run(*asked, "--output", tmp_path / "here.parquet")[0] == 0
+    status, _, noted = run(*asked, "--output", tmp_path / "there", "--engine", "spark")
+    assert status == 0, noted
+    expected = pa.parquet.read_table(tmp_path / "here.parquet")
+    found = pa.parquet.read_table(tmp_path / "there").sort_by("customer_id")
+    assert found.cast(expected.schema).equals(expected)
+    with orders.open("a") as file:
+        file.write("C00001,2020-05-05,1.0\n")
+    status, _, noted = run(*asked, "--output", tmp_path / "ragged", "--engine", "spark")
+    assert status == 1
+    assert "another number of cells" in noted
+    assert len(noted.splitlines()) == 1
+    assert not (tmp_path / "ragged").exists()
+
+
+def test_orders_that_cannot_be_used_are_refused_in_sentences(
+    spark: SparkSession, shop_model: clvcast.Model, shop_lines: pd.DataFrame
+) -> None:
+    def frame(lines: pd.DataFrame) -> DataFrame:
+        made = spark.createDataFrame(pa.Table.from_pandas(lines, preserve_index=False))
+        return made.withColumn("ordered_at", made["ordered_at"].cast("timestamp_ntz"))
+
+    lines = shop_lines.head(500)
+    plain = frame(lines)
+    zoned = plain.withColumn("ordered_at", plain["ordered_at"].cast("timestamp"))
+    with pytest.raises(clvcast.OrdersError, match=r"set orders\.timezone"):
+        clvcast.spark.score(shop_model, zoned)
+    broken = frame(lines.assign(amount=["1,234.5"] * 400 + ["1"] * 100)).repartition(4)
+    with pytest.raises(clvcast.OrdersError, match=r"(?s)400 of 500 lines|amount must be a number"):
+        clvcast.spark.score(shop_model, broken)
+    with pytest.raises(clvcast.OrdersError, match="'amount' for amount is missing"):
+        clvcast.spark.score(shop_model, frame(lines.rename(columns={"amount": "sum"})))
+    with pytest.raises(clvcast.OrdersError, match="needs the columns"):
+        clvcast.spark.score(shop_model, frame(lines.drop(columns="channel")))
+    with pytest.raises(clvcast.OrdersError, match="no order lines"):
+        clvcast.spark.score(shop_model, frame(lines).limit(0))
+    with pytest.raises(clvcast.ConfigError, match="after the first order"):
+        clvcast.spark.score(shop_model, frame(lines), "2019-01-01")
+    with pytest.raises(clvcast.OrdersError, match="must be a Spark DataFrame, got DataFrame"):
+        clvcast.spark.score(shop_model, lines)
+
+
+def killed_once(marker: Path) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """A step that passes rows on, whose process is killed half-way, the first time."""
+    name = str(marker)
+
+    def step(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield batch.slice(0, 5)
+            try:
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                yield batch.slice(5)
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return step
+
+
+def test_a_worker_killed_before_and_after_the_shuffle_leaves_no_trace(
+    spark: SparkSession, shop_model: clvcast.Model, source: Path, tmp_path: Path
+) -> None:
+    here = clvcast.score(shop_model, clvcast.read_orders(source), CUTOFF)
+    frame = spark.read.parquet(str(source))
+    forecasts = clvcast.spark.score(shop_model, frame, CUTOFF, buckets=3)
+    after = forecasts.mapInArrow(killed_once(tmp_path / "after"), forecasts.schema)
+    after.write.parquet(str(tmp_path / "out"))
+    assert (tmp_path / "after").exists()
+    found = pa.parquet.read_table(tmp_path / "out").sort_by("customer_id").to_pandas()
+    pd.testing.assert_frame_equal(found, here, check_exact=True, check_dtype=False)
+    before = frame.mapInArrow(killed_once(tmp_path / "before"), frame.schema)
+    there = clvcast.spark.score(shop_model, before, CUTOFF, buckets=3)
+    assert (tmp_path / "before").exists()
+    pd.testing.assert_frame_equal(sorted_rows(there, "customer_id"), here, check_exact=True)
+
+
+def test_an_executor_killed_during_a_stage_leaves_no_trace(
+    spark: SparkSession, shop_model: clvcast.Model, source: Path, tmp_path: Path
+) -> None:
+    shop_model.save(tmp_path / "bundle")
+    script = textwrap.dedent(
+        """
+        import os, signal, sys
+        from pathlib import Path
+        from pyspark.sql import SparkSession
+        import clvcast
+        folder, source, cutoff = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+        session = (
+            SparkSession.builder.master("local-cluster[2,1,600]")
+            .config("spark.executor.memory", "600m").config("spark.driver.memory", "600m")
+            .config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "4")
+            .config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+            .getOrCreate()
+        )
+        session.sparkContext.setLogLevel("OFF")
+        marker = str(folder / "killed")
+
+        def parent(pid):
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+        def step(batches):
+            for batch in batches:
+                try:
+                    os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+                except FileExistsError:
+                    yield batch
+                else:
+                    pid = os.getpid()
+                    while Path(f"/proc/{pid}/comm").read_text().strip() != "java":
+                        pid = parent(pid)
+                    os.kill(pid, signal.SIGKILL)  # the executor this worker belongs to
+
+        model = clvcast.load_model(folder / "bundle")
+        frame = session.read.parquet(source)
+        forecasts = clvcast.spark.score(model, frame, cutoff, buckets=4)
+        forecasts.mapInArrow(step, forecasts.schema).write.parquet(str(folder / "out"))
+        """
+    )
+    here = clvcast.score(shop_model, clvcast.read_orders(source), CUTOFF)
+    command = [sys.executable, "-W", "ignore", "-c", script, tmp_path, source, CUTOFF]
+    home = Path(pyspark.__file__).parent
+    environment = {name: value for name, value in os.environ.items() if "SPARK" not in name}
+    environment |= {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+    environment["SPARK_WORKER_DIR"] = str(tmp_path / "work")
+    done = subprocess.run(
+        list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True,
+        check=False, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert (tmp_path / "killed").exists()
+    found = pa.parquet.read_table(tmp_path / "out").sort_by("customer_id").to_pandas()
+    pd.testing.assert_frame_equal(found, here, check_exact=True, check_dtype=False)
+
+
+@pytest.mark.filterwarnings("default")  # MLflow warns of its own
+def test_the_mlflow_model_gives_the_same_numbers_on_nested_rows(
+    spark: SparkSession, shop_model: clvcast.Model, shop_orders: clvcast.Orders, tmp_path: Path
+) -> None:
+    import mlflow
+
+    from clvcast.train.store import _signature
+
+    mlflow.pyfunc.save_model(
+        str(tmp_path / "model"),
+        loader_module="clvcast.serve.pyfunc",
+        data_path=str(_saved(shop_model, tmp_path / "bundle")),
+        signature=_signature(shop_model),
+        pip_requirements=["clvcast"],
+    )
+    nested = clvcast.nest(shop_orders, CUTOFF)
+    texts = ("ordered_at", "order_id", "product_id", "category", "channel")
+    line = pa.struct(
+        [
+            (name, pa.string() if name in texts else pa.float64())
+            for name in ("ordered_at", "amount", *shop_orders.optional_columns)
+        ]
+    )
+    schema = pa.schema(
+        [("customer_id", pa.string()), ("cutoff", pa.string()), ("orders", pa.list_(line))]
+    )
+    table = pa.Table.from_pylist(nested.to_dict("records"), schema=schema)
+    frame = spark.createDataFrame(table).repartition(3)
+    kind = "expected_spend double, clv double, churn_probability double, clv_upper double"
+    udf = mlflow.pyfunc.spark_udf(spark, str(tmp_path / "model"), kind, env_manager="local")
+    asked = frame.select("customer_id", udf("customer_id", "cutoff", "orders").alias("f"))
+    found = sorted_rows(asked.select("customer_id", "f.*"), "customer_id")
+    here = clvcast.score(shop_model, shop_orders, CUTOFF)
+    pd.testing.assert_frame_equal(found, here[found.columns.tolist()], check_exact=True)
+
+
+def _saved(model: clvcast.Model, folder: Path) -> Path:
+    model.save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("part", ["pyspark", "java"])
+def test_what_spark_needs_and_is_missing_is_one_sentence(part: str, tmp_path: Path) -> None:
+    hide = "import sys; sys.modules['pyspark'] = None; " if part == "pyspark" else ""
+    code = f"{hide}import sys; sys.argv = ['clvcast', *sys.argv[1:]]; import clvcast.__main__ as m; m.main()"
+    config = tmp_path / "c.yaml"
+    config.write_text(f"orders: {{source: {ROOT / 'data' / 'online_retail.parquet'}}}\n")
+    environment = {n: v for n, v in os.environ.items() if n != "JAVA_HOME"} | {"PATH": "/nowhere"}
+    command = [sys.executable, "-c", code, "train", str(config), "--engine", "spark"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    sentence = {"pyspark": "needs the spark extra", "java": "Spark needs Java 17"}[part]
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
