@@ -1,0 +1,66 @@
+"""The page: blocks laid out as one HTML file that needs nothing else, no network least of all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from .blocks import Fact, Section
+from .palette import PAIRS
+
+__all__ = ["render"]
+
+
+def render(
+    title: str,
+    subtitle: str,
+    facts: Sequence[Fact],
+    parts: Sequence[tuple[str, Sequence[Section]]],
+    remarks: Sequence[str],
+    made_by: str,
+) -> str:
+    """The page's HTML: parts are (headline, sections); remarks are shown before everything else."""
+    scripts = [get_plotlyjs(), _read("page.js")]
+    environment = Environment(
+        loader=PackageLoader("clvcast.serve", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _as_json
+    environment.filters["slug"] = lambda name: re.sub(r"[^\w-]+", "-", name)
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        subtitle=subtitle,
+        facts=facts,
+        parts=parts,
+        remarks=remarks,
+        made_by=made_by,
+        style=Markup(_read("page.css")),
+        palette=PAIRS,
+        scripts=[Markup(script) for script in scripts],
+        digests=[_digest(script) for script in scripts],
+    )
+
+
+def _as_json(figure: object) -> Markup:
+    """A figure within a script element: no `<` of a name can end it."""
+    text: str = figure.to_json(engine="json")  # type: ignore[attr-defined]
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _read(name: str) -> str:
+    return files("clvcast.serve.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """What the page's policy knows a script by."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
