@@ -44,6 +44,7 @@ class Chart:
     table: Table
     note: str = ""
     is_wide: bool = False
+    is_open: bool = False  # the table is shown from the start
 
 
 @dataclass(frozen=True)

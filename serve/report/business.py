@@ -72,7 +72,7 @@ def facts(content: Content, writing: Writing) -> tuple[Fact, ...]:
 def _interval(total: tuple[float, float, float], writing: Writing) -> str:
     if np.isnan(total[1]):
         return "no interval: the forecast file has no deviations"
-    return f"with 90% confidence {writing.money(total[1])} to {writing.money(total[2])}"
+    return f"90% interval {writing.money_range(total[1], total[2])}"
 
 
 def value_section(content: Content, writing: Writing) -> Section:
@@ -151,6 +151,7 @@ def _cohort_chart(content: Content, writing: Writing) -> Chart:
             writing.money_unit,
             over="month of the first order",
             bounds=(cohorts["clv_total_lower"].tolist(), cohorts["clv_total_upper"].tolist()),
+            months=True,
         ),
         table("Expected CLV by month of the first order", cohorts, _GROUP_TABLE, writing),
         "The first months of a history hold customers who were there before it began.",
@@ -192,14 +193,14 @@ def risk_section(content: Content, writing: Writing) -> Section:
     best = segments.iloc[0]
     keep = Chart(
         "budget",
-        f"Keeping everyone of {best['group']} would be worth most: {writing.money(best['most_to_keep_all'])}",
+        f"Most is to be kept among {best['group']}: {writing.money(best['most_to_keep_all'])}",
         f"CLV that an order would add, at most to be spent on keeping, by segment, {writing.money_unit}",
         charts.bars(
             segments["group"].tolist(),
             segments["most_to_keep_all"].tolist(),
             writing,
             writing.money_unit,
-            texts=[writing.money(value) for value in segments["most_to_keep_all"]],
+            texts=[writing.brief(value) for value in segments["most_to_keep_all"]],
         ),
         table(
             "What keeping customers is worth at most",
@@ -363,15 +364,19 @@ def action_section(content: Content, writing: Writing, *, with_ids: bool) -> Sec
                 best_first["value_at_stake"].tolist(),
                 writing,
                 writing.money_unit,
-                texts=[writing.money(value) for value in best_first["value_at_stake"]],
+                texts=[writing.brief(value) for value in best_first["value_at_stake"]],
             ),
             table("Campaign lists", best_first, columns, writing),
             "Held out are customers whom no list contacts, to measure the effect against.",
+            is_open=True,
         )
     ]
     if with_ids:
         found += [_names(name, content, writing) for name in best_first["list"]]
-    lead = ("clvcast lists writes them, with the reason and a date for every customer.",)
+    lead = (
+        "clvcast lists writes these lists, with a reason and a date for every customer.",
+        *content.left_out,
+    )
     return Section("actions", "What to do", lead, tuple(found))
 
 

@@ -67,6 +67,9 @@ def bars(
         tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed", showgrid=False
     )
     figure.update_xaxes(title_text=unit, rangemode="tozero")
+    longest = max((value for value in values if value is not None), default=0.0)
+    if bounds is None and texts and longest > 0:
+        figure.update_xaxes(range=[0, 1.15 * longest])  # room for what stands beside the bars
     return figure
 
 
@@ -82,15 +85,16 @@ def columns(
     texts: Sequence[str] | None = None,
     height: int = 320,
     share: bool = False,
+    months: bool = False,
 ) -> go.Figure:
-    """Vertical bars over time or size; one may stand out."""
+    """Vertical bars over time or size; one may stand out. `months`: names are such as 2011-03."""
     figure = _empty(writing, height, bargap=0.3, showlegend=False)
     values = _known(values)
     colours = ACCENT if highlight is None else [
         ACCENT if k == highlight % len(names) else SOFT for k in range(len(names))
     ]  # fmt: skip
     figure.add_bar(
-        x=list(map(label, names)),
+        x=[f"{name}-01" for name in names] if months else list(map(label, names)),
         y=values,
         marker_color=colours,
         error_y=_whiskers(values, bounds),
@@ -103,6 +107,8 @@ def columns(
         hoverinfo="text",
     )
     figure.update_xaxes(type="category", title_text=over, showgrid=False)
+    if months:
+        figure.update_xaxes(type="date", tickformat="%b<br>%Y", dtick=_every(len(names)))
     figure.update_yaxes(title_text=unit, rangemode="tozero")
     if share:
         figure.update_yaxes(tickformat=".0%")
@@ -195,7 +201,7 @@ def compared(
             name=name, mode="markers", marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2}},
             hovertext=[f"{name}: {writing.money(v)}" for v in values], hoverinfo="text",
         )  # fmt: skip
-    figure.update_yaxes(title_text=unit, type="log", dtick=1)
+    figure.update_yaxes(title_text=unit, type="log", dtick=1, tickformat=",")
     figure.update_xaxes(title_text=over, type="category", showgrid=False)
     return figure
 
@@ -206,11 +212,12 @@ def curves(
     """Lines of shares over shares; the first matters, the others are beside it."""
     figure = _empty(writing, 360)
     dashes = ("dash", "dot", "dashdot", "longdash", "longdashdot")
-    for k, (name, values) in enumerate(series.items()):
+    for k, (name, values) in reversed(list(enumerate(series.items()))):
         line = {"color": ACCENT, "width": 3} if k == 0 else {
             "color": GREY if k % 2 else MUTED, "width": 1.5, "dash": dashes[(k - 1) % len(dashes)]
         }  # fmt: skip
         figure.add_scatter(x=list(x), y=_known(values), name=name, mode="lines", line=line)
+    figure.update_layout(legend_traceorder="reversed")
     figure.update_xaxes(title_text=units[0], tickformat=".0%", range=[0, 1])
     figure.update_yaxes(title_text=units[1], tickformat=".0%", range=[0, 1.02])
     return figure
@@ -253,6 +260,11 @@ def _empty(writing: Writing, height: int, **more: Any) -> go.Figure:
         **more,
     )  # fmt: skip
     return go.Figure(layout=layout)
+
+
+def _every(months: int) -> str:
+    """How far apart ticks stand, so that some twelve are written."""
+    return f"M{max(1, -(-months // 12))}"
 
 
 def _known(values: Values) -> list[float | None]:

@@ -41,7 +41,8 @@ class Content:
     lists: Lists
     tier_by_risk: pd.DataFrame  # tier, risk, customers, clv: every pair, in order
     levers: pd.DataFrame  # what a small change of each is worth, for the shop
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...]  # what is amiss between forecasts and orders
+    left_out: tuple[str, ...]  # what cannot be shown, and what it would take
     segments: tuple[str, ...]  # every name a customer may have
 
     @classmethod
@@ -63,7 +64,12 @@ class Content:
             lists=lists,
             tier_by_risk=_tier_by_risk(book),
             levers=levers[levers["dimension"] == "shop"].reset_index(drop=True),
-            remarks=tuple(dict.fromkeys((*kpis.remarks, *lists.remarks))),
+            remarks=book.remarks,
+            left_out=tuple(
+                told
+                for told in dict.fromkeys((*kpis.remarks, *lists.remarks))
+                if told not in book.remarks
+            ),
             segments=tuple(book.config.segments.rfm),
         )
 

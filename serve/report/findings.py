@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from calendar import month_name
+
 import numpy as np
 import pandas as pd
 
@@ -19,6 +21,12 @@ _LIKELY = ("medium", "high")  # risk bands that call for something to be done
 
 def _over(part: float, whole: float) -> float:
     return part / whole if whole > 0 else np.nan
+
+
+def _month(name: str) -> str:
+    """2011-03 as people say it; what is no month stays."""
+    year, _, month = name.partition("-")
+    return f"{month_name[int(month)]} {year}" if month.isdigit() else name
 
 
 def tier_finding(tiers: pd.DataFrame, writing: Writing) -> str:
@@ -42,7 +50,7 @@ def largest_group(groups: pd.DataFrame, what: str, writing: Writing) -> str:
         return f"No {what} is expected to bring anything"
     best = groups.loc[groups["clv_total"].idxmax()]
     return (
-        f"{best['group']} brings most: {writing.share(best['clv_total'] / whole)} of the expected "
+        f"Most comes from {best['group']}: {writing.share(best['clv_total'] / whole)} of the expected "
         f"value, {writing.money(best['clv_total'])}"
     )
 
@@ -54,7 +62,7 @@ def cohort_finding(cohorts: pd.DataFrame, writing: Writing) -> str:
         return "No cohort is expected to bring anything"
     best = cohorts.loc[cohorts["clv_total"].idxmax()]
     return (
-        f"Customers who first ordered in {best['group']} bring {writing.share(best['clv_total'] / whole)} "
+        f"Customers who first ordered in {_month(str(best['group']))} bring {writing.share(best['clv_total'] / whole)} "
         "of the expected value"
     )
 

@@ -112,7 +112,7 @@ def report_of(
             action_section(content, writing, with_ids=with_ids),
         ),
         science=tuple(science),
-        remarks=_amiss(content, remarks, writing),
+        remarks=_amiss(content, remarks),
     )
 
 
@@ -162,7 +162,7 @@ def _stranger(model: Model, content: Content, config: Config) -> list[str]:
     return told
 
 
-def _amiss(content: Content, remarks: Sequence[str], writing: Writing) -> tuple[str, ...]:
+def _amiss(content: Content, remarks: Sequence[str]) -> tuple[str, ...]:
     """The remarks, and what a reader of such forecasts must know."""
     told = list(remarks)
     if not content.clv[0] > 0:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from .blocks import Fact, Section
+from .blocks import Chart, Fact, Section
 from .palette import PAIRS
 
 __all__ = ["render"]
@@ -36,6 +36,8 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["figure"] = _as_json
+    environment.filters["placed"] = _placed
+    environment.filters["sentence"] = _sentence
     environment.filters["slug"] = lambda name: re.sub(r"[^\w-]+", "-", name)
     return environment.get_template("page.html.j2").render(
         title=title,
@@ -55,6 +57,26 @@ def _as_json(figure: object) -> Markup:
     """A figure within a script element: no `<` of a name can end it."""
     text: str = figure.to_json(engine="json")  # type: ignore[attr-defined]
     return Markup(text.replace("<", "\\u003c"))
+
+
+def _placed(charts: Sequence[Chart]) -> list[tuple[Chart, bool]]:
+    """Each chart, and whether it takes the whole width: where it asks for it, or nobody is beside it."""
+    placed: list[tuple[Chart, bool]] = []
+    waits = False  # a chart on the left waits for one on its right
+    for chart in charts:
+        is_wide = chart.is_wide or chart.figure is None
+        if is_wide and waits:
+            placed[-1] = (placed[-1][0], True)
+        waits = not is_wide and not waits
+        placed.append((chart, is_wide))
+    if waits:
+        placed[-1] = (placed[-1][0], True)
+    return placed
+
+
+def _sentence(text: str) -> str:
+    """A remark as a sentence of its own."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", ":", "?")) else ".")
 
 
 def _read(name: str) -> str:

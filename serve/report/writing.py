@@ -34,6 +34,7 @@ _MARKS: dict[Locale, tuple[str, str, str]] = {
     "sv": (",", _NO_BREAK, _NO_BREAK),
 }
 _SHORT = ((1e9, "billion"), (1e6, "million"))
+_BRIEF = ((1e9, "bn", 2), (1e6, "M", 2), (1e4, "k", 0))
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,27 @@ class Writing:
             if abs(value) >= size:
                 return f"{self.number(value / size, 2)} {word} {self.currency}".rstrip()
         return f"{self.number(value)} {self.currency}".rstrip()
+
+    def brief(self, value: float) -> str:
+        """An amount beside a bar, whose axis names the currency: `5.31 M`, `618 k`."""
+        if value is None or not math.isfinite(value):
+            return UNKNOWN
+        for size, letter, decimals in _BRIEF:
+            if abs(value) >= size:
+                return f"{self.number(value / size, decimals)}{_NO_BREAK}{letter}"
+        return self.number(value)
+
+    def money_range(self, lower: float, upper: float) -> str:
+        """From one amount to another, the unit said once where it is the same.
+
+        >>> Writing("GBP").money_range(6.47e6, 21.27e6), Writing("GBP").money_range(9e5, 2e6)
+        ('6.47 to 21.27 million GBP', '900,000 to 2.00 million GBP')
+        """
+        low, high = self.money(lower), self.money(upper)
+        for unit in (*(f" {word} {self.currency}" for _, word in _SHORT), f" {self.currency}"):
+            if low.endswith(unit.rstrip()) and high.endswith(unit.rstrip()):
+                return f"{low.removesuffix(unit.rstrip())} to {high}"
+        return f"{low} to {high}"
 
     def share(self, value: float, decimals: int = 0) -> str:
         """A share of one as a percentage."""
