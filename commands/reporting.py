@@ -17,6 +17,9 @@ def report(
     orders: OrdersSource,
     output: Annotated[Path, typer.Option("--output", "-o", help="An .html file.")],
     config: ConfigOption = None,
+    previous: Annotated[
+        Path | None, typer.Option(help="Earlier forecasts: what changed since.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="The model that made the forecasts: what it looks at.")
     ] = None,
@@ -44,7 +47,15 @@ def report(
     settings = None if config is None else load(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
     loaded = None if model is None else load_model(model, store)
-    made = make(forecasts, orders, settings, model=loaded, backtest=backtest, with_ids=with_ids)
+    made = make(
+        forecasts,
+        orders,
+        settings,
+        previous=previous,
+        model=loaded,
+        backtest=backtest,
+        with_ids=with_ids,
+    )
     made.save(output)
     note(made.remarks, quiet)
     if not quiet:

@@ -43,8 +43,9 @@ _SHOWN_IDS = 20
 
 def facts(content: Content, writing: Writing) -> tuple[Fact, ...]:
     """What the report opens with."""
-    risks = content.groups("risk").set_index("group")
-    high = risks.loc["high"] if "high" in risks.index else risks.iloc[0] * 0
+    risks = content.groups("risk")
+    risks = risks[risks["group"] == "high"]
+    high, at_stake = int(risks["customers"].sum()), float(risks["clv_total"].sum())
     return (
         Fact(
             f"Expected CLV in {content.span_days} days",
@@ -63,8 +64,8 @@ def facts(content: Content, writing: Writing) -> tuple[Fact, ...]:
         ),
         Fact(
             "At high risk of leaving",
-            writing.count(int(high["customers"]), "customer"),
-            f"with {writing.money(0.0 if np.isnan(high['clv_total']) else high['clv_total'])} of expected CLV",
+            writing.count(high, "customer"),
+            f"with {writing.money(at_stake)} of expected CLV",
         ),
     )
 
@@ -151,7 +152,7 @@ def _cohort_chart(content: Content, writing: Writing) -> Chart:
             writing.money_unit,
             over="month of the first order",
             bounds=(cohorts["clv_total_lower"].tolist(), cohorts["clv_total_upper"].tolist()),
-            months=True,
+            dates=True,
         ),
         table("Expected CLV by month of the first order", cohorts, _GROUP_TABLE, writing),
         "The first months of a history hold customers who were there before it began.",
@@ -267,7 +268,7 @@ def _worth(content: Content, writing: Writing) -> tuple[str, ...]:
     rows = content.levers.set_index("lever")
     if not len(rows) or not rows["value"].sum() > 0:
         return ()
-    churn, aov = (float(rows.loc[name, "value"]) for name in ("churn", "aov"))
+    churn, aov = (float(rows["value"][name]) for name in ("churn", "aov"))
     return (
         f"A point less churn is worth {writing.money(churn)} of CLV; a per cent more of order value, "
         f"frequency or margin {writing.money(aov)}.",
@@ -291,6 +292,7 @@ def _lever_chart(name: str, periods: pd.DataFrame, days: int, writing: Writing) 
             highlight=-1,
             texts=[writing.cell(float(value), kind) for value in values],
             height=260,
+            dates=True,
             share=kind == "share",
         ),
         table(
@@ -374,7 +376,7 @@ def action_section(content: Content, writing: Writing, *, with_ids: bool) -> Sec
     if with_ids:
         found += [_names(name, content, writing) for name in best_first["list"]]
     lead = (
-        "clvcast lists writes these lists, with a reason and a date for every customer.",
+        "Each list names its customers, a reason and a date for each: the command clvcast lists writes them.",
         *content.left_out,
     )
     return Section("actions", "What to do", lead, tuple(found))

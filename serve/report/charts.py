@@ -50,13 +50,13 @@ def bars(
     """Horizontal bars, first on top; a thin line is the interval."""
     labels = list(map(label, names))
     figure = _empty(writing, 70 + _ROW * len(names), bargap=0.35, showlegend=False)
-    values = _known(values)
+    known = _known(values)
     figure.add_bar(
-        x=values,
+        x=known,
         y=list(range(len(labels))),
         orientation="h",
         marker_color=list(colours) if colours else ACCENT,
-        error_x=_whiskers(values, bounds),
+        error_x=_whiskers(known, bounds),
         text=list(texts) if texts and bounds is None else None,
         textposition="outside",
         cliponaxis=False,
@@ -67,7 +67,7 @@ def bars(
         tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed", showgrid=False
     )
     figure.update_xaxes(title_text=unit, rangemode="tozero")
-    longest = max((value for value in values if value is not None), default=0.0)
+    longest = max((value for value in known if value is not None), default=0.0)
     if bounds is None and texts and longest > 0:
         figure.update_xaxes(range=[0, 1.15 * longest])  # room for what stands beside the bars
     return figure
@@ -85,19 +85,19 @@ def columns(
     texts: Sequence[str] | None = None,
     height: int = 320,
     share: bool = False,
-    months: bool = False,
+    dates: bool = False,
 ) -> go.Figure:
-    """Vertical bars over time or size; one may stand out. `months`: names are such as 2011-03."""
+    """Vertical bars over time or size; one may stand out. `dates`: names are 2011-03 or 2011-03-15."""
     figure = _empty(writing, height, bargap=0.3, showlegend=False)
-    values = _known(values)
+    known = _known(values)
     colours = ACCENT if highlight is None else [
         ACCENT if k == highlight % len(names) else SOFT for k in range(len(names))
     ]  # fmt: skip
     figure.add_bar(
-        x=[f"{name}-01" for name in names] if months else list(map(label, names)),
-        y=values,
+        x=[f"{name}-01"[:10] for name in names] if dates else list(map(label, names)),
+        y=known,
         marker_color=colours,
-        error_y=_whiskers(values, bounds),
+        error_y=_whiskers(known, bounds),
         text=list(texts) if texts else None,
         textposition="outside",
         cliponaxis=False,
@@ -107,8 +107,10 @@ def columns(
         hoverinfo="text",
     )
     figure.update_xaxes(type="category", title_text=over, showgrid=False)
-    if months:
-        figure.update_xaxes(type="date", tickformat="%b<br>%Y", dtick=_every(len(names)))
+    if dates:
+        ticks = [f"{name}-01"[:10] for name in names][:: _every(len(names))]
+        form = "%b<br>%Y" if len(names[0]) == len("2011-03") else "%-d %b<br>%Y"
+        figure.update_xaxes(type="date", tickformat=form, tickvals=ticks)
     figure.update_yaxes(title_text=unit, rangemode="tozero")
     if share:
         figure.update_yaxes(tickformat=".0%")
@@ -262,9 +264,9 @@ def _empty(writing: Writing, height: int, **more: Any) -> go.Figure:
     return go.Figure(layout=layout)
 
 
-def _every(months: int) -> str:
-    """How far apart ticks stand, so that some twelve are written."""
-    return f"M{max(1, -(-months // 12))}"
+def _every(names: int) -> int:
+    """How far apart ticks stand, so that at most eight are written."""
+    return max(1, -(-names // 8))
 
 
 def _known(values: Values) -> list[float | None]:

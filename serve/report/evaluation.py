@@ -146,4 +146,4 @@ def _gain(forecast: Float64, money: Float64, share: Float64) -> Float64:
     _, group = np.unique(-forecast, return_inverse=True)
     even = np.bincount(group, weights=money) / np.bincount(group)
     held = np.concatenate(([0.0], np.cumsum(even[np.sort(group)]))) / whole
-    return np.interp(share, np.linspace(0.0, 1.0, len(held)), held)
+    return np.asarray(np.interp(share, np.linspace(0.0, 1.0, len(held)), held))

@@ -48,7 +48,7 @@ def largest_group(groups: pd.DataFrame, what: str, writing: Writing) -> str:
     whole = float(groups["clv_total"].sum())
     if not whole > 0:
         return f"No {what} is expected to bring anything"
-    best = groups.loc[groups["clv_total"].idxmax()]
+    best = groups.iloc[int(np.nanargmax(groups["clv_total"].to_numpy(np.float64)))]
     return (
         f"Most comes from {best['group']}: {writing.share(best['clv_total'] / whole)} of the expected "
         f"value, {writing.money(best['clv_total'])}"
@@ -60,7 +60,7 @@ def cohort_finding(cohorts: pd.DataFrame, writing: Writing) -> str:
     whole = float(cohorts["clv_total"].sum())
     if not whole > 0:
         return "No cohort is expected to bring anything"
-    best = cohorts.loc[cohorts["clv_total"].idxmax()]
+    best = cohorts.iloc[int(np.nanargmax(cohorts["clv_total"].to_numpy(np.float64)))]
     return (
         f"Customers who first ordered in {_month(str(best['group']))} bring {writing.share(best['clv_total'] / whole)} "
         "of the expected value"
@@ -127,7 +127,7 @@ def list_finding(lists: pd.DataFrame, writing: Writing) -> str:
     """Which list has most at stake: lists have list, customers, value_at_stake."""
     if not len(lists) or not lists["customers"].sum():
         return "No list names a customer"
-    best = lists.loc[lists["value_at_stake"].idxmax()]
+    best = lists.iloc[int(np.nanargmax(lists["value_at_stake"].to_numpy(np.float64)))]
     return (
         f"The list {best['list']} has most at stake: {writing.money(best['value_at_stake'])} with "
         f"{writing.count(best['customers'], 'customer')}"

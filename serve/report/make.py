@@ -11,13 +11,18 @@ import pyarrow as pa
 
 from ... import __version__
 from ...configs.schema import Config
+from ...errors import OrdersError
+from ...features import windows
 from ...features.check import check
 from ...features.orders import Orders
 from ..book import Book, open_book
+from ..compare import Comparison, compare
+from ..forecast_file import as_forecasts
 from ..model import Model
 from ..outputs import write_files
 from .blocks import Fact, Section
 from .business import action_section, facts, lever_section, risk_section, value_section
+from .change import change_section
 from .content import Content
 from .evaluation import Evaluation
 from .page import render
@@ -58,13 +63,14 @@ def report(
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     config: Config | None = None,
     *,
+    previous: pd.DataFrame | pa.Table | str | Path | None = None,
     model: Model | None = None,
     backtest: Evaluation | str | Path | None = None,
     with_ids: bool = False,
 ) -> Report:
     """The report of a forecast file: `.html` is the page, `.save(path)` writes it.
 
-    `model` adds what its trees look at, `backtest` (the folder that `clvcast backtest` wrote) how good
+    `previous` (an earlier forecast file) adds what changed since, `model` what its trees look at, `backtest` (the folder that `clvcast backtest` wrote) how good
     forecasts were. Without a configuration the model's settings hold. Customers are named only
     `with_ids`. Raises what `clvcast.kpis` raises.
     """
@@ -74,12 +80,13 @@ def report(
     evaluation = backtest if backtest is None or isinstance(backtest, Evaluation) else None
     if backtest is not None and evaluation is None:
         evaluation = Evaluation.read(Path(str(backtest)))
-    return report_of(book, model=model, evaluation=evaluation, with_ids=with_ids)
+    return report_of(book, previous=previous, model=model, evaluation=evaluation, with_ids=with_ids)
 
 
 def report_of(
     book: Book,
     *,
+    previous: pd.DataFrame | pa.Table | str | Path | None = None,
     model: Model | None = None,
     evaluation: Evaluation | None = None,
     with_ids: bool = False,
@@ -96,6 +103,20 @@ def report_of(
         remarks += told
         if model.version == content.model_version:
             science.append(model_section(model, writing))
+    business = [
+        value_section(content, writing),
+        risk_section(content, writing),
+        lever_section(content, writing),
+        action_section(content, writing, with_ids=with_ids),
+    ]
+    if previous is not None:
+        own = model if model is not None and model.version == content.model_version else None
+        before = as_forecasts(previous)
+        since = windows.shown(int(before["cutoff"][0].cast(pa.int64()).as_py()))
+        change = _changed(before, book, own, remarks)
+        business.insert(
+            1, change_section(change, since, content.cutoff, writing, with_ids=with_ids)
+        )
     findings = check(book.orders, book.config)
     science.append(quality_section(book.orders.report, findings, writing))
     return Report(
@@ -105,12 +126,7 @@ def report_of(
             f"{content.span_days} days"
         ),
         facts=facts(content, writing),
-        business=(
-            value_section(content, writing),
-            risk_section(content, writing),
-            lever_section(content, writing),
-            action_section(content, writing, with_ids=with_ids),
-        ),
+        business=tuple(business),
         science=tuple(science),
         remarks=_amiss(content, remarks),
     )
@@ -143,6 +159,22 @@ def config_of(model: Model) -> Config:
         periods=model.periods,
         economics=model.economics,
     )
+
+
+def _changed(before: pa.Table, book: Book, model: Model | None, remarks: list[str]) -> Comparison:
+    """The two forecasts compared: with their model and orders where these give them again."""
+    left, right = before.to_pandas(), book.forecasts.to_pandas()
+    own = before["model_version"][0].as_py(), book.forecasts["model_version"][0].as_py()
+    if own[0] != own[1]:
+        remarks.append(
+            f"the forecasts before were made by another model, {own[0]}: part of the change is the model's"
+        )
+    if model is not None:
+        try:
+            return compare(left, right, model, book.orders)
+        except OrdersError as error:
+            remarks.append(f"the change is told from the files alone: {error}")
+    return compare(left, right)
 
 
 def _stranger(model: Model, content: Content, config: Config) -> list[str]:

@@ -165,7 +165,7 @@ def _cutoffs(cutoffs: pd.DataFrame, writing: Writing) -> Chart:
     if not len(known):
         told = "Nothing was spent, so totals cannot be compared"
     else:
-        worst = float(known.loc[known.abs().idxmax()])
+        worst = float(known.iloc[int(np.argmax(known.abs().to_numpy()))])
         way = "above" if worst > 0 else "below"
         told = f"Totals were at most {writing.share(abs(worst), 1)} {way} what was spent"
         if len(known) == 1:

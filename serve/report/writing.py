@@ -34,7 +34,7 @@ _MARKS: dict[Locale, tuple[str, str, str]] = {
     "sv": (",", _NO_BREAK, _NO_BREAK),
 }
 _SHORT = ((1e9, "billion"), (1e6, "million"))
-_BRIEF = ((1e9, "bn", 2), (1e6, "M", 2), (1e4, "k", 0))
+_BRIEF = ((1e9, "bn", 2), (1e6, "M", 2), (1e3, "k", 0))
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,11 @@ class Writing:
         return f"{self.number(value)} {self.currency}".rstrip()
 
     def brief(self, value: float) -> str:
-        """An amount beside a bar, whose axis names the currency: `5.31 M`, `618 k`."""
+        """An amount beside a bar, whose axis names the currency: `5.31 M`, `618 k`, `4,200`."""
         if value is None or not math.isfinite(value):
             return UNKNOWN
+        if abs(value) < 1e4:
+            return self.number(value)
         for size, letter, decimals in _BRIEF:
             if abs(value) >= size:
                 return f"{self.number(value / size, decimals)}{_NO_BREAK}{letter}"
