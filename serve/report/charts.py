@@ -27,7 +27,7 @@ __all__ = [
 Values = Sequence[float]
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 _ROW = 30  # pixels of a bar and its gap
-_MOST_LETTERS = 26
+_MOST_LETTERS = 30
 
 
 def label(text: object) -> str:
@@ -176,16 +176,23 @@ def grid(
 
 def steps(names: Sequence[str], values: Values, writing: Writing, unit: str) -> go.Figure:
     """A bridge from one total to another: the first and last are wholes, the rest changes."""
-    figure = _empty(writing, 380, showlegend=False)
+    figure = _empty(writing, 80 + 38 * len(names), showlegend=False)
     kinds = ["absolute", *["relative"] * (len(values) - 2), "total"]
     figure.add_waterfall(
-        x=list(map(label, names)), y=list(values), measure=kinds, cliponaxis=False,
-        text=[writing.money(value) for value in values], textposition="outside",
+        y=list(range(len(names))), x=list(values), measure=kinds, orientation="h", cliponaxis=False,
+        text=[writing.brief(value) for value in values], textposition="outside",
         increasing_marker_color=ACCENT, decreasing_marker_color=STRONG, totals_marker_color=GREY,
-        connector_line_color=RULE, hoverinfo="x+text",
+        connector_line_color=RULE, hoverinfo="text",
+        hovertext=[f"{label(n)}: {writing.money(v)}" for n, v in zip(names, values, strict=True)],
     )  # fmt: skip
-    figure.update_xaxes(type="category", showgrid=False)
-    figure.update_yaxes(title_text=unit, rangemode="tozero")
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=list(map(label, names)),
+        autorange="reversed",
+        showgrid=False,
+    )
+    reached = [values[0], values[-1], *np.cumsum(values[:-1])]
+    figure.update_xaxes(title_text=unit, range=[min(0, *reached), 1.15 * max(0, *reached, 1e-9)])
     return figure
 
 

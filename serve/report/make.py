@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from ... import __version__
 from ...configs.schema import Config
 from ...errors import OrdersError
 from ...features import windows
@@ -50,7 +50,7 @@ class Report:
         """One self-contained page."""
         halves = ((_BUSINESS, self.business), (_SCIENCE, self.science))
         parts = [(headline, sections) for headline, sections in halves if sections]
-        made_by = f"Made by clvcast {__version__}."
+        made_by = f"Made by clvcast {version('clvcast')}."
         return render(self.title, self.subtitle, self.facts, parts, self.remarks, made_by)
 
     def save(self, path: str | Path) -> None:

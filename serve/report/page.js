@@ -22,6 +22,7 @@
       const figure = JSON.parse(coloured);
       if (width) {
         figure.layout.width = width;
+        figure.layout.height = Math.round(0.8 * figure.layout.height);
         figure.layout.paper_bgcolor = figure.layout.plot_bgcolor = "#ffffff";
       }
       for (const trace of figure.data) fit(trace, width || place.clientWidth);
