@@ -21,6 +21,7 @@ backtest: $(VENV)/run.stamp ## the model and the baselines at past cutoffs
 
 serve: $(VENV)/run.stamp ## forecasts over HTTP at http://127.0.0.1:8000
 	$(BIN)/clvcast serve --model $(MODEL)
+
 report: $(VENV)/run.stamp $(OUTPUT) ## report.html of OUTPUT, scored first where it is not there; with ./backtest if you made it
 	$(BIN)/clvcast report $(OUTPUT) --orders $(ORDERS) --config $(CONFIG) --model $(MODEL) $(if $(wildcard backtest/metrics.json),--backtest backtest) --output report.html
 

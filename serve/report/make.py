@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -48,10 +48,16 @@ class Report:
     @property
     def html(self) -> str:
         """One self-contained page."""
+        return self.page()
+
+    def page(self, filters: Mapping[str, Sequence[str]] | None = None) -> str:
+        """The page; with filters (dimension -> its names) a server's, where customers can be looked up."""
         halves = ((_BUSINESS, self.business), (_SCIENCE, self.science))
         parts = [(headline, sections) for headline, sections in halves if sections]
         made_by = f"Made by clvcast {version('clvcast')}."
-        return render(self.title, self.subtitle, self.facts, parts, self.remarks, made_by)
+        return render(
+            self.title, self.subtitle, self.facts, parts, self.remarks, made_by, filters or {}
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the page, whole or not at all."""

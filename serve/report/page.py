@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,9 +25,12 @@ def render(
     parts: Sequence[tuple[str, Sequence[Section]]],
     remarks: Sequence[str],
     made_by: str,
+    filters: Mapping[str, Sequence[str]],
 ) -> str:
-    """The page's HTML: parts are (headline, sections); remarks are shown before everything else."""
-    scripts = [get_plotlyjs(), _read("page.js")]
+    """The page's HTML: parts are (headline, sections); remarks are shown before everything else;
+    with filters it has a place to look customers up, which asks the server it came from.
+    """
+    scripts = [get_plotlyjs(), _read("page.js"), *([_read("explore.js")] if filters else [])]
     environment = Environment(
         loader=PackageLoader("clvcast.serve", "report"),
         autoescape=True,
@@ -46,6 +49,7 @@ def render(
         parts=parts,
         remarks=remarks,
         made_by=made_by,
+        filters=filters,
         style=Markup(_read("page.css")),
         palette=PAIRS,
         scripts=[Markup(script) for script in scripts],
