@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
+.PHONY: train score backtest report ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate; champion if the gate passes
 	$(BIN)/clvcast train $(CONFIG)
@@ -21,6 +21,12 @@ backtest: $(VENV)/run.stamp ## the model and the baselines at past cutoffs
 
 serve: $(VENV)/run.stamp ## forecasts over HTTP at http://127.0.0.1:8000
 	$(BIN)/clvcast serve --model $(MODEL)
+
+report: $(VENV)/run.stamp $(OUTPUT) ## report.html of OUTPUT, scored first where it is not there; with ./backtest if you made it
+	$(BIN)/clvcast report $(OUTPUT) --orders $(ORDERS) --config $(CONFIG) --model $(MODEL) $(if $(wildcard backtest/metrics.json),--backtest backtest) --output report.html
+
+$(OUTPUT):
+	$(MAKE) score
 
 ui: $(VENV)/run.stamp ## MLflow's pages at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .serve.model import Model
     from .serve.monitor import monitor
     from .serve.one import Forecast
+    from .serve.report.make import report
     from .serve.scorer import score
     from .serve.total import total
     from .train.backtest import backtest
@@ -65,6 +66,7 @@ _HOME = {
     "monitor": "clvcast.serve.monitor",
     "nest": "clvcast.features.nested",
     "read_orders": "clvcast.features.reading",
+    "report": "clvcast.serve.report.make",
     "score": "clvcast.serve.scorer",
     "total": "clvcast.serve.total",
 }
@@ -96,6 +98,7 @@ __all__ = [
     "monitor",
     "nest",
     "read_orders",
+    "report",
     "score",
     "total",
     "train",

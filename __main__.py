@@ -10,7 +10,16 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import data, decisions, models, scoring, serving, training, watching
+from .commands import (
+    data,
+    decisions,
+    models,
+    reporting,
+    scoring,
+    serving,
+    training,
+    watching,
+)
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -36,6 +45,7 @@ for command in (
     decisions.lists,
     watching.compare,
     watching.monitor,
+    reporting.report,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
@@ -45,9 +55,11 @@ _EXTRAS = {
     "fastapi": "serve",
     "filelock": "train",
     "h11": "serve",
+    "jinja2": "train",
     "joblib": "train",
     "mlflow": "train",
     "optuna": "search",
+    "plotly": "train",
     "prometheus_client": "serve",
     "py4j": "spark",
     "pyspark": "spark",

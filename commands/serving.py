@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import ConfigError
 from .console import Quiet, Store, load, out
 
 
@@ -28,6 +29,12 @@ def serve(
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's economics and periods.")
+    ] = None,
+    forecasts: Annotated[
+        Path | None, typer.Option(help="A forecast file to show at /; needs --orders.")
+    ] = None,
+    orders: Annotated[
+        str | None, typer.Option(help="The orders the forecasts were made from.")
     ] = None,
     certificate: Annotated[Path | None, typer.Option(help="A PEM file, for TLS.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
@@ -50,19 +57,24 @@ def serve(
     def prepare(loaded: Model) -> Model:
         return loaded if settings is None else loaded.with_config(settings)
 
+    if (forecasts is None) != (orders is None):
+        raise ConfigError("--forecasts and --orders belong together, got one of them")
     loaded = prepare(load_model(model, store))
-    run(
-        Models(loaded, models_root, store, prepare),
-        Settings(
-            host=host,
-            port=port,
-            tokens=read_tokens(tokens, admin_tokens, os.environ),
-            models_root=models_root,
-            tracking_uri=store,
-            certificate=certificate,
-            private_key=private_key,
-        ),
+    stated = Settings(
+        host=host,
+        port=port,
+        tokens=read_tokens(tokens, admin_tokens, os.environ),
+        models_root=models_root,
+        tracking_uri=store,
+        certificate=certificate,
+        private_key=private_key,
     )
+    pages = []
+    if forecasts is not None and orders is not None:
+        from ..serve.rest.pages import explorer
+
+        pages.append(explorer(forecasts, orders, loaded, stated, settings))
+    run(Models(loaded, models_root, store, prepare), stated, pages)
 
 
 def warm(

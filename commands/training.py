@@ -144,9 +144,9 @@ def backtest(
     check_folder(output)
     with shares_done(silent) as done:
         result = evaluate(orders, settings, cutoff or (), jobs=jobs, done=done)
-    result.save(output)
+    result.save(output, settings, orders)
     if as_json:
         print_json(result.metrics)
     elif not quiet:
         print_metrics(result.metrics, settings.orders.currency)
-        out.print(f"wrote {output}/forecasts.parquet and {output}/metrics.json")
+        out.print(f"wrote forecasts.parquet, metrics.json and report.html into {output}")

@@ -24,6 +24,7 @@ from ..errors import ConfigError
 from .addresses import without_passwords
 from .decisions import AcquisitionConfig, KpisConfig
 from .lists import ListsConfig
+from .report import ReportConfig
 from .section import Section
 from .segments import SegmentsConfig
 
@@ -396,6 +397,7 @@ class Config(Section):
     kpis: KpisConfig = Field(default_factory=lambda: KpisConfig())
     acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig())
     lists: ListsConfig = Field(default_factory=lambda: ListsConfig())
+    report: ReportConfig = Field(default_factory=lambda: ReportConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     effort: Literal["quick", "standard", "thorough"] = Field(
         "standard",

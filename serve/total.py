@@ -19,9 +19,9 @@ import pandas as pd
 
 from ..errors import ConfigError
 
-__all__ = ["total"]
+__all__ = ["SEGMENT_SHOCK", "total", "total_of_sums"]
 
-_SEGMENT_SHOCK = 0.1  # how far segments of nine public cells missed their shop's own miss
+SEGMENT_SHOCK = 0.1  # how far segments of nine public cells missed their shop's own miss
 _TWO_SIDED_90 = 1.6448536269514722  # the normal's 95 % quantile
 _COLUMNS = {
     "clv": ("clv", "clv_deviation", "clv_shock"),
@@ -55,20 +55,31 @@ def total(
     if by is None:
         return pd.DataFrame([_row(forecast[names])])
     groups = forecast.groupby(by, sort=True, dropna=False, observed=True)
-    apart = _SEGMENT_SHOCK if groups.ngroups > 1 else 0.0
+    apart = SEGMENT_SHOCK if groups.ngroups > 1 else 0.0
     rows = {key: _row(group[names], apart) for key, group in groups}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
 def _row(group: pd.DataFrame, apart: float = 0.0) -> dict[str, float]:
     expected, deviation, shock = (group.iloc[:, i].to_numpy(dtype=np.float64) for i in range(3))
+    variance = math.fsum(deviation**2)
+    highest = float(shock.max()) if len(shock) else 0.0
     sum_ = math.fsum(expected)
+    return {"customers": len(group)} | total_of_sums(sum_, variance, highest, apart)
+
+
+def total_of_sums(
+    sum_: float, variance: float, shock: float, apart: float = 0.0
+) -> dict[str, float]:
+    """A total and its interval from the customers' sum, the sum of their variances and their shock.
+
+    `apart` is `SEGMENT_SHOCK` for one group among several.
+    """
     if not sum_ > 0:
-        return {"customers": len(group), "expected": 0.0, "lower": 0.0, "upper": 0.0}
-    own = math.fsum(deviation**2) / sum_**2
-    spread = _TWO_SIDED_90 * math.sqrt(math.log1p(own) + float(shock.max()) ** 2 + apart**2)
+        return {"expected": 0.0, "lower": 0.0, "upper": 0.0}
+    own = variance / sum_**2
+    spread = _TWO_SIDED_90 * math.sqrt(math.log1p(own) + shock**2 + apart**2)
     return {
-        "customers": len(group),
         "expected": sum_,
         "lower": sum_ * math.exp(-spread),
         "upper": sum_ * math.exp(spread),

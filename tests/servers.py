@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
+from fastapi import APIRouter
 
 from clvcast.serve.rest.models import Models
 from clvcast.serve.rest.server import prepare, url
@@ -15,10 +16,12 @@ from clvcast.serve.rest.settings import Settings
 
 
 @contextmanager
-def serving(models: Models, settings: Settings | None = None) -> Iterator[httpx.Client]:
+def serving(
+    models: Models, settings: Settings | None = None, pages: Sequence[APIRouter] = ()
+) -> Iterator[httpx.Client]:
     """Serve on a free port; a client of it."""
     settings = dataclasses.replace(settings or Settings(), port=0)
-    server, listening = prepare(models, settings)
+    server, listening = prepare(models, settings, pages)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     address = url(listening, settings).replace("0.0.0.0", "127.0.0.1")

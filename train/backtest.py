@@ -22,6 +22,8 @@ from ..features.reading import as_orders
 from ..features.table import feature_rows
 from ..features.targets import Targets, targets
 from ..serve.outputs import check_folder, write_files
+from ..serve.report.evaluation import Evaluation
+from ..serve.report.make import evaluation_report
 from ..serve.scorer import forecast_rows
 from . import measures
 from .baselines import METHODS, BaselineForecast, known_at
@@ -75,12 +77,23 @@ class Backtest:
     forecasts: pa.Table  # a row per cutoff, method and customer
     metrics: dict[str, Any]  # cutoff -> {customers, ..., methods: {method: {measure: value}}}
 
-    def save(self, folder: Path) -> None:
-        """Write forecasts.parquet and metrics.json into `folder`, both or neither."""
+    def save(
+        self, folder: Path, config: Config | None = None, orders: Orders | None = None
+    ) -> None:
+        """Write forecasts.parquet, metrics.json and report.html into `folder`, all or none.
+
+        The configuration gives the page its currency and locale, the orders what the data are like.
+        """
         check_folder(folder)
         metrics = json.dumps(self.metrics, indent=1, allow_nan=False) + "\n"
+        evaluation = Evaluation(self.forecasts, self.metrics)
+        page = evaluation_report(evaluation, config or Config(), orders).html
         write_files(
-            {folder / "forecasts.parquet": self.forecasts, folder / "metrics.json": metrics}
+            {
+                folder / "forecasts.parquet": self.forecasts,
+                folder / "metrics.json": metrics,
+                folder / "report.html": page,
+            }
         )
 
 

@@ -26,6 +26,7 @@ from ..serve.loading import load_model
 from . import registry
 from .gate import Verdict, judge
 from .record import RECORD_FILE, parse_record, record_of
+from .reporting import REPORT_FILE, training_report
 from .run import TrainingRun
 from .store import Dataset, Store, Version, writable_store, writing
 from .trial import OURS, Champion, gather
@@ -131,6 +132,7 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
         store.log(run_id, measures=measures, step=day)
+    store.log_text(run_id, training_report(run, config).html, REPORT_FILE)
     if report.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"

@@ -12,11 +12,27 @@ from urllib.parse import urlsplit
 from ...errors import ConfigError, StoreError
 from .refusals import Refusal
 
-__all__ = ["ADMIN_VARIABLE", "TOKENS_VARIABLE", "Tokens", "authorise", "read_tokens"]
+__all__ = [
+    "ADMIN_VARIABLE",
+    "COOKIE",
+    "PAGE_PATHS",
+    "TOKENS_VARIABLE",
+    "Tokens",
+    "authorise",
+    "is_token",
+    "read_tokens",
+]
 
 TOKENS_VARIABLE, ADMIN_VARIABLE = "CLVCAST_TOKENS", "CLVCAST_ADMIN_TOKENS"
 _SHORTEST = 16
-_OPEN_PATHS = ("/livez", "/readyz")  # what a scheduler asks; they tell nothing
+_OPEN_PATHS = (
+    "/livez",
+    "/readyz",
+    "/login",
+)  # what a scheduler asks, and the door; they tell nothing
+# what people open in a browser, which sends its token as a cookie
+PAGE_PATHS = ("/", "/explore/customers", "/explore/customer")
+COOKIE = "clvcast_token"
 _ADMIN_PATHS = ("/v1/reload", "/v1/rollback")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -57,6 +73,12 @@ def authorise(
         return
     scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
     valid = tokens.admin if is_admin_path else (*tokens.forecast, *tokens.admin)
+    if path in PAGE_PATHS and not given:
+        scheme, given = b"bearer", _cookie(headers)
+    if path == "/" and not _is_among(given.strip(), valid):
+        raise Refusal(
+            303, "login", "the page asks for a token at /login", headers={"Location": "/login"}
+        )
     if scheme.lower() != b"bearer" or not _is_among(given.strip(), valid):
         kind = "an admin token" if is_admin_path else "a token"
         raise Refusal(
@@ -65,6 +87,19 @@ def authorise(
             f"the header Authorization: Bearer must carry {kind} of this server",
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+
+def is_token(given: str, tokens: Tokens) -> bool:
+    """Whether somebody at the door has a token that may read forecasts."""
+    return _is_among(given.strip().encode(), (*tokens.forecast, *tokens.admin))
+
+
+def _cookie(headers: Mapping[bytes, bytes]) -> bytes:
+    for part in headers.get(b"cookie", b"").split(b";"):
+        name, _, value = part.strip().partition(b"=")
+        if name == COOKIE.encode():
+            return value
+    return b""
 
 
 def _is_among(given: bytes, digests: Iterable[bytes]) -> bool:

@@ -7,10 +7,12 @@ import gc
 import signal
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import h11
 import uvicorn
+from fastapi import APIRouter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ...errors import ConfigError, StoreError
@@ -24,13 +26,13 @@ __all__ = ["prepare", "run", "url"]
 _DRAIN_SECONDS = 30
 
 
-def run(models: Models, settings: Settings) -> None:
+def run(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> None:
     """Serve until told to stop (SIGTERM, SIGINT); what is on its way is answered first.
 
     Raises `ConfigError` for an address others can reach without tokens, `StoreError` where the
     address cannot be taken.
     """
-    server, listening = prepare(models, settings)
+    server, listening = prepare(models, settings, pages)
     start_logging()
     # what is loaded stays: left out of collections, it cannot make a request wait for tens of milliseconds
     gc.collect()
@@ -43,7 +45,9 @@ def run(models: Models, settings: Settings) -> None:
     server.run(sockets=[listening])
 
 
-def prepare(models: Models, settings: Settings) -> tuple[uvicorn.Server, socket.socket]:
+def prepare(
+    models: Models, settings: Settings, pages: Sequence[APIRouter] = ()
+) -> tuple[uvicorn.Server, socket.socket]:
     """A server that is ready to run, and the socket it listens on."""
     if not settings.is_loopback and not settings.tokens.forecast:
         raise ConfigError(
@@ -56,7 +60,7 @@ def prepare(models: Models, settings: Settings) -> tuple[uvicorn.Server, socket.
         if file is not None and not file.is_file():
             raise StoreError(f"there is no file {file}")
     config = uvicorn.Config(
-        create_app(models, settings),
+        create_app(models, settings, pages),
         http=_protocol(settings.limits.slow_seconds),
         log_config=None,
         access_log=False,

@@ -1,0 +1,26 @@
+"""How the report is written: its title and how its numbers look."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .section import Section
+
+__all__ = ["Locale", "ReportConfig"]
+
+Locale = Literal[
+    "en", "cs", "da", "de", "de-AT", "de-CH", "es", "fi", "fr", "it", "nb", "nl", "pl", "pt", "pt-BR", "sv",
+]  # fmt: skip
+
+
+class ReportConfig(Section):
+    """What a report is called and how it writes numbers."""
+
+    title: str = Field(
+        "Customer value report", min_length=1, max_length=120, description="The page's title."
+    )
+    locale: Locale = Field(
+        "en", description="Whose decimal and thousands marks numbers have; the words stay English."
+    )

@@ -1,0 +1,25 @@
+"""The report of a training run: what the new model expects of its customers, and how good its twin was."""
+
+from __future__ import annotations
+
+from ..configs.schema import Config
+from ..serve.report.evaluation import Evaluation
+from ..serve.report.make import Report, report
+from ..serve.scorer import forecast_rows
+from .run import TrainingRun
+
+__all__ = ["REPORT_FILE", "training_report"]
+
+REPORT_FILE = "report.html"
+
+
+def training_report(run: TrainingRun, config: Config) -> Report:
+    """Forecasts at the run's cutoff as a report; it names no customer."""
+    held_out = run.evaluation
+    return report(
+        forecast_rows(run.model, run.known, run.cutoff),
+        run.known,
+        config,
+        model=run.model,
+        backtest=None if held_out is None else Evaluation(held_out.forecasts, held_out.metrics),
+    )
