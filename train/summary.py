@@ -27,7 +27,8 @@ def later_periods(later: Later) -> str:
     """What the model takes later periods to bring, beside the first."""
     if not later.ratios:
         return "CLV spans one period: it is the expected spend times the margin."
-    shown = [f"{min(r):.2f} to {max(r):.2f}" for r in later.ratios]
+    ranges = [(f"{min(ratios):.2f}", f"{max(ratios):.2f}") for ratios in later.ratios]
+    shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
     return (
         f"For each unit of money in period 1 it expects {joined(shown)} in later periods "
         f"(history shows {later.realised_periods} of {len(later.ratios) + 1})."
