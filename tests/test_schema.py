@@ -64,3 +64,9 @@ def test_every_shipped_configuration_loads(root: Path) -> None:
 def test_the_shipped_json_schema_is_that_of_the_code(root: Path) -> None:
     shipped = json.loads((root / "configs" / "schema.json").read_text())
     assert shipped == json_schema(), "run: python -m clvcast.configs.schema"
+
+
+def test_what_a_fit_never_looks_at_makes_no_other_model() -> None:
+    aside = {"memory_limit": "1GB", "report": {"locale": "de"}, "gate": {"mae": 0.2}}
+    assert clvcast.Config.model_validate(aside).learning() == clvcast.Config().learning()
+    assert clvcast.Config(seed=1).learning() != clvcast.Config().learning()
