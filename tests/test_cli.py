@@ -205,7 +205,7 @@ def test_a_backtest_writes_into_a_folder_and_leaves_the_rest(
     args = ("backtest", config, "--cutoff", "2020-10-01", "--output")
     assert run(*args, tmp_path / "out")[0] == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["forecasts.parquet", "metrics.json", "photo.jpg"]
+    assert names == ["forecasts.parquet", "metrics.json", "photo.jpg", "report.html"]
     status, _, err = run(*args, config)
     assert (status, "is a file; name a folder" in one_sentence(err)) == (1, True)
 
