@@ -140,6 +140,8 @@ def test_a_card_has_the_forecast_the_reasons_and_the_orders(
         card = client.get("/explore/customer", params={"id": name}).json()
         assert card["facts"][0][1] == ENGLISH.money(row["clv"])
         assert card["facts"][0][2].endswith(ENGLISH.money_range(row["clv_lower"], row["clv_upper"]))
+        days = int(row["days_since_last_order"])
+        assert card["facts"][5][2] == f"the last {ENGLISH.count(days, 'day')} ago"
         why = clvcast.explain(shop_model, shop_orders, customers=[name])
         assert [reason[2] for reason in card["why"]["rows"]] == [
             ENGLISH.number(amount) for amount in why["amount"]
