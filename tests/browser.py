@@ -41,7 +41,7 @@ def opened(browser: Any, address: Path | str, **settings: Any) -> Iterator[Any]:
     where = address.as_uri() if isinstance(address, Path) else address
     page.goto(where)
     if settings.get("java_script_enabled", True):
-        page.wait_for_function("document.documentElement.dataset.drawn")
+        page.wait_for_selector("html[data-drawn]")
     yield page
     home = where.rpartition("/")[0]
     assert [url for url in asked if not url.startswith((home, "data:", "blob:"))] == []

@@ -374,7 +374,11 @@ def action_section(content: Content, writing: Writing, *, with_ids: bool) -> Sec
         )
     ]
     if with_ids:
-        found += [_names(name, content, writing) for name in best_first["list"]]
+        found += [
+            _names(name, content, writing)
+            for name in best_first["list"]
+            if content.lists.contacts[name].num_rows
+        ]
     lead = (
         "Each list names its customers, a reason and a date for each: the command clvcast lists writes them.",
         *content.left_out,

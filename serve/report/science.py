@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...features.catalogue import CATALOGUE
+from ...features.faults import joined
 from ...features.findings import Finding
 from ...features.orders import OrdersReport
 from ..model import Model
@@ -127,7 +128,7 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
                 ],
                 writing,
             ),
-            "Where most spend nothing, intervals start at 0 and cover more than they must.",
+            "Where no order is likely enough, an interval starts at 0.",
         ),
         Chart(
             "calibration",
@@ -212,7 +213,7 @@ def model_section(model: Model, writing: Writing) -> Section:
     importance = feature_importance(model)
     lead = (
         f"Model {model.version}, {len(model.numbers.features)} features, "
-        f"{', '.join(model.trees) or 'no trees'}; BTYD carries "
+        f"trees for {joined(list(model.trees)) or 'nothing'}; BTYD carries "
         f"{writing.share(model.numbers.blend.spend_weight if model.trees else 1.0)} of the money.",
     )
     if not len(importance):

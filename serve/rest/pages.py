@@ -143,7 +143,7 @@ def _card(shelf: Shelf, customer_id: str, model: Model, writing: Writing) -> dic
         ["Next order", "none expected" if due is None else f"{due:%Y-%m-%d}",
          f"between {window[0]:%Y-%m-%d} and {window[1]:%Y-%m-%d}" if all(window) else ""],
         ["Segment", row["rfm_segment"], f"{row['tier']} tier"],
-        ["Orders so far", writing.count(row["n_orders"]), f"the last {row['days_since_last_order']} days ago"],
+        ["Orders so far", writing.count(row["n_orders"]), f"the last {writing.count(row['days_since_last_order'], 'day')} ago"],
     ]  # fmt: skip
     unit = writing.money_unit
     why: list[list[str]] = []
