@@ -3,7 +3,7 @@
     make benchmark-scale                              1, 3 and 10 M lines on one machine, 1 and 3 M in Spark
     python benchmarks/scale.py --local 1 3 10 30 100  other sizes, in millions of lines
 
-Each run is a process of its own on a log of benchmarks/orders_log.py (about ten lines a customer); compiled
+Each run is a process of its own on a log of benchmarks/orders_log.py (about fifteen lines a customer); compiled
 code is cached by a run before the first. CPU seconds are of the process and all it started. The page is
 results/scale.md, the measurements results/scale.json: sizes measured before and not asked for now are kept.
 Logs lie in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere).
@@ -19,7 +19,10 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +36,7 @@ from features import cutoffs
 HERE = Path(__file__).parent
 MILLION = 1_000_000
 TRAINED_ON = 100_000  # lines
+SMALL = "200MB"
 CUTOFF = "2023-12-01"
 MEASURED = HERE / "results" / "scale.json"
 
@@ -51,15 +55,22 @@ def features_here(log: Path, folder: Path) -> dict[str, Any]:
     return {**counts, "read_cpu": read}
 
 
-def score_here(log: Path, folder: Path) -> dict[str, Any]:
+def score_here(log: Path, folder: Path, memory_limit: str | None = None) -> dict[str, Any]:
     """`clvcast score` into a file."""
     from clvcast.serve.batch import score_files
     from clvcast.serve.bundle import load
 
-    with tempfile.TemporaryDirectory(dir=folder) as out:
-        result = score_files(load(folder / "bundle"), str(log), Path(out) / "f.parquet", CUTOFF)
+    with tempfile.TemporaryDirectory(dir=folder) as out, _watched(Path(out)) as disk:
+        result = score_files(
+            load(folder / "bundle"), str(log), Path(out) / "f.parquet", CUTOFF, memory_limit
+        )
         written = (Path(out) / "f.parquet").stat().st_size
-    return {"forecasts": result.customers, "output_bytes": written}
+    return {"forecasts": result.customers, "output_bytes": written, "disk_bytes": max(disk)}
+
+
+def score_in_shards(log: Path, folder: Path) -> dict[str, Any]:
+    """The same with memory for a fifth of the orders of 10 M lines, or less."""
+    return score_here(log, folder, SMALL)
 
 
 def score_in_spark(log: Path, folder: Path) -> dict[str, Any]:
@@ -101,7 +112,34 @@ def score_in_spark(log: Path, folder: Path) -> dict[str, Any]:
         }
 
 
-JOBS = {"features": features_here, "score": score_here, "spark": score_in_spark}
+JOBS = {
+    "features": features_here,
+    "score": score_here,
+    "shards": score_in_shards,
+    "spark": score_in_spark,
+}
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[list[int]]:
+    """The bytes in a folder, looked at five times a second."""
+    seen, done = [0], threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.2):
+            total = 0
+            for path in folder.rglob("*"):
+                with suppress(OSError):  # just gone
+                    total += path.stat().st_size
+            seen.append(total)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
 
 
 def _shuffled(events: Path) -> int:
@@ -184,6 +222,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     asked.add_argument("--local", type=int, nargs="*", default=[1, 3, 10], metavar="MILLIONS")
+    asked.add_argument("--shards", type=int, nargs="*", default=[10], metavar="MILLIONS")
     asked.add_argument("--spark", type=int, nargs="*", default=[1, 3], metavar="MILLIONS")
     sizes = asked.parse_args()
     folder = Path(os.environ.get("CLVCAST_BENCHMARK_FOLDER") or tempfile.mkdtemp())
@@ -192,6 +231,7 @@ def main() -> None:
     measure("features", logs(folder, 1), folder)  # compiles
     for job, millions in [
         *((job, size) for size in sizes.local for job in ("features", "score")),
+        *(("shards", size) for size in sizes.shards),
         *(("spark", size) for size in sizes.spark),
     ]:
         result = measure(job, logs(folder, millions), folder)
@@ -212,28 +252,49 @@ def line_of(found: dict[str, Any], value: str) -> tuple[float, float]:
     return float(base), float(slope)
 
 
+def parts_of(found: dict[str, Any]) -> list[str]:
+    """What grows with what, at the largest size measured."""
+    size = max(found["features"].keys() & found["score"].keys(), key=int)
+    features, score = found["features"][size], found["score"][size]
+    lines, forecasts = features["lines"] / 1e6, score["forecasts"] / 1e6
+    read = features["read_cpu"]
+    spark = list(found.get("spark", {}).values())
+    shuffled = [one["shuffle_bytes"] / one["forecasts"] * forecasts / lines / 1e6 for one in spark]
+    return [
+        f"At {size} M lines, by what it grows with:",
+        "",
+        f"- reading and packing: {read / lines:.2f} CPU s a million lines",
+        f"- features: {(features['cpu'] - read) / features['rows'] * 1e6:.2f} CPU s a million rows "
+        "(customers x cutoffs)",
+        f"- forecasts, with writing them: {(score['cpu'] - read) / forecasts:.1f} CPU s a million "
+        f"customers, {score['output_bytes'] / score['forecasts']:.0f} bytes each",
+        *(f"- Spark's shuffle: {max(shuffled):.0f} bytes a line" for _ in shuffled[:1]),
+    ]
+
+
 def write_page(found: dict[str, Any]) -> None:
     """results/scale.md."""
     names = {
         "features": "features at 12 cutoffs",
         "score": "score",
+        "shards": f"score, memory_limit {SMALL}",
         "spark": "score, Spark local[2]",
     }
     rows = [
-        "| job | M lines | log MB | CPU s | wall s | peak MB | output MB | shuffle MB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| job | M lines | log MB | CPU s | wall s | peak MB | output MB | disk MB | shuffle MB |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     fits = ["| job | CPU s | peak MB |", "|---|---|---|"]
-    for job, sizes in found.items():
+    for job, sizes in ((job, found[job]) for job in names if job in found):
         ordered = dict(sorted(sizes.items(), key=lambda item: int(item[0])))
         for size, one in ordered.items():
             more = [
                 f"{one[name] / 1e6:,.1f}" if name in one else ""
-                for name in ("output_bytes", "shuffle_bytes")
+                for name in ("output_bytes", "disk_bytes", "shuffle_bytes")
             ]
             rows.append(
                 f"| {names[job]} | {size} | {one['log_bytes'] / 1e6:,.0f} | {one['cpu']:,.1f} | "
-                f"{one['wall']:,.1f} | {one['peak']:,.0f} | {more[0]} | {more[1]} |"
+                f"{one['wall']:,.1f} | {one['peak']:,.0f} | {' | '.join(more)} |"
             )
         if len(ordered) > 1:
             lines = [line_of(ordered, value) for value in ("cpu", "peak")]
@@ -247,12 +308,14 @@ def write_page(found: dict[str, Any]) -> None:
         "",
         f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, {packages}, Python {platform.python_version()}, "
         f"{os.cpu_count()} cores of {platform.machine()}, shared with other work: CPU seconds tell more than "
-        "wall seconds. Command: `make benchmark-scale`. One run each; ten lines a customer; the model is the "
+        "wall seconds. Command: `make benchmark-scale`. One run each; fifteen lines a customer; the model is the "
         f"default one of {TRAINED_ON:,} lines. CPU and peak are of the process with its imports (0.1 GB or so); "
-        "in Spark of the driver, the JVM and the Python workers, their peaks added up.",
+        "in Spark of the driver, the JVM and the Python workers, their peaks added up. Disk is the most that "
+        "temporary files and outputs took at once.",
         "",
     ]
     fitted = ["", "Fitted, L in million lines (least squares of relative errors):", ""]
+    fits += ["", *parts_of(found)]
     page = HERE / "results" / "scale.md"
     page.write_text("\n".join([*head, *rows, *fitted, *fits]) + "\n")
 

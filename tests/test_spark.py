@@ -318,7 +318,7 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
         session = (
             SparkSession.builder.master("local-cluster[2,1,600]")
             .config("spark.executor.memory", "600m").config("spark.driver.memory", "600m")
-            .config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "4")
+            .config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "2")
             .config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
             .getOrCreate()
         )
@@ -342,7 +342,7 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
 
         model = clvcast.load_model(folder / "bundle")
         frame = session.read.parquet(source)
-        forecasts = clvcast.spark.score(model, frame, cutoff, buckets=4)
+        forecasts = clvcast.spark.score(model, frame, cutoff, buckets=2)
         forecasts.mapInArrow(step, forecasts.schema).write.parquet(str(folder / "out"))
         """
     )
