@@ -157,6 +157,7 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
     )
     outputs, shares = [], []
     for limit in (None, "0.05MB"):
+        shares.clear()
         folder = tmp_path / str(limit)
         folder.mkdir()
         result = score_files(
