@@ -221,6 +221,7 @@ def config(facts: pd.DataFrame, shop_lines: pd.DataFrame, tmp_path: Path) -> Pat
     return path
 
 
+@pytest.mark.slow
 def test_a_configuration_names_them(
     config: Path, model: clvcast.Model, tmp_path: Path, run: Run
 ) -> None:
@@ -255,6 +256,7 @@ def test_the_registry_keeps_a_model_with_attributes(
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
+@pytest.mark.slow
 def test_mlflow_takes_them_nested(model: clvcast.Model, orders: clvcast.Orders) -> None:
     from mlflow.models.utils import _enforce_schema
 

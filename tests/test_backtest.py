@@ -92,6 +92,7 @@ def test_files_and_numbers_of_a_backtest(
     assert summary["methods"]["clvcast"]["coverage_90"] == pytest.approx(inside.mean())
 
 
+@pytest.mark.slow
 def test_a_backtest_equals_training_with_only_what_was_known(
     shop_orders: clvcast.Orders, shop_config: clvcast.Config
 ) -> None:

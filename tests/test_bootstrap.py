@@ -76,6 +76,7 @@ def test_nothing_spent_gives_no_interval() -> None:
     assert np.isnan(bias_interval(nothing, nothing).lower)
 
 
+@pytest.mark.slow
 def test_large_shops_draw_less_and_hold_little() -> None:
     blocks = list(samples(300_000))
     assert sum(len(block) for block in blocks) == 666

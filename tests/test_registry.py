@@ -144,6 +144,7 @@ def test_the_first_model_goes_live_and_its_successor_is_judged_against_it(
     assert told == ["promote version 1", "promote version 2 (before: version 1)"]
 
 
+@pytest.mark.slow
 def test_permuted_labels_are_refused_with_reasons_and_the_old_champion_serves(
     keep: Train, uri: str, earlier: TrainingRun, permuted: TrainingRun
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_better_one_replaces_a_bad_one_that_was_forced(
     assert "MAE against the champion" not in failed(better)
 
 
+@pytest.mark.slow
 def test_a_feed_with_a_tenth_of_its_lines_missing_is_refused(
     keep: Train, uri: str, lines: pd.DataFrame, earlier: TrainingRun, config: clvcast.Config
 ) -> None:
@@ -198,6 +200,7 @@ def test_a_feed_with_a_tenth_of_its_lines_missing_is_refused(
     assert champion(uri) == "1"
 
 
+@pytest.mark.slow
 def test_rollback_restores_byte_identical_forecasts_and_is_idempotent(
     keep: Train, uri: str, earlier: TrainingRun, later: TrainingRun, orders: clvcast.Orders
 ) -> None:

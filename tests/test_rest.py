@@ -459,6 +459,7 @@ def admin(models: Models, root: Path) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_reload_and_rollback(
     shop_model: clvcast.Model, bundles: Path, shop_orders: clvcast.Orders
 ) -> None:
