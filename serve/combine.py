@@ -107,18 +107,20 @@ def view_of_btyd(rows: FeatureRows, blend: Blend, horizon_days: int) -> BtydView
         days,
         order_probability(blend.order_model, days, horizon_days),
         expected_order_days(blend.order_model, days, horizon_days),
-        expected_order_value(blend.order_values, valued_days(rows, days)),
+        expected_order_value(blend.order_values, valued_days(rows, days, blend.value_scale)),
     )
 
 
-def valued_days(rows: FeatureRows, days: OrderDays) -> OrderDays:
+def valued_days(rows: FeatureRows, days: OrderDays, value_scale: float) -> OrderDays:
     """Histories whose value is that of all order days, the first one too.
 
-    Gamma-Gamma is customarily fed repeat days alone, and then knows nothing of those who ordered once.
+    `value_scale` turns net spend into what the target counts. Gamma-Gamma is customarily fed repeat days alone, and then knows nothing of those who ordered once.
     """
     spend = rows.columns(("spend_total",))[:, 0].astype(np.float64)
     n_days = days.n_repeat_days + 1.0
-    return OrderDays(n_days, days.active_days, days.tenure_days, np.maximum(spend, 0.0) / n_days)
+    return OrderDays(
+        n_days, days.active_days, days.tenure_days, np.maximum(spend, 0.0) * value_scale / n_days
+    )
 
 
 def combine(blend: Blend, btyd: BtydViews, heads: Heads | None) -> Expected:
@@ -147,7 +149,7 @@ def heads_of(
     """Each head's mean over its seeds."""
     inputs = rows.columns(features)
     start = btyd.log_spend_if_ordered
-    direct = order_value_offset(rows, blend.typical_order_value) + blend.spend_shift
+    direct = order_value_offset(rows, blend) + blend.spend_shift
     return Heads(
         _mean([t.predict(inputs) for t in trees["churn"]]),
         _mean([np.exp(t.predict(inputs) + start) for t in trees["ordered"]]),
@@ -163,12 +165,12 @@ def _mean(seeds: list[Float64]) -> Float64:
     return total / len(seeds)
 
 
-def order_value_offset(rows: FeatureRows, typical_order_value: float) -> Float64:
+def order_value_offset(rows: FeatureRows, blend: Blend) -> Float64:
     """Log of each row's credibility-weighted order value: float64, n_rows."""
     spend, n_orders = rows.columns(("spend_total", "n_orders")).T.astype(np.float64)
-    own = np.maximum(spend, 0.0)
+    own = np.maximum(spend, 0.0) * blend.value_scale
     return np.asarray(
-        np.log((own + _CREDIBILITY * typical_order_value) / (n_orders + _CREDIBILITY))
+        np.log((own + _CREDIBILITY * blend.typical_order_value) / (n_orders + _CREDIBILITY))
     )
 
 

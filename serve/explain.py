@@ -62,7 +62,7 @@ def explain(
     windows.check_cutoff(orders, instant, model.numbers.horizon_days)
     known = windows.observed(model.usable_columns(orders), instant)
     if customers is not None:
-        wanted = set(map(str, customers))
+        wanted = {customers} if isinstance(customers, str) else set(map(str, customers))
         ids = known.customer_ids.to_pylist()
         known = known.keep_customers(np.array([name in wanted for name in ids], dtype=bool))
         if not known.n_customers:
@@ -151,7 +151,7 @@ def _of_direct(model: Model, rows: FeatureRows) -> Float64:
     logs = _log_parts(model, rows, "spend")
     typical = model.numbers.blend.typical_order_value
     logs[:, 0] += np.log(typical) + model.numbers.blend.spend_shift
-    logs[:, 2] += order_value_offset(rows, typical) - np.log(typical)
+    logs[:, 2] += order_value_offset(rows, model.numbers.blend) - np.log(typical)
     return _shared_out(logs)
 
 

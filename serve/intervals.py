@@ -10,6 +10,7 @@ a whole shop. `upper` is raised to the expected value where that is larger.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from .numbers import IntervalTable
 
-__all__ = ["SURE", "Band", "band"]
+__all__ = ["SURE", "Band", "band", "drift"]
 
 Float64 = npt.NDArray[np.float64]
 SURE = 0.10  # below this chance of no order an interval has a lower end of its own
@@ -33,10 +34,17 @@ class Band:
 
 
 def band(
-    expected: Float64, churn_probability: Float64, unsure: IntervalTable, sure: IntervalTable
+    expected: Float64,
+    spend: Float64,
+    churn_probability: Float64,
+    unsure: IntervalTable,
+    sure: IntervalTable,
 ) -> Band:
-    """The interval of each forecast: 0 <= lower <= expected <= upper."""
-    at = np.log(np.maximum(expected, 1e-9))
+    """The interval of each forecast: 0 <= lower <= expected <= upper.
+
+    `spend` is what the first period is expected to bring: the tables' groups are of similar spend.
+    """
+    at = np.log(np.maximum(spend, 1e-9))
     is_sure = churn_probability < SURE
 
     def ratio(name: str) -> Float64:
@@ -46,3 +54,8 @@ def band(
     lower = np.where(is_sure, np.minimum(expected * ratio("lower"), expected), 0.0)
     upper = np.maximum(expected * ratio("upper"), expected)
     return Band(lower, upper, expected * ratio("deviation"))
+
+
+def drift(periods: int) -> float:
+    """Spread of the mean level of k periods over that of the first, where each adds an equal shock."""
+    return math.sqrt((periods + 1) * (2 * periods + 1) / (6 * periods))

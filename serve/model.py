@@ -135,8 +135,23 @@ class Model:
             own_customers=config.customers or self.own_customers,
         )
 
+    def as_trained(self) -> Model:
+        """The model without what `with_config` set."""
+        return replace(
+            self,
+            own_periods=None,
+            own_economics=None,
+            own_orders=None,
+            own_segments=None,
+            own_cuts=None,
+            own_customers=None,
+        )
+
     def save(self, folder: str | Path) -> None:
-        """Write the model as a bundle folder, whole or not at all; raises `StoreError`."""
+        """Write the model as a bundle folder, whole or not at all; raises `StoreError`.
+
+        What `with_config` set is no part of a bundle.
+        """
         from .bundle import save
 
         save(self, Path(folder))
@@ -184,9 +199,9 @@ class Model:
             churn,
             expected.orders,
             expected.spend,
-            band(expected.spend, churn, intervals.spend, intervals.spend_sure),
+            band(expected.spend, expected.spend, churn, intervals.spend, intervals.spend_sure),
             clv,
-            band(clv, churn, intervals.clv, intervals.clv_sure),
+            band(clv, expected.spend, churn, intervals.clv, intervals.clv_sure),
             next_order(
                 numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
             ),

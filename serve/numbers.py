@@ -32,6 +32,7 @@ class Blend(_Part):
     churn_shift: float  # added to the blended log-odds
     level: Positive  # the blended spend is multiplied by it
     repeat_rate: Annotated[float, Field(ge=0)]  # further orders for each that BTYD expects
+    value_scale: Positive = 1.0  # money of the target for each unit of net spend
     typical_order_value: Positive
     spend_shift: float  # of the direct trees' offset
 
@@ -45,9 +46,9 @@ class Later(_Part):
 
 
 class IntervalTable(_Part):
-    """Quantiles of actual / expected within groups by expected money; straight lines between."""
+    """Quantiles of actual / expected within groups by expected spend; straight lines between."""
 
-    log_knots: tuple[float, ...]  # log of the groups' mean forecast, ascending
+    log_knots: tuple[float, ...]  # log of the groups' mean expected spend, ascending
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     deviation: tuple[float, ...]  # standard deviation of one customer's actual / expected
@@ -61,7 +62,6 @@ class Intervals(_Part):
     clv: IntervalTable
     clv_sure: IntervalTable
     spend_shock: Positive  # standard deviation, in logs, of what moves all customers together
-    clv_shock: Positive
 
 
 class Numbers(_Part):

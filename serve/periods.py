@@ -22,15 +22,19 @@ def value_of_one(
 ) -> Float64:
     """Margin x sum over k of ratio_k / (1 + annual rate)^((k - 1) horizon / 365): n_rows, > 0.
 
-    Periods beyond those the model knows hold its last ratio.
+    Ratios beyond those the model knows go on as the last two of them did, and never rise.
     """
     yearly = 1.0 + economics.annual_discount_rate
     value = np.ones(len(churn_probability))
+    before = ratio = np.ones(len(churn_probability))
     for k in range(1, periods):
-        if later.ratios:
-            known = later.ratios[min(k, len(later.ratios)) - 1]
-            ratio = np.interp(churn_probability, later.churn_knots, known)
-        else:  # trained for one period
-            ratio = np.ones(len(churn_probability))
+        if k <= len(later.ratios):
+            before, ratio = (
+                ratio,
+                np.interp(churn_probability, later.churn_knots, later.ratios[k - 1]),
+            )
+        else:
+            fading = np.minimum(ratio / np.maximum(before, 1e-12), 1.0)
+            before, ratio = ratio, ratio * fading
         value = value + ratio / yearly ** (k * horizon_days / 365.0)
     return np.asarray(economics.margin_rate * value)

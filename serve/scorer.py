@@ -22,6 +22,7 @@ from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import FeatureRows, feature_rows
 from .evidence import describe
+from .intervals import drift
 from .model import Model
 from .segmenting import segment_columns
 
@@ -139,13 +140,14 @@ def forecast_columns(
         "spend_deviation": predictions.spend_band.deviation,
         "clv_deviation": predictions.clv_band.deviation,
         "spend_shock": np.full(rows.n_rows, numbers.intervals.spend_shock),
-        "clv_shock": np.full(rows.n_rows, numbers.intervals.clv_shock),
+        "clv_shock": np.full(rows.n_rows, numbers.intervals.spend_shock * drift(model.periods)),
     }
 
 
 def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> npt.NDArray[np.datetime64]:
     """Dates some days after the cutoff, to the day; NaT where NaN."""
     none = np.isnan(days)
-    dates = windows.days_after(cutoff, np.where(none, 0.0, days)).view("datetime64[us]")
+    instants = np.maximum(windows.days_after(cutoff, np.where(none, 0.0, days)), cutoff)
+    dates = instants.view("datetime64[us]")
     dates[none] = np.datetime64("NaT")
     return dates

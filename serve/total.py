@@ -42,7 +42,7 @@ def total(
 
     >>> one = {"clv": [100.0], "clv_deviation": [0.0], "clv_shock": [0.1]}
     >>> total(pd.DataFrame(one)).round(1).values.tolist()
-    [[1.0, 100.0, 84.8, 117.9]]
+    [[1.0, 100.0, 84.4, 117.3]]
     """
     if value not in _COLUMNS:
         raise ConfigError(f"value must be clv or spend, got {value!r}")
@@ -62,6 +62,8 @@ def total(
 
 def _row(group: pd.DataFrame, apart: float = 0.0) -> dict[str, float]:
     expected, deviation, shock = (group.iloc[:, i].to_numpy(dtype=np.float64) for i in range(3))
+    if not np.isfinite(expected).all():
+        raise ConfigError("a forecast's amounts must be numbers, got some that are missing")
     variance = math.fsum(deviation**2)
     highest = float(shock.max()) if len(shock) else 0.0
     sum_ = math.fsum(expected)
@@ -78,9 +80,10 @@ def total_of_sums(
     if not sum_ > 0:
         return {"expected": 0.0, "lower": 0.0, "upper": 0.0}
     own = variance / sum_**2
-    spread = _TWO_SIDED_90 * math.sqrt(math.log1p(own) + shock**2 + apart**2)
+    logs = math.log1p(own) + shock**2 + apart**2  # the variance of a lognormal with this mean
+    spread = _TWO_SIDED_90 * math.sqrt(logs)
     return {
         "expected": sum_,
-        "lower": sum_ * math.exp(-spread),
-        "upper": sum_ * math.exp(spread),
+        "lower": min(sum_ * math.exp(-logs / 2.0 - spread), sum_),
+        "upper": max(sum_ * math.exp(-logs / 2.0 + spread), sum_),
     }

@@ -15,15 +15,36 @@ from ..errors import BundleError
 __all__ = ["check_trees"]
 
 _MOST_LEAVES = 100_000
-_PER_NODE = (
-    "split_feature",
-    "split_gain",
-    "threshold",
-    "decision_type",
-    "left_child",
-    "right_child",
-)
-_PER_LEAF = ("leaf_value", "leaf_weight", "leaf_count")
+_INTEGER = r"-?\d{1,9}"
+_NUMBER = r"-?(?:\d+(?:\.\d+)?(?:e[+-]?\d{1,3})?)"
+# a split of missing from all present values has the threshold inf
+_LINES = {
+    "split_feature": _INTEGER,
+    "split_gain": _NUMBER,
+    "threshold": rf"(?:{_NUMBER}|inf)",
+    "decision_type": _INTEGER,
+    "left_child": _INTEGER,
+    "right_child": _INTEGER,
+    "leaf_value": _NUMBER,
+    "leaf_weight": _NUMBER,
+    "leaf_count": _INTEGER,
+    "internal_value": _NUMBER,
+    "internal_weight": _NUMBER,
+    "internal_count": _INTEGER,
+}
+_KEYS = ("Tree", "num_leaves", "num_cat", *_LINES, "is_linear", "shrinkage")
+_HEADER = {
+    "version": "v4",
+    "num_class": "1",
+    "num_tree_per_iteration": "1",
+    "label_index": "0",
+    "max_feature_idx": r"\d{1,6}",
+    "objective": "binary sigmoid:1|tweedie",
+    "feature_names": r"[^\n]+",
+    "monotone_constraints": r"-?[01](?: -?[01])*",
+    "feature_infos": rf"(?:none|\[{_NUMBER}:{_NUMBER}\])(?: (?:none|\[{_NUMBER}:{_NUMBER}\]))*",
+    "tree_sizes": r"\d{1,9}(?: \d{1,9})*",
+}
 
 
 def check_trees(text: str, features: tuple[str, ...], name: str) -> None:
@@ -33,50 +54,67 @@ def check_trees(text: str, features: tuple[str, ...], name: str) -> None:
         return BundleError(f"the bundle's {name} is malformed: {why}; fetch it again")
 
     head, _, rest = text.partition("\nTree=0\n")
-    header = _keys(head)
-    if header.get("feature_names", "").split(" ") != list(features):
+    first, *lines = head.rstrip("\n").split("\n")
+    keys = [line.partition("=")[0] for line in lines]
+    wanted = [key for key in _HEADER if key != "monotone_constraints" or key in keys]
+    if first != "tree" or keys != wanted:
+        raise refuse("its header is not one")
+    header = dict(line.split("=", 1) for line in lines)
+    for key, value in header.items():
+        if not re.fullmatch(_HEADER[key], value):
+            raise refuse(f"its {key} is not one")
+    if header["feature_names"].split(" ") != list(features):
         raise refuse("its trees were grown on other features than the bundle lists")
-    if (header.get("num_class"), header.get("num_tree_per_iteration")) != ("1", "1"):
-        raise refuse("it must have one class and one tree an iteration")
-    if header.get("max_feature_idx") != str(len(features) - 1):
+    if header["max_feature_idx"] != str(len(features) - 1):
         raise refuse("max_feature_idx does not fit its features")
+    for key in ("feature_infos", "monotone_constraints"):
+        if key in header and len(header[key].split(" ")) != len(features):
+            raise refuse(f"{key} does not fit its features")
     if not rest or not text.endswith("end of trees\n"):
         raise refuse("it has no trees, or no end")
     body = "Tree=0\n" + rest[: -len("end of trees\n")]
-    sizes = _integers(header.get("tree_sizes", ""))
-    if sizes is None or sizes.min(initial=1) < 1 or int(sizes.sum()) != len(body.encode()):
+    sizes = np.array(header["tree_sizes"].split(" "), dtype=np.int64)
+    if sizes.min() < 1 or int(sizes.sum()) != len(body.encode()):
         raise refuse("tree_sizes do not add up to its trees")
     ends = np.cumsum(sizes)
     for number, (low, high) in enumerate(zip(ends - sizes, ends, strict=True)):
         tree = body[low:high]
         if not tree.startswith(f"Tree={number}\n"):
             raise refuse(f"tree {number} does not begin where tree_sizes says")
-        why = _fault(_keys(tree), len(features))
+        why = _fault(tree, len(features))
         if why:
             raise refuse(f"tree {number}: {why}")
 
 
-def _fault(keys: dict[str, str], n_features: int) -> str | None:
+def _fault(tree: str, n_features: int) -> str | None:
     """What is wrong with one tree, or None."""
-    if not re.fullmatch(r"\d{1,6}", keys.get("num_leaves", "")) or keys.get("num_cat") != "0":
+    lines = tree.rstrip("\n").split("\n")
+    if [line.partition("=")[0] for line in lines] != list(_KEYS):
+        return "its lines are not those of a tree"
+    keys = dict(line.split("=", 1) for line in lines)
+    if not re.fullmatch(r"\d{1,6}", keys["num_leaves"]) or keys["num_cat"] != "0":
         return "num_leaves or num_cat is none"
     leaves = int(keys["num_leaves"])
     if not 1 <= leaves <= _MOST_LEAVES:
         return "num_leaves is out of range"
+    if keys["is_linear"] != "0" or not re.fullmatch(_NUMBER, keys["shrinkage"]):
+        return "it is linear, which ours never are, or its shrinkage is no number"
+    for name, kind in _LINES.items():
+        expected = leaves if name.startswith("leaf_") else leaves - 1
+        words = keys[name].split(" ") if keys[name] else []
+        optional = leaves == 1 and name != "leaf_value" and not words
+        if not optional and len(words) != expected:
+            return f"{name} must have {expected} numbers"
+        if not all(re.fullmatch(kind, word) for word in words):
+            return f"{name} must have {expected} numbers"
     if leaves == 1:
-        return None if _count(keys.get("leaf_value", "")) == 1 else "it has no leaf"
-    for names, expected in ((_PER_NODE, leaves - 1), (_PER_LEAF, leaves)):
-        for name in names:
-            # a split of missing from all present values has the threshold inf
-            if _count(keys.get(name, ""), infinite=name == "threshold") != expected:
-                return f"{name} must have {expected} numbers"
-    decisions = _integers(keys["decision_type"])
-    if decisions is None or (decisions % 2 != 0).any() or keys.get("is_linear") != "0":
-        return "it splits by category or is linear, which ours never do"
-    split = _integers(keys["split_feature"])
-    left, right = _integers(keys["left_child"]), _integers(keys["right_child"])
-    if split is None or left is None or right is None:
-        return "an index is no whole number"
+        return None
+    split, decisions, left, right = (
+        np.array(keys[name].split(" "), dtype=np.int64)
+        for name in ("split_feature", "decision_type", "left_child", "right_child")
+    )
+    if (decisions % 2 != 0).any() or decisions.min() < 0 or decisions.max() > 15:
+        return "it splits by category, which ours never do"
     if split.min() < 0 or split.max() >= n_features:
         return "split_feature is out of range"
     # a tree: every node but the root, and every leaf (-1 - leaf), is a child exactly once,
@@ -89,23 +127,3 @@ def _fault(keys: dict[str, str], n_features: int) -> str | None:
     if (children[children > 0] <= parents[children > 0]).any():
         return "its nodes form a cycle"
     return None
-
-
-def _keys(text: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-
-
-def _integers(text: str) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
-    if not re.fullmatch(r"-?\d{1,9}( -?\d{1,9})*", text):
-        return None
-    return np.array(text.split(" "), dtype=np.int64)
-
-
-def _count(text: str, *, infinite: bool = False) -> int:
-    """How many finite (or `infinite`) numbers a line holds; -1 where one is none."""
-    try:
-        numbers = [float(word) for word in text.split(" ")]
-    except ValueError:
-        return -1
-    proper = ~np.isnan(numbers) if infinite else np.isfinite(numbers)
-    return len(numbers) if proper.all() else -1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -357,3 +359,78 @@ def test_features_are_left_out_and_monotone_constraints_hold(shop_orders: clvcas
         ConfigError, match=r"model\.leave_out names tenure_dais, which is no feature"
     ):
         clvcast.train(shop_orders, wrong)
+
+
+def test_another_target_is_forecast_on_its_own_scale(shop_lines: pd.DataFrame) -> None:
+    lines = shop_lines.assign(cost=0.8 * shop_lines["amount"].abs())
+    totals = {}
+    for target in ("spend", "contribution"):
+        config = clvcast.Config.model_validate(
+            {"horizon_days": 60, "effort": "quick", "target": target}
+        )
+        # returned goods come back into stock: their cost comes off as well
+        result = clvcast.backtest(packed(lines), config, ["2020-12-01"])
+        (summary,) = result.metrics.values()
+        table = result.forecasts.to_pandas()
+        ours = table[table["method"] == "clvcast"]
+        totals[target] = ours["expected_spend"].sum()
+        # net spend as the scale of a fifth of it would be five times too much
+        assert abs(summary["methods"]["clvcast"]["bias"]) < 0.4
+        assert abs(summary["methods"]["historic_rate"]["bias"]) < 0.8
+    assert totals["contribution"] == pytest.approx(0.2 * totals["spend"], rel=0.1)
+
+
+def test_the_relative_interval_of_clv_does_not_depend_on_the_margin(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    thin = shop_model.with_config(
+        clvcast.Config.model_validate({"economics": {"margin_rate": 0.1}})
+    )
+    whole, tenth = (clvcast.score(model, shop_orders) for model in (shop_model, thin))
+    for column in ("clv", "clv_lower", "clv_upper", "clv_deviation"):
+        np.testing.assert_allclose(tenth[column], 0.1 * whole[column], rtol=1e-9)
+
+
+def test_more_periods_than_were_trained_for_fade_and_widen(
+    shop_orders: clvcast.Orders, shop_config: clvcast.Config
+) -> None:
+    quick = shop_config.model_copy(update={"effort": "quick", "periods": 1})
+    model = clvcast.train(shop_orders, quick)
+    forecasts = {
+        periods: clvcast.score(model.with_config(clvcast.Config(periods=periods)), shop_orders)
+        for periods in (1, 4, 5, 30)
+    }
+    spend = forecasts[1]["expected_spend"]
+    np.testing.assert_allclose(forecasts[1]["clv"], spend, rtol=1e-12)
+    # customers thin out: a later period never brings more than the one before it
+    four, five = (forecasts[periods]["clv"] / spend for periods in (4, 5))
+    assert (four < 4).all()
+    assert ((five - four) <= (four - 1) / 3 + 1e-9).all()
+    assert forecasts[30]["clv_shock"].iloc[0] > forecasts[4]["clv_shock"].iloc[0]
+
+
+def test_a_sample_by_a_common_hash_of_ids_can_be_trained_on(shop_lines: pd.DataFrame) -> None:
+    even = {name for name in shop_lines["customer_id"] if zlib.crc32(name.encode()) % 2 == 0}
+    orders = packed(shop_lines[shop_lines["customer_id"].isin(even)])
+    clvcast.train(orders, clvcast.Config(horizon_days=60, effort="quick"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"eta": 0.1}, "eta is none of them"),
+        ({"num_leaves": 1}, r"LightGBM refuses model\.parameters"),
+    ],
+)
+def test_parameters_lightgbm_would_not_take_are_refused(
+    shop_orders: clvcast.Orders, parameters: dict[str, float], message: str
+) -> None:
+    settings = {"horizon_days": 60, "effort": "quick", "model": {"parameters": parameters}}
+    with pytest.raises(ConfigError, match=message):
+        clvcast.train(shop_orders, parse_config(json.dumps(settings)))
+
+
+def test_overrides_are_not_saved(shop_model: clvcast.Model, tmp_path: Path) -> None:
+    changed = shop_model.with_config(clvcast.Config(periods=7))
+    changed.save(tmp_path / "bundle")
+    assert clvcast.load_model(tmp_path / "bundle").periods == shop_model.periods

@@ -132,7 +132,12 @@ def backtest(
                 f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
-    parts = _in_parallel(orders, config, instants, end, jobs, done)
+    found = _in_parallel(orders, config, instants, end, jobs, done)
+    refusals = [part for part in found if isinstance(part, OrdersError)]
+    parts = [part for part in found if isinstance(part, Backtest)]
+    # a cutoff that was chosen here may have too few customers yet: the others tell enough
+    if refusals and (cutoffs or not parts):
+        raise refusals[0]
     return Backtest(
         pa.concat_tables([part.forecasts for part in parts]),
         {cutoff: measured for part in parts for cutoff, measured in part.metrics.items()},
@@ -146,17 +151,24 @@ def _in_parallel(
     end: int,
     jobs: int,
     done: Callable[[str, float], None],
-) -> list[Backtest]:
-    """Each cutoff's evaluation, in order."""
+) -> list[Backtest | OrdersError]:
+    """Each cutoff's evaluation, or why there can be none, in order."""
     what = f"{len(instants)} cutoffs" if len(instants) > 1 else "1 cutoff"
     done(what, 0.0)
-    tasks = (joblib.delayed(backtest_at)(orders, config, instant, end) for instant in instants)
+    tasks = (joblib.delayed(_evaluated)(orders, config, instant, end) for instant in instants)
     parallel = joblib.Parallel(n_jobs=min(jobs, len(instants)), return_as="generator")
-    parts = []
+    parts: list[Backtest | OrdersError] = []
     for part in parallel(tasks):
         parts.append(part)
         done(what, len(parts) / len(instants))
     return parts
+
+
+def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtest | OrdersError:
+    try:
+        return backtest_at(orders, config, cutoff, end)
+    except OrdersError as error:
+        return error
 
 
 def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
@@ -191,7 +203,9 @@ def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backte
         config.target,
     )
     actual = happened.spend[:, 0]
-    known_rows = known_at(orders, cutoff, config.horizon_days, config.periods, config.economics)
+    known_rows = known_at(
+        orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
+    )
     baselines = {name: method(known_rows) for name, method in METHODS.items()}
     tables = [_table("clvcast", forecasts, config, happened)]
     tables += [_table(name, forecasts, config, happened, made) for name, made in baselines.items()]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ..configs.schema import EconomicsConfig
+from ..configs.schema import EconomicsConfig, Target
 from ..features import windows
 from ..features.order_days import OrderDays, order_days
 from ..features.orders import Orders
 from ..features.table import feature_rows
+from ..features.targets import line_values
 from ..serve import btyd
 from .btyd import Kind, fit_order_model, fit_value_model
 
@@ -53,9 +54,14 @@ def known_at(
     horizon_days: int,
     periods: int = 1,
     economics: EconomicsConfig | None = None,
+    target: Target = "spend",
 ) -> Known:
-    """Gather it from the orders before the cutoff, for the customers that feature rows have."""
+    """Gather it from the orders before the cutoff, for the customers that feature rows have.
+
+    Amounts are what `target` counts of each line.
+    """
     known = windows.observed(orders, cutoff)
+    known = replace(known, amounts=line_values(known, target))
     earlier = windows.newest_realised_cutoff(cutoff, horizon_days)
     rows = feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
     n_orders = np.zeros((2, known.n_customers))

@@ -28,15 +28,17 @@ _SPEND_WEIGHTS = (0.1, 0.5)
 _HALFWAY = 1_000.0  # customers at which a weight stands between the two
 _LEVEL_WEIGHT = 0.6  # of BTYD in the level
 _MOST_LEVEL = 2.0
+_MOST_REPEAT_RATE = 10.0
 
 
-def first_blend(rows: FeatureRows, typical_order_value: float, spend_shift: float) -> Blend:
+def first_blend(rows: FeatureRows, typical_order_value: float, value_scale: float) -> Blend:
     """BTYD fitted on customers as they are at one cutoff, weighted by how many there are."""
     days = order_days_of_rows(rows)
     fits = [fit_order_model(days, kind) for kind in ("bg_nbd", "pareto_nbd")]
-    sound = [fit for fit in fits if fit.converged and not fit.at_bound]
-    best = max(sound, key=lambda fit: fit.log_likelihood, default=fits[0])
-    values = fit_value_model(valued_days(rows, days), mean_value=typical_order_value)
+    sound = [fit for fit in fits if fit.converged]
+    free = [fit for fit in sound if not fit.at_bound] or sound
+    best = max(free, key=lambda fit: fit.log_likelihood, default=fits[0])
+    values = fit_value_model(valued_days(rows, days, value_scale), mean_value=typical_order_value)
     few = _HALFWAY / (_HALFWAY + rows.n_rows)
     churn, spend = (many + (rare - many) * few for many, rare in (_CHURN_WEIGHTS, _SPEND_WEIGHTS))
     trusted = 1.0 if best.converged else 0.0
@@ -48,8 +50,9 @@ def first_blend(rows: FeatureRows, typical_order_value: float, spend_shift: floa
         churn_shift=0.0,
         level=1.0,
         repeat_rate=1.0,
+        value_scale=value_scale,
         typical_order_value=typical_order_value,
-        spend_shift=spend_shift,
+        spend_shift=0.0,
     )
 
 
@@ -96,4 +99,4 @@ def repeat_rate(n_orders: Float64, btyd: BtydViews, weights: Float64) -> float:
     ordered = n_orders > 0
     further = float(np.sum((n_orders[ordered] - 1.0) * weights[ordered]))
     expected = float(np.sum((btyd.days_if_ordered[ordered] - 1.0) * weights[ordered]))
-    return further / expected if expected > 0 else 0.0
+    return min(further / expected, _MOST_REPEAT_RATE) if expected > 0 else 0.0

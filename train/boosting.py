@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..configs.schema import ModelConfig
+from ..errors import ConfigError
 from ..features.table import FeatureRows
 from ..serve.combine import HEADS, BtydViews, order_value_offset
 from ..serve.numbers import Blend
@@ -66,7 +67,7 @@ class Examples:
         btyd: BtydViews,
     ) -> Examples:
         """Feature rows with their outcomes, and the starts that `serve.combine` will use."""
-        direct = order_value_offset(rows, blend.typical_order_value) + blend.spend_shift
+        direct = order_value_offset(rows, blend) + blend.spend_shift
         inputs = rows.columns(features)
         return cls(inputs, features, churned, spend, weights, btyd.log_spend_if_ordered, direct)
 
@@ -131,7 +132,12 @@ def _grow_head(head: str, examples: Examples, model: ModelConfig, seed: int) -> 
         init_score=start,
         feature_name=list(examples.features),
     )
-    return Trees.from_booster(lightgbm.train(parameters, data))
+    try:
+        return Trees.from_booster(lightgbm.train(parameters, data))
+    except (lightgbm.basic.LightGBMError, ValueError) as error:
+        if not model.parameters:
+            raise
+        raise ConfigError(f"LightGBM refuses model.parameters: {error}") from None
 
 
 def _direction(head: str, of_spend: int) -> int:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..configs.schema import Config
+from ..configs.schema import Config, Target
 from ..errors import OrdersError
 from ..features.attributes import AttributeCoding, coded, learn_coding
 from ..features.faults import counted
 from ..features.orders import Orders
-from ..features.table import feature_rows
+from ..features.table import FeatureRows, feature_rows
+from ..features.targets import line_values
 from ..features.windows import (
     DAY,
     can_train,
@@ -58,8 +59,7 @@ def fit(
     _check_outcomes(frame, config.horizon_days)
     now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
     step("BTYD")
-    typical, shift = _typical_order_value(frame)
-    blend = first_blend(now, typical, shift)
+    blend = _begun(orders, frame, now, config)
     horizon = config.horizon_days
     rows_btyd, now_btyd = (view_of_btyd(rows, blend, horizon) for rows in (frame.rows, now))
 
@@ -96,7 +96,7 @@ def fit(
         orders,
         blend,
         later,
-        learn_intervals(frame, unseen, later, blend.order_values),
+        learn_intervals(frame, unseen, later, blend),
         features=frame.features,
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
@@ -122,7 +122,7 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> Model:
     frame = training_frame(orders, config.model_copy(update={"horizon_days": shown}), end)
     _check_outcomes(frame, shown)
     now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
-    blend = first_blend(now, *_typical_order_value(frame))
+    blend = _begun(orders, frame, now, config)
     btyd = view_of_btyd(frame.rows, blend, shown)
     rate = repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
@@ -136,7 +136,7 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> Model:
         blend,
         config.horizon_days,
     )
-    intervals = learn_intervals(frame, combine(blend, btyd, None), later, blend.order_values)
+    intervals = learn_intervals(frame, combine(blend, btyd, None), later, blend)
     numbers = _numbers(config, orders, blend, later, intervals, features=(), short_history=True)
     return with_segments(Model(numbers, {}), orders, config.segments, end)
 
@@ -196,12 +196,28 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
         )
 
 
-def _typical_order_value(frame: TrainingFrame) -> tuple[float, float]:
-    """The mean order value over customers at the newest cutoff, and what lifts it to a window's spend."""
+def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Config) -> Blend:
+    """The blend before its levels are known: BTYD, and the order values that spend starts from."""
+    scale = _value_scale(orders, frame.end, config.target)
     newest = frame.rows.cutoff_index == len(frame.cutoffs.instants) - 1
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
-    typical = max(float(np.mean(value, dtype=np.float64)), _LEAST_ORDER_VALUE)
-    offset = np.exp(order_value_offset(frame.rows, typical))
+    typical = max(float(np.mean(value, dtype=np.float64)) * scale, _LEAST_ORDER_VALUE)
+    blend = first_blend(now, typical, scale)
+    offset = np.exp(order_value_offset(frame.rows, blend))
     weights = frame.weights
     shift = np.log(np.average(frame.spend, weights=weights) / np.average(offset, weights=weights))
-    return typical, float(shift)
+    return blend.model_copy(update={"spend_shift": float(shift)})
+
+
+def _value_scale(orders: Orders, end: int, target: Target) -> float:
+    """What the target counts for each unit of net spend, over all orders before `end`."""
+    if target == "spend":
+        return 1.0
+    known = observed(orders, end)
+    counted, net = int(line_values(known, target).sum()), int(known.amounts.sum())
+    if min(counted, net) <= 0:
+        raise OrdersError(
+            f"the target {target} adds up to {counted / known.unit:,.2f} over all orders, and must be "
+            "more than 0; look at the columns cost and discount, or choose another target"
+        )
+    return counted / net

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,10 @@ import numpy.typing as npt
 from ..configs.schema import EconomicsConfig
 from ..features.order_days import order_days_of_rows
 from ..features.windows import DAY
-from ..serve.btyd import GammaGamma, expected_order_days, expected_order_value
+from ..serve.btyd import expected_order_days, expected_order_value
 from ..serve.combine import Expected, valued_days
-from ..serve.intervals import SURE
-from ..serve.numbers import Intervals, IntervalTable, Later
+from ..serve.intervals import SURE, drift
+from ..serve.numbers import Blend, Intervals, IntervalTable, Later
 from ..serve.periods import value_of_one
 from .btyd import fit_order_model
 from .frame import TrainingFrame
@@ -28,6 +28,7 @@ _LEAST_SHOWN = 1_000  # rows whose periods have all been realised
 _LEAST_GROUP = 100.0  # effective rows
 _PRIOR_SHOCK = 0.15  # typical miss of a total on shops whose past tells nothing
 _PRIOR_WINDOWS = 2.0  # how many windows that belief is worth
+_MOST_MISS = math.log(2.0)
 _SHOCKS = ((-1.7320508, 1 / 6), (0.0, 2 / 3), (1.7320508, 1 / 6))  # Gauss-Hermite, three nodes
 
 
@@ -35,6 +36,7 @@ _SHOCKS = ((-1.7320508, 1 / 6), (0.0, 2 / 3), (1.7320508, 1 / 6))  # Gauss-Hermi
 class Outcomes:
     """Forecasts of customers the trees had not seen, and what they did: arrays of n_rows."""
 
+    spend: Float64  # expected of the first period: what similar forecasts are told by
     expected: Float64
     actual: Float64
     churn_probability: Float64
@@ -49,13 +51,11 @@ class Outcomes:
             total, actual = math.fsum(expected[rows]), math.fsum(self.actual[rows])
             if total > 0 and actual > 0:
                 expected[rows] *= actual / total
-        return Outcomes(
-            expected, self.actual, self.churn_probability, self.cutoff_index, self.weights
-        )
+        return replace(self, expected=expected)
 
 
 def learn_intervals(
-    frame: TrainingFrame, unseen: Expected, later: Later, values: GammaGamma
+    frame: TrainingFrame, unseen: Expected, later: Later, blend: Blend
 ) -> Intervals:
     """Tables for spend and CLV, from forecasts of the frame's rows that no tree had seen.
 
@@ -65,51 +65,50 @@ def learn_intervals(
     realised = np.maximum(frame.targets.spend, 0.0)
     horizon, rows = frame.horizon_days, frame.rows
     spend = Outcomes(
-        unseen.spend, realised[:, 0], unseen.churn_probability, rows.cutoff_index, frame.weights
+        unseen.spend,
+        unseen.spend,
+        realised[:, 0],
+        unseen.churn_probability,
+        rows.cutoff_index,
+        frame.weights,
     )
-    shock = _learn_shock(frame, realised[:, 0], values)
+    shock = _learn_shock(frame, realised[:, 0], blend)
     periods = realised.shape[1]
     known = [~np.isnan(realised[:, k]) for k in range(periods)]
     shown = max(k + 1 for k in range(periods) if known[k].sum() >= min(_LEAST_SHOWN, len(known[0])))
     value = value_of_one(later, EconomicsConfig(), horizon, shown, unseen.churn_probability)
     keep = known[shown - 1]
     clv = Outcomes(
+        unseen.spend[keep],
         (unseen.spend * value)[keep],
         realised[keep, :shown].sum(axis=1),
         unseen.churn_probability[keep],
         rows.cutoff_index[keep],
         frame.weights[keep],
     )
-    clv_shock = shock * _drift(periods)
+    clv_shock = shock * drift(periods)
     return Intervals(
         spend=_table(spend, shock, sure=False),
         spend_sure=_table(spend, shock, sure=True),
         clv=_table(clv, clv_shock, sure=False),
         clv_sure=_table(clv, clv_shock, sure=True),
         spend_shock=shock,
-        clv_shock=clv_shock,
     )
-
-
-def _drift(periods: int) -> float:
-    """Spread of the mean level of k periods over that of the first, where each adds an equal shock."""
-    return math.sqrt((periods + 1) * (2 * periods + 1) / (6 * periods))
 
 
 def _table(outcomes: Outcomes, shock: float, *, sure: bool) -> IntervalTable:
     outcomes = outcomes.unshocked()
     chosen = (outcomes.churn_probability < SURE) == sure
     chosen &= outcomes.expected > 0
-    if not sure and not chosen.any():
-        chosen = outcomes.expected > 0
-    if sure and chosen.sum() < _LEAST_GROUP:  # too few: those nearest to being sure stand in
-        nearest = np.argsort(outcomes.churn_probability, kind="stable")
+    if chosen.sum() < _LEAST_GROUP:  # too few: those nearest to being so stand in
+        churn = outcomes.churn_probability
+        nearest = np.argsort(churn if sure else -churn, kind="stable")
         chosen = np.zeros(len(chosen), dtype=bool)
         chosen[nearest[: int(_LEAST_GROUP)]] = True
         chosen &= outcomes.expected > 0
     expected, actual = outcomes.expected[chosen], outcomes.actual[chosen]
-    weights = outcomes.weights[chosen]
-    order = np.argsort(expected, kind="stable")
+    weights, spend = outcomes.weights[chosen], outcomes.spend[chosen]
+    order = np.argsort(spend, kind="stable")
     n_groups = int(np.clip(weights.sum() // _LEAST_GROUP, 1, _GROUPS))
     shares = np.cumsum(weights[order]) / weights.sum()
     group = np.minimum((shares * n_groups - 1e-9).astype(np.int64), n_groups - 1)
@@ -120,7 +119,7 @@ def _table(outcomes: Outcomes, shock: float, *, sure: bool) -> IntervalTable:
         if not len(rows):
             continue
         ratio, weight = actual[rows] / expected[rows], weights[rows]
-        knot = math.log(np.average(expected[rows], weights=weight))
+        knot = math.log(np.average(spend[rows], weights=weight))
         if knots and knot <= knots[-1] + 1e-9:
             continue
         knots.append(knot)
@@ -149,10 +148,11 @@ def _quantile(values: Float64, weights: Float64, level: float) -> float:
     return float(values[order][min(position, len(order) - 1)])
 
 
-def _learn_shock(frame: TrainingFrame, actual: Float64, values: GammaGamma) -> float:
+def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
     """The typical miss, in logs, of a shop's total: from how BTYD, refitted then, missed past totals.
 
-    Windows that do not overlap are taken, from the newest back.
+    Windows that do not overlap are taken, from the newest back. A miss counts as a factor of two at
+    most: a single customer with most of the money must not make everybody's interval boundless.
     """
     instants, rows = frame.cutoffs.instants, frame.rows
     misses: list[float] = []
@@ -165,11 +165,11 @@ def _learn_shock(frame: TrainingFrame, actual: Float64, values: GammaGamma) -> f
         days = order_days_of_rows(then)
         forecast = math.fsum(
             expected_order_days(fit_order_model(days).model, days, frame.horizon_days)
-            * expected_order_value(values, valued_days(then, days))
+            * expected_order_value(blend.order_values, valued_days(then, days, blend.value_scale))
         )
         total = math.fsum(actual[rows.cutoff_index == j])
         if total > 0 and forecast > 0:
-            misses.append(math.log(total / forecast))
+            misses.append(min(abs(math.log(total / forecast)), _MOST_MISS))
     prior = _PRIOR_WINDOWS * _PRIOR_SHOCK**2
     spread = math.fsum(miss * miss for miss in misses)
     return math.sqrt((prior + spread) / (_PRIOR_WINDOWS + len(misses)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +17,7 @@ from .boosting import Examples, grow
 __all__ = ["left_out_heads"]
 
 _FOLDS = 2
+_KEY = b"clvcast folds"
 
 
 def left_out_heads(
@@ -35,7 +36,9 @@ def left_out_heads(
         out = fold == held_out
         if not out.any():
             continue
-        trees = grow(examples.where(~out), model, range(seed, seed + 1), step)
+        # where the other half teaches nothing, everybody does
+        learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
+        trees = grow(examples.where(learn), model, range(seed, seed + 1), step)
         heads = heads_of(trees, examples.features, blend, rows.where(out), btyd.where(out))
         found[:, out] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
     return Heads(*found)
@@ -43,5 +46,15 @@ def left_out_heads(
 
 def _customer_folds(rows: FeatureRows) -> npt.NDArray[np.int64]:
     """A fold per row, by a hash of its customer id: no matter who else is there."""
-    hashed = [zlib.crc32(customer_id.encode()) for customer_id in rows.customer_ids.to_pylist()]
+    # keyed: a shop's own sample by a common hash must not be a single fold
+    hashed = [
+        hashlib.blake2b(name.encode(), digest_size=1, key=_KEY).digest()[0]
+        for name in rows.customer_ids.to_pylist()
+    ]
     return (np.array(hashed, dtype=np.int64) % _FOLDS)[rows.customer_index]
+
+
+def _teaches(examples: Examples, learn: npt.NDArray[np.bool_]) -> bool:
+    """Whether rows show customers who spent, and any who did not order."""
+    churned = examples.churned[learn]
+    return bool(churned.any() and examples.spend[learn][~churned].sum() > 0)

@@ -25,6 +25,7 @@ __all__ = ["learn_later_periods"]
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 _KNOTS = 8
+_LEAST_PERIODS = 8  # more may be asked for at scoring than a model was trained for
 _YEAR = 365.0
 _LEAST_ROWS = 200
 _MOST_ROWS = 50_000
@@ -40,7 +41,7 @@ class _Money:
     def of(cls, rows: FeatureRows, blend: Blend, horizon_days: int, periods: int) -> _Money:
         days: OrderDays = order_days_of_rows(rows)
         orders = expected_order_days_by_period(blend.order_model, days, horizon_days, periods)
-        value = expected_order_value(blend.order_values, valued_days(rows, days))
+        value = expected_order_value(blend.order_values, valued_days(rows, days, blend.value_scale))
         return cls(orders * value[:, None])
 
     def ratio(self, k: int) -> float:
@@ -63,10 +64,11 @@ def learn_later_periods(
     `now` are customers at the training end with their `churn_probability`; `rows` past ones at
     `instants`, with `spend` (n_rows x periods, NaN where not realised).
     """
-    periods = spend.shape[1]
+    periods = max(spend.shape[1], _LEAST_PERIODS)
     corrections, realised = _corrections(
         rows, np.maximum(spend, 0.0), instants, blend, horizon_days
     )
+    corrections += [corrections[-1] if corrections else 1.0] * (periods - 1 - len(corrections))
     order = np.argsort(churn_probability, kind="stable")
     knots: list[float] = []
     columns: list[list[float]] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
-from ..errors import ConfigError
+from ..errors import ConfigError, OrdersError
 from ..features import windows
 from ..features.customers import with_customers
 from ..features.orders import Orders
@@ -69,7 +69,12 @@ def run_until(
     evaluation = None
     if windows.can_train(windows.first_order_at(known), evaluated, config.horizon_days):
         say(f"evaluating: a model that knows nothing from {windows.shown(evaluated)} on")
-        evaluation = backtest_at(known, config, evaluated, end)
+        try:
+            evaluation = backtest_at(known, config, evaluated, end)
+        except (
+            OrdersError
+        ) as error:  # too little was known then; the model to ship may still be fine
+            say(f"nothing is evaluated: {error}")
     say(f"training on the orders before {windows.shown(end)}")
     return TrainingRun(shipped(known, config, end), known, end, evaluation)
 
