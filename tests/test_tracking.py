@@ -54,7 +54,9 @@ def test_a_run_has_parameters_measures_digest_and_rejected_lines(
 ) -> None:
     from mlflow import MlflowClient
 
-    run = MlflowClient(uri(store)).get_run(str(trained["run_id"]))
+    client = MlflowClient(uri(store))
+    run = client.get_run(str(trained["run_id"]))
+    assert "report.html" in {file.path for file in client.list_artifacts(run.info.run_id)}
     assert run.data.params["horizon_days"] == "60"
     assert run.data.params["cutoff"] == "2021-02-24"
     (evaluation,) = trained["evaluation"].values()  # type: ignore[attr-defined]
