@@ -259,7 +259,7 @@ def parts_of(found: dict[str, Any]) -> list[str]:
     lines, forecasts = features["lines"] / 1e6, score["forecasts"] / 1e6
     read = features["read_cpu"]
     spark = list(found.get("spark", {}).values())
-    shuffled = [one["shuffle_bytes"] / one["forecasts"] * forecasts / lines / 1e6 for one in spark]
+    shuffled = [one["shuffle_bytes"] / one["forecasts"] * forecasts / lines for one in spark]
     return [
         f"At {size} M lines, by what it grows with:",
         "",
@@ -309,7 +309,7 @@ def write_page(found: dict[str, Any]) -> None:
         f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, {packages}, Python {platform.python_version()}, "
         f"{os.cpu_count()} cores of {platform.machine()}, shared with other work: CPU seconds tell more than "
         "wall seconds. Command: `make benchmark-scale`. One run each; fifteen lines a customer; the model is the "
-        f"default one of {TRAINED_ON:,} lines. CPU and peak are of the process with its imports (0.1 GB or so); "
+        f"default one of {TRAINED_ON:,} lines. CPU and peak are of the process with its imports; "
         "in Spark of the driver, the JVM and the Python workers, their peaks added up. Disk is the most that "
         "temporary files and outputs took at once.",
         "",
