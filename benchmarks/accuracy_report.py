@@ -178,6 +178,8 @@ def document(
         "",
         *targets_table(verdicts),
         "",
+        "Why targets are missed and what was tried: docs/forecasts.md.",
+        "",
         "## Against each method",
         "",
         "Means over the cells of the same differences. A user picks one method, beforehand.",
