@@ -67,6 +67,8 @@ def scorecard(
             _line("churn (log loss)", churns, lambda f: measures.log_loss(f, churned),
                   lambda a, b: _log_loss_gain(a, b, churned), more=False)
         )  # fmt: skip
+    # what cannot be measured has no line
+    lines = [line for line in lines if np.isfinite([line.ours, line.lower, line.upper]).all()]
     return Scorecard(tuple(lines), *_grade(lines))
 
 
@@ -86,6 +88,8 @@ def _line(
         verdict = "surely better"
     elif found.upper < 0:
         verdict = "surely worse"
+    elif found.estimate == 0:
+        verdict = "the same"
     else:
         verdict = "better, perhaps by luck" if found.estimate > 0 else "worse, perhaps by luck"
     return Line(name, ours, best, values[best], found.estimate, found.lower, found.upper, verdict)

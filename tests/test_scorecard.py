@@ -1,0 +1,59 @@
+"""The scorecard: verdicts and grades on forecasts whose quality is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from clvcast.train.scorecard import scorecard
+
+RANDOM = np.random.default_rng(0)
+ACTUAL = RANDOM.gamma(0.5, 100.0, 800)
+CHURNED = RANDOM.random(800) < 0.4
+GOOD = ACTUAL * RANDOM.lognormal(0.0, 0.2, 800)
+POOR = RANDOM.permutation(ACTUAL) * 1.5
+SURE, UNSURE = np.where(CHURNED, 0.9, 0.1), np.full(800, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "churn", "grade", "verdict"),
+    [
+        (GOOD, POOR, (SURE, UNSURE), "A", "surely better"),
+        (POOR, GOOD, (UNSURE, SURE), "D", "surely worse"),
+        (GOOD, GOOD, (SURE, SURE), "B", "the same"),
+    ],
+)
+def test_verdicts_and_grades(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    churn: tuple[np.ndarray, np.ndarray],
+    grade: str,
+    verdict: str,
+) -> None:
+    spends = {"clvcast": ours, "rule": theirs}
+    churns = dict(zip(("clvcast", "rule"), churn, strict=True))
+    card = scorecard(spends, churns, ACTUAL, CHURNED)
+    assert (card.grade, len(card.lines)) == (grade, 4)
+    assert {line.verdict for line in card.lines} == {verdict}
+    assert all(line.lower <= line.difference <= line.upper for line in card.lines)
+    assert grade in card.sentence
+
+
+def test_the_best_baseline_is_chosen_per_measure() -> None:
+    level = np.full(800, ACTUAL.mean())  # right in total, and ranks nobody
+    card = scorecard({"clvcast": GOOD, "rank": GOOD * 3, "level": level}, {}, ACTUAL, CHURNED)
+    chosen = {line.measure: line.baseline for line in card.lines}
+    assert chosen["ranking (nGini)"] == "rank"
+    assert chosen["total (bias)"] == "level"
+
+
+def test_what_cannot_be_measured_has_no_line() -> None:
+    nothing = np.zeros(10)
+    card = scorecard({"clvcast": nothing, "rule": nothing}, {}, nothing, np.ones(10, dtype=bool))
+    assert (card.lines, card.grade) == ((), "-")
+    flat = scorecard(
+        {"clvcast": np.ones(10), "rule": np.ones(10)}, {}, np.ones(10), np.zeros(10, dtype=bool)
+    )
+    json.dumps([vars(line) for line in flat.lines], allow_nan=False)
