@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,11 +87,26 @@ def journal(output: Path, key: str) -> Iterator[Journal]:
 def _clear(folder: Path, output: Path, key: str) -> None:
     """Throw away what killed processes left half done here, and the parts of another key."""
     for left in output.parent.glob(".*.partial"):
-        process = left.name.split(".")[-2]
-        if process.isdigit() and not Path("/proc", process).exists() and Path("/proc").exists():
+        own = left.name.startswith(f".{output.name}.")  # nobody else writes this output now
+        if own or _is_abandoned(left):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     known = folder / _KEY
     is_same = known.exists() and known.read_text() == key
     for path in folder.iterdir():
         if path.name.endswith(".partial") or not is_same:
             path.unlink()
+
+
+def _is_abandoned(left: Path) -> bool:
+    """Whether the process a partial file is named after is gone; its number may have another by now."""
+    process = left.name.split(".")[-2]
+    if not process.isdigit() or not Path("/proc/stat").exists():
+        return False
+    try:
+        fields = Path("/proc", process, "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    booted = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    assert booted is not None
+    began = int(booted[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return began > left.stat().st_mtime + 2.0  # both clocks are coarse
