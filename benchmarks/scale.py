@@ -95,6 +95,7 @@ def score_in_spark(log: Path, folder: Path) -> dict[str, Any]:
             "spark.eventLog.rolling.enabled": "false",
             "spark.eventLog.dir": events.as_uri(),
         }
+        os.environ["PYSPARK_PYTHON"] = sys.executable
         builder = SparkSession.builder.master("local[2]").appName("scale")
         for name, value in settings.items():
             builder = builder.config(name, value)

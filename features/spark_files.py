@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ def session() -> SparkSession:
             raise StoreError(f"{_JAVA}, but JAVA_HOME is {home}, which has no bin/java")
         if not home and shutil.which("java") is None:
             raise StoreError(f"{_JAVA}, and there is none: install it, or set JAVA_HOME")
+    # workers of one machine are this Python and not whatever `python3` is; clusters set their own
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         running = SparkSession.builder.appName("clvcast").getOrCreate()
     except (PySparkException, Py4JError) as error:

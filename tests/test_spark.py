@@ -43,6 +43,7 @@ def spark() -> Iterator[SparkSession]:
     """Two cores, little memory, a task tried three times."""
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         missing("Java 17 (Debian: openjdk-17-jre-headless)")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master("local[2,3]").appName("tests")
     settings = {
         **NO_SESSION,
