@@ -34,7 +34,7 @@ from ..features.orders import Orders, TextColumn
 from ..features.shards import Progress, Shards, read_shards
 from ..features.sources import files_of
 from .database import check_writable_table, write_tables
-from .journal import Journal, journal
+from .journal import Journal, clear_left, journal
 from .manifest import (
     Manifest,
     batch_key,
@@ -162,6 +162,7 @@ def score_files(
     key, config_sha256 = batch_key(model, input_sha256, settings)
     done = None if force else is_done(manifest, key)
     if done is not None:
+        clear_left(output, key)
         return _result(done, output, rejected, manifest, was_done=True)
     limit = limit_in_bytes(memory_limit)
     with (

@@ -20,7 +20,7 @@ import pyarrow as pa
 from ..errors import StoreError
 from .outputs import replaced_file
 
-__all__ = ["Journal", "journal"]
+__all__ = ["Journal", "clear_left", "journal"]
 
 _KEY = "key"
 
@@ -82,6 +82,13 @@ def journal(output: Path, key: str) -> Iterator[Journal]:
                 shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(handle)
+
+
+def clear_left(output: Path, key: str) -> None:
+    """Remove what a process left that was killed between the last output and its journal."""
+    if output.with_name(f".{output.name}.journal").exists():
+        with journal(output, key) as left:
+            left.close()
 
 
 def _clear(folder: Path, output: Path, key: str) -> None:

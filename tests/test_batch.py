@@ -198,6 +198,19 @@ def test_shards_give_the_same_rows(
     assert whole.clv == parted.clv
 
 
+def test_a_journal_left_after_the_last_output_goes_with_the_next_run(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "f.parquet"
+    score_files(shop_model, str(orders), output, CUTOFF)
+    whole = bytes_of(tmp_path)
+    left = tmp_path / ".f.parquet.journal"
+    left.mkdir()
+    (left / "0.arrow").write_bytes(b"finished, and killed before it was thrown away")
+    assert score_files(shop_model, str(orders), output, CUTOFF).was_done
+    assert bytes_of(tmp_path) == whole
+
+
 def test_two_processes_do_not_write_one_output(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path
 ) -> None:
