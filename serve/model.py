@@ -30,6 +30,7 @@ from .next_order import NextOrder, next_order
 from .numbers import Numbers
 from .periods import value_of_one
 from .reference import Reference
+from .season import places_of
 from .segments import SegmentThresholds
 from .trees import Trees
 
@@ -189,8 +190,15 @@ class Model:
         btyd = view_of_btyd(rows, numbers.blend, horizon)
         expected = combine(numbers.blend, btyd, self.heads(rows, btyd))
         churn = expected.churn_probability
+        season = numbers.blend.season
         clv = expected.spend * value_of_one(
-            numbers.later, self.economics, horizon, self.periods, churn
+            numbers.later,
+            self.economics,
+            horizon,
+            self.periods,
+            churn,
+            season,
+            places_of(season, rows),
         )
         if not (np.isfinite(churn).all() and np.isfinite(clv).all()):
             raise BundleError(f"model {self.version} gives forecasts that are no numbers")
