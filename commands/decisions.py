@@ -172,9 +172,12 @@ def _books(
     """The forecasts beside their orders, and those of the past where there are any."""
     from ..serve.book import open_book
 
-    book = open_book(forecasts, orders, None if config is None else load(config))
+    settings = None if config is None else load(config)
+    book = open_book(forecasts, orders, settings)
     note(book.orders.report.remarks, silent)
-    return book, None if past is None else open_book(past, book.orders, book.config)
+    if past is None:
+        return book, None
+    return book, open_book(past, book.orders, settings, what="the past forecasts")
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

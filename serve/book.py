@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,10 @@ from ..features.ledger import Ledger, ledger
 from ..features.orders import Float64, Int64, Orders
 from ..features.reading import as_orders
 from .forecast_file import as_forecasts
+from .made_with import MadeWith, agreed, made_with
+
+if TYPE_CHECKING:
+    from .model import Model
 
 __all__ = ["Book", "Grouping", "open_book"]
 
@@ -131,20 +136,25 @@ def open_book(
     forecasts: pd.DataFrame | pa.Table | str | Path,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     config: Config | None = None,
+    *,
+    model: Model | None = None,
+    what: str = "the forecasts",
 ) -> Book:
     """Lay forecasts and orders side by side; only orders before the forecasts' cutoff are in the book.
 
-    Raises `OrdersError` where the orders are not those the forecasts were made from. What else is
-    amiss is said in `remarks`.
+    Horizon, periods, margin, discount, target and currency are those the forecasts were made with, where they
+    say so; else the configuration's, else those `model` remembers. Raises `ConfigError` where the configuration states
+    others, `OrdersError` where the orders are not those the forecasts were made from. What else is
+    amiss is said in `remarks`, where the forecasts are called `what`.
     """
-    remarks = []
-    if config is None:
-        config = Config()
-        remarks.append(
-            f"no configuration is given: periods of {config.horizon_days} days, a margin of "
-            f"{config.economics.margin_rate:.0%} and the other defaults are taken"
-        )
     table = as_forecasts(forecasts)
+    made = made_with(table)
+    if model is not None:
+        reading = model.orders if config is None else model.orders.overridden_by(config.orders)
+        if config is None:
+            config = Config() if made else MadeWith.of(model).within(Config())
+        config = config.model_copy(update={"orders": reading})
+    config, remarks = agreed(config, made, what)
     orders = as_orders(orders, config.orders)
     cutoff = int(table["cutoff"][0].cast(pa.int64()).as_py())
     positions = pc.fill_null(pc.index_in(table["customer_id"], orders.customer_ids), -1)

@@ -74,7 +74,9 @@ def economics(
     cannot be read, is negative or in another currency.
     """
     book = open_book(forecasts, orders, config)
-    before = None if past is None else open_book(past, book.orders, book.config)
+    before = (
+        None if past is None else open_book(past, book.orders, config, what="the past forecasts")
+    )
     return economics_of(book, spend, before)
 
 

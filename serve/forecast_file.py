@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ..errors import ConfigError, OrdersError
+from .manifest import manifest_of
 
 __all__ = ["as_forecasts", "read_forecast_file"]
 
@@ -62,7 +63,11 @@ def as_forecasts(forecasts: object) -> pa.Table:
 
 
 def read_forecast_file(path: Path) -> pa.Table:
-    """A .parquet or .csv file as a table, ids as text; raises `OrdersError` where it cannot be read."""
+    """A .parquet or .csv file as a table, ids as text; its metadata say what the forecasts were made with.
+
+    Text has no place for that: the manifest beside a .csv file is asked. Raises `OrdersError` where the file
+    cannot be read.
+    """
     if path.suffix.lower() not in (".parquet", ".csv"):
         raise ConfigError(f"forecasts are a .parquet or .csv file, got {path}")
     if not path.is_file():
@@ -72,10 +77,12 @@ def read_forecast_file(path: Path) -> pa.Table:
             return pa.parquet.read_table(path)
         types = dict.fromkeys((*_TEXTS, "evidence"), pa.string())
         options = pa.csv.ConvertOptions(column_types=types)
-        return pa.csv.read_csv(path, convert_options=options)
+        table = pa.csv.read_csv(path, convert_options=options)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise OrdersError(f"the forecast file {path} cannot be read: {reason}") from None
+    manifest = manifest_of(path)
+    return table if manifest is None else manifest.made_with.carried_by(table)
 
 
 def _typed(table: pa.Table, name: str) -> pa.Table:

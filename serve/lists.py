@@ -84,7 +84,9 @@ def lists(
     nothing later: the same rules on them tell whether the lists would have caught the money.
     """
     book = open_book(forecasts, orders, config)
-    before = None if past is None else open_book(past, book.orders, book.config)
+    before = (
+        None if past is None else open_book(past, book.orders, config, what="the past forecasts")
+    )
     return lists_of(book, before)
 
 

@@ -275,7 +275,7 @@ def test_the_command_writes_what_python_computes(
     args = ("kpis", tmp_path / "f.csv", "--orders", orders, "--output", tmp_path / "kpis")
     status, out, err = run(*args, "--format", "parquet")
     assert status == 0, err
-    assert "no configuration is given" in err
+    assert "the forecasts do not say what they were made with" in err
     assert "purchase frequency" in out
     assert "…" not in out, "no number is cut short"
     expected = clvcast.kpis(tmp_path / "f.csv", orders).measures

@@ -18,6 +18,7 @@ from ...features.orders import Orders
 from ..book import Book, open_book
 from ..compare import Comparison, compare
 from ..forecast_file import as_forecasts
+from ..made_with import made_with
 from ..model import Model
 from ..outputs import write_files
 from .blocks import Fact, Section
@@ -80,9 +81,7 @@ def report(
     forecasts were. Without a configuration the model's settings hold. Customers are named only
     `with_ids`. Raises what `clvcast.kpis` raises.
     """
-    if config is None and model is not None:
-        config = config_of(model)
-    book = open_book(forecasts, orders, config)
+    book = open_book(forecasts, orders, config, model=model)
     evaluation = backtest if backtest is None or isinstance(backtest, Evaluation) else None
     if backtest is not None and evaluation is None:
         evaluation = Evaluation.read(Path(str(backtest)))
@@ -117,7 +116,7 @@ def report_of(
     ]
     if previous is not None:
         own = model if model is not None and model.version == content.model_version else None
-        before = as_forecasts(previous)
+        before = _comparable(previous, book)
         since = windows.shown(int(before["cutoff"][0].cast(pa.int64()).as_py()))
         change = _changed(before, book, own, remarks)
         business.insert(
@@ -157,14 +156,22 @@ def evaluation_report(
     )
 
 
-def config_of(model: Model) -> Config:
-    """The settings that a model remembers, the others by default."""
-    return Config(
-        orders=model.orders,
-        horizon_days=model.numbers.horizon_days,
-        periods=model.periods,
-        economics=model.economics,
-    )
+def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: Book) -> pa.Table:
+    """The earlier forecasts; raises `OrdersError` for those of another margin, span or horizon."""
+    before = as_forecasts(previous)
+    then, now = made_with(before), made_with(book.forecasts)
+    if then is None or now is None:
+        return before
+    ours = now.keys()
+    differ = [key for key, value in then.keys().items() if key in ours and value != ours[key]]
+    if differ:
+        theirs = " and ".join(f"{key} {then.keys()[key]}" for key in differ)
+        told = " and ".join(f"{key} {ours[key]}" for key in differ)
+        raise OrdersError(
+            f"the previous forecasts were made with {theirs}, these with {told}: what changed would be "
+            "that; score the earlier cutoff again with the present configuration"
+        )
+    return before
 
 
 def _changed(before: pa.Table, book: Book, model: Model | None, remarks: list[str]) -> Comparison:
