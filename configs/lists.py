@@ -20,6 +20,7 @@ __all__ = [
     "DATES",
     "DEFAULT_RULES",
     "NUMBERS",
+    "STAKES",
     "TEXTS",
     "Condition",
     "ListRule",
@@ -44,6 +45,14 @@ NUMBERS: dict[str, Literal["count", "money", "share"]] = {
     "years": "count",
     "horizon_days": "count",
     "span_days": "count",
+}
+# what may be at stake, in words; the last two are upper bounds
+STAKES: dict[str, str] = {
+    "clv": "CLV",
+    "expected_spend": "spend in the next period",
+    "order_value": "an order",
+    "value_if_kept": "CLV if an order comes, at most",
+    "value_at_risk": "CLV an order adds, at most",
 }
 TEXTS = ("tier", "risk", "rfm_segment", "evidence", "channel", "missing_category")
 DATES = ("cutoff", "next_order_at", "anniversary_at")

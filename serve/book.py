@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from ..features.faults import counted
 from ..features.ledger import Ledger, ledger
 from ..features.orders import Float64, Int64, Orders
 from ..features.reading import as_orders
+from ..features.targets import line_values
 from .forecast_file import as_forecasts
 from .made_with import MadeWith, agreed, made_with
 
@@ -91,6 +92,26 @@ class Book:
     def first_order_times(self) -> Int64:
         """When each customer first ordered: n_rows."""
         return self.entries.times[self.entries.first_orders]
+
+    @property
+    def valued_orders(self) -> Orders:
+        """The orders with each line at what the forecasts' target counts of it."""
+        if self.config.target == "spend":
+            return self.orders
+        return replace(self.orders, amounts=line_values(self.orders, self.config.target))
+
+    @cached_property
+    def worth(self) -> Int64:
+        """What each entry is worth to the forecasts' target, in the smallest unit: n_entries.
+
+        Net spend, unless the target is another; so what customers brought and what they are forecast
+        to bring are one kind of money.
+        """
+        if self.config.target == "spend":
+            return self.entries.net
+        keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
+        keep[self.positions] = True  # entries are told apart by time and order_id: the same ones
+        return ledger(self.valued_orders, self.cutoff).of_customers(keep).net
 
     def grouping(self, dimension: str) -> Grouping:
         """Customers by `shop`, `channel` or `cohort` (of the first order), or a text column of the forecasts."""

@@ -21,13 +21,17 @@ from ..forecast_file import as_forecasts
 from ..made_with import made_with
 from ..model import Model
 from ..outputs import write_files
+from .accuracy import accuracy_section
+from .actions import action_section
 from .blocks import Fact, Section
-from .business import action_section, facts, lever_section, risk_section, value_section
 from .change import change_section
 from .content import Content
 from .evaluation import Evaluation
+from .levers import lever_section
 from .page import render
-from .science import accuracy_section, model_section, quality_section
+from .risk import risk_section
+from .science import model_section, quality_section
+from .value import facts, value_section
 from .writing import Writing
 
 __all__ = ["Report", "evaluation_report", "report", "report_of"]
