@@ -201,8 +201,6 @@ DEFAULT_RULES: dict[str, ListRule] = {
         where={"tenure_days": "<= 60", "n_orders": "<= 2", "tier": ("high", "medium")},
         reason="new since {tenure_days} days and already {tier} tier: {clv} expected in "
         "{span_days} days",
-        exclude=("vip",),
-        when="cutoff",
     ),
     "look_alike_seed": _rule(
         where={"clv": "top 5%"},

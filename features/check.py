@@ -12,6 +12,7 @@ from .faults import counted
 from .findings import Finding, Verdict
 from .orders import Orders
 from .reading import as_orders
+from .recurring import recurring_charges
 from .table import feature_rows
 
 __all__ = ["check"]
@@ -41,6 +42,7 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
         _returns(n_orders, n_returns),
         _gap(orders),
         _breaks(orders),
+        recurring_charges(orders, end),
         _unusable(orders),
         *([audit_features(orders, config.horizon_days)] if audit else []),
     ]
