@@ -31,6 +31,13 @@ __all__ = ["Book", "Grouping", "open_book"]
 
 UNKNOWN = "(unknown)"
 _LEVELS = ("high", "medium", "low")
+_COLUMNS = (
+    "order_id",
+    "channel",
+    "category",
+    "cost",
+    "discount",
+)  # of the orders, that a book is read for
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,8 @@ def open_book(
         config = config.model_copy(update={"orders": reading})
     config, remarks = agreed(config, made, what)
     orders = as_orders(orders, config.orders)
+    if model is None:  # which would explain forecasts by all of them
+        orders = orders.keep_columns(_COLUMNS)
     cutoff = int(table["cutoff"][0].cast(pa.int64()).as_py())
     positions = pc.fill_null(pc.index_in(table["customer_id"], orders.customer_ids), -1)
     position = np.asarray(positions.to_numpy()).astype(np.int64)
