@@ -83,7 +83,7 @@ def _style(kind: Kind, values: Sequence[Any]) -> str:
     if kind != "money":
         return _STYLES[kind]
     known = [abs(value) for value in values if value is not None and not math.isnan(value)]
-    return ",.2f" if max(known, default=0.0) < 1e4 else ",.0f"
+    return ",.2f" if max(known, default=0.0) < 1e3 else ",.0f"
 
 
 def _cell(value: Any, style: str) -> str:

@@ -120,8 +120,17 @@ class Book:
         keep[self.positions] = True  # entries are told apart by time and order_id: the same ones
         return ledger(self.valued_orders, self.cutoff).of_customers(keep).net
 
+    @cached_property
+    def _groupings(self) -> dict[str, Grouping]:
+        return {}
+
     def grouping(self, dimension: str) -> Grouping:
         """Customers by `shop`, `channel` or `cohort` (of the first order), or a text column of the forecasts."""
+        if dimension not in self._groupings:
+            self._groupings[dimension] = self._grouped(dimension)
+        return self._groupings[dimension]
+
+    def _grouped(self, dimension: str) -> Grouping:
         if dimension == "shop":
             return Grouping("shop", np.zeros(self.n_rows, np.int64), ("all",))
         if dimension == "cohort":
@@ -156,8 +165,10 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def _used(dimension: str, codes: Int64, names: tuple[str, ...]) -> Grouping:
-    present, dense = np.unique(codes, return_inverse=True)
-    return Grouping(dimension, dense.astype(np.int64), tuple(names[code] for code in present))
+    present = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    dense = np.zeros(len(names), np.int64)
+    dense[present] = np.arange(len(present))
+    return Grouping(dimension, dense[codes], tuple(names[code] for code in present))
 
 
 def open_book(
@@ -175,7 +186,7 @@ def open_book(
     others, `OrdersError` where the orders are not those the forecasts were made from. What else is
     amiss is said in `remarks`, where the forecasts are called `what`.
     """
-    table = as_forecasts(forecasts)
+    table = as_forecasts(forecasts, whole=model is not None)
     made = made_with(table)
     if model is not None:
         reading = model.orders if config is None else model.orders.overridden_by(config.orders)
