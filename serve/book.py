@@ -189,10 +189,11 @@ def open_book(
     table = as_forecasts(forecasts, whole=model is not None)
     made = made_with(table)
     if model is not None:
-        reading = model.orders if config is None else model.orders.overridden_by(config.orders)
-        if config is None:
-            config = Config() if made else MadeWith.of(model).within(Config())
-        config = config.model_copy(update={"orders": reading})
+        stated = config or Config()
+        if made is None:
+            config = MadeWith.of(model).within(Config()).overridden_by(stated)
+        reading = model.orders.overridden_by(stated.orders)
+        config = (config or stated).model_copy(update={"orders": reading})
     config, remarks = agreed(config, made, what)
     orders = as_orders(orders, config.orders)
     if model is None:  # which would explain forecasts by all of them

@@ -195,6 +195,8 @@ def test_a_model_given_beside_forecasts_of_another_does_not_set_their_terms(
     bare.attrs.clear()
     book = open_book(bare, shop_orders, model=shop_model)
     assert (book.horizon_days, book.config.periods) == (60, 3), "else what the model remembers"
+    book = open_book(bare, shop_orders, parse_config("periods: 2"), model=shop_model)
+    assert (book.horizon_days, book.config.periods) == (60, 2), "unless it is stated otherwise"
 
 
 def test_the_commands_refuse_with_exit_status_2(
