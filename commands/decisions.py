@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 from .console import Json, Quiet, load, money, note, out, print_json
@@ -157,7 +156,7 @@ def _print_measures(measures: pd.DataFrame, currency: str) -> None:
     """The four levers side by side, and the formula beside the forecast."""
     shown = measures.assign(name=measures["group"])
     circular = ["churn_rate", "formula_clv_span"]
-    shown[circular] = shown[circular].mask(shown["is_circular"], np.nan)
+    shown[circular] = shown[circular].mask(shown["is_circular"])
     shown.loc[shown["dimension"] == "shop", "name"] = "the shop"
     records = shown.to_dict("records")
     parts = {
