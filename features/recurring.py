@@ -6,8 +6,7 @@ import numpy as np
 
 from . import windows
 from .findings import Finding
-from .ledger import ledger
-from .orders import Orders
+from .ledger import Ledger
 
 __all__ = ["recurring_charges"]
 
@@ -17,17 +16,16 @@ _MOSTLY = 0.8  # of a customer's gaps
 _MOST_SHARE = 0.2
 
 
-def recurring_charges(orders: Orders, end: int) -> Finding:
-    """How many customers pay the same amount every month, of those with three orders or more before `end`."""
-    entries = ledger(orders, end)
+def recurring_charges(entries: Ledger) -> Finding:
+    """How many customers pay the same amount every month, of those with three orders or more."""
     chosen = np.flatnonzero(entries.is_order)
     owner, net = entries.customers[chosen], entries.net[chosen]
     days = windows.whole_days(entries.times[chosen])
     follows = owner[1:] == owner[:-1]
     gap = np.diff(days)
     monthly = follows & (gap >= _MONTH_DAYS[0]) & (gap <= _MONTH_DAYS[1]) & (net[1:] == net[:-1])
-    gaps = np.bincount(owner[1:][follows], minlength=orders.n_customers)
-    alike = np.bincount(owner[1:][monthly], minlength=orders.n_customers)
+    gaps = np.bincount(owner[1:][follows], minlength=entries.n_customers)
+    alike = np.bincount(owner[1:][monthly], minlength=entries.n_customers)
     regulars = gaps >= _LEAST_ORDERS - 1
     charged = int(np.count_nonzero(regulars & (alike >= _MOSTLY * gaps)))
     share = charged / max(int(np.count_nonzero(regulars)), 1)
