@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -16,10 +17,8 @@ from ...features import windows
 from ...features.check import check
 from ...features.orders import Orders
 from ..book import Book, open_book
-from ..compare import Comparison, compare
 from ..forecast_file import as_forecasts
 from ..made_with import made_with
-from ..model import Model
 from ..outputs import write_files
 from .accuracy import accuracy_section
 from .actions import action_section
@@ -33,6 +32,10 @@ from .risk import risk_section
 from .science import model_section, quality_section
 from .value import facts, value_section
 from .writing import Writing
+
+if TYPE_CHECKING:
+    from ..compare import Comparison
+    from ..model import Model
 
 __all__ = ["Report", "evaluation_report", "report", "report_of"]
 
@@ -180,6 +183,8 @@ def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: Book) -> p
 
 def _changed(before: pa.Table, book: Book, model: Model | None, remarks: list[str]) -> Comparison:
     """The two forecasts compared: with their model and orders where these give them again."""
+    from ..compare import compare  # which brings LightGBM, seconds that most reports need not wait
+
     left, right = before.to_pandas(), book.forecasts.to_pandas()
     own = before["model_version"][0].as_py(), book.forecasts["model_version"][0].as_py()
     if own[0] != own[1]:

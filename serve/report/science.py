@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ from ...features.catalogue import CATALOGUE
 from ...features.faults import joined
 from ...features.findings import Finding
 from ...features.orders import OrdersReport
-from ..model import Model
 from . import charts
 from .blocks import Chart, Section, table
 from .findings import importance_finding
 from .writing import Writing
+
+if TYPE_CHECKING:
+    from ..model import Model
 
 __all__ = ["feature_importance", "model_section", "quality_section"]
 
