@@ -35,6 +35,7 @@ from ..features.shards import Progress, Shards, read_shards
 from ..features.sources import files_of
 from .database import check_writable_table, write_tables
 from .journal import Journal, clear_left, journal
+from .made_with import MadeWith
 from .manifest import (
     Manifest,
     batch_key,
@@ -187,6 +188,7 @@ def score_files(
             cutoff=windows.iso(instant),
             input_sha256=input_sha256,
             config_sha256=config_sha256,
+            made_with=MadeWith.of(model),
             rows=0,
             totals={},
             customers_without_orders=len(found.without),
@@ -311,7 +313,7 @@ def _write_file(found: _Forecast, output: Path, summary: Manifest) -> Manifest:
         partials = {
             path: stack.enter_context(replaced_file(path)) for path in (manifest, rejected, output)
         }
-        with _writer(partials[output], output.suffix.lower()) as write:
+        with _writer(partials[output], output.suffix.lower(), summary.made_with) as write:
             for table in found.tables():
                 write(sums.passing(table))
         _write_rejected(found, summary, partials[rejected])
@@ -327,6 +329,7 @@ def _write_folder(found: _Forecast, output: Path, summary: Manifest, buckets: in
     with replaced_folder(output) as folder:
         for bucket in range(buckets):
             table = sums.passing(found.bucket(bucket, buckets))
+            table = summary.made_with.carried_by(table)
             pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
         _write_rejected(found, summary, folder / _REJECTED)
         hashes = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
@@ -336,13 +339,13 @@ def _write_folder(found: _Forecast, output: Path, summary: Manifest, buckets: in
 
 
 @contextmanager
-def _writer(path: Path, suffix: str) -> Iterator[Callable[[pa.Table], None]]:
+def _writer(path: Path, suffix: str, made: MadeWith) -> Iterator[Callable[[pa.Table], None]]:
     """Writes tables one after the other into one file."""
     if suffix == ".csv":
         with pa.csv.CSVWriter(path, FORECAST_SCHEMA) as csv:
             yield csv.write_table
     else:
-        with pq.ParquetWriter(path, FORECAST_SCHEMA) as parquet:
+        with pq.ParquetWriter(path, FORECAST_SCHEMA.with_metadata(made.metadata())) as parquet:
             yield parquet.write_table
 
 
