@@ -22,16 +22,13 @@ from ..errors import OrdersError
 from . import windows
 from .attributes import attribute_columns, attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
-from .kernel import GROUP_ORDER, N_WHOLE, sweep
+from .kernel import GROUP_ORDER, N_WHOLE, Sweep
 from .orders import Int32, Int64, Orders
 
 __all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
 
 Float32 = npt.NDArray[np.float32]
 _BLOCK_ROWS = 16_384  # what a thread makes at a time, at most; they stay in its cache
-_VARIETY = ("product_id", "category", "channel")  # columns whose different labels are counted
-_NO_CODES = np.empty(0, dtype=np.int32)
-_NO_NUMBERS = np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -99,14 +96,7 @@ def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
     """The rows of `feature_rows` in bounded memory: by blocks of customers, customer by customer."""
     names = _names(orders.optional_columns)
     instants, slots = _instants(cutoffs)
-    columns = _first_columns(orders)
-    codes = [
-        orders.texts[name].codes if name in orders.texts else _NO_CODES
-        for name in ("order_id", *_VARIETY)
-    ]
-    labels = [orders.texts[name].values for name in _VARIETY if name in orders.texts]
-    most_labels = max(map(len, labels), default=0)
-    numbers = [orders.numbers.get(name, _NO_NUMBERS) for name in ("quantity", "discount", "cost")]
+    sweep = Sweep(orders, cutoffs, slots, _first_columns(orders))
     block = max(1, _BLOCK_ROWS // max(1, len(cutoffs)))  # customers
 
     def fill(low: int) -> FeatureRows:
@@ -116,10 +106,7 @@ def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
         most = len(cutoffs) * (high - low)
         out = np.empty((most, len(names)), dtype=np.float32)
         whole = np.empty((most, N_WHOLE), dtype=np.int32)
-        n_rows = sweep(
-            starts, orders.times, orders.amounts, *codes, *numbers, most_labels, orders.unit,
-            reach, slots, cutoffs, columns, out, whole,
-        )  # fmt: skip
+        n_rows = sweep.rows(starts, reach, out, whole)
         return FeatureRows(
             names,
             orders.customer_ids,
