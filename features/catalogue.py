@@ -181,12 +181,15 @@ def as_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def catalogue_for(columns: Collection[str]) -> tuple[Feature, ...]:
-    """The features that orders with these optional columns have, in the kernel's order."""
+def catalogue_for(
+    columns: Collection[str], groups: Collection[str] | None = None
+) -> tuple[Feature, ...]:
+    """The features that orders with these optional columns have, in the kernel's order; of some groups alone."""
     return tuple(
         feature
         for group in GROUPS
         if group.needs is None or group.needs in columns
+        if groups is None or group.name in groups
         for feature in group.features
     )
 
