@@ -117,7 +117,7 @@ def run_one(case: Case, path: str) -> dict[str, Any]:
     began, used = time.perf_counter(), _cpu()
     rows, sums = 0, np.zeros(0)
     names: tuple[str, ...] = ()
-    for names, block in blocks(path, case.cutoffs):  # noqa: B007
+    for names, block in blocks(path, case.cutoffs):
         sums = sums if len(sums) else np.zeros(len(names))
         add_up(block, sums)
         rows += len(block)
@@ -142,11 +142,12 @@ def _cpu() -> np.ndarray:
 
 def _clvcast(alike: bool) -> Blocks:
     """All features, or the groups that hold those the peers compute."""
+    from feature_peers import FEATURES
+
     from clvcast.features.catalogue import GROUPS
     from clvcast.features.reading import read_orders
     from clvcast.features.table import feature_blocks
     from clvcast.features.windows import as_instants
-    from feature_peers import FEATURES
 
     groups = None
     if alike:

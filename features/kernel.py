@@ -19,7 +19,10 @@ __all__ = ["GROUP_ORDER", "N_WHOLE", "Sweep"]
 
 N_WHOLE = 5  # n_orders, whole days since the last order and of tenure, cutoff, customer
 GROUP_ORDER = (*ORDER_GROUPS, *LINE_GROUPS)
-_CHUNK_ROWS, _CHUNK_LINES = 1_024, 8_192  # what is gathered at a time; their tables stay in a core's cache
+_CHUNK_ROWS, _CHUNK_LINES = (
+    1_024,
+    8_192,
+)  # what is gathered at a time; their tables stay in a core's cache
 _VARIETY = ("product_id", "category", "channel")  # columns whose different labels are counted
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)

@@ -46,9 +46,7 @@ def order_groups(
         if columns[_RHYTHM] >= 0:
             _rhythm(some, totals, orders, ends, cutoffs, out, columns[_RHYTHM], whole)
         if columns[_TRAILING] >= 0 or columns[_TREND] >= 0:
-            _trailing(
-                some, totals, returns, ends, unit, out, columns[_TRAILING], columns[_TREND]
-            )
+            _trailing(some, totals, returns, ends, unit, out, columns[_TRAILING], columns[_TREND])
         if columns[_CALENDAR] >= 0:
             _calendar(some, totals, orders, ends, out, columns[_CALENDAR])
         if columns[_SEASON] >= 0:
