@@ -45,7 +45,7 @@ test-slow: $(VENV)/dev.stamp ## the rest
 
 benchmark: benchmark-start benchmark-features benchmark-decisions
 
-benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas
+benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas; an hour or more; goes on where it was stopped
 	$(BIN)/python benchmarks/features.py
 
 benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real orders; downloads the data
