@@ -62,6 +62,7 @@ def train(
         note(run.known.report.remarks, silent)
     else:
         run = train_and_evaluate(read_orders(settings, silent), settings, cutoff, say)
+    note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, say)
     metrics = run.evaluation.metrics if run.evaluation else {}
     refused = registered.verdict is not None and not registered.promoted
@@ -73,6 +74,7 @@ def train(
         print_json(
             {
                 "model_version": run.model.version,
+                "remarks": run.model.numbers.blend.remarks,
                 "model": registered.name,
                 "version": registered.version,
                 "champion": registered.champion,

@@ -35,6 +35,7 @@ class Blend(_Part):
     value_scale: Positive = 1.0  # money of the target for each unit of net spend
     typical_order_value: Positive
     spend_shift: float  # of the direct trees' offset
+    remarks: tuple[str, ...] = ()  # sentences: where a BTYD fit fell back or stands at a bound
 
 
 class Later(_Part):

@@ -8,7 +8,8 @@ import pytest
 
 from clvcast.configs.schema import GateConfig
 from clvcast.train.bootstrap import Interval
-from clvcast.train.gate import CHAMPION, Contest, Evidence, Feed, Part, judge
+from clvcast.train.evidence import CHAMPION, Contest, Evidence, Feed, Part
+from clvcast.train.gate import judge
 
 BOUNDS = GateConfig()
 
