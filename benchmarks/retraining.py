@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig
+from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.features import windows
 from clvcast.features.orders import Orders
 from clvcast.features.reading import orders_from_table
@@ -141,7 +141,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    config = clvcast.Config(horizon_days=90, periods=2, effort=arguments.effort)
+    config = clvcast.Config(
+        horizon_days=90,
+        periods=2,
+        effort=arguments.effort,
+        tracking=TrackingConfig(evaluated_cutoffs=1),
+    )
     counts: collections.Counter[str] = collections.Counter()
     began, runs, refused, watched = time.process_time(), 0, 0, collections.Counter[str]()
     for k in range(arguments.shops):

@@ -47,8 +47,8 @@ def train(
 
     Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
+    from ..train.place import without_password
     from ..train.run import train_and_evaluate
-    from ..train.store import without_password
     from ..train.summary import later_periods
     from ..train.tracking import track
 
@@ -101,7 +101,7 @@ def train(
 
 def _print_outcome(registered: Registered, model_version: str) -> None:
     """The gate's rules, and what came of them."""
-    from ..train.store import without_password
+    from ..train.place import without_password
 
     name, verdict = registered.name, registered.verdict
     again = "" if registered.is_new else " (an identical model was registered before)"

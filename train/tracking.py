@@ -25,13 +25,15 @@ from ..features import windows
 from ..serve.loading import load_model
 from ..serve.report.evaluation import Evaluation
 from . import registry
+from .entries import Dataset, Version
 from .feed import Champion
 from .gate import Verdict, judge
+from .place import writable_store
 from .plots import PLOT_FILE, evaluation_plot
 from .record import RECORD_FILE, parse_record, record_of
 from .reporting import REPORT_FILE, training_report
 from .run import TrainingRun
-from .store import Dataset, Store, Version, writable_store, writing
+from .store import Store, writing
 from .trial import OURS, gather
 
 __all__ = ["Registered", "track", "verdict_table"]

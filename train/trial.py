@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from ..configs.schema import Config
 from ..errors import ClvcastError
 from ..features import windows
+from ..serve.chance import calibration_chance
 from ..serve.scorer import forecast_rows
 from . import measures
 from .backtest import backtest_at
@@ -109,7 +110,7 @@ def _evaluated(
         bias=bias_interval(ours, actual, sure),
         calibration=ece,
         baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
-        calibration_noise=_calibration_noise(own["churn_probability"].to_numpy()),
+        calibration_noise=calibration_chance(own["churn_probability"].to_numpy()),
         coverage=_coverage(own, actual),
         coverage_in_season=_coverage(own, actual, _season(spends, actual)),
         contests=tuple(contests),
@@ -186,13 +187,6 @@ def _stored_contest(now: Mapping[str, Any], record: Record) -> Contest | None:
     return Contest(
         CHAMPION, Interval(gini, gini, gini), Interval(ratio, ratio, ratio), None, float("inf")
     )
-
-
-def _calibration_noise(probability: Float64) -> float:
-    """The mean gap that ten groups of right probabilities show by chance: E|N(0, p (1 - p) / n)|."""
-    groups = np.array_split(np.sort(probability), 10)
-    gaps = [np.sqrt(2 / np.pi * (p * (1 - p)).mean() / len(p)) * len(p) for p in groups if len(p)]
-    return float(np.sum(gaps) / max(len(probability), 1))
 
 
 def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
