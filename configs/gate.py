@@ -69,7 +69,7 @@ class GateConfig(Section):
 class MonitorConfig(Section):
     """When monitoring raises an alarm; half of a bound is worth a warning."""
 
-    bias: float = Field(0.25, gt=0, description="The total missed by this share.")
+    bias: float = Field(0.2, gt=0, description="The total missed by this share.")
     calibration: float = Field(
         0.1, gt=0, le=1, description="Churn probabilities are off by this on average."
     )

@@ -88,7 +88,7 @@ def test_a_run_has_parameters_measures_digest_and_rejected_lines(
     assert (store / "mlartifacts").is_dir()
     # what happened to a version is found by its tags
     (found,) = client.search_model_versions("tags.`clvcast.verdict` = 'promoted'")
-    assert (found.name, found.version) == ("shop", trained["version"])
+    assert (found.name, str(found.version)) == ("shop", trained["version"])
 
 
 def test_the_champion_scores_as_the_model_in_memory(
