@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +33,10 @@ __all__ = [
     "announce_compilation", "err", "load", "money", "note", "out", "print_json", "print_metrics", "print_rules", "progress", "read_orders", "shares_done",
 ]  # fmt: skip
 
-out = Console(soft_wrap=True, highlight=False, markup=False)
+# a log or a pipe has no width of its own: tables there are not cut to 80 characters
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+
+out = Console(soft_wrap=True, highlight=False, markup=False, width=_WIDTH)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]

@@ -45,19 +45,22 @@ def list_(
         listed = [dataclasses.asdict(version) for version in versions]
         print_json({"model": model, "versions": listed, "history": history})
         return
+    measures = list(dict.fromkeys(name for version in versions for name in version.measures))
     table = Table(title=f"versions of {model}", title_justify="left")
-    for heading in ("version", "alias", "registered", "orders", "measures", "verdict"):
-        table.add_column(heading)
+    for heading in ("version", "alias", *measures, "verdict"):
+        table.add_column(heading, overflow="fold")
     for version in versions:
-        measures = ", ".join(f"{key} {value}" for key, value in version.measures.items())
         table.add_row(
-            version.version, ", ".join(version.aliases), version.registered_at[:16],
-            version.data, measures, version.verdict,
+            version.version, "\n".join(version.aliases),
+            *(version.measures.get(name, "-") for name in measures), version.verdict,
         )  # fmt: skip
     out.print(table)
     for version in versions:
+        out.print(
+            f"version {version.version}: registered {version.registered_at}, orders {version.data}"
+        )
         if version.reason:
-            out.print(f"version {version.version}: {version.verdict}: {version.reason}")
+            out.print(f"  {version.verdict}: {version.reason}")
     out.print()
     for entry in history:
         out.print(entry)

@@ -47,8 +47,8 @@ def train(
 
     Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
+    from ..train.place import without_password
     from ..train.run import train_and_evaluate
-    from ..train.store import without_password
     from ..train.summary import later_periods, season_told
     from ..train.tracking import track
 
@@ -62,6 +62,7 @@ def train(
         note(run.known.report.remarks, silent)
     else:
         run = train_and_evaluate(read_orders(settings, silent), settings, cutoff, say)
+    note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, say)
     metrics = run.evaluation.metrics if run.evaluation else {}
     refused = registered.verdict is not None and not registered.promoted
@@ -73,6 +74,7 @@ def train(
         print_json(
             {
                 "model_version": run.model.version,
+                "remarks": run.model.numbers.blend.remarks,
                 "model": registered.name,
                 "version": registered.version,
                 "champion": registered.champion,
@@ -100,7 +102,7 @@ def train(
 
 def _print_outcome(registered: Registered, model_version: str) -> None:
     """The gate's rules, and what came of them."""
-    from ..train.store import without_password
+    from ..train.place import without_password
 
     name, verdict = registered.name, registered.verdict
     again = "" if registered.is_new else " (an identical model was registered before)"

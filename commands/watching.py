@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from .console import Json, Quiet, Store, load, out, print_json
+from .console import Json, Quiet, Store, err, load, out, print_json
 
 if TYPE_CHECKING:
     from ..serve.model import Model
@@ -103,7 +103,8 @@ def monitor(
         print_json({**plain, "matured": result.matured.to_dict("records")})
     elif not quiet:
         if len(result.matured):
-            _print_frame("what was forecast beside what happened", result.matured)
+            shown = [name for name in result.matured if not str(name).endswith("_by_chance")]
+            _print_frame("what was forecast beside what happened", result.matured[shown])
         colours = {"fine": "green", "warning": "yellow", "alarm": "red"}
         for finding in result.findings:
             if finding.severity != "fine":
@@ -111,6 +112,10 @@ def monitor(
                 out.print(Text.assemble((finding.severity, colours[finding.severity]), told))
         fine = sum(finding.severity == "fine" for finding in result.findings)
         out.print(f"{fine} of {len(result.findings)} numbers are fine; in all: {result.severity}")
+    if quiet or as_json:  # a scheduler passes on what stands on stderr
+        for finding in result.findings:
+            if finding.severity == "alarm":
+                err.print(f"clvcast: alarm: {finding.sentence}")
     if result.severity == "alarm":
         raise typer.Exit(1)
 
@@ -118,7 +123,7 @@ def monitor(
 def _print_frame(title: str, frame: Any) -> None:
     table = Table(title=title, title_justify="left")
     for name in frame.columns:
-        table.add_column(str(name))
+        table.add_column(str(name), overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     out.print(table)

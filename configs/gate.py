@@ -33,7 +33,7 @@ class GateConfig(Section):
         0.1, ge=0, le=1, description="Churn probabilities may be off by this on average."
     )
     coverage: float = Field(
-        0.2, ge=0, le=0.9, description="90 % intervals may hold this much less than 90 %."
+        0.1, ge=0, le=0.9, description="90 % intervals may hold this much less than 90 %."
     )
     segment: float = Field(
         0.25, ge=0, description="MAE in one segment may surely exceed the rival's by this share."
@@ -69,7 +69,7 @@ class GateConfig(Section):
 class MonitorConfig(Section):
     """When monitoring raises an alarm; half of a bound is worth a warning."""
 
-    bias: float = Field(0.25, gt=0, description="The total missed by this share.")
+    bias: float = Field(0.2, gt=0, description="The total missed by this share.")
     calibration: float = Field(
         0.1, gt=0, le=1, description="Churn probabilities are off by this on average."
     )

@@ -82,6 +82,14 @@ class TrackingConfig(Section):
     model_name: str = Field(
         "clv", pattern=r"^[^/:.%\"']+$", description="The registered model's name."
     )
+    evaluated_cutoffs: int = Field(
+        2,
+        strict=True,
+        ge=1,
+        le=4,
+        description="Past cutoffs a training is evaluated at, a fit each: the gate judges by the "
+        "newest, all of them are curves in MLflow.",
+    )
 
 
 _TREE_PARAMETERS = (

@@ -37,7 +37,7 @@ _MANIFEST = "manifest.json"
 _NUMBERS = "model.json"
 _GOLDEN = "golden.json"
 _REFERENCE = "reference.json"
-_LIBRARIES = ("lightgbm", "numba", "numpy", "pyarrow")
+_LIBRARIES = ("clvcast", "lightgbm", "numba", "numpy", "pyarrow")
 _MOST_BYTES = 1 << 30  # of one file; a larger claim is damage
 _MOST_MANIFEST_BYTES = 1 << 20
 _GOLDEN_FORECASTS = TypeAdapter(dict[str, dict[str, FiniteFloat]])
@@ -104,10 +104,9 @@ def load(folder: Path, expect_sha256: str | None = None) -> Model:
     manifest = _manifest(folder, text)
     files = {name: _checked(folder, name, entry) for name, entry in manifest.files.items()}
     if manifest.format_version != FORMAT_VERSION:
-        mend = "update clvcast" if manifest.format_version > FORMAT_VERSION else "train it again"
         raise BundleError(
             f"the bundle {folder} must be of format {FORMAT_VERSION}, got "
-            f"{manifest.format_version}; {mend}"
+            f"{manifest.format_version}; {_which_can(manifest)}"
         )
     content = {n: bytes_ for n, bytes_ in files.items() if n not in (_GOLDEN, _REFERENCE)}
     if content_version(content) != manifest.model_version:
@@ -169,6 +168,14 @@ def _manifest(folder: Path, text: bytes) -> _Manifest:
         raise BundleError(
             f"the bundle {folder} is damaged: its manifest is not one: {where}: {fault['msg']}"
         ) from None
+
+
+def _which_can(manifest: _Manifest) -> str:
+    """The version of clvcast that reads a bundle of another format, and what else mends it."""
+    maker = manifest.libraries.get("clvcast")
+    reads = f"clvcast {maker}, which made it, reads it" if maker else "the clvcast that made it can"
+    newer = manifest.format_version > FORMAT_VERSION
+    return f"{reads}; {'update clvcast' if newer else 'or train it again with this one'}"
 
 
 def _checked(folder: Path, name: str, entry: _File) -> bytes:

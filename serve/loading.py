@@ -18,7 +18,7 @@ from .model import Model
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["BUNDLE_SHA256", "current_store", "existing_store", "load_model"]
+__all__ = ["BUNDLE_SHA256", "current_store", "existing_store", "hush_mlflow", "load_model"]
 
 BUNDLE_SHA256 = "clvcast.bundle_sha256"  # the tag of a registered version
 _DEFAULT_STORE = Path("mlflow.db")
@@ -81,8 +81,7 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         raise StoreError(
             "models in MLflow need the mlflow extra: pip install 'clvcast[mlflow]'"
         ) from None
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    hush_mlflow()
     with tempfile.TemporaryDirectory() as folder:
         try:
             with current_store(tracking_uri):
@@ -99,6 +98,13 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         if noted and expect_sha256 is None:
             expect_sha256 = noted
         return load(manifests[0].parent, expect_sha256)
+
+
+def hush_mlflow() -> None:
+    """Keep MLflow's chatter off stderr; what its database refuses is raised, and told in a sentence."""
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # whole tracebacks
 
 
 @contextmanager

@@ -4,7 +4,8 @@ A forecast is mature when its window lies wholly before the newest order's midni
 is joined by customer: bias, calibration, coverage of the 90 % intervals, and the capture of the top tenth,
 in money, for all and per model version, tier, segment and risk. Before that, features and forecasts
 are compared with the reference in the model's bundle. Every number becomes a finding with a severity:
-above its bound `alarm`, above half of it `warning`; parts of the customers raise warnings only.
+above its bound `alarm`, above half of it `warning`, both after what chance makes of so many customers;
+parts of the customers raise warnings only.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import feature_rows
 from ..features.targets import targets
+from .chance import calibration_chance, capture_chance, share_chance, total_chance
 from .forecast_history import as_forecast_history
 from .model import Model
-from .reference import category_shares, histogram, stability_index
+from .reference import histogram, stability_index, unknown_shares
 
 __all__ = ["Finding", "Monitoring", "Severity", "monitor"]
 
@@ -54,6 +56,7 @@ class Finding:
     bound: float
     severity: Severity
     sentence: str
+    chance: float = 0.0  # what luck alone makes of it: an alarm is above bound + chance
 
 
 @dataclass(frozen=True)
@@ -170,9 +173,8 @@ def _measures(
         spent = np.maximum(spend, 0.0)
         coverage = float(((lower <= spent) & (spent <= upper)).mean())
     tenth = max(1, round(len(group) / 10))
-    best, perfect = (
-        float(spend[np.argsort(-by, kind="stable")[:tenth]].sum()) for by in (expected, spend)
-    )
+    top, ideal = (spend[np.argsort(-by, kind="stable")[:tenth]] for by in (expected, spend))
+    best, perfect = float(top.sum()), float(ideal.sum())
     return {
         "customers": len(group),
         "forecast": float(expected.sum()),
@@ -184,34 +186,46 @@ def _measures(
         "coverage": coverage,
         "capture": best / total if total > 0 else float("nan"),
         "capture_of_perfect": best / perfect if perfect > 0 else float("nan"),
+        "bias_by_chance": total_chance(expected, spend),
+        "calibration_by_chance": calibration_chance(probability),
+        "capture_by_chance": capture_chance(top, perfect),
     }
 
 
 def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[Finding]:
+    everyone = 0
     for row in table.to_dict("records"):
         whole = row["part"] in ("all", "model_version")
+        everyone = max(everyone, row["customers"])
         if row["customers"] < _LEAST_CUSTOMERS and not whole:
             continue
+        if row["part"] != "all" and row["customers"] == everyone:
+            continue  # the only model, tier or band: said of all customers already
         who = "all customers" if row["part"] == "all" else f"{row['part']} {row['value']}"
         where = f"of {who} at {row['cutoff']}"
         numbers = [
-            ("bias", abs(row["bias"]), bounds.bias, f"the total {where} missed by {row['bias']:+.1%}"),
             (
-                "calibration", row["calibration"], bounds.calibration,
+                "bias", abs(row["bias"]), bounds.bias, row["bias_by_chance"],
+                f"the total {where} missed by {row['bias']:+.1%}",
+            ),
+            (
+                "calibration", row["calibration"], bounds.calibration, row["calibration_by_chance"],
                 f"churn probabilities {where} are off by {row['calibration']:.1%} on average",
             ),
             (
                 "coverage", max(0.9 - row["coverage"], 0.0), bounds.coverage,
+                share_chance(0.9, row["customers"]),
                 f"90 % intervals {where} held {row['coverage']:.1%}",
             ),
             (
-                "capture", 1.0 - row["capture_of_perfect"], bounds.capture,
+                "capture", 1.0 - row["capture_of_perfect"], bounds.capture, row["capture_by_chance"],
                 f"the top tenth {where} held {row['capture_of_perfect']:.0%} of what the best tenth spent",
             ),
         ]  # fmt: skip
-        for name, value, bound, sentence in numbers:
+        for name, value, bound, chance, sentence in numbers:
             if value == value:
-                yield _finding(f"{name} {where}", value, bound, sentence, may_alarm=whole)
+                said = f"{sentence} (chance explains {chance:.1%})"
+                yield _finding(f"{name} {where}", value, bound, said, chance, may_alarm=whole)
 
 
 def _drift(
@@ -251,19 +265,30 @@ def _drift(
     share = sum(moved) / max(len(moved), 1)
     said = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
     yield _finding("features moved", share, _MOST_MOVED, said)
-    now = category_shares(known)
+    since = windows.newest_realised_cutoff(cutoff, model.numbers.horizon_days)
+    newest = known.keep_lines(~windows.is_before(known.times, since))
     for column, shares in reference.categories.items():
-        unknown = {v: share for v, share in now.get(column, {}).items() if v not in shares}
-        value = sum(unknown.values())
-        named = ", ".join(sorted(unknown, key=lambda v: -unknown[v])[:3]) or "none"
-        said = f"{value:.1%} of the lines have a {column} training did not know ({named})"
+        unknown = unknown_shares(newest, column, shares)
+        # what was too rare to be kept is unknown as well, and no news
+        value = max(sum(unknown.values()) - reference.rare.get(column, 0.0), 0.0)
+        named = ", ".join(list(unknown)[:3]) or "none"
+        said = (
+            f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have a {column} "
+            f"training did not know ({named})"
+        )
         yield _finding(f"new {column}", value, bounds.new_category, said)
 
 
 def _finding(
-    name: str, value: float, bound: float, sentence: str, *, may_alarm: bool = True
+    name: str,
+    value: float,
+    bound: float,
+    sentence: str,
+    chance: float = 0.0,
+    *,
+    may_alarm: bool = True,
 ) -> Finding:
     severity: Severity = "fine"
-    if value > bound / 2:
-        severity = "alarm" if value > bound and may_alarm else "warning"
-    return Finding(name, float(value), bound, severity, sentence)
+    if value - chance > bound / 2:
+        severity = "alarm" if value - chance > bound and may_alarm else "warning"
+    return Finding(name, float(value), bound, severity, sentence, float(chance))

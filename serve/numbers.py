@@ -38,6 +38,7 @@ class Blend(_Part):
     spend_shift: float  # of the direct trees' offset
     season: Season = Season()
     churn_start: float = 0.0  # where the trees of churn start; without a season they begin at 0
+    remarks: tuple[str, ...] = ()  # sentences: where a BTYD fit fell back or stands at a bound
 
 
 class Later(_Part):

@@ -8,7 +8,7 @@ stable, above 0.25 another population). Two samples of one population differ by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,14 @@ from pydantic import BaseModel, ConfigDict
 
 from ..features.orders import Orders
 
-__all__ = ["Histogram", "Reference", "category_shares", "histogram", "stability_index"]
+__all__ = [
+    "Histogram",
+    "Reference",
+    "category_shares",
+    "histogram",
+    "stability_index",
+    "unknown_shares",
+]
 
 _BINS = 10
 _LEAST_SHARE = 1e-4  # of an empty bin, so that its logarithm is one
@@ -36,13 +43,14 @@ class Histogram(BaseModel):
 
 
 class Reference(BaseModel):
-    """Features and forecasts of all customers at the training's end, and categories of the newest lines."""
+    """Features and forecasts of all customers at the training's end, and categories of the lines before it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: Mapping[str, Histogram]
     forecasts: Mapping[str, Histogram]
     categories: Mapping[str, Mapping[str, float]]  # column -> value -> share of lines
+    rare: Mapping[str, float] = {}  # column -> share of lines with a value that is not kept above
 
 
 def histogram(values: npt.NDArray[np.floating], edges: Sequence[float] | None = None) -> Histogram:
@@ -73,16 +81,25 @@ def stability_index(then: Histogram, now: Histogram) -> float:
 
 
 def category_shares(orders: Orders) -> dict[str, dict[str, float]]:
-    """Per column of categories the orders have, the share of lines of each value, commonest first."""
+    """Per column of categories the orders have, the share of lines of each value, commonest first.
+
+    The fifty commonest, and none that a line in a thousand has not.
+    """
     found = {}
     for name in _CATEGORIES:
         if name in orders.texts:
-            column = orders.texts[name]
-            counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.labels))
-            shares = counts / max(orders.n_lines, 1)
-            best = np.argsort(-shares, kind="stable")[:_MOST_CATEGORIES]
-            labels = column.labels.to_pylist()
-            found[name] = {
-                labels[k]: float(shares[k]) for k in best if shares[k] >= _LEAST_CATEGORY
-            }
+            shares = list(unknown_shares(orders, name, ()).items())[:_MOST_CATEGORIES]
+            found[name] = {value: share for value, share in shares if share >= _LEAST_CATEGORY}
     return found
+
+
+def unknown_shares(orders: Orders, name: str, known: Collection[str]) -> dict[str, float]:
+    """The share of lines of each value of a column that is not `known`, commonest first."""
+    if name not in orders.texts:
+        return {}
+    column = orders.texts[name]
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.labels))
+    shares = counts / max(orders.n_lines, 1)
+    labels = column.labels.to_pylist()
+    best = (k for k in np.argsort(-shares, kind="stable") if shares[k] > 0)
+    return {labels[k]: float(shares[k]) for k in best if labels[k] not in known}

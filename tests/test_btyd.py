@@ -6,7 +6,7 @@ import itertools
 import subprocess
 import sys
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,15 @@ from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
 from clvcast.serve import btyd
 from clvcast.serve.btyd import BgNbd, GammaGamma, Nbd, ParetoNbd
-from clvcast.train.btyd import _FAMILIES, _gamma_gamma, fit_order_model, fit_value_model, grouped
+from clvcast.train.btyd import (
+    _FAMILIES,
+    FittedValue,
+    _gamma_gamma,
+    fit_order_model,
+    fit_value_model,
+    grouped,
+)
+from clvcast.train.btyd_remarks import btyd_remarks
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
 CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)
@@ -378,3 +386,23 @@ def test_cdnow_gives_the_published_numbers(tmp_path: Path) -> None:
     found = fit_value_model(worth)
     for name, value in CDNOW_VALUE:
         assert getattr(found.model, name) == pytest.approx(value, rel=0.002)
+
+
+def test_what_is_not_as_asked_is_told() -> None:
+    days, _ = simulated(CDNOW_BG, 500, seed=4)
+    fits = [fit_order_model(days, kind) for kind in ("bg_nbd", "pareto_nbd")]
+    free = [replace(fit, at_bound=()) for fit in fits]
+    values = FittedValue(GammaGamma(p=1.0, q=2.0, v=3.0), True, (), -1.0)
+    assert btyd_remarks(free, free[0], values) == ()
+    (told,) = btyd_remarks([free[0], replace(free[1], at_bound=("s", "beta"))], free[0], values)
+    assert told.startswith("BTYD: Pareto/NBD stands at the bound of s and beta: ")
+    assert told.endswith("(not used)")
+    (told,) = btyd_remarks([replace(free[0], asked="pareto_nbd")], free[0], values)
+    assert "Pareto/NBD has no maximum on these orders; BG/NBD stands in" in told
+    nobody = fit_order_model(histories([(0, 0, 100, 0), (0, 0, 300, 0)]), "pareto_nbd")
+    order_said, value_said = btyd_remarks([nobody], nobody, replace(values, converged=False))
+    assert (
+        "the mean rate of all customers stands in (the model in use), and BTYD weighs nothing"
+        in (order_said)
+    )
+    assert "Gamma-Gamma could not be fitted" in value_said

@@ -7,6 +7,9 @@ import json
 import os
 import random
 import re
+import shutil
+import stat
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,9 +109,16 @@ def edit(bundle: Path) -> None:
         (lambda bundle: (bundle / "manifest.json").unlink(), "is no bundle"),
         (
             edit_manifest(lambda m: m.update(format_version=FORMAT_VERSION + 1)),
-            "must be of format 2, got 3; update clvcast",
+            r"must be of format 2, got 3; clvcast 0\.\S+, which made it, reads it; update clvcast",
         ),
-        (edit_manifest(lambda m: m.update(format_version=0)), "got 0; train it again"),
+        (
+            edit_manifest(lambda m: m.update(format_version=0)),
+            r"got 0; clvcast 0\.\S+, which made it, reads it; or train it again",
+        ),
+        (
+            edit_manifest(lambda m: m.update(format_version=1, libraries={})),
+            "got 1; the clvcast that made it can; or train it again",
+        ),
         (edit_manifest(lambda m: m.update(files={})), "is not the model"),
         (edit_manifest(lambda m: m.update(files=["a"])), "its manifest is not one: files"),
         (edit_manifest(lambda m: m.pop("model_version")), "its manifest is not one: model_version"),
@@ -309,6 +319,28 @@ def link_all(bundle: Path) -> None:
         (bundle / path.name).symlink_to(path)
 
 
+def zip_of_links(bundle: Path) -> None:
+    """A bundle that came as an archive whose members are links out of it, as unpacked with links kept."""
+    bundle.rename(bundle.parent / "real")
+    with zipfile.ZipFile(bundle.parent / "bundle.zip", "w") as archive:
+        for path in (bundle.parent / "real").iterdir():
+            member = zipfile.ZipInfo(path.name)
+            member.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(member, str(path))
+    bundle.mkdir()
+    with zipfile.ZipFile(bundle.parent / "bundle.zip") as archive:
+        for member in archive.infolist():
+            assert stat.S_ISLNK(member.external_attr >> 16)
+            (bundle / member.filename).symlink_to(archive.read(member).decode())
+
+
+def zip_of_links_as_text(bundle: Path) -> None:
+    """The same, unpacked by Python, which writes a link's target as the file's text."""
+    zip_of_links(bundle)
+    shutil.rmtree(bundle)
+    shutil.unpack_archive(bundle.parent / "bundle.zip", bundle)
+
+
 def a_pipe(bundle: Path) -> None:
     (bundle / "golden.json").unlink()
     os.mkfifo(bundle / "golden.json")
@@ -324,6 +356,8 @@ def long_manifest(bundle: Path) -> None:
     [
         (swap_for_link, "churn-0.txt must be a plain file"),
         (link_all, "manifest.json must be a plain file"),
+        (zip_of_links, "manifest.json must be a plain file"),
+        (zip_of_links_as_text, "its manifest is not one"),
         (a_pipe, "golden.json must be a plain file"),
         (long_manifest, "manifest must have at most"),
         (
@@ -380,13 +414,13 @@ def test_five_hundred_flipped_bits(bundle: Path) -> None:
 
 @pytest.mark.slow
 def test_flipped_bits_with_fitting_digests_crash_nothing(bundle: Path) -> None:
-    """Bits flipped in trees and numbers by somebody who makes the manifest fit: the golden rows, or the
-    structure, refuse what would score otherwise, and no text that hangs LightGBM reaches it."""
+    """A hundred bits flipped in trees and numbers by somebody who makes the manifest fit: the golden rows, or
+    the grammar of trees, refuse what would score otherwise, and no text that hangs LightGBM reaches it."""
     chance = random.Random(2)
     kept = {path.name: path.read_bytes() for path in bundle.iterdir()}
     names = [name for name in kept if name.endswith(".txt") or name == "model.json"]
     expected = json.loads(kept["golden.json"])
-    for _ in range(60):
+    for _ in range(100):
         name = chance.choice(names)
         damaged = bytearray(kept[name])
         damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(7)

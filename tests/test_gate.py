@@ -8,7 +8,8 @@ import pytest
 
 from clvcast.configs.schema import GateConfig
 from clvcast.train.bootstrap import Interval
-from clvcast.train.gate import CHAMPION, Contest, Evidence, Feed, Part, judge
+from clvcast.train.evidence import CHAMPION, Contest, Evidence, Feed, Part
+from clvcast.train.gate import judge
 
 BOUNDS = GateConfig()
 
@@ -57,7 +58,8 @@ def test_a_good_candidate_passes_every_rule() -> None:
         ({"bias": near(-0.25)}, "bias"),
         ({"bias": near(0.25)}, "bias"),
         ({"calibration": 0.11}, "calibration"),
-        ({"coverage": 0.69}, "coverage"),
+        ({"coverage": 0.79}, "coverage"),
+        ({"coverage": 0.7, "coverage_in_season": 0.79}, "coverage"),
         ({"segments": (Part("tier high", 50, near(0.3)),)}, "segments"),
         ({"new_columns": ("channel",)}, "schema"),
         ({"other_settings": ("horizon_days 60 instead of 90",)}, "schema"),
@@ -106,6 +108,8 @@ def test_a_season_that_no_rule_saw_either_is_forgiven() -> None:
     assert failed(replace(GOOD, bias=surely, contests=(best, poor))) == []
     assert failed(replace(GOOD, bias=near(-0.4), contests=(best, poor))) == ["bias"]
     assert failed(replace(GOOD, bias=near(0.6), contests=(best, poor))) == ["bias"]
+    # intervals that hold once what no baseline foresaw is taken out are of the right width
+    assert failed(replace(GOOD, coverage=0.7, coverage_in_season=0.81)) == []
     champion = replace(contest(CHAMPION), bias=-0.9, mean_error=1.0)  # no baseline
     assert failed(replace(GOOD, bias=near(-0.4), contests=(best, champion))) == ["bias"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import worlds
 from conftest import Run
 from test_documents import blocks
 
@@ -42,3 +43,35 @@ def test_the_life_of_a_model(
     ]
     moved = sum(float(amount.replace(",", "")) for _, _, amount in bridges)
     assert moved == pytest.approx(totals[1] - totals[0], abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_the_schedule_of_the_operations_page(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """Its cron lines, in the folder they name, with the dates of a shop of 300 customers; its DAG is Python."""
+    page = (root / "docs" / "operations.md").read_text()
+    lines = re.findall(r"^[\d*]+ .*&& \.venv/bin/clvcast (.*)$", page, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["train", "score", "monitor"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for folder in ("orders", "forecasts"):
+        (tmp_path / folder).mkdir()
+    worlds.shop(customers=300, seed=11).to_parquet("orders/orders.parquet")
+    (tmp_path / "shop.yaml").write_text(
+        "orders: {source: orders/}\nhorizon_days: 60\nperiods: 2\neffort: quick\n"
+    )
+    early = "2020-11-25"  # 13 weeks before the newest order
+    for line in lines:
+        command = shlex.split(re.sub(r"\$\(date[^)]*\)", early, line))
+        command += ["--cutoff", early] if command[0] == "score" else []
+        status, out, err = run(*command)
+        assert (status, out) == (0, ""), (command, out, err)
+    (dag,) = (
+        block for block in blocks(root / "docs" / "operations.md", "python") if "DAG(" in block
+    )
+    compile(dag, "operations.md", "exec")
+    for line in lines:  # the very commands of the cron lines, with Airflow's dates
+        assert f"{{HOME}} {line.split()[0]} " in dag
+        assert set(re.findall(r"--[a-z-]+", line)) <= set(re.findall(r"--[a-z-]+", dag))

@@ -16,6 +16,7 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError
 from clvcast.features.reading import orders_from_table
+from clvcast.serve.chance import calibration_chance, capture_chance, share_chance, total_chance
 from clvcast.serve.monitor import monitor
 from clvcast.serve.reference import histogram, stability_index
 
@@ -137,3 +138,52 @@ def test_the_command_tells_a_scheduler(
     told = json.loads(out)
     assert (status, told["severity"]) == (1, "alarm")
     assert told["matured"][0]["part"] == "all"
+    # quiet: nothing on stdout, and an alarm on stderr for whoever reads the scheduler's mails
+    status, out, err = run("monitor", "--forecasts", tmp_path / "bad.parquet", *place, "--quiet")
+    assert (status, out) == (1, "")
+    assert all(line.startswith("clvcast: alarm: ") for line in err.splitlines())
+    assert "the total of all customers at 2020-12-01 missed by" in err
+
+
+def test_chance_is_taken_off_before_an_alarm() -> None:
+    """Right probabilities and right means of 200 customers with heavy tails, and of as many shops: few alarms."""
+    random = np.random.default_rng(0)
+    over = 0
+    for _ in range(200):
+        chance = random.beta(2.0, 2.0, 200)
+        churned = random.random(200) < chance
+        gaps = [
+            abs(chance[g].mean() - churned[g].mean()) * len(g)
+            for g in np.array_split(np.argsort(chance), 10)
+        ]
+        over += sum(gaps) / 200 > calibration_chance(chance)
+    assert 1 <= over <= 25  # one in twenty
+    mean = random.lognormal(3.0, 0.5, 300)
+    missed = 0
+    for _ in range(200):
+        spent = mean * random.lognormal(-0.5, 1.0, 300)
+        missed += abs(mean.sum() / spent.sum() - 1.0) > total_chance(mean, spent)
+    assert 1 <= missed <= 45  # one in ten, for a total may miss either way
+    assert share_chance(0.9, 10_000) == pytest.approx(1.645 * 0.003)
+    assert capture_chance(np.array([5.0, 5.0]), 20.0) == 0.0
+
+
+def test_rare_categories_are_no_news_and_a_renamed_one_is(
+    shop_config: clvcast.Config, shop_lines: pd.DataFrame
+) -> None:
+    """Two hundred categories, of which a bundle keeps fifty: the others are not new. Only newest lines count."""
+    random = np.random.default_rng(1)
+    names = pd.Series([f"K{k}" for k in random.integers(0, 200, len(shop_lines))])
+    lines = shop_lines.assign(category=names.to_numpy())
+    model = clvcast.train(orders_from_table(lines, OrdersConfig()), shop_config)
+    late = lines["ordered_at"] >= "2021-01-15"
+    renamed = lines.assign(category=lines["category"].where(~late, "renamed"))
+
+    def news(table: pd.DataFrame) -> float:
+        orders = orders_from_table(table, OrdersConfig())
+        found = monitor(clvcast.score(model, orders), orders, model).findings
+        return next(f.value for f in found if f.name == "new category")
+
+    assert news(lines) < 0.05
+    share = late.mean()
+    assert news(renamed) > 3 * share  # of the last 60 days, not of all lines

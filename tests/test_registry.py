@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,14 +57,16 @@ def later(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
     return train_and_evaluate(orders, config, LATER)
 
 
-@pytest.fixture(scope="module")
-def permuted(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
-    """A run whose models learned from labels dealt out at random."""
+@contextlib.contextmanager
+def dealt_out_labels(share: float = 1.0) -> Iterator[None]:
+    """Models learn from labels of which this share is dealt out at random among the rows."""
     whole = fitting.training_frame
 
     def dealt_out(*arguments: object) -> TrainingFrame:
         frame = whole(*arguments)  # type: ignore[arg-type]
-        order = np.random.default_rng(0).permutation(frame.rows.n_rows)
+        random, order = np.random.default_rng(0), np.arange(frame.rows.n_rows)
+        rows = np.flatnonzero(random.random(len(order)) < share)
+        order[rows] = random.permutation(rows)
         outcome = replace(
             frame.targets,
             spend=frame.targets.spend[order],
@@ -72,8 +76,14 @@ def permuted(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "training_frame", dealt_out)
-        run = train_and_evaluate(orders, config, LATER)
-    return run
+        yield
+
+
+@pytest.fixture(scope="module")
+def permuted(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
+    """A run whose models learned from labels dealt out at random."""
+    with dealt_out_labels():
+        return train_and_evaluate(orders, config, LATER)
 
 
 Train = Callable[..., Registered]
@@ -171,6 +181,25 @@ def test_permuted_labels_are_refused_as_a_first_model_too(
     assert champion(uri) is None
     with pytest.raises(StoreError, match="no champion to roll back from"):
         registry.rollback("shop", "", uri)
+
+
+@pytest.mark.slow
+def test_a_better_one_is_promoted(
+    keep: Train, uri: str, orders: clvcast.Orders, config: clvcast.Config, later: TrainingRun
+) -> None:
+    """The champion learned from labels a quarter of which were dealt out at random: a candidate that learned
+    from true ones is surely better on a window that neither knew, and goes live by the gate alone."""
+    with dealt_out_labels(share=0.25):
+        worse = train_and_evaluate(orders, config, "2020-12-20")
+    assert keep(worse, force="there is no other yet").promoted
+    better = keep(later)
+    assert better.verdict is not None
+    assert "its own bundle, which never saw the window" in better.verdict.judged_by
+    assert (failed(better), better.verdict.passed, better.promoted) == ([], True, True)
+    assert champion(uri) == "2"
+    (rule,) = (r for r in better.verdict.rules if r.name == "MAE against the champion")
+    upper = float(re.findall(r"to ([+-][\d.]+)%", rule.sentence)[0])
+    assert upper < 0, rule.sentence  # better, and not by luck
 
 
 @pytest.mark.slow

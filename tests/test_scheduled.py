@@ -32,7 +32,7 @@ def write_shop(folder: Path, uri: str) -> Path:
     config = folder / "shop.yaml"
     config.write_text(
         f"orders: {{source: {folder}/orders.parquet}}\nhorizon_days: 60\nperiods: 2\n"
-        f"effort: quick\ntracking: {{uri: '{uri}', model_name: shop}}\n"
+        f"effort: quick\ntracking: {{uri: '{uri}', model_name: shop, evaluated_cutoffs: 1}}\n"
         "gate: {mae: 1, ngini: 1, segment: 9, bias: 9}\n"  # small shops are noisy; not the point here
     )
     return config
@@ -73,61 +73,69 @@ def test_two_trainings_at_once_make_one_store_and_one_version(tmp_path: Path) ->
     assert len(history) == 1
 
 
-def test_killed_anywhere_the_old_champion_serves_and_a_rerun_goes_on(tmp_path: Path) -> None:
+def test_killed_at_twenty_random_points_the_old_champion_serves_and_a_rerun_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Ten points of train, five of promote and rollback, five of score: seeded shares of a whole run."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     config = write_shop(tmp_path, uri)
     finish(start("train", config, "--cutoff", "2021-01-20"))
     orders = clvcast.read_orders(clvcast.load_config(config))
-    before = clvcast.score(clvcast.load_model("models:/shop@champion", uri), orders)
-    began = time.monotonic()
-    finish(start("train", config, "--cutoff", "2021-01-21", "--tracking-uri", f"{uri}2"))
-    whole = time.monotonic() - began
+    output, by_version = tmp_path / "forecasts.parquet", {}
+
+    def forecasts() -> pd.DataFrame:
+        return clvcast.score(clvcast.load_model("models:/shop@champion", uri), orders)
+
+    by_version["1"] = forecasts()
     chance = random.Random(3)
-    for share in (0.5, 0.7, 0.8, 0.9, 0.97):
-        process = start("train", config)
-        time.sleep(whole * share * chance.uniform(0.95, 1.05))
+
+    def killed(whole: float, *command: object) -> None:
+        process = start(*command)
+        time.sleep(whole * chance.uniform(0.2, 1.0))
         kill(process)
-        serving = champion(uri)
-        model = clvcast.load_model("models:/shop@champion", uri)
-        if serving == "1":
-            found = clvcast.score(model, orders)
-            pd.testing.assert_frame_equal(found, before, check_exact=True)
+
+    def timed(*command: object) -> float:
+        began = time.monotonic()
+        finish(start(*command))
+        return time.monotonic() - began
+
+    whole = timed("train", config, "--cutoff", "2021-01-21", "--tracking-uri", f"{uri}2")
+    for _ in range(10):
+        killed(whole, "train", config)
+        serving = champion(uri)  # the old one; or the new one, where the kill came after the end
+        assert serving in ("1", "2")
+        pd.testing.assert_frame_equal(
+            forecasts(), by_version.setdefault(serving, forecasts()), check_exact=True
+        )
     finish(start("train", config))
-    assert champion(uri) != "1"
+    assert champion(uri) == "2"
+    by_version["2"] = forecasts()
+    assert not by_version["2"].equals(by_version["1"])
     versions, _ = registry.list_models("shop", uri)
     assert len({version.model_version for version in versions}) == len(versions)
 
-    for action in (("rollback", "--reason", "odd"), ("promote", 2, "--reason", "even")):
-        for wait in (0.0, 0.5, 2.5):
-            process = start("models", *action, "--config", config)
-            time.sleep(wait)
-            kill(process)
-            assert champion(uri) in ("1", "2")
-        finish(start("models", *action, "--config", config))
-        assert champion(uri) == ("1" if action[0] == "rollback" else "2")
+    place = ("--config", config)
+    whole = timed("models", "rollback", "--reason", "odd", *place)
+    assert champion(uri) == "1"
+    moves = (("promote", 2, "--reason", "even", *place), ("rollback", "--reason", "odd", *place))
+    for k in range(5):
+        killed(whole, "models", *moves[k % 2])
+        serving = champion(uri)
+        pd.testing.assert_frame_equal(forecasts(), by_version[str(serving)], check_exact=True)
+        finish(start("models", *moves[k % 2]))
+        assert champion(uri) == ("1" if k % 2 else "2")
 
-    output = tmp_path / "forecasts.parquet"
-    before.to_parquet(output)
-    for wait in (0.5, 2.0, 3.0):
-        process = start(
-            "score", "--model", "models:/shop@champion", "--tracking-uri", uri,
-            "--orders", tmp_path / "orders.parquet", "--output", output,
-        )  # fmt: skip
-        time.sleep(wait)
-        kill(process)
-        assert len(pd.read_parquet(output)) == len(before)  # the old one or the new one, whole
-
-
-def test_a_broken_store_is_a_sentence_and_stays_as_it_is(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    config = write_shop(tmp_path, uri)
-    (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0" + b"no database at all" * 300)
-    content = (tmp_path / "mlflow.db").read_bytes()
-    process = start("train", config)
-    out, _ = process.communicate(timeout=600)
-    assert (process.returncode, "Traceback" in out) == (1, False), out
-    assert "the MLflow store" in out
-    assert (tmp_path / "mlflow.db").read_bytes() == content
+    score = (
+        "score", "--model", "models:/shop@champion", "--tracking-uri", uri,
+        "--orders", tmp_path / "orders.parquet", "--output", output, "--force",
+    )  # fmt: skip
+    whole = timed(*score)
+    content = output.read_bytes()
+    for _ in range(5):
+        killed(whole, *score)
+        assert output.read_bytes() == content  # the old file or the new one, whole
+    finish(start(*score))
+    assert output.read_bytes() == content
 
 
 def free_port() -> int:

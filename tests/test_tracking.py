@@ -59,12 +59,36 @@ def test_a_run_has_parameters_measures_digest_and_rejected_lines(
     assert "report.html" in {file.path for file in client.list_artifacts(run.info.run_id)}
     assert run.data.params["horizon_days"] == "60"
     assert run.data.params["cutoff"] == "2021-02-24"
-    (evaluation,) = trained["evaluation"].values()  # type: ignore[attr-defined]
-    for measure, value in evaluation["methods"]["clvcast"].items():
+    evaluated: dict[str, dict[str, dict[str, dict[str, float]]]] = trained["evaluation"]  # type: ignore[assignment]
+    assert len(evaluated) == 2
+    newest = evaluated[max(evaluated)]
+    for measure, value in newest["methods"]["clvcast"].items():
         assert run.data.metrics[measure] == pytest.approx(value)
+    # every measure is a curve over the cutoffs, a step each; and each cutoff is a nested run
+    curve = client.get_metric_history(run.info.run_id, "MAE")
+    day = pd.Timestamp("1970-01-01")
+    steps = {(pd.Timestamp(cutoff) - day).days: cutoff for cutoff in evaluated}
+    assert {m.step: m.value for m in curve} == {
+        step: pytest.approx(evaluated[cutoff]["methods"]["clvcast"]["MAE"])
+        for step, cutoff in steps.items()
+    }
+    nested = client.search_runs(
+        [run.info.experiment_id],
+        f"tags.mlflow.parentRunId = '{run.info.run_id}' and tags.\"clvcast.kind\" = 'evaluation'",
+    )
+    assert {child.data.tags["clvcast.cutoff"] for child in nested} == set(evaluated)
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.digest == shop_orders.digest()[:36]
+    assert json.loads(data.dataset.source)["source"].endswith("orders.parquet")
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "plots")] == [
+        "plots/evaluation.svg"
+    ]
     assert run.data.metrics["span_rate.MAE"] > 0
     assert run.data.tags["clvcast.data_digest"] == shop_orders.digest()
     assert (store / "mlartifacts").is_dir()
+    # what happened to a version is found by its tags
+    (found,) = client.search_model_versions("tags.`clvcast.verdict` = 'promoted'")
+    assert (found.name, str(found.version)) == ("shop", trained["version"])
 
 
 def test_the_champion_scores_as_the_model_in_memory(

@@ -12,6 +12,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
@@ -30,7 +31,7 @@ from .baselines import METHODS, BaselineForecast, known_at
 from .fit import fit
 from .scorecard import scorecard
 
-__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs"]
+__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs", "joined"]
 
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91
@@ -76,6 +77,16 @@ class Backtest:
 
     forecasts: pa.Table  # a row per cutoff, method and customer
     metrics: dict[str, Any]  # cutoff -> {customers, ..., methods: {method: {measure: value}}}
+
+    @property
+    def newest(self) -> str:
+        """The newest cutoff, as `metrics` names it."""
+        return max(self.metrics, key=windows.as_instant)
+
+    def at(self, cutoff: int) -> pa.Table:
+        """The forecasts of one cutoff."""
+        moment = pa.scalar(cutoff, pa.timestamp("us"))
+        return self.forecasts.filter(pc.equal(self.forecasts["cutoff"], moment))
 
     def save(
         self, folder: Path, config: Config | None = None, orders: Orders | None = None
@@ -138,6 +149,11 @@ def backtest(
     # a cutoff that was chosen here may have too few customers yet: the others tell enough
     if refusals and (cutoffs or not parts):
         raise refusals[0]
+    return joined(parts)
+
+
+def joined(parts: Sequence[Backtest]) -> Backtest:
+    """Evaluations at several cutoffs as one."""
     return Backtest(
         pa.concat_tables([part.forecasts for part in parts]),
         {cutoff: measured for part in parts for cutoff, measured in part.metrics.items()},
@@ -236,6 +252,7 @@ def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backte
         "churn_rate": float(happened.churned.mean()),
         "methods": {name: _without_nan(values) for name, values in measured.items()},
         "scorecard": dataclasses.asdict(card),
+        "remarks": list(model.numbers.blend.remarks),
     }
     return Backtest(pa.concat_tables(tables), {windows.shown(cutoff): summary})
 

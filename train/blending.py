@@ -19,6 +19,7 @@ from ..features.table import FeatureRows
 from ..serve.combine import BtydViews, Heads, combine, log_odds, probability, valued_days
 from ..serve.numbers import Blend
 from .btyd import fit_order_model, fit_value_model
+from .btyd_remarks import btyd_remarks
 from .season import PastYears
 
 __all__ = ["first_blend", "levelled", "repeat_rate"]
@@ -44,6 +45,7 @@ def first_blend(rows: FeatureRows, typical_order_value: float, value_scale: floa
     churn, spend = (many + (rare - many) * few for many, rare in (_CHURN_WEIGHTS, _SPEND_WEIGHTS))
     trusted = 1.0 if best.converged else 0.0
     return Blend(
+        remarks=btyd_remarks(fits, best, values),
         order_model=best.model,
         order_values=values.model,
         churn_weight=churn * trusted,

@@ -38,8 +38,8 @@ class Record(BaseModel):
 
 def record_of(run: TrainingRun) -> Record:
     """The record of a finished training."""
-    metrics = run.evaluation.metrics if run.evaluation else {}
-    evaluated = max(metrics, default=None)
+    evaluation = run.evaluation
+    evaluated = evaluation.newest if evaluation else None
     months = windows.whole_months(run.known, run.cutoff)
     unit = run.known.unit
     return Record(
@@ -48,7 +48,7 @@ def record_of(run: TrainingRun) -> Record:
         customers=run.known.n_customers,
         months={n: Month(lines=lines, money=m / unit) for n, (lines, m) in months.items()},
         evaluated=evaluated,
-        methods=metrics[evaluated]["methods"] if evaluated else {},
+        methods=evaluation.metrics[evaluated]["methods"] if evaluation and evaluated else {},
     )
 
 

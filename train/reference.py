@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..features import windows
 from ..features.orders import Orders
 from ..features.table import feature_rows
 from ..serve.model import Model
-from ..serve.reference import Reference, category_shares, histogram
+from ..serve.reference import Reference, category_shares, histogram, unknown_shares
 from ..serve.scorer import forecast_rows
 
 __all__ = ["FORECASTS", "reference_of"]
@@ -22,8 +24,13 @@ def reference_of(model: Model, orders: Orders, end: int) -> Reference:
     rows = feature_rows(known, np.array([end], dtype=np.int64))
     forecasts = forecast_rows(model, known, end)
     values = rows.columns(model.numbers.features)
+    categories = category_shares(known)
     return Reference(
         features={name: histogram(values[:, k]) for k, name in enumerate(model.numbers.features)},
         forecasts={name: histogram(forecasts[name].to_numpy()) for name in FORECASTS},
-        categories=category_shares(known),
+        categories=categories,
+        rare={
+            name: math.fsum(unknown_shares(known, name, shares).values())
+            for name, shares in categories.items()
+        },
     )

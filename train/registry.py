@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..errors import ConfigError, StoreError
-from .store import Store, Version, reading, writing
+from .entries import Version
+from .store import Store, reading, writing
 
 __all__ = [
     "CANDIDATE",

@@ -1,4 +1,4 @@
-"""train: evaluate on the newest realised window, fit on everything known, keep the model."""
+"""train: evaluate on the newest realised windows, fit on everything known, keep the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..features.customers import with_customers
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..serve.model import Model
-from .backtest import Backtest, backtest_at
+from .backtest import Backtest, backtest_at, default_cutoffs, joined
 from .fit import fit
 from .reference import reference_of
 
@@ -34,7 +34,9 @@ class TrainingRun:
     model: Model
     known: Orders  # what it was trained on
     cutoff: int  # nothing at or after it was read
-    evaluation: Backtest | None  # None where history is too short to hold a window out
+    evaluation: (
+        Backtest | None
+    )  # at past cutoffs; None where history is too short to hold a window out
 
 
 def train(
@@ -58,7 +60,7 @@ def train_and_evaluate(
     cutoff: windows.Instant | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
-    """Fit the model to ship, after evaluating its twin on the newest realised window."""
+    """Fit the model to ship, after evaluating its twins on the newest realised windows."""
     return run_until(orders, config, _training_end(orders, config, cutoff, say), say)
 
 
@@ -67,18 +69,26 @@ def run_until(
 ) -> TrainingRun:
     """`train_and_evaluate` on the orders before an instant."""
     known = windows.observed(orders, end)
-    evaluated = windows.newest_realised_cutoff(end, config.horizon_days)
-    evaluation = None
-    if windows.can_train(windows.first_order_at(known), evaluated, config.horizon_days):
-        say(f"evaluating: a model that knows nothing from {windows.shown(evaluated)} on")
-        try:
-            evaluation = backtest_at(known, config, evaluated, end)
-        except (
-            OrdersError
-        ) as error:  # too little was known then; the model to ship may still be fine
-            say(f"nothing is evaluated: {error}")
+    evaluation = _evaluated(known, config, end, say)
     say(f"training on the orders before {windows.shown(end)}")
     return TrainingRun(shipped(known, config, end), known, end, evaluation)
+
+
+def _evaluated(
+    known: Orders, config: Config, end: int, say: Callable[[str], None]
+) -> Backtest | None:
+    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without the newest."""
+    found: list[Backtest] = []
+    cutoffs = default_cutoffs(known, config.horizon_days, end)
+    for cutoff in reversed(cutoffs[-config.tracking.evaluated_cutoffs :]):
+        say(f"evaluating: a model that knows nothing from {windows.shown(cutoff)} on")
+        try:
+            found.insert(0, backtest_at(known, config, cutoff, end))
+        except OrdersError as error:
+            # too little was known then; the model to ship may still be fine
+            say(f"not evaluated from {windows.shown(cutoff)} on: {error}")
+            break
+    return joined(found) if found else None
 
 
 def shipped(orders: Orders, config: Config, end: int) -> Model:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from ..features import windows
 from ..features.orders import Orders
-from ..features.table import FeatureRows
+from ..features.table import FeatureRows, feature_rows
 
-__all__ = ["segments_of"]
+__all__ = ["parts_at", "segments_of"]
 
 Labels = npt.NDArray[np.object_]
 _TIERS = (0.5, 0.8)  # of customers by spend before the cutoff: low, medium, high
@@ -28,6 +28,16 @@ def segments_of(known: Orders, rows: FeatureRows) -> dict[str, Labels]:
     if "channel" in known.texts:
         found["channel"] = _main_channel(known)[rows.customer_index]
     return found
+
+
+def parts_at(known: Orders, cutoff: int) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """Each segment's name, such as `tier high`, and its rows among the forecasts of `known` at the cutoff."""
+    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    return [
+        (f"{kind} {label}", np.flatnonzero(labels == label))
+        for kind, labels in segments_of(known, rows).items()
+        for label in sorted(set(labels.tolist()))
+    ]
 
 
 def _main_channel(orders: Orders) -> Labels:

@@ -8,9 +8,7 @@ a program that uses MLflow itself keeps its own active run and addresses.
 from __future__ import annotations
 
 import json
-import logging
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,63 +17,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
-from ..configs.schema import OPTIONAL_COLUMNS, Config
+from ..configs.schema import OPTIONAL_COLUMNS
 from ..errors import StoreError
 from ..serve.bundle import digest
 from ..serve.golden import golden_rows
-from ..serve.loading import BUNDLE_SHA256, current_store, existing_store
+from ..serve.loading import BUNDLE_SHA256, current_store, existing_store, hush_mlflow
 from ..serve.model import Model
 from ..serve.scorer import FORECAST_SCHEMA
+from .entries import Dataset, Version, version_of
+from .place import locked, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-__all__ = [
-    "Dataset",
-    "Store",
-    "Version",
-    "reading",
-    "without_password",
-    "writable_store",
-    "writing",
-]
-
-_DEFAULT_STORE = "sqlite:///mlflow.db"
-_LOCK_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Version:
-    """A registered version of a model."""
-
-    number: str
-    run_id: str
-    registered_at: str  # ISO, UTC
-    aliases: tuple[str, ...]
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What MLflow's page of a run shows of the orders it learned from."""
-
-    digest: str
-    source: str
-    profile: Mapping[str, Any]
-
-
-def writable_store(config: Config, tracking_uri: str | None = None) -> str:
-    """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
-    configured = tracking_uri or config.tracking.uri
-    return configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
-
-
-def without_password(uri: str) -> str:
-    """An address as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
+__all__ = ["Store", "reading", "writing"]
 
 
 @contextmanager
@@ -88,33 +44,13 @@ def writing(uri: str, *, create: bool = True) -> Iterator[Store]:
     """
     if not create:
         existing_store(uri)
-    with _locked(uri):
+    with locked(uri):
         yield _opened(uri)
 
 
 def reading(tracking_uri: str | None) -> Store:
     """A store that is there; never makes a new one."""
     return _opened(existing_store(tracking_uri))
-
-
-@contextmanager
-def _locked(uri: str) -> Iterator[None]:
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    lock = FileLock(f"{uri.removeprefix('sqlite:///')}.lock")
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout:
-        raise StoreError(
-            f"another run has been writing to {uri} for {_LOCK_SECONDS:.0f} seconds; try again later"
-        ) from None
-    except OSError as error:
-        raise StoreError(f"the MLflow store {uri} cannot be written: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _opened(uri: str) -> Store:
@@ -128,8 +64,7 @@ def _opened(uri: str) -> Store:
         import mlflow
     except ImportError:
         raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    hush_mlflow()
     with _told(uri):
         return Store(uri, mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
 
@@ -144,7 +79,11 @@ def _told(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = without_password((str(error).splitlines() or [type(error).__name__])[0])
-        raise StoreError(f"the MLflow store {without_password(uri)} refuses: {reason}") from None
+        is_full = any(said in str(error) for said in ("disk is full", "No space left"))
+        mend = "; free some space and run it again" if is_full else ""
+        raise StoreError(
+            f"the MLflow store {without_password(uri)} refuses: {reason}{mend}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -267,7 +206,7 @@ class Store:
                 page = self.client.search_model_versions(
                     f"name='{name}'", max_results=200, page_token=token
                 )
-                found += [_version(v, aliases.get(str(v.version), [])) for v in page]
+                found += [version_of(v, aliases.get(str(v.version), [])) for v in page]
                 token = page.token
                 if not token:
                     break
@@ -316,17 +255,6 @@ class Store:
             database = Path(self.uri.removeprefix("sqlite:///")).resolve()
             location = (database.parent / "mlartifacts").as_uri()
         return str(self.client.create_experiment(name, artifact_location=location))
-
-
-def _version(entry: Any, aliases: list[str]) -> Version:
-    made = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
-    return Version(
-        number=str(entry.version),
-        run_id=str(entry.run_id or ""),
-        registered_at=made.isoformat(timespec="seconds"),
-        aliases=tuple(sorted(aliases)),
-        tags={str(key): str(value) for key, value in (entry.tags or {}).items()},
-    )
 
 
 def _signature(model: Model) -> ModelSignature:

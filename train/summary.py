@@ -22,6 +22,7 @@ def verdict(summary: dict[str, Any]) -> list[str]:
         _total(ours["bias"]),
         _churn(ours, summary["churn_rate"]),
         _coverage(ours["coverage_90"]),
+        *(f"{remark}." for remark in summary["remarks"]),
     ]
 
 

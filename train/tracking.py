@@ -23,13 +23,18 @@ from ..configs.schema import Config
 from ..errors import BundleError, ClvcastError, ConfigError
 from ..features import windows
 from ..serve.loading import load_model
+from ..serve.report.evaluation import Evaluation
 from . import registry
+from .entries import Dataset, Version
+from .feed import Champion
 from .gate import Verdict, judge
+from .place import writable_store
+from .plots import PLOT_FILE, evaluation_plot
 from .record import RECORD_FILE, parse_record, record_of
 from .reporting import REPORT_FILE, training_report
 from .run import TrainingRun
-from .store import Dataset, Store, Version, writable_store, writing
-from .trial import OURS, Champion, gather
+from .store import Store, writing
+from .trial import OURS, gather
 
 __all__ = ["Registered", "track", "verdict_table"]
 
@@ -70,6 +75,7 @@ def track(
             registry.MODEL_VERSION: run.model.version,
             "clvcast.data_digest": run.known.digest(),
             "clvcast.cutoff": windows.shown(run.cutoff),
+            "clvcast.remarks": "; ".join(run.model.numbers.blend.remarks) or "none",
         }
         with store.run(
             config.tracking.experiment, f"train {windows.shown(run.cutoff)}", tags
@@ -126,6 +132,7 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     source = ", ".join(named) or "given in Python"
     store.log_dataset(run_id, Dataset(run.known.digest(), source, profile))
     store.log_text(run_id, record_of(run).model_dump_json(indent=1), RECORD_FILE)
+    # a point of each curve for every cutoff; its step is the cutoff as days since 1970
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
         measures, day = _measures(summary), windows.as_instant(cutoff) // windows.DAY
         tags = {"clvcast.cutoff": cutoff, "clvcast.kind": "evaluation"}
@@ -133,6 +140,9 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
             store.log(child, {"cutoff": cutoff}, measures, day)
         store.log(run_id, measures=measures, step=day)
     store.log_text(run_id, training_report(run, config).html, REPORT_FILE)
+    if run.evaluation is not None:
+        seen = Evaluation(run.evaluation.forecasts, run.evaluation.metrics)
+        store.log_text(run_id, evaluation_plot(seen, config.orders.currency), PLOT_FILE)
     if report.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"
@@ -177,8 +187,8 @@ def _registered(
             return known, False
     first = windows.shown(windows.first_order_at(run.known) // windows.DAY * windows.DAY)
     own = {**tags, "clvcast.data_span": f"{first} to {windows.shown(run.cutoff)}"}
-    for summary in (run.evaluation.metrics if run.evaluation else {}).values():
-        measures = _measures(summary)
+    if run.evaluation is not None:
+        measures = _measures(run.evaluation.metrics[run.evaluation.newest])
         shown = [measure for measure in _HEADLINES if measure in measures]
         own |= {f"clvcast.measure.{measure}": f"{measures[measure]:.4g}" for measure in shown}
     return store.register(run_id, run.model, name, own), True

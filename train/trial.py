@@ -8,8 +8,9 @@ orders, and today's orders are counted against those the champion knew.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,32 +22,21 @@ from pydantic import ValidationError
 from ..configs.schema import Config
 from ..errors import ClvcastError
 from ..features import windows
-from ..features.orders import Orders
-from ..features.table import feature_rows
-from ..serve.model import Model
+from ..serve.chance import calibration_chance
 from ..serve.scorer import forecast_rows
 from . import measures
 from .backtest import backtest_at
 from .bootstrap import Interval, bias_interval, error_ratio, gini_difference
-from .gate import CHAMPION, Contest, Evidence, Feed, Part
+from .evidence import CHAMPION, Contest, Evidence, Part
+from .feed import Champion, changes, feed_of
 from .record import Record
 from .run import TrainingRun
-from .segments import segments_of
+from .segments import parts_at
 
-__all__ = ["OURS", "Champion", "gather"]
+__all__ = ["OURS", "gather"]
 
 OURS = "clvcast"
 Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Champion:
-    """What serves now, as far as it can still be had."""
-
-    version: str
-    model: Model | None
-    record: Record | None
-    trouble: str = ""  # why there is no model
 
 
 def gather(
@@ -64,13 +54,13 @@ def gather(
         rolled_back=rolled_back,
     )
     if champion is not None:
-        columns, settings = _schema(run.model, champion.model)
+        columns, settings = changes(run.model, champion.model)
         evidence = replace(
             evidence,
             judged_by="",
             new_columns=columns,
             other_settings=settings,
-            feed=_feed(run, champion),
+            feed=feed_of(run, champion),
         )
     if run.evaluation is None:
         return evidence
@@ -85,8 +75,9 @@ def _evaluated(
     say: Callable[[str], None],
 ) -> Evidence:
     assert run.evaluation is not None
-    table, evaluated = run.evaluation.forecasts, max(run.evaluation.metrics)
+    evaluated = run.evaluation.newest
     cutoff = windows.as_instant(evaluated)
+    table = run.evaluation.at(cutoff)
     sure = config.gate.confidence
     spends = {
         name: spend
@@ -119,8 +110,9 @@ def _evaluated(
         bias=bias_interval(ours, actual, sure),
         calibration=ece,
         baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
-        calibration_noise=_calibration_noise(own["churn_probability"].to_numpy()),
+        calibration_noise=calibration_chance(own["churn_probability"].to_numpy()),
         coverage=_coverage(own, actual),
+        coverage_in_season=_coverage(own, actual, _season(spends, actual)),
         contests=tuple(contests),
         segments=_segments(run, cutoff, ours, to_beat, actual, sure),
         judged_by=judged_by,
@@ -197,20 +189,24 @@ def _stored_contest(now: Mapping[str, Any], record: Record) -> Contest | None:
     )
 
 
-def _calibration_noise(probability: Float64) -> float:
-    """The mean gap that ten groups of right probabilities show by chance: E|N(0, p (1 - p) / n)|."""
-    groups = np.array_split(np.sort(probability), 10)
-    gaps = [np.sqrt(2 / np.pi * (p * (1 - p)).mean() / len(p)) * len(p) for p in groups if len(p)]
-    return float(np.sum(gaps) / max(len(probability), 1))
+def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
+    """How many times more was spent than the best baseline (by MAE) forecast: what no rule saw coming."""
+    baselines = [spend for name, spend in spends.items() if name != CHAMPION]
+    if not baselines:
+        return 1.0
+    best = min(baselines, key=lambda spend: measures.mean_absolute_error(spend, actual))
+    spent, expected = math.fsum(actual), math.fsum(best)
+    return spent / expected if min(spent, expected) > 0 else 1.0
 
 
-def _coverage(own: pa.Table, actual: Float64) -> float | None:
+def _coverage(own: pa.Table, actual: Float64, season: float = 1.0) -> float | None:
+    """The share inside the intervals, these moved by what moved every customer."""
     names = ("expected_spend_lower", "expected_spend_upper")
     if not all(n in own.column_names and not own[n].null_count for n in names):
         return None
     lower, upper = (own[name].to_numpy() for name in names)
     spent = np.maximum(actual, 0.0)  # what mean heads forecast
-    return float(((lower <= spent) & (spent <= upper)).mean())
+    return float(((lower * season <= spent) & (spent <= upper * season)).mean())
 
 
 def _segments(
@@ -224,85 +220,7 @@ def _segments(
     if to_beat is None:
         return ()
     parts = []
-    for name, rows in _parts(windows.observed(run.known, cutoff), cutoff):
+    for name, rows in parts_at(windows.observed(run.known, cutoff), cutoff):
         ratio = error_ratio(ours[rows], to_beat[rows], actual[rows], sure)
         parts.append(Part(name, len(rows), ratio))
     return tuple(parts)
-
-
-def _parts(known: Orders, cutoff: int) -> list[tuple[str, npt.NDArray[np.int64]]]:
-    """Each segment's name and rows, of the forecasts of `known` at the cutoff."""
-    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
-    return [
-        (f"{kind} {label}", np.flatnonzero(labels == label))
-        for kind, labels in segments_of(known, rows).items()
-        for label in sorted(set(labels.tolist()))
-    ]
-
-
-def _schema(candidate: Model, champion: Model | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Columns the candidate needs and the champion does not; settings that change what forecasts mean."""
-    if champion is None:
-        return (), ()
-    ours, theirs = candidate.numbers, champion.numbers
-    settings = {
-        "horizon_days": (ours.horizon_days, theirs.horizon_days),
-        "periods": (ours.periods, theirs.periods),
-        "target": (ours.settings.get("target"), theirs.settings.get("target")),
-        "currency": (ours.orders.currency, theirs.orders.currency),
-    }
-    new = [name for name in ours.optional_columns if name not in theirs.optional_columns]
-    changed = [f"{k} {own} instead of {old}" for k, (own, old) in settings.items() if own != old]
-    return tuple(new), tuple(changed)
-
-
-def _feed(run: TrainingRun, champion: Champion) -> Feed:
-    feed = _counts(run, champion.record) if champion.record else Feed()
-    model = champion.model
-    if model is None or model.numbers.horizon_days != run.model.numbers.horizon_days:
-        return feed
-    try:
-        theirs = forecast_rows(model, run.known, run.cutoff)
-    except ClvcastError:
-        return feed  # the champion cannot read these orders: the schema rule says why
-    ours = forecast_rows(run.model, run.known, run.cutoff)
-    own, other = (table["expected_spend"].to_numpy() for table in (ours, theirs))
-    churn = [float(np.mean(table["churn_probability"].to_numpy())) for table in (ours, theirs)]
-    parts = []
-    for name, rows in _parts(run.known, run.cutoff):
-        ratio = _ratio(own[rows].sum(), other[rows].sum())
-        if ratio is not None:
-            parts.append(Part(name, len(rows), Interval(ratio, ratio, ratio)))
-    return replace(
-        feed,
-        total=_ratio(own.sum(), other.sum()),
-        churn_rate=churn[0] - churn[1],
-        rank_correlation=measures.spearman(own, other),
-        segments=tuple(parts),
-    )
-
-
-def _counts(run: TrainingRun, record: Record) -> Feed:
-    """Today's orders against those the champion knew, as far as both reach back."""
-    end, first = windows.as_instant(record.end), windows.as_instant(record.first)
-    if end > run.cutoff:
-        return Feed()  # trained on newer orders than these
-    months = windows.whole_months(run.known, end)
-    both = [name for name in record.months if name in months]
-    # a month that is gone within the time both cover counts as empty; one before it was let go
-    both += [name for name in record.months if name not in months and name > min(both, default="~")]
-    then = [record.months[name] for name in both]
-    now = [months.get(name, (0, 0)) for name in both]
-    customers = None
-    if windows.first_order_at(run.known) <= first:
-        known = windows.observed(run.known, end).n_customers
-        customers = _ratio(float(known), float(record.customers))
-    return Feed(
-        lines=_ratio(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
-        money=_ratio(sum(m for _, m in now) / run.known.unit, sum(month.money for month in then)),
-        customers=customers,
-    )
-
-
-def _ratio(left: float, right: float) -> float | None:
-    return float(left / right) if right > 0 else None
