@@ -1,0 +1,242 @@
+"""Flat trees: LightGBM's trees as arrays, and a walk through them that gives its numbers to the last bit.
+
+A row's leaf is found without branches (QuickScorer; Lucchese et al. 2015): leaves are numbered from left
+to right, every node whose answer is "right" strikes out the leaves to its left, and the first leaf left
+over is the row's. A node's answers for a block of rows are one vector comparison.
+
+LightGBM compares in double precision, after making values up to 1e-35 zero; inputs here are float32. So a
+threshold is rounded down to the float32 below it and moved past those values, which changes no answer.
+Leaves are added tree by tree, in LightGBM's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FlatTrees"]
+
+_BLOCK = 64  # rows at a time: their inputs stay in the processor's first cache
+_FEW = 4  # rows for which it is faster to walk from the root
+_MOST_MARKED = 32  # leaves of a tree that a mask can hold; larger trees are walked
+_ZERO = np.float32(1e-35)  # LightGBM's kZeroThreshold
+_DEFAULT_LEFT, _MISSING_IS_NAN = 2, 8  # bits of decision_type
+_compiled = numba.njit(cache=True, nogil=True)
+# position of the lowest bit of a 32-bit word: table[(bit * number) >> 27]
+_DE_BRUIJN = 0x077CB531
+_POSITIONS = np.zeros(32, dtype=np.uint8)
+for _bit in range(32):
+    _POSITIONS[((1 << _bit) * _DE_BRUIJN & 0xFFFFFFFF) >> 27] = _bit
+
+
+@dataclass(frozen=True)
+class FlatTrees:
+    """Trees one after the other. Nodes of tree `t` are `nodes[t]:nodes[t + 1]`, its leaves, from left to
+    right, `leaves[t]:leaves[t + 1]`; a child is a node of the same tree, or -1 - leaf.
+    """
+
+    nodes: npt.NDArray[np.int32]
+    leaves: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.int32]
+    threshold: npt.NDArray[np.float32]
+    nan_goes_left: npt.NDArray[np.bool_]
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    kept: npt.NDArray[np.uint32]  # leaves that are left over when the answer is "right"
+    value: npt.NDArray[np.float64]  # of leaves
+
+    models: npt.NDArray[np.int32]  # trees of model `m` are models[m]:models[m + 1]
+
+    @classmethod
+    def of(cls, text: str) -> FlatTrees:
+        """From LightGBM's text, whose structure `check_trees` proves; no splits by category."""
+        trees = [_Tree.of(part) for part in text.split("\nTree=")[1:]]
+        return cls(
+            _offsets([len(tree.feature) for tree in trees]),
+            _offsets([len(tree.value) for tree in trees]),
+            *(
+                np.concatenate([getattr(tree, name) for tree in trees])
+                for name in _Tree.__dataclass_fields__
+            ),
+            _offsets([len(trees)]),
+        )
+
+    @classmethod
+    def together(cls, parts: Sequence[FlatTrees]) -> FlatTrees:
+        """Several models, for inputs that all of them read."""
+
+        def offsets(name: str) -> npt.NDArray[np.int32]:
+            return _offsets([n for part in parts for n in np.diff(getattr(part, name)).tolist()])
+
+        columns = [
+            np.concatenate([getattr(p, name) for p in parts]) for name in _Tree.__dataclass_fields__
+        ]
+        return cls(offsets("nodes"), offsets("leaves"), *columns, offsets("models"))
+
+    def sums(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Each model's sum over trees of each row's leaves: float64, n_models x n_rows, from n_rows x n_features."""
+        return np.asarray(
+            _sums(
+                np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves, self.feature,
+                self.threshold, self.nan_goes_left, self.left, self.right, self.kept, self.value,
+                self.models, _POSITIONS,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """One tree; fields as those of `FlatTrees`."""
+
+    feature: npt.NDArray[np.int32]
+    threshold: npt.NDArray[np.float32]
+    nan_goes_left: npt.NDArray[np.bool_]
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    kept: npt.NDArray[np.uint32]
+    value: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, part: str) -> _Tree:
+        lines = dict(line.split("=", 1) for line in part.split("\n")[1:] if "=" in line)
+        n_leaves = int(lines["num_leaves"])
+        values = _numbers(lines["leaf_value"], np.float64)
+        if n_leaves == 1:
+            none = _numbers("", np.int32)
+            return cls(
+                none,
+                none.astype(np.float32),
+                none.astype(np.bool_),
+                none,
+                none,
+                none.astype(np.uint32),
+                values,
+            )
+        exact = _numbers(lines["threshold"], np.float64)
+        decision = _numbers(lines["decision_type"], np.int32)
+        left, right = (_numbers(lines[f"{side}_child"], np.int32) for side in ("left", "right"))
+        nan_goes_left = np.where(
+            decision & _MISSING_IS_NAN, (decision & _DEFAULT_LEFT) != 0, exact >= 0.0
+        )
+        place, struck = _from_left_to_right(left.tolist(), right.tolist())
+        in_order = np.empty_like(values)
+        in_order[place] = values
+        renumbered = [
+            np.where(side < 0, -1 - np.array(place)[-1 - np.minimum(side, -1)], side)
+            for side in (left, right)
+        ]
+        return cls(
+            _numbers(lines["split_feature"], np.int32),
+            _rounded_down(exact),
+            nan_goes_left,
+            *(side.astype(np.int32) for side in renumbered),
+            np.array([~mask & 0xFFFFFFFF for mask in struck], dtype=np.uint32),
+            in_order,
+        )
+
+
+def _offsets(counts: list[int]) -> npt.NDArray[np.int32]:
+    return np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+
+
+def _numbers(text: str, kind: type) -> npt.NDArray[Any]:
+    return np.array(text.split(" ") if text else [], dtype=np.float64).astype(kind)
+
+
+def _rounded_down(exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """The largest float32 not above each threshold, and none among the values that count as zero."""
+    with np.errstate(over="ignore"):
+        found = exact.astype(np.float32)
+    found = np.where(found > exact, np.nextafter(found, np.float32(-np.inf)), found)
+    below = np.nextafter(-_ZERO, np.float32(-np.inf))
+    return np.where(exact >= 0.0, np.maximum(found, _ZERO), np.minimum(found, below))
+
+
+def _from_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], list[int]]:
+    """Where each leaf stands from left to right, and per node the leaves below its left child, as bits."""
+    place = [0] * (len(left) + 1)
+    struck = [0] * len(left)
+    n_seen = 0
+    waiting = [(0, False)]
+    begins: dict[int, int] = {}
+    while waiting:  # no recursion: a tree may be as deep as it has leaves
+        node, is_between = waiting.pop()
+        if node < 0:
+            place[-1 - node] = n_seen
+            n_seen += 1
+        elif is_between:
+            first = begins.pop(node)
+            struck[node] = (1 << min(n_seen, _MOST_MARKED)) - (1 << min(first, _MOST_MARKED))
+        else:
+            begins[node] = n_seen
+            waiting += [(right[node], False), (node, True), (left[node], False)]
+    return place, struck
+
+
+@_compiled
+def _walk(row, first, feature, threshold, nan_goes_left, left, right):
+    """The leaf of one row in the tree whose nodes begin at `first`."""
+    node = 0
+    while node >= 0:
+        at = first + node
+        value = row[feature[at]]
+        is_left = nan_goes_left[at] if np.isnan(value) else value <= threshold[at]
+        node = left[at] if is_left else right[at]
+    return -1 - node
+
+
+@_compiled
+def _sums(
+    inputs, nodes, leaves, feature, threshold, nan_goes_left, left, right, kept, value, models,
+    positions,
+):  # fmt: skip
+    n_rows, n_features = inputs.shape
+    out = np.zeros((len(models) - 1, n_rows), dtype=np.float64)
+    columns = np.empty((n_features, _BLOCK), dtype=np.float32)
+    marks = np.empty(_BLOCK, dtype=np.uint32)
+    every = np.uint32(0xFFFFFFFF)
+    for low in range(0, n_rows, _BLOCK):
+        n = min(_BLOCK, n_rows - low)
+        if n >= _FEW:
+            for k in range(n):
+                for column in range(n_features):
+                    columns[column, k] = inputs[low + k, column]
+        for model in range(len(models) - 1):
+            sums = out[model, low : low + n]
+            for tree in range(models[model], models[model + 1]):
+                first, last, base = nodes[tree], nodes[tree + 1], leaves[tree]
+                if n < _FEW or last - first >= _MOST_MARKED:
+                    for k in range(n):
+                        leaf = 0
+                        if last > first:
+                            leaf = _walk(
+                                inputs[low + k],
+                                first,
+                                feature,
+                                threshold,
+                                nan_goes_left,
+                                left,
+                                right,
+                            )
+                        sums[k] += value[base + leaf]
+                    continue
+                for k in range(n):
+                    marks[k] = every
+                for node in range(first, last):
+                    own, bound, rest = columns[feature[node]], threshold[node], kept[node]
+                    if nan_goes_left[node]:
+                        for k in range(n):
+                            marks[k] &= rest if own[k] > bound else every
+                    else:
+                        for k in range(n):
+                            marks[k] &= every if own[k] <= bound else rest
+                for k in range(n):
+                    lowest = marks[k] & (~marks[k] + np.uint32(1))
+                    leaf = positions[np.uint32(lowest * np.uint32(_DE_BRUIJN)) >> np.uint32(27)]
+                    sums[k] += value[base + leaf]
+    return out
