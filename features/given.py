@@ -24,7 +24,7 @@ from .mapping import NUMBERS, TEXTS
 from .orders import Float64, Int64, Orders, TextColumn
 from .packing import UsableLines, pack
 
-__all__ = ["LineError", "clean_id", "is_no_id", "orders_from_lines"]
+__all__ = ["LineError", "clean_id", "instant_fault", "is_no_id", "orders_from_lines"]
 
 Line = Mapping[str, Any]
 _MOST_AMOUNT = 1e12
@@ -211,6 +211,15 @@ def _blamed(n_times: int, n_amounts: int, cells: Mapping[str, list[Any]]) -> str
     ordered = (*TEXTS, *NUMBERS)
     short = [name for name in ordered if name in cells and len(cells[name]) < n_amounts]
     return short[0] if short else "ordered_at"
+
+
+def instant_fault(value: object, zone: ZoneInfo | None) -> str:
+    """The rule that an instant breaks, without its value; empty where it breaks none."""
+    try:
+        _micros(value, zone)
+    except _RefusedError as refused:
+        return str(refused)
+    return ""
 
 
 def _micros(value: object, zone: ZoneInfo | None) -> int:

@@ -33,6 +33,7 @@ __all__ = [
     "as_instants",
     "can_train",
     "check_cutoff",
+    "check_cutoff_from_now",
     "check_cutoff_in_span",
     "cutoffs_for_training",
     "days_after",
@@ -241,6 +242,18 @@ def check_cutoff_in_span(
             "customers look more silent than they may be"
         )
     return None
+
+
+def check_cutoff_from_now(cutoff: int, horizon_days: int, now: datetime) -> None:
+    """Refuse a cutoff more than a horizon (and a day, as zones differ) from now; for those who ask with the
+    orders of single customers, whose silence says nothing of when the shop's orders end.
+    """
+    latest = as_instant(now) // DAY * DAY + (horizon_days + 2) * DAY
+    if cutoff >= latest:
+        raise ConfigError(
+            f"the cutoff must be within {horizon_days} days from now, the model's horizon, got "
+            f"{shown(cutoff)}; give an earlier one"
+        )
 
 
 def observed(orders: Orders, cutoff: int) -> Orders:

@@ -221,7 +221,7 @@ def _distinct(values: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
 
 @lru_cache(maxsize=16)
 def _log_odds_nodes(a: float) -> tuple[Float64, Float64]:
-    """p at the nodes, and the step over the odds there: n_nodes x 1 each."""
+    """The nodes p, and the step over the odds there: n_nodes x 1 each."""
     step = min(0.32, 0.8 / np.sqrt(a))
     odds = np.exp(np.arange(-50.0, 28.0, step))[:, None]
     return odds / (1.0 + odds), step / odds

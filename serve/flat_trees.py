@@ -34,110 +34,110 @@ for _bit in range(32):
     _POSITIONS[((1 << _bit) * _DE_BRUIJN & 0xFFFFFFFF) >> 27] = _bit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlatTrees:
-    """Trees one after the other. Nodes of tree `t` are `nodes[t]:nodes[t + 1]`, its leaves, from left to
-    right, `leaves[t]:leaves[t + 1]`; a child is a node of the same tree, or -1 - leaf.
+    """Trees of one model or several, one after the other. Nodes of tree `t` are `nodes[t]:nodes[t + 1]` of
+    the arrays, its leaves `leaves[t]:leaves[t + 1]`; the trees of model `m` are `models[m]:models[m + 1]`.
     """
 
     nodes: npt.NDArray[np.int32]
     leaves: npt.NDArray[np.int32]
-    feature: npt.NDArray[np.int32]
-    threshold: npt.NDArray[np.float32]
-    nan_goes_left: npt.NDArray[np.bool_]
-    left: npt.NDArray[np.int32]
-    right: npt.NDArray[np.int32]
-    kept: npt.NDArray[np.uint32]  # leaves that are left over when the answer is "right"
-    value: npt.NDArray[np.float64]  # of leaves
-
-    models: npt.NDArray[np.int32]  # trees of model `m` are models[m]:models[m + 1]
+    models: npt.NDArray[np.int32]
+    arrays: _Arrays
 
     @classmethod
     def of(cls, text: str) -> FlatTrees:
         """From LightGBM's text, whose structure `check_trees` proves; no splits by category."""
-        trees = [_Tree.of(part) for part in text.split("\nTree=")[1:]]
+        trees = [_Arrays.of_tree(part) for part in text.split("\nTree=")[1:]]
         return cls(
             _offsets([len(tree.feature) for tree in trees]),
             _offsets([len(tree.value) for tree in trees]),
-            *(
-                np.concatenate([getattr(tree, name) for tree in trees])
-                for name in _Tree.__dataclass_fields__
-            ),
             _offsets([len(trees)]),
+            _Arrays.joined(trees),
         )
 
     @classmethod
     def together(cls, parts: Sequence[FlatTrees]) -> FlatTrees:
         """Several models, for inputs that all of them read."""
 
-        def offsets(name: str) -> npt.NDArray[np.int32]:
-            return _offsets([n for part in parts for n in np.diff(getattr(part, name)).tolist()])
+        def offsets(each: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+            return _offsets([n for own in each for n in np.diff(own).tolist()])
 
-        columns = [
-            np.concatenate([getattr(p, name) for p in parts]) for name in _Tree.__dataclass_fields__
-        ]
-        return cls(offsets("nodes"), offsets("leaves"), *columns, offsets("models"))
+        return cls(
+            offsets([part.nodes for part in parts]),
+            offsets([part.leaves for part in parts]),
+            offsets([part.models for part in parts]),
+            _Arrays.joined([part.arrays for part in parts]),
+        )
 
     def sums(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Each model's sum over trees of each row's leaves: float64, n_models x n_rows, from n_rows x n_features."""
+        own = self.arrays
         return np.asarray(
             _sums(
-                np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves, self.feature,
-                self.threshold, self.nan_goes_left, self.left, self.right, self.kept, self.value,
+                np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves, own.feature,
+                own.threshold, own.nan_goes_left, own.left, own.right, own.kept, own.value,
                 self.models, _POSITIONS,
             )
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Tree:
-    """One tree; fields as those of `FlatTrees`."""
+@dataclass(frozen=True, eq=False)
+class _Arrays:
+    """Nodes and leaves of some trees; a child is a node of the same tree, counted from its root, or -1 - leaf."""
 
     feature: npt.NDArray[np.int32]
     threshold: npt.NDArray[np.float32]
     nan_goes_left: npt.NDArray[np.bool_]
     left: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
-    kept: npt.NDArray[np.uint32]
-    value: npt.NDArray[np.float64]
+    kept: npt.NDArray[np.uint32]  # leaves that are left over when the answer is "right"
+    value: npt.NDArray[np.float64]  # of leaves, from left to right
 
     @classmethod
-    def of(cls, part: str) -> _Tree:
-        lines = dict(line.split("=", 1) for line in part.split("\n")[1:] if "=" in line)
-        n_leaves = int(lines["num_leaves"])
-        values = _numbers(lines["leaf_value"], np.float64)
-        if n_leaves == 1:
-            none = _numbers("", np.int32)
-            return cls(
-                none,
-                none.astype(np.float32),
-                none.astype(np.bool_),
-                none,
-                none,
-                none.astype(np.uint32),
-                values,
-            )
-        exact = _numbers(lines["threshold"], np.float64)
-        decision = _numbers(lines["decision_type"], np.int32)
-        left, right = (_numbers(lines[f"{side}_child"], np.int32) for side in ("left", "right"))
-        nan_goes_left = np.where(
-            decision & _MISSING_IS_NAN, (decision & _DEFAULT_LEFT) != 0, exact >= 0.0
+    def joined(cls, parts: Sequence[_Arrays]) -> _Arrays:
+        """One after the other."""
+        return cls(
+            np.concatenate([part.feature for part in parts]),
+            np.concatenate([part.threshold for part in parts]),
+            np.concatenate([part.nan_goes_left for part in parts]),
+            np.concatenate([part.left for part in parts]),
+            np.concatenate([part.right for part in parts]),
+            np.concatenate([part.kept for part in parts]),
+            np.concatenate([part.value for part in parts]),
         )
+
+    @classmethod
+    def of_tree(cls, part: str) -> _Arrays:
+        """One tree, from its lines."""
+        lines = dict(line.split("=", 1) for line in part.split("\n")[1:] if "=" in line)
+        values = _numbers(lines["leaf_value"], np.float64)
+        has_nodes = int(lines["num_leaves"]) > 1
+
+        def nodes(name: str, kind: type) -> npt.NDArray[Any]:
+            return _numbers(lines[name] if has_nodes else "", kind)
+
+        exact = nodes("threshold", np.float64)
+        decision = nodes("decision_type", np.int32)
+        left, right = nodes("left_child", np.int32), nodes("right_child", np.int32)
         place, struck = _from_left_to_right(left.tolist(), right.tolist())
         in_order = np.empty_like(values)
         in_order[place] = values
-        renumbered = [
-            np.where(side < 0, -1 - np.array(place)[-1 - np.minimum(side, -1)], side)
-            for side in (left, right)
-        ]
         return cls(
-            _numbers(lines["split_feature"], np.int32),
+            nodes("split_feature", np.int32),
             _rounded_down(exact),
-            nan_goes_left,
-            *(side.astype(np.int32) for side in renumbered),
+            np.where(decision & _MISSING_IS_NAN, (decision & _DEFAULT_LEFT) != 0, exact >= 0.0),
+            _renumbered(left, place),
+            _renumbered(right, place),
             np.array([~mask & 0xFFFFFFFF for mask in struck], dtype=np.uint32),
             in_order,
         )
+
+
+def _renumbered(children: npt.NDArray[np.int32], place: list[int]) -> npt.NDArray[np.int32]:
+    """Children whose leaves are numbered from left to right."""
+    leaf = -1 - np.minimum(children, -1)
+    return np.where(children < 0, -1 - np.array(place)[leaf], children).astype(np.int32)
 
 
 def _offsets(counts: list[int]) -> npt.NDArray[np.int32]:
@@ -162,7 +162,7 @@ def _from_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], l
     place = [0] * (len(left) + 1)
     struck = [0] * len(left)
     n_seen = 0
-    waiting = [(0, False)]
+    waiting = [(0 if left else -1, False)]
     begins: dict[int, int] = {}
     while waiting:  # no recursion: a tree may be as deep as it has leaves
         node, is_between = waiting.pop()
