@@ -28,6 +28,7 @@ __all__ = [
     "DAY",
     "NEVER",
     "Instant",
+    "SeasonCutoffs",
     "TrainingCutoffs",
     "as_instant",
     "as_instants",
@@ -58,6 +59,7 @@ __all__ = [
     "period_ends",
     "positions",
     "quarter",
+    "season_cutoffs",
     "shown",
     "slots",
     "span_days",
@@ -75,7 +77,10 @@ Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
 _ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 _EPOCH = datetime(1970, 1, 1)
+YEAR_DAYS = 365.2425
 _MOST_CUTOFFS = 12
+_SEASON_PHASES = 13  # four weeks apart
+_SEASON_YEARS = 6  # a shop of longer ago is another shop
 _LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if that is more
 
 
@@ -329,6 +334,40 @@ def cutoffs_for_training(first: int, end: int, horizon_days: int) -> TrainingCut
     count = min(_MOST_CUTOFFS, (newest - first - least_history) // step + 1)
     instants = newest - np.arange(count, dtype=np.int64)[::-1] * step
     return TrainingCutoffs(instants, (newest - instants) // DAY)
+
+
+@dataclass(frozen=True)
+class SeasonCutoffs:
+    """Past cutoffs at the same few places of every year, newest first."""
+
+    instants: Int64  # n_cutoffs
+    phases: Int64  # n_cutoffs; which place of the year
+    years: Int64  # n_cutoffs; whole years back
+    places: npt.NDArray[np.float64]  # n_phases; each phase's place in the year, 0 to below 1
+
+
+def season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:
+    """Thirteen cutoffs a year, the first place that of `end`, up to six years back; all with a whole window.
+
+    None where history does not show every place of the year, or a horizon is too short (a week is the
+    least) for a day of the week to cancel.
+    """
+    if horizon_days < 7:
+        return None
+    steps = np.arange(_SEASON_PHASES * _SEASON_YEARS, dtype=np.int64)
+    days_back = np.rint(steps * (YEAR_DAYS / _SEASON_PHASES)).astype(np.int64)
+    instants = end - days_back * DAY
+    usable = is_realised(instants + horizon_days * DAY, end)
+    usable &= instants >= first + _least_history(horizon_days)
+    phases = steps % _SEASON_PHASES
+    if len(np.unique(phases[usable])) < _SEASON_PHASES:
+        return None
+    return SeasonCutoffs(
+        instants[usable],
+        phases[usable],
+        steps[usable] // _SEASON_PHASES,
+        instants[:_SEASON_PHASES] / DAY / YEAR_DAYS % 1.0,
+    )
 
 
 @numba.njit(cache=True, nogil=True)

@@ -24,6 +24,7 @@ from ..features.table import FeatureRows
 from .btyd import expected_order_days, expected_order_value, order_probability
 from .flat_trees import FlatTrees
 from .numbers import Blend
+from .season import places_of
 from .trees import Trees
 
 __all__ = [
@@ -31,11 +32,14 @@ __all__ = [
     "BtydViews",
     "Expected",
     "Heads",
+    "churn_start",
     "combine",
+    "direct_start",
     "heads_of",
     "log_odds",
     "order_value_offset",
     "probability",
+    "seasonal_view",
     "valued_days",
     "view_of_btyd",
 ]
@@ -48,12 +52,14 @@ _LEAST = 1e-6  # probabilities are kept this far from 0 and 1 before their log-o
 
 @dataclass(frozen=True)
 class BtydViews:
-    """BTYD's forecasts of the first period, arrays of n_rows."""
+    """BTYD's forecasts of the first period, the season in them, arrays of n_rows."""
 
     history: OrderDays
     order_probability: Float64  # at least one order day
     order_days: Float64
     order_value: Float64
+    churn_season: Float64  # what the season adds to the log-odds of no order
+    spend_season: Float64  # and to the log of expected spend
 
     def where(self, keep: npt.NDArray[np.bool_]) -> BtydViews:
         """Some rows."""
@@ -62,6 +68,8 @@ class BtydViews:
             self.order_probability[keep],
             self.order_days[keep],
             self.order_value[keep],
+            self.churn_season[keep],
+            self.spend_season[keep],
         )
 
     @property
@@ -106,11 +114,39 @@ class Expected:
 def view_of_btyd(rows: FeatureRows, blend: Blend, horizon_days: int) -> BtydViews:
     """What BTYD forecasts of feature rows."""
     days = order_days_of_rows(rows)
-    return BtydViews(
+    return seasonal_view(
+        blend,
         days,
         order_probability(blend.order_model, days, horizon_days),
         expected_order_days(blend.order_model, days, horizon_days),
         expected_order_value(blend.order_values, valued_days(rows, days, blend.value_scale)),
+        places_of(blend.season, rows),
+    )
+
+
+def seasonal_view(
+    blend: Blend,
+    days: OrderDays,
+    ordering: Float64,
+    order_days: Float64,
+    order_value: Float64,
+    places: Float64 | None,
+) -> BtydViews:
+    """BTYD's forecasts with the season of cutoffs at `places` in the year put in; None: no season."""
+    if places is None:
+        nothing = np.zeros(len(ordering))
+        return BtydViews(days, ordering, order_days, order_value, nothing, nothing)
+    churn = blend.season.at(blend.season.churn, places)
+    ordered = blend.season.at(blend.season.ordered, places)
+    odds = np.exp(-churn)  # of an order, times this
+    moved = odds / (1.0 - ordering + ordering * odds)
+    return BtydViews(
+        days,
+        ordering * moved,
+        order_days * moved,
+        order_value * np.exp(ordered),
+        churn,
+        np.log(moved) + ordered,
     )
 
 
@@ -151,13 +187,13 @@ def heads_of(
 ) -> Heads:
     """Each head's mean over its seeds."""
     start = btyd.log_spend_if_ordered
-    direct = order_value_offset(rows, blend) + blend.spend_shift
+    direct = direct_start(rows, blend, btyd)
     found = iter(
         _all_together(tuple(t for h in HEADS for t in trees[h])).sums(rows.columns(features))
     )
     churn, ordered, spend = (list(islice(found, len(trees[head]))) for head in HEADS)
     return Heads(
-        _mean(churn),
+        _mean(churn) + churn_start(blend, btyd),
         _mean([np.exp(raw + start) for raw in ordered]),
         _mean([np.exp(raw + direct) for raw in spend]),
     )
@@ -183,6 +219,16 @@ def order_value_offset(rows: FeatureRows, blend: Blend) -> Float64:
     return np.asarray(
         np.log((own + _CREDIBILITY * blend.typical_order_value) / (n_orders + _CREDIBILITY))
     )
+
+
+def churn_start(blend: Blend, btyd: BtydViews) -> Float64:
+    """Where the trees of churn start, in log-odds: float64, n_rows; zeros without a season."""
+    return np.asarray(blend.churn_start + btyd.churn_season)
+
+
+def direct_start(rows: FeatureRows, blend: Blend, btyd: BtydViews) -> Float64:
+    """Where the trees of direct spend start, in logs: float64, n_rows."""
+    return np.asarray(order_value_offset(rows, blend) + blend.spend_shift + btyd.spend_season)
 
 
 def log_odds(chance: Float64) -> Float64:

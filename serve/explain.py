@@ -27,8 +27,16 @@ from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import FeatureRows, feature_rows
 from .btyd import expected_order_days, expected_order_value, order_probability
-from .combine import BtydViews, order_value_offset, probability, view_of_btyd
+from .combine import (
+    BtydViews,
+    churn_start,
+    order_value_offset,
+    probability,
+    seasonal_view,
+    view_of_btyd,
+)
 from .model import Model
+from .season import places_of
 
 __all__ = ["TYPICAL", "explain", "explain_rows"]
 
@@ -93,28 +101,30 @@ def contributions(model: Model, rows: FeatureRows) -> Contributions:
     blend, features = model.numbers.blend, model.numbers.features
     btyd = view_of_btyd(rows, blend, model.numbers.horizon_days)
     reasons = (TYPICAL, _RATE, _VALUE, *features)
-    unknown = _unknown(model)
+    unknown = _unknown(model, rows)
     weight = blend.spend_weight if model.trees else 1.0
     amounts = weight * _of_btyd(btyd, unknown, len(reasons))
     if model.trees:
         share = (1.0 - weight) / 2.0
         amounts += share * _of_hurdle(model, rows, btyd, unknown, predictions.churn_probability)
-        amounts += share * _of_direct(model, rows)
+        amounts += share * _of_direct(model, rows, btyd)
     sums = amounts.sum(axis=1)
     scale = np.divide(predictions.clv, sums, out=np.zeros_like(sums), where=sums > 0)
     return Contributions(reasons, amounts * scale[:, None], predictions.clv)
 
 
-def _unknown(model: Model) -> BtydViews:
-    """BTYD's view of a customer who has only just come: where amounts are counted from."""
+def _unknown(model: Model, rows: FeatureRows) -> BtydViews:
+    """BTYD's view of a customer who has only just come, at each row's cutoff: where amounts start."""
     blend, horizon = model.numbers.blend, model.numbers.horizon_days
-    nothing = np.zeros(1)
+    nothing = np.zeros(rows.n_rows)
     new = OrderDays(nothing, nothing, nothing, nothing)
-    return BtydViews(
+    return seasonal_view(
+        blend,
         new,
         order_probability(blend.order_model, new, horizon),
         expected_order_days(blend.order_model, new, horizon),
         expected_order_value(blend.order_values, new),
+        places_of(blend.season, rows),
     )
 
 
@@ -136,6 +146,7 @@ def _of_hurdle(
     logs[:, 2] += _log(btyd.order_value) - _log(unknown.order_value)
     blend = model.numbers.blend
     odds = (1.0 - blend.churn_weight) * _log_parts(model, rows, "churn")
+    odds[:, 0] += (1.0 - blend.churn_weight) * churn_start(blend, btyd)
     odds[:, 0] += blend.churn_weight * unknown.churn_log_odds + blend.churn_shift
     odds[:, 1] += blend.churn_weight * (btyd.churn_log_odds - unknown.churn_log_odds)
     base = _log(probability(-odds[:, 0]))
@@ -147,10 +158,10 @@ def _of_hurdle(
     return _shared_out(logs)
 
 
-def _of_direct(model: Model, rows: FeatureRows) -> Float64:
+def _of_direct(model: Model, rows: FeatureRows, btyd: BtydViews) -> Float64:
     logs = _log_parts(model, rows, "spend")
     typical = model.numbers.blend.typical_order_value
-    logs[:, 0] += np.log(typical) + model.numbers.blend.spend_shift
+    logs[:, 0] += np.log(typical) + model.numbers.blend.spend_shift + btyd.spend_season
     logs[:, 2] += order_value_offset(rows, model.numbers.blend) - np.log(typical)
     return _shared_out(logs)
 

@@ -31,6 +31,7 @@ from .numbers import Numbers
 from .periods import value_of_one
 from .reference import Reference
 from .registered import Registered
+from .season import places_of
 from .segments import SegmentThresholds
 from .trees import Trees
 
@@ -196,8 +197,15 @@ class Model:
         btyd = view_of_btyd(rows, numbers.blend, horizon)
         expected = combine(numbers.blend, btyd, self.heads(rows, btyd))
         churn = expected.churn_probability
+        season = numbers.blend.season
         clv = expected.spend * value_of_one(
-            numbers.later, self.economics, horizon, self.periods, churn
+            numbers.later,
+            self.economics,
+            horizon,
+            self.periods,
+            churn,
+            season,
+            places_of(season, rows),
         )
         if not (np.isfinite(churn).all() and np.isfinite(clv).all()):
             raise BundleError(f"model {self.version} gives forecasts that are no numbers")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..configs.schema import CustomersConfig, EconomicsConfig, OrdersConfig, Target
 from ..features.attributes import AttributeCoding
 from .btyd import GammaGamma, OrderModel
+from .season import Season
 from .segments import SegmentThresholds
 
 __all__ = ["Blend", "IntervalTable", "Intervals", "Later", "Numbers"]
@@ -35,6 +36,8 @@ class Blend(_Part):
     value_scale: Positive = 1.0  # money of the target for each unit of net spend
     typical_order_value: Positive
     spend_shift: float  # of the direct trees' offset
+    season: Season = Season()
+    churn_start: float = 0.0  # where the trees of churn start; without a season they begin at 0
 
 
 class Later(_Part):

@@ -75,6 +75,31 @@ def shop(
     return frame.sort_values("ordered_at", kind="stable").reset_index(drop=True)
 
 
+def seasonal_shop(
+    customers: int = 700, years: float = 3.5, seed: int = 0, strength: float = 0.6
+) -> pd.DataFrame:
+    """Order lines of a shop whose customers order by a yearly wave that peaks on New Year's Day."""
+    random = np.random.default_rng(seed)
+    days = years * 365.2425
+    begin = random.uniform(0, days, customers)
+    end = np.minimum(begin + random.exponential(500, customers), days)
+    rate = random.gamma(1.5, 1 / 1.5, customers) / 40 * (1 + strength)
+    n_lines = random.poisson(rate * (end - begin))
+    customer = np.repeat(np.arange(customers), n_lines)
+    day = random.uniform(begin[customer], end[customer])
+    wave = 1 + strength * np.cos(2 * np.pi * day / 365.2425)
+    kept = random.uniform(0, 1 + strength, len(day)) < wave
+    customer, day = np.append(customer[kept], np.arange(customers)), np.append(day[kept], begin)
+    lines = pd.DataFrame(
+        {
+            "customer_id": np.char.add("C", np.char.zfill(customer.astype(str), 5)),
+            "ordered_at": pd.Timestamp(FIRST_DAY) + pd.to_timedelta(np.floor(day), unit="D"),
+            "amount": np.round(random.lognormal(3.0, 0.5, len(day)), 2),
+        }
+    )
+    return lines.sort_values(["customer_id", "ordered_at"], ignore_index=True)
+
+
 @st.composite
 def small_worlds(draw: st.DrawFn) -> pd.DataFrame:
     """A few customers with colliding times, orders cut in two, returns and missing cells."""

@@ -19,6 +19,7 @@ from ..features.table import FeatureRows
 from ..serve.combine import BtydViews, Heads, combine, log_odds, probability, valued_days
 from ..serve.numbers import Blend
 from .btyd import fit_order_model, fit_value_model
+from .season import PastYears
 
 __all__ = ["first_blend", "levelled", "repeat_rate"]
 
@@ -56,13 +57,16 @@ def first_blend(rows: FeatureRows, typical_order_value: float, value_scale: floa
     )
 
 
-def levelled(blend: Blend, btyd: BtydViews, heads: Heads) -> Blend:
-    """The blend with its churn shift and level set by customers as they are at the training end."""
+def levelled(blend: Blend, btyd: BtydViews, heads: Heads, past: PastYears) -> Blend:
+    """The blend with its churn shift and level set by customers as they are at the training end.
+
+    Where whole years of history show that BTYD's totals are too high or too low, they count as mended.
+    """
     if blend.spend_weight == 0.0:
         return blend
     trees_rate = float(np.mean(probability(heads.churn_log_odds)))
     btyd_rate = float(np.mean(1.0 - btyd.order_probability))
-    rates = log_odds(np.array([trees_rate, btyd_rate]))
+    rates = log_odds(np.array([trees_rate, btyd_rate])) + np.array([0.0, past.churn_level])
     rate = float(probability(np.array([_mixed(*rates)]))[0])
     mixed = (
         1 - blend.churn_weight
@@ -73,7 +77,7 @@ def levelled(blend: Blend, btyd: BtydViews, heads: Heads) -> Blend:
     total, now = math.fsum(btyd.spend), math.fsum(combine(shifted, btyd, heads).spend)
     if min(trees, total, now) <= 0:
         return shifted
-    level = math.exp(_mixed(math.log(trees), math.log(total))) / now
+    level = math.exp(_mixed(math.log(trees), math.log(total) + past.spend_level)) / now
     level = min(max(level, 1.0 / _MOST_LEVEL), _MOST_LEVEL)
     return shifted.model_copy(update={"level": level})
 

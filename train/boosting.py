@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..configs.schema import ModelConfig
 from ..errors import ConfigError
 from ..features.table import FeatureRows
-from ..serve.combine import HEADS, BtydViews, order_value_offset
+from ..serve.combine import HEADS, BtydViews, churn_start, direct_start
 from ..serve.numbers import Blend
 from ..serve.trees import Trees
 
@@ -52,6 +52,7 @@ class Examples:
     churned: npt.NDArray[np.bool_]
     spend: Float64  # max(spend, 0) of the first period
     weights: Float64
+    churn_start: Float64  # log-odds, where the trees of churn start; zeros: at the mean
     ordered_start: Float64  # logs, where the ordered head's trees start
     spend_start: Float64
 
@@ -67,9 +68,16 @@ class Examples:
         btyd: BtydViews,
     ) -> Examples:
         """Feature rows with their outcomes, and the starts that `serve.combine` will use."""
-        direct = order_value_offset(rows, blend) + blend.spend_shift
-        inputs = rows.columns(features)
-        return cls(inputs, features, churned, spend, weights, btyd.log_spend_if_ordered, direct)
+        return cls(
+            rows.columns(features),
+            features,
+            churned,
+            spend,
+            weights,
+            churn_start(blend, btyd),
+            btyd.log_spend_if_ordered,
+            direct_start(rows, blend, btyd),
+        )
 
     def where(self, keep: npt.NDArray[np.bool_]) -> Examples:
         """Some rows."""
@@ -79,6 +87,7 @@ class Examples:
             self.churned[keep],
             self.spend[keep],
             self.weights[keep],
+            self.churn_start[keep],
             self.ordered_start[keep],
             self.spend_start[keep],
         )
@@ -104,7 +113,7 @@ def _grow_head(head: str, examples: Examples, model: ModelConfig, seed: int) -> 
     if head == "churn":
         target, start, objective = (
             examples.churned.astype(np.float64),
-            None,
+            examples.churn_start if examples.churn_start.any() else None,  # else the mean
             {"objective": "binary"},
         )
     elif head == "spend":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ..features.windows import (
     newest_realised_cutoff,
     observed,
 )
-from ..serve.combine import combine, heads_of, order_value_offset, view_of_btyd
+from ..serve.combine import BtydViews, combine, direct_start, heads_of, log_odds, view_of_btyd
 from ..serve.model import Model
 from ..serve.numbers import Blend, Intervals, Later, Numbers
 from .blending import first_blend, levelled, repeat_rate
@@ -31,6 +32,7 @@ from .intervals import learn_intervals
 from .left_out import left_out_heads
 from .ratios import learn_later_periods
 from .search import searched
+from .season import past_years
 from .thresholds import with_segments
 
 __all__ = ["SEEDS", "fit"]
@@ -59,9 +61,12 @@ def fit(
     _check_outcomes(frame, config.horizon_days)
     now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
     step("BTYD")
-    blend = _begun(orders, frame, now, config)
     horizon = config.horizon_days
+    blend = _begun(orders, frame, now, config)
+    past = past_years(orders, blend, horizon, config.target, end)
+    blend = blend.model_copy(update={"season": past.season})
     rows_btyd, now_btyd = (view_of_btyd(rows, blend, horizon) for rows in (frame.rows, now))
+    blend = _with_starts(blend, frame, rows_btyd)
 
     churned, spend = frame.targets.churned, frame.spend
     examples = Examples.of(
@@ -79,7 +84,7 @@ def fit(
     step("levels and intervals")
     now_heads = heads_of(trees, frame.features, blend, now, now_btyd)
     rate = repeat_rate(frame.targets.n_orders[:, 0], rows_btyd, frame.weights)
-    blend = levelled(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads)
+    blend = levelled(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads, past)
     later = learn_later_periods(
         now,
         combine(blend, now_btyd, now_heads).churn_probability,
@@ -202,11 +207,18 @@ def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Confi
     newest = frame.rows.cutoff_index == len(frame.cutoffs.instants) - 1
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
     typical = max(float(np.mean(value, dtype=np.float64)) * scale, _LEAST_ORDER_VALUE)
-    blend = first_blend(now, typical, scale)
-    offset = np.exp(order_value_offset(frame.rows, blend))
-    weights = frame.weights
-    shift = np.log(np.average(frame.spend, weights=weights) / np.average(offset, weights=weights))
-    return blend.model_copy(update={"spend_shift": float(shift)})
+    return first_blend(now, typical, scale)
+
+
+def _with_starts(blend: Blend, frame: TrainingFrame, btyd: BtydViews) -> Blend:
+    """The blend with the levels from which its trees start."""
+    start = np.exp(direct_start(frame.rows, blend, btyd))
+    average = partial(np.average, weights=frame.weights)
+    found = {"spend_shift": float(np.log(average(frame.spend) / average(start)))}
+    if blend.season.is_known:
+        rate = np.array([average(frame.targets.churned)])
+        found["churn_start"] = float(log_odds(rate)[0])
+    return blend.model_copy(update=found)
 
 
 def _value_scale(orders: Orders, end: int, target: Target) -> float:

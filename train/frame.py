@@ -18,8 +18,7 @@ from ..features.targets import Targets, targets
 __all__ = ["TrainingFrame", "training_frame"]
 
 _HALF_LIFE_HORIZONS = 1.0  # a cutoff one horizon older than the newest weighs half
-_SEASON = ("cutoff_year_sin", "cutoff_year_cos")
-_TWO_YEARS = 730
+_SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season: see train.season
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,8 @@ def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end, config.target)
     weights = 0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days))
     _check_names(config, rows.names)
-    # a season seen once cannot be told from the growth of that year
-    names = tuple(
-        name
-        for name in rows.names
-        if name not in config.model.leave_out
-        and (name not in _SEASON or windows.span_days(known, end) >= _TWO_YEARS)
-    )
+    left_out = {*config.model.leave_out, *_SEASON}
+    names = tuple(name for name in rows.names if name not in left_out)
     return TrainingFrame(
         rows, outcome, weights[rows.cutoff_index], cutoffs, names, horizon_days, end
     )

@@ -16,6 +16,7 @@ from ..serve.combine import Expected, valued_days
 from ..serve.intervals import SURE, drift
 from ..serve.numbers import Blend, Intervals, IntervalTable, Later
 from ..serve.periods import value_of_one
+from ..serve.season import places_of
 from .btyd import fit_order_model
 from .frame import TrainingFrame
 
@@ -76,7 +77,16 @@ def learn_intervals(
     periods = realised.shape[1]
     known = [~np.isnan(realised[:, k]) for k in range(periods)]
     shown = max(k + 1 for k in range(periods) if known[k].sum() >= min(_LEAST_SHOWN, len(known[0])))
-    value = value_of_one(later, EconomicsConfig(), horizon, shown, unseen.churn_probability)
+    season = blend.season
+    value = value_of_one(
+        later,
+        EconomicsConfig(),
+        horizon,
+        shown,
+        unseen.churn_probability,
+        season,
+        places_of(season, rows),
+    )
     keep = known[shown - 1]
     clv = Outcomes(
         unseen.spend[keep],
@@ -167,6 +177,9 @@ def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
             expected_order_days(fit_order_model(days).model, days, frame.horizon_days)
             * expected_order_value(blend.order_values, valued_days(then, days, blend.value_scale))
         )
+        places = places_of(blend.season, then)
+        if places is not None:
+            forecast *= math.exp(blend.season.at(blend.season.spend, places[:1])[0])
         total = math.fsum(actual[rows.cutoff_index == j])
         if total > 0 and forecast > 0:
             misses.append(min(abs(math.log(total / forecast)), _MOST_MISS))

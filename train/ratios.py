@@ -19,6 +19,7 @@ from ..features.windows import DAY
 from ..serve.btyd import expected_order_days_by_period, expected_order_value
 from ..serve.combine import valued_days
 from ..serve.numbers import Blend, Later
+from ..serve.season import later_factor, places_of
 
 __all__ = ["learn_later_periods"]
 
@@ -103,6 +104,12 @@ def _corrections(
         years = (float(cutoffs[-1] - cutoffs[0]) / DAY + horizon_days) / _YEAR
         thinned = known & (np.cumsum(known) % -(-int(known.sum()) // _MOST_ROWS) == 0)
         actual = spend[thinned]
+        places = places_of(blend.season, rows.where(thinned))
+        if places is not None:  # as if no season were, which forecasts put in by themselves
+            factor = later_factor(blend.season, places, k * horizon_days)
+            base = np.exp(blend.season.at(blend.season.spend, places))
+            actual[:, 0] /= base
+            actual[:, k] /= base * factor
         expected = _Money.of(rows.where(thinned), blend, horizon_days, k + 1).ratio(k)
         first, later = math.fsum(actual[:, 0]), math.fsum(actual[:, k])
         if min(first, later, expected) <= 0:

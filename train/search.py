@@ -78,7 +78,7 @@ def _forward(frame: TrainingFrame) -> tuple[npt.NDArray[np.bool_], npt.NDArray[n
 
 def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
     """Log loss of churn and deviance of spend (Tweedie, power 1.5), each over that of knowing nothing."""
-    churn = probability(trees["churn"][0].predict(judged.inputs))
+    churn = probability(trees["churn"][0].predict(judged.inputs) + judged.churn_start)
     spend = np.exp(trees["spend"][0].predict(judged.inputs) + judged.spend_start)
     base = np.full(len(churn), judged.churned.mean())
     mean = np.full(len(spend), judged.spend.mean())

@@ -1,0 +1,169 @@
+"""Season: learned where history shows it, shrunk where it does not return, nowhere else."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import worlds
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clvcast
+from clvcast.configs.schema import OrdersConfig
+from clvcast.features import windows
+from clvcast.features.reading import orders_from_table
+from clvcast.features.table import feature_rows
+from clvcast.features.windows import DAY
+from clvcast.serve.numbers import Blend, Numbers
+from clvcast.serve.season import later_factor
+from clvcast.train.blending import first_blend
+from clvcast.train.season import PastYears, curve, level, past_years
+
+HORIZON = 60
+AUTUMN, SPRING = "2022-10-15", "2023-03-01"  # before the peak and before the trough
+
+
+@pytest.fixture(scope="module")
+def lines() -> pd.DataFrame:
+    return worlds.seasonal_shop()
+
+
+@pytest.fixture(scope="module")
+def models(lines: pd.DataFrame) -> dict[str, clvcast.Model]:
+    config = clvcast.Config(horizon_days=HORIZON, periods=6, effort="quick")
+    return {end: clvcast.train(lines, config, end) for end in (AUTUMN, SPRING)}
+
+
+def past(lines: pd.DataFrame, end: str) -> PastYears:
+    orders, instant = orders_from_table(lines, OrdersConfig()), windows.as_instant(end)
+    now = feature_rows(windows.observed(orders, instant), np.array([instant]))
+    return past_years(orders, first_blend(now, 20.0, 1.0), HORIZON, "spend", instant)
+
+
+def actual(lines: pd.DataFrame, cutoff: str, days: int = HORIZON) -> float:
+    begin = pd.Timestamp(cutoff)
+    window = (lines["ordered_at"] >= begin) & (
+        lines["ordered_at"] < begin + pd.Timedelta(days=days)
+    )
+    known = lines["customer_id"].isin(lines.loc[lines["ordered_at"] < begin, "customer_id"])
+    return float(lines.loc[window & known, "amount"].sum())
+
+
+@given(st.integers(0, 4000), st.integers(1, 400))
+def test_season_cutoffs_end_before_the_end_and_show_every_place_of_the_year(
+    days: int, horizon: int
+) -> None:
+    first, end = 12_345, days * DAY
+    grid = windows.season_cutoffs(first, end, horizon)
+    if grid is None:
+        assert horizon < 7 or days < 366 + 1.6 * horizon + 28 + 28
+        return
+    assert (grid.instants + horizon * DAY <= end).all()
+    assert (grid.instants > first).all()
+    assert set(grid.phases.tolist()) == set(range(13))
+    assert len(grid.places) == 13
+    years_back = np.round((end - grid.instants) / DAY / 365.2425 - grid.phases / 13, 2)
+    np.testing.assert_array_equal(years_back, grid.years)
+
+
+def test_what_returns_every_year_is_season_and_drift_is_not() -> None:
+    steps = np.arange(13 * 4)
+    phases, years = steps % 13, steps // 13
+    wave = 0.5 * np.cos(2 * np.pi * phases / 13)
+    found = curve(wave - 0.3 * steps / 13, phases, years)
+    np.testing.assert_allclose(found, wave[:13], atol=0.02)
+    assert level(np.full(52, 0.5)) == pytest.approx(0.4)  # 52 points beside 13 that show nothing
+
+
+def test_what_does_not_return_is_shrunk_away() -> None:
+    steps = np.arange(13 * 4)
+    noise = np.random.default_rng(1).normal(0.0, 0.3, len(steps))
+    assert np.abs(curve(noise, steps % 13, steps // 13)).max() < 0.15
+    seen_once = curve(noise[:13] / 3, steps[:13] % 13, steps[:13] // 13)
+    np.testing.assert_array_equal(seen_once, np.zeros(13))  # less than a year differs from the next
+    missing = np.where(steps == 3, np.nan, noise)[:13]
+    np.testing.assert_array_equal(curve(missing, steps[:13], 0 * steps[:13]), np.zeros(13))
+
+
+def test_the_season_of_a_shop_is_found(lines: pd.DataFrame) -> None:
+    season = past(lines, AUTUMN).season
+    truth = [
+        np.mean(1 + 0.6 * np.cos(2 * np.pi * (place + np.arange(HORIZON) / 365.2425)))
+        for place in season.places
+    ]
+    assert np.corrcoef(season.spend, np.log(truth))[0, 1] > 0.9
+    assert np.corrcoef(season.churn, np.log(truth))[0, 1] < -0.9
+    assert np.ptp(season.spend) == pytest.approx(np.ptp(np.log(truth)), rel=0.25)
+
+
+def test_a_short_history_knows_no_season(lines: pd.DataFrame) -> None:
+    assert past(lines, "2021-03-01") == PastYears()
+    assert past(lines, "2021-05-01").season.is_known
+
+
+def test_nothing_at_or_after_the_end_touches_the_season(lines: pd.DataFrame) -> None:
+    late = lines["ordered_at"] >= AUTUMN
+    corrupted = lines.assign(amount=lines["amount"].where(~late, 9_999.0))
+    assert past(lines[~late], AUTUMN) == past(lines, AUTUMN) == past(corrupted, AUTUMN)
+
+
+@pytest.mark.slow
+def test_forecasts_follow_the_season_at_whatever_cutoff_they_are_made(
+    lines: pd.DataFrame, models: dict[str, clvcast.Model]
+) -> None:
+    for cutoff in (AUTUMN, SPRING):
+        for scored_at in (cutoff, str((pd.Timestamp(cutoff) + pd.Timedelta(days=30)).date())):
+            known = lines[lines["ordered_at"] < scored_at]
+            happened = actual(lines, scored_at)
+            total = clvcast.score(models[cutoff], known, scored_at)["expected_spend"].sum()
+            assert abs(total / happened - 1) < 0.2
+
+
+@pytest.mark.slow
+def test_a_whole_year_is_worth_the_same_in_every_season(
+    lines: pd.DataFrame, models: dict[str, clvcast.Model]
+) -> None:
+    """Six periods are 360 days: the season of the first must not be carried over all of them."""
+    ratios = {
+        cutoff: (forecast := clvcast.score(model, lines[lines["ordered_at"] < cutoff], cutoff))[
+            "clv"
+        ].sum()
+        / forecast["expected_spend"].sum()
+        for cutoff, model in models.items()
+    }
+    assert ratios[SPRING] > 1.5 * ratios[AUTUMN]
+    season = models[AUTUMN].numbers.blend.season
+    places = np.array([0.1, 0.8])
+    np.testing.assert_allclose(later_factor(season, places, 365.2425), 1.0, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_reasons_add_up_with_a_season(
+    lines: pd.DataFrame, models: dict[str, clvcast.Model]
+) -> None:
+    known = lines[lines["ordered_at"] < AUTUMN]
+    forecast = clvcast.score(models[AUTUMN], known, AUTUMN).set_index("customer_id")["clv"]
+    added = clvcast.explain(models[AUTUMN], known, AUTUMN).groupby("customer_id")["amount"].sum()
+    np.testing.assert_allclose(added, forecast, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_one_customer_alone_gets_the_same_forecast(
+    lines: pd.DataFrame, models: dict[str, clvcast.Model]
+) -> None:
+    known = lines[lines["ordered_at"] < AUTUMN]
+    everybody = clvcast.score(models[AUTUMN], known, AUTUMN).set_index("customer_id")
+    for name, own in list(known.groupby("customer_id"))[::100]:
+        alone = models[AUTUMN].score_one(own, AUTUMN)
+        assert alone.expected_spend == everybody.loc[str(name), "expected_spend"]
+        assert alone.clv == everybody.loc[str(name), "clv"]
+
+
+def test_a_bundle_from_before_there_were_seasons_still_loads(shop_model: clvcast.Model) -> None:
+    stored = json.loads(shop_model.numbers.model_dump_json())
+    del stored["blend"]["season"], stored["blend"]["churn_start"]
+    assert Numbers.model_validate(stored) == shop_model.numbers
+    assert not Blend.model_validate(stored["blend"]).season.is_known
