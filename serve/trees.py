@@ -15,6 +15,8 @@ from .flat_trees import FlatTrees
 
 __all__ = ["Trees"]
 
+_FEW = 256  # rows
+
 
 class _Process:
     """OpenMP's waiting threads do not survive a fork: a child that calls for them waits for ever."""
@@ -68,7 +70,9 @@ class Trees:
 
     def contributions(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Shapley values of the features, and what the trees say of nobody: n_rows x (n_features + 1)."""
-        threads = {"num_threads": 1} if _Process.is_forked else {}
+        # threads wait for each other longer than a few rows take
+        alone = _Process.is_forked or len(inputs) < _FEW
+        threads = {"num_threads": 1} if alone else {}
         found = self.booster.predict(inputs, pred_contrib=True, **threads)
         return np.asarray(found, dtype=np.float64)
 
