@@ -117,9 +117,15 @@ def peer() -> tuple[Path, np.ndarray, list[str]]:
 def server(command: list[str], port: int, health: str) -> Iterator[int]:
     """A server as a process; its id once it answers."""
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
+    # MLflow calls uvicorn by its name
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen(
+        command, stdout=quiet, stderr=quiet, start_new_session=True, env=dict(os.environ, PATH=path)
+    )
     try:
-        for _ in range(1200):
+        while True:
+            if process.poll() is not None:
+                raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{health}", timeout=1):
                     break
@@ -127,7 +133,8 @@ def server(command: list[str], port: int, health: str) -> Iterator[int]:
                 time.sleep(0.1)
         yield process.pid
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 
