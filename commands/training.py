@@ -49,7 +49,7 @@ def train(
     """
     from ..train.run import train_and_evaluate
     from ..train.store import without_password
-    from ..train.summary import later_periods
+    from ..train.summary import later_periods, season_told
     from ..train.tracking import track
 
     settings = load(config)
@@ -88,6 +88,7 @@ def train(
         if not metrics:
             out.print("History is too short to hold a window out: nothing was measured.")
         out.print(later_periods(run.model.numbers.later))
+        out.print(season_told(run.model.numbers.blend.season))
         out.print()
         _print_outcome(registered, run.model.version)
     if refused:

@@ -25,6 +25,7 @@ from ..features.attributes import coded
 from ..features.orders import Orders
 from ..features.table import FeatureRows
 from .combine import BtydViews, Heads, combine, heads_of, view_of_btyd
+from .evidence import own_share
 from .intervals import Band, band
 from .next_order import NextOrder, next_order
 from .numbers import Numbers
@@ -55,6 +56,7 @@ class Predictions:
     clv: Float64
     clv_band: Band
     next_order: NextOrder
+    own_share: Float64
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class Model:
             next_order(
                 numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
             ),
+            own_share(numbers.blend, btyd.history),
         )
 
     def heads(self, rows: FeatureRows, btyd: BtydViews) -> Heads | None:

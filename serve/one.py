@@ -56,6 +56,7 @@ class Forecast:
     evidence: str
     next_order_from: datetime | None
     next_order_until: datetime | None
+    own_share: float
     spend_deviation: float
     clv_deviation: float
     spend_shock: float

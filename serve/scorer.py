@@ -54,6 +54,7 @@ FORECAST_SCHEMA = pa.schema(
         ("evidence", pa.string()),
         ("next_order_from", pa.timestamp("us")),
         ("next_order_until", pa.timestamp("us")),
+        ("own_share", pa.float64()),
         # what `total` adds up: one customer's own spread, and the shocks all customers share
         ("spend_deviation", pa.float64()),
         ("clv_deviation", pa.float64()),
@@ -116,6 +117,7 @@ def forecast_columns(
         rows.whole[:, 0],
         short_history=numbers.short_history,
         later_unseen=model.periods > numbers.later.realised_periods,
+        season_unseen=not numbers.blend.season.is_known,
         btyd_only=not model.trees,
     )
     columns = {
@@ -139,6 +141,7 @@ def forecast_columns(
         "evidence": evidence,
         "next_order_from": _dates(cutoff, predictions.next_order.earliest),
         "next_order_until": _dates(cutoff, predictions.next_order.latest),
+        "own_share": predictions.own_share,
         "spend_deviation": predictions.spend_band.deviation,
         "clv_deviation": predictions.clv_band.deviation,
         "spend_shock": np.full(rows.n_rows, numbers.intervals.spend_shock),

@@ -15,7 +15,7 @@ CONTRACT = (
     "churn_probability", "expected_orders", "expected_spend", "expected_spend_lower",
     "expected_spend_upper", "clv", "clv_lower", "clv_upper", "expected_next_order_at",
     "rfm_segment", "tier", "risk", "evidence", "next_order_from", "next_order_until",
-    "spend_deviation", "clv_deviation", "spend_shock", "clv_shock",
+    "own_share", "spend_deviation", "clv_deviation", "spend_shock", "clv_shock",
 )  # fmt: skip
 
 
@@ -65,6 +65,7 @@ def forecast_file(
         "evidence": "own",
         "next_order_from": due.where(churn < 0.7),
         "next_order_until": due.where(churn < 0.7) + pd.Timedelta(days=30),
+        "own_share": 0.5,
         "spend_deviation": spend,
         "clv_deviation": clv,
         "spend_shock": 0.1,

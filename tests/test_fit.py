@@ -64,6 +64,19 @@ def test_nothing_at_or_after_the_cutoff_touches_model_or_forecast(
         pd.testing.assert_frame_equal(forecast, forecasts[0], check_exact=True)
 
 
+def test_a_training_may_end_after_the_newest_order_and_says_how_long(
+    shop_lines: pd.DataFrame, shop_config: clvcast.Config
+) -> None:
+    """A nightly retraining states its date, and on some days nobody orders."""
+    newest = shop_lines["ordered_at"].max().normalize()
+    quick = shop_config.model_copy(update={"effort": "quick"})
+    clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=3))  # a warning would be an error
+    with pytest.warns(UserWarning, match="20 days before the cutoff"):
+        clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=21))
+    with pytest.raises(ConfigError, match="within"):
+        clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=2 + quick.horizon_days))
+
+
 def test_training_and_scoring_see_the_same_features(shop_orders: clvcast.Orders) -> None:
     end = windows.as_instant("2021-01-30")
     frame = training_frame(shop_orders, clvcast.Config(horizon_days=60, periods=1), end)
@@ -200,7 +213,8 @@ def test_forecasts_are_finite_and_coherent(
     assert (further["clv"] >= forecast["clv"]).all()
     if periods == 1:
         np.testing.assert_allclose(forecast["clv"], 0.4 * forecast["expected_spend"], rtol=1e-12)
-    assert set(";".join(forecast["evidence"]).split(";")) <= {"", "own", "cohort", "later_unseen"}
+    words = set(";".join(forecast["evidence"]).split(";"))
+    assert words <= {"", "own", "cohort", "later_unseen", "season_unseen"}
     bands = np.array(["low", "medium", "high"])
     expected = bands[np.searchsorted([0.33, 0.66], forecast["churn_probability"], side="right")]
     assert forecast["risk"].tolist() == expected.tolist()

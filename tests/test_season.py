@@ -21,6 +21,7 @@ from clvcast.serve.numbers import Blend, Numbers
 from clvcast.serve.season import later_factor
 from clvcast.train.blending import first_blend
 from clvcast.train.season import PastYears, curve, level, past_years
+from clvcast.train.summary import season_told
 
 HORIZON = 60
 AUTUMN, SPRING = "2022-10-15", "2023-03-01"  # before the peak and before the trough
@@ -160,6 +161,16 @@ def test_one_customer_alone_gets_the_same_forecast(
         alone = models[AUTUMN].score_one(own, AUTUMN)
         assert alone.expected_spend == everybody.loc[str(name), "expected_spend"]
         assert alone.clv == everybody.loc[str(name), "clv"]
+
+
+def test_what_is_not_known_is_said(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders, lines: pd.DataFrame
+) -> None:
+    assert "No season is known" in season_told(shop_model.numbers.blend.season)
+    assert clvcast.score(shop_model, shop_orders)["evidence"].str.contains("season_unseen").all()
+    found = past(lines, AUTUMN).season
+    told = season_told(found)
+    assert f"{np.expm1(max(found.spend)):+.0%} of the year's mean" in told
 
 
 def test_a_bundle_from_before_there_were_seasons_still_loads(shop_model: clvcast.Model) -> None:

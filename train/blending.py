@@ -27,7 +27,7 @@ Float64 = npt.NDArray[np.float64]
 _CHURN_WEIGHTS = (0.2, 0.5)  # with very many customers, with very few
 _SPEND_WEIGHTS = (0.1, 0.5)
 _HALFWAY = 1_000.0  # customers at which a weight stands between the two
-_LEVEL_WEIGHT = 0.6  # of BTYD in the level
+_LEVEL_WEIGHT = 0.7  # of BTYD in the level
 _MOST_LEVEL = 2.0
 _MOST_REPEAT_RATE = 10.0
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
-from ..errors import ConfigError, OrdersError
+from ..errors import OrdersError
 from ..features import windows
 from ..features.customers import with_customers
 from ..features.orders import Orders
@@ -41,7 +42,8 @@ def train(
 ) -> Model:
     """Train a model on the orders before `cutoff`; no MLflow needed, nothing is written.
 
-    Without a cutoff it is the midnight after the newest line. Without a config, defaults hold.
+    Without a cutoff it is the midnight after the newest line. Without a config, defaults hold. Warns
+    (`UserWarning`) when the orders end more than a week before the cutoff.
     Raises `OrdersError` where the history is too short or shows no repeat customer.
     """
     config = config or Config()
@@ -57,7 +59,7 @@ def train_and_evaluate(
     say: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twin on the newest realised window."""
-    return run_until(orders, config, _training_end(orders, config, cutoff), say)
+    return run_until(orders, config, _training_end(orders, config, cutoff, say), say)
 
 
 def run_until(
@@ -85,23 +87,31 @@ def shipped(orders: Orders, config: Config, end: int) -> Model:
     return replace(model, reference=reference_of(model, orders, end))
 
 
-def _training_end(orders: Orders, config: Config, cutoff: windows.Instant | None) -> int:
+def _training_end(
+    orders: Orders,
+    config: Config,
+    cutoff: windows.Instant | None,
+    say: Callable[[str], None] = warnings.warn,
+) -> int:
     newest_line = int(orders.times.max())
-    return training_end(windows.first_order_at(orders), newest_line, config, cutoff)
+    return training_end(windows.first_order_at(orders), newest_line, config, cutoff, say)
 
 
 def training_end(
-    first: int, newest_line: int, config: Config, cutoff: windows.Instant | None
+    first: int,
+    newest_line: int,
+    config: Config,
+    cutoff: windows.Instant | None,
+    say: Callable[[str], None] = warnings.warn,
 ) -> int:
-    """The first instant training reads nothing at or after; refuses one that orders do not reach."""
-    newest = windows.midnight_after(newest_line)
+    """The first instant training reads nothing at or after.
+
+    Refuses one out of range; `say` hears of one that the orders end more than a week before.
+    """
     if cutoff is None:
-        return newest
+        return windows.midnight_after(newest_line)
     end = windows.as_instant(cutoff)
-    windows.check_cutoff_in_span(first, newest_line, end, config.horizon_days)
-    if end > newest:
-        raise ConfigError(
-            f"a training cutoff must be at most {windows.shown(newest)}, the midnight after the "
-            f"newest order, got {windows.shown(end)}"
-        )
+    concern = windows.check_cutoff_in_span(first, newest_line, end, config.horizon_days)
+    if concern:
+        say(concern)
     return end

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ _KEY = b"clvcast season"
 class PastYears:
     """What years of history say of BTYD's totals: how they miss by the time of the year, and on average."""
 
-    season: Season = Season()
+    season: Season = field(default_factory=Season)
     churn_level: float = 0.0  # log-odds of no order beyond BTYD's, over whole years
     spend_level: float = 0.0  # the same of a total, in logs
 
@@ -64,9 +64,7 @@ def past_years(
     season = Season(
         places=tuple(grid.places[order].tolist()), churn=churn, ordered=ordered, spend=spend
     )
-    levels = [
-        level(series - own[grid.phases]) for series, own in zip(found.T, curves, strict=True)
-    ]
+    levels = [level(series - own[grid.phases]) for series, own in zip(found.T, curves, strict=True)]
     return PastYears(season, churn_level=levels[0], spend_level=levels[2])
 
 

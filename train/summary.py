@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..features.faults import joined
 from ..serve.numbers import Later
+from ..serve.season import Season
 
-__all__ = ["TABLE_MEASURES", "later_periods", "verdict"]
+__all__ = ["TABLE_MEASURES", "later_periods", "season_told", "verdict"]
 
 TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
 _OURS = "clvcast"
@@ -33,6 +35,17 @@ def later_periods(later: Later) -> str:
         f"For each unit of money in period 1 it expects {joined(shown)} in later periods "
         f"(history shows {later.realised_periods} of {len(later.ratios) + 1})."
     )
+
+
+def season_told(season: Season) -> str:
+    """What the model knows of the season, for a total of one period."""
+    if not season.is_known:
+        return (
+            "No season is known: history does not show every part of the year yet, so a total may be "
+            "far off where the season turns."
+        )
+    low, high = (math.expm1(edge(season.spend)) for edge in (min, max))
+    return f"By the season a period's total lies between {low:+.0%} and {high:+.0%} of the year's mean."
 
 
 def _total(bias: float | None) -> str:
