@@ -109,7 +109,8 @@ def test_only_the_wheel_gives_the_same_numbers(
             "quantity": [12, 8],
         }
     )
-    asked = clvcast.score(model, lines, cutoff="2011-12-10")
+    with pytest.warns(UserWarning, match="the newest order is 8 days before the cutoff"):
+        asked = clvcast.score(model, lines, cutoff="2011-12-10")
     assert done.stdout.strip() == str(asked[["customer_id", "expected_spend", "clv"]]).strip()
 
 
