@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest report ui check test test-slow benchmark benchmark-start benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
+.PHONY: train score backtest report ui check test test-slow benchmark benchmark-start benchmark-decisions benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate; champion if the gate passes
 	$(BIN)/clvcast train $(CONFIG)
@@ -43,13 +43,16 @@ test: $(VENV)/dev.stamp ## the fast tests
 test-slow: $(VENV)/dev.stamp ## the rest
 	$(BIN)/python -m pytest -m slow tests
 
-benchmark: benchmark-start benchmark-features
+benchmark: benchmark-start benchmark-features benchmark-decisions
 
-benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas
+benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas; an hour or more; goes on where it was stopped
 	$(BIN)/python benchmarks/features.py
 
 benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real orders; downloads the data
 	$(BIN)/python benchmarks/accuracy.py
+
+benchmark-decisions: $(VENV)/dev.stamp ## KPIs, lists, report and page for a million customers (minutes)
+	$(BIN)/python benchmarks/decisions.py
 
 benchmark-serving: $(VENV)/dev.stamp ## one customer, REST, batch, overload; beside MLflow (minutes)
 	$(BIN)/python benchmarks/serving.py

@@ -3,41 +3,71 @@
     make benchmark-features
 
 Every tool reads one parquet of order lines and hands its rows, block by block, to a sink that sums each
-column; the sums must agree. Medians of three runs go to results/features.md, and one run each of logs that
-are read in shards. The logs are made once in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere;
-CLVCAST_BENCHMARK_LARGE names the large ones in millions of lines, such as 50,200).
+column; the sums must agree. The table goes to results/features.md. Each run is kept in a scratch file until
+the table is written, so that a command that was stopped goes on where it was; runs of code that changed since
+are measured anew. CLVCAST_BENCHMARK_FOLDER says where logs and scratch file are (default build/benchmark),
+CLVCAST_BENCHMARK_LARGE the logs read in shards, in millions of lines (default 50,200; 200 takes 3 GB of disk,
+and 12 GB while it is read).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
-from importlib.metadata import version
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
+from features_report import written
 from orders_log import write_log
 
 Blocks = Callable[[str, int], Iterator[tuple[tuple[str, ...], np.ndarray]]]
 HERE = Path(__file__).parent
-RUNS = 3
-OURS = ("clvcast", "shards", "floor")
-MEMORY_LIMIT = 2 * 10**9
-TOOLS = ("clvcast", "floor", "duckdb", "polars", "pandas")
+FOLDER = Path(os.environ.get("CLVCAST_BENCHMARK_FOLDER", HERE.parent / "build" / "benchmark"))
+LARGE = [int(m) for m in os.environ.get("CLVCAST_BENCHMARK_LARGE", "50,200").split(",") if m]
 COLUMNS = ["customer_id", "ordered_at", "amount", "order_id", "category", "channel", "quantity"]
 NEWEST = datetime(2023, 12, 1)
-IN_SHARDS = "clvcast, memory_limit 2 GB"
 TOLERANCE = 1e-5  # relative, of a column's sum
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: a tool on a log."""
+
+    millions: int  # of lines
+    cutoffs: int
+    tool: str
+    runs: int = 3
+    memory_limit: int = 0  # bytes, where the log is read in shards
+
+    @property
+    def name(self) -> str:
+        """The case as the scratch file names it."""
+        return f"{self.millions}x{self.cutoffs} {self.tool} {self.memory_limit}".strip()
+
+
+def cases() -> list[Case]:
+    """All that is measured, the quick first."""
+    found = [Case(1, 12, tool) for tool in ("clvcast", "floor")]
+    for cutoffs in (1, 12):
+        tools = ("clvcast", "clvcast_all", "floor", "duckdb", "polars", "pandas")
+        found += [Case(10, cutoffs, tool) for tool in tools]
+    # as many shards as 50 M lines make in 2 GB, so that their times can be compared
+    found.append(Case(10, 12, "clvcast_shards", memory_limit=4 * 10**8))
+    for millions in LARGE:
+        runs = 3 if millions < 100 else 1
+        found.append(Case(millions, 12, "clvcast_shards", runs, memory_limit=2 * 10**9))
+    return found
 
 
 def cutoffs(count: int) -> list[datetime]:
@@ -45,36 +75,87 @@ def cutoffs(count: int) -> list[datetime]:
     return [NEWEST - timedelta(weeks=4 * k) for k in reversed(range(count))]
 
 
-def run_one(tool: str, path: str, count: int) -> dict[str, Any]:
+# ---------------------------------------------------------------------------- one run, in its process
+
+
+@numba.njit(cache=True)
+def _add_rows(block: np.ndarray, sums: np.ndarray) -> None:
+    for row in range(block.shape[0]):
+        for column in range(block.shape[1]):
+            value = block[row, column]
+            if value == value:  # else missing
+                sums[column] += value
+
+
+@numba.njit(cache=True)
+def _add_columns(columns: np.ndarray, sums: np.ndarray) -> None:
+    for column in range(columns.shape[0]):
+        for value in columns[column]:
+            if value == value:
+                sums[column] += value
+
+
+def add_up(block: np.ndarray, sums: np.ndarray) -> None:
+    """The sink: add each column of a block to its sum, along memory."""
+    if block.flags.c_contiguous:
+        _add_rows(block, sums)
+    else:
+        _add_columns(np.ascontiguousarray(block.T), sums)
+
+
+def run_one(case: Case, path: str) -> dict[str, Any]:
     """Run one tool in this process; its time and memory, imports and compilation left out."""
-    ours = {"clvcast": _clvcast, "shards": _clvcast_in_shards, "floor": _floor}
-    blocks = ours[tool]() if tool in ours else _peer(tool)
+    ours: dict[str, Callable[[], Blocks]] = {
+        "clvcast": lambda: _clvcast(alike=True),
+        "clvcast_all": lambda: _clvcast(alike=False),
+        "clvcast_shards": lambda: _clvcast_in_shards(case.memory_limit),
+        "floor": _floor,
+    }
+    blocks = ours[case.tool]() if case.tool in ours else _peer(case.tool)
+    for order in ("C", "F"):
+        add_up(np.zeros((2, 2), dtype=np.float32, order=order), np.zeros(2))
     began, used = time.perf_counter(), _cpu()
-    rows, sums = 0, None
+    rows, sums = 0, np.zeros(0)
     names: tuple[str, ...] = ()
-    for names, block in blocks(path, count):  # noqa: B007
-        total = np.nansum(block, axis=0, dtype=np.float64)
-        sums = total if sums is None else sums + total
+    for names, block in blocks(path, case.cutoffs):
+        sums = sums if len(sums) else np.zeros(len(names))
+        add_up(block, sums)
         rows += len(block)
-    wall, cpu = time.perf_counter() - began, _cpu() - used
+    wall, cpu = time.perf_counter() - began, np.subtract(_cpu(), used)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    named = {} if sums is None else dict(zip(names, sums.tolist(), strict=True))
-    return {"cpu": cpu, "wall": wall, "peak": peak, "rows": rows, "sums": named}
+    named = dict(zip(names, sums.tolist(), strict=True)) if rows else {}
+    return {
+        "cpu": float(cpu.sum()),
+        "system": float(cpu[1]),
+        "wall": wall,
+        "peak": peak,
+        "rows": rows,
+        "sums": named,
+        "load": os.getloadavg()[0],
+    }
 
 
-def _cpu() -> float:
+def _cpu() -> np.ndarray:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    return np.array([used.ru_utime, used.ru_stime])
 
 
-def _clvcast() -> Blocks:
+def _clvcast(alike: bool) -> Blocks:
+    """All features, or the groups that hold those the peers compute."""
+    from feature_peers import FEATURES
+
+    from clvcast.features.catalogue import GROUPS
     from clvcast.features.reading import read_orders
     from clvcast.features.table import feature_blocks
     from clvcast.features.windows import as_instants
 
+    groups = None
+    if alike:
+        groups = tuple(g.name for g in GROUPS if any(f.name in FEATURES for f in g.features))
+
     def blocks(path: str, count: int) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
         orders = read_orders(path)
-        for block in feature_blocks(orders, np.array(as_instants(cutoffs(count)))):
+        for block in feature_blocks(orders, np.array(as_instants(cutoffs(count))), groups):
             yield block.names, block.values
 
     with tempfile.TemporaryDirectory() as folder:  # load the compiled code
@@ -83,15 +164,15 @@ def _clvcast() -> Blocks:
     return blocks
 
 
-def _clvcast_in_shards() -> Blocks:
-    """The same for logs that memory does not hold: under a limit of 2 GB."""
+def _clvcast_in_shards(memory_limit: int) -> Blocks:
+    """All features of logs that memory does not hold."""
     from clvcast.configs.schema import OrdersConfig
     from clvcast.features.shards import read_shards
     from clvcast.features.table import feature_blocks
     from clvcast.features.windows import as_instants
 
     def blocks(
-        path: str, count: int, limit: int = MEMORY_LIMIT
+        path: str, count: int, limit: int = memory_limit
     ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
         config = OrdersConfig(source=path)
         with read_shards(config, limit, folder=Path(path).parent) as shards:
@@ -107,7 +188,6 @@ def _clvcast_in_shards() -> Blocks:
 
 def _floor() -> Blocks:
     """What no tool can go below: read the file, and sort the lines by customer once."""
-    import numba
     import pyarrow.parquet
 
     @numba.njit(cache=True)
@@ -144,90 +224,104 @@ def _peer(tool: str) -> Blocks:
     )
 
 
-def measure(tool: str, path: Path, count: int, runs: int = RUNS) -> dict[str, Any]:
-    """Medians over runs, each in a process of its own."""
-    results = []
-    for _ in range(runs):
-        command = [sys.executable, __file__, "--run", tool, str(path), str(count)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-    medians = {k: statistics.median(r[k] for r in results) for k in ("cpu", "wall", "peak")}
-    return results[0] | medians
+# ------------------------------------------------------------------------------------ all of them
 
 
-def check_equal(ours: dict[str, Any], other: dict[str, Any], tool: str) -> None:
-    """Stop where a peer's columns do not add up to ours."""
+def measure(case: Case, path: Path) -> dict[str, Any]:
+    """One run, in a process of its own."""
+    command = [sys.executable, __file__, "--run", json.dumps(asdict(case)), str(path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{case.name} ended with status {done.returncode}; what was measured is kept")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def log_of(millions: int) -> Path:
+    """The log of so many million lines, made where there is none yet."""
+    path = FOLDER / f"{millions}m.parquet"
+    if not path.exists():
+        print(f"making a log of {millions} M lines", flush=True)
+        part = path.with_suffix(".part")
+        write_log(part, millions * 1_000_000)
+        part.replace(path)
+    return path
+
+
+def code_of(tool: str) -> str:
+    """A digest of the code a run depends on: runs of other code are not this table's."""
+    sources = [HERE / "features.py", HERE / "orders_log.py", HERE / "feature_peers.py"]
+    if tool.startswith("clvcast"):
+        sources = [HERE / "orders_log.py", *sorted((HERE.parent / "features").glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
+class Scratch:
+    """The runs measured so far, kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        self._codes = {case.tool: code_of(case.tool) for case in cases()}
+        self.runs: dict[str, list[dict[str, Any]]] = {
+            name: [run for run in runs if run["code"] in self._codes.values()]
+            for name, runs in kept.items()
+        }
+
+    def of(self, case: Case) -> list[dict[str, Any]]:
+        """The runs of a case."""
+        return self.runs.setdefault(case.name, [])
+
+    def add(self, case: Case, run: dict[str, Any]) -> None:
+        """Keep a run."""
+        self.of(case).append(run | {"code": self._codes[case.tool]})
+        part = self._path.with_suffix(".part")
+        part.write_text(json.dumps(self.runs))
+        part.replace(self._path)
+
+    def remove(self) -> None:
+        """The table is written."""
+        self._path.unlink(missing_ok=True)
+
+
+def check_equal(ours: dict[str, Any], other: dict[str, Any], case: Case) -> None:
+    """Stop where a tool's columns do not add up to ours."""
     for name, value in other["sums"].items():
         if not np.isclose(ours["sums"][name], value, rtol=TOLERANCE):
-            sys.exit(f"{tool} gives {name} {value!r}, clvcast {ours['sums'][name]!r}")
+            sys.exit(f"{case.name} gives {name} {value!r}, clvcast {ours['sums'][name]!r}")
 
 
 def main() -> None:
-    """Measure everything and write the table."""
-    folder = Path(os.environ.get("CLVCAST_BENCHMARK_FOLDER") or tempfile.mkdtemp())
-    log = folder / "10m.parquet"
-    if not log.exists():
-        write_log(log, 10_000_000)
-    measure("clvcast", log, 1)  # compiles
-    measure("shards", log, 1, runs=1)
-    rows = [
-        "| lines x cutoffs | tool | CPU s | wall s | peak MB | rows |",
-        "|---|---|---|---|---|---|",
-    ]
-    notes = []
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-
-    def note_row(lines: str, count: int, tool: str, result: dict[str, Any]) -> None:
-        rows.append(
-            f"| {lines} x {count} | {tool} | {result['cpu']:.1f} | {result['wall']:.1f} | "
-            f"{result['peak']:,.0f} | {result['rows']:,} |"
-        )
-        print(rows[-1], flush=True)
-
-    for count in (1, 12):
-        for tool in TOOLS:
-            result = found[tool, count] = measure(tool, log, count)
-            note_row("10 M", count, tool, result)
-            if tool not in OURS:
-                check_equal(found["clvcast", count], result, tool)
-        ours = found["clvcast", count]["cpu"]
-        ratios = [f"1/{found[t, count]['cpu'] / ours:.1f} of {t}'s" for t in TOOLS[2:]]
-        floor = ours / found["floor", count]["cpu"]
-        notes.append(
-            f"- {count} x 10 M: clvcast takes {', '.join(ratios)} CPU seconds, and {floor:.1f}x the floor "
-            "(read the file and sort the lines by customer once)."
-        )
-    growth = found["clvcast", 12]["cpu"] / found["clvcast", 1]["cpu"]
-    notes.append(f"- From 1 to 12 cutoffs clvcast takes {growth:.1f}x.")
-    sharded = measure("shards", log, 12)
-    check_equal(found["clvcast", 12], sharded, "in shards")
-    note_row("10 M", 12, IN_SHARDS, sharded)
-    for millions in filter(None, os.environ.get("CLVCAST_BENCHMARK_LARGE", "50").split(",")):
-        large = folder / f"{millions}m.parquet"
-        if not large.exists():
-            write_log(large, int(millions) * 1_000_000)
-        result = measure("shards", large, 12, runs=1)
-        note_row(f"{millions} M", 12, IN_SHARDS, result)
-        times = result["cpu"] / sharded["cpu"]
-        notes.append(
-            f"- {millions} M x 12 in shards, a single run: {times:.1f}x the CPU seconds of 10 M, which need no shards."
-        )
-    versions = ", ".join(f"{n} {version(n)}" for n in ("clvcast", "duckdb", "polars", "pandas"))
-    head = [
-        "# Features",
-        "",
-        f"{date.today()}, {versions}, numba {version('numba')}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores of {platform.machine()}, shared. Command: `make benchmark-features`. "
-        f"Medians of {RUNS} runs, each a process of its own, imports and compilation left out. The peers "
-        "compute 51 features, clvcast these and 18 more; sums of all 51 columns agree to 1e-5.",
-        "",
-    ]
+    """Measure what is not measured yet, and write the table."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    scratch = Scratch(FOLDER / "features.json")
+    log_of(1)
+    for tool in ("clvcast_all", "clvcast_shards"):  # compile before anything is measured
+        measure(Case(1, 1, tool, memory_limit=10**7), log_of(1))
+    wanted = cases()
+    for turn in range(max(case.runs for case in wanted)):  # side by side: the machine has its moods
+        for case in wanted:
+            if turn < case.runs and len(scratch.of(case)) <= turn:
+                run = measure(case, log_of(case.millions))
+                scratch.add(case, run)
+                print(
+                    f"{datetime.now():%H:%M:%S} {case.name}, run {turn + 1} of {case.runs}: "
+                    f"CPU {run['cpu']:.2f} s, wall {run['wall']:.1f} s, {run['peak']:,.0f} MB, "
+                    f"load {run['load']:.0f}",
+                    flush=True,
+                )
+    for case in wanted:
+        whole = Case(case.millions, case.cutoffs, "clvcast_all")
+        if case.millions == 10 and case != whole:
+            check_equal(scratch.of(whole)[0], scratch.of(case)[0], case)
     page = HERE / "results" / "features.md"
-    page.write_text("\n".join([*head, *rows, "", *notes]) + "\n")
+    page.write_text(written([(asdict(case), scratch.of(case)) for case in wanted]))
+    scratch.remove()
+    print(f"written to {page}; the logs stay in {FOLDER}")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
-        print(json.dumps(run_one(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
+        print(json.dumps(run_one(Case(**json.loads(sys.argv[2])), sys.argv[3])))
     else:
         main()

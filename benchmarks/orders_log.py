@@ -33,10 +33,13 @@ _CATEGORIES = pa.array([f"category {k:02d}" for k in range(20)])
 _CHANNELS = pa.array([f"channel {k}" for k in range(5)])
 
 
-def write_log(path: Path, lines: int, seed: int = 0) -> int:
-    """Write about `lines` order lines to `path`; returns how many. Memory grows with customers only."""
+def write_log(path: Path, lines: int, seed: int = 0, customers: int | None = None) -> int:
+    """Write about `lines` order lines to `path`; returns how many. Memory grows with customers only.
+
+    Of `customers` (a tenth of the lines) some third never orders.
+    """
     random = np.random.default_rng(seed)
-    customers = lines // 10
+    customers = customers or lines // 10
     begin = random.uniform(0.0, DAYS * 0.95, customers).astype(np.float32)
     end = np.minimum(begin + random.exponential(400.0, customers), DAYS).astype(np.float32)
     rate = random.gamma(0.8, 1.0, customers).astype(np.float32)

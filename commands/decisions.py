@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich import box
-from rich.table import Table
 
 from .console import Json, Quiet, load, money, note, out, print_json
+from .tables import Shown, print_legend, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..configs.schema import Config
     from ..serve.book import Book
+    from ..serve.economics import Economics
 
 Forecasts = Annotated[Path, typer.Argument(metavar="FORECASTS", help="What clvcast score wrote.")]
 OrdersSource = Annotated[
@@ -58,23 +59,7 @@ def kpis(
     note(found.remarks, quiet)
     if quiet:
         return
-    columns = {
-        "customers": ("customers", ","), "AOV": ("aov", ",.2f"),
-        "orders": ("purchase_frequency", ".2f"), "margin": ("margin_rate", ".0%"),
-        "churn": ("churn_rate", ".1%"), "formula": ("formula_clv_span", ",.0f"),
-        "forecast": ("clv", ",.0f"),
-    }  # fmt: skip
-    shown = found.measures[found.measures["dimension"].isin(["shop", "channel", "tier", "period"])]
-    names = [
-        "the shop" if row["dimension"] == "shop" else f"{row['dimension']} {row['group']}"
-        for row in shown.to_dict("records")
-    ]
-    _print("AOV, purchase frequency, margin, churn", names, shown, columns)
-    days = int(found.measures["period_days"].iloc[0])
-    out.print(
-        f"orders: per active customer in {days} days; churn: of those who ordered in {days} days, who "
-        "did not in the next;\nformula: its CLV over the forecast's span, beside the forecast"
-    )
+    _print_measures(found.measures, book.config.orders.currency)
     out.print(f"wrote measures, triangles and customers into {output}")
 
 
@@ -108,18 +93,7 @@ def economics(
     note(found.remarks, quiet)
     if quiet:
         return
-    columns = {
-        "new": ("new_customers", ","), "CAC": ("cac", ",.2f"), "LTV": ("ltv_forecast", ",.0f"),
-        "LTV:CAC": ("ltv_cac_forecast", ".1f"), "from": ("ltv_cac_forecast_lower", ".1f"),
-        "to": ("ltv_cac_forecast_upper", ".1f"), "month": ("payback_month", ".0f"),
-        "chance": ("payback_probability", ".0%"), "at most": ("most_to_pay", ",.0f"),
-    }  # fmt: skip
-    shown = found.acquisition[found.acquisition["level"].isin(["shop", "channel"])]
-    names = ["the shop", *(str(channel) for channel in shown["channel"].iloc[1:])]
-    _print(f"What customers cost and bring, {book.config.orders.currency}", names, shown, columns)
-    for row in found.levers[found.levers["dimension"] == "shop"].to_dict("records"):
-        worth = money(row["value"], book.config.orders.currency)
-        out.print(f"{row['lever'].replace('_', ' ')} {row['change']} is worth {worth} of CLV")
+    _print_economics(found, book.config)
     out.print(f"wrote acquisition, payback and levers into {output}")
 
 
@@ -151,18 +125,7 @@ def lists(
     note(found.remarks, quiet)
     if quiet:
         return
-    columns = {
-        "customers": ("customers", ","), "held out": ("held_out", ","),
-        "at stake": ("value_at_stake", ",.0f"), "caught": ("money_share", ".0%"),
-        "of": ("customer_share", ".0%"), "lift": ("lift", ".1f"),
-    }  # fmt: skip
-    shown = found.summary
-    columns = {heading: entry for heading, entry in columns.items() if entry[0] in shown.columns}
-    _print(f"Lists, {book.config.orders.currency}", list(shown["list"]), shown, columns)
-    if past is not None:
-        out.print(
-            "caught: the share of the money the past list held, with a share of the customers"
-        )
+    _print_lists(found.summary, book.config.orders.currency)
     out.print(f"wrote a file per list, held_out, summary and budget into {output}")
 
 
@@ -172,9 +135,12 @@ def _books(
     """The forecasts beside their orders, and those of the past where there are any."""
     from ..serve.book import open_book
 
-    book = open_book(forecasts, orders, None if config is None else load(config))
+    settings = None if config is None else load(config)
+    book = open_book(forecasts, orders, settings)
     note(book.orders.report.remarks, silent)
-    return book, None if past is None else open_book(past, book.orders, book.config)
+    if past is None:
+        return book, None
+    return book, open_book(past, book.orders, settings, what="the past forecasts")
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -182,20 +148,104 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return list(json.loads(table.to_json(orient="records", date_format="iso")))
 
 
-def _number(value: Any, style: str) -> str:
-    return "-" if math.isnan(value) else format(value, style)
+def _in(currency: str) -> str:
+    return f", {currency}" if currency else ""
 
 
-def _print(
-    title: str, names: list[str], rows: pd.DataFrame, columns: dict[str, tuple[str, str]]
-) -> None:
-    """A table of some columns: heading -> column and how its numbers are written."""
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+def _print_measures(measures: pd.DataFrame, currency: str) -> None:
+    """The four levers side by side, and the formula beside the forecast."""
+    shown = measures.assign(name=measures["group"])
+    circular = ["churn_rate", "formula_clv_span"]
+    shown[circular] = shown[circular].mask(shown["is_circular"])
+    shown.loc[shown["dimension"] == "shop", "name"] = "the shop"
+    records = shown.to_dict("records")
+    parts = {
+        heading: [row for row in records if row["dimension"] == dimension]
+        for heading, dimension in (
+            ("", "shop"), ("by channel", "channel"), ("by tier", "tier"), ("by period from", "period"),
+        )
+    }  # fmt: skip
+    print_table(
+        f"AOV, purchase frequency, margin, churn; formula and forecast CLV{_in(currency)}",
+        parts,
+        (
+            Shown("customers", "customers", "count"), Shown("AOV", "aov", "money"),
+            Shown("orders", "purchase_frequency", "ratio"), Shown("margin", "margin_rate", "share"),
+            Shown("churn", "churn_rate", "tenths"), Shown("formula", "formula_clv_span", "money"),
+            Shown("forecast", "clv", "money"),
+        ),
+    )  # fmt: skip
+    days = int(measures["period_days"].iloc[0])
+    print_legend(
+        f"orders: per active customer in {days} days; churn: of those who ordered in {days} days, who did "
+        "not in the next; formula: its CLV a customer over the forecast's span. Today's tiers show "
+        "neither: whom the shop lost before is who is in the low tier now."
     )
-    table.add_column("", no_wrap=True)
-    for heading in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, row in zip(names, rows.to_dict("records"), strict=True):
-        table.add_row(name, *(_number(row[column], style) for column, style in columns.values()))
-    out.print(table)
+
+
+def _print_economics(found: Economics, config: Config) -> None:
+    """Cost and value, then payback and the most to pay; what the levers are worth."""
+    currency, marks = config.orders.currency, config.acquisition
+    rows = found.acquisition
+    shown = rows[rows["level"].isin(["shop", "channel"])].copy()
+    shown["name"] = shown["channel"].fillna("the shop")
+    shown["range"] = [
+        "-" if math.isnan(low) else f"{low:.1f} to {high:.1f}"
+        for low, high in zip(
+            shown["ltv_cac_forecast_lower"], shown["ltv_cac_forecast_upper"], strict=True
+        )
+    ]
+    parts = {"": shown.to_dict("records")}
+    print_table(
+        f"What customers cost and bring{_in(currency)}",
+        parts,
+        (
+            Shown("new", "new_customers", "count"), Shown("CAC", "cac", "money"),
+            Shown("LTV", "ltv_forecast", "money"), Shown("LTV:CAC", "ltv_cac_forecast", "ratio"),
+            Shown("90 % interval", "range", "text"), Shown("verdict", "verdict", "text"),
+        ),
+    )  # fmt: skip
+    print_table(
+        f"When they pay back, and the most to pay for one{_in(currency)}",
+        parts,
+        (
+            Shown("month", "payback_month", "whole"),
+            Shown("chance", "payback_probability", "share"),
+            Shown(f"in {marks.payback_months}", "probability_within_mark", "share"),
+            Shown("break even", "most_to_break_even", "money"),
+            Shown(f"{marks.healthy_ratio:g}:1", "most_for_ratio", "money"),
+            Shown("most to pay", "most_to_pay", "money"),
+        ),
+    )
+    shop = shown.iloc[0]
+    if shop["unattributed_spend"] > 0:
+        print_legend(
+            f"CAC is of channels that brought customers; with {money(shop['unattributed_spend'], currency)} "
+            f"spent on others the shop's is {shop['cac_fully_loaded']:,.2f} (LTV:CAC "
+            f"{shop['ltv_cac_fully_loaded']:.2f})"
+        )
+    levers = found.levers[found.levers["dimension"] == "shop"].set_index("lever")["value"]
+    print_legend(
+        f"month: the first in which cumulated margin reaches the spend; chance: that it is reached by "
+        f"then; in {marks.payback_months}: within {marks.payback_months} months. A point less churn is worth "
+        f"at most {money(levers['churn'], currency)} of CLV; 1 % more order value, frequency or margin "
+        f"{money(levers['margin'], currency)} each."
+    )
+
+
+def _print_lists(summary: pd.DataFrame, currency: str) -> None:
+    from ..configs.lists import STAKES
+
+    columns = (
+        Shown("customers", "customers", "count"), Shown("held out", "held_out", "count"),
+        Shown("at stake", "value_at_stake", "money"), Shown("caught", "money_share", "share"),
+        Shown("of", "customer_share", "share"), Shown("lift", "lift", "ratio"),
+        Shown("at stake is", "stake", "text"),
+    )  # fmt: skip
+    shown = [each for each in columns if each.column in summary.columns]
+    rows = summary.assign(name=summary["list"], stake=summary["stake"].map(STAKES))
+    print_table(f"Lists{_in(currency)}", {"": rows.to_dict("records")}, shown)
+    if len(shown) == len(columns):
+        print_legend(
+            "caught: the share of the money the past list held, with a share of the customers"
+        )

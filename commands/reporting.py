@@ -37,7 +37,6 @@ def report(
     Example: clvcast report forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output report.html
     """
-    from ..serve.loading import load_model
     from ..serve.outputs import check_folder
     from ..serve.report.make import report as make
 
@@ -46,7 +45,11 @@ def report(
     check_folder(output.parent)
     settings = None if config is None else load(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
-    loaded = None if model is None else load_model(model, store)
+    loaded = None
+    if model is not None:
+        from ..serve.loading import load_model
+
+        loaded = load_model(model, store)
     made = make(
         forecasts,
         orders,

@@ -20,6 +20,7 @@ __all__ = [
     "DATES",
     "DEFAULT_RULES",
     "NUMBERS",
+    "STAKES",
     "TEXTS",
     "Condition",
     "ListRule",
@@ -44,6 +45,14 @@ NUMBERS: dict[str, Literal["count", "money", "share"]] = {
     "years": "count",
     "horizon_days": "count",
     "span_days": "count",
+}
+# what may be at stake, in words; the last two are upper bounds
+STAKES: dict[str, str] = {
+    "clv": "CLV",
+    "expected_spend": "spend in the next period",
+    "order_value": "an order",
+    "value_if_kept": "CLV if an order comes, at most",
+    "value_at_risk": "CLV an order adds, at most",
 }
 TEXTS = ("tier", "risk", "rfm_segment", "evidence", "channel", "missing_category")
 DATES = ("cutoff", "next_order_at", "anniversary_at")
@@ -192,8 +201,6 @@ DEFAULT_RULES: dict[str, ListRule] = {
         where={"tenure_days": "<= 60", "n_orders": "<= 2", "tier": ("high", "medium")},
         reason="new since {tenure_days} days and already {tier} tier: {clv} expected in "
         "{span_days} days",
-        exclude=("vip",),
-        when="cutoff",
     ),
     "look_alike_seed": _rule(
         where={"clv": "top 5%"},

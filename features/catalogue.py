@@ -1,7 +1,7 @@
 """The feature catalogue: every feature's name, group, unit and meaning, as data.
 
 The kernel fills a group's columns in the order given here; documents and reports read the rest.
-A new feature is one entry here and one line in the kernel's function of that group.
+A new feature is one entry here and one line in that group's function (order_groups.py, line_groups.py).
 """
 
 from __future__ import annotations
@@ -181,12 +181,15 @@ def as_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def catalogue_for(columns: Collection[str]) -> tuple[Feature, ...]:
-    """The features that orders with these optional columns have, in the kernel's order."""
+def catalogue_for(
+    columns: Collection[str], groups: Collection[str] | None = None
+) -> tuple[Feature, ...]:
+    """The features that orders with these optional columns have, in the kernel's order; of some groups alone."""
     return tuple(
         feature
         for group in GROUPS
         if group.needs is None or group.needs in columns
+        if groups is None or group.name in groups
         for feature in group.features
     )
 

@@ -10,9 +10,10 @@ from .audit import audit as audit_features
 from .customers import with_customers
 from .faults import counted
 from .findings import Finding, Verdict
-from .orders import Orders
+from .ledger import ledger
+from .orders import Int64, Orders
 from .reading import as_orders
-from .table import feature_rows
+from .recurring import recurring_charges
 
 __all__ = ["check"]
 
@@ -32,15 +33,18 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
     orders = as_orders(orders, config.orders)
     orders = with_customers(orders, None, config.customers, config.orders.timezone)
     end = windows.default_cutoff(orders)
-    rows = feature_rows(orders, np.array([end], dtype=np.int64))
-    n_orders, n_returns = rows.columns(("n_orders", "n_returns")).T.astype(np.float64)
+    entries = ledger(orders, end)
+    ordered = entries.n_orders > 0
+    n_orders = entries.n_orders[ordered].astype(np.float64)
+    n_returns = entries.per_customer((~entries.is_order).astype(np.int64))[ordered]
     return [
         _history(orders, end, config.horizon_days),
-        _customers(rows.n_rows),
+        _customers(len(n_orders)),
         _repeat_buyers(n_orders),
         _returns(n_orders, n_returns),
         _gap(orders),
         _breaks(orders),
+        recurring_charges(entries),
         _unusable(orders),
         *([audit_features(orders, config.horizon_days)] if audit else []),
     ]
@@ -85,7 +89,7 @@ def _repeat_buyers(n_orders: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Fi
 
 def _returns(
     n_orders: np.ndarray[tuple[int], np.dtype[np.float64]],
-    n_returns: np.ndarray[tuple[int], np.dtype[np.float64]],
+    n_returns: Int64,
 ) -> Finding:
     total = n_orders.sum() + n_returns.sum()
     share = float(n_returns.sum() / total) if total else 0.0

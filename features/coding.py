@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -86,7 +87,7 @@ class SharedCodes:
 def code(values: pa.Array) -> TextColumn:
     """Code text by its sorted distinct values; null becomes -1."""
     encoded = values if pa.types.is_dictionary(values.type) else pc.dictionary_encode(values)
-    codes = encoded.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = _filled(encoded.indices.cast(pa.int32()))
     return _ranked(codes, encoded.dictionary)
 
 
@@ -104,7 +105,7 @@ def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool
     """
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
-    flat = column.combine_chunks()
+    flat = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(flat, pa.ChunkedArray):  # more text than one array holds
         flat = pa.concat_arrays(flat.cast(pa.large_string()).chunks)
     if pa.types.is_integer(flat.type):
@@ -112,7 +113,7 @@ def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool
         if numbers is not None:
             return numbers, False
     encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat)
-    codes = encoded.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = _filled(encoded.indices.cast(pa.int32()))
     labels = encoded.dictionary
     is_float = pa.types.is_floating(labels.type) or pa.types.is_decimal(labels.type)
     text = pc.utf8_trim_whitespace(_as_text(labels))
@@ -156,7 +157,12 @@ def _whole_numbers(flat: pa.Array) -> WholeNumbers | None:
     if low < 0 or high >= _LARGEST:
         return None
     kind = pa.int32() if high < 2**31 else pa.int64()
-    return WholeNumbers(flat.cast(kind).fill_null(-1).to_numpy(), low, high)
+    return WholeNumbers(_filled(flat.cast(kind)), low, high)
+
+
+def _filled(numbers: pa.Array) -> npt.NDArray[Any]:
+    """Integers, -1 where there is none."""
+    return np.asarray(numbers.fill_null(-1) if numbers.null_count else numbers)
 
 
 def whole_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> WholeNumbers:
@@ -246,40 +252,34 @@ def _mark(values, low, occurs):  # type: ignore[no-untyped-def]
 def _ranks_as_text(occurs: npt.NDArray[np.uint8], low: int) -> tuple[Int32, Int64]:
     """Where each number that occurs would stand were they sorted as text, and the numbers in that order.
 
-    `occurs[k]` is of the number `low + k`. A number has before it, of each length in digits, those that
-    do not exceed its own first digits (or, when longer, its digits with noughts behind).
+    `occurs[k]` is of the number `low + k`. Numbers are walked as the text they are: after 12 comes 120, after
+    129 comes 13. Each length's numbers pass in their own order, so that the walk reads a few streams.
     """
     n = len(occurs)
-    before = np.empty(n + 1, dtype=np.int32)  # how many smaller numbers occur
-    before[0] = 0
-    for k in range(n):
-        before[k + 1] = before[k] + occurs[k]
-    powers = np.ones(19, dtype=np.int64)
-    for digits in range(1, 19):
-        powers[digits] = powers[digits - 1] * 10
-    shortest = longest = 1
-    while shortest < 18 and low >= powers[shortest]:
-        shortest += 1
-    while longest < 18 and low + n - 1 >= powers[longest]:
-        longest += 1
+    high = low + n - 1
     rank = np.empty(n, dtype=np.int32)
-    in_order = np.empty(before[n], dtype=np.int64)
-    digits = shortest
-    for k in range(n):
-        if not occurs[k]:
-            continue
-        number = low + k
-        while digits < longest and number >= powers[digits]:
-            digits += 1
-        place = before[k] - before[max(powers[digits - 1] - low, 0) if digits > 1 else 0]
-        for length in range(shortest, digits):
-            begin = powers[length - 1] - low if length > 1 else -low
-            end = number // powers[digits - length] + 1 - low
-            place += before[max(end, 0)] - before[max(begin, 0)]
-        for length in range(digits + 1, longest + 1):
-            begin = powers[length - 1] - low
-            end = max(number * powers[length - digits] - low, begin)  # nothing begins with a nought
-            place += before[min(end, n)] - before[min(begin, n)]
-        rank[k] = place
-        in_order[place] = number
+    in_order = np.empty(occurs.sum(), dtype=np.int64)
+    shortest = 1  # the least number with as few digits as any has
+    while shortest <= low // 10:
+        shortest *= 10
+    place = 0
+    number = shortest
+    if n and low == 0 and occurs[0]:
+        rank[0] = in_order[0] = 0
+        place = 1
+    while place < len(in_order):
+        if number < low and number > high // 10:  # neither it nor what begins with it
+            number = low
+        if low <= number and occurs[number - low]:
+            rank[number - low] = place
+            in_order[place] = number
+            place += 1
+        if number <= high // 10:
+            number *= 10
+        else:
+            if number == high:
+                number //= 10
+            number += 1
+            while number % 10 == 0 and number // 10 >= shortest:
+                number //= 10
     return rank, in_order

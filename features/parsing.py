@@ -65,11 +65,11 @@ def parse_numbers(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_temporal(column.type):  # dates are no numbers, whatever they are stored as
-        missing = _mask(column.is_null())
+        missing = _nulls(column)
         return Parsed(np.full(len(column), np.nan), ~missing, missing)
     if is_number(column.type):
         values = _floats(column)
-        missing = _mask(column.is_null())
+        missing = _nulls(column)
         return Parsed(values, ~np.isfinite(values) & ~missing, missing)
     cells, missing = _cells(column)
     cleaned = cells if text.decimal is None else _plain(cells, text.decimal)
@@ -148,14 +148,15 @@ def _integers_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _typed_instants(column: pa.ChunkedArray, zone: str | None) -> Parsed[Int64]:
-    missing = _mask(column.is_null())
+    missing = _nulls(column)
     if getattr(column.type, "tz", None):
         if zone is None:
             return Parsed(np.zeros(len(column), np.int64), ~missing, missing, _zone_mend())
         zoned = column.cast(pa.timestamp("us", tz=zone), safe=False)
         column = pc.local_timestamp(zoned)
-    micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).fill_null(0)
-    return Parsed(_flat(micros).to_numpy().copy(), np.zeros(len(column), np.bool_), missing)
+    micros = _flat(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()))
+    micros = micros.fill_null(0) if micros.null_count else micros
+    return Parsed(np.asarray(micros), np.zeros(len(column), np.bool_), missing)
 
 
 def _zone_mend() -> str:
@@ -274,5 +275,11 @@ def _mask(column: pa.ChunkedArray | pa.Array) -> Mask:
     return np.asarray(_flat(column.fill_null(False)).to_numpy(zero_copy_only=False), np.bool_)
 
 
+def _nulls(column: pa.ChunkedArray) -> Mask:
+    return _mask(column.is_null()) if column.null_count else np.zeros(len(column), np.bool_)
+
+
 def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,20 +18,17 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ..errors import OrdersError
+from ..errors import ConfigError, OrdersError
 from . import windows
 from .attributes import attribute_columns, attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
-from .kernel import GROUP_ORDER, N_WHOLE, sweep
+from .kernel import GROUP_ORDER, N_WHOLE, Sweep
 from .orders import Int32, Int64, Orders
 
 __all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
 
 Float32 = npt.NDArray[np.float32]
 _BLOCK_ROWS = 16_384  # what a thread makes at a time, at most; they stay in its cache
-_VARIETY = ("product_id", "category", "channel")  # columns whose different labels are counted
-_NO_CODES = np.empty(0, dtype=np.int32)
-_NO_NUMBERS = np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,14 @@ class FeatureRows:
         )
 
 
-def feature_rows(orders: Orders, cutoffs: Int64) -> FeatureRows:
-    """Compute all features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer)."""
-    rows = _of_blocks(orders, cutoffs)
+def feature_rows(
+    orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None = None
+) -> FeatureRows:
+    """Compute features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer).
+
+    All of the catalogue that the orders have columns for, or those of some `groups` of it.
+    """
+    rows = _of_blocks(orders, cutoffs, groups)
     return rows if orders.attributes is None else _with_attributes(rows, orders, cutoffs)
 
 
@@ -78,9 +80,9 @@ def _with_attributes(rows: FeatureRows, orders: Orders, cutoffs: Int64) -> Featu
     return replace(rows, names=(*rows.names, *names), values=np.hstack([rows.values, values]))
 
 
-def _of_blocks(orders: Orders, cutoffs: Int64) -> FeatureRows:
-    names = _names(orders.optional_columns)
-    blocks = list(feature_blocks(orders, cutoffs))
+def _of_blocks(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> FeatureRows:
+    names = _names(orders.optional_columns, groups)
+    blocks = list(feature_blocks(orders, cutoffs, groups))
     if len(blocks) == 1 and len(cutoffs) == 1:
         return blocks[0]
     # blocks go customer by customer; rows are wanted cutoff by cutoff
@@ -95,18 +97,13 @@ def _of_blocks(orders: Orders, cutoffs: Int64) -> FeatureRows:
     )
 
 
-def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
+def feature_blocks(
+    orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None = None
+) -> Iterator[FeatureRows]:
     """The rows of `feature_rows` in bounded memory: by blocks of customers, customer by customer."""
-    names = _names(orders.optional_columns)
+    names = _names(orders.optional_columns, groups)
     instants, slots = _instants(cutoffs)
-    columns = _first_columns(orders)
-    codes = [
-        orders.texts[name].codes if name in orders.texts else _NO_CODES
-        for name in ("order_id", *_VARIETY)
-    ]
-    labels = [orders.texts[name].values for name in _VARIETY if name in orders.texts]
-    most_labels = max(map(len, labels), default=0)
-    numbers = [orders.numbers.get(name, _NO_NUMBERS) for name in ("quantity", "discount", "cost")]
+    sweep = Sweep(orders, cutoffs, slots, _first_columns(orders, groups))
     block = max(1, _BLOCK_ROWS // max(1, len(cutoffs)))  # customers
 
     def fill(low: int) -> FeatureRows:
@@ -116,10 +113,7 @@ def feature_blocks(orders: Orders, cutoffs: Int64) -> Iterator[FeatureRows]:
         most = len(cutoffs) * (high - low)
         out = np.empty((most, len(names)), dtype=np.float32)
         whole = np.empty((most, N_WHOLE), dtype=np.int32)
-        n_rows = sweep(
-            starts, orders.times, orders.amounts, *codes, *numbers, most_labels, orders.unit,
-            reach, slots, cutoffs, columns, out, whole,
-        )  # fmt: skip
+        n_rows = sweep.rows(starts, reach, out, whole)
         return FeatureRows(
             names,
             orders.customer_ids,
@@ -147,16 +141,19 @@ def _joined(parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type) -
     return np.concatenate(parts) if parts else np.empty(empty, dtype=kind)
 
 
-def build_features(orders: Orders, cutoffs: Sequence[windows.Instant]) -> pd.DataFrame:
+def build_features(
+    orders: Orders, cutoffs: Sequence[windows.Instant], groups: Collection[str] | None = None
+) -> pd.DataFrame:
     """A DataFrame with a row per customer and cutoff: customer_id, cutoff, then the features.
 
-    Nothing at or after a cutoff touches its rows. Features are float32, named in docs/features.md.
-    Raises `ConfigError` for a cutoff that is no date.
+    Nothing at or after a cutoff touches its rows. Features are float32, named in docs/features.md, where
+    the headings are the `groups`; without them all are computed. Raises `ConfigError` for a cutoff that is
+    no date or a group there is not.
     """
     if not isinstance(orders, Orders):
         raise OrdersError(f"orders come from clvcast.read_orders, got {type(orders).__name__}")
     instants = np.array(windows.as_instants(cutoffs), dtype=np.int64)
-    rows = feature_rows(orders, instants)
+    rows = feature_rows(orders, instants, None if groups is None else _checked(groups))
     table = pd.DataFrame(rows.values, columns=list(rows.names), copy=False)
     ids = orders.customer_ids.take(pa.array(rows.customer_index))
     table.insert(0, "customer_id", ids.to_pandas())
@@ -167,9 +164,21 @@ def build_features(orders: Orders, cutoffs: Sequence[windows.Instant]) -> pd.Dat
     return table
 
 
+def _checked(groups: Collection[str]) -> tuple[str, ...]:
+    """The groups asked for, refused where the catalogue has no such."""
+    known = [group.name for group in GROUPS]
+    asked = (groups,) if isinstance(groups, str) else tuple(groups)
+    for name in asked:
+        if name not in known:
+            raise ConfigError(f"groups are among {', '.join(known)}; got {name!r}")
+    return asked
+
+
 @lru_cache(maxsize=16)
-def _names(optional_columns: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(feature.name for feature in catalogue_for(optional_columns))
+def _names(
+    optional_columns: tuple[str, ...], groups: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    return tuple(feature.name for feature in catalogue_for(optional_columns, groups))
 
 
 @lru_cache(maxsize=64)
@@ -187,11 +196,12 @@ def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
     return instants, slots.reshape(len(cutoffs), len(back))
 
 
-def _first_columns(orders: Orders) -> Int64:
-    """Per group of the kernel its first column in the table, -1 where the orders lack what it needs."""
+def _first_columns(orders: Orders, groups: tuple[str, ...] | None = None) -> Int64:
+    """Per group of the kernel its first column in the table, -1 where it is off or lacks what it needs."""
     columns, following = {}, 0
     for group in GROUPS:
-        is_on = group.needs is None or group.needs in orders.optional_columns
+        is_on = groups is None or group.name in groups
+        is_on &= group.needs is None or group.needs in orders.optional_columns
         columns[group.name] = following if is_on else -1
         following += len(group.features) if is_on else 0
     return np.array([columns[name] for name in GROUP_ORDER], dtype=np.int64)

@@ -35,6 +35,7 @@ from ..features.sources import files_of
 from .database import check_writable_table, write_tables
 from .finished import Finished, Sums
 from .journal import Journal, clear_left, journal
+from .made_with import MadeWith
 from .manifest import (
     Manifest,
     batch_key,
@@ -157,6 +158,7 @@ def score_files(
             cutoff=windows.iso(instant),
             input_sha256=input_sha256,
             config_sha256=config_sha256,
+            made_with=MadeWith.of(model),
             rows=0,
             totals={},
             customers_without_orders=len(found.without),
@@ -264,7 +266,7 @@ def _write_file(found: Finished, output: Path, summary: Manifest) -> Manifest:
         partials = {
             path: stack.enter_context(replaced_file(path)) for path in (manifest, rejected, output)
         }
-        with _writer(partials[output], output.suffix.lower()) as write:
+        with _writer(partials[output], output.suffix.lower(), summary.made_with) as write:
             for table in found.tables():
                 write(sums.passing(table))
         _write_rejected(found, summary, partials[rejected])
@@ -280,6 +282,7 @@ def _write_folder(found: Finished, output: Path, summary: Manifest, buckets: int
     with replaced_folder(output) as folder:
         for bucket in range(buckets):
             table = sums.passing(found.bucket(bucket, buckets))
+            table = summary.made_with.carried_by(table)
             pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
         _write_rejected(found, summary, folder / REJECTED)
         hashes = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
@@ -289,13 +292,13 @@ def _write_folder(found: Finished, output: Path, summary: Manifest, buckets: int
 
 
 @contextmanager
-def _writer(path: Path, suffix: str) -> Iterator[Callable[[pa.Table], None]]:
+def _writer(path: Path, suffix: str, made: MadeWith) -> Iterator[Callable[[pa.Table], None]]:
     """Writes tables one after the other into one file."""
     if suffix == ".csv":
         with pa.csv.CSVWriter(path, FORECAST_SCHEMA) as csv:
             yield csv.write_table
     else:
-        with pq.ParquetWriter(path, FORECAST_SCHEMA) as parquet:
+        with pq.ParquetWriter(path, FORECAST_SCHEMA.with_metadata(made.metadata())) as parquet:
             yield parquet.write_table
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,24 @@ from ..features.faults import counted
 from ..features.ledger import Ledger, ledger
 from ..features.orders import Float64, Int64, Orders
 from ..features.reading import as_orders
+from ..features.targets import line_values
 from .forecast_file import as_forecasts
+from .made_with import MadeWith, agreed, made_with
+
+if TYPE_CHECKING:
+    from .model import Model
 
 __all__ = ["Book", "Grouping", "open_book"]
 
 UNKNOWN = "(unknown)"
 _LEVELS = ("high", "medium", "low")
+_COLUMNS = (
+    "order_id",
+    "channel",
+    "category",
+    "cost",
+    "discount",
+)  # of the orders, that a book is read for
 
 
 @dataclass(frozen=True)
@@ -87,8 +100,37 @@ class Book:
         """When each customer first ordered: n_rows."""
         return self.entries.times[self.entries.first_orders]
 
+    @property
+    def valued_orders(self) -> Orders:
+        """The orders with each line at what the forecasts' target counts of it."""
+        if self.config.target == "spend":
+            return self.orders
+        return replace(self.orders, amounts=line_values(self.orders, self.config.target))
+
+    @cached_property
+    def worth(self) -> Int64:
+        """What each entry is worth to the forecasts' target, in the smallest unit: n_entries.
+
+        Net spend, unless the target is another; so what customers brought and what they are forecast
+        to bring are one kind of money.
+        """
+        if self.config.target == "spend":
+            return self.entries.net
+        keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
+        keep[self.positions] = True  # entries are told apart by time and order_id: the same ones
+        return ledger(self.valued_orders, self.cutoff).of_customers(keep).net
+
+    @cached_property
+    def _groupings(self) -> dict[str, Grouping]:
+        return {}
+
     def grouping(self, dimension: str) -> Grouping:
         """Customers by `shop`, `channel` or `cohort` (of the first order), or a text column of the forecasts."""
+        if dimension not in self._groupings:
+            self._groupings[dimension] = self._grouped(dimension)
+        return self._groupings[dimension]
+
+    def _grouped(self, dimension: str) -> Grouping:
         if dimension == "shop":
             return Grouping("shop", np.zeros(self.n_rows, np.int64), ("all",))
         if dimension == "cohort":
@@ -123,29 +165,39 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def _used(dimension: str, codes: Int64, names: tuple[str, ...]) -> Grouping:
-    present, dense = np.unique(codes, return_inverse=True)
-    return Grouping(dimension, dense.astype(np.int64), tuple(names[code] for code in present))
+    present = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    dense = np.zeros(len(names), np.int64)
+    dense[present] = np.arange(len(present))
+    return Grouping(dimension, dense[codes], tuple(names[code] for code in present))
 
 
 def open_book(
     forecasts: pd.DataFrame | pa.Table | str | Path,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     config: Config | None = None,
+    *,
+    model: Model | None = None,
+    what: str = "the forecasts",
 ) -> Book:
     """Lay forecasts and orders side by side; only orders before the forecasts' cutoff are in the book.
 
-    Raises `OrdersError` where the orders are not those the forecasts were made from. What else is
-    amiss is said in `remarks`.
+    Horizon, periods, margin, discount, target and currency are those the forecasts were made with, where they
+    say so; else the configuration's, else those `model` remembers. Raises `ConfigError` where the configuration states
+    others, `OrdersError` where the orders are not those the forecasts were made from. What else is
+    amiss is said in `remarks`, where the forecasts are called `what`.
     """
-    remarks = []
-    if config is None:
-        config = Config()
-        remarks.append(
-            f"no configuration is given: periods of {config.horizon_days} days, a margin of "
-            f"{config.economics.margin_rate:.0%} and the other defaults are taken"
-        )
-    table = as_forecasts(forecasts)
+    table = as_forecasts(forecasts, whole=model is not None)
+    made = made_with(table)
+    if model is not None:
+        stated = config or Config()
+        if made is None:
+            config = MadeWith.of(model).within(Config()).overridden_by(stated)
+        reading = model.orders.overridden_by(stated.orders)
+        config = (config or stated).model_copy(update={"orders": reading})
+    config, remarks = agreed(config, made, what)
     orders = as_orders(orders, config.orders)
+    if model is None:  # which would explain forecasts by all of them
+        orders = orders.keep_columns(_COLUMNS)
     cutoff = int(table["cutoff"][0].cast(pa.int64()).as_py())
     positions = pc.fill_null(pc.index_in(table["customer_id"], orders.customer_ids), -1)
     position = np.asarray(positions.to_numpy()).astype(np.int64)

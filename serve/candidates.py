@@ -93,13 +93,14 @@ def _missing_categories(book: Book) -> pa.StringArray:
     orders = book.orders
     column = orders.texts["category"]
     ends = windows.positions(orders.times, orders.starts, np.array([book.cutoff], np.int64))[:, 0]
-    row_of = np.full(orders.n_customers, -1, dtype=np.int64)
-    row_of[book.positions] = np.arange(book.n_rows)
-    owner = np.repeat(row_of, np.diff(orders.starts))
-    line = np.arange(orders.n_lines)
-    known = line < np.repeat(ends, np.diff(orders.starts))
+    # narrow types: there may be tens of millions of lines
+    row_of = np.full(orders.n_customers, -1, dtype=np.int32)
+    row_of[book.positions] = np.arange(book.n_rows, dtype=np.int32)
+    lines = np.diff(orders.starts)
+    owner = np.repeat(row_of, lines)
+    known = np.arange(orders.n_lines, dtype=np.int32) < np.repeat(ends.astype(np.int32), lines)
     known &= (owner >= 0) & (column.codes >= 0) & (orders.amounts > 0)
-    owner, codes = owner[known], column.codes[known].astype(np.int64)
+    owner, codes = owner[known], column.codes[known]
     n_labels = len(column.labels)
     lines_of = np.bincount(codes, minlength=n_labels)
     # the busiest categories by lines first, then by customers among those

@@ -28,6 +28,7 @@ class Cohorts:
     channels: npt.NDArray[np.object_]
     months: Int64
     spend: Float64  # NaN where it is not stated
+    is_ours: Mask  # a customer came through the cohort's channel, in whatever month
 
     @classmethod
     def of(cls, book: Book, stated: Spend, remarks: list[str]) -> Cohorts:
@@ -76,6 +77,7 @@ class Cohorts:
             np.array([name for name, _ in ordered], dtype=object),
             np.array([when for _, when in ordered], dtype=np.int64),
             np.array([spent[key] / book.unit if key in spent else np.nan for key in ordered]),
+            np.array([name == ALL or name in channel.names for name, _ in ordered]),
         )
 
     def levels(self) -> list[Level]:
@@ -88,7 +90,12 @@ class Cohorts:
             "month": [(None, month) for _, month in pairs],
             "channel_month": [(channel, month) for channel, month in pairs],
         }
-        return [Level.of(name, own, ~np.isnan(self.spend)) for name, own in keys.items()]
+        levels = []
+        for name, own in keys.items():
+            # a channel that brought nobody has a row of its own, and is in no other
+            apart = ~self.is_ours if "channel" not in name else np.zeros(len(own), np.bool_)
+            levels.append(Level.of(name, own, ~np.isnan(self.spend), apart))
+        return levels
 
 
 @dataclass(frozen=True)
@@ -99,16 +106,20 @@ class Level:
     keys: tuple[tuple[str | None, str | None], ...]  # channel and month of each row
     row_of: Int64  # n_cohorts
     used: Mask  # n_cohorts; a row counts its cohorts whose spend is stated, or all where none is
+    apart: Mask  # n_cohorts; spend of channels that brought nobody: shown beside, in no ratio
 
     @classmethod
-    def of(cls, name: str, keys: list[tuple[str | None, str | None]], stated: Mask) -> Level:
+    def of(
+        cls, name: str, keys: list[tuple[str | None, str | None]], stated: Mask, apart: Mask
+    ) -> Level:
         """A row for each distinct key; `keys` and `stated` say channel, month and spend of cohorts."""
         rows = list(dict.fromkeys(keys))
         rows.sort(key=lambda key: (key[0] or "", key[1] or ""))
         place = {key: position for position, key in enumerate(rows)}
         row_of = np.array([place[key] for key in keys], dtype=np.int64)
-        has_spend = np.bincount(row_of, weights=stated, minlength=len(rows)) > 0
-        return cls(name, tuple(rows), row_of, stated | ~has_spend[row_of])
+        counted = stated & ~apart
+        has_spend = np.bincount(row_of, weights=counted, minlength=len(rows)) > 0
+        return cls(name, tuple(rows), row_of, (counted | ~has_spend[row_of]) & ~apart, apart)
 
 
 def _say_channels(book: Book, stated: Spend, channel: Grouping, remarks: list[str]) -> None:
@@ -117,8 +128,11 @@ def _say_channels(book: Book, stated: Spend, channel: Grouping, remarks: list[st
     for name in sorted(set(stated.channels) - set(channel.names)):
         nearest = difflib.get_close_matches(name, channel.names, n=1)
         mend = f"; did you mean {nearest[0]}?" if nearest else ""
-        remarks.append(f"spend is stated for {name}, through which no customer came{mend}")
+        remarks.append(
+            f"spend is stated for {name}, through which no customer came: it is in no other row's CAC, but "
+            f"in unattributed_spend and cac_fully_loaded{mend}"
+        )
     without = sorted(set(channel.names) - set(stated.channels))
     if without:
         remarks.append(f"no spend is stated for {', '.join(without)}: CAC is empty there")
-    remarks += gaps(stated, sorted(set(stated.channels)))
+    remarks += gaps(stated, sorted(set(stated.channels) & set(channel.names)))

@@ -74,7 +74,9 @@ def economics(
     cannot be read, is negative or in another currency.
     """
     book = open_book(forecasts, orders, config)
-    before = None if past is None else open_book(past, book.orders, book.config)
+    before = (
+        None if past is None else open_book(past, book.orders, config, what="the past forecasts")
+    )
     return economics_of(book, spend, before)
 
 
@@ -106,8 +108,8 @@ def _came_true(backtest: pd.DataFrame) -> str:
 def _rows(book: Book, cohorts: Cohorts, curve: MarginCurve, level: Level) -> list[dict[str, Any]]:
     """The rows of one level: cost, value, payback."""
     counts = cohorts.grouping.counts()
-    net = cohorts.grouping.sums(book.entries.spend)
-    historic = np.asarray(net, np.float64) / book.unit * book.config.economics.margin_rate
+    worth = cohorts.grouping.sums(book.entries.per_customer(book.worth))
+    historic = np.asarray(worth, np.float64) / book.unit * book.config.economics.margin_rate
     counted_in = level.used[cohorts.grouping.codes]
     own = Grouping(
         level.name,
@@ -120,7 +122,7 @@ def _rows(book: Book, cohorts: Cohorts, curve: MarginCurve, level: Level) -> lis
     for position, (channel, month) in enumerate(level.keys):
         mine = level.row_of == position
         used = mine & level.used
-        has_spend = not np.isnan(cohorts.spend[used]).any()
+        has_spend = bool(used.any()) and not np.isnan(cohorts.spend[used]).any()
         row: dict[str, Any] = {
             "level": level.name,
             "channel": channel,
@@ -138,6 +140,13 @@ def _rows(book: Book, cohorts: Cohorts, curve: MarginCurve, level: Level) -> lis
             curve.of(used),
             book.config.acquisition,
         )
+        apart = float(cohorts.spend[mine & level.apart].sum())
+        loaded = row["spend"] + apart  # NaN where the row's own spend is not known
+        row |= {
+            "unattributed_spend": apart,
+            "cac_fully_loaded": _over(loaded, row["new_customers"]),
+            "ltv_cac_fully_loaded": _over(row["ltv_forecast"] * row["new_customers"], loaded),
+        }
         rows.append(row)
     return rows
 

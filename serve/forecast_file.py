@@ -11,22 +11,26 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ..errors import ConfigError, OrdersError
+from .manifest import manifest_of
 
 __all__ = ["as_forecasts", "read_forecast_file"]
 
 _TEXTS = ("customer_id", "model_version", "rfm_segment", "tier", "risk")
 _NUMBERS = ("n_orders", "days_since_last_order", "tenure_days", "churn_probability", "expected_spend", "clv")  # fmt: skip
 _REQUIRED = (*_TEXTS, "cutoff", *_NUMBERS)
+_OF_ONE_CUSTOMER = (
+    "expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper", "next_order_from", "next_order_until",
+)  # fmt: skip
 _TIMES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_until")
 
 
-def as_forecasts(forecasts: object) -> pa.Table:
+def as_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
     """Forecast rows from a .parquet or .csv file, or a table in memory, as a checked table.
 
-    Raises `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
+    Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
     """
     if isinstance(forecasts, str | Path):
-        name, table = str(forecasts), read_forecast_file(Path(forecasts))
+        name, table = str(forecasts), read_forecast_file(Path(forecasts), whole=whole)
     elif isinstance(forecasts, pd.DataFrame):
         name, table = "the forecasts", pa.Table.from_pandas(forecasts, preserve_index=False)
     elif isinstance(forecasts, pa.Table):
@@ -61,21 +65,29 @@ def as_forecasts(forecasts: object) -> pa.Table:
     return table
 
 
-def read_forecast_file(path: Path) -> pa.Table:
-    """A .parquet or .csv file as a table, ids as text; raises `OrdersError` where it cannot be read."""
+def read_forecast_file(path: Path, *, whole: bool = True) -> pa.Table:
+    """A .parquet or .csv file as a table, ids as text; its metadata say what the forecasts were made with.
+
+    Text has no place for that: the manifest beside a .csv file is asked. Raises `OrdersError` where the file
+    cannot be read.
+    """
     if path.suffix.lower() not in (".parquet", ".csv"):
         raise ConfigError(f"forecasts are a .parquet or .csv file, got {path}")
     if not path.is_file():
         raise OrdersError(f"there is no forecast file {path}; clvcast score writes one")
     try:
         if path.suffix.lower() == ".parquet":
-            return pa.parquet.read_table(path)
+            names = pa.parquet.read_schema(path).names
+            left_out = () if whole else _OF_ONE_CUSTOMER
+            return pa.parquet.read_table(path, columns=[n for n in names if n not in left_out])
         types = dict.fromkeys((*_TEXTS, "evidence"), pa.string())
         options = pa.csv.ConvertOptions(column_types=types)
-        return pa.csv.read_csv(path, convert_options=options)
+        table = pa.csv.read_csv(path, convert_options=options)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise OrdersError(f"the forecast file {path} cannot be read: {reason}") from None
+    manifest = manifest_of(path)
+    return table if manifest is None else manifest.made_with.carried_by(table)
 
 
 def _typed(table: pa.Table, name: str) -> pa.Table:

@@ -28,6 +28,8 @@ __all__ = ["LEVERS", "Kpis", "kpis", "kpis_of", "measures"]
 
 # the four levers, reported side by side
 LEVERS = ("aov", "purchase_frequency", "margin_rate", "churn_rate")
+# groups made by what customers did: their past churn is partly what put them there
+_OF_TODAY = ("rfm_segment", "tier", "risk")
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,17 @@ def kpis_of(book: Book) -> Kpis:
             "are empty"
         )
     parts = []
+    worth = _worth_of_revenue(book)
     for dimension in dimensions:
         grouping = book.grouping(dimension)
-        frame = measures(counted.sums_by(grouping), book.config, counted.period_days)
+        frame = measures(counted.sums_by(grouping), book.config, counted.period_days, worth)
         frame.insert(0, "dimension", dimension)
         frame.insert(1, "group", list(grouping.names))
+        frame["is_circular"] = dimension in _OF_TODAY
         frame["from"] = windows.shown(int(counted.bounds[counted.first_shown]))
         frame["until"] = windows.shown(book.cutoff)
         parts.append(_with_forecasts(frame, book, grouping))
-    parts.append(_by_period(book, counted))
+    parts.append(_by_period(book, counted, worth))
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return Kpis(
         table,
@@ -99,7 +103,17 @@ def kpis_of(book: Book) -> Kpis:
     )
 
 
-def measures(sums: Sums, config: Config, period_days: int) -> pd.DataFrame:
+def _worth_of_revenue(book: Book) -> float:
+    """What the forecasts' target counts for each unit of net spend, before the cutoff; 1 for spend itself."""
+    if book.config.target == "spend":
+        return 1.0
+    net = int(book.entries.net.sum())
+    return int(book.worth.sum()) / net if net > 0 else np.nan
+
+
+def measures(
+    sums: Sums, config: Config, period_days: int, worth_of_revenue: float = 1.0
+) -> pd.DataFrame:
     """Every descriptive measure of some groups, from their sums: a row a group.
 
     Worked: 100 of revenue in one order, 3 orders a year, 12 years -> a customer value of 300 a year
@@ -117,7 +131,8 @@ def measures(sums: Sums, config: Config, period_days: int) -> pd.DataFrame:
     lifetime = np.full(len(aov), given) if given else _ratio(np.ones(len(aov)), churn)
     arpu = _ratio(sums.revenue_ever, sums.tenure_months)
     repeat_rate = _ratio(sums.repeaters, sums.customers)
-    within = value * config.economics.margin_rate * _periods_lived(churn, config, period_days)
+    per_revenue = config.economics.margin_rate * worth_of_revenue
+    within = value * per_revenue * _periods_lived(churn, config, period_days)
     return pd.DataFrame(
         {
             "period_days": period_days,
@@ -136,7 +151,7 @@ def measures(sums: Sums, config: Config, period_days: int) -> pd.DataFrame:
             "customer_value": value,
             "expected_lifetime": lifetime,
             "formula_clv": value * lifetime,
-            "formula_clv_margin": value * lifetime * config.economics.margin_rate,
+            "formula_clv_margin": value * lifetime * per_revenue,
             "formula_clv_span": within,
             "repeat_rate": repeat_rate,
             "one_time_share": 1.0 - repeat_rate,
@@ -184,11 +199,12 @@ def _with_forecasts(frame: pd.DataFrame, book: Book, grouping: Grouping) -> pd.D
     return frame
 
 
-def _by_period(book: Book, counted: PeriodCounts) -> pd.DataFrame:
-    frame = measures(counted.sums_of_periods(), book.config, counted.period_days)
+def _by_period(book: Book, counted: PeriodCounts, worth: float) -> pd.DataFrame:
+    frame = measures(counted.sums_of_periods(), book.config, counted.period_days, worth)
     bounds = [windows.shown(int(bound)) for bound in counted.bounds[counted.first_shown :]]
     frame.insert(0, "dimension", "period")
     frame.insert(1, "group", bounds[:-1])
+    frame["is_circular"] = False
     frame["from"], frame["until"] = bounds[:-1], bounds[1:]
     return frame
 

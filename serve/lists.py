@@ -84,7 +84,9 @@ def lists(
     nothing later: the same rules on them tell whether the lists would have caught the money.
     """
     book = open_book(forecasts, orders, config)
-    before = None if past is None else open_book(past, book.orders, book.config)
+    before = (
+        None if past is None else open_book(past, book.orders, config, what="the past forecasts")
+    )
     return lists_of(book, before)
 
 
@@ -105,10 +107,11 @@ def lists_of(book: Book, past: Book | None = None) -> Lists:
                 "customers": contacts[name].num_rows,
                 "held_out": held_out[name].num_rows,
                 "value_at_stake": pc.sum(contacts[name]["value_at_stake"]).as_py() or 0.0,
+                "stake": rule.value,
                 "aim": rule.aim,
             }
         )
-    columns = ["list", "customers", "held_out", "value_at_stake", "aim"]
+    columns = ["list", "customers", "held_out", "value_at_stake", "stake", "aim"]
     summary = pd.DataFrame(rows, columns=columns)
     if past is None:
         remarks.append(

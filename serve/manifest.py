@@ -6,15 +6,26 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .model import Model
+from .made_with import MadeWith
 
-__all__ = ["Manifest", "batch_key", "digest_of_files", "is_done", "manifest_path", "sha256_of_file"]
+if TYPE_CHECKING:
+    from .model import Model
 
-_FORMAT = 1
+__all__ = [
+    "Manifest",
+    "batch_key",
+    "digest_of_files",
+    "is_done",
+    "manifest_of",
+    "manifest_path",
+    "sha256_of_file",
+]
+
+_FORMAT = 2
 
 
 class Manifest(BaseModel):
@@ -27,7 +38,8 @@ class Manifest(BaseModel):
     model_version: str
     cutoff: str
     input_sha256: str
-    config_sha256: str  # periods, economics and how orders are read
+    config_sha256: str  # periods, economics, segments and how orders are read
+    made_with: MadeWith
     rows: int
     totals: dict[str, float]  # column -> its exact sum, rounded once
     customers_without_orders: int
@@ -52,6 +64,9 @@ def batch_key(model: Model, input_sha256: str, settings: Sequence[Any]) -> tuple
     config = {
         "periods": model.periods,
         "economics": model.economics.model_dump(mode="json"),
+        "segments": [
+            part and part.model_dump(mode="json") for part in (model.own_segments, model.own_cuts)
+        ],
         "orders": model.orders.model_dump(mode="json", exclude={"source"}),
     }
     config_sha256 = _sha256(json.dumps(config, sort_keys=True))
@@ -83,6 +98,17 @@ def is_done(path: Path, key: str) -> Manifest | None:
     except (OSError, ValidationError):
         return None
     return manifest if manifest.key == key and whole else None
+
+
+def manifest_of(output: Path) -> Manifest | None:
+    """The manifest beside a forecast file that is as it was written; None where it is not, or has none."""
+    path = manifest_path(output, is_folder=False)
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    is_whole = manifest.files.get(output.name) == sha256_of_file(output)
+    return manifest if is_whole else None
 
 
 def _sha256(text: str) -> str:

@@ -52,7 +52,7 @@ def margin_curve(book: Book, cohorts: Grouping, months: Int64) -> MarginCurve:
     owner = cohorts.codes[entries.customers]
     age = np.clip(windows.months(entries.times) - months[owner], 0, n_ages - 1)
     net = np.zeros(n_cohorts * n_ages, dtype=np.int64)
-    np.add.at(net, owner * n_ages + age, entries.net)
+    np.add.at(net, owner * n_ages + age, book.worth)
     realised = np.cumsum(net.reshape(n_cohorts, n_ages), axis=1) / book.unit * margin
 
     first = np.asarray(cohorts.sums(book.numbers("expected_spend") * margin), np.float64)

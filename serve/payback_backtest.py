@@ -34,7 +34,7 @@ def backtest_payback(past: Book) -> pd.DataFrame:
     known_until = windows.default_cutoff(past.orders)
     keep = np.zeros(past.orders.n_customers, dtype=np.bool_)
     keep[past.positions] = True
-    later = ledger(past.orders, known_until).of_customers(keep)
+    later = ledger(past.valued_orders, known_until).of_customers(keep)
     month = windows.months(later.times)
     margin = past.config.economics.margin_rate
     width = int(month.max()) - origin + 1

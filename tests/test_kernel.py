@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
+from clvcast.errors import ConfigError
 from clvcast.features.catalogue import CATALOGUE, GROUPS
 from clvcast.features.kernel import GROUP_ORDER
 from clvcast.features.reading import orders_from_table
@@ -137,3 +138,48 @@ def test_all_cutoffs_in_one_sweep_equal_each_alone(shop_orders: clvcast.Orders) 
     together = clvcast.build_features(shop_orders, cutoffs)
     alone = pd.concat([clvcast.build_features(shop_orders, [c]) for c in cutoffs])
     pd.testing.assert_frame_equal(together, alone.reset_index(drop=True), check_exact=True)
+
+
+def test_some_groups_are_the_same_columns_of_all(shop_orders: clvcast.Orders) -> None:
+    whole = clvcast.build_features(shop_orders, ["2020-09-01"])
+    for groups in (["trend", "channels"], ["season"], ["trailing", "returns", "recency"], ["cost"]):
+        some = clvcast.build_features(shop_orders, ["2020-09-01"], groups=groups)
+        names = [f.name for f in CATALOGUE if f.group in groups and f.name in whole]
+        pd.testing.assert_frame_equal(some, whole[["customer_id", "cutoff", *names]])
+
+
+def test_a_group_there_is_not_is_refused_with_those_there_are(shop_orders: clvcast.Orders) -> None:
+    with pytest.raises(ConfigError, match=r"among recency, .*; got 'rythm'"):
+        clvcast.build_features(shop_orders, ["2020-09-01"], groups=["rythm"])
+
+
+def test_many_orders_cut_by_cutoffs_do_not_outgrow_the_tables() -> None:
+    """Each cutoff falls into each order: a stretch a cutoff, more than is gathered at a time."""
+    days = np.arange(0, 600, 2)
+    lines = pd.DataFrame(
+        {
+            "customer_id": np.repeat([f"c{k}" for k in range(40)], len(days)),
+            "ordered_at": np.tile(pd.Timestamp(worlds.FIRST_DAY) + pd.to_timedelta(days, "D"), 40),
+            "amount": 1.5,
+            "order_id": np.tile([f"o{k % 7}" for k in range(len(days))], 40),
+        }
+    )
+    cutoffs = [
+        str((pd.Timestamp("2020-02-01") + pd.Timedelta(days=9 * k)).date()) for k in range(40)
+    ]
+    together = build(lines, cutoffs)
+    alone = build(lines[lines["customer_id"] == "c7"], cutoffs)
+    assert len(together) == 40 * len(alone) == 1600
+    same = together[together.index.get_level_values("customer_id") == "c7"]
+    pd.testing.assert_frame_equal(alone, same, check_exact=True)
+    row = reference.features(
+        lines[lines["customer_id"] == "c7"]
+        .assign(
+            **dict.fromkeys(("product_id", "category", "channel", "quantity", "discount", "cost"))
+        )
+        .astype(dict.fromkeys(("quantity", "discount", "cost"), "float64")),
+        cutoffs[5],
+    )
+    assert row is not None
+    found = alone.loc[(pd.Timestamp(cutoffs[5]), "c7")]
+    np.testing.assert_allclose(found, pd.Series(row)[found.index], rtol=2e-5)

@@ -195,6 +195,40 @@ def test_formula_clv_stands_beside_the_forecast(
     assert each.loc["a", "clv"] == tiny[0].set_index("customer_id").loc["a", "clv"]
 
 
+def test_past_churn_of_todays_groups_is_marked_circular(
+    tiny: tuple[pd.DataFrame, clvcast.Orders, clvcast.Config], run: Run, tmp_path: Path
+) -> None:
+    """Who was lost before is who is in the low tier now: said in the file, not shown on the screen."""
+    found = clvcast.kpis(*tiny).measures
+    circular = set(found.loc[found["is_circular"], "dimension"])
+    assert circular == {"rfm_segment", "tier", "risk"}
+    tiny[0].to_parquet(tmp_path / "f.parquet")
+    LINES.to_parquet(tmp_path / "o.parquet")
+    (tmp_path / "c.yaml").write_text("horizon_days: 80")
+    status, out, err = run(
+        "kpis", tmp_path / "f.parquet", "--orders", tmp_path / "o.parquet", "--config",
+        tmp_path / "c.yaml", "--output", tmp_path / "kpis",
+    )  # fmt: skip
+    assert status == 0, err
+    lines = {line.split()[0]: line.split() for line in out.splitlines() if line.split()}
+    assert "50.0%" in lines["the"]
+    for tier in set(tiny[0]["tier"]):
+        assert lines[tier][-3:-1] == ["-", "-"], "churn and formula"
+    assert "Today's tiers show neither" in " ".join(out.split())
+
+
+def test_the_formula_counts_what_the_forecasts_target_counts(
+    tiny: tuple[pd.DataFrame, clvcast.Orders, clvcast.Config],
+) -> None:
+    spend = group(clvcast.kpis(*tiny).measures, "shop")
+    config = parse_config("{horizon_days: 80, target: contribution}")
+    contribution = group(clvcast.kpis(tiny[0], tiny[1], config).measures, "shop")
+    # 290 of net spend before the cutoff, of which 155 is cost
+    share = (290 - 155) / 290
+    assert contribution["formula_clv_span"] == pytest.approx(share * spend["formula_clv_span"])
+    assert contribution["revenue"] == spend["revenue"]
+
+
 @settings(max_examples=40)
 @given(worlds.small_worlds())
 def test_groups_add_up_to_the_shop(lines: pd.DataFrame) -> None:
@@ -275,7 +309,7 @@ def test_the_command_writes_what_python_computes(
     args = ("kpis", tmp_path / "f.csv", "--orders", orders, "--output", tmp_path / "kpis")
     status, out, err = run(*args, "--format", "parquet")
     assert status == 0, err
-    assert "no configuration is given" in err
+    assert "the forecasts do not say what they were made with" in err
     assert "purchase frequency" in out
     assert "…" not in out, "no number is cut short"
     expected = clvcast.kpis(tmp_path / "f.csv", orders).measures

@@ -100,6 +100,22 @@ def test_the_numbers_are_those_of_total_kpis_and_lists(
     }
 
 
+def test_bounds_are_called_bounds_and_circular_churn_is_not_shown(made: Report) -> None:
+    sections = {section.name: section for section in made.business}
+    lead = " ".join(sections["levers"].lead)
+    assert "A point less churn is worth at most" in lead
+    assert "at most" in " ".join(sections["risk-of-leaving"].lead)
+    budget = chart(made, "budget")
+    assert "at most" in budget.finding
+    assert budget.note.startswith("Upper bounds")
+    stakes = cells(chart(made, "lists"), "at stake is")
+    assert stakes["win_back"] == "CLV an order adds, at most"
+    assert stakes["vip"] == "CLV"
+    names = {row[0] for row in chart(made, "formula").table.rows}
+    assert {"the shop", "channel web"} <= names
+    assert not names & {"high tier", "Champions"}
+
+
 def test_tiers_by_risk_add_up_to_the_whole(made: Report, forecasts: pd.DataFrame) -> None:
     figure = chart(made, "risk").figure
     drawn = sum(sum(trace.x) for trace in figure.data)

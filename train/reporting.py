@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..configs.schema import Config
+from ..serve.made_with import MadeWith
 from ..serve.report.evaluation import Evaluation
 from ..serve.report.make import Report, report
 from ..serve.scorer import forecast_rows
@@ -17,7 +18,7 @@ def training_report(run: TrainingRun, config: Config) -> Report:
     """Forecasts at the run's cutoff as a report; it names no customer."""
     held_out = run.evaluation
     return report(
-        forecast_rows(run.model, run.known, run.cutoff),
+        MadeWith.of(run.model).carried_by(forecast_rows(run.model, run.known, run.cutoff)),
         run.known,
         config,
         model=run.model,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..compare import Comparison
 from ..segments import TIERS
 from . import charts
 from .blocks import Chart, Section, table
 from .findings import change_finding
 from .writing import Kind, Writing
+
+if TYPE_CHECKING:
+    from ..compare import Comparison
 
 __all__ = ["change_section"]
 

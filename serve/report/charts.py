@@ -13,16 +13,8 @@ from .palette import ACCENT, FAINT, GREY, INK, MUTED, PAPER, RULE, SOFT, STRONG
 from .writing import Writing
 
 __all__ = [
-    "bars",
-    "calibration",
-    "columns",
-    "compared",
-    "curves",
-    "grid",
-    "grouped",
-    "stacked",
-    "steps",
-]
+    "bars", "calibration", "columns", "compared", "curves", "grid", "grouped", "stacked", "steps",
+]  # fmt: skip
 
 Values = Sequence[float]
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
@@ -64,8 +56,9 @@ def bars(
         hoverinfo="text",
     )
     figure.update_yaxes(
-        tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed", showgrid=False
-    )
+        tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed", showgrid=False,
+        zeroline=False,  # which would be the middle of the first bar
+    )  # fmt: skip
     figure.update_xaxes(title_text=unit, rangemode="tozero")
     longest = max((value for value in known if value is not None), default=0.0)
     if bounds is None and texts and longest > 0:
@@ -190,6 +183,7 @@ def steps(names: Sequence[str], values: Values, writing: Writing, unit: str) -> 
         ticktext=list(map(label, names)),
         autorange="reversed",
         showgrid=False,
+        zeroline=False,
     )
     reached = [values[0], values[-1], *np.cumsum(values[:-1])]
     figure.update_xaxes(title_text=unit, range=[min(0, *reached), 1.15 * max(0, *reached, 1e-9)])

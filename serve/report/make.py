@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -16,18 +17,25 @@ from ...features import windows
 from ...features.check import check
 from ...features.orders import Orders
 from ..book import Book, open_book
-from ..compare import Comparison, compare
 from ..forecast_file import as_forecasts
-from ..model import Model
+from ..made_with import made_with
 from ..outputs import write_files
+from .accuracy import accuracy_section
+from .actions import action_section
 from .blocks import Fact, Section
-from .business import action_section, facts, lever_section, risk_section, value_section
 from .change import change_section
 from .content import Content
 from .evaluation import Evaluation
+from .levers import lever_section
 from .page import render
-from .science import accuracy_section, model_section, quality_section
+from .risk import risk_section
+from .science import model_section, quality_section
+from .value import facts, value_section
 from .writing import Writing
+
+if TYPE_CHECKING:
+    from ..compare import Comparison
+    from ..model import Model
 
 __all__ = ["Report", "evaluation_report", "report", "report_of"]
 
@@ -80,9 +88,7 @@ def report(
     forecasts were. Without a configuration the model's settings hold. Customers are named only
     `with_ids`. Raises what `clvcast.kpis` raises.
     """
-    if config is None and model is not None:
-        config = config_of(model)
-    book = open_book(forecasts, orders, config)
+    book = open_book(forecasts, orders, config, model=model)
     evaluation = backtest if backtest is None or isinstance(backtest, Evaluation) else None
     if backtest is not None and evaluation is None:
         evaluation = Evaluation.read(Path(str(backtest)))
@@ -117,7 +123,7 @@ def report_of(
     ]
     if previous is not None:
         own = model if model is not None and model.version == content.model_version else None
-        before = as_forecasts(previous)
+        before = _comparable(previous, book)
         since = windows.shown(int(before["cutoff"][0].cast(pa.int64()).as_py()))
         change = _changed(before, book, own, remarks)
         business.insert(
@@ -157,18 +163,28 @@ def evaluation_report(
     )
 
 
-def config_of(model: Model) -> Config:
-    """The settings that a model remembers, the others by default."""
-    return Config(
-        orders=model.orders,
-        horizon_days=model.numbers.horizon_days,
-        periods=model.periods,
-        economics=model.economics,
-    )
+def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: Book) -> pa.Table:
+    """The earlier forecasts; raises `OrdersError` for those of another margin, span or horizon."""
+    before = as_forecasts(previous)
+    then, now = made_with(before), made_with(book.forecasts)
+    if then is None or now is None:
+        return before
+    ours = now.keys()
+    differ = [key for key, value in then.keys().items() if key in ours and value != ours[key]]
+    if differ:
+        theirs = " and ".join(f"{key} {then.keys()[key]}" for key in differ)
+        told = " and ".join(f"{key} {ours[key]}" for key in differ)
+        raise OrdersError(
+            f"the previous forecasts were made with {theirs}, these with {told}: what changed would be "
+            "that; score the earlier cutoff again with the present configuration"
+        )
+    return before
 
 
 def _changed(before: pa.Table, book: Book, model: Model | None, remarks: list[str]) -> Comparison:
     """The two forecasts compared: with their model and orders where these give them again."""
+    from ..compare import compare  # which brings LightGBM, seconds that most reports need not wait
+
     left, right = before.to_pandas(), book.forecasts.to_pandas()
     own = before["model_version"][0].as_py(), book.forecasts["model_version"][0].as_py()
     if own[0] != own[1]:

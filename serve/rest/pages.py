@@ -13,7 +13,7 @@ from ...configs.schema import Config
 from ...errors import ClvcastError, ConfigError, OrdersError
 from ..book import open_book
 from ..model import Model
-from ..report.make import config_of, report_of
+from ..report.make import report_of
 from ..report.shelf import PAGE_ROWS, Shelf
 from ..report.writing import UNKNOWN, Writing
 from .refusals import Refusal
@@ -45,7 +45,7 @@ def explorer(
 
     Raises what `clvcast.report` raises.
     """
-    book = open_book(forecasts, orders, config or config_of(model))
+    book = open_book(forecasts, orders, config, model=model)
     shelf, writing = Shelf.of(book), Writing.of(book.config)
     page = report_of(book, model=model).page(shelf.filters).encode()
     router = APIRouter(include_in_schema=False)

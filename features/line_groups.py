@@ -1,0 +1,120 @@
+"""The groups of features that come from single lines: labels, quantity, discount, cost. One function a group.
+
+Each walks the lines of a stretch once and writes its columns whenever the walk reaches a cutoff. Tables are
+described in stretches.py. Compiled code is cached by the time stamp of this file alone, so a function here
+calls no compiled function of another module.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+__all__ = ["LINE_GROUPS", "line_groups"]
+
+# As they are numbered here; the reason is in order_groups.py.
+LINE_GROUPS = ("products", "categories", "channels", "quantity", "discount", "cost")
+_PRODUCTS, _CATEGORIES, _CHANNELS, _QUANTITY, _DISCOUNT, _COST = range(6)
+_NET, _GROSS, _PURCHASES, _ORDERS, _RETURNED = range(5)  # the columns of `totals`
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_compiled
+def line_groups(
+    stretches, totals, ends, amounts, products, categories, channels,
+    quantities, discounts, costs, most_labels, unit, columns, out,
+):  # fmt: skip
+    """Write the columns of every group that is on; `columns` holds each group's first, -1 where off.
+
+    Columns of lines are empty where unknown; `most_labels` is how many labels a product, category or channel
+    column has at most.
+    """
+    counts = np.zeros(max(most_labels, 1), dtype=np.int64)
+    if columns[_PRODUCTS] >= 0:
+        _variety(stretches, ends, amounts, products, counts, out, columns[_PRODUCTS])
+    if columns[_CATEGORIES] >= 0:
+        _variety(stretches, ends, amounts, categories, counts, out, columns[_CATEGORIES])
+    if columns[_CHANNELS] >= 0:
+        _variety(stretches, ends, amounts, channels, counts, out, columns[_CHANNELS])
+    if columns[_QUANTITY] >= 0:
+        _quantity(stretches, totals, ends, amounts, quantities, unit, out, columns[_QUANTITY])
+    if columns[_DISCOUNT] >= 0:
+        _discount(stretches, totals, ends, amounts, discounts, unit, out, columns[_DISCOUNT])
+    if columns[_COST] >= 0:
+        _cost(stretches, ends, amounts, costs, unit, out, columns[_COST])
+
+
+@_compiled
+def _variety(stretches, ends, amounts, codes, counts, out, column):
+    """Different labels among purchase lines, the share of the commonest, lines per label."""
+    for s in range(len(stretches)):
+        first, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        line = first
+        known = different = commonest = 0
+        for j in range(row, row + stretches[s, 6]):
+            while line - first < ends[j, 0] - place:
+                if amounts[line] > 0 and codes[line] >= 0:
+                    label = codes[line]
+                    known += 1
+                    different += counts[label] == 0
+                    counts[label] += 1
+                    commonest = max(commonest, counts[label])
+                line += 1
+            out[j, column] = different
+            out[j, column + 1] = commonest / known if known > 0 else np.nan
+            out[j, column + 2] = known / different if known > 0 else np.nan
+        for used in range(first, line):
+            if codes[used] >= 0:
+                counts[codes[used]] = 0
+
+
+@_compiled
+def _quantity(stretches, totals, ends, amounts, quantities, unit, out, column):
+    for s in range(len(stretches)):
+        line, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        first = line
+        gross = 0
+        units = 0.0
+        for j in range(row, row + stretches[s, 6]):
+            while line - first < ends[j, 0] - place:
+                if amounts[line] > 0 and not math.isnan(quantities[line]):
+                    units += quantities[line]
+                    gross += amounts[line]
+                line += 1
+            out[j, column] = units
+            out[j, column + 1] = units / totals[ends[j, 0], _ORDERS]
+            out[j, column + 2] = gross / unit / units if units > 0 else np.nan
+
+
+@_compiled
+def _discount(stretches, totals, ends, amounts, discounts, unit, out, column):
+    for s in range(len(stretches)):
+        line, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        first = line
+        discounted = 0
+        given = 0.0
+        for j in range(row, row + stretches[s, 6]):
+            while line - first < ends[j, 0] - place:
+                if amounts[line] > 0 and discounts[line] > 0:  # False where missing
+                    given += discounts[line]
+                    discounted += 1
+                line += 1
+            gross, purchases = totals[ends[j, 0], _GROSS], totals[ends[j, 0], _PURCHASES]
+            out[j, column] = given / (gross / unit + given) if gross > 0 else np.nan
+            out[j, column + 1] = discounted / purchases if purchases > 0 else np.nan
+
+
+@_compiled
+def _cost(stretches, ends, amounts, costs, unit, out, column):
+    for s in range(len(stretches)):
+        line, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        first = line
+        gross = 0
+        cost = 0.0
+        for j in range(row, row + stretches[s, 6]):
+            while line - first < ends[j, 0] - place:
+                if amounts[line] > 0 and not math.isnan(costs[line]):
+                    gross += amounts[line]
+                    cost += costs[line]
+                line += 1
+            out[j, column] = (gross / unit - cost) / (gross / unit) if gross > 0 else np.nan

@@ -1,0 +1,273 @@
+"""The groups of features that come from orders, returns and money: one function a group.
+
+Each walks the stretches and, row by row, their cutoffs, and writes the group's columns. Money is in integers
+of the smallest unit and leaves in currency. Tables are described in stretches.py. Compiled code is cached by
+the time stamp of this file alone, so a function here calls no compiled function of another module.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+__all__ = ["ORDER_GROUPS", "order_groups"]
+
+_DAY = 86_400_000_000  # microseconds
+_LEAST_TENURE = 28.0  # days; a rate over a shorter time says more about the time than the customer
+# The groups as they are numbered here. They stand here, not in the catalogue, for they are frozen into the
+# compiled code, whose cache looks at this file alone.
+ORDER_GROUPS = (
+    "recency", "money", "returns", "rhythm", "trailing", "trend", "calendar", "season", "basket",
+)  # fmt: skip
+_RECENCY, _MONEY, _RETURNS, _RHYTHM, _TRAILING, _TREND, _CALENDAR, _SEASON, _BASKET = range(9)
+_NET, _GROSS, _PURCHASES, _ORDERS, _RETURNED = range(5)  # the columns of `totals`
+_TOGETHER = 16  # stretches whose rows every group writes before the next; their rows stay in the nearest cache
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_compiled
+def order_groups(
+    stretches, totals, orders, returns, ends, cutoffs, unit, columns, out, whole
+):  # fmt: skip
+    """Write the columns of every group that is on; `columns` holds each group's first, -1 where off.
+
+    Fills `whole` too: n_orders, whole days since the last order, whole days of tenure.
+    """
+    seasons = _seasons(cutoffs)
+    for begin in range(0, len(stretches), _TOGETHER):
+        some = stretches[begin : begin + _TOGETHER]
+        _whole(some, totals, orders, ends, cutoffs, whole)
+        if columns[_RECENCY] >= 0:
+            _recency(some, totals, orders, ends, cutoffs, out, columns[_RECENCY], whole)
+        if columns[_MONEY] >= 0:
+            _money(some, totals, orders, ends, cutoffs, unit, out, columns[_MONEY], whole)
+        if columns[_RETURNS] >= 0:
+            _returns(some, totals, returns, ends, cutoffs, unit, out, columns[_RETURNS], whole)
+        if columns[_RHYTHM] >= 0:
+            _rhythm(some, totals, orders, ends, cutoffs, out, columns[_RHYTHM], whole)
+        if columns[_TRAILING] >= 0 or columns[_TREND] >= 0:
+            _trailing(some, totals, returns, ends, unit, out, columns[_TRAILING], columns[_TREND])
+        if columns[_CALENDAR] >= 0:
+            _calendar(some, totals, orders, ends, out, columns[_CALENDAR])
+        if columns[_SEASON] >= 0:
+            _season(some, seasons, out, columns[_SEASON], whole)
+        if columns[_BASKET] >= 0:
+            _basket(some, totals, orders, ends, out, columns[_BASKET])
+
+
+@_compiled
+def _whole(stretches, totals, orders, ends, cutoffs, whole):
+    for s in range(len(stretches)):
+        order, row = stretches[s, 2], stretches[s, 5]
+        for j in range(row, row + stretches[s, 6]):
+            k = totals[ends[j, 0], _ORDERS]
+            cutoff = cutoffs[whole[j, 3]]
+            whole[j, 0] = k
+            whole[j, 1] = (cutoff - orders[order + k - 1, 0]) // _DAY
+            whole[j, 2] = (cutoff - orders[order, 0]) // _DAY
+
+
+@_compiled
+def _recency(stretches, totals, orders, ends, cutoffs, out, column, whole):
+    for s in range(len(stretches)):
+        order, row = stretches[s, 2], stretches[s, 5]
+        k = n_order_days = 0
+        last_day = -1
+        for j in range(row, row + stretches[s, 6]):
+            while k < totals[ends[j, 0], _ORDERS]:
+                day = orders[order + k, 0] // _DAY
+                n_order_days += day != last_day
+                last_day = day
+                k += 1
+            cutoff = cutoffs[whole[j, 3]]
+            silence = cutoff - orders[order + k - 1, 0]
+            tenure = cutoff - orders[order, 0]
+            out[j, column] = silence / _DAY
+            out[j, column + 1] = tenure / _DAY
+            out[j, column + 2] = k
+            out[j, column + 3] = n_order_days
+            out[j, column + 4] = (tenure - silence) / _DAY
+            out[j, column + 5] = k / max(tenure / _DAY, _LEAST_TENURE) * 365.0
+
+
+@_compiled
+def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
+    for s in range(len(stretches)):
+        order, row = stretches[s, 2], stretches[s, 5]
+        k = value = largest = smallest = 0
+        mean = squares = 0.0  # Welford's running mean and sum of squared deviations
+        first = orders[order, 1]
+        for j in range(row, row + stretches[s, 6]):
+            while k < totals[ends[j, 0], _ORDERS]:
+                order_value = orders[order + k, 1]
+                value += order_value
+                largest = max(largest, order_value)
+                smallest = order_value if k == 0 else min(smallest, order_value)
+                k += 1
+                step = order_value - mean
+                mean += step / k
+                squares += step * (order_value - mean)
+            spend = totals[ends[j, 0], _NET] / unit
+            last = orders[order + k - 1, 1]
+            tenure = max((cutoffs[whole[j, 3]] - orders[order, 0]) / _DAY, _LEAST_TENURE)
+            out[j, column] = spend
+            out[j, column + 1] = totals[ends[j, 0], _GROSS] / unit
+            out[j, column + 2] = spend / tenure * 365.0
+            out[j, column + 3] = value / k / unit
+            out[j, column + 4] = first / unit
+            out[j, column + 5] = last / unit
+            out[j, column + 6] = largest / unit
+            out[j, column + 7] = smallest / unit
+            out[j, column + 8] = math.sqrt(squares / k) / unit if k > 1 else np.nan
+            out[j, column + 9] = last / (value / k)
+            out[j, column + 10] = largest / value
+
+
+@_compiled
+def _returns(stretches, totals, returns, ends, cutoffs, unit, out, column, whole):
+    for s in range(len(stretches)):
+        back, row = stretches[s, 4], stretches[s, 5]
+        k = returned = 0
+        for j in range(row, row + stretches[s, 6]):
+            while k < totals[ends[j, 0], _RETURNED]:
+                returned += returns[back + k, 1]
+                k += 1
+            gross = totals[ends[j, 0], _GROSS]
+            out[j, column] = k
+            out[j, column + 1] = returned / unit
+            out[j, column + 2] = returned / gross if gross > 0 else np.nan
+            out[j, column + 3] = (
+                (cutoffs[whole[j, 3]] - returns[back + k - 1, 0]) / _DAY if k > 0 else np.nan
+            )
+
+
+@_compiled
+def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
+    for s in range(len(stretches)):
+        order, row = stretches[s, 2], stretches[s, 5]
+        k = 1
+        gap = longest = shortest = mean = squares = 0.0  # days; mean and squares as in _money
+        for j in range(row, row + stretches[s, 6]):
+            while k < totals[ends[j, 0], _ORDERS]:
+                gap = (orders[order + k, 0] - orders[order + k - 1, 0]) / _DAY
+                longest = max(longest, gap)
+                shortest = gap if k == 1 else min(shortest, gap)
+                step = gap - mean
+                mean += step / k
+                squares += step * (gap - mean)
+                k += 1
+            if k < 2:
+                for c in range(column, column + 7):
+                    out[j, c] = np.nan
+                continue
+            silence = (cutoffs[whole[j, 3]] - orders[order + k - 1, 0]) / _DAY
+            out[j, column] = mean
+            out[j, column + 1] = math.sqrt(squares / (k - 1)) if k > 2 else np.nan
+            out[j, column + 2] = gap
+            out[j, column + 3] = longest
+            out[j, column + 4] = shortest
+            out[j, column + 5] = gap / max(mean, 1.0)
+            out[j, column + 6] = silence / max(mean, 1.0)
+
+
+@_compiled
+def _trailing(stretches, totals, returns, ends, unit, out, column, trend):
+    """Both `trailing` and `trend`, either of which may be off: what each window holds, and how they differ."""
+    n_windows = ends.shape[1] - 1  # of 30, 60, 90, 180, 365 days
+    counts = np.empty(n_windows)
+    spends = np.empty(n_windows)
+    for s in range(len(stretches)):
+        back, row = stretches[s, 4], stretches[s, 5]
+        for j in range(row, row + stretches[s, 6]):
+            now = ends[j, 0]
+            r = totals[now, _RETURNED]
+            returned = 0
+            given_back = 0.0
+            for window in range(n_windows):
+                begin = ends[j, window + 1]
+                counts[window] = totals[now, _ORDERS] - totals[begin, _ORDERS]
+                spends[window] = (totals[now, _NET] - totals[begin, _NET]) / unit
+                if r > totals[begin, _RETURNED]:
+                    while r > totals[begin, _RETURNED]:
+                        r -= 1
+                        returned += returns[back + r, 1]
+                    given_back = returned / unit
+                if column >= 0:
+                    out[j, column + 3 * window] = counts[window]
+                    out[j, column + 3 * window + 1] = spends[window]
+                    out[j, column + 3 * window + 2] = given_back
+            if trend >= 0:
+                out[j, trend] = 2 * counts[0] - counts[1]
+                out[j, trend + 1] = 2 * counts[2] - counts[3]
+                out[j, trend + 2] = 2 * spends[0] - spends[1]
+                out[j, trend + 3] = 2 * spends[2] - spends[3]
+                out[j, trend + 4] = counts[2] / counts[4] if counts[4] > 0 else np.nan
+                out[j, trend + 5] = spends[2] / spends[4] if spends[4] > 0 else np.nan
+
+
+@_compiled
+def _month(time):
+    """The month, 1 to 12: days counted in years that begin in March (Hinnant's civil_from_days)."""
+    days = time // _DAY + 719_468
+    day_of_era = days % 146_097
+    year = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * day_of_year + 2) // 153 + 3
+    return month if month <= 12 else month - 12
+
+
+@_compiled
+def _weekday(time):
+    return (time // _DAY + 3) % 7  # Monday 0; 1970-01-01 was a Thursday
+
+
+@_compiled
+def _calendar(stretches, totals, orders, ends, out, column):
+    for s in range(len(stretches)):
+        order, row = stretches[s, 2], stretches[s, 5]
+        k = weekend = evening = year_end = month = weekday = 0
+        first_month = _month(orders[order, 0])
+        for j in range(row, row + stretches[s, 6]):
+            while k < totals[ends[j, 0], _ORDERS]:
+                time = orders[order + k, 0]
+                month, weekday = _month(time), _weekday(time)
+                weekend += weekday >= 5
+                evening += time % _DAY >= 18 * _DAY // 24
+                year_end += month >= 11
+                k += 1
+            out[j, column] = weekend / k
+            out[j, column + 1] = evening / k
+            out[j, column + 2] = year_end / k
+            out[j, column + 3] = first_month
+            out[j, column + 4] = month
+            out[j, column + 5] = weekday
+
+
+@_compiled
+def _seasons(cutoffs):
+    """Sine and cosine of each cutoff's place in the year."""
+    found = np.empty((len(cutoffs), 2))
+    for cutoff in range(len(cutoffs)):
+        angle = 2.0 * math.pi * (cutoffs[cutoff] / _DAY / 365.2425 % 1.0)
+        found[cutoff, 0], found[cutoff, 1] = math.sin(angle), math.cos(angle)
+    return found
+
+
+@_compiled
+def _season(stretches, seasons, out, column, whole):
+    for s in range(len(stretches)):
+        row = stretches[s, 5]
+        for j in range(row, row + stretches[s, 6]):
+            out[j, column] = seasons[whole[j, 3], 0]
+            out[j, column + 1] = seasons[whole[j, 3], 1]
+
+
+@_compiled
+def _basket(stretches, totals, orders, ends, out, column):
+    for s in range(len(stretches)):
+        order, row = stretches[s, 2], stretches[s, 5]
+        for j in range(row, row + stretches[s, 6]):
+            k = totals[ends[j, 0], _ORDERS]
+            out[j, column] = totals[ends[j, 0], _PURCHASES] / k
+            out[j, column + 1] = orders[order, 3]
+            out[j, column + 2] = orders[order + k - 1, 3]
