@@ -1,9 +1,11 @@
-"""Serving: one customer, REST, batch, overload, size of the install; beside MLflow. Writes results/serving.md.
+"""Serving: one customer, REST, overload, batch, size of the install; beside MLflow. Writes results/serving.md.
 
-make benchmark-serving            (--lines, --seconds for another size)
+make benchmark-serving                      every case, one after the other
+python benchmarks/serving.py --case rest    one of them; its line of the table is replaced, the others stay
 
-The peer is what MLflow serves least of: a single plain LightGBM model of 500 trees behind a signature, asked
-with a feature row that is ready. clvcast is asked with a customer's 50 order lines.
+Both sides of a comparison are measured in one run of a case, in turns. The peer is what MLflow serves least
+of: a single plain LightGBM model of 500 trees behind a signature, asked with a feature row that is ready.
+clvcast is asked with a customer's order lines.
 """
 
 from __future__ import annotations
@@ -11,83 +13,119 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import http.client
 import json
 import os
 import platform
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
-import httpx
 import lightgbm
 import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
 from orders_log import write_log
+from packaging.requirements import Requirement
 
 import clvcast
 from clvcast.features.table import build_features
 from clvcast.serve.batch import score_files
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+WORK = ROOT / "build" / "benchmark-serving"  # the models, made once; make clean removes them
 TICKS = os.sysconf("SC_CLK_TCK")
-LINES_OF_ONE = 50
+CUTOFF = "2011-12-10"
+LINES_OF_ONE = range(45, 56)
+HEADERS = {"content-type": "application/json"}
 
 
-def percentiles(seconds: list[float]) -> tuple[float, float]:
-    """Milliseconds: the median and the 99th percentile."""
-    return tuple(1000 * float(np.percentile(seconds, q)) for q in (50, 99))
+@dataclass(frozen=True)
+class Result:
+    """A line of the table."""
+
+    case: str
+    found: str
+    must: str
+    met: bool
 
 
-def plain_booster(table: pd.DataFrame, folder: Path) -> Path:
-    """The peer: 500 trees of 31 leaves on our features, logged by MLflow with a signature."""
-    inputs = table.drop(columns=["customer_id", "cutoff"]).fillna(0.0).astype(np.float64)
-    target = inputs["spend_365"] if "spend_365" in inputs else inputs.iloc[:, 7]
-    data = lightgbm.Dataset(inputs, target)
-    settings = {"objective": "regression", "num_leaves": 31, "verbose": -1, "num_threads": 1}
-    settings |= {"min_data_in_leaf": 5}
-    booster = lightgbm.train(settings, data, num_boost_round=500)
-    signature = infer_signature(inputs.head(5), booster.predict(inputs.head(5)))
-    path = folder / "peer"
-    mlflow.lightgbm.save_model(
-        booster, path, signature=signature, pip_requirements=["lightgbm", "mlflow"]
-    )
+def percentile(seconds: list[float], q: float) -> float:
+    """Milliseconds."""
+    return 1000.0 * float(np.percentile(seconds, q))
+
+
+# ---- what the cases need, made once
+
+
+def bundle() -> Path:
+    """A model of the shipped sample, as `make train` trains it."""
+    path = WORK / "bundle"
+    if not path.exists():
+        config = sample_config()
+        clvcast.train(clvcast.read_orders(config), config).save(path)
     return path
 
 
-def timed(call, times: int, clock=time.perf_counter) -> list[float]:
-    """Seconds of each of so many calls, after a warm-up."""
-    for _ in range(20):
-        call()
-    gc.collect()
-    gc.freeze()
-    found = []
-    for _ in range(times):
-        begin = clock()
-        call()
-        found.append(clock() - begin)
-    return found
+def sample_config() -> clvcast.Config:
+    """The sample's configuration, from wherever this is run."""
+    config = clvcast.load_config(ROOT / "configs" / "online_retail.yaml")
+    source = str(ROOT / "data" / "online_retail.parquet")
+    return config.model_copy(update={"orders": config.orders.model_copy(update={"source": source})})
+
+
+def customers() -> list[list[dict]]:
+    """The order lines of the sample's customers with about fifty of them."""
+    nested = clvcast.nest(clvcast.read_orders(sample_config()), CUTOFF)
+    return [lines for lines in nested["orders"] if len(lines) in LINES_OF_ONE][:200]
+
+
+def peer() -> tuple[Path, np.ndarray, list[str]]:
+    """A single plain model of 500 trees on our features, logged by MLflow; rows that are ready, their names."""
+    table = build_features(clvcast.read_orders(sample_config()), [CUTOFF])
+    inputs = table.drop(columns=["customer_id", "cutoff"]).fillna(0.0).astype(np.float64)
+    path = WORK / "peer"
+    if not path.exists():
+        data = lightgbm.Dataset(inputs, inputs["spend_365"])
+        settings = {"objective": "regression", "num_leaves": 31, "verbose": -1, "num_threads": 1}
+        booster = lightgbm.train(settings | {"min_data_in_leaf": 5}, data, num_boost_round=500)
+        signature = infer_signature(inputs.head(5), booster.predict(inputs.head(5)))
+        needs = ["lightgbm", "mlflow"]
+        mlflow.lightgbm.save_model(booster, path, signature=signature, pip_requirements=needs)
+    return path, inputs.head(200).to_numpy(), list(inputs.columns)
+
+
+# ---- servers and clients
 
 
 @contextmanager
-def server(command: list[str], port: int, health: str):
+def server(command: list[str], port: int, health: str) -> Iterator[int]:
     """A server as a process; its id once it answers."""
+    quiet = subprocess.DEVNULL
+    # MLflow calls uvicorn by its name
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command, stdout=quiet, stderr=quiet, start_new_session=True, env=dict(os.environ, PATH=path)
     )
     try:
-        for _ in range(600):
+        while True:
+            if process.poll() is not None:
+                raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{health}", timeout=1):
                     break
@@ -95,8 +133,21 @@ def server(command: list[str], port: int, health: str):
                 time.sleep(0.1)
         yield process.pid
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+
+
+def our_server(port: int) -> list[str]:
+    """The command that serves."""
+    command = [sys.executable, "-m", "clvcast", "serve", "--model", str(bundle())]
+    return [*command, "--port", str(port)]
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
 
 
 def cpu_seconds(group: int) -> float:
@@ -118,84 +169,252 @@ def resident_mb(pid: int) -> float:
     return int(found[1]) / 1024
 
 
-async def asked_at(url: str, body: bytes, rate: float, seconds: float) -> tuple[list[float], dict]:
-    """Ask at a steady rate whether answered or not: seconds of the answers with 200, and all statuses."""
-    took, statuses = [], {}
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-    async with httpx.AsyncClient(limits=limits, timeout=30, trust_env=False) as client:
+def one_by_one(port: int, path: str, bodies: list[bytes]) -> list[float]:
+    """Ask one after the other on one connection: seconds of each."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.connect()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    took = []
+    for body in bodies:
+        begin = time.perf_counter()
+        connection.request("POST", path, body, HEADERS)
+        answer = connection.getresponse()
+        answer.read()
+        took.append(time.perf_counter() - begin)
+        assert answer.status == 200, answer.status
+    connection.close()
+    return took
 
-        async def ask(due: float) -> None:
-            try:
-                answer = await client.post(
-                    url, content=body, headers={"content-type": "application/json"}
-                )
-                status = str(answer.status_code)
-            except httpx.HTTPError as error:
-                status = type(error).__name__
-            if status == "200":
-                took.append(time.perf_counter() - due)
-            statuses[status] = statuses.get(status, 0) + 1
 
-        begin, tasks = time.perf_counter(), []
-        for number in range(int(rate * seconds)):
-            due = begin + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(ask(time.perf_counter())))
-        await asyncio.gather(*tasks)
+async def asked_at(
+    port: int, bodies: list[bytes], rate: float, seconds: float
+) -> tuple[list[float], Counter[str]]:
+    """Ask at a steady rate, answered or not, on kept connections: seconds from when each was due to its 200."""
+    took: list[float] = []
+    statuses: Counter[str] = Counter()
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(body: bytes, due: float) -> None:
+        try:
+            pair = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = pair
+            head = "POST /v1/forecasts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+            length = re.search(rb"content-length: (\d+)", answer)
+            await reader.readexactly(int(length[1]))
+            status = answer.split(b" ", 2)[1].decode()
+            idle.append(pair)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            status = type(error).__name__
+        if status == "200":
+            took.append(time.perf_counter() - due)
+        statuses[status] += 1
+
+    begin, tasks = time.perf_counter(), []
+    for number in range(int(rate * seconds)):
+        due = begin + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(ask(bodies[number % len(bodies)], due)))
+    await asyncio.gather(*tasks)
+    for _, writer in idle:
+        writer.close()
     return took, statuses
 
 
-def one_by_one(url: str, body: bytes, times: int, pid: int) -> tuple[list[float], float]:
-    """Ask one after the other on one connection: seconds of each, and the server's CPU seconds each."""
-    headers = {"content-type": "application/json"}
-    with httpx.Client(timeout=30, trust_env=False) as client:
-        ask = lambda: client.post(url, content=body, headers=headers).raise_for_status()  # noqa: E731
-        for _ in range(20):
-            ask()
-        before = cpu_seconds(pid)
-        took = timed(ask, times)
-        return took, (cpu_seconds(pid) - before) / (times + 20)
+def bodies() -> list[bytes]:
+    """Requests for one customer each."""
+    asked = ({"customer_id": "c", "orders": lines} for lines in customers())
+    return [json.dumps({"cutoff": CUTOFF, "customers": [one]}).encode() for one in asked]
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+# ---- cases
+
+
+def one(settings: argparse.Namespace) -> Result:
+    """One customer in process, and one call of the peer, in turns."""
+    model = clvcast.load_model(bundle())
+    path, rows, names = peer()
+    loaded = mlflow.pyfunc.load_model(str(path))
+    ready = [pd.DataFrame([row], columns=names) for row in rows]
+    asked = customers()
+    ours, cpu, theirs = [], [], []
+    gc.collect()
+    gc.freeze()
+    for turn in range(settings.turns + 20):
+        lines, frame = asked[turn % len(asked)], ready[turn % len(ready)]
+        begin, busy = time.perf_counter(), time.thread_time()
+        model.score_one(lines, CUTOFF)
+        middle, worked = time.perf_counter(), time.thread_time()
+        loaded.predict(frame)
+        end = time.perf_counter()
+        if turn >= 20:  # the first warm up
+            ours.append(middle - begin)
+            cpu.append(worked - busy)
+            theirs.append(end - middle)
+    n_models = sum(len(seeds) for seeds in model.trees.values())
+    p50, peers = percentile(ours, 50), percentile(theirs, 50)
+    return Result(
+        f"one customer, 45 to 55 lines in, {n_models} LightGBM models, forecast out, in process",
+        f"p50 {p50:.2f} ms (p10 {percentile(ours, 10):.2f}; CPU p50 {percentile(cpu, 50):.2f}); one "
+        f"`mlflow.pyfunc` call of the peer p50 {peers:.2f} ms (p10 {percentile(theirs, 10):.2f})",
+        "p50 1.5 ms, and half of the peer's",
+        p50 <= 1.5 and p50 <= peers / 2,
+    )
+
+
+def rest(settings: argparse.Namespace) -> list[Result]:
+    """REST at a steady rate, and its CPU a request beside `mlflow models serve`, in turns."""
+    path, rows, names = peer()
+    asked = bodies()
+    ready = [
+        json.dumps({"dataframe_split": {"columns": names, "data": [row.tolist()]}}).encode()
+        for row in rows
+    ]
+    port, other = free_port(), free_port()
+    theirs = [str(Path(sys.executable).parent / "mlflow"), "models", "serve", "--model-uri"]
+    theirs += [str(path), "--env-manager", "local", "--port", str(other), "--workers", "1"]
+    with (
+        server(our_server(port), port, "/readyz") as pid,
+        server(theirs, other, "/ping") as peer_pid,
+    ):
+        one_by_one(port, "/v1/forecasts", asked[:50])
+        one_by_one(other, "/invocations", ready[:20])
+        alone: list[float] = []
+        peers: list[float] = []
+        used = [cpu_seconds(pid), cpu_seconds(peer_pid)]
+        for turn in range(settings.turns // 50):
+            few = slice(turn * 50 % 150, turn * 50 % 150 + 50)
+            alone += one_by_one(port, "/v1/forecasts", asked[few])
+            peers += one_by_one(other, "/invocations", ready[few])
+        ours = (cpu_seconds(pid) - used[0]) / len(alone)
+        peer_cpu = (cpu_seconds(peer_pid) - used[1]) / len(peers)
+        os.killpg(peer_pid, signal.SIGSTOP)  # what does not serve takes nothing
+        steady, statuses = asyncio.run(asked_at(port, asked, 150, min(settings.seconds, 20)))
+        os.killpg(peer_pid, signal.SIGCONT)
+    p50, p99 = percentile(alone, 50), percentile(steady, 99)
+    return [
+        Result(
+            "REST, one customer a request, 1 worker",
+            f"p50 {p50:.2f} ms one after the other (p10 {percentile(alone, 10):.2f}); at 150/s p50 "
+            f"{percentile(steady, 50):.2f}, p99 {p99:.1f} ms, {told(statuses)}",
+            "p50 4 ms, p99 15 ms at 150/s",
+            p50 <= 4 and p99 <= 15 and set(statuses) == {"200"},
+        ),
+        Result(
+            "REST, CPU a request, beside `mlflow models serve` of the peer on a ready row",
+            f"{1000 * ours:.2f} ms; MLflow {1000 * peer_cpu:.2f} ms (p50 {percentile(peers, 50):.1f} "
+            f"ms): {peer_cpu / ours:.1f}x",
+            "5x fewer",
+            peer_cpu / ours >= 5,
+        ),
+    ]
+
+
+def told(statuses: Counter[str]) -> str:
+    """Answers by status."""
+    return ", ".join(f"{count:,} x {status}" for status, count in sorted(statuses.items()))
+
+
+def load(settings: argparse.Namespace) -> Result:
+    """Twice what the server can do: capacity is found first, by asking from eight connections at once."""
+    asked = bodies()
+    port = free_port()
+    with server(our_server(port), port, "/readyz") as pid:
+        one_by_one(port, "/v1/forecasts", asked[:50])
+        base, _ = asyncio.run(asked_at(port, asked, 50, min(settings.seconds, 10)))
+        begin, answered = time.perf_counter(), 0
+        while time.perf_counter() - begin < 5:
+            answered += len(one_by_one(port, "/v1/forecasts", asked[:50]))
+        capacity = answered / (time.perf_counter() - begin)
+        asyncio.run(asked_at(port, asked, 2 * capacity, 5))  # buffers of its connections are made
+        before = resident_mb(pid)
+        took, statuses = asyncio.run(asked_at(port, asked, 2 * capacity, settings.seconds))
+        after = resident_mb(pid)
+    usual, loaded = percentile(base, 99), percentile(took, 99)
+    return Result(
+        f"twice the capacity ({2 * capacity:,.0f}/s asked) for {settings.seconds:g} s",
+        f"{told(statuses)}; p99 of the answered {loaded:.0f} ms, {usual:.0f} ms at 50/s; memory "
+        f"{before:,.0f} to {after:,.0f} MB",
+        "no failure but 503, p99 of the accepted within 3x, memory flat",
+        set(statuses) <= {"200", "503"} and loaded <= 3 * usual and after < before * 1.1,
+    )
+
+
+def batch(settings: argparse.Namespace) -> Result:
+    """A batch in a process of its own, and the bare predictions it needs."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    log, own = WORK / f"log-{settings.lines}.parquet", WORK / "batch-bundle"
+    if not own.exists():
+        write_log(WORK / "learn.parquet", 300_000, seed=1)
+        learned = clvcast.read_orders(WORK / "learn.parquet")
+        clvcast.train(learned, clvcast.Config(horizon_days=90, periods=4)).save(own)
+    if not log.exists():
+        write_log(log, settings.lines)
+    command = [sys.executable, __file__, "--measure", str(log), str(own)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    ratio = found["cpu"] / found["bare"]
+    return Result(
+        f"batch, {found['customers']:,} customers with {settings.lines:,} lines, parquet to parquet",
+        f"{found['cpu']:.1f} CPU s, {found['wall']:.0f} s; bare `Booster.predict` {found['bare']:.1f} CPU "
+        f"s: {ratio:.2f}x; peak {found['peak']:,.0f} MB",
+        "1.5x; 2 GB (at 10 M lines)",
+        ratio <= 1.5 and found["peak"] <= 2048,
+    )
+
+
+def measured(log: Path, own: Path) -> None:
+    """Score a log, then predict as many rows with LightGBM alone; says what both took as JSON."""
+    model = clvcast.load_model(own)  # its golden rows load the compiled code
+    begin, wall = time.process_time(), time.perf_counter()
+    result = score_files(model, str(log), WORK / "f.parquet", "2024-01-01", force=True)
+    cpu, wall = time.process_time() - begin, time.perf_counter() - wall
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows = build_features(clvcast.read_orders(WORK / "learn.parquet"), ["2024-01-01"])
+    inputs = rows[list(model.numbers.features)].to_numpy(dtype=np.float32)
+    inputs = np.resize(inputs, (100_000, inputs.shape[1]))
+    begin = time.process_time()
+    for seeds in model.trees.values():
+        for trees in seeds:
+            trees.booster.predict(inputs, raw_score=True, num_threads=1)
+    bare = (time.process_time() - begin) * result.customers / len(inputs)
+    found = {"customers": result.customers, "cpu": cpu, "wall": wall, "bare": bare, "peak": peak}
+    print(json.dumps(found))
+
+
+def install(settings: argparse.Namespace) -> Result:
+    """What is installed to serve, of what is installed in full."""
+    small, full = megabytes({"serve"}), megabytes({"train", "serve"})
+    return Result(
+        "serving install",
+        f"{small:,.0f} of {full:,.0f} MB: {small / full:.0%}; in another service, without the web "
+        f"server, {megabytes(set()):,.0f} MB",
+        "70 % of the full install",
+        small / full <= 0.7,
+    )
 
 
 def megabytes(extras: set[str]) -> float:
     """Megabytes of the installed files of clvcast's dependencies with some extras, and theirs."""
-    from packaging.requirements import Requirement
-
-    seen, waiting, total = set(), [("clvcast", frozenset(extras))], 0
-    texts = None
-    try:
-        distribution("clvcast")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        import tomllib
-
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        texts = [*project["dependencies"]]
-        for extra in extras:
-            texts += project["optional-dependencies"][extra]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    counted: set[str] = set()
+    waiting, total = [("clvcast", frozenset(extras))], 0
     while waiting:
         name, wanted = waiting.pop()
         key = re.sub(r"[-_.]+", "-", name).lower()
         if (key, wanted) in seen:
             continue
-        if key == "clvcast" and texts is not None:
-            requires = texts
-        else:
-            try:
-                found = distribution(name)
-            except PackageNotFoundError:
-                continue
-            if key not in {k for k, _ in seen} and key != "clvcast":
-                paths = [Path(found.locate_file(file)) for file in found.files or ()]
-                total += sum(path.stat().st_size for path in paths if path.is_file())
-            requires = found.requires or []
         seen.add((key, wanted))
-        for text in requires:
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            continue
+        if key not in counted and key != "clvcast":
+            counted.add(key)
+            paths = [Path(str(found.locate_file(file))) for file in found.files or ()]
+            total += sum(path.stat().st_size for path in paths if path.is_file())
+        for text in found.requires or []:
             need = Requirement(text)
             marked = need.marker
             if marked is None or any(marked.evaluate({"extra": e}) for e in (*wanted, "")):
@@ -203,150 +422,83 @@ def megabytes(extras: set[str]) -> float:
     return total / 1e6
 
 
-def main() -> None:
-    """Measure every case and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lines", type=int, default=10_000_000, help="of the batch")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each load")
-    settings = parser.parse_args()
-    rows: list[tuple[str, str, str, str]] = []
+CASES: dict[str, Callable[[argparse.Namespace], Result | list[Result]]] = {
+    "one": one,
+    "rest": rest,
+    "load": load,
+    "batch": batch,
+    "install": install,
+}
 
-    def row(case: str, found: str, must: str, met: bool) -> None:
-        rows.append((case, found, must, "yes" if met else "**no**"))
-        print(f"{case}: {found} (must: {must}) {rows[-1][3]}", flush=True)
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        config = clvcast.load_config(ROOT / "configs" / "online_retail.yaml")
-        source = str(ROOT / "data" / "online_retail.parquet")
-        config = config.model_copy(
-            update={"orders": config.orders.model_copy(update={"source": source})}
+def run(name: str, settings: argparse.Namespace) -> None:
+    """Measure a case, and put its lines into the table."""
+    begin = time.perf_counter()
+    measured_now = CASES[name](settings)
+    results = measured_now if isinstance(measured_now, list) else [measured_now]
+    own = {
+        "when": str(date.today()),
+        "load": round(os.getloadavg()[0], 1),
+        "seconds": round(time.perf_counter() - begin),
+        "results": [asdict(result) for result in results],
+    }
+    for result in results:
+        print(
+            f"{result.case}: {result.found} (must: {result.must}) {'yes' if result.met else 'NO'}"
         )
-        orders = clvcast.read_orders(config)
-        model = clvcast.train(orders, config)
-        bundle = folder / "bundle"
-        model.save(bundle)
-        nested = clvcast.nest(orders, "2011-12-10")
-        one = min(nested["orders"], key=lambda lines: abs(len(lines) - LINES_OF_ONE))[:LINES_OF_ONE]
-        n_trees = sum(len(seeds) for seeds in model.trees.values())
-        n_one = len(one)
+    kept = RESULTS / "serving.json"
+    table = json.loads(kept.read_text()) if kept.exists() else {}
+    table[name] = own
+    kept.write_text(json.dumps(table, indent=1) + "\n")
+    (RESULTS / "serving.md").write_text(page(table))
 
-        table = build_features(orders, ["2011-12-10"])
-        peer_path = plain_booster(table, folder)
-        peer = mlflow.pyfunc.load_model(str(peer_path))
-        ready = table.drop(columns=["customer_id", "cutoff"]).fillna(0.0).astype(np.float64).head(1)
-        ours = percentiles(timed(lambda: model.score_one(one, "2011-12-10"), 1000))
-        theirs = percentiles(timed(lambda: peer.predict(ready), 300))
-        cpu = percentiles(timed(lambda: model.score_one(one, "2011-12-10"), 500, time.thread_time))
-        row(
-            f"one customer, {n_one} lines in, {n_trees} LightGBM models, forecast out, in process",
-            f"p50 {ours[0]:.2f} ms ({cpu[0]:.2f} ms of CPU); `mlflow.pyfunc` of the peer {theirs[0]:.2f} ms",
-            "p50 1.5 ms, and half of the peer's",
-            ours[0] <= 1.5 and ours[0] <= theirs[0] / 2,
-        )
 
-        asked = {"cutoff": "2011-12-10", "customers": [{"customer_id": "c", "orders": one}]}
-        body = json.dumps(asked).encode()
-        port = free_port()
-        serve = [sys.executable, "-m", "clvcast", "serve", "--model", str(bundle)]
-        with server([*serve, "--port", str(port)], port, "/readyz") as pid:
-            url = f"http://127.0.0.1:{port}/v1/forecasts"
-            alone, our_cpu = one_by_one(url, body, 500, pid)
-            p50, _ = percentiles(alone)
-            steady, statuses = asyncio.run(asked_at(url, body, 150, min(settings.seconds, 20)))
-            p50_steady, p99 = percentiles(steady)
-            row(
-                "REST, one customer a request, 1 worker",
-                f"p50 {p50:.2f} ms one after the other; at 150/s p50 {p50_steady:.2f}, p99 "
-                f"{p99:.1f} ms, {statuses}",
-                "p50 4 ms, p99 15 ms at 150/s",
-                p50 <= 4 and p99 <= 15 and set(statuses) == {"200"},
-            )
-            capacity = 1.0 / our_cpu
-            before = resident_mb(pid)
-            loaded, statuses = asyncio.run(
-                asked_at(url, body, min(2 * capacity, 1500), settings.seconds)
-            )
-            _, p99_loaded = percentiles(loaded)
-            after = resident_mb(pid)
-            row(
-                f"twice the capacity ({2 * capacity:,.0f}/s asked) for {settings.seconds:g} s",
-                f"{statuses}; p99 of the answered {p99_loaded:.0f} ms; memory {before:,.0f} to "
-                f"{after:,.0f} MB",
-                f"no failure but 503, p99 within 3x ({3 * p99:.0f} ms), memory flat",
-                set(statuses) <= {"200", "503"} and p99_loaded <= 3 * p99 and after < before * 1.2,
-            )
-        port = free_port()
-        command = [str(Path(sys.executable).parent / "mlflow"), "models", "serve"]
-        command += ["--model-uri", str(peer_path), "--env-manager", "local", "--port", str(port)]
-        with server([*command, "--workers", "1"], port, "/ping") as pid:
-            split = {"dataframe_split": ready.to_dict(orient="split")}
-            peer_body = json.dumps(split).encode()
-            url = f"http://127.0.0.1:{port}/invocations"
-            peer_took, peer_cpu = one_by_one(url, peer_body, 300, pid)
-        row(
-            "REST, CPU a request, beside `mlflow models serve` of the peer on a ready row",
-            f"{1000 * our_cpu:.2f} ms; MLflow {1000 * peer_cpu:.2f} ms (p50 "
-            f"{percentiles(peer_took)[0]:.1f} ms): {peer_cpu / our_cpu:.1f}x",
-            "5x fewer",
-            peer_cpu / our_cpu >= 5,
-        )
-
-        log = folder / "log.parquet"
-        n_lines = write_log(log, settings.lines)
-        some = clvcast.read_orders(log) if settings.lines <= 1_000_000 else None
-        learn = some if some is not None else _smaller(folder)
-        batch_model = clvcast.train(learn, clvcast.Config(horizon_days=90, periods=4))
-        bare_rows = build_features(learn, ["2024-01-01"])
-        begin = time.process_time()
-        result = score_files(batch_model, str(log), folder / "f.parquet", "2024-01-01")
-        total_cpu = time.process_time() - begin
-        inputs = bare_rows[list(batch_model.numbers.features)].to_numpy(dtype=np.float32)
-        inputs = np.resize(inputs, (min(result.customers, 200_000), inputs.shape[1]))
-        begin = time.process_time()
-        for seeds in batch_model.trees.values():
-            for trees in seeds:
-                trees.booster.predict(inputs, raw_score=True)
-        bare = (time.process_time() - begin) * result.customers / len(inputs)
-        peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
-        row(
-            f"batch, {result.customers:,} customers with {n_lines:,} lines, parquet to parquet",
-            f"{total_cpu:.1f} CPU s; bare `Booster.predict` {bare:.1f}: {total_cpu / bare:.2f}x; "
-            f"peak {peak:,.0f} MB, the benchmark's own included",
-            "1.5x, 2 GB (at 1 M customers, 10 M lines)",
-            total_cpu / bare <= 1.5 and peak <= 2048,
-        )
-    small, full = megabytes({"serve"}), megabytes({"train", "serve"})
-    row(
-        "serving install",
-        f"{small:,.0f} of {full:,.0f} MB: {small / full:.0%}",
-        "70 % of the full install",
-        small / full <= 0.7,
-    )
-    command = "make benchmark-serving"
-    if len(sys.argv) > 1:
-        command = f"python benchmarks/serving.py {' '.join(sys.argv[1:])}"
-    versions = ", ".join(f"{n} {version(n)}" for n in ("lightgbm", "mlflow", "fastapi", "uvicorn"))
-    page = [
+def page(table: dict) -> str:
+    """The table as Markdown."""
+    names = ("lightgbm", "mlflow", "fastapi", "uvicorn")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    lines = [
         "# Serving",
         "",
-        f"{date.today()}, clvcast {clvcast.__version__}, {versions}, Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}, shared (load "
-        f"{os.getloadavg()[0]:.0f} at the end). Command: `{command}`. All in one run, side by side; "
-        "clients run on the same cores. The peer is a single plain LightGBM model of 500 trees, logged by "
-        "MLflow with a signature, asked with a feature row that is ready; clvcast is asked with order lines.",
+        f"clvcast {clvcast.__version__}, {versions}, Python {platform.python_version()}, {os.cpu_count()} "
+        f"cores of {platform.machine()}, shared with others: `load` is the machine's load average when a case "
+        "ended, and milliseconds of a process that waits for a core are not its own; CPU seconds and what is "
+        "compared in turns are. Clients run on the same cores. Command: `make benchmark-serving`, or a case of "
+        "it: `python benchmarks/serving.py --case NAME`.",
         "",
-        "| case | found | must | met |",
-        "|---|---|---|---|",
-        *(f"| {' | '.join(cells)} |" for cells in rows),
+        "The peer is a single plain LightGBM model of 500 trees, logged by MLflow with a signature, asked with "
+        "a feature row that is ready; clvcast is asked with order lines, and answers with every column.",
         "",
+        "| case | found | must | met | when, load |",
+        "|---|---|---|---|---|",
     ]
-    (ROOT / "benchmarks" / "results" / "serving.md").write_text("\n".join(page))
+    for name in CASES:
+        if name not in table:
+            continue
+        for own in table[name]["results"]:
+            met = "yes" if own["met"] else "**no**"
+            at = f"{table[name]['when']}, {table[name]['load']:g}"
+            lines.append(f"| {own['case']} | {own['found']} | {own['must']} | {met} | {at} |")
+    return "\n".join([*lines, ""])
 
 
-def _smaller(folder: Path) -> clvcast.Orders:
-    write_log(folder / "learn.parquet", 500_000, seed=1)
-    return clvcast.read_orders(folder / "learn.parquet")
+def main() -> None:
+    """Measure one case or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--case", choices=CASES, action="append", help="one of the cases; repeatable"
+    )
+    parser.add_argument("--lines", type=int, default=10_000_000, help="of the batch")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the load")
+    parser.add_argument("--turns", type=int, default=600, help="calls of each side")
+    parser.add_argument("--measure", nargs=2, type=Path, help=argparse.SUPPRESS)
+    settings = parser.parse_args()
+    if settings.measure:
+        measured(*settings.measure)
+        return
+    WORK.mkdir(parents=True, exist_ok=True)
+    for name in settings.case or CASES:
+        run(name, settings)
 
 
 if __name__ == "__main__":

@@ -90,10 +90,10 @@ def warm(
     """
     from ..serve.loading import load_model
     from ..serve.warm import warm as warm_model
-    from ..serve.warm import warm_features
+    from ..serve.warm import warm_code
 
     begin = time.perf_counter()
-    warm_features()
+    warm_code()
     if model is not None:
         warm_model(load_model(model, tracking_uri))
     if not quiet:

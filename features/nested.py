@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, FormatConfig, OrdersConfig
+from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig
 from ..errors import OrdersError
 from . import windows
 from .attributes import as_values
@@ -22,6 +22,7 @@ from .coding import code_ids
 from .customers import as_they_are, join_customers
 from .orders import Orders
 from .reading import orders_from_table
+from .told import with_told
 
 __all__ = ["nest", "unnest"]
 
@@ -107,37 +108,10 @@ def unnest(
         orders = orders_from_table(frame, plain)
         if customers is not None and "attributes" in rows.columns:
             told = [rows["attributes"].iloc[k] for k in positions[instant].values()]
-            table = _attributes(list(positions[instant]), told, customers)
-            own = customers.model_copy(update={"valid_from": None, "format": FormatConfig()})
-            orders = join_customers(orders, table, own, config.timezone)
+            orders = with_told(orders, list(positions[instant]), told, customers, config.timezone)
         order = [positions[instant][customer] for customer in orders.customer_ids.to_pylist()]
         groups.append((instant, orders, order))
     return groups
-
-
-def _attributes(customer_ids: list[str], told: list[object], config: CustomersConfig) -> pa.Table:
-    """The attributes of some rows as a table of customers; raises `OrdersError`."""
-    names = [name for name in config.columns if name != "customer_id"]
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for own in told:
-        if own is not None and not isinstance(own, Mapping):
-            raise OrdersError("attributes must have named fields, such as {'country': 'GB'}")
-        unknown = [name for name in own or () if name not in columns]
-        if unknown:
-            raise OrdersError(f"unknown attribute {unknown[0]!r}; known are {', '.join(names)}")
-        for name in names:
-            columns[name].append(own.get(name) if own else None)
-    arrays = [pa.array(customer_ids, pa.string())]
-    for name, values in columns.items():
-        try:
-            is_number = config.types.get(name) == "number"
-            arrays.append(
-                pa.array(values, pa.float64() if is_number else pa.string(), from_pandas=True)
-            )
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            kind = "a number" if is_number else "text"
-            raise OrdersError(f"the attribute {name} must be {kind} in every row") from None
-    return pa.table(arrays, names=["customer_id", *columns])
 
 
 def _customer_ids(column: pd.Series[Any]) -> list[str]:

@@ -144,6 +144,23 @@ class Orders:
         """The same orders with only the customers marked in `keep`."""
         return self.keep_lines(np.repeat(keep, np.diff(self.starts)))
 
+    def run_of(self, low: int, high: int) -> Orders:
+        """The orders of customers `low:high`; lines are not copied."""
+        starts = self.starts[low : high + 1]
+        lines = slice(int(starts[0]), int(starts[-1]))
+        places = np.arange(self.n_customers)
+        return replace(
+            self,
+            customer_ids=self.customer_ids[low:high],
+            starts=starts - starts[0],
+            times=self.times[lines],
+            amounts=self.amounts[lines],
+            texts={n: TextColumn(c.codes[lines], c.values) for n, c in self.texts.items()},
+            numbers={name: values[lines] for name, values in self.numbers.items()},
+            attributes=self.attributes
+            and self.attributes.keep_customers((places >= low) & (places < high)),
+        )
+
     def keep_columns(self, names: Collection[str]) -> Orders:
         """The same orders with only these of the optional columns."""
         return replace(

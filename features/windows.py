@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 
 import numba
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = [
     "as_instants",
     "can_train",
     "check_cutoff",
+    "check_cutoff_from_now",
     "check_cutoff_in_span",
     "cutoffs_for_training",
     "days_after",
@@ -74,6 +76,7 @@ Mask = npt.NDArray[np.bool_]
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
 _ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+_EPOCH = datetime(1970, 1, 1)
 YEAR_DAYS = 365.2425
 _MOST_CUTOFFS = 12
 _SEASON_PHASES = 13  # four weeks apart
@@ -87,6 +90,21 @@ def as_instant(moment: Instant) -> int:
     >>> as_instant("1970-01-02") == DAY
     True
     """
+    if isinstance(moment, str):
+        return _text_as_instant(moment)
+    if type(moment) is datetime and moment.tzinfo is None:  # no pandas for the commonest
+        since = moment - _EPOCH
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return _any_as_instant(moment)
+
+
+@lru_cache(maxsize=256)
+def _text_as_instant(moment: str) -> int:
+    """The same of text, remembered: a service is asked for few cutoffs, each time again."""
+    return _any_as_instant(moment)
+
+
+def _any_as_instant(moment: Instant) -> int:
     rule = f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}"
     is_date = isinstance(moment, date | np.datetime64)  # datetimes and timestamps are dates
     if not is_date and not (isinstance(moment, str) and re.match(_ISO, moment)):
@@ -229,6 +247,18 @@ def check_cutoff_in_span(
             "customers look more silent than they may be"
         )
     return None
+
+
+def check_cutoff_from_now(cutoff: int, horizon_days: int, now: datetime) -> None:
+    """Refuse a cutoff more than a horizon (and a day, as zones differ) from now; for those who ask with the
+    orders of single customers, whose silence says nothing of when the shop's orders end.
+    """
+    latest = as_instant(now) // DAY * DAY + (horizon_days + 2) * DAY
+    if cutoff >= latest:
+        raise ConfigError(
+            f"the cutoff must be within {horizon_days} days from now, the model's horizon, got "
+            f"{shown(cutoff)}; give an earlier one"
+        )
 
 
 def observed(orders: Orders, cutoff: int) -> Orders:

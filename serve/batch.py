@@ -7,15 +7,15 @@ where it says that this very batch is done, nothing is done again.
 
 from __future__ import annotations
 
-import math
+import os
 import tempfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -23,17 +23,17 @@ import pyarrow.parquet as pq
 
 from ..configs.addresses import is_address, without_passwords
 from ..configs.schema import SourceConfig
-from ..errors import ConfigError, OrdersError, StoreError
+from ..errors import ConfigError, OrdersError
 from ..features import windows
 from ..features.attributes import Unknown, not_known
 from ..features.customers import Facts, joined_to, read_facts
 from ..features.faults import REJECTED_SCHEMA, counted, rejected_table
-from ..features.given import clean_id
 from ..features.memory import limit_in_bytes
-from ..features.orders import Orders, TextColumn
+from ..features.orders import Orders
 from ..features.shards import Progress, Shards, read_shards
 from ..features.sources import files_of
 from .database import check_writable_table, write_tables
+from .finished import Finished, Sums
 from .journal import Journal, clear_left, journal
 from .made_with import MadeWith
 from .manifest import (
@@ -45,14 +45,13 @@ from .manifest import (
     sha256_of_file,
 )
 from .model import Model
-from .outputs import check_writable, replaced_file, replaced_folder
+from .only_customers import only, read_ids
+from .outputs import REJECTED, check_batch_output, replaced_file, replaced_folder
 from .scorer import FORECAST_SCHEMA, forecast_rows
 
 __all__ = ["BatchResult", "score_files"]
 
 _PART = 50_000  # customers
-_TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
-_REJECTED = "rejected.parquet"
 
 
 @dataclass(frozen=True)
@@ -73,35 +72,6 @@ class BatchResult:
     remarks: tuple[str, ...]
     was_done: bool  # an earlier run had made this very output
     parts_resumed: int  # parts that a killed run had finished
-
-
-@dataclass(frozen=True)
-class _Forecast:
-    """What is forecast, in parts of the journal, and what is known once all of it is."""
-
-    journal: Journal
-    parts: list[str]
-    resumed: int
-    is_sorted: bool  # parts one after the other are in the order of customers
-    set_aside: pa.Table  # lines
-    without: pa.StringArray  # customers with no order before the cutoff
-
-    def tables(self) -> Iterator[pa.Table]:
-        """Forecasts in the order of customers; in memory as a whole only where shards must be merged."""
-        if self.is_sorted or not self.parts:
-            yield from map(self.journal.read, self.parts)
-        else:
-            whole = pa.concat_tables(map(self.journal.read, self.parts)).combine_chunks()
-            yield whole.take(pc.array_sort_indices(whole["customer_id"].combine_chunks()))
-
-    def bucket(self, bucket: int, buckets: int) -> pa.Table:
-        """The forecasts of the customers of one bucket, in their order."""
-        found = [FORECAST_SCHEMA.empty_table()]
-        for part in map(self.journal.read, self.parts):
-            ids = part["customer_id"].to_pylist()
-            found.append(part.filter([zlib.crc32(own.encode()) % buckets == bucket for own in ids]))
-        whole = pa.concat_tables(found).combine_chunks()
-        return whole.take(pc.array_sort_indices(whole["customer_id"].combine_chunks()))
 
 
 def score_files(
@@ -144,13 +114,13 @@ def score_files(
     config = model.orders if source is None else model.orders.reading(source, query)
     if not config.all_sources():
         raise ConfigError("score needs --orders, or a --config that names them")
-    rejected = output / _REJECTED if partitions else output.with_name(_REJECTED)
+    rejected = output / REJECTED if partitions else output.with_name(REJECTED)
     manifest = manifest_path(output, is_folder=bool(partitions))
     about = _about_customers(model, customers)
     places = [*config.all_sources(), *([SourceConfig(source=about)] if about else [])]
     inputs = [path for place in places for path in files_of(place)]
-    _check_output(inputs, output, rejected, manifest, partitions)
-    wanted = None if only_customers is None else _read_ids(only_customers)
+    check_batch_output(inputs, output, rejected, manifest, partitions)
+    wanted = None if only_customers is None else read_ids(only_customers)
     stated = None if cutoff is None else windows.as_instant(cutoff)
     named = None if wanted is None else sorted(wanted)
     settings = [stated, named, partitions, output.suffix.lower()]
@@ -213,7 +183,7 @@ def _forecast(
     wanted: set[str] | None,
     facts: Facts | None,
     progress: Progress,
-) -> tuple[_Forecast, list[str]]:
+) -> tuple[Finished, list[str]]:
     """Forecast what the journal does not hold yet, shard by shard and part by part."""
     parts, without, resumed, n_wanted = [], [pa.array([], pa.string())], 0, 0
     if model.own_cuts is not None and shards.count > 1:
@@ -226,17 +196,14 @@ def _forecast(
         if facts is not None:
             orders, _ = joined_to(orders, facts)
         if wanted is not None:
-            orders = _only(orders, wanted)
+            orders = only(orders, wanted)
             n_wanted += orders.n_customers
         known = windows.observed(model.usable_columns(orders), instant)
         unknown += not_known(known, model.numbers.attributes, instant)
-        most = known.n_customers if model.own_cuts is not None else _PART
-        for low in range(0, known.n_customers, max(most, 1)):
-            name = f"shard-{number:03d}-of-{shards.count:03d}-from-{low:09d}"
-            if finished.has(name):
-                resumed += 1
-            else:
-                finished.write(name, forecast_rows(model, _run_of(known, low, low + most), instant))
+        most = max(known.n_customers, 1) if model.own_cuts is not None else _PART
+        prefix = f"shard-{number:03d}-of-{shards.count:03d}"
+        for low, name, is_old in _parts(model, known, instant, finished, prefix, most):
+            resumed += is_old
             parts.append(name)
             ids = finished.read(name)["customer_id"].combine_chunks()
             own = known.customer_ids[low : low + most]
@@ -254,7 +221,7 @@ def _forecast(
             raise OrdersError("none of the customers named in --only-customers has an order line")
         if missing:
             told += [f"{counted(missing, 'customer')} named in --only-customers have no order line"]
-    found = _Forecast(
+    found = Finished(
         finished,
         parts,
         resumed,
@@ -265,49 +232,35 @@ def _forecast(
     return found, told
 
 
-def _run_of(orders: Orders, low: int, high: int) -> Orders:
-    """Customers `low:high`, without a copy."""
-    starts = orders.starts[low : high + 1]
-    lines = slice(int(starts[0]), int(starts[-1]))
-    return replace(
-        orders,
-        customer_ids=orders.customer_ids[low:high],
-        starts=starts - starts[0],
-        times=orders.times[lines],
-        amounts=orders.amounts[lines],
-        texts={n: TextColumn(c.codes[lines], c.labels) for n, c in orders.texts.items()},
-        numbers={name: values[lines] for name, values in orders.numbers.items()},
-        attributes=orders.attributes
-        and orders.attributes.keep_customers(
-            np.isin(np.arange(orders.n_customers), np.arange(low, high))
-        ),
-    )
+def _parts(
+    model: Model, known: Orders, instant: int, finished: Journal, prefix: str, most: int
+) -> Iterator[tuple[int, str, bool]]:
+    """Forecast `most` customers at a time, some parts at once: the first customer's place, the part's name,
+    and whether an earlier run had finished it.
+    """
+
+    def part(low: int) -> tuple[int, str, bool]:
+        name = f"{prefix}-from-{low:09d}"
+        is_old = finished.has(name)
+        if not is_old:
+            finished.write(name, forecast_rows(model, known.run_of(low, low + most), instant))
+        return low, name, is_old
+
+    threads = os.cpu_count() or 1
+    lows = range(0, known.n_customers, most)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque(pool.submit(part, low) for low in lows[:threads])
+        for low in lows[threads:]:
+            yield waiting.popleft().result()
+            waiting.append(pool.submit(part, low))
+        while waiting:
+            yield waiting.popleft().result()
 
 
-class _Sums:
-    """What is told of all tables together; sums are exact until the end, so that parts do not matter."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.values: dict[str, list[float]] = {name: [] for name in _TOTALS}
-
-    def passing(self, table: pa.Table) -> pa.Table:
-        """Note a table on its way to the output."""
-        self.rows += table.num_rows
-        for name, values in self.values.items():
-            values += table[name].to_numpy().tolist()
-        return table
-
-    def told(self) -> dict[str, object]:
-        """Rows and sums."""
-        totals = {name: math.fsum(values) for name, values in self.values.items()}
-        return {"rows": self.rows, "totals": totals}
-
-
-def _write_file(found: _Forecast, output: Path, summary: Manifest) -> Manifest:
+def _write_file(found: Finished, output: Path, summary: Manifest) -> Manifest:
     """Write the output, the rejected lines and, last, the manifest: all of them, or none."""
-    rejected, manifest = output.with_name(_REJECTED), manifest_path(output, is_folder=False)
-    sums = _Sums()
+    rejected, manifest = output.with_name(REJECTED), manifest_path(output, is_folder=False)
+    sums = Sums()
     with ExitStack() as stack:
         # the first to be entered is the last to be moved into place
         partials = {
@@ -323,15 +276,15 @@ def _write_file(found: _Forecast, output: Path, summary: Manifest) -> Manifest:
     return summary
 
 
-def _write_folder(found: _Forecast, output: Path, summary: Manifest, buckets: int) -> Manifest:
+def _write_folder(found: Finished, output: Path, summary: Manifest, buckets: int) -> Manifest:
     """The same as a folder, one parquet file a bucket of customers."""
-    sums = _Sums()
+    sums = Sums()
     with replaced_folder(output) as folder:
         for bucket in range(buckets):
             table = sums.passing(found.bucket(bucket, buckets))
             table = summary.made_with.carried_by(table)
             pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
-        _write_rejected(found, summary, folder / _REJECTED)
+        _write_rejected(found, summary, folder / REJECTED)
         hashes = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
         summary = summary.model_copy(update={"files": hashes, **sums.told()})
         manifest_path(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
@@ -349,7 +302,7 @@ def _writer(path: Path, suffix: str, made: MadeWith) -> Iterator[Callable[[pa.Ta
             yield parquet.write_table
 
 
-def _write_rejected(found: _Forecast, summary: Manifest, path: Path) -> None:
+def _write_rejected(found: Finished, summary: Manifest, path: Path) -> None:
     """Write what was set aside: lines, then customers without an order."""
     at = windows.shown(windows.as_instant(summary.cutoff))
     reason = f"the customer has no order before {at}"
@@ -378,31 +331,6 @@ def _result(
     )
 
 
-def _only(orders: Orders, wanted: set[str]) -> Orders:
-    """The orders of the wanted customers."""
-    kept = pc.is_in(orders.customer_ids, pa.array(sorted(wanted), pa.string()))
-    return orders.keep_customers(np.asarray(kept.to_numpy(zero_copy_only=False), dtype=np.bool_))
-
-
-def _read_ids(path: Path) -> set[str]:
-    """Customer ids from a column customer_id of a .parquet file, or one a line of text."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            column = pq.read_table(path, columns=["customer_id"])["customer_id"]
-            cells = column.cast(pa.string()).drop_null().to_pylist()
-        else:
-            cells = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError):
-        raise OrdersError(
-            f"the customers of {path} cannot be read: one id a line, or a .parquet file with a "
-            "column customer_id"
-        ) from None
-    ids = {clean_id(cell) for cell in cells} - {"", "customer_id"}
-    if not ids:
-        raise OrdersError(f"{path} must name a customer a line, got none")
-    return ids
-
-
 def _about_customers(model: Model, customers: str | None) -> str | None:
     """Where a model that needs attributes of customers finds them."""
     if model.customers is None:
@@ -410,26 +338,3 @@ def _about_customers(model: Model, customers: str | None) -> str | None:
             raise ConfigError("--customers was given, and the model learned from no attributes")
         return None
     return customers or model.customers.source
-
-
-def _check_output(
-    files: Sequence[Path], output: Path, rejected: Path, manifest: Path, partitions: int
-) -> None:
-    """Refuse outputs that cannot be written, or would replace the orders or each other."""
-    if partitions:
-        if output.suffix:
-            raise ConfigError(
-                f"a partitioned output is a folder, got {output}; leave {output.suffix} out"
-            )
-        if output.exists() and not manifest.is_file():
-            raise StoreError(f"{output} exists and is no forecast of ours; name a new folder")
-    else:
-        check_writable(output)
-    if output.name == _REJECTED:
-        raise ConfigError(f"the output must not be {_REJECTED}, where rejected lines go")
-    inputs = {path.resolve() for path in files}
-    for path in (output, rejected):
-        if path.resolve() in inputs:
-            raise ConfigError(f"the output would replace the orders {path}; name another file")
-    if any(path.is_relative_to(output.resolve()) for path in inputs):
-        raise ConfigError(f"the orders lie in the output {output}; name another folder")

@@ -17,6 +17,7 @@ a row's numbers do not depend on the other rows, to the last bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -170,6 +171,8 @@ def _expected_if_alive(
     growth = horizon_days / (model.alpha + days.tenure_days)
     if isinstance(model, Nbd):
         return np.asarray(rate_shape * growth)
+    if isinstance(model, BgNbd) and len(growth) == 1:
+        return _expected_if_alive_bg(model, days.n_repeat_days, growth)
     if isinstance(model, BgNbd):
         # a shop has far fewer pairs of repeats and tenure than customers
         pairs, which = np.unique(days.n_repeat_days + 1j * days.tenure_days, return_inverse=True)
@@ -198,18 +201,38 @@ def _expected_if_alive_bg(model: BgNbd, n_repeat_days: Float64, growth: Float64)
     exponentially; the step follows the sharpest bend of I, 1 / sqrt(a) wide.
     """
     rate_shape = model.r + n_repeat_days
-    step = min(0.32, 0.8 / np.sqrt(model.a))
-    odds = np.exp(np.arange(-50.0, 28.0, step))[:, None]
-    p = odds / (1.0 + odds)
-    repeats, which = np.unique(n_repeat_days, return_inverse=True)
-    # (1 - p) / p^2 dp is 1 / odds over the log-odds
-    weights = betainc(model.a, model.b + repeats, p) * (step / odds)
+    p, _ = _log_odds_nodes(model.a)
+    repeats, which = _distinct(n_repeat_days)
+    weights = np.stack([_weights_bg(model.a, model.b, x) for x in repeats.tolist()], axis=1)
     found = -np.expm1(-rate_shape * np.log1p(growth))
     for low in range(0, len(found), _BLOCK):
         rows = slice(low, low + _BLOCK)
         terms = weights[:, which[rows]] * _two_or_more(rate_shape[rows], p * growth[rows])
         found[rows] = _added_in_turn(np.concatenate((found[None, rows], terms)))
     return np.asarray(np.minimum(found, rate_shape * growth))
+
+
+def _distinct(values: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
+    """The distinct values, ascending, and which of them each is."""
+    if len(values) == 1:
+        return values, np.zeros(1, dtype=np.int64)
+    return np.unique(values, return_inverse=True)
+
+
+@lru_cache(maxsize=16)
+def _log_odds_nodes(a: float) -> tuple[Float64, Float64]:
+    """The nodes p, and the step over the odds there: n_nodes x 1 each."""
+    step = min(0.32, 0.8 / np.sqrt(a))
+    odds = np.exp(np.arange(-50.0, 28.0, step))[:, None]
+    return odds / (1.0 + odds), step / odds
+
+
+@lru_cache(maxsize=1024)
+def _weights_bg(a: float, b: float, n_repeat_days: float) -> Float64:
+    """I_p(a, b + x) dy (1 - p) / p at the nodes: n_nodes. Few values of x serve most customers."""
+    p, per_odds = _log_odds_nodes(a)
+    # (1 - p) / p^2 dp is 1 / odds over the log-odds
+    return np.asarray(betainc(a, b + n_repeat_days, p) * per_odds)[:, 0]
 
 
 def _two_or_more(n: Float64, w: Float64) -> Float64:

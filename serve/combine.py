@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ import numpy.typing as npt
 from ..features.order_days import OrderDays, order_days_of_rows
 from ..features.table import FeatureRows
 from .btyd import expected_order_days, expected_order_value, order_probability
+from .flat_trees import FlatTrees
 from .numbers import Blend
 from .season import places_of
 from .trees import Trees
@@ -183,14 +186,22 @@ def heads_of(
     btyd: BtydViews,
 ) -> Heads:
     """Each head's mean over its seeds."""
-    inputs = rows.columns(features)
     start = btyd.log_spend_if_ordered
     direct = direct_start(rows, blend, btyd)
-    return Heads(
-        _mean([t.predict(inputs) for t in trees["churn"]]) + churn_start(blend, btyd),
-        _mean([np.exp(t.predict(inputs) + start) for t in trees["ordered"]]),
-        _mean([np.exp(t.predict(inputs) + direct) for t in trees["spend"]]),
+    found = iter(
+        _all_together(tuple(t for h in HEADS for t in trees[h])).sums(rows.columns(features))
     )
+    churn, ordered, spend = (list(islice(found, len(trees[head]))) for head in HEADS)
+    return Heads(
+        _mean(churn) + churn_start(blend, btyd),
+        _mean([np.exp(raw + start) for raw in ordered]),
+        _mean([np.exp(raw + direct) for raw in spend]),
+    )
+
+
+@lru_cache(maxsize=2)  # a server's model and the one before
+def _all_together(trees: tuple[Trees, ...]) -> FlatTrees:
+    return FlatTrees.together([own.flat for own in trees])
 
 
 def _mean(seeds: list[Float64]) -> Float64:

@@ -8,15 +8,18 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BundleError, ConfigError, StoreError
 from .bundle import load
 from .model import Model
+from .registered import Registered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 __all__ = ["BUNDLE_SHA256", "current_store", "existing_store", "hush_mlflow", "load_model"]
 
@@ -85,7 +88,7 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
     with tempfile.TemporaryDirectory() as folder:
         try:
             with current_store(tracking_uri):
-                noted = _noted_sha256(mlflow.MlflowClient(tracking_uri, tracking_uri), uri)
+                version = _version(mlflow.MlflowClient(tracking_uri, tracking_uri), uri)
                 path = mlflow.artifacts.download_artifacts(
                     artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
                 )
@@ -95,9 +98,12 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         manifests = sorted(Path(path).glob("**/manifest.json"))
         if not manifests:
             raise BundleError(f"the model {uri} holds no clvcast bundle")
-        if noted and expect_sha256 is None:
-            expect_sha256 = noted
-        return load(manifests[0].parent, expect_sha256)
+        if version is None:
+            return load(manifests[0].parent, expect_sha256)
+        noted = version.tags.get(BUNDLE_SHA256)
+        found = load(manifests[0].parent, expect_sha256 or noted)
+        about = Registered.of(version.name, str(version.version), version.tags)
+        return replace(found, registered=about)
 
 
 def hush_mlflow() -> None:
@@ -132,15 +138,12 @@ def current_store(uri: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _noted_sha256(client: MlflowClient, uri: str) -> str | None:
-    """The digest the registry noted when it took the model; None for runs, and for models of others."""
+def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
+    """The registered version a URI names, with what was noted when it was taken; None for runs."""
     match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
     if match is None:
         return None
     name, alias, number = match.groups()
-    version = (
-        client.get_model_version_by_alias(name, alias)
-        if alias
-        else client.get_model_version(name, number)
-    )
-    return version.tags.get(BUNDLE_SHA256)
+    if alias:
+        return client.get_model_version_by_alias(name, alias)
+    return client.get_model_version(name, number)

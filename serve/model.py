@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from .next_order import NextOrder, next_order
 from .numbers import Numbers
 from .periods import value_of_one
 from .reference import Reference
+from .registered import Registered
 from .season import places_of
 from .segments import SegmentThresholds
 from .trees import Trees
@@ -71,6 +72,7 @@ class Model:
     own_cuts: SegmentsConfig | None = None  # cut anew within each file
     own_customers: CustomersConfig | None = None
     reference: Reference | None = None  # how features and forecasts lay; no part of the version
+    registered: Registered | None = None  # what the registry says of it; no part of the version
 
     @cached_property
     def version(self) -> str:
@@ -176,15 +178,20 @@ class Model:
             )
 
     def score_one(
-        self, orders: OwnOrders, cutoff: Instant, customer_id: str | None = None
+        self,
+        orders: OwnOrders,
+        cutoff: Instant,
+        customer_id: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> Forecast:
         """Forecast one customer from its own order lines: the numbers of `score`, in about a millisecond.
 
-        See `clvcast.serve.one.score_one` for what `orders` may be; raises `OrdersError`.
+        `attributes` is what is known of the customer at the cutoff, for a model that learned from any. See
+        `clvcast.serve.one.score_one` for what `orders` may be; raises `OrdersError` and `ConfigError`.
         """
         from .one import score_one
 
-        return score_one(self, orders, cutoff, customer_id)
+        return score_one(self, orders, cutoff, customer_id, attributes)
 
     def predict(self, rows: FeatureRows) -> Predictions:
         """Forecast feature rows; each row's numbers depend on that row alone."""

@@ -17,6 +17,7 @@ from ..features.given import LineError, clean_id, is_no_id, orders_from_lines
 from ..features.orders import Orders
 from ..features.reading import as_orders, orders_from_table
 from ..features.table import feature_rows
+from ..features.told import attribute_names, faults_of_told, with_told
 from .scorer import forecast_columns
 
 if TYPE_CHECKING:
@@ -63,22 +64,32 @@ class Forecast:
 
 
 def score_one(
-    model: Model, orders: OwnOrders, cutoff: windows.Instant, customer_id: str | None = None
+    model: Model,
+    orders: OwnOrders,
+    cutoff: windows.Instant,
+    customer_id: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Forecast:
     """Forecast one customer: the numbers of `clvcast.score`, bit for bit.
 
     `orders` are the customer's order lines: dictionaries with ordered_at, amount and the optional
     columns, or tuples (ordered_at, amount[, order_id]), or a table, or `Orders`, of one customer.
-    Raises `OrdersError` where a line cannot be used or no order lies before the cutoff.
+    `attributes` is what is known of the customer at the cutoff, for a model that learned from any.
+    Raises `OrdersError` where a line cannot be used or no order lies before the cutoff, `ConfigError` for
+    a cutoff more than a horizon from now: one customer's silence does not say when the shop's orders end,
+    but nothing can be known of the time between now and the cutoff.
     """
+    instant = windows.as_instant(cutoff)
+    windows.check_cutoff_from_now(instant, model.numbers.horizon_days, datetime.now())
     packed = _packed(model, orders, customer_id)
     if packed.n_customers != 1:
         raise OrdersError(
             f"one customer's orders are wanted, got {packed.n_customers} customers; "
             "clvcast.score forecasts many"
         )
-    instant = windows.as_instant(cutoff)
-    known = windows.observed(model.usable_columns(packed), instant)
+    known = windows.observed(
+        model.usable_columns(_with_attributes(model, packed, attributes)), instant
+    )
     rows = feature_rows(known, np.array([instant], dtype=np.int64))
     if not rows.n_rows:
         raise OrdersError(
@@ -89,6 +100,29 @@ def score_one(
         customer_id=known.customer_ids[0].as_py(),
         **{name: _plain(values[0]) for name, values in columns.items()},
     )
+
+
+def _with_attributes(model: Model, orders: Orders, attributes: Mapping[str, Any] | None) -> Orders:
+    config = model.customers
+    if config is None:
+        if attributes is not None:
+            raise OrdersError(
+                "attributes were given, and the model learned from none; leave them out"
+            )
+        return orders
+    if attributes is None:
+        if orders.attributes is None:
+            raise OrdersError(
+                f"the model needs the customer attributes {', '.join(attribute_names(config))}; give "
+                "attributes={...}, None where unknown"
+            )
+        return orders
+    zone = model.orders.timezone
+    for fault in faults_of_told([attributes], config, zone):
+        raise OrdersError(
+            f"the attribute{'' if fault.name is None else ' ' + fault.name} {fault.rule}"
+        )
+    return with_told(orders, orders.customer_ids.to_pylist(), [attributes], config, zone)
 
 
 def _packed(model: Model, orders: object, customer_id: str | None) -> Orders:

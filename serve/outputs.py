@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,8 +15,17 @@ import pyarrow.parquet
 
 from ..errors import ConfigError, StoreError
 
-__all__ = ["check_folder", "check_writable", "replaced_file", "replaced_folder", "write_files"]
+__all__ = [
+    "REJECTED",
+    "check_batch_output",
+    "check_folder",
+    "check_writable",
+    "replaced_file",
+    "replaced_folder",
+    "write_files",
+]
 
+REJECTED = "rejected.parquet"  # beside or in every output of a batch
 _FORMATS = (".parquet", ".csv")
 
 
@@ -31,6 +40,29 @@ def check_writable(path: Path) -> None:
     with replaced_file(path) as partial:
         partial.touch()
         partial.unlink()
+
+
+def check_batch_output(
+    files: Sequence[Path], output: Path, rejected: Path, manifest: Path, partitions: int
+) -> None:
+    """Refuse outputs that cannot be written, or would replace the orders or each other."""
+    if partitions:
+        if output.suffix:
+            raise ConfigError(
+                f"a partitioned output is a folder, got {output}; leave {output.suffix} out"
+            )
+        if output.exists() and not manifest.is_file():
+            raise StoreError(f"{output} exists and is no forecast of ours; name a new folder")
+    else:
+        check_writable(output)
+    if output.name == REJECTED:
+        raise ConfigError(f"the output must not be {REJECTED}, where rejected lines go")
+    inputs = {path.resolve() for path in files}
+    for path in (output, rejected):
+        if path.resolve() in inputs:
+            raise ConfigError(f"the output would replace the orders {path}; name another file")
+    if any(path.is_relative_to(output.resolve()) for path in inputs):
+        raise ConfigError(f"the orders lie in the output {output}; name another folder")
 
 
 def write_files(contents: Mapping[Path, pa.Table | str]) -> None:

@@ -5,6 +5,7 @@ The logged model is data only: this installed package reads it, and no code trav
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import OrdersError
+from ..features import windows
 from ..features.nested import unnest
 from .bundle import load
 from .model import Model
@@ -29,10 +31,13 @@ class NestedModel:
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """One forecast row per input row, in the input's order; raises `OrdersError`."""
+        """One forecast row per input row, in the input's order; raises `OrdersError`, and `ConfigError` for a
+        cutoff more than a horizon from now.
+        """
         tables, rows = [], []
         numbers = self.model.numbers
         for instant, orders, positions in unnest(model_input, numbers.orders, numbers.customers):
+            windows.check_cutoff_from_now(instant, numbers.horizon_days, datetime.now())
             forecasts = forecast_rows(self.model, orders, instant)
             if forecasts.num_rows < len(positions):
                 raise OrdersError(

@@ -6,6 +6,7 @@ Every door (Python, batch, MLflow) comes through `forecast_rows`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ..errors import ConfigError
+from ..errors import BundleError, ConfigError
 from ..features import windows
 from ..features.attributes import not_known
 from ..features.customers import Customers, with_customers
@@ -62,6 +63,7 @@ FORECAST_SCHEMA = pa.schema(
         ("clv_shock", pa.float64()),
     ]
 )
+_NUMBERS = [field.name for field in FORECAST_SCHEMA if pa.types.is_floating(field.type)]
 
 
 def score(
@@ -122,7 +124,7 @@ def forecast_columns(
         season_unseen=not numbers.blend.season.is_known,
         btyd_only=not model.trees,
     )
-    return {
+    columns = {
         "cutoff": np.full(rows.n_rows, cutoff).view("datetime64[us]"),
         "model_version": np.full(rows.n_rows, model.version, dtype=object),
         "n_orders": rows.whole[:, 0],
@@ -149,6 +151,23 @@ def forecast_columns(
         "spend_shock": np.full(rows.n_rows, numbers.intervals.spend_shock),
         "clv_shock": np.full(rows.n_rows, numbers.intervals.spend_shock * drift(model.periods)),
     }
+    _check_numbers(model, columns)
+    return columns
+
+
+def _check_numbers(model: Model, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    """NaN never leaves the scorer, in no column of numbers there is or will be."""
+    total: npt.NDArray[np.float64] | float = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name in _NUMBERS:
+            total = total + columns[name]
+    if np.isfinite(total).all():  # one look at all of them: it is taken for every customer
+        return
+    for name in _NUMBERS:
+        if not np.isfinite(columns[name]).all():
+            raise BundleError(
+                f"model {model.version} gives forecasts that are no numbers in {name}; train it again"
+            )
 
 
 def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> npt.NDArray[np.datetime64]:

@@ -12,6 +12,7 @@ at the second order.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class Segments:
         f = rfm_scores(standing.n_orders, thresholds.frequency_cuts)
         m = rfm_scores(standing.spend, thresholds.money_cuts)
         return cls(
-            rfm_segments(r, f, m, rfm_grid(thresholds.rfm)),
+            rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
             tiers(standing.clv, thresholds.tier_edges),
             risk_bands(churn_probability, thresholds.risk),
         )
@@ -153,10 +154,20 @@ def rfm_scores(
     return np.asarray(1 + np.searchsorted(cuts, values, side="left"), dtype=np.int64)
 
 
-def rfm_segments(r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...]) -> Text:
+def rfm_segments(
+    r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...] | npt.NDArray[np.object_]
+) -> Text:
     """The name in the grid's cell (R, FM), FM = floor((F + M) / 2 + 0.5)."""
-    names = np.array(grid, dtype=object)
+    names = np.asarray(grid, dtype=object)
     return np.asarray(names[r - 1, (f + m + 1) // 2 - 1], dtype=object)
+
+
+@lru_cache(maxsize=16)
+def _grid(rfm: tuple[tuple[str, tuple[str, ...]], ...]) -> npt.NDArray[np.object_]:
+    """The grid of a table, read once: it is asked for with every customer."""
+    grid = np.array(rfm_grid(dict(rfm)), dtype=object)
+    grid.flags.writeable = False
+    return grid
 
 
 def tier_edges(clv: Float64, config: TiersConfig) -> tuple[float, float]:

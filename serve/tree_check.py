@@ -113,8 +113,9 @@ def _fault(tree: str, n_features: int) -> str | None:
         np.array(keys[name].split(" "), dtype=np.int64)
         for name in ("split_feature", "decision_type", "left_child", "right_child")
     )
-    if (decisions % 2 != 0).any() or decisions.min() < 0 or decisions.max() > 15:
-        return "it splits by category, which ours never do"
+    # bit 0 splits by category, bit 1 sends missing values left, bits 2 and 3 say what is missing
+    if not np.isin(decisions, (0, 2, 8, 10)).all():
+        return "it splits by category, or takes zero for missing, which ours never do"
     if split.min() < 0 or split.max() >= n_features:
         return "split_feature is out of range"
     # a tree: every node but the root, and every leaf (-1 - leaf), is a child exactly once,

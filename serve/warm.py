@@ -14,16 +14,24 @@ from ..features import windows
 from ..features.given import orders_from_lines
 from ..features.nested import unnest
 from ..features.table import feature_rows
+from .flat_trees import FlatTrees
 from .golden import CUTOFF, golden_rows
 from .model import Model
 from .one import score_one
 from .scorer import forecast_rows
 
-__all__ = ["warm", "warm_features"]
+__all__ = ["warm", "warm_code"]
 
 
-def warm_features() -> None:
-    """Compile what turns orders into features, with every optional column and with none."""
+_STUMP = (
+    "tree\n\nTree=0\nnum_leaves=2\nsplit_feature=0\nthreshold=0.5\ndecision_type=2\nleft_child=-1\n"
+    "right_child=-2\nleaf_value=0 1\n"
+)
+
+
+def warm_code() -> None:
+    """Compile what turns orders into features, with every optional column and with none, and the trees' code."""
+    FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
     cutoff = np.array([windows.as_instant(CUTOFF)], dtype=np.int64)
     for columns in ((), OPTIONAL_COLUMNS):
         rows = golden_rows(columns)
@@ -34,11 +42,13 @@ def warm_features() -> None:
 
 def warm(model: Model) -> None:
     """Forecast the golden rows, together and one by one."""
-    rows = golden_rows(model.numbers.optional_columns)
-    for instant, orders, _ in unnest(rows, model.numbers.orders):
+    numbers = model.numbers
+    rows = golden_rows(numbers.optional_columns, numbers.attributes)
+    for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
         forecast_rows(model, orders, instant)
-    for customer_id, lines in _lines(rows):
-        score_one(model, lines, CUTOFF, customer_id)
+    told = [None] * len(rows) if numbers.attributes is None else rows["attributes"].tolist()
+    for (customer_id, lines), own in zip(_lines(rows), told, strict=True):
+        score_one(model, lines, CUTOFF, customer_id, own)
 
 
 def _lines(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:

@@ -26,7 +26,7 @@ def serving(
     thread.start()
     address = url(listening, settings).replace("0.0.0.0", "127.0.0.1")
     try:
-        with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=address, timeout=180, trust_env=False) as client:
             yield client
     finally:
         server.should_exit = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,127 @@ def test_every_door_gives_the_same_bits(
     status, _, err = run(*arguments, *more)
     assert status == 1
     assert "the model needs the customer attributes country, level, points, signed_up" in err
+
+
+def asked_of(nested: pd.DataFrame) -> list[dict[str, Any]]:
+    """Customers of a request."""
+    return nested[["customer_id", "orders", "attributes"]].to_dict("records")
+
+
+def compared(frame: pd.DataFrame, like: pd.DataFrame) -> None:
+    own = frame.set_index("customer_id").loc[like["customer_id"]].reset_index()
+    for name in like.select_dtypes("datetime").columns:
+        own[name] = pd.to_datetime(own[name]).astype("datetime64[us]")
+    pd.testing.assert_frame_equal(own[like.columns], like, check_exact=True, check_dtype=False)
+
+
+def test_a_service_tells_them_and_gets_the_same_bits(
+    model: clvcast.Model, orders: clvcast.Orders
+) -> None:
+    batch = clvcast.score(model, orders, CUTOFF)
+    nested = clvcast.nest(orders, CUTOFF)
+    nested = nested[nested["customer_id"].isin(batch["customer_id"])]
+    ones = [
+        model.score_one(one["orders"], CUTOFF, one["customer_id"], one["attributes"])
+        for one in asked_of(nested)
+    ]
+    compared(pd.DataFrame([dataclasses.asdict(one) for one in ones]), batch)
+
+
+def test_rest_takes_them_in_every_form(
+    model: clvcast.Model,
+    orders: clvcast.Orders,
+    shop_lines: pd.DataFrame,
+) -> None:
+    servers, rest = pytest.importorskip("servers"), pytest.importorskip("clvcast.serve.rest.models")
+    batch = clvcast.score(model, orders, CUTOFF)
+    nested = clvcast.nest(orders, CUTOFF)
+    asked = asked_of(nested)
+    with servers.serving(rest.Models(model)) as client:
+        about = client.get("/v1/model").json()
+        assert about["needed_attributes"] == {
+            "country": "text", "level": "text", "points": "number", "signed_up": "date",
+        }  # fmt: skip
+        answer = client.post("/v1/forecasts", json={"cutoff": CUTOFF, "customers": asked})
+        compared(pd.DataFrame(answer.json()["forecasts"]), batch)
+        alone = client.post("/v1/forecasts", json={"cutoff": CUTOFF, "customers": asked[7:8]})
+        assert alone.json()["forecasts"] == answer.json()["forecasts"][7:8]
+        explained = client.post("/v1/explain", json={"cutoff": CUTOFF, "customers": asked[7:8]})
+        assert explained.json()["explanations"][0]["clv"] == alone.json()["forecasts"][0]["clv"]
+
+        told = {one["customer_id"]: one["attributes"] for one in asked}
+        lines = shop_lines[shop_lines["customer_id"].isin(list(told))].copy()
+        for name in NAMES:
+            lines[f"attribute_{name}"] = [told[own][name] for own in lines["customer_id"]]
+        headers = {"content-type": "application/vnd.apache.parquet"}
+
+        def table(frame: pd.DataFrame) -> Any:
+            body = frame.to_parquet(index=False)
+            return client.post(f"/v1/forecasts?cutoff={CUTOFF}", content=body, headers=headers)
+
+        compared(pd.DataFrame(table(lines).json()["forecasts"]), batch)
+        without = table(lines.drop(columns="attribute_level"))
+        assert without.status_code == 422
+        assert without.json()["error"]["faults"][0]["path"] == "attribute_level"
+        mixed = lines.assign(attribute_level=[f"secret {k}" for k in range(len(lines))])
+        assert table(mixed).status_code == 422
+        assert "secret" not in table(mixed).text
+
+
+@pytest.mark.parametrize(
+    ("told", "path", "rule"),
+    [
+        (None, "", "is required, with any of country, level, points, signed_up"),
+        ({"land": "GB"}, ".land", "is no attribute of this model"),
+        ({"country": 3}, ".country", "must be text"),
+        ({"country": {"a": []}}, ".country", "must be text"),
+        ({"country": "x" * 1_001}, ".country", "at most 1000 characters"),
+        ({"points": "3"}, ".points", "must be a number"),
+        ({"points": True}, ".points", "must be a number"),
+        ({"points": 10**400}, ".points", "must be finite"),
+        ({"points": float("nan")}, ".points", "must be finite"),
+        ({"signed_up": "soon-7391"}, ".signed_up", "must be ISO 8601"),
+        ({"signed_up": "2020-02-30"}, ".signed_up", "must be a date of the calendar"),
+        ({"signed_up": "2020-02-03T10:00:00Z"}, ".signed_up", "must carry no offset"),
+    ],
+)
+def test_what_is_told_wrongly_is_named(
+    model: clvcast.Model, told: Any, path: str, rule: str
+) -> None:
+    payloads = pytest.importorskip("clvcast.serve.rest.forecasting")
+    from clvcast.serve.rest.refusals import Refusal
+    from clvcast.serve.rest.settings import Limits
+
+    optional = dict.fromkeys(model.numbers.optional_columns)
+    one = {"customer_id": "c", "orders": [{"ordered_at": "2020-05-06", "amount": 1.0, **optional}]}
+    asked = one if told is None else one | {"attributes": told}
+    body = json.dumps({"cutoff": CUTOFF, "customers": [asked]}).encode()
+    with pytest.raises(Refusal) as refused:
+        payloads.answer_json(model, body, Limits())
+    (fault,) = refused.value.faults
+    assert fault["path"] == f"customers[0].attributes{path}"
+    assert rule in fault["rule"]
+    assert "7391" not in str(refused.value.body("v", "r"))
+    with pytest.raises(
+        OrdersError, match="needs the customer attributes" if told is None else rule
+    ):
+        model.score_one(asked["orders"], CUTOFF, "c", told)
+
+
+def test_a_model_without_attributes_takes_none_of_a_customer(shop_model: clvcast.Model) -> None:
+    payloads = pytest.importorskip("clvcast.serve.rest.forecasting")
+    from clvcast.serve.rest.refusals import Refusal
+    from clvcast.serve.rest.settings import Limits
+
+    optional = dict.fromkeys(shop_model.numbers.optional_columns)
+    lines = [{"ordered_at": "2020-05-06", "amount": 1.0, **optional}]
+    with pytest.raises(OrdersError, match="the model learned from none; leave them out"):
+        shop_model.score_one(lines, CUTOFF, attributes={"country": "GB"})
+    asked = {"customer_id": "c", "orders": lines, "attributes": {"country": "GB"}}
+    body = json.dumps({"cutoff": CUTOFF, "customers": [asked]}).encode()
+    with pytest.raises(Refusal) as refused:
+        payloads.answer_json(shop_model, body, Limits())
+    assert refused.value.faults[0]["path"] == "customers[0].attributes"
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ from clvcast.features.given import LineError, clean_id, is_no_id, orders_from_li
 from clvcast.features.nested import nest
 from clvcast.features.order_days import OrderDays
 from clvcast.features.reading import orders_from_table
+from clvcast.serve import scorer
 from clvcast.serve.btyd import BgNbd, ParetoNbd, expected_order_days, order_probability
+from clvcast.serve.pyfunc import NestedModel
 from clvcast.serve.scorer import FORECAST_SCHEMA
 
 CUTOFF = "2021-02-01"
@@ -146,6 +148,62 @@ def test_shapes_that_are_no_customer(
     lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
     with pytest.raises(LineError, match="amount must be finite, which line 1 of customer 0 breaks"):
         orders_from_lines([("c", lines)], (), OrdersConfig())
+
+
+def test_a_cutoff_beyond_a_horizon_from_now_is_refused_and_silence_is_not(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    """One customer's silence is no reason: it is what is forecast from. The time after today is."""
+    nested = nest(shop_orders, CUTOFF).head(1)
+    lines, horizon = nested["orders"][0], shop_model.numbers.horizon_days
+    midnight = pd.Timestamp.now().normalize()
+    silent = shop_model.score_one(lines, midnight + pd.Timedelta(days=horizon))
+    assert silent.days_since_last_order > 5 * 365
+    assert 0.5 < silent.churn_probability <= 1.0
+    door = NestedModel(shop_model)
+    late = midnight + pd.Timedelta(days=horizon + 2)
+    for cutoff in (late, pd.Timestamp("2999-01-01")):
+        with pytest.raises(clvcast.ConfigError, match=f"within {horizon} days from now"):
+            shop_model.score_one(lines, cutoff)
+        with pytest.raises(clvcast.ConfigError, match=f"within {horizon} days from now"):
+            door.predict(nested.assign(cutoff=cutoff.isoformat()))
+
+
+@pytest.mark.parametrize("name", [f.name for f in FORECAST_SCHEMA if f.type == "double"])
+def test_no_column_of_numbers_leaves_the_scorer_as_nan(
+    shop_model: clvcast.Model,
+    shop_orders: clvcast.Orders,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Break each column in turn, as a damaged number of the bundle might, and ask at every door."""
+    lines = nest(shop_orders, CUTOFF)["orders"][0]
+    usual = scorer._check_numbers
+
+    def broken(model: clvcast.Model, columns: dict[str, Any]) -> None:
+        columns[name] = columns[name].copy()
+        columns[name][-1] = np.nan
+        usual(model, columns)
+
+    monkeypatch.setattr(scorer, "_check_numbers", broken)
+    with pytest.raises(clvcast.BundleError, match=f"no numbers in {name}"):
+        shop_model.score_one(lines, CUTOFF)
+    with pytest.raises(clvcast.BundleError, match=f"no numbers in {name}"):
+        clvcast.score(shop_model, shop_orders, CUTOFF)
+
+
+def test_a_bundle_whose_intervals_overflow_is_refused(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    table = shop_model.numbers.intervals.clv
+    endless = table.model_copy(update={"upper": tuple(np.inf for _ in table.upper)})
+    intervals = shop_model.numbers.intervals.model_copy(
+        update={"clv": endless, "clv_sure": endless}
+    )
+    numbers = shop_model.numbers.model_copy(update={"intervals": intervals})
+    broken = dataclasses.replace(shop_model, numbers=numbers)
+    with pytest.raises(clvcast.BundleError, match="no numbers in clv_upper"):
+        clvcast.score(broken, shop_orders, CUTOFF)
 
 
 def test_threads_share_a_model(shop_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:

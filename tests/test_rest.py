@@ -183,7 +183,7 @@ def test_a_compressed_stream_is_not_unfolded(client: httpx.Client) -> None:
             "customers[1].customer_id",
             "another than those before",
         ),
-        ([], "body", "should be"),
+        ([], "body", "must be an object"),
     ],
 )  # fmt: skip
 def test_what_breaks_a_rule_is_named_by_its_path_and_never_repeated(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Run
+from conftest import Run, missing
 
 import clvcast
 from clvcast.errors import StoreError
@@ -108,6 +108,46 @@ def test_the_champion_scores_as_the_model_in_memory(
     # trained without MLflow from the same orders: the mapping is the same, so is the model
     config = clvcast.load_config(store / "shop.yaml")
     assert loaded.files() == clvcast.train(shop_orders, config).files()
+
+
+@pytest.mark.slow
+def test_a_server_tells_what_the_registry_knows(
+    store: Path, trained: dict[str, object], tmp_path: Path
+) -> None:
+    """Measures and data span: of a model from the registry, by reload too; of a bare bundle none, and why."""
+    try:
+        from servers import serving
+
+        from clvcast.serve.rest.models import Models
+        from clvcast.serve.rest.security import read_tokens
+        from clvcast.serve.rest.settings import Settings
+    except ModuleNotFoundError:
+        missing("the serve extra")
+
+    champion = "models:/shop@champion"
+    loaded = clvcast.load_model(champion, uri(store))
+    loaded.save(tmp_path / "bundle")
+    bare = clvcast.load_model(tmp_path / "bundle")
+    tokens = read_tokens(None, None, {"CLVCAST_ADMIN_TOKENS": "admin-token-0123456"})
+    with serving(Models(bare, None, uri(store)), Settings(tokens=tokens)) as client:
+        client.headers["Authorization"] = "Bearer admin-token-0123456"
+        about = client.get("/v1/model").json()
+        unknown = ("trained_until", "data_span", "measures", "registry")
+        assert [about[name] for name in unknown] == [None] * 4
+        assert "a bundle holds no dates" in about["remark"]
+        assert client.post("/v1/reload", json={"model": champion}).status_code == 200
+        about = client.get("/v1/model").json()
+    (evaluation,) = trained["evaluation"].values()  # type: ignore[attr-defined]
+    for name in ("nGini", "MAE", "bias"):
+        assert about["measures"][name] == pytest.approx(
+            evaluation["methods"]["clvcast"][name], rel=1e-3
+        )
+    assert about["trained_until"] == "2021-02-24"
+    assert about["data_span"].endswith(" to 2021-02-24")
+    assert (about["registry"], about["remark"]) == ("shop/1", None)
+    assert about["model_version"] == loaded.version
+    assert loaded.registered is not None
+    assert loaded.files() == bare.files()  # none of it is in the model
 
 
 def test_mlflow_pyfunc_gives_the_same_numbers_and_holds_no_code(

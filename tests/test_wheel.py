@@ -87,6 +87,31 @@ def test_only_the_wheel_gives_the_same_numbers(
     subprocess.run(command, cwd=tmp_path, check=True, env=ALONE)
     here = clvcast.score(model, sample, "2011-12-10")
     pd.testing.assert_frame_equal(pd.read_parquet(output), here, check_exact=True)
+    # the README's example of embedding, word for word, beside the bundle it names
+    (example,) = re.findall(
+        r"\*\*In another service\*\*.*?```python\n(.*?)```", (root / "README.md").read_text(), re.S
+    )
+    done = subprocess.run(
+        [installed.python, "-c", example],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=ALONE,
+    )
+    lines = pd.DataFrame(
+        {
+            "customer_id": "17850",
+            "ordered_at": ["2011-11-02 10:15", "2011-12-01 09:30"],
+            "amount": [120.0, 80.5],
+            "order_id": ["1", "2"],
+            "product_id": ["A", "B"],
+            "quantity": [12, 8],
+        }
+    )
+    with pytest.warns(UserWarning, match="the newest order is 8 days before the cutoff"):
+        asked = clvcast.score(model, lines, cutoff="2011-12-10")
+    assert done.stdout.strip() == str(asked[["customer_id", "expected_spend", "clv"]]).strip()
 
 
 @pytest.fixture

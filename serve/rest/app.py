@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
+from ...features.told import attribute_names
 from ..model import Model
 from .description import ADMIN, REFUSALS, UNUSABLE, body_of, forecast_body, only, openapi
 from .forecasting import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
@@ -38,6 +39,7 @@ from .settings import Settings
 __all__ = ["create_app", "document", "openapi"]
 
 _API_VERSION = "1"
+_NO_DATES = "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to have them from the registry"
 
 
 def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> FastAPI:
@@ -199,7 +201,7 @@ def _version(model: Model | None) -> str | None:
 
 
 def _about(model: Model, previous: Model | None) -> ModelAnswer:
-    numbers = model.numbers
+    numbers, known = model.numbers, model.registered
     return ModelAnswer(
         model_version=model.version,
         previous_version=_version(previous),
@@ -211,8 +213,21 @@ def _about(model: Model, previous: Model | None) -> ModelAnswer:
         margin_rate=model.economics.margin_rate,
         annual_discount_rate=model.economics.annual_discount_rate,
         needed_columns=list(numbers.optional_columns),
+        needed_attributes=_needed_attributes(model),
         features=list(numbers.features),
+        trained_until=None if known is None else known.cutoff,
+        data_span=None if known is None else known.data_span,
+        measures=None if known is None else dict(known.measures),
+        registry=None if known is None else f"{known.name}/{known.number}",
+        remark=_NO_DATES if known is None else None,
     )
+
+
+def _needed_attributes(model: Model) -> dict[str, str]:
+    config = model.customers
+    if config is None:
+        return {}
+    return {name: config.types.get(name, "text") for name in attribute_names(config)}
 
 
 def _json(content: object, status: int = 200) -> Response:

@@ -6,7 +6,8 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import to_json
 
-from ...configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, OrdersConfig
-from ...errors import OrdersError
+from ...configs.schema import (
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    CustomersConfig,
+    FormatConfig,
+    OrdersConfig,
+)
+from ...errors import ConfigError, OrdersError
 from ...features import windows
+from ...features.attributes import PREFIX
+from ...features.customers import join_customers
 from ...features.faults import FaultyOrdersError
 from ...features.given import LineError, clean_id, is_no_id, orders_from_lines
 from ...features.orders import Orders
 from ...features.reading import orders_from_table
 from ...features.table import FeatureRows, feature_rows
+from ...features.told import attribute_names, faults_of_told, with_told
 from ..explain import explain_rows
 from ..model import Model
 from ..scorer import forecast_columns, forecast_rows
@@ -35,6 +45,8 @@ __all__ = ["ARROW", "JSON", "PARQUET", "Answer", "answer_json", "answer_table", 
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
+_MOST_FAULTS = 20
+_LONGEST_NAME = 64  # of a field in a path
 _WIDEST = 50  # times its body a table of order lines may take in memory
 
 
@@ -110,7 +122,38 @@ def _asked(model: Model, body: bytes, limits: Limits) -> _Asked:
         raise _invalid([Fault(path=path, rule=error.rule)]) from None
     except OrdersError:
         raise _lacking(model) from None
+    told = [customer.get("attributes") for customer in customers]
+    orders = _with_attributes(model, orders, ids, told)
     return _Asked(cutoff, ids, windows.observed(orders, cutoff))
+
+
+def _with_attributes(model: Model, orders: Orders, ids: list[str], told: list[Any]) -> Orders:
+    """The orders with what the request tells of their customers, checked; raises `Refusal`."""
+    config, zone = model.customers, model.orders.timezone
+    if config is None:
+        faults = [
+            Fault(
+                path=f"customers[{k}].attributes",
+                rule="is none of this model's: it learned from none",
+            )
+            for k, own in enumerate(told)
+            if own is not None
+        ]
+        if faults:
+            raise _invalid(faults[:_MOST_FAULTS])
+        return orders
+    found = islice(faults_of_told(told, config, zone), _MOST_FAULTS)
+    faults = [
+        Fault(
+            path=f"customers[{fault.customer}].attributes"
+            + ("" if fault.name is None else f".{fault.name[:_LONGEST_NAME]}"),
+            rule=fault.rule,
+        )
+        for fault in found
+    ]
+    if faults:
+        raise _invalid(faults)
+    return model.usable_columns(with_told(orders, ids, told, config, zone))
 
 
 def _ordered(model: Model, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str) -> Answer:
@@ -131,7 +174,10 @@ def answer_table(
         raise _invalid([Fault(path="cutoff", rule="is required, as a query parameter")])
     moment = _checked_cutoff(model, cutoff)
     table = _read(body, media_type, limits)
-    unknown = [n for n in table.column_names if n not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
+    attributes = [] if model.customers is None else [*attribute_names(model.customers)]
+    own = [PREFIX + name for name in attributes]
+    allowed = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *own)
+    unknown = [n for n in table.column_names if n not in allowed]
     if unknown:
         raise _invalid(
             [Fault(path=name[:64], rule="is no column of order lines") for name in unknown]
@@ -140,6 +186,8 @@ def answer_table(
     _within(orders.n_customers, table.num_rows, limits)
     if any(name not in orders.optional_columns for name in model.numbers.optional_columns):
         raise _lacking(model)
+    if model.customers is not None:
+        orders = _joined(model.customers, orders, table, own, model.orders.timezone)
     forecasts = forecast_rows(model, orders, moment)
     if accepted == ARROW:
         sink = io.BytesIO()
@@ -156,14 +204,42 @@ def answer_table(
     return Answer(to_json(content), JSON, forecasts.num_rows)
 
 
+def _joined(
+    config: CustomersConfig, orders: Orders, table: pa.Table, columns: list[str], zone: str | None
+) -> Orders:
+    """The orders with the attributes that stand on their lines, the same on all of a customer's."""
+    lacking = [name for name in columns if name not in table.column_names]
+    if lacking:
+        raise _invalid(
+            [
+                Fault(path=name, rule="is a column the model needs, null where unknown")
+                for name in lacking
+            ]
+        )
+    facts = table.select(["customer_id", *columns]).rename_columns(
+        ["customer_id", *(name.removeprefix(PREFIX) for name in columns)]
+    )
+    plain = {
+        "columns": {n: n for n in facts.column_names},
+        "valid_from": None,
+        "format": FormatConfig(),
+    }
+    try:
+        return join_customers(orders, facts, config.model_copy(update=plain), zone)
+    except OrdersError:
+        rule = "must be text, numbers or dates as the model learned them, the same on all lines of a customer"
+        raise _invalid([Fault(path=f"{PREFIX}*", rule=rule)]) from None
+
+
 def _checked_cutoff(model: Model, cutoff: str) -> int:
     """The cutoff; one more than a horizon from now is refused, for nothing is known of the time between."""
     moment = instant(cutoff)
     horizon_days = model.numbers.horizon_days
-    latest = windows.as_instant(datetime.now() + timedelta(days=horizon_days + 1))
-    if not windows.is_before(np.array([moment]), latest)[0]:
+    try:
+        windows.check_cutoff_from_now(moment, horizon_days, datetime.now())
+    except ConfigError:
         rule = f"must be within {horizon_days} days from now, the model's horizon"
-        raise _invalid([Fault(path="cutoff", rule=rule)])
+        raise _invalid([Fault(path="cutoff", rule=rule)]) from None
     return moment
 
 
@@ -192,7 +268,7 @@ def _cleaned(stated: list[str]) -> list[str]:
             faults.append(Fault(path=path, rule="must be another than those before it"))
         seen.add(own)
     if faults:
-        raise _invalid(faults[:20])
+        raise _invalid(faults[:_MOST_FAULTS])
     return ids
 
 
@@ -235,7 +311,9 @@ def _orders(model: Model, table: pa.Table) -> Orders:
     try:
         orders = orders_from_table(table, plain)
     except FaultyOrdersError as error:
-        faults = [Fault(path=f"rows {list(f.rows[:3])}", rule=f.rule) for f in error.faults[:20]]
+        faults = [
+            Fault(path=f"rows {list(f.rows[:3])}", rule=f.rule) for f in error.faults[:_MOST_FAULTS]
+        ]
         raise _invalid(faults) from None
     except OrdersError:
         raise Refusal(422, "invalid", "the table holds no order lines that can be used") from None

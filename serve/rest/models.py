@@ -11,11 +11,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import BundleError, ClvcastError, ConfigError
 from ..bundle import load
 from ..model import Model
+from ..registered import Registered
 from ..warm import warm
 
 __all__ = ["Models", "verified_in_a_child"]
@@ -95,7 +97,10 @@ from pathlib import Path
 from clvcast.errors import ClvcastError
 from clvcast.serve.loading import load_model
 try:
-    load_model(sys.argv[1], sys.argv[3] or None).save(Path(sys.argv[2]))
+    model = load_model(sys.argv[1], sys.argv[3] or None)
+    model.save(Path(sys.argv[2]))
+    if model.registered is not None:
+        print(model.registered.model_dump_json())
 except ClvcastError as error:
     print(error, file=sys.stderr)
     sys.exit(3)
@@ -117,7 +122,10 @@ def verified_in_a_child(model: str, tracking_uri: str | None) -> Model:
             raise BundleError(child.stderr.strip())
         if child.returncode != 0:
             raise BundleError("the model kills the process that loads it; fetch it again")
+        about = child.stdout.strip()
         try:
-            return load(copy)
+            found = load(copy)
         except ClvcastError as error:
             raise BundleError(f"the model does not load a second time: {error}") from None
+        registered = Registered.model_validate_json(about.splitlines()[-1]) if about else None
+        return replace(found, registered=registered)

@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Annotated, Any, NotRequired
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from ...features.windows import as_instant
@@ -37,6 +45,21 @@ _LONGEST_NAME = 64  # of a field in a path
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
 _Text = Annotated[str | None, Field(max_length=1_000)]
 _Number = Annotated[float | None, Field(allow_inf_nan=False)]
+
+
+# which attributes there are, and of which kind, is the model's to say: `features.told` checks them
+_Attributes = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "null"]},
+            "description": "What is known of the customer at the cutoff, for a model that learned from any "
+            "(GET /v1/model names them): text, numbers, ISO dates, null where unknown.",
+            "examples": [{"country": "GB", "points": 3.5, "signed_up": "2011-06-10"}],
+        }
+    ),
+]
 
 
 class OrderLine(TypedDict):
@@ -72,6 +95,7 @@ class Customer(TypedDict):
 
     customer_id: Annotated[str, Field(min_length=1, max_length=1_000)]
     orders: Annotated[list[OrderLine], Field(min_length=1)]
+    attributes: NotRequired[_Attributes]
 
 
 class ForecastRequest(TypedDict):
@@ -167,7 +191,17 @@ class ModelAnswer(BaseModel):
     needed_columns: list[str] = Field(
         description="Optional columns of order lines it learned from."
     )
+    needed_attributes: dict[str, str] = Field(
+        description="Attributes of customers it learned from, each with its kind: text, number or date."
+    )
     features: list[str]
+    trained_until: str | None = Field(description="The training's cutoff, as the registry has it.")
+    data_span: str | None = Field(description="The orders it learned from, first day to cutoff.")
+    measures: dict[str, float] | None = Field(
+        description="Headline measures of the newest evaluation, as the registry has them."
+    )
+    registry: str | None = Field(description="The registered model and version.")
+    remark: str | None = Field(description="Why what the registry knows is null.")
 
 
 class Reload(TypedDict):
@@ -252,6 +286,8 @@ def _rule(fault: Mapping[str, Any]) -> str:
         return "must be ISO 8601 such as 2011-06-10 or 2011-06-10T14:30:00"
     if kind == "string_type":
         return "must be text"
+    if kind == "dict_type":
+        return "must be an object of names and values"
     if kind in ("float_type", "float_parsing"):
         return "must be a number"
     if kind == "finite_number":

@@ -1,0 +1,43 @@
+"""Registered: what the registry says of a model. A bundle holds no date and no measure; its version's tags do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "Registered"]
+
+CUTOFF = "clvcast.cutoff"  # tag: where the training ended
+DATA_SPAN = "clvcast.data_span"  # tag: the first day to the training's end
+MEASURE = "clvcast.measure."  # tags: the headline measures of the newest evaluation
+
+
+class Registered(BaseModel):
+    """Where a model came from, when its training ended, on what, and how its evaluation came out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    number: str
+    cutoff: str | None
+    data_span: str | None
+    measures: Mapping[str, float]
+
+    @classmethod
+    def of(cls, name: str, number: str, tags: Mapping[str, str]) -> Registered:
+        """From the tags of a version; a measure that is no number is left out."""
+        measures = {}
+        for key, value in tags.items():
+            if key.startswith(MEASURE):
+                try:
+                    measures[key.removeprefix(MEASURE)] = float(value)
+                except ValueError:
+                    continue
+        return cls(
+            name=name,
+            number=number,
+            cutoff=tags.get(CUTOFF),
+            data_span=tags.get(DATA_SPAN),
+            measures=measures,
+        )
