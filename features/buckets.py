@@ -27,7 +27,7 @@ from .shards import customer_hashes
 from .sources import RawTable
 from .tally import Tally
 
-__all__ = ["Bucket", "Plan", "Sketch", "Survey", "bucket", "hashes", "plan", "survey"]
+__all__ = ["Bucket", "Plan", "Sketch", "Survey", "bucket", "hashes", "plan", "scrambled", "survey"]
 
 _SKETCH = 4_096  # the number of customers is told to within 2 %
 _BLOCK_LINES = 1 << 18
@@ -153,8 +153,12 @@ def hashes(customer_ids: pa.Array) -> pa.Array:
 
 
 def _mixed(customers: Ids) -> _Hashes:
-    """Hashes whose every bit depends on every bit of the id (the finalizer of SplitMix64)."""
-    mixed = customer_hashes(customers)
+    return scrambled(customer_hashes(customers))
+
+
+def scrambled(hashes: _Hashes) -> _Hashes:
+    """Hashes whose every bit depends on every bit of the given ones (the finalizer of SplitMix64)."""
+    mixed = hashes
     for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))

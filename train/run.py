@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
@@ -13,7 +13,10 @@ from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..serve.model import Model
 from .backtest import Backtest, backtest_at
+from .drawing import DrawnRows
 from .fit import fit
+from .frame import TrainingFrame
+from .learning_curve import CurvePoint, learning_curve
 from .reference import reference_of
 
 __all__ = [
@@ -34,6 +37,7 @@ class TrainingRun:
     known: Orders  # what it was trained on
     cutoff: int  # nothing at or after it was read
     evaluation: Backtest | None  # None where history is too short to hold a window out
+    curve: tuple[CurvePoint, ...] = ()  # where rows were drawn: what fewer of them would have given
 
 
 def train(
@@ -61,27 +65,40 @@ def train_and_evaluate(
 
 
 def run_until(
-    orders: Orders, config: Config, end: int, say: Callable[[str], None] = lambda _: None
+    orders: Orders,
+    config: Config,
+    end: int,
+    say: Callable[[str], None] = lambda _: None,
+    drawn: Mapping[int, DrawnRows] | None = None,
 ) -> TrainingRun:
-    """`train_and_evaluate` on the orders before an instant."""
+    """`train_and_evaluate` on the orders before an instant.
+
+    `drawn` are rows to grow trees on, by the training end they are for, where `orders` are a sample.
+    """
+    drawn = drawn or {}
     known = windows.observed(orders, end)
     evaluated = windows.newest_realised_cutoff(end, config.horizon_days)
-    evaluation = None
+    evaluation, curve = None, ()
     if windows.can_train(windows.first_order_at(known), evaluated, config.horizon_days):
         say(f"evaluating: a model that knows nothing from {windows.shown(evaluated)} on")
         try:
-            evaluation = backtest_at(known, config, evaluated, end)
+            rows = drawn.get(evaluated)
+            frame = rows and rows.frame(config)
+            evaluation = backtest_at(known, config, evaluated, end, frame)
+            if rows is not None:
+                curve = learning_curve(known, config, evaluated, rows, evaluation, say)
         except (
             OrdersError
         ) as error:  # too little was known then; the model to ship may still be fine
             say(f"nothing is evaluated: {error}")
     say(f"training on the orders before {windows.shown(end)}")
-    return TrainingRun(shipped(known, config, end), known, end, evaluation)
+    frame = drawn[end].frame(config) if end in drawn else None
+    return TrainingRun(shipped(known, config, end, frame), known, end, evaluation, curve)
 
 
-def shipped(orders: Orders, config: Config, end: int) -> Model:
-    """A model with the reference that monitoring compares later orders with."""
-    model = fit(orders, config, end)
+def shipped(orders: Orders, config: Config, end: int, drawn: TrainingFrame | None = None) -> Model:
+    """A model with the reference that monitoring compares later orders with; `drawn` is as in `fit`."""
+    model = fit(orders, config, end, drawn=drawn)
     return replace(model, reference=reference_of(model, orders, end))
 
 
