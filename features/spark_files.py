@@ -15,12 +15,13 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from ..configs.addresses import is_address
-from ..configs.schema import OrdersConfig
-from ..errors import ConfigError, OrdersError, StoreError
+from ..configs.schema import CustomersConfig, FormatConfig, OrdersConfig, SourceConfig
+from ..errors import OrdersError, StoreError
 from .sources import files_of
 
-__all__ = ["read_files", "session", "told_in_a_sentence"]
+__all__ = ["customers_of", "read_files", "session", "told_in_a_sentence"]
 
+_SPARKS = r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://"  # addresses that Spark opens
 _JAVA = "Spark needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
 _OURS = re.compile(r"clvcast\.[\w.]+\.(\w+Error): (.+?)(?=\n\s*\n|\n\tat |\Z)", re.DOTALL)
 _PYTHON = re.compile(r"^\w+(?:\.\w+)*(?:Error|Exception): .+$", re.MULTILINE)
@@ -46,19 +47,28 @@ def session() -> SparkSession:
     return running
 
 
-def read_files(running: SparkSession, config: OrdersConfig) -> DataFrame:
-    """The files `orders.source` names, by columns of any of them; cells of CSV stay text.
+def read_files(running: SparkSession, config: OrdersConfig) -> list[DataFrame]:
+    """The files of each source a configuration names, by columns of any of them; cells of CSV stay text.
 
     An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
     """
-    places = config.all_sources()
-    if len(places) != 1:
-        raise ConfigError(
-            f"--engine spark reads one source, got {len(places)}; name one, or join them in Spark and "
-            "call clvcast.spark"
-        )
-    source, text = places[0].source, places[0].format or config.format
-    if re.match(r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://", source):
+    return [_read(running, place) for place in config.all_sources()]
+
+
+def customers_of(
+    running: SparkSession, customers: str | None, config: CustomersConfig | None
+) -> str | DataFrame | None:
+    """Where the attributes of customers are: a table in Spark where only Spark knows the address."""
+    place = customers or (config.source if config else None)
+    if config is None or place is None or not re.match(_SPARKS, place):
+        return customers
+    told = SourceConfig(source=place, format=config.format)
+    return _read(running, told)
+
+
+def _read(running: SparkSession, place: SourceConfig) -> DataFrame:
+    source, text = place.source, place.format or FormatConfig()
+    if re.match(_SPARKS, source):
         paths = [source]
     elif is_address(source):
         raise OrdersError(
@@ -66,7 +76,7 @@ def read_files(running: SparkSession, config: OrdersConfig) -> DataFrame:
             "and call clvcast.spark"
         )
     else:
-        paths = [str(path.resolve()) for path in files_of(places[0])]
+        paths = [str(path.resolve()) for path in files_of(place)]
     with told_in_a_sentence():
         if not re.search(r"\.csv(\.gz)?/?$", paths[0].lower()):
             return running.read.option("mergeSchema", True).parquet(*paths)

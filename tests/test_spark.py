@@ -161,6 +161,194 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
     assert "drawn by a hash of their ids" in drawn[0].orders.report.remarks[-1]
 
 
+@pytest.fixture(scope="module")
+def facts(shop_lines: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Facts about most customers, dated; some changed later."""
+    ids = sorted(set(shop_lines["customer_id"]))
+    known = pd.DataFrame(
+        {
+            "id": ids,
+            "since": pd.Timestamp("2020-01-01"),
+            "land": ["NO", "SE", "DK", None, "rare"][:4] * (len(ids) // 4),
+            "points": np.arange(len(ids)) * 0.5,
+            "signed": pd.Timestamp("2019-06-01") + pd.to_timedelta(np.arange(len(ids)), unit="D"),
+        }
+    )
+    moved = known[::5].assign(since=pd.Timestamp("2020-08-15"), land="DK")
+    path = tmp_path_factory.mktemp("facts") / "customers.parquet"
+    pd.concat([moved, known[3:]]).to_parquet(path, index=False)
+    return path
+
+
+ATTRIBUTES = {
+    "columns": {"customer_id": "id", "land": "land", "points": "points", "signed": "signed"},
+    "types": {"points": "number", "signed": "date"},
+    "valid_from": "since",
+}
+
+
+def test_attributes_static_and_dated_are_those_of_one_machine(
+    spark: SparkSession, shop_lines: pd.DataFrame, facts: Path, tmp_path: Path, run: Run
+) -> None:
+    shop_lines.to_parquet(tmp_path / "o.parquet", index=False)
+    config = clvcast.Config(
+        orders=OrdersConfig(source=str(tmp_path / "o.parquet")),
+        customers={**ATTRIBUTES, "source": str(facts)},
+        horizon_days=60,
+        periods=2,
+        effort="quick",
+    )
+    frame = spark.read.parquet(str(tmp_path / "o.parquet")).repartition(3)
+    orders = clvcast.read_orders(config)
+    model = clvcast.train(orders, config)
+    assert any(name.startswith("attribute_") for name in model.numbers.features)
+    assert clvcast.spark.train(frame, config).version == model.version
+    here = clvcast.build_features(orders, CUTOFFS)
+    there = clvcast.spark.build_features(frame, CUTOFFS, config, buckets=3)
+    rows = sorted_rows(there, "cutoff", "customer_id")
+    pd.testing.assert_frame_equal(rows, here, check_exact=True, check_dtype=False)
+    here = clvcast.score(model, tmp_path / "o.parquet", CUTOFF, customers=facts)
+    for given in (facts, spark.read.parquet(str(facts))):
+        there = clvcast.spark.score(model, frame, CUTOFF, customers=given, buckets=3)
+        pd.testing.assert_frame_equal(sorted_rows(there, "customer_id"), here, check_exact=True)
+    with pytest.raises(clvcast.OrdersError, match="learned attributes of customers, and none were"):
+        clvcast.spark.score(model, frame, CUTOFF)
+
+    model.save(tmp_path / "bundle")
+    asked = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "o.parquet")
+    asked = (*asked, "--cutoff", CUTOFF, "--customers", facts)
+    status, _, noted = run(*asked, "--output", tmp_path / "here.parquet")
+    assert status == 0, noted
+    status, _, noted_there = run(*asked, "--output", tmp_path / "there", "--engine", "spark")
+    assert status == 0, noted_there
+    assert noted == noted_there
+    assert "is missing for" in noted
+    expected = pa.parquet.read_table(tmp_path / "here.parquet")
+    found = pa.parquet.read_table(tmp_path / "there").sort_by("customer_id")
+    assert found.cast(expected.schema).equals(expected)
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "drop"])
+def test_several_sources_are_one_history_as_on_one_machine(
+    spark: SparkSession,
+    shop_lines: pd.DataFrame,
+    tmp_path: Path,
+    run: Run,
+    duplicates: str,
+) -> None:
+    lines = shop_lines.drop(columns=["category", "channel"])
+    names = {"customer_id": "client", "ordered_at": "at", "amount": "total", "order_id": "number"}
+    web = lines[::2].rename(columns=names).assign(total=lambda f: f["total"] * 100)
+    both = lines[lines["order_id"].isin(set(lines["order_id"][:60]))]  # stand in the till's too
+    till = pd.concat([lines[1::2], both, lines[1:41:2]])
+    web.to_parquet(tmp_path / "web.parquet", index=False)
+    till.assign(ordered_at=till["ordered_at"].dt.strftime("%d/%m/%Y %H:%M")).to_csv(
+        tmp_path / "till.csv", index=False, sep=";", decimal=","
+    )
+    with (tmp_path / "till.csv").open("a") as file:
+        file.write(f"C00001;never;1,5;x{';' * (len(till.columns) - 4)}\n")
+    columns = {**names, "amount": "total / 100", "product_id": "product_id"}
+    settings = {
+        "orders": {
+            "sources": [
+                {"source": str(tmp_path / "web.parquet"), "columns": columns, "channel": "web"},
+                {
+                    "source": str(tmp_path / "till.csv"),
+                    "channel": "till",
+                    "format": {
+                        "delimiter": ";",
+                        "decimal": ",",
+                        "date_format": "%d/%m/%Y %H:%M",
+                    },
+                    "order_id_prefix": "" if duplicates == "drop" else "till-",
+                },
+            ],
+            "duplicates": duplicates,
+        },
+        "horizon_days": 60,
+        "periods": 2,
+        "effort": "quick",
+        "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db"},
+    }
+    config = tmp_path / "shop.yaml"
+    config.write_text(pd.io.json.ujson_dumps(settings))  # JSON is YAML
+    loaded = clvcast.load_config(config)
+    orders = clvcast.read_orders(loaded)
+    model = clvcast.train(orders, loaded)
+
+    from clvcast.features.spark import surveyed
+    from clvcast.features.spark_files import read_files
+    from clvcast.train.spark import draw
+
+    drawn = draw(surveyed(read_files(spark, loaded.orders), loaded.orders), loaded)
+    assert drawn.orders.digest() == orders.digest()
+    assert drawn.orders.report.shared_orders == orders.report.shared_orders
+    assert (orders.report.shared_orders > 0) == (duplicates == "drop")
+
+    model.save(tmp_path / "bundle")
+    asked = ("score", "--model", tmp_path / "bundle", "--config", config, "--cutoff", CUTOFF)
+    status, said, noted = run(*asked, "--output", tmp_path / "here.parquet")
+    assert status == 0, noted
+    there = tmp_path / "there"
+    spark_asked = (*asked, "--output", there, "--engine", "spark", "--partitions", 3)
+    status, said_there, noted_there = run(*spark_asked)
+    assert status == 0, noted_there
+    assert said.split("wrote")[0] == said_there.split("wrote")[0]
+    expected = pa.parquet.read_table(tmp_path / "here.parquet")
+    found = pa.parquet.read_table(there).sort_by("customer_id")
+    assert found.cast(expected.schema).equals(expected)
+    aside = [
+        pa.parquet.read_table(path, columns=["file", "reason", "column", "value"]).to_pylist()
+        for path in (tmp_path / "rejected.parquet", tmp_path / "there-rejected")
+    ]
+    assert [row["value"] for row in aside[0] if row["value"]] == ["never"]
+    assert sorted(map(str, aside[0])) == sorted(map(str, aside[1]))
+
+
+def test_rows_are_drawn_alike_in_every_partitioning_and_the_run_has_a_learning_curve(
+    spark: SparkSession, shop_lines: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    import worlds
+
+    from clvcast.features.spark import surveyed
+    from clvcast.train.spark import draw
+
+    worlds.shop(customers=1_500).to_parquet(tmp_path / "o.parquet", index=False)
+    settings = {
+        "orders": {"source": str(tmp_path / "o.parquet")},
+        "horizon_days": 60,
+        "periods": 2,
+        "effort": "quick",
+        "spark_training_customers": 700,
+        "spark_training_rows": 10_000,
+        "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db"},
+    }
+    config = clvcast.Config.model_validate(settings)
+    frame = spark.read.parquet(str(tmp_path / "o.parquet"))
+    found = []
+    for lines, buckets in ((frame.repartition(3), 2), (frame, 5)):
+        drawn = draw(surveyed(lines, config.orders), config, buckets=buckets)
+        assert len(drawn.rows) == 2
+        found.append([each.frame(config) for each in drawn.rows.values()])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one.rows.values, other.rows.values)
+        np.testing.assert_array_equal(one.weights, other.weights)
+        np.testing.assert_array_equal(one.targets.spend, other.targets.spend)
+    path = tmp_path / "shop.yaml"
+    path.write_text(pd.io.json.ujson_dumps(settings))
+    status, said, noted = run("train", path, "--engine", "spark")
+    assert status in (0, 1), noted
+    assert "drawn by strata (spark_training_rows)" in noted
+    assert said.count("learning curve:") == 3
+
+    import mlflow
+
+    runs = mlflow.MlflowClient(settings["tracking"]["uri"])
+    (own,) = [r for r in runs.search_runs(["1"]) if r.data.tags.get("clvcast.kind") is None]
+    names = [item.path for item in runs.list_artifacts(own.info.run_id)]
+    assert "learning_curve.json" in names
+
+
 def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
     from clvcast.features.buckets import Plan, survey
 

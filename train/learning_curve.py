@@ -16,8 +16,9 @@ from .backtest import Backtest
 from .drawing import DrawnRows
 from .fit import fit
 
-__all__ = ["CurvePoint", "curve_sentences", "learning_curve"]
+__all__ = ["CURVE_FILE", "CurvePoint", "curve_sentences", "learning_curve"]
 
+CURVE_FILE = "learning_curve.json"  # among the run's artifacts
 _SHARES = (0.25, 0.5)  # and all
 _OURS = "clvcast"
 

@@ -18,15 +18,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
-from ..errors import ConfigError, OrdersError
+from ..errors import OrdersError
 from ..features import windows
-from ..features.buckets import Bucket, bucket
+from ..features.buckets import Bucket
+from ..features.customers import Customers, joined_to
 from ..features.faults import counted
 from ..features.intake import completed
 from ..features.orders import Orders
 from ..features.reading import sources_shown
 from ..features.spark import HASH, Surveyed, in_buckets, surveyed
-from ..features.spark_files import read_files, session, told_in_a_sentence
+from ..features.spark_files import customers_of, read_files, session, told_in_a_sentence
 from ..serve.model import Model
 from .drawing import Draw, DrawnRows, draw_for, drawn_rows, drawn_schema, rows_drawn
 from .run import TrainingRun, run_until, shipped, training_end
@@ -46,15 +47,21 @@ class Drawn:
 
 
 def train(
-    orders_df: DataFrame, config: Config | None = None, cutoff: windows.Instant | None = None
+    orders_df: DataFrame,
+    config: Config | None = None,
+    cutoff: windows.Instant | None = None,
+    *,
+    customers: Customers | DataFrame | None = None,
 ) -> Model:
     """Train a model on this machine: on the orders of `config.spark_training_customers` customers, and, with
     more customers than that, on about `config.spark_training_rows` feature rows of all.
 
-    With as many customers or fewer, it is the model of `clvcast.train`. Raises what that does.
+    With as many customers or fewer, it is the model of `clvcast.train`. `customers` are their attributes, in
+    place of those `config.customers` names. Raises what that does.
     """
     config = config or Config()
-    drawn = draw(surveyed(orders_df, config.orders), config, cutoff, evaluates=False)
+    orders = surveyed(orders_df, config.orders).knowing(customers, config.customers)
+    drawn = draw(orders, config, cutoff, evaluates=False)
     rows = drawn.rows.get(drawn.end)
     return shipped(drawn.orders, config, drawn.end, rows and rows.frame(config))
 
@@ -66,9 +73,10 @@ def train_on_files(
 ) -> TrainingRun:
     """`train_and_evaluate` on the files a configuration names, read by Spark."""
     with told_in_a_sentence():
-        lines = read_files(session(), config.orders)
+        shown, running = sources_shown(config.orders), session()
         say("looking at the orders in Spark")
-        orders = surveyed(lines, config.orders, sources_shown(config.orders))
+        orders = surveyed(read_files(running, config.orders), config.orders, shown)
+        orders = orders.knowing(customers_of(running, None, config.customers), config.customers)
         drawn = draw(orders, config, cutoff, say)
     return run_until(drawn.orders, config, drawn.end, say, drawn.rows)
 
@@ -86,18 +94,13 @@ def draw(
 
     Rows are drawn for the model to ship, and for its twin that is evaluated.
     """
-    if config.customers is not None:
-        raise ConfigError(
-            "attributes of customers are for one machine, got customers: in the configuration; leave "
-            "them out, or use --engine local"
-        )
     end = training_end(orders.first, orders.newest, config, cutoff)
     wanted, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= wanted
     if not takes_all:
         lines = lines.where(F.col(HASH) < int(2.0**64 * wanted / customers) - 2**63)
-    found = bucket(lines.drop(HASH).toArrow(), orders.plan)
+    found = orders.bucket(lines.drop(HASH).toArrow())
     if found.orders is None:
         raise OrdersError(
             f"none of {wanted:,} customers drawn of about {customers:,} has a usable order line; "
@@ -105,6 +108,10 @@ def draw(
         )
     report = completed(orders.report, found.counts, config.orders.currency_decimals)
     pilot = found.orders
+    if orders.facts is not None:
+        facts = orders.facts.value
+        told = joined_to(pilot, facts)[1]
+        report = replace(report, remarks=(*report.remarks, *facts.remarks, *told))
     if takes_all:
         return Drawn(replace(pilot, report=report), end)
     horizon, share = config.horizon_days, pilot.n_customers / customers

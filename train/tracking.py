@@ -25,6 +25,7 @@ from ..features import windows
 from ..serve.loading import load_model
 from . import registry
 from .gate import Verdict, judge
+from .learning_curve import CURVE_FILE
 from .record import RECORD_FILE, parse_record, record_of
 from .reporting import REPORT_FILE, training_report
 from .run import TrainingRun
@@ -132,6 +133,9 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
         store.log(run_id, measures=measures, step=day)
+    if run.curve:
+        points = [dataclasses.asdict(point) for point in run.curve]
+        store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
     store.log_text(run_id, training_report(run, config).html, REPORT_FILE)
     if report.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
