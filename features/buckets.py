@@ -117,8 +117,8 @@ def plan(
     list(intake.usable(iter([RawTable(empty, np.arange(0))]), "", mapping, (), source))
     if intake.faults:
         refuse(intake.faults, shown)
-    several = {} if source is None else {"source": source, "position": position, "shown": shown}
-    return Plan(config, tuple(empty.column_names), now, **several)
+    name = "" if source is None else shown  # of a single source messages need none
+    return Plan(config, tuple(empty.column_names), now, source, position, name)
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def bucket(table: pa.Table, plans: Sequence[Plan]) -> Bucket:
     """Pack the lines of some customers, of all sources."""
     config = plans[0].config
     intake = Intake(config, plans[0].now)
-    parts = []
+    parts: list[UsableLines] = []
     for plan in plans:
         parts += plan.usable(intake, _of_source(table, plan).to_batches())
     rejected = intake.tally().rejected_lines

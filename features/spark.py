@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -86,17 +87,17 @@ class Surveyed:
 
 
 def surveyed(
-    orders_df: DataFrame | Sequence[DataFrame],
+    orders_df: DataFrame | list[DataFrame],
     config: OrdersConfig,
     source: str = "the orders",
     now: datetime | None = None,
 ) -> Surveyed:
     """Survey order lines: one scan of them. Raises `OrdersError` naming every fault at once.
 
-    A sequence has a frame for each of the sources a configuration names.
+    A list has a frame for each of the sources a configuration names.
     """
-    frames = [orders_df] if isinstance(orders_df, DataFrame) else orders_df
-    if isinstance(frames, str) or not isinstance(frames, Sequence) or not frames:
+    frames: Any = [orders_df] if isinstance(orders_df, DataFrame) else orders_df
+    if not isinstance(frames, list):
         raise OrdersError(f"orders must be a Spark DataFrame, got {type(orders_df).__name__}")
     now = now or datetime.now()
     several = config.all_sources() if len(frames) > 1 else (None,)

@@ -86,7 +86,7 @@ def score_files(
     unknown = reduce(add, (Unknown(**one["unknown"]) for one in found), Unknown())
     about = orders.facts.value.remarks if orders.facts else ()
     remarks = (*report.remarks, *about, *unknown.sentences(), *([concern] if concern else []))
-    customers = sum(one["customers"] for one in found)
+    n_customers = sum(one["customers"] for one in found)
     sums = {name: math.fsum(one[name] for one in found) for name in _SUMMED}
     return BatchResult(
         output=output,
@@ -94,10 +94,10 @@ def score_files(
         manifest=None,
         model_version=model.version,
         cutoff=windows.shown(instant),
-        customers=customers,
+        customers=n_customers,
         expected_spend=sums["expected_spend"],
         clv=sums["clv"],
-        churn_rate=sums["churn_probability"] / max(1, customers),
+        churn_rate=sums["churn_probability"] / max(1, n_customers),
         customers_without_orders=sum(one["customers_without_orders"] for one in found),
         lines_set_aside=sum(one["lines_set_aside"] for one in found),
         remarks=remarks,

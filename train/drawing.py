@@ -197,9 +197,8 @@ def rows_drawn(table: pa.Table, draws: Sequence[Draw]) -> list[DrawnRows]:
     for position, draw in enumerate(draws):
         own = table.filter(pc.equal(table["draw"], position))
         about = own.filter(pc.is_null(own["customer_id"]))
-        sizes = np.bincount(
-            about["stratum"].to_numpy(), about["place"].to_numpy(), len(draw.shares)
-        )
+        sizes: Float64 = np.zeros(len(draw.shares))
+        np.add.at(sizes, about["stratum"].to_numpy(), about["place"].to_numpy())
         own = own.filter(pc.is_valid(own["customer_id"]))
         own = own.sort_by([("cutoff_index", "ascending"), ("customer_id", "ascending")])
         found.append(_put_together(own, sizes, draw))

@@ -78,12 +78,12 @@ def run_until(
     drawn = drawn or {}
     known = windows.observed(orders, end)
     evaluated = windows.newest_realised_cutoff(end, config.horizon_days)
-    evaluation, curve = None, ()
+    evaluation, curve = None, tuple[CurvePoint, ...]()
     if windows.can_train(windows.first_order_at(known), evaluated, config.horizon_days):
         say(f"evaluating: a model that knows nothing from {windows.shown(evaluated)} on")
         try:
             rows = drawn.get(evaluated)
-            frame = rows and rows.frame(config)
+            frame = None if rows is None else rows.frame(config)
             evaluation = backtest_at(known, config, evaluated, end, frame)
             if rows is not None:
                 curve = learning_curve(known, config, evaluated, rows, evaluation, say)

@@ -63,7 +63,7 @@ def train(
     orders = surveyed(orders_df, config.orders).knowing(customers, config.customers)
     drawn = draw(orders, config, cutoff, evaluates=False)
     rows = drawn.rows.get(drawn.end)
-    return shipped(drawn.orders, config, drawn.end, rows and rows.frame(config))
+    return shipped(drawn.orders, config, drawn.end, None if rows is None else rows.frame(config))
 
 
 def train_on_files(
