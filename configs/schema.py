@@ -157,7 +157,7 @@ class Config(Section):
         "customers than these, a sample by a hash of their ids.",
     )
     spark_training_rows: int = Field(
-        1_000_000,
+        500_000,
         strict=True,
         ge=10_000,
         description="With --engine spark and more customers than spark_training_customers: about how "
