@@ -47,36 +47,37 @@ def session() -> SparkSession:
     return running
 
 
-def read_files(running: SparkSession, config: OrdersConfig) -> list[DataFrame]:
+def read_files(config: OrdersConfig) -> list[DataFrame]:
     """The files of each source a configuration names, by columns of any of them; cells of CSV stay text.
 
     An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
+    What cannot be read is refused before Spark starts.
     """
-    return [_read(running, place) for place in config.all_sources()]
+    places = [(_paths(place), place.format or config.format) for place in config.all_sources()]
+    running = session()
+    return [_read(running, paths, text) for paths, text in places]
 
 
-def customers_of(
-    running: SparkSession, customers: str | None, config: CustomersConfig | None
-) -> str | DataFrame | None:
+def customers_of(customers: str | None, config: CustomersConfig | None) -> str | DataFrame | None:
     """Where the attributes of customers are: a table in Spark where only Spark knows the address."""
     place = customers or (config.source if config else None)
     if config is None or place is None or not re.match(_SPARKS, place):
         return customers
-    told = SourceConfig(source=place, format=config.format)
-    return _read(running, told)
+    return _read(session(), [place], config.format)
 
 
-def _read(running: SparkSession, place: SourceConfig) -> DataFrame:
-    source, text = place.source, place.format or FormatConfig()
-    if re.match(_SPARKS, source):
-        paths = [source]
-    elif is_address(source):
+def _paths(place: SourceConfig) -> list[str]:
+    if re.match(_SPARKS, place.source):
+        return [place.source]
+    if is_address(place.source):
         raise OrdersError(
             "--engine spark reads files, got the address of a database; load it with spark.read.jdbc "
-            "and call clvcast.spark"
+            "and call clvcast.spark, or use --engine local"
         )
-    else:
-        paths = [str(path.resolve()) for path in files_of(place)]
+    return [str(path.resolve()) for path in files_of(place)]
+
+
+def _read(running: SparkSession, paths: list[str], text: FormatConfig) -> DataFrame:
     with told_in_a_sentence():
         if not re.search(r"\.csv(\.gz)?/?$", paths[0].lower()):
             return running.read.option("mergeSchema", True).parquet(*paths)

@@ -24,7 +24,7 @@ from ..features.intake import completed
 from ..features.packing import Counts
 from ..features.reading import sources_shown
 from ..features.spark import in_buckets, surveyed
-from ..features.spark_files import customers_of, read_files, session, told_in_a_sentence
+from ..features.spark_files import customers_of, read_files, told_in_a_sentence
 from .batch import BatchResult
 from .model import Model
 from .scorer import FORECAST_SCHEMA
@@ -66,9 +66,8 @@ def score_files(
     config = model.orders if source is None else model.orders.reading(source)
     named = sources_shown(config)
     with told_in_a_sentence():
-        running = session()
-        orders = surveyed(read_files(running, config), config, named)
-        orders = orders.knowing(customers_of(running, customers, model.customers), model.customers)
+        orders = surveyed(read_files(config), config, named)
+        orders = orders.knowing(customers_of(customers, model.customers), model.customers)
         instant, concern = cutoff_of(model, orders, cutoff)
         make = partial(_outcome, Sent.of(model, orders), instant)
         outcome = in_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()

@@ -281,7 +281,7 @@ def test_several_sources_are_one_history_as_on_one_machine(
     orders = clvcast.read_orders(loaded)
     model = clvcast.train(orders, loaded)
 
-    drawn = draw(surveyed(read_files(spark, loaded.orders), loaded.orders), loaded)
+    drawn = draw(surveyed(read_files(loaded.orders), loaded.orders), loaded)
     assert drawn.orders.digest() == orders.digest()
     assert drawn.orders.report.shared_orders == orders.report.shared_orders
     assert (orders.report.shared_orders > 0) == (duplicates == "drop")
@@ -327,13 +327,13 @@ def test_the_same_config_gives_bit_equal_forecasts_from_files_databases_and_spar
         "postgresql": f"{postgres.address}#till",
         "spark": tmp_path / "till.parquet",
     }.items():
-        config, output = tmp_path / f"{name}.yaml", tmp_path / f"{name}.forecasts"
+        config, output = tmp_path / f"{name}.yaml", tmp_path / f"{name}-forecasts"
         config.write_text(settings.format(source, COLUMNS))
         asked = ("score", "--model", tmp_path / "bundle", "--config", config, "--cutoff", CUTOFF)
         if name == "spark":
             status, _, err = run(*asked, "--output", output, "--engine", "spark")
         else:
-            output = output.with_suffix(".out.parquet")
+            output = output.with_suffix(".parquet")
             status, _, err = run(*asked, "--output", output)
         assert status == 0, err
         found[name] = pa.parquet.read_table(output).sort_by("customer_id")

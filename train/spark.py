@@ -27,7 +27,7 @@ from ..features.intake import completed
 from ..features.orders import Orders
 from ..features.reading import sources_shown
 from ..features.spark import HASH, Surveyed, in_buckets, surveyed
-from ..features.spark_files import customers_of, read_files, session, told_in_a_sentence
+from ..features.spark_files import customers_of, read_files, told_in_a_sentence
 from ..serve.model import Model
 from .drawing import Draw, DrawnRows, draw_for, drawn_rows, drawn_schema, rows_drawn
 from .run import TrainingRun, run_until, shipped, training_end
@@ -73,10 +73,10 @@ def train_on_files(
 ) -> TrainingRun:
     """`train_and_evaluate` on the files a configuration names, read by Spark."""
     with told_in_a_sentence():
-        shown, running = sources_shown(config.orders), session()
+        shown = sources_shown(config.orders)
         say("looking at the orders in Spark")
-        orders = surveyed(read_files(running, config.orders), config.orders, shown)
-        orders = orders.knowing(customers_of(running, None, config.customers), config.customers)
+        orders = surveyed(read_files(config.orders), config.orders, shown)
+        orders = orders.knowing(customers_of(None, config.customers), config.customers)
         drawn = draw(orders, config, cutoff, say)
     return run_until(drawn.orders, config, drawn.end, say, drawn.rows)
 
