@@ -627,7 +627,7 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
     environment["SPARK_WORKER_DIR"] = str(tmp_path / "work")
     done = subprocess.run(
         list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=240,
+        check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2_000:]
     assert (tmp_path / "killed").exists()
