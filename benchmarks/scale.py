@@ -1,12 +1,12 @@
 """What features and forecasts cost as orders grow: one machine, and Spark on the same two cores.
 
-    make benchmark-scale                              1, 3 and 10 M lines on one machine, 1 and 3 M in Spark
-    python benchmarks/scale.py --local 1 3 10 30 100  other sizes, in millions of lines
+    make benchmark-scale                      1 to 100 M lines on one machine, 1 and 3 M in Spark
+    python benchmarks/scale.py --local 300    other sizes, in millions of lines
 
 Each run is a process of its own on a log of benchmarks/orders_log.py (about fifteen lines a customer); compiled
 code is cached by a run before the first. CPU seconds are of the process and all it started. The page is
-results/scale.md, the measurements results/scale.json: sizes measured before and not asked for now are kept.
-Logs lie in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere).
+results/scale.md, the measurements results/scale.json: what was measured before stays, and is measured again with
+`--again` alone, so that a run that was stopped goes on. Logs lie in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from features import cutoffs
 HERE = Path(__file__).parent
 MILLION = 1_000_000
 TRAINED_ON = 100_000  # lines
-SMALL = "200MB"
+LIMITS = {10: "200MB", 100: "2GB"}  # by millions of lines: less than the orders need
 CUTOFF = "2023-12-01"
 MEASURED = HERE / "results" / "scale.json"
 
@@ -69,8 +69,9 @@ def score_here(log: Path, folder: Path, memory_limit: str | None = None) -> dict
 
 
 def score_in_shards(log: Path, folder: Path) -> dict[str, Any]:
-    """The same with memory for a fifth of the orders of 10 M lines, or less."""
-    return score_here(log, folder, SMALL)
+    """The same with memory for a part of the orders."""
+    limit = LIMITS.get(int(log.stem.removesuffix("m")), "2GB")
+    return {**score_here(log, folder, limit), "memory_limit": limit}
 
 
 def score_in_spark(log: Path, folder: Path) -> dict[str, Any]:
@@ -222,19 +223,24 @@ def main() -> None:
     asked = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    asked.add_argument("--local", type=int, nargs="*", default=[1, 3, 10], metavar="MILLIONS")
-    asked.add_argument("--shards", type=int, nargs="*", default=[10], metavar="MILLIONS")
+    asked.add_argument("--local", type=int, nargs="*", default=[1, 3, 10, 30], metavar="MILLIONS")
+    asked.add_argument("--shards", type=int, nargs="*", default=[10, 100], metavar="MILLIONS")
     asked.add_argument("--spark", type=int, nargs="*", default=[1, 3], metavar="MILLIONS")
+    asked.add_argument("--again", action="store_true", help="measure what was measured before too")
     sizes = asked.parse_args()
     folder = Path(os.environ.get("CLVCAST_BENCHMARK_FOLDER") or tempfile.mkdtemp())
-    train_model(folder)
     found = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
-    measure("features", logs(folder, 1), folder)  # compiles
-    for job, millions in [
+    wanted = [
         *((job, size) for size in sizes.local for job in ("features", "score")),
         *(("shards", size) for size in sizes.shards),
         *(("spark", size) for size in sizes.spark),
-    ]:
+    ]
+    if not sizes.again:
+        wanted = [(job, size) for job, size in wanted if str(size) not in found.get(job, {})]
+    if wanted:
+        train_model(folder)
+        measure("features", logs(folder, 1), folder)  # compiles
+    for job, millions in wanted:
         result = measure(job, logs(folder, millions), folder)
         result |= {"log_bytes": logs(folder, millions).stat().st_size, "date": str(date.today())}
         found.setdefault(job, {})[str(millions)] = result
@@ -278,7 +284,7 @@ def write_page(found: dict[str, Any]) -> None:
     names = {
         "features": "features at 12 cutoffs",
         "score": "score",
-        "shards": f"score, memory_limit {SMALL}",
+        "shards": "score, memory_limit",
         "spark": "score, Spark local[2]",
     }
     rows = [
@@ -293,8 +299,9 @@ def write_page(found: dict[str, Any]) -> None:
                 f"{one[name] / 1e6:,.1f}" if name in one else ""
                 for name in ("output_bytes", "disk_bytes", "shuffle_bytes")
             ]
+            name = f"{names[job]} {one.get('memory_limit', '')}".strip()
             rows.append(
-                f"| {names[job]} | {size} | {one['log_bytes'] / 1e6:,.0f} | {one['cpu']:,.1f} | "
+                f"| {name} | {size} | {one['log_bytes'] / 1e6:,.0f} | {one['cpu']:,.1f} | "
                 f"{one['wall']:,.1f} | {one['peak']:,.0f} | {' | '.join(more)} |"
             )
         if len(ordered) > 1:

@@ -84,14 +84,15 @@ def score(
     if engine == "spark":
         from ..serve.spark_batch import score_files as score_in_spark
 
-        if only_customers is not None or query is not None or customers is not None:
+        if only_customers is not None or query is not None:
             raise ConfigError(
-                "--only-customers, --query and --customers are for --engine local; give Spark files "
-                "of the orders to forecast"
+                "--only-customers and --query are for --engine local; give Spark files of the orders "
+                "to forecast"
             )
         result = score_in_spark(
-            loaded, orders, output, cutoff, buckets=partitions or None, force=force
-        )
+            loaded, orders, output, cutoff,
+            customers=customers, buckets=partitions or None, force=force,
+        )  # fmt: skip
     else:
         limit = settings.memory_limit if settings else None
         with shares_done(quiet or as_json) as progress:

@@ -47,6 +47,7 @@ def train(
 
     Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
+    from ..train.learning_curve import curve_sentences
     from ..train.place import without_password
     from ..train.run import train_and_evaluate
     from ..train.summary import later_periods, season_told
@@ -83,12 +84,15 @@ def train(
                 "run_id": registered.run_id,
                 "gate": gate,
                 "evaluation": metrics,
+                "learning_curve": [dataclasses.asdict(point) for point in run.curve],
             }
         )
     elif not quiet:
         print_metrics(metrics, settings.orders.currency)
         if not metrics:
             out.print("History is too short to hold a window out: nothing was measured.")
+        for sentence in curve_sentences(run.curve):
+            out.print(sentence)
         out.print(later_periods(run.model.numbers.later))
         out.print(season_told(run.model.numbers.blend.season))
         out.print()

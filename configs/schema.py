@@ -164,6 +164,13 @@ class Config(Section):
         description="With --engine spark, whose orders come to one machine to train on; with more "
         "customers than these, a sample by a hash of their ids.",
     )
+    spark_training_rows: int = Field(
+        500_000,
+        strict=True,
+        ge=10_000,
+        description="With --engine spark and more customers than spark_training_customers: about how "
+        "many feature rows, a stratified sample of those of all customers, the trees learn from.",
+    )
     memory_limit: str | None = Field(
         None,
         pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",

@@ -15,12 +15,13 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from ..configs.addresses import is_address
-from ..configs.schema import OrdersConfig
-from ..errors import ConfigError, OrdersError, StoreError
+from ..configs.schema import CustomersConfig, FormatConfig, OrdersConfig, SourceConfig
+from ..errors import OrdersError, StoreError
 from .sources import files_of
 
-__all__ = ["read_files", "session", "told_in_a_sentence"]
+__all__ = ["customers_of", "read_files", "session", "told_in_a_sentence"]
 
+_SPARKS = r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://"  # addresses that Spark opens
 _JAVA = "Spark needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
 _OURS = re.compile(r"clvcast\.[\w.]+\.(\w+Error): (.+?)(?=\n\s*\n|\n\tat |\Z)", re.DOTALL)
 _PYTHON = re.compile(r"^\w+(?:\.\w+)*(?:Error|Exception): .+$", re.MULTILINE)
@@ -46,27 +47,37 @@ def session() -> SparkSession:
     return running
 
 
-def read_files(running: SparkSession, config: OrdersConfig) -> DataFrame:
-    """The files `orders.source` names, by columns of any of them; cells of CSV stay text.
+def read_files(config: OrdersConfig) -> list[DataFrame]:
+    """The files of each source a configuration names, by columns of any of them; cells of CSV stay text.
 
     An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
+    What cannot be read is refused before Spark starts.
     """
-    places = config.all_sources()
-    if len(places) != 1:
-        raise ConfigError(
-            f"--engine spark reads one source, got {len(places)}; name one, or join them in Spark and "
-            "call clvcast.spark"
-        )
-    source, text = places[0].source, places[0].format or config.format
-    if re.match(r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://", source):
-        paths = [source]
-    elif is_address(source):
+    places = [(_paths(place), place.format or config.format) for place in config.all_sources()]
+    running = session()
+    return [_read(running, paths, text) for paths, text in places]
+
+
+def customers_of(customers: str | None, config: CustomersConfig | None) -> str | DataFrame | None:
+    """Where the attributes of customers are: a table in Spark where only Spark knows the address."""
+    place = customers or (config.source if config else None)
+    if config is None or place is None or not re.match(_SPARKS, place):
+        return customers
+    return _read(session(), [place], config.format)
+
+
+def _paths(place: SourceConfig) -> list[str]:
+    if re.match(_SPARKS, place.source):
+        return [place.source]
+    if is_address(place.source):
         raise OrdersError(
             "--engine spark reads files, got the address of a database; load it with spark.read.jdbc "
-            "and call clvcast.spark"
+            "and call clvcast.spark, or use --engine local"
         )
-    else:
-        paths = [str(path.resolve()) for path in files_of(places[0])]
+    return [str(path.resolve()) for path in files_of(place)]
+
+
+def _read(running: SparkSession, paths: list[str], text: FormatConfig) -> DataFrame:
     with told_in_a_sentence():
         if not re.search(r"\.csv(\.gz)?/?$", paths[0].lower()):
             return running.read.option("mergeSchema", True).parquet(*paths)

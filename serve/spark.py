@@ -17,9 +17,10 @@ import pyarrow as pa
 from pyspark import Broadcast
 from pyspark.sql import DataFrame
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OrdersError
 from ..features import windows
 from ..features.buckets import Bucket
+from ..features.customers import Customers
 from ..features.spark import Surveyed, in_buckets, surveyed
 from .bundle import load
 from .model import Model
@@ -27,7 +28,7 @@ from .scorer import FORECAST_SCHEMA, forecast_rows
 
 __all__ = ["Sent", "cutoff_of", "forecasts_of", "score"]
 
-_OWN = ("own_periods", "own_economics", "own_orders", "own_segments")
+_OWN = ("own_periods", "own_economics", "own_orders", "own_segments", "own_customers")
 _loaded: dict[str, Model] = {}  # by version; of this worker process
 
 
@@ -40,7 +41,7 @@ class Sent:
     own: Mapping[str, Any]  # what `with_config` set; no part of the bundle
 
     @classmethod
-    def of(cls, model: Model, orders_df: DataFrame) -> Sent:
+    def of(cls, model: Model, orders: Surveyed) -> Sent:
         """Broadcast a model to the workers that hold the orders."""
         if model.own_cuts is not None:
             raise ConfigError(
@@ -53,7 +54,7 @@ class Sent:
             plain: dict[str, Any] = dict.fromkeys(_OWN)
             replace(model, **plain).save(place)
             files = {path.name: path.read_bytes() for path in place.iterdir()}
-        return cls(model.version, orders_df.sparkSession.sparkContext.broadcast(files), own)
+        return cls(model.version, orders.lines.sparkSession.sparkContext.broadcast(files), own)
 
     def model(self) -> Model:
         """The model, in a worker."""
@@ -70,19 +71,21 @@ def score(
     orders_df: DataFrame,
     cutoff: windows.Instant | None = None,
     *,
+    customers: Customers | DataFrame | None = None,
     buckets: int | None = None,
 ) -> DataFrame:
     """Forecast every customer with an order before the cutoff: the rows of `clvcast.score`, in Spark.
 
     The orders are surveyed at once; forecasts are made when Spark is asked for them. Without a cutoff it is
-    the midnight after the newest line. Rows come bucket by bucket, by customer_id within. Raises
+    the midnight after the newest line. `customers` are their attributes, for a model that learned from any:
+    a Spark DataFrame or what `clvcast.score` takes. Rows come bucket by bucket, by customer_id within. Raises
     `OrdersError` for orders the model cannot read, `ConfigError` for a cutoff out of range.
     """
-    orders = surveyed(orders_df, model.orders)
+    orders = surveyed(orders_df, model.orders).knowing(customers, model.customers)
     instant, concern = cutoff_of(model, orders, cutoff)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
-    sent = Sent.of(model, orders_df)
+    sent = Sent.of(model, orders)
     return in_buckets(orders, partial(forecasts_of, sent, instant), FORECAST_SCHEMA, buckets)
 
 
@@ -90,12 +93,12 @@ def cutoff_of(
     model: Model, orders: Surveyed, cutoff: windows.Instant | None
 ) -> tuple[int, str | None]:
     """The cutoff, and what is to be said against it; refuses one the orders cannot serve."""
-    if model.numbers.attributes is not None:
-        raise ConfigError(
-            "a model that learned attributes of customers is scored on one machine: Spark's buckets "
-            "hold orders alone; use --engine local, or train without customers:"
+    model.check_columns(orders.columns)
+    if model.customers is not None and orders.facts is None:
+        raise OrdersError(
+            "the model learned attributes of customers, and none were given; name a file of customers "
+            "(--customers, or customers: in a configuration)"
         )
-    model.check_columns(orders.plan.mapping)
     newest = windows.midnight_after(orders.newest)
     instant = newest if cutoff is None else windows.as_instant(cutoff)
     horizon = model.numbers.horizon_days

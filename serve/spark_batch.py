@@ -17,13 +17,14 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ..errors import ConfigError, StoreError
 from ..features import windows
+from ..features.attributes import Unknown, not_known
 from ..features.buckets import Bucket
 from ..features.faults import REJECTED_SCHEMA, rejected_table
 from ..features.intake import completed
 from ..features.packing import Counts
 from ..features.reading import sources_shown
 from ..features.spark import in_buckets, surveyed
-from ..features.spark_files import read_files, session, told_in_a_sentence
+from ..features.spark_files import customers_of, read_files, told_in_a_sentence
 from .batch import BatchResult
 from .model import Model
 from .scorer import FORECAST_SCHEMA
@@ -34,7 +35,7 @@ __all__ = ["score_files"]
 _SUMMARY = "summary of a bucket"  # what stands as reason in the row that is about all the others
 _SUMMED = ("expected_spend", "clv", "churn_probability")
 _SCHEMA = pa.schema(
-    [*FORECAST_SCHEMA, *(REJECTED_SCHEMA.field(n) for n in ("reason", "column", "value"))]
+    [*FORECAST_SCHEMA, *(REJECTED_SCHEMA.field(n) for n in ("file", "reason", "column", "value"))]
 )
 _DONE = "_SUCCESS"  # the file Spark's committer writes last
 
@@ -45,12 +46,13 @@ def score_files(
     output: str | Path,
     cutoff: windows.Instant | None = None,
     *,
+    customers: str | None = None,
     buckets: int | None = None,
     force: bool = False,
 ) -> BatchResult:
     """Score the order files of `source` (else the model's own) in Spark into the folder `output`, as parquet.
 
-    What was set aside goes into the folder `<output>-rejected` beside it. A folder is whole when it holds
+    `customers` names their attributes, for a model that learned from any. What was set aside goes into the folder `<output>-rejected` beside it. A folder is whole when it holds
     Spark's `_SUCCESS`; one that is whole already is refused unless `force`, for Spark removes it first.
     """
     if "://" in str(output):
@@ -64,10 +66,10 @@ def score_files(
     config = model.orders if source is None else model.orders.reading(source)
     named = sources_shown(config)
     with told_in_a_sentence():
-        lines = read_files(session(), config)
-        orders = surveyed(lines, config, named)
+        orders = surveyed(read_files(config), config, named)
+        orders = orders.knowing(customers_of(customers, model.customers), model.customers)
         instant, concern = cutoff_of(model, orders, cutoff)
-        make = partial(_outcome, Sent.of(model, lines), instant)
+        make = partial(_outcome, Sent.of(model, orders), instant)
         outcome = in_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()
         try:
             told = outcome.where(F.col("reason") == _SUMMARY).select("value").collect()
@@ -80,8 +82,10 @@ def score_files(
     found = [json.loads(row["value"]) for row in told]
     counts = reduce(add, (Counts(**one["counts"]) for one in found), Counts())
     report = completed(orders.report, counts, config.currency_decimals)
-    remarks = report.remarks if concern is None else (*report.remarks, concern)
-    customers = sum(one["customers"] for one in found)
+    unknown = reduce(add, (Unknown(**one["unknown"]) for one in found), Unknown())
+    about = orders.facts.value.remarks if orders.facts else ()
+    remarks = (*report.remarks, *about, *unknown.sentences(), *([concern] if concern else []))
+    n_customers = sum(one["customers"] for one in found)
     sums = {name: math.fsum(one[name] for one in found) for name in _SUMMED}
     return BatchResult(
         output=output,
@@ -89,10 +93,10 @@ def score_files(
         manifest=None,
         model_version=model.version,
         cutoff=windows.shown(instant),
-        customers=customers,
+        customers=n_customers,
         expected_spend=sums["expected_spend"],
         clv=sums["clv"],
-        churn_rate=sums["churn_probability"] / max(1, customers),
+        churn_rate=sums["churn_probability"] / max(1, n_customers),
         customers_without_orders=sum(one["customers_without_orders"] for one in found),
         lines_set_aside=sum(one["lines_set_aside"] for one in found),
         remarks=remarks,
@@ -120,8 +124,7 @@ def _check_output(output: Path, rejected: Path, force: bool) -> None:
 def _rejected_column(name: str) -> Any:
     if name in _SCHEMA.names:
         return F.col(name)
-    nothing = F.lit("") if name == "file" else F.lit(None).cast("bigint")
-    return nothing.alias(name)
+    return F.lit(None).cast("bigint").alias(name)  # row: lines have no numbers here
 
 
 def _write(frame: DataFrame, folder: Path) -> None:
@@ -139,6 +142,7 @@ def _outcome(sent: Sent, instant: int, found: Bucket) -> pa.Table:
         "counts": asdict(found.counts),
         "customers": forecasts.num_rows,
         "customers_without_orders": len(without),
+        "unknown": asdict(_unknown(sent, instant, found)),
         "lines_set_aside": found.set_aside.num_rows,
         **{name: math.fsum(forecasts[name].to_pylist()) for name in _SUMMED},
     }
@@ -146,6 +150,15 @@ def _outcome(sent: Sent, instant: int, found: Bucket) -> pa.Table:
     without_orders = rejected_table("", None, reason, customer_ids=without)
     parts = (forecasts, found.set_aside, without_orders, about)
     return pa.concat_tables([_widened(part) for part in parts])
+
+
+def _unknown(sent: Sent, instant: int, found: Bucket) -> Unknown:
+    """Of how many customers an attribute is not known."""
+    if found.orders is None:
+        return Unknown()
+    model = sent.model()
+    known = windows.observed(model.usable_columns(found.orders), instant)
+    return not_known(known, model.numbers.attributes, instant)
 
 
 def _widened(table: pa.Table) -> pa.Table:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import hypothesis
 import pandas as pd
@@ -16,6 +16,9 @@ import worlds
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.reading import orders_from_table
+
+if TYPE_CHECKING:
+    from postgresql import Server
 
 ROOT = Path(__file__).parent.parent
 
@@ -68,6 +71,32 @@ def shop_config() -> clvcast.Config:
 @pytest.fixture(scope="session")
 def shop_model(shop_orders: clvcast.Orders, shop_config: clvcast.Config) -> clvcast.Model:
     return clvcast.train(shop_orders, shop_config)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    from postgresql import running_server
+
+    yield from running_server()
+
+
+@pytest.fixture
+def postgres(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    from postgresql import PASSWORD
+
+    monkeypatch.setenv("CLV_DB_PASSWORD", PASSWORD)
+    return server
+
+
+@pytest.fixture(scope="session")
+def till(shop_lines: pd.DataFrame) -> pd.DataFrame:
+    """The shop's lines as a till has them: unit prices, integer products, empty cells."""
+    renamed = {"customer_id": "client", "ordered_at": "at", "order_id": "number"}
+    frame = shop_lines.rename(columns={**renamed, "product_id": "product"})
+    frame["price"] = (frame.pop("amount") / frame["quantity"]).round(4)
+    frame["product"] = frame["product"].str[1:].astype("int64")
+    frame.loc[::17, "category"] = None
+    return frame
 
 
 Run = Callable[..., tuple[int, str, str]]

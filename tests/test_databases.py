@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import sqlalchemy
-from conftest import Run, missing
+from conftest import Run
+from postgresql import COLUMNS, PASSWORD, Server
 
 import clvcast
 from clvcast.configs.schema import orders_config
@@ -25,73 +18,7 @@ from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
 from clvcast.features import databases
 from clvcast.features.reading import read
 
-PASSWORD = "p@ss:w/rd#é"
 CUTOFF = "2020-12-01"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A PostgreSQL of the tests' own."""
-
-    address: str  # with ${CLV_DB_PASSWORD}
-    engine: sqlalchemy.Engine
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-    found = shutil.which("initdb")
-    programs = Path(found).parent if found else (installed or [None])[-1]
-    if programs is None:
-        missing("PostgreSQL (Debian's package postgresql)")
-    user = None  # PostgreSQL refuses to run as root
-    if os.getuid() == 0:
-        try:
-            user = pwd.getpwnam("postgres")
-        except KeyError:
-            missing("a user postgres to run PostgreSQL as")
-    folder = Path(tempfile.mkdtemp(prefix="clvcast-pg-"))
-    (folder / "password").write_text(PASSWORD)
-    if user:
-        for path in (folder, folder / "password"):
-            os.chown(path, user.pw_uid, user.pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def call(program: str, *arguments: str) -> None:
-        # a server started by pg_ctl would hold a pipe open: its output goes to a file
-        with (folder.parent / f"{folder.name}.log").open("ab") as log:
-            subprocess.run(
-                [str(programs / program), "-D", str(folder / "data"), *arguments],
-                check=True,
-                cwd=folder,
-                stdout=log,
-                stderr=log,
-                user=user.pw_uid if user else None,
-                group=user.pw_gid if user else None,
-                extra_groups=[] if user else None,
-            )
-
-    password = f"--pwfile={folder / 'password'}"
-    call("initdb", "-U", "clv", "-A", "scram-sha-256", password, "-E", "UTF8", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    call("pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
-    url = sqlalchemy.URL.create(
-        "postgresql+psycopg", "clv", PASSWORD, "127.0.0.1", port, "postgres"
-    )
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    address = f"postgresql://clv:${{CLV_DB_PASSWORD}}@127.0.0.1:{port}/postgres"
-    yield Server(address, engine)
-    call("pg_ctl", "-w", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
-    (folder.parent / f"{folder.name}.log").unlink()
-
-
-@pytest.fixture
-def postgres(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    monkeypatch.setenv("CLV_DB_PASSWORD", PASSWORD)
-    return server
 
 
 def fill(engine: sqlalchemy.Engine, table: str, *statements: str) -> None:
@@ -112,24 +39,6 @@ def refused(kind: type[ClvcastError], **settings: Any) -> str:
     assert PASSWORD not in str(refusal.value)
     assert "\n" not in str(refusal.value) or " faults:\n" in str(refusal.value)
     return str(refusal.value)
-
-
-COLUMNS = {
-    "customer_id": "client", "ordered_at": "at", "amount": "quantity * price",
-    "order_id": "number", "product_id": "product", "category": "category", "channel": "channel",
-    "quantity": "quantity",
-}  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def till(shop_lines: pd.DataFrame) -> pd.DataFrame:
-    """The shop's lines as a till has them: unit prices, integer products, empty cells."""
-    renamed = {"customer_id": "client", "ordered_at": "at", "order_id": "number"}
-    frame = shop_lines.rename(columns={**renamed, "product_id": "product"})
-    frame["price"] = (frame.pop("amount") / frame["quantity"]).round(4)
-    frame["product"] = frame["product"].str[1:].astype("int64")
-    frame.loc[::17, "category"] = None
-    return frame
 
 
 def test_a_config_with_another_source_gives_bit_equal_forecasts(
@@ -156,7 +65,10 @@ def test_a_config_with_another_source_gives_bit_equal_forecasts(
             "source": postgres.address,
             "query": "SELECT * FROM till WHERE number NOT LIKE '%:x' ORDER BY price",
         },
-        "duckdb": {"source": "duckdb:", "query": f"FROM '{tmp_path}/parts/*.parquet'"},
+        "duckdb": {
+            "source": "duckdb:",
+            "query": f"SET threads = 1; FROM '{tmp_path}/parts/*.parquet'",
+        },
     }
     digests, forecasts = {}, {}
     for name, source in sources.items():
@@ -374,10 +286,18 @@ def test_a_connection_cut_midway_fails_clean(
     assert "\n" not in str(refusal.value)
 
 
-def test_a_command_whose_connection_is_cut_tells_so(
-    postgres: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
+def test_a_command_whose_connection_is_cut_tells_so_and_writes_nothing(
+    postgres: Server,
+    shop_model: clvcast.Model,
+    shop_lines: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    run: Run,
 ) -> None:
-    source = many(postgres)
+    shop_lines.to_sql("shop", postgres.engine, index=False, if_exists="replace")
+    source = f"{postgres.address}#shop"
+    shop_model.save(tmp_path / "bundle")
+    before = sorted(tmp_path.iterdir())
     monkeypatch.setattr(databases, "_ROWS", 100)
     real = databases._array
 
@@ -390,10 +310,12 @@ def test_a_command_whose_connection_is_cut_tells_so(
         return real(values, name, asked)
 
     monkeypatch.setattr(databases, "_array", cutting)
-    config = tmp_path / "shop.yaml"
-    config.write_text(f"orders: {{source: '{source}'}}")
-    status, _, err = run("check", config)
+    status, _, err = run(
+        "score", "--model", tmp_path / "bundle", "--orders", source,
+        "--output", tmp_path / "f.parquet",
+    )  # fmt: skip
     assert status == 1
+    assert sorted(tmp_path.iterdir()) == before
     assert "Traceback" not in err
     assert "was lost after 100 rows: " in err
     assert PASSWORD not in err

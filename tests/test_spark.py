@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -16,13 +18,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import worlds
 from conftest import ROOT, Run, missing
+from postgresql import COLUMNS, PASSWORD, Server
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 
 pyspark = pytest.importorskip("pyspark") if "CI" not in os.environ else __import__("pyspark")
 from pyspark.sql import DataFrame, SparkSession  # noqa: E402
+
+from clvcast.features.spark import surveyed  # noqa: E402
+from clvcast.features.spark_files import read_files  # noqa: E402
+from clvcast.train.spark import draw  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -145,9 +153,6 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
     frame = spark.read.parquet(str(tmp_path)).repartition(3)
     assert clvcast.spark.train(frame, shop_config).version == shop_model.version
 
-    from clvcast.features.spark import surveyed
-    from clvcast.train.spark import draw
-
     few = shop_config.model_copy(update={"spark_training_customers": 120})
     drawn = [
         draw(surveyed(lines, few.orders), few)
@@ -159,6 +164,273 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
     )
     assert 80 < drawn[0].orders.n_customers < 160
     assert "drawn by a hash of their ids" in drawn[0].orders.report.remarks[-1]
+
+
+@pytest.fixture(scope="module")
+def facts(shop_lines: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Facts about most customers, dated; some changed later."""
+    ids = sorted(set(shop_lines["customer_id"]))
+    known = pd.DataFrame(
+        {
+            "id": ids,
+            "since": pd.Timestamp("2020-01-01"),
+            "land": ["NO", "SE", "DK", None, "rare"][:4] * (len(ids) // 4),
+            "points": np.arange(len(ids)) * 0.5,
+            "signed": pd.Timestamp("2019-06-01") + pd.to_timedelta(np.arange(len(ids)), unit="D"),
+        }
+    )
+    moved = known[::5].assign(since=pd.Timestamp("2020-08-15"), land="DK")
+    path = tmp_path_factory.mktemp("facts") / "customers.parquet"
+    pd.concat([moved, known[3:]]).to_parquet(path, index=False)
+    return path
+
+
+ATTRIBUTES = {
+    "columns": {"customer_id": "id", "land": "land", "points": "points", "signed": "signed"},
+    "types": {"points": "number", "signed": "date"},
+    "valid_from": "since",
+}
+
+
+def test_attributes_static_and_dated_are_those_of_one_machine(
+    spark: SparkSession, shop_lines: pd.DataFrame, facts: Path, tmp_path: Path, run: Run
+) -> None:
+    shop_lines.to_parquet(tmp_path / "o.parquet", index=False)
+    config = clvcast.Config(
+        orders=OrdersConfig(source=str(tmp_path / "o.parquet")),
+        customers={**ATTRIBUTES, "source": str(facts)},
+        horizon_days=60,
+        periods=2,
+        effort="quick",
+    )
+    frame = spark.read.parquet(str(tmp_path / "o.parquet")).repartition(3)
+    orders = clvcast.read_orders(config)
+    model = clvcast.train(orders, config)
+    assert any(name.startswith("attribute_") for name in model.numbers.features)
+    assert clvcast.spark.train(frame, config).version == model.version
+    here = clvcast.build_features(orders, CUTOFFS)
+    there = clvcast.spark.build_features(frame, CUTOFFS, config, buckets=3)
+    rows = sorted_rows(there, "cutoff", "customer_id")
+    pd.testing.assert_frame_equal(rows, here, check_exact=True, check_dtype=False)
+    here = clvcast.score(model, tmp_path / "o.parquet", CUTOFF, customers=facts)
+    for given in (facts, spark.read.parquet(str(facts))):
+        there = clvcast.spark.score(model, frame, CUTOFF, customers=given, buckets=3)
+        pd.testing.assert_frame_equal(sorted_rows(there, "customer_id"), here, check_exact=True)
+    with pytest.raises(clvcast.OrdersError, match="learned attributes of customers, and none were"):
+        clvcast.spark.score(model, frame, CUTOFF)
+
+    model.save(tmp_path / "bundle")
+    asked = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "o.parquet")
+    asked = (*asked, "--cutoff", CUTOFF, "--customers", facts)
+    status, _, noted = run(*asked, "--output", tmp_path / "here.parquet")
+    assert status == 0, noted
+    status, _, noted_there = run(*asked, "--output", tmp_path / "there", "--engine", "spark")
+    assert status == 0, noted_there
+    assert noted == noted_there
+    assert "is missing for" in noted
+    expected = pa.parquet.read_table(tmp_path / "here.parquet")
+    found = pa.parquet.read_table(tmp_path / "there").sort_by("customer_id")
+    assert found.cast(expected.schema).equals(expected)
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "drop"])
+def test_several_sources_are_one_history_as_on_one_machine(
+    spark: SparkSession,
+    shop_lines: pd.DataFrame,
+    tmp_path: Path,
+    run: Run,
+    duplicates: str,
+) -> None:
+    lines = shop_lines.drop(columns=["category", "channel"])
+    names = {"customer_id": "client", "ordered_at": "at", "amount": "total", "order_id": "number"}
+    web = lines[::2].rename(columns=names).assign(total=lambda f: f["total"] * 100)
+    both = lines[lines["order_id"].isin(set(lines["order_id"][:60]))]  # stand in the till's too
+    till = pd.concat([lines[1::2], both, lines[1:41:2]])
+    web.to_parquet(tmp_path / "web.parquet", index=False)
+    till.assign(ordered_at=till["ordered_at"].dt.strftime("%d/%m/%Y %H:%M")).to_csv(
+        tmp_path / "till.csv", index=False, sep=";", decimal=","
+    )
+    with (tmp_path / "till.csv").open("a") as file:
+        file.write(f"C00001;never;1,5;x{';' * (len(till.columns) - 4)}\n")
+    columns = {**names, "amount": "total / 100", "product_id": "product_id"}
+    settings = {
+        "orders": {
+            "sources": [
+                {"source": str(tmp_path / "web.parquet"), "columns": columns, "channel": "web"},
+                {
+                    "source": str(tmp_path / "till.csv"),
+                    "channel": "till",
+                    "format": {
+                        "delimiter": ";",
+                        "decimal": ",",
+                        "date_format": "%d/%m/%Y %H:%M",
+                    },
+                    "order_id_prefix": "" if duplicates == "drop" else "till-",
+                },
+            ],
+            "duplicates": duplicates,
+        },
+        "horizon_days": 60,
+        "periods": 2,
+        "effort": "quick",
+        "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db"},
+    }
+    config = tmp_path / "shop.yaml"
+    config.write_text(pd.io.json.ujson_dumps(settings))  # JSON is YAML
+    loaded = clvcast.load_config(config)
+    orders = clvcast.read_orders(loaded)
+    model = clvcast.train(orders, loaded)
+
+    drawn = draw(surveyed(read_files(loaded.orders), loaded.orders), loaded)
+    assert drawn.orders.digest() == orders.digest()
+    assert drawn.orders.report.shared_orders == orders.report.shared_orders
+    assert (orders.report.shared_orders > 0) == (duplicates == "drop")
+
+    model.save(tmp_path / "bundle")
+    asked = ("score", "--model", tmp_path / "bundle", "--config", config, "--cutoff", CUTOFF)
+    status, said, noted = run(*asked, "--output", tmp_path / "here.parquet")
+    assert status == 0, noted
+    there = tmp_path / "there"
+    spark_asked = (*asked, "--output", there, "--engine", "spark", "--partitions", 3)
+    status, said_there, noted_there = run(*spark_asked)
+    assert status == 0, noted_there
+    assert said.split("wrote")[0] == said_there.split("wrote")[0]
+    expected = pa.parquet.read_table(tmp_path / "here.parquet")
+    found = pa.parquet.read_table(there).sort_by("customer_id")
+    assert found.cast(expected.schema).equals(expected)
+    aside = [
+        pa.parquet.read_table(path, columns=["file", "reason", "column", "value"]).to_pylist()
+        for path in (tmp_path / "rejected.parquet", tmp_path / "there-rejected")
+    ]
+    assert [row["value"] for row in aside[0] if row["value"]] == ["never"]
+    assert sorted(map(str, aside[0])) == sorted(map(str, aside[1]))
+
+
+def test_the_same_config_gives_bit_equal_forecasts_from_files_databases_and_spark(
+    spark: SparkSession,
+    till: pd.DataFrame,
+    shop_model: clvcast.Model,
+    postgres: Server,
+    tmp_path: Path,
+    run: Run,
+) -> None:
+    till.to_parquet(tmp_path / "till.parquet")
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        till.to_sql("till", connection, index=False)
+    till.to_sql("till", postgres.engine, index=False, if_exists="replace")
+    shop_model.save(tmp_path / "bundle")
+    settings = "orders: {{source: '{}', columns: {}}}\n"
+    found = {}
+    for name, source in {
+        "parquet": tmp_path / "till.parquet",
+        "sqlite": f"sqlite:///{tmp_path}/shop.db#till",
+        "postgresql": f"{postgres.address}#till",
+        "spark": tmp_path / "till.parquet",
+    }.items():
+        config, output = tmp_path / f"{name}.yaml", tmp_path / f"{name}-forecasts"
+        config.write_text(settings.format(source, COLUMNS))
+        asked = ("score", "--model", tmp_path / "bundle", "--config", config, "--cutoff", CUTOFF)
+        if name == "spark":
+            status, _, err = run(*asked, "--output", output, "--engine", "spark")
+        else:
+            output = output.with_suffix(".parquet")
+            status, _, err = run(*asked, "--output", output)
+        assert status == 0, err
+        found[name] = pa.parquet.read_table(output).sort_by("customer_id")
+    assert found["parquet"].num_rows > 300
+    for name in ("sqlite", "postgresql", "spark"):
+        assert found[name].cast(found["parquet"].schema).equals(found["parquet"]), name
+    config.write_text(settings.format(f"{postgres.address}#till", COLUMNS))
+    status, _, err = run(*asked, "--output", tmp_path / "no", "--engine", "spark")
+    assert status == 1
+    assert "--engine spark reads files, got the address of a database" in err
+    assert "spark.read.jdbc" in err
+    assert PASSWORD not in err
+
+
+def test_instants_with_a_zone_are_the_shops_own_time_as_on_one_machine(
+    spark: SparkSession, shop_lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    lines = shop_lines.assign(ordered_at=shop_lines["ordered_at"].dt.tz_localize("UTC"))
+    lines.to_parquet(tmp_path / "o.parquet", index=False)
+    settings = OrdersConfig(source=str(tmp_path / "o.parquet"), timezone="America/New_York")
+    here = clvcast.build_features(clvcast.read_orders(settings), CUTOFFS)
+    frame = spark.read.parquet(str(tmp_path))
+    assert dict(frame.dtypes)["ordered_at"] == "timestamp"
+    there = clvcast.spark.build_features(frame, CUTOFFS, settings, buckets=2)
+    rows = sorted_rows(there, "cutoff", "customer_id")
+    pd.testing.assert_frame_equal(rows, here, check_exact=True, check_dtype=False)
+
+
+def test_a_customer_with_a_million_lines_is_one_bucket(
+    spark: SparkSession, shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    n = 1_000_000
+    minutes = pd.to_timedelta(np.arange(n) % 400_000, unit="min")
+    whale = pd.DataFrame(
+        {
+            "customer_id": "C90000",
+            "ordered_at": pd.Timestamp("2020-01-02") + minutes,
+            "amount": np.arange(n) % 997 / 100,
+            "order_id": pd.Series(np.arange(n) // 7).astype(str),
+            **{name: shop_lines[name].iloc[0] for name in ("product_id", "category", "channel")},
+            "quantity": 1,
+        }
+    )
+    pd.concat([shop_lines, whale]).to_parquet(tmp_path / "o.parquet", index=False)
+    here = clvcast.score(shop_model, tmp_path / "o.parquet", CUTOFF)
+    there = clvcast.spark.score(shop_model, spark.read.parquet(str(tmp_path)), CUTOFF, buckets=4)
+    pd.testing.assert_frame_equal(sorted_rows(there, "customer_id"), here, check_exact=True)
+    assert here["n_orders"].max() > 100_000
+
+
+def test_rows_are_drawn_alike_in_every_partitioning(spark: SparkSession, tmp_path: Path) -> None:
+    worlds.shop(customers=1_500).to_parquet(tmp_path / "o.parquet", index=False)
+    config = clvcast.Config(
+        horizon_days=60, spark_training_customers=700, spark_training_rows=10_000
+    )
+    frame = spark.read.parquet(str(tmp_path / "o.parquet"))
+    found = []
+    for lines, buckets in ((frame.repartition(3), 2), (frame, 5)):
+        drawn = draw(surveyed(lines, config.orders), config, buckets=buckets)
+        assert len(drawn.rows) == 2  # the model to ship, and its twin that is evaluated
+        found.append([each.frame(config) for each in drawn.rows.values()])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one.rows.values, other.rows.values)
+        np.testing.assert_array_equal(one.weights, other.weights)
+        np.testing.assert_array_equal(one.targets.spend, other.targets.spend)
+
+
+@pytest.mark.usefixtures("spark")
+@pytest.mark.filterwarnings("default")  # MLflow warns of its own
+def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for folder in ("orders", "configs"):
+        Path(folder).mkdir()
+    worlds.shop(customers=1_500).to_parquet("orders/o.parquet", index=False)
+    Path("configs/shop.yaml").write_text(
+        "orders: {source: orders/}\nhorizon_days: 60\nperiods: 2\neffort: quick\n"
+        "spark_training_customers: 700\nspark_training_rows: 10_000\n"
+    )
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    commands = re.findall(r"^clvcast (.*)$", page, re.MULTILINE)
+    train, score = sorted(commands, key=lambda command: command.startswith("score"))
+    status, said, noted = run(*train.split(), "--force", "the first of all")
+    assert status == 0, noted
+    assert "drawn by strata (spark_training_rows)" in noted
+    assert said.count("learning curve:") == 3
+    store = mlflow.MlflowClient("sqlite:///mlflow.db")
+    version = store.get_model_version_by_alias("clv", "champion")
+    kept = [item.path for item in store.list_artifacts(version.run_id)]
+    assert "learning_curve.json" in kept
+    status, said, noted = run(*score.split())
+    assert status == 0, noted
+    assert (tmp_path / "forecasts" / "_SUCCESS").exists()
 
 
 def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
@@ -355,7 +627,7 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
     environment["SPARK_WORKER_DIR"] = str(tmp_path / "work")
     done = subprocess.run(
         list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=240,
+        check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2_000:]
     assert (tmp_path / "killed").exists()

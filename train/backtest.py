@@ -29,6 +29,7 @@ from ..serve.scorer import forecast_rows
 from . import measures
 from .baselines import METHODS, BaselineForecast, known_at
 from .fit import fit
+from .frame import TrainingFrame
 from .scorecard import scorecard
 
 __all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs", "joined"]
@@ -202,9 +203,14 @@ def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -
     return found
 
 
-def backtest_at(orders: Orders, config: Config, cutoff: int, end: int) -> Backtest:
-    """One cutoff: train before it, forecast at it, compare with what happened before `end`."""
-    model = fit(orders, config, cutoff)
+def backtest_at(
+    orders: Orders, config: Config, cutoff: int, end: int, drawn: TrainingFrame | None = None
+) -> Backtest:
+    """One cutoff: train before it, forecast at it, compare with what happened before `end`.
+
+    `drawn` is as in `fit`.
+    """
+    model = fit(orders, config, cutoff, drawn=drawn)
     known = windows.observed(orders, cutoff)
     forecasts = forecast_rows(model, known, cutoff)
     instants = np.array([cutoff], dtype=np.int64)

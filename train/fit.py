@@ -45,11 +45,16 @@ _LEAST_ORDERED = 20  # rows with an order in the window
 
 
 def fit(
-    orders: Orders, config: Config, end: int, step: Callable[[str], None] = lambda _: None
+    orders: Orders,
+    config: Config,
+    end: int,
+    step: Callable[[str], None] = lambda _: None,
+    drawn: TrainingFrame | None = None,
 ) -> Model:
     """Train on the orders before `end`; the same orders and settings give the same model, to the byte.
 
-    `step` hears what is being done. Raises `OrdersError` where the history is too short, or shows
+    `step` hears what is being done. `drawn` are rows to grow the trees on in place of those of all
+    `orders`, which are then a sample of customers themselves (`drawing.py`). Raises `OrdersError` where the history is too short, or shows
     nobody who came back or who stayed away.
     """
     step("features")
@@ -57,7 +62,7 @@ def fit(
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
     orders = coded(orders, coding)
-    frame = training_frame(orders, config, end)
+    frame = training_frame(orders, config, end) if drawn is None else drawn
     _check_outcomes(frame, config.horizon_days)
     now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
     step("BTYD")
@@ -93,6 +98,7 @@ def fit(
         frame.cutoffs.instants,
         blend,
         horizon,
+        frame.counts,
     )
     unseen = combine(blend, rows_btyd, left_out)
     history_days = (int(frame.cutoffs.instants[-1]) - first_order_at(orders)) / DAY
@@ -206,7 +212,8 @@ def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Confi
     scale = _value_scale(orders, frame.end, config.target)
     newest = frame.rows.cutoff_index == len(frame.cutoffs.instants) - 1
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
-    typical = max(float(np.mean(value, dtype=np.float64)) * scale, _LEAST_ORDER_VALUE)
+    mean_value = float(np.average(value.astype(np.float64), weights=frame.counts[newest]))
+    typical = max(mean_value * scale, _LEAST_ORDER_VALUE)
     return first_blend(now, typical, scale)
 
 

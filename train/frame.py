@@ -1,4 +1,8 @@
-"""The training frame: feature rows at many cutoffs, with what happened after each."""
+"""The training frame: feature rows at many cutoffs, with what happened after each.
+
+A frame holds every row of its orders, or rows drawn from more than one machine should hold; a drawn row
+stands for `counts` rows (`drawing.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from ..features.orders import Orders
 from ..features.table import FeatureRows, feature_rows
 from ..features.targets import Targets, targets
 
-__all__ = ["TrainingFrame", "training_frame"]
+__all__ = ["TrainingFrame", "age_weights", "framed", "training_frame"]
 
 _HALF_LIFE_HORIZONS = 1.0  # a cutoff one horizon older than the newest weighs half
 _SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season: see train.season
@@ -27,7 +31,8 @@ class TrainingFrame:
 
     rows: FeatureRows
     targets: Targets
-    weights: npt.NDArray[np.float64]  # n_rows
+    weights: npt.NDArray[np.float64]  # n_rows; newer cutoffs weigh more, times `counts`
+    counts: npt.NDArray[np.float64]  # n_rows; rows each stands for, over their mean
     cutoffs: windows.TrainingCutoffs
     features: tuple[str, ...]  # the features to learn from
     horizon_days: int
@@ -49,13 +54,30 @@ def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     cutoffs = windows.cutoffs_for_training(first, end, horizon_days)
     rows = feature_rows(known, cutoffs.instants)
     outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end, config.target)
-    weights = 0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days))
+    return framed(rows, outcome, cutoffs, config, end)
+
+
+def age_weights(cutoffs: windows.TrainingCutoffs, horizon_days: int) -> npt.NDArray[np.float64]:
+    """What a row of each cutoff weighs: n_cutoffs."""
+    return np.asarray(0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days)))
+
+
+def framed(
+    rows: FeatureRows,
+    outcome: Targets,
+    cutoffs: windows.TrainingCutoffs,
+    config: Config,
+    end: int,
+    counts: npt.NDArray[np.float64] | None = None,
+) -> TrainingFrame:
+    """The frame of rows with their outcomes; refuses settings about features that these have not."""
+    horizon_days = config.horizon_days
+    counts = np.ones(rows.n_rows) if counts is None else counts
     _check_names(config, rows.names)
     left_out = {*config.model.leave_out, *_SEASON}
     names = tuple(name for name in rows.names if name not in left_out)
-    return TrainingFrame(
-        rows, outcome, weights[rows.cutoff_index], cutoffs, names, horizon_days, end
-    )
+    weights = age_weights(cutoffs, horizon_days)[rows.cutoff_index] * counts
+    return TrainingFrame(rows, outcome, weights, counts, cutoffs, names, horizon_days, end)
 
 
 def _check_names(config: Config, known: tuple[str, ...]) -> None:

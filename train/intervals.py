@@ -43,13 +43,15 @@ class Outcomes:
     churn_probability: Float64
     cutoff_index: Int64
     weights: Float64
+    counts: Float64  # rows each stands for
 
     def unshocked(self) -> Outcomes:
         """The same with each cutoff's total right: shocks that all customers share are learned apart."""
         expected = self.expected.copy()
         for j in np.unique(self.cutoff_index):
             rows = self.cutoff_index == j
-            total, actual = math.fsum(expected[rows]), math.fsum(self.actual[rows])
+            count = self.counts[rows]
+            total, actual = math.fsum(expected[rows] * count), math.fsum(self.actual[rows] * count)
             if total > 0 and actual > 0:
                 expected[rows] *= actual / total
         return replace(self, expected=expected)
@@ -72,6 +74,7 @@ def learn_intervals(
         unseen.churn_probability,
         rows.cutoff_index,
         frame.weights,
+        frame.counts,
     )
     shock = _learn_shock(frame, realised[:, 0], blend)
     periods = realised.shape[1]
@@ -95,6 +98,7 @@ def learn_intervals(
         unseen.churn_probability[keep],
         rows.cutoff_index[keep],
         frame.weights[keep],
+        frame.counts[keep],
     )
     clv_shock = shock * drift(periods)
     return Intervals(
@@ -171,16 +175,20 @@ def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
         if following is not None and following - instants[j] < frame.horizon_days * DAY:
             continue
         following = instants[j]
-        then = rows.where(rows.cutoff_index == j)
+        at = rows.cutoff_index == j
+        then, counts = rows.where(at), frame.counts[at]
         days = order_days_of_rows(then)
         forecast = math.fsum(
-            expected_order_days(fit_order_model(days).model, days, frame.horizon_days)
+            expected_order_days(
+                fit_order_model(days, weights=counts).model, days, frame.horizon_days
+            )
             * expected_order_value(blend.order_values, valued_days(then, days, blend.value_scale))
+            * counts
         )
         places = places_of(blend.season, then)
         if places is not None:
             forecast *= math.exp(blend.season.at(blend.season.spend, places[:1])[0])
-        total = math.fsum(actual[rows.cutoff_index == j])
+        total = math.fsum(actual[at] * counts)
         if total > 0 and forecast > 0:
             misses.append(min(abs(math.log(total / forecast)), _MOST_MISS))
     prior = _PRIOR_WINDOWS * _PRIOR_SHOCK**2

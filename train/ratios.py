@@ -39,11 +39,19 @@ class _Money:
     by_period: Float64
 
     @classmethod
-    def of(cls, rows: FeatureRows, blend: Blend, horizon_days: int, periods: int) -> _Money:
+    def of(
+        cls,
+        rows: FeatureRows,
+        blend: Blend,
+        horizon_days: int,
+        periods: int,
+        counts: Float64 | None = None,
+    ) -> _Money:
         days: OrderDays = order_days_of_rows(rows)
         orders = expected_order_days_by_period(blend.order_model, days, horizon_days, periods)
         value = expected_order_value(blend.order_values, valued_days(rows, days, blend.value_scale))
-        return cls(orders * value[:, None])
+        money = orders * value[:, None]
+        return cls(money if counts is None else money * counts[:, None])
 
     def ratio(self, k: int) -> float:
         """Of totals."""
@@ -59,15 +67,17 @@ def learn_later_periods(
     instants: Int64,
     blend: Blend,
     horizon_days: int,
+    counts: Float64 | None = None,
 ) -> Later:
     """The ratios of periods 2 to n.
 
     `now` are customers at the training end with their `churn_probability`; `rows` past ones at
-    `instants`, with `spend` (n_rows x periods, NaN where not realised).
+    `instants`, with `spend` (n_rows x periods, NaN where not realised), each for `counts` customers.
     """
     periods = max(spend.shape[1], _LEAST_PERIODS)
+    counts = np.ones(rows.n_rows) if counts is None else counts
     corrections, realised = _corrections(
-        rows, np.maximum(spend, 0.0), instants, blend, horizon_days
+        rows, np.maximum(spend, 0.0), instants, blend, horizon_days, counts
     )
     corrections += [corrections[-1] if corrections else 1.0] * (periods - 1 - len(corrections))
     order = np.argsort(churn_probability, kind="stable")
@@ -89,7 +99,12 @@ def learn_later_periods(
 
 
 def _corrections(
-    rows: FeatureRows, spend: Float64, instants: Int64, blend: Blend, horizon_days: int
+    rows: FeatureRows,
+    spend: Float64,
+    instants: Int64,
+    blend: Blend,
+    horizon_days: int,
+    counts: Float64,
 ) -> tuple[list[float], int]:
     """Per period, the realised ratio over BTYD's, as far as it can be trusted; and periods realised."""
     corrections: list[float] = []
@@ -103,14 +118,15 @@ def _corrections(
         cutoffs = instants[np.unique(rows.cutoff_index[known])]
         years = (float(cutoffs[-1] - cutoffs[0]) / DAY + horizon_days) / _YEAR
         thinned = known & (np.cumsum(known) % -(-int(known.sum()) // _MOST_ROWS) == 0)
-        actual = spend[thinned]
+        count = counts[thinned]
+        actual = spend[thinned] * count[:, None]
         places = places_of(blend.season, rows.where(thinned))
         if places is not None:  # as if no season were, which forecasts put in by themselves
             factor = later_factor(blend.season, places, k * horizon_days)
             base = np.exp(blend.season.at(blend.season.spend, places))
             actual[:, 0] /= base
             actual[:, k] /= base * factor
-        expected = _Money.of(rows.where(thinned), blend, horizon_days, k + 1).ratio(k)
+        expected = _Money.of(rows.where(thinned), blend, horizon_days, k + 1, count).ratio(k)
         first, later = math.fsum(actual[:, 0]), math.fsum(actual[:, k])
         if min(first, later, expected) <= 0:
             corrections.append(1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
@@ -14,7 +14,10 @@ from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..serve.model import Model
 from .backtest import Backtest, backtest_at, default_cutoffs, joined
+from .drawing import DrawnRows
 from .fit import fit
+from .frame import TrainingFrame
+from .learning_curve import CurvePoint, learning_curve
 from .reference import reference_of
 
 __all__ = [
@@ -34,9 +37,8 @@ class TrainingRun:
     model: Model
     known: Orders  # what it was trained on
     cutoff: int  # nothing at or after it was read
-    evaluation: (
-        Backtest | None
-    )  # at past cutoffs; None where history is too short to hold a window out
+    evaluation: Backtest | None  # at past cutoffs; None where history is too short to hold one out
+    curve: tuple[CurvePoint, ...] = ()  # where rows were drawn: what fewer of them would have given
 
 
 def train(
@@ -65,35 +67,56 @@ def train_and_evaluate(
 
 
 def run_until(
-    orders: Orders, config: Config, end: int, say: Callable[[str], None] = lambda _: None
+    orders: Orders,
+    config: Config,
+    end: int,
+    say: Callable[[str], None] = lambda _: None,
+    drawn: Mapping[int, DrawnRows] | None = None,
 ) -> TrainingRun:
-    """`train_and_evaluate` on the orders before an instant."""
+    """`train_and_evaluate` on the orders before an instant.
+
+    `drawn` are rows to grow trees on, by the training end they are for, where `orders` are a sample.
+    """
+    drawn = drawn or {}
     known = windows.observed(orders, end)
-    evaluation = _evaluated(known, config, end, say)
+    evaluation, curve = _evaluated(known, config, end, say, drawn)
     say(f"training on the orders before {windows.shown(end)}")
-    return TrainingRun(shipped(known, config, end), known, end, evaluation)
+    frame = drawn[end].frame(config) if end in drawn else None
+    return TrainingRun(shipped(known, config, end, frame), known, end, evaluation, curve)
 
 
 def _evaluated(
-    known: Orders, config: Config, end: int, say: Callable[[str], None]
-) -> Backtest | None:
-    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without the newest."""
+    known: Orders,
+    config: Config,
+    end: int,
+    say: Callable[[str], None],
+    drawn: Mapping[int, DrawnRows],
+) -> tuple[Backtest | None, tuple[CurvePoint, ...]]:
+    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without the newest.
+
+    Where rows are drawn they are for the newest cutoff alone, and so is the evaluation, with its curve.
+    """
     found: list[Backtest] = []
-    cutoffs = default_cutoffs(known, config.horizon_days, end)
-    for cutoff in reversed(cutoffs[-config.tracking.evaluated_cutoffs :]):
+    curve: tuple[CurvePoint, ...] = ()
+    wanted = 1 if drawn else config.tracking.evaluated_cutoffs
+    for cutoff in reversed(default_cutoffs(known, config.horizon_days, end)[-wanted:]):
         say(f"evaluating: a model that knows nothing from {windows.shown(cutoff)} on")
+        rows = drawn.get(cutoff)
         try:
-            found.insert(0, backtest_at(known, config, cutoff, end))
+            frame = None if rows is None else rows.frame(config)
+            found.insert(0, backtest_at(known, config, cutoff, end, frame))
+            if rows is not None:
+                curve = learning_curve(known, config, cutoff, rows, found[0], say)
         except OrdersError as error:
             # too little was known then; the model to ship may still be fine
             say(f"not evaluated from {windows.shown(cutoff)} on: {error}")
             break
-    return joined(found) if found else None
+    return (joined(found) if found else None), curve
 
 
-def shipped(orders: Orders, config: Config, end: int) -> Model:
-    """A model with the reference that monitoring compares later orders with."""
-    model = fit(orders, config, end)
+def shipped(orders: Orders, config: Config, end: int, drawn: TrainingFrame | None = None) -> Model:
+    """A model with the reference that monitoring compares later orders with; `drawn` is as in `fit`."""
+    model = fit(orders, config, end, drawn=drawn)
     return replace(model, reference=reference_of(model, orders, end))
 
 

@@ -80,17 +80,23 @@ def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
     """Log loss of churn and deviance of spend (Tweedie, power 1.5), each over that of knowing nothing."""
     churn = probability(trees["churn"][0].predict(judged.inputs) + judged.churn_start)
     spend = np.exp(trees["spend"][0].predict(judged.inputs) + judged.spend_start)
-    base = np.full(len(churn), judged.churned.mean())
-    mean = np.full(len(spend), judged.spend.mean())
-    nothing = measures.log_loss(base, judged.churned), _deviance(mean, judged.spend)
-    ours = measures.log_loss(churn, judged.churned), _deviance(spend, judged.spend)
+    weights = judged.weights  # of one cutoff: equal, unless rows were drawn
+    base = np.full(len(churn), np.average(judged.churned, weights=weights))
+    mean = np.full(len(spend), np.average(judged.spend, weights=weights))
+    nothing, ours = (
+        (
+            float(np.average(measures.log_losses(chance, judged.churned), weights=weights)),
+            _deviance(money, judged.spend, weights),
+        )
+        for chance, money in ((base, mean), (churn, spend))
+    )
     return sum(one / other for one, other in zip(ours, nothing, strict=True) if other > 0)
 
 
-def _deviance(forecast: Float64, actual: Float64) -> float:
+def _deviance(forecast: Float64, actual: Float64, weights: Float64) -> float:
     """Tweedie's mean deviance at power 1.5, the level left out: it is set by `blending.levelled`."""
-    total = forecast.sum()
-    level = actual.sum() / total if total > 0 else 1.0
+    total = (weights * forecast).sum()
+    level = (weights * actual).sum() / total if total > 0 else 1.0
     root = np.sqrt(np.maximum(forecast * level, 1e-9))
     # 4 (actual / root - 2 sqrt(actual) + root), Jorgensen 1987
-    return float(4.0 * np.mean(actual / root - 2.0 * np.sqrt(actual) + root))
+    return float(4.0 * np.average(actual / root - 2.0 * np.sqrt(actual) + root, weights=weights))

@@ -1,30 +1,35 @@
-"""Training on orders that live in Spark: the orders of some customers come to one machine, and `fit` learns there.
+"""Training on orders that live in Spark: a sample of them comes to one machine, and `fit` learns there.
 
-Who comes is decided by a hash of the customer's id, so that it is the same customers every time and in every
-partitioning. When all come, the model is the one a single machine trains, to the byte. When fewer do, what the
-model learned is a sample's: trees, levels, thresholds, intervals and the evaluation carry a sampling error, and
-the first order, which places the training cutoffs, is that of the sample. The end of training is that of all.
+The orders of some customers come whole, decided by a hash of the customer's id. When all come, the model is
+the one a single machine trains, to the byte. When fewer do, BTYD, levels, thresholds and the evaluation are
+those of that uniform sample; the trees, which gain from more, grow on a stratified sample of the feature rows
+of all customers, made where the orders are (`drawing.py`). All of it is the same every time and in every
+partitioning. The first and the last instant of training are those of all orders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
-from ..errors import ConfigError, OrdersError
+from ..errors import OrdersError
 from ..features import windows
-from ..features.buckets import bucket
+from ..features.buckets import Bucket
+from ..features.customers import Customers, joined_to
 from ..features.faults import counted
 from ..features.intake import completed
 from ..features.orders import Orders
 from ..features.reading import sources_shown
-from ..features.spark import HASH, Surveyed, surveyed
-from ..features.spark_files import read_files, session, told_in_a_sentence
+from ..features.spark import HASH, Surveyed, in_buckets, surveyed
+from ..features.spark_files import customers_of, read_files, told_in_a_sentence
 from ..serve.model import Model
+from .drawing import Draw, DrawnRows, draw_for, drawn_rows, drawn_schema, rows_drawn
 from .run import TrainingRun, run_until, shipped, training_end
 
 __all__ = ["Drawn", "draw", "train", "train_on_files"]
@@ -34,22 +39,31 @@ _SURELY_FEWER = 1.1  # the number of customers is known to within 2 % or so
 
 @dataclass(frozen=True)
 class Drawn:
-    """The orders to train on, and the end of training, which is that of all orders."""
+    """The orders to train on, the end of training, which is that of all orders, and drawn rows by end."""
 
     orders: Orders
     end: int
+    rows: Mapping[int, DrawnRows] = field(default_factory=dict)
 
 
 def train(
-    orders_df: DataFrame, config: Config | None = None, cutoff: windows.Instant | None = None
+    orders_df: DataFrame,
+    config: Config | None = None,
+    cutoff: windows.Instant | None = None,
+    *,
+    customers: Customers | DataFrame | None = None,
 ) -> Model:
-    """Train a model on the orders of `config.spark_training_customers` customers, on this machine.
+    """Train a model on this machine: on the orders of `config.spark_training_customers` customers, and, with
+    more customers than that, on about `config.spark_training_rows` feature rows of all.
 
-    With as many customers or fewer, it is the model of `clvcast.train`. Raises what that does.
+    With as many customers or fewer, it is the model of `clvcast.train`. `customers` are their attributes, in
+    place of those `config.customers` names. Raises what that does.
     """
     config = config or Config()
-    drawn = draw(surveyed(orders_df, config.orders), config, cutoff)
-    return shipped(drawn.orders, config, drawn.end)
+    orders = surveyed(orders_df, config.orders).knowing(customers, config.customers)
+    drawn = draw(orders, config, cutoff, evaluates=False)
+    rows = drawn.rows.get(drawn.end)
+    return shipped(drawn.orders, config, drawn.end, None if rows is None else rows.frame(config))
 
 
 def train_on_files(
@@ -59,38 +73,74 @@ def train_on_files(
 ) -> TrainingRun:
     """`train_and_evaluate` on the files a configuration names, read by Spark."""
     with told_in_a_sentence():
-        lines = read_files(session(), config.orders)
+        shown = sources_shown(config.orders)
         say("looking at the orders in Spark")
-        orders = surveyed(lines, config.orders, sources_shown(config.orders))
-        drawn = draw(orders, config, cutoff)
-    return run_until(drawn.orders, config, drawn.end, say)
+        orders = surveyed(read_files(config.orders), config.orders, shown)
+        orders = orders.knowing(customers_of(None, config.customers), config.customers)
+        drawn = draw(orders, config, cutoff, say)
+    return run_until(drawn.orders, config, drawn.end, say, drawn.rows)
 
 
-def draw(orders: Surveyed, config: Config, cutoff: windows.Instant | None = None) -> Drawn:
-    """Bring the orders of some customers here, with the report on all orders."""
-    if config.customers is not None:
-        raise ConfigError(
-            "attributes of customers are for one machine, got customers: in the configuration; leave "
-            "them out, or use --engine local"
-        )
+def draw(
+    orders: Surveyed,
+    config: Config,
+    cutoff: windows.Instant | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    evaluates: bool = True,
+    buckets: int | None = None,
+) -> Drawn:
+    """Bring the orders of some customers here, with the report on all orders, and drawn rows of all.
+
+    Rows are drawn for the model to ship, and for its twin that is evaluated.
+    """
     end = training_end(orders.first, orders.newest, config, cutoff)
     wanted, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= wanted
     if not takes_all:
         lines = lines.where(F.col(HASH) < int(2.0**64 * wanted / customers) - 2**63)
-    found = bucket(lines.drop(HASH).toArrow(), orders.plan)
+    found = orders.bucket(lines.drop(HASH).toArrow())
     if found.orders is None:
         raise OrdersError(
             f"none of {wanted:,} customers drawn of about {customers:,} has a usable order line; "
             "raise spark_training_customers"
         )
     report = completed(orders.report, found.counts, config.orders.currency_decimals)
-    if not takes_all:
-        drawn = counted(found.orders.n_customers, "customer")
-        remark = (
-            f"trained on {drawn} of about {customers:,}, drawn by a hash of their ids "
-            "(spark_training_customers)"
+    pilot = found.orders
+    if orders.facts is not None:
+        facts = orders.facts.value
+        told = joined_to(pilot, facts)[1]
+        report = replace(report, remarks=(*report.remarks, *facts.remarks, *told))
+    if takes_all:
+        return Drawn(replace(pilot, report=report), end)
+    horizon, share = config.horizon_days, pilot.n_customers / customers
+    evaluated = windows.newest_realised_cutoff(end, horizon)
+    ends = [end, evaluated] if evaluates else [end]
+    # as `fit` has it: without room for labels there are no trees to grow
+    ends = [e for e in ends if windows.can_train(windows.first_order_at(pilot), e, horizon)]
+    draws = [draw_for(pilot, config, orders.first, e, share) for e in ends]
+    rows = {}
+    if draws:
+        say("drawing feature rows in Spark")
+        make = partial(_drawn, draws, config)
+        table = in_buckets(orders, make, drawn_schema(draws[0], config), buckets).toArrow()
+        rows = {each.draw.end: each for each in rows_drawn(table, draws)}
+    remark = (
+        f"trained on {counted(pilot.n_customers, 'customer')} of about {customers:,}, drawn by a hash of "
+        "their ids (spark_training_customers)"
+    )
+    if end in rows:
+        remark += (
+            f", its trees on {rows[end].rows.n_rows:,} of {rows[end].n_population:,} feature rows of all, "
+            "drawn by strata (spark_training_rows)"
         )
-        report = replace(report, remarks=(*report.remarks, remark))
-    return Drawn(replace(found.orders, report=report), end)
+    report = replace(report, remarks=(*report.remarks, remark))
+    return Drawn(replace(pilot, report=report), end, rows)
+
+
+def _drawn(draws: list[Draw], config: Config, found: Bucket) -> pa.Table:
+    """In a worker: the drawn rows of a bucket."""
+    if found.orders is None:
+        return drawn_schema(draws[0], config).empty_table()
+    return drawn_rows(found.orders, draws, config)

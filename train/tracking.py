@@ -28,6 +28,7 @@ from . import registry
 from .entries import Dataset, Version
 from .feed import Champion
 from .gate import Verdict, judge
+from .learning_curve import CURVE_FILE
 from .place import writable_store
 from .plots import PLOT_FILE, evaluation_plot
 from .record import RECORD_FILE, parse_record, record_of
@@ -139,6 +140,9 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
         store.log(run_id, measures=measures, step=day)
+    if run.curve:
+        points = [dataclasses.asdict(point) for point in run.curve]
+        store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
     store.log_text(run_id, training_report(run, config).html, REPORT_FILE)
     if run.evaluation is not None:
         seen = Evaluation(run.evaluation.forecasts, run.evaluation.metrics)

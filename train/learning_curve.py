@@ -1,0 +1,89 @@
+"""The learning curve: how well models of fewer rows forecast the held-out window, and so what more may bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+
+from ..configs.schema import Config
+from ..features.orders import Orders
+from ..serve.scorer import forecast_rows
+from . import measures
+from .backtest import Backtest
+from .drawing import DrawnRows
+from .fit import fit
+
+__all__ = ["CURVE_FILE", "CurvePoint", "curve_sentences", "learning_curve"]
+
+CURVE_FILE = "learning_curve.json"  # among the run's artifacts
+_SHARES = (0.25, 0.5)  # and all
+_OURS = "clvcast"
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A share of the drawn rows, and how a model of them did on the held-out window."""
+
+    rows: int
+    share: float
+    nGini: float  # noqa: N815
+    MAE: float
+    churn_log_loss: float
+
+
+def learning_curve(
+    known: Orders,
+    config: Config,
+    cutoff: int,
+    drawn: DrawnRows,
+    evaluation: Backtest,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[CurvePoint, ...]:
+    """A point for a quarter, a half and all of the rows; all is the `evaluation` itself.
+
+    Only the rows that trees grow on change: BTYD, levels and the judged customers are the same.
+    """
+    own = evaluation.forecasts.filter(pc.equal(evaluation.forecasts["method"], _OURS))
+    spend, churned = (own[name].to_numpy() for name in ("actual_spend", "churned"))
+    points = []
+    for share in (*_SHARES, 1.0):
+        frame = drawn.frame(config, share)
+        if share < 1.0:
+            say(f"learning curve: a model of {frame.rows.n_rows:,} rows")
+            forecasts = forecast_rows(fit(known, config, cutoff, drawn=frame), known, cutoff)
+        else:
+            forecasts = own
+        expected, churn = (
+            np.asarray(forecasts[name]) for name in ("expected_spend", "churn_probability")
+        )
+        points.append(
+            CurvePoint(
+                frame.rows.n_rows,
+                share,
+                measures.normalised_gini(expected, spend),
+                measures.mean_absolute_error(expected, spend),
+                measures.log_loss(churn, churned),
+            )
+        )
+    return tuple(points)
+
+
+def curve_sentences(curve: Sequence[CurvePoint]) -> list[str]:
+    """The curve as people read it, and what it says of a larger sample."""
+    if not curve:
+        return []
+    told = [
+        f"learning curve: {point.rows:,} rows: nGini {point.nGini:.3f}, MAE {point.MAE:,.2f}, "
+        f"churn log loss {point.churn_log_loss:.4f}"
+        for point in curve
+    ]
+    half, whole = curve[-2], curve[-1]
+    return [
+        *told,
+        f"The second half of the rows changed nGini by {whole.nGini - half.nGini:+.4f} and MAE by "
+        f"{whole.MAE / half.MAE - 1.0:+.2%}. Learning curves flatten: twice as many rows "
+        "(spark_training_rows) are likely to change them by less.",
+    ]
