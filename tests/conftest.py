@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hypothesis
 import pandas as pd
@@ -32,6 +33,14 @@ def missing(part: str) -> NoReturn:
     if "CI" in os.environ:
         pytest.fail(f"{part}: must not be missing here")
     pytest.skip(part)
+
+
+def needed(module: str) -> Any:
+    """A module of an extra, or its absence: skipped, or failed, as `missing` has it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        missing(module)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Run
+from conftest import Run, needed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -237,7 +237,7 @@ def test_rest_takes_them_in_every_form(
     orders: clvcast.Orders,
     shop_lines: pd.DataFrame,
 ) -> None:
-    servers, rest = pytest.importorskip("servers"), pytest.importorskip("clvcast.serve.rest.models")
+    servers, rest = needed("servers"), needed("clvcast.serve.rest.models")
     batch = clvcast.score(model, orders, CUTOFF)
     nested = clvcast.nest(orders, CUTOFF)
     asked = asked_of(nested)
@@ -292,7 +292,7 @@ def test_rest_takes_them_in_every_form(
 def test_what_is_told_wrongly_is_named(
     model: clvcast.Model, told: Any, path: str, rule: str
 ) -> None:
-    payloads = pytest.importorskip("clvcast.serve.rest.forecasting")
+    payloads = needed("clvcast.serve.rest.forecasting")
     from clvcast.serve.rest.refusals import Refusal
     from clvcast.serve.rest.settings import Limits
 
@@ -313,7 +313,7 @@ def test_what_is_told_wrongly_is_named(
 
 
 def test_a_model_without_attributes_takes_none_of_a_customer(shop_model: clvcast.Model) -> None:
-    payloads = pytest.importorskip("clvcast.serve.rest.forecasting")
+    payloads = needed("clvcast.serve.rest.forecasting")
     from clvcast.serve.rest.refusals import Refusal
     from clvcast.serve.rest.settings import Limits
 
