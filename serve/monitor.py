@@ -269,8 +269,9 @@ def _drift(
     newest = known.keep_lines(~windows.is_before(known.times, since))
     for column, shares in reference.categories.items():
         unknown = unknown_shares(newest, column, shares)
-        # what was too rare to be kept is unknown as well, and no news
-        value = max(sum(unknown.values()) - reference.rare.get(column, 0.0), 0.0)
+        # what was too rare to be kept is unknown as well, and no news: unknown = news + (1 - news) rare
+        rare = min(reference.rare.get(column, 0.0), 0.999)
+        value = max((sum(unknown.values()) - rare) / (1.0 - rare), 0.0)
         named = ", ".join(list(unknown)[:3]) or "none"
         said = (
             f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have a {column} "

@@ -24,6 +24,7 @@ import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.serve.bundle import FORMAT_VERSION, digest
 from clvcast.serve.combine import HEADS
+from clvcast.serve.flat_trees import FlatTrees
 from clvcast.serve.golden import check_golden
 from clvcast.serve.model import content_version
 from clvcast.serve.tree_check import check_trees
@@ -386,8 +387,8 @@ def test_another_lightgbm_loads_where_it_gives_the_same_numbers(
 ) -> None:
     edit_manifest(lambda m: m["libraries"].update(lightgbm="3.3.5"))(bundle)  # type: ignore[attr-defined]
     clvcast.load_model(bundle)
-    whole = Trees.predict
-    monkeypatch.setattr(Trees, "predict", lambda trees, inputs: whole(trees, inputs) + 1e-6)
+    whole = FlatTrees.sums
+    monkeypatch.setattr(FlatTrees, "sums", lambda trees, inputs: whole(trees, inputs) + 1e-6)
     with pytest.raises(BundleError, match="this installation scores it differently"):
         clvcast.load_model(bundle)
 

@@ -121,8 +121,16 @@ def test_the_expected_date_of_the_next_order_and_none_expected(forecast: pd.Data
 def test_the_evidence_behind_a_forecast(forecast: pd.DataFrame) -> None:
     assert {"n_orders", "tenure_days", "days_since_last_order"} <= set(forecast)
     told = forecast["evidence"].str.split(";").explode().unique()
-    assert set(told) <= {"own", "cohort", "short_history", "btyd_only", "later_unseen", "clipped"}
-    ones = describe(np.array([1, 5]), short_history=False, later_unseen=False, btyd_only=False)
+    assert set(told) <= {
+        "own", "cohort", "short_history", "btyd_only", "later_unseen", "season_unseen",
+    }  # fmt: skip
+    ones = describe(
+        np.array([1, 5]),
+        short_history=False,
+        later_unseen=False,
+        season_unseen=False,
+        btyd_only=False,
+    )
     assert ones[0] != ones[1], "one order is other evidence than five"
 
 
