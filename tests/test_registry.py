@@ -44,7 +44,8 @@ def orders(lines: pd.DataFrame) -> clvcast.Orders:
 
 @pytest.fixture(scope="module")
 def config() -> clvcast.Config:
-    return clvcast.Config(horizon_days=60, periods=2, effort="quick")
+    tracking = TrackingConfig(evaluated_cutoffs=1)
+    return clvcast.Config(horizon_days=60, periods=2, effort="quick", tracking=tracking)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,9 @@ def uri(tmp_path: Path, empty: Path) -> str:
 @pytest.fixture
 def keep(uri: str, config: clvcast.Config) -> Train:
     """Track a run in a fresh store."""
-    own = config.model_copy(update={"tracking": TrackingConfig(uri=uri, model_name="shop")})
+    own = config.model_copy(
+        update={"tracking": TrackingConfig(uri=uri, model_name="shop", evaluated_cutoffs=1)}
+    )
 
     def one(run: TrainingRun, force: str | None = None) -> Registered:
         return track(run, own, force=force)

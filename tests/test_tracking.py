@@ -169,6 +169,7 @@ def test_mlflow_pyfunc_gives_the_same_numbers_and_holds_no_code(
     assert not [path for path in logged if path.suffix in (".py", ".pkl", ".pickle", ".joblib")]
 
 
+@pytest.mark.slow
 def test_an_identical_model_is_not_registered_twice(
     run: Run, store: Path, trained: dict[str, object]
 ) -> None:
