@@ -32,6 +32,7 @@ _LINES = {
     "internal_weight": _NUMBER,
     "internal_count": _INTEGER,
 }
+_LISTS = {name: re.compile(f"{kind}(?: {kind})*") for name, kind in _LINES.items()}
 _KEYS = ("Tree", "num_leaves", "num_cat", *_LINES, "is_linear", "shrinkage")
 _HEADER = {
     "version": "v4",
@@ -99,22 +100,21 @@ def _fault(tree: str, n_features: int) -> str | None:
         return "num_leaves is out of range"
     if keys["is_linear"] != "0" or not re.fullmatch(_NUMBER, keys["shrinkage"]):
         return "it is linear, which ours never are, or its shrinkage is no number"
-    for name, kind in _LINES.items():
+    for name, numbers in _LISTS.items():
         expected = leaves if name.startswith("leaf_") else leaves - 1
-        words = keys[name].split(" ") if keys[name] else []
-        optional = leaves == 1 and name != "leaf_value" and not words
-        if not optional and len(words) != expected:
-            return f"{name} must have {expected} numbers"
-        if not all(re.fullmatch(kind, word) for word in words):
+        text = keys[name]
+        n_words = text.count(" ") + 1 if text else 0
+        optional = leaves == 1 and name != "leaf_value" and not text
+        if (not optional and n_words != expected) or (text and not numbers.fullmatch(text)):
             return f"{name} must have {expected} numbers"
     if leaves == 1:
         return None
-    split, decisions, left, right = (
+    split, left, right = (
         np.array(keys[name].split(" "), dtype=np.int64)
-        for name in ("split_feature", "decision_type", "left_child", "right_child")
+        for name in ("split_feature", "left_child", "right_child")
     )
     # bit 0 splits by category, bit 1 sends missing values left, bits 2 and 3 say what is missing
-    if not np.isin(decisions, (0, 2, 8, 10)).all():
+    if not set(keys["decision_type"].split(" ")) <= {"0", "2", "8", "10"}:
         return "it splits by category, or takes zero for missing, which ours never do"
     if split.min() < 0 or split.max() >= n_features:
         return "split_feature is out of range"
