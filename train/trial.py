@@ -95,7 +95,7 @@ def _evaluated(
         if theirs is not None:
             spends[CHAMPION] = theirs
             contests.insert(0, _contest(CHAMPION, ours, theirs, actual, sure))
-        elif champion.record is not None and champion.record.methods:
+        elif _same_horizon(run, champion) and champion.record and champion.record.methods:
             stored = _stored_contest(run.evaluation.metrics[evaluated]["methods"], champion.record)
             contests = ([stored] if stored else []) + contests
     to_beat = spends.get(CHAMPION)
@@ -144,7 +144,7 @@ def _champion_spend(
     stored = f"{named} the evaluation its training stored"
     if model is None:
         return None, f"{stored}, for its bundle cannot be loaded ({champion.trouble})"
-    if model.numbers.horizon_days != run.model.numbers.horizon_days:
+    if not _same_horizon(run, champion):
         return (
             None,
             f"the champion, version {champion.version}, forecasts another horizon: not compared",
@@ -168,6 +168,12 @@ def _champion_spend(
         return None, f"{stored}, for this version does not know all its settings"
     except ClvcastError as error:
         return None, f"{stored}, for it cannot be fitted to these orders ({error})"
+
+
+def _same_horizon(run: TrainingRun, champion: Champion) -> bool:
+    """Whether the champion forecasts the candidate's horizon, as far as its bundle can tell."""
+    model = champion.model
+    return model is None or model.numbers.horizon_days == run.model.numbers.horizon_days
 
 
 def _stored_contest(now: Mapping[str, Any], record: Record) -> Contest | None:
