@@ -171,7 +171,7 @@ def test_permuted_labels_are_refused_with_reasons_and_the_old_champion_serves(
     assert champion(uri) == "1"
     versions, history = registry.list_models("shop", uri)
     assert versions[0].verdict == "refused"
-    assert "surely worse" in versions[0].reason
+    assert "surely larger" in versions[0].reason
     assert "refuse version 2" in history[-1]
     # refused again on another day, by the same numbers, as the same version
     again = keep(permuted)
