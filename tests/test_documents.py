@@ -47,6 +47,7 @@ def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_the_readme_runs(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run

@@ -86,7 +86,8 @@ def messy(shop_lines: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([lines[:200], lines, lines[:9]]).astype(str)
 
 
-@pytest.mark.parametrize("duplicates", ["keep", pytest.param("drop", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("duplicates", ["keep", "drop"])
 def test_messy_files_are_told_and_read_the_same(
     messy: pd.DataFrame, tmp_path: Path, duplicates: str
 ) -> None:
