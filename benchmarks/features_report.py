@@ -23,7 +23,7 @@ Where a target against the peers is missed: the targets come from peers that too
 for one. These aggregate the lines to orders once and share running sums among the cutoffs, as a competent user would. The floor
 alone is 1/{share:.1f} of the best peer's total at one cutoff: nothing that reads the file can be further ahead of it.
 Tried without gain: the columns of a line side by side while sorting, scattered at once or by way of buckets that stay
-in the cache (more memory is touched for the first time than is saved), and huge pages switched off.
+in the cache, and huge pages switched off.
 """
 
 
