@@ -27,6 +27,7 @@ from .orders import Int64, Orders
 __all__ = [
     "DAY",
     "NEVER",
+    "YEAR_DAYS",
     "Instant",
     "SeasonCutoffs",
     "TrainingCutoffs",

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from ..features.table import FeatureRows
+from ..features.windows import YEAR_DAYS
 
 __all__ = ["Season", "later_factor", "places_of"]
 
 Float64 = npt.NDArray[np.float64]
-_YEAR = 365.2425
 
 
 class Season(BaseModel):
@@ -53,5 +53,5 @@ def places_of(season: Season, rows: FeatureRows) -> Float64 | None:
 
 def later_factor(season: Season, places: Float64, days: float) -> Float64:
     """How a total of some days later compares, by season alone, with one from the same places on."""
-    later = season.at(season.spend, (places + days / _YEAR) % 1.0)
+    later = season.at(season.spend, (places + days / YEAR_DAYS) % 1.0)
     return np.asarray(np.exp(later - season.at(season.spend, places)))

@@ -69,7 +69,7 @@ def past_years(
 
 
 def _sampled(known: Orders) -> Orders:
-    """At most about `_MOST_CUSTOMERS`, by a hash of their ids: no matter who else is there."""
+    """At most about `_MOST_CUSTOMERS`, by a hash of their ids: the same ones in every training of as many."""
     if known.n_customers <= _MOST_CUSTOMERS:
         return known
     limit = int(2**32 * _MOST_CUSTOMERS / known.n_customers)
@@ -126,17 +126,17 @@ def curve(series: Float64, phases: npt.NDArray[np.int64], years: npt.NDArray[np.
     drift = float(np.nanmean(per_year)) if (~np.isnan(per_year)).sum() >= n_phases else 0.0
     back = np.arange(len(table))[:, None] + np.arange(n_phases) / n_phases
     table = table + drift * back
-    season, level = np.zeros(n_phases), np.zeros(len(table))
+    season, levels = np.zeros(n_phases), np.zeros(len(table))
     for _ in range(50):  # the two means converge at once where every year is whole
-        level = np.array(
+        levels = np.array(
             [
                 row.mean() if len(row := r[k]) else 0.0
                 for r, k in zip(table - season, known, strict=True)
             ]
         )
-        season = np.nanmean(table - level[:, None], axis=0)
+        season = np.nanmean(table - levels[:, None], axis=0)
         season -= season.mean()
-    rest = (table - level[:, None] - season)[known]
+    rest = (table - levels[:, None] - season)[known]
     free = max(len(rest) - n_phases - len(table) + 1, 0)
     noise = (math.fsum(rest**2) + _PRIOR_POINTS * _PRIOR_NOISE**2) / (free + _PRIOR_POINTS)
     noise_of_mean = noise / counts
