@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-__all__ = ["BUNDLE_SHA256", "current_store", "existing_store", "hush_mlflow", "load_model"]
+__all__ = [
+    "BUNDLE_SHA256",
+    "current_store",
+    "existing_store",
+    "hush_mlflow",
+    "load_model",
+    "whole_address",
+]
 
 BUNDLE_SHA256 = "clvcast.bundle_sha256"  # the tag of a registered version
 _DEFAULT_STORE = Path("mlflow.db")
@@ -70,7 +77,18 @@ def existing_store(tracking_uri: str | None) -> str:
         with database.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 raise StoreError(f"{uri} is no SQLite database, so no MLflow store")
-    return uri
+    return whole_address(uri)
+
+
+def whole_address(uri: str) -> str:
+    """The address with an SQLite file's whole path.
+
+    MLflow keeps a store's connections by its address: after a change of folder sqlite:///mlflow.db
+    would still be the database of the folder before.
+    """
+    if not uri.startswith("sqlite:///"):
+        return uri
+    return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
 
 
 def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) -> Model:

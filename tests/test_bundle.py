@@ -287,6 +287,23 @@ def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_store_is_that_of_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clvcast.serve.loading import existing_store
+    from clvcast.train.place import writable_store
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        (folder / "mlflow.db").write_bytes(b"SQLite format 3\0")
+        whole = f"sqlite:///{folder}/mlflow.db"
+        assert existing_store(None) == existing_store("sqlite:///mlflow.db") == whole
+        assert writable_store(clvcast.Config()) == whole
+    assert existing_store("http://there:5000") == "http://there:5000"
+
+
 def test_the_digest_guards_against_a_bundle_that_was_made_to_fit(
     run: Run, bundle: Path, shop_lines: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -55,8 +55,7 @@ def test_the_schedule_of_the_operations_page(
     lines = re.findall(r"^[\d*]+ .*&& \.venv/bin/clvcast (.*)$", page, re.MULTILINE)
     assert [line.split()[0] for line in lines] == ["train", "score", "monitor"]
     monkeypatch.chdir(tmp_path)
-    # by its whole path: MLflow keeps stores by their address, and another test's is sqlite:///mlflow.db too
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for folder in ("orders", "forecasts"):
         (tmp_path / folder).mkdir()
     worlds.shop(customers=300, seed=11).to_parquet("orders/orders.parquet")

@@ -424,7 +424,7 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
     assert status == 0, noted
     assert "drawn by strata (spark_training_rows)" in noted
     assert said.count("learning curve:") == 3
-    store = mlflow.MlflowClient("sqlite:///mlflow.db")
+    store = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     version = store.get_model_version_by_alias("clv", "champion")
     kept = [item.path for item in store.list_artifacts(version.run_id)]
     assert "learning_curve.json" in kept

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from ..configs.schema import Config
 from ..errors import StoreError
+from ..serve.loading import whole_address
 
 __all__ = ["locked", "without_password", "writable_store"]
 
@@ -21,7 +22,8 @@ _LOCK_SECONDS = 600.0
 def writable_store(config: Config, tracking_uri: str | None = None) -> str:
     """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
     configured = tracking_uri or config.tracking.uri
-    return configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
+    chosen = configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
+    return whole_address(chosen)
 
 
 def without_password(uri: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..errors import ConfigError, StoreError
+from ..serve.loading import existing_store
 from .entries import Version
 from .store import Store, reading, writing
 
@@ -116,7 +117,7 @@ def promote(name: str, number: str, reason: str, tracking_uri: str | None = None
 
     Raises `StoreError` where there is no such version, `ConfigError` without a reason.
     """
-    with writing(reading(tracking_uri).uri, create=False) as store:
+    with writing(existing_store(tracking_uri)) as store:
         return promote_in(store, name, number, _given(reason))
 
 
@@ -159,7 +160,7 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
 
     Raises `StoreError` where there is no champion, or none before it.
     """
-    with writing(reading(tracking_uri).uri, create=False) as store:
+    with writing(existing_store(tracking_uri)) as store:
         champion = store.aliased(name, CHAMPION)
         if champion is None:
             raise StoreError(

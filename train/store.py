@@ -35,15 +35,13 @@ __all__ = ["Store", "reading", "writing"]
 
 
 @contextmanager
-def writing(uri: str, *, create: bool = True) -> Iterator[Store]:
+def writing(uri: str) -> Iterator[Store]:
     """The store, for one writer at a time; raises `StoreError` where it refuses.
 
     Two processes that make the same SQLite store at once break each other, and two trainings that
     promote at once would each be judged against a champion that is gone: a lock file beside the
     database lets one in. A server keeps its own database whole; `registry.promote` checks the rest.
     """
-    if not create:
-        existing_store(uri)
     with locked(uri):
         yield _opened(uri)
 
