@@ -108,14 +108,14 @@ def _column_by_column(lines: Sequence[Line], columns: Sequence[str]) -> _Read | 
     for name in columns:
         cells = [line.get(name) for line in lines]
         if name in TEXTS:
-            if not {type(cell) for cell in cells} <= {str, type(None)}:
+            if not set(map(type, cells)) <= {str, type(None)}:
                 return None
             clean = {cell: clean_id(cell) if cell else None for cell in dict.fromkeys(cells)}
             try:
-                "".join(text for text in clean.values() if text).encode()
+                "".join(filter(None, clean.values())).encode()
             except UnicodeEncodeError:
                 return None
-            texts[name] = _coded([clean[cell] or None for cell in cells])
+            texts[name] = _coded(cells, clean)
         else:
             found = _usual_numbers(
                 [math.nan if cell is None else cell for cell in cells], {int, float}
@@ -128,7 +128,7 @@ def _column_by_column(lines: Sequence[Line], columns: Sequence[str]) -> _Read | 
 
 def _usual_times(cells: list[Any]) -> Int64 | None:
     """Instants of ISO texts without an offset, from 1970 on."""
-    if not all(type(cell) is str for cell in cells):
+    if set(map(type, cells)) != {str}:
         return None
     together = "\n".join(cells)
     if together.count("\n") != len(cells) - 1 or not _ISO_LINES.fullmatch(together):
@@ -141,7 +141,7 @@ def _usual_times(cells: list[Any]) -> Int64 | None:
 
 
 def _usual_numbers(cells: list[Any], kinds: set[type]) -> Float64 | None:
-    if not {type(cell) for cell in cells} <= kinds:
+    if not set(map(type, cells)) <= kinds:
         return None
     try:
         return np.array(cells, dtype=np.float64)
@@ -180,7 +180,7 @@ def _line_by_line(
     return _Read(
         np.array(times, dtype=np.int64),
         np.array(amounts, dtype=np.float64),
-        {name: _coded(column) for name, column in texts},
+        {name: _coded(column, dict(zip(column, column, strict=True))) for name, column in texts},
         {name: np.array(column, dtype=np.float64) for name, column in numbers},
     )
 
@@ -281,11 +281,12 @@ def _text(value: object, cleaned: dict[str, str]) -> str | None:
     return cleaned[value] or None
 
 
-def _coded(values: Sequence[str | None]) -> TextColumn:
-    labels = sorted({value for value in values if value is not None})
-    codes: dict[str | None, int] = {label: code for code, label in enumerate(labels)}
-    codes[None] = -1
-    found = np.array([codes[value] for value in values], dtype=np.int32)
+def _coded(cells: Sequence[str | None], clean: Mapping[str | None, str | None]) -> TextColumn:
+    """Cells coded by their clean text, of which none and an empty one are missing."""
+    labels = sorted(set(filter(None, clean.values())))
+    rank = {label: code for code, label in enumerate(labels)}
+    codes = {cell: rank.get(text or "", -1) for cell, text in clean.items()}
+    found = np.array([codes[cell] for cell in cells], dtype=np.int32)
     return TextColumn(found, pa.array(labels, pa.string()))
 
 

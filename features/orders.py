@@ -163,6 +163,8 @@ class Orders:
 
     def keep_columns(self, names: Collection[str]) -> Orders:
         """The same orders with only these of the optional columns."""
+        if all(name in names for name in self.optional_columns):
+            return self
         return replace(
             self,
             texts={name: column for name, column in self.texts.items() if name in names},

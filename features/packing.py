@@ -101,7 +101,9 @@ def pack(
     del united
     starts = _starts(customers, len(labels))
     _places(customers, starts)
-    places = np.split(customers, np.cumsum([part.n_lines for part in parts])[:-1])
+    places = [customers]
+    if len(parts) > 1:
+        places = np.split(customers, np.cumsum([part.n_lines for part in parts])[:-1])
     present = np.diff(starts) > 0
     if not present.all():  # labels of lines that are set aside
         labels = labels.filter(pa.array(present))

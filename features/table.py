@@ -192,6 +192,8 @@ def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
     `slots[j, 0]` is cutoff j itself, `slots[j, 1 + w]` the start of its trailing window w.
     """
     back = np.array((0, *TRAILING_DAYS), dtype=np.int64) * windows.DAY
+    if len(cutoffs) == 1:  # ascending as they are: no need to sort, which one customer would notice
+        return (cutoffs - back)[::-1], np.arange(len(back))[None, ::-1]
     instants, slots = np.unique(cutoffs[:, None] - back, return_inverse=True)
     return instants, slots.reshape(len(cutoffs), len(back))
 

@@ -17,15 +17,15 @@ a row's numbers do not depend on the other rows, to the last bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import betainc, exprel
+from scipy.special import exprel
 
 from ..features.order_days import OrderDays
+from .bg_integral import expected_if_alive
 
 __all__ = [
     "BgNbd",
@@ -38,6 +38,7 @@ __all__ = [
     "expected_order_days_by_period",
     "expected_order_value",
     "log_odds_gone",
+    "order_outlook",
     "order_probability",
     "race",
     "race_nodes",
@@ -47,7 +48,6 @@ Float64 = npt.NDArray[np.float64]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _NEGLIGIBLE = 40.0  # e^-40 of a survival function is nothing beside its integral
-_BLOCK = 64  # rows at a time, so that their nodes stay in the processor's cache
 _FEW = 16  # rows for which all nodes at once are faster than one node after the other
 _POINTS, _WEIGHTS = (part.tolist() for part in np.polynomial.legendre.leggauss(48))
 
@@ -155,6 +155,17 @@ def expected_order_days(
     return alive_probability(model, days) * _expected_if_alive(model, days, horizon_days)
 
 
+def order_outlook(
+    model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
+) -> tuple[Float64, Float64]:
+    """`order_probability` and `expected_order_days`, for those who want both."""
+    alive = alive_probability(model, days)
+    return (
+        alive * _order_probability_if_alive(model, days, horizon_days),
+        alive * _expected_if_alive(model, days, horizon_days),
+    )
+
+
 def expected_order_days_by_period(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float, periods: int
 ) -> Float64:
@@ -172,12 +183,12 @@ def _expected_if_alive(
     if isinstance(model, Nbd):
         return np.asarray(rate_shape * growth)
     if isinstance(model, BgNbd) and len(growth) == 1:
-        return _expected_if_alive_bg(model, days.n_repeat_days, growth)
+        return expected_if_alive(model.r, model.a, model.b, days.n_repeat_days, growth)
     if isinstance(model, BgNbd):
         # a shop has far fewer pairs of repeats and tenure than customers
         pairs, which = np.unique(days.n_repeat_days + 1j * days.tenure_days, return_inverse=True)
         growth = horizon_days / (model.alpha + pairs.imag)
-        return _expected_if_alive_bg(model, pairs.real, growth)[which]
+        return expected_if_alive(model.r, model.a, model.b, pairs.real, growth)[which]
     # E[rate] x E[(1 - e^(-mu H)) / mu] = E[rate] x (B / (s - 1)) (1 - (B / (B + H))^(s - 1)), where
     # B = beta + T; in exprel it passes through s = 1
     scale = model.beta + days.tenure_days
@@ -186,77 +197,6 @@ def _expected_if_alive(
     return np.asarray(
         rate_shape / (model.alpha + days.tenure_days) * np.minimum(lifetime, horizon_days)
     )
-
-
-def _expected_if_alive_bg(model: BgNbd, n_repeat_days: Float64, growth: Float64) -> Float64:
-    """E[(1 - (1 + p z)^-n) / p] over p ~ Beta(a, b + x), where n = r + x, z = H / (alpha + T).
-
-    Given p and the rate, an alive customer orders (1 - e^(-rate p H)) / p times. Integrated by parts,
-
-        f(1) + integral of -f'(p) I_p(a, b + x) dp,   f(p) = (1 - (1 + p z)^-n) / p
-
-    with I the incomplete beta function and -f'(p) = D(p z) / p^2, D(w) = 1 - (1 + w)^-n - n w (1 + w)^(-n - 1)
-    (the chance of two or more orders): positive everywhere, and f(1) is the chance of one. Over the
-    log-odds y of p the function is analytic in a strip, where the trapezoid rule converges
-    exponentially; the step follows the sharpest bend of I, 1 / sqrt(a) wide.
-    """
-    rate_shape = model.r + n_repeat_days
-    p, _ = _log_odds_nodes(model.a)
-    repeats, which = _distinct(n_repeat_days)
-    weights = np.stack([_weights_bg(model.a, model.b, x) for x in repeats.tolist()], axis=1)
-    found = -np.expm1(-rate_shape * np.log1p(growth))
-    for low in range(0, len(found), _BLOCK):
-        rows = slice(low, low + _BLOCK)
-        terms = weights[:, which[rows]] * _two_or_more(rate_shape[rows], p * growth[rows])
-        found[rows] = _added_in_turn(np.concatenate((found[None, rows], terms)))
-    return np.asarray(np.minimum(found, rate_shape * growth))
-
-
-def _distinct(values: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
-    """The distinct values, ascending, and which of them each is."""
-    if len(values) == 1:
-        return values, np.zeros(1, dtype=np.int64)
-    return np.unique(values, return_inverse=True)
-
-
-@lru_cache(maxsize=16)
-def _log_odds_nodes(a: float) -> tuple[Float64, Float64]:
-    """The nodes p, and the step over the odds there: n_nodes x 1 each."""
-    step = min(0.32, 0.8 / np.sqrt(a))
-    odds = np.exp(np.arange(-50.0, 28.0, step))[:, None]
-    return odds / (1.0 + odds), step / odds
-
-
-@lru_cache(maxsize=1024)
-def _weights_bg(a: float, b: float, n_repeat_days: float) -> Float64:
-    """I_p(a, b + x) dy (1 - p) / p at the nodes: n_nodes. Few values of x serve most customers."""
-    p, per_odds = _log_odds_nodes(a)
-    # (1 - p) / p^2 dp is 1 / odds over the log-odds
-    return np.asarray(betainc(a, b + n_repeat_days, p) * per_odds)[:, 0]
-
-
-def _two_or_more(n: Float64, w: Float64) -> Float64:
-    """P(N >= 2), N negative binomial with shape n and odds w: 1 - (1 + w)^-n - n w (1 + w)^(-n - 1).
-
-    It equals e^-m ((e^m - 1 - m) + n (log(1 + w) - w / (1 + w))), m = n log(1 + w): two terms that are
-    never negative, each by its series where it is small.
-    """
-    log = np.log1p(w)
-    m = n * log
-    small = np.minimum(m, 0.1)
-    series = small * small / 2 * (
-        1 + small / 3 * (1 + small / 4 * (1 + small / 5 * (1 + small / 6 * (1 + small / 7 * (
-            1 + small / 8 * (1 + small / 9 * (1 + small / 10)))))))
-    )  # fmt: skip
-    decay = np.exp(-m)
-    first = np.where(m < 0.1, series * decay, 1.0 - decay - m * decay)
-    small = np.minimum(w, 0.02)
-    series = small * small * (
-        1 / 2 - small * (2 / 3 - small * (3 / 4 - small * (4 / 5 - small * (5 / 6 - small * (
-            6 / 7 - small * (7 / 8 - small * 8 / 9))))))
-    )  # fmt: skip
-    second = np.where(w < 0.02, series, log - w / (1.0 + w))
-    return np.asarray(np.maximum(first, 0.0) + n * second * decay)
 
 
 def race(n: Float64, a: Float64, s: Float64, b: Float64, days: Float64) -> Float64:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ..features.order_days import OrderDays, order_days_of_rows
 from ..features.table import FeatureRows
-from .btyd import expected_order_days, expected_order_value, order_probability
+from .btyd import expected_order_value, order_outlook
 from .flat_trees import FlatTrees
 from .numbers import Blend
 from .season import places_of
@@ -117,8 +117,7 @@ def view_of_btyd(rows: FeatureRows, blend: Blend, horizon_days: int) -> BtydView
     return seasonal_view(
         blend,
         days,
-        order_probability(blend.order_model, days, horizon_days),
-        expected_order_days(blend.order_model, days, horizon_days),
+        *order_outlook(blend.order_model, days, horizon_days),
         expected_order_value(blend.order_values, valued_days(rows, days, blend.value_scale)),
         places_of(blend.season, rows),
     )

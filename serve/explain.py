@@ -26,7 +26,7 @@ from ..features.order_days import OrderDays
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import FeatureRows, feature_rows
-from .btyd import expected_order_days, expected_order_value, order_probability
+from .btyd import expected_order_value, order_outlook
 from .combine import (
     BtydViews,
     churn_start,
@@ -121,8 +121,7 @@ def _unknown(model: Model, rows: FeatureRows) -> BtydViews:
     return seasonal_view(
         blend,
         new,
-        order_probability(blend.order_model, new, horizon),
-        expected_order_days(blend.order_model, new, horizon),
+        *order_outlook(blend.order_model, new, horizon),
         expected_order_value(blend.order_values, new),
         places_of(blend.season, rows),
     )

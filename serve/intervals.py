@@ -47,13 +47,13 @@ def band(
     at = np.log(np.maximum(spend, 1e-9))
     is_sure = churn_probability < SURE
 
-    def ratio(name: str) -> Float64:
-        tables = [np.interp(at, table.log_knots, getattr(table, name)) for table in (sure, unsure)]
-        return np.asarray(np.where(is_sure, tables[0], tables[1]))
-
-    lower = np.where(is_sure, np.minimum(expected * ratio("lower"), expected), 0.0)
-    upper = np.maximum(expected * ratio("upper"), expected)
-    return Band(lower, upper, expected * ratio("deviation"))
+    low = np.interp(at, sure.log_knots, sure.lower)
+    lower = np.where(is_sure, np.minimum(expected * low, expected), 0.0)
+    upper, deviation = (
+        np.where(is_sure, np.interp(at, sure.log_knots, a), np.interp(at, unsure.log_knots, b))
+        for a, b in ((sure.upper, unsure.upper), (sure.deviation, unsure.deviation))
+    )
+    return Band(lower, np.maximum(expected * upper, expected), expected * deviation)
 
 
 def drift(periods: int) -> float:

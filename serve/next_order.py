@@ -9,8 +9,10 @@ certainty, A is 1 and s grows instead. The law has a closed inverse, so any quan
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +23,8 @@ __all__ = ["NextOrder", "next_order"]
 
 Float64 = npt.NDArray[np.float64]
 _EXPECTED = 0.5  # an order is expected when it is more likely than not within the CLV's span
-_WINDOW = (0.1, 0.9)  # of the orders that do come within the span
+_SHARES = (0.5, 0.1, 0.9)  # of the orders that do come within the span: the median, and a window
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @dataclass(frozen=True)
@@ -41,21 +44,34 @@ def next_order(
     span_days: int,
 ) -> NextOrder:
     """The median and an 80 % window of the next order's day."""
-    scale = model.alpha + history.tenure_days
-    shape = model.r + history.n_repeat_days
-    log_silence = -np.log1p(horizon_days / scale)  # log of (alpha + T) / (alpha + T + H)
-    ordering = 1.0 - churn_probability
-    if_there = -np.expm1(shape * log_silence)
-    there = np.minimum(ordering / np.maximum(if_there, 1e-12), 1.0)
-    certain = ordering >= if_there
-    faster = np.log(np.clip(churn_probability, 1e-12, 1.0)) / log_silence
-    shape = np.where(certain, np.maximum(faster, 1e-9), shape)
-    within_span = there * -np.expm1(-shape * np.log1p(span_days / scale))
-    expected = within_span >= _EXPECTED
+    found = _quantiles(
+        model.alpha + history.tenure_days,
+        model.r + history.n_repeat_days,
+        churn_probability,
+        float(horizon_days),
+        float(span_days),
+    )
+    return NextOrder(*found)
 
-    def quantile(share: float) -> Float64:
-        chance = np.minimum(share * within_span / np.maximum(there, 1e-12), 1.0 - 1e-12)
-        days = scale * np.expm1(-np.log1p(-chance) / shape)
-        return np.where(expected, np.minimum(days, span_days), np.nan)
 
-    return NextOrder(quantile(0.5), quantile(_WINDOW[0]), quantile(_WINDOW[1]))
+@_compiled
+def _quantiles(scales, shapes, churn, horizon, span):  # type: ignore[no-untyped-def]
+    """The days by which each of _SHARES of the orders within the span have come: n_shares x n_rows."""
+    found = np.full((len(_SHARES), len(scales)), np.nan)
+    for row in range(len(scales)):
+        scale, shape = scales[row], shapes[row]
+        log_silence = -math.log1p(horizon / scale)  # log of (alpha + T) / (alpha + T + H)
+        if_there = max(-math.expm1(shape * log_silence), 1e-12)
+        ordering = 1.0 - churn[row]
+        there = ordering / if_there
+        if there >= 1.0:
+            there = 1.0
+            shape = max(math.log(max(churn[row], 1e-12)) / log_silence, 1e-9)
+        within_span = there * -math.expm1(-shape * math.log1p(span / scale))
+        if within_span < _EXPECTED:
+            continue
+        for k in range(len(_SHARES)):
+            chance = min(_SHARES[k] * within_span / there, 1.0 - 1e-12)
+            days = scale * math.expm1(-math.log1p(-chance) / shape)
+            found[k, row] = min(days, span)
+    return found

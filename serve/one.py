@@ -98,7 +98,7 @@ def score_one(
     columns = forecast_columns(model, known, rows, instant)
     return Forecast(
         customer_id=known.customer_ids[0].as_py(),
-        **{name: _plain(values[0]) for name, values in columns.items()},
+        **{name: values.tolist()[0] for name, values in columns.items()},
     )
 
 
@@ -133,7 +133,7 @@ def _packed(model: Model, orders: object, customer_id: str | None) -> Orders:
             "a customer's orders are a list of order lines, a table or Orders, at least one line, "
             f"got {type(orders).__name__}"
         )
-    lines = [_named(line) for line in orders]
+    lines = [line if type(line) is dict else _named(line) for line in orders]
     stated = {line["customer_id"] for line in lines if "customer_id" in line}
     if len(stated) > 1:
         raise OrdersError(f"one customer's orders are wanted, got those of {len(stated)} customers")
@@ -159,7 +159,3 @@ def _named(line: object) -> Mapping[str, Any]:
     raise OrdersError(
         f"an order line is a dictionary or a tuple ({', '.join(_TUPLE)}), got {line!r}"
     )
-
-
-def _plain(value: object) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -150,8 +150,8 @@ def rfm_scores(
     array([5, 4, 1])
     """
     if fewer_is_better:
-        return np.asarray(5 - np.searchsorted(cuts, values, side="right"), dtype=np.int64)
-    return np.asarray(1 + np.searchsorted(cuts, values, side="left"), dtype=np.int64)
+        return np.asarray(5 - np.array(cuts).searchsorted(values, side="right"), dtype=np.int64)
+    return np.asarray(1 + np.array(cuts).searchsorted(values, side="left"), dtype=np.int64)
 
 
 def rfm_segments(

@@ -29,9 +29,11 @@ try:
 
     from clvcast.serve.rest import app as rest_app
     from clvcast.serve.rest.app import document
+    from clvcast.serve.rest.backlog import Backlog
     from clvcast.serve.rest.forecasting import ARROW, PARQUET
     from clvcast.serve.rest.logs import JsonLines
     from clvcast.serve.rest.models import Models
+    from clvcast.serve.rest.refusals import Refusal
     from clvcast.serve.rest.security import read_tokens
     from clvcast.serve.rest.settings import Limits, Settings
 except ModuleNotFoundError:
@@ -386,7 +388,7 @@ def test_one_request_too_many_is_told_to_come_again(
         return real(*arguments)
 
     monkeypatch.setattr(rest_app, "answer_json", slow)
-    limits = Limits(threads=1, waiting=1, request_seconds=30)
+    limits = Limits(threads=1, waiting=1, request_seconds=30, small_bytes=0)
     with serving(Models(shop_model), Settings(limits=limits)) as client:
         answers: list[httpx.Response] = []
         ask: Callable[[], None] = lambda: answers.append(  # noqa: E731
@@ -404,12 +406,42 @@ def test_one_request_too_many_is_told_to_come_again(
         assert sorted(a.status_code for a in answers) == [200, 200, 503, 503]
 
 
+def test_a_burst_may_wait_and_a_queue_that_never_empties_may_not() -> None:
+    now = 0.0
+    backlog = Backlog(lambda: now)
+
+    def asked(begun: float) -> int:
+        try:
+            backlog.check(begun)
+        except Refusal as refusal:
+            return refusal.status
+        finally:
+            backlog.done()
+        return 200
+
+    now = 1.0
+    assert asked(1.0) == 200  # after a pause
+    now = 1.09
+    assert asked(1.0) == 200  # a burst: one that came with it and waited
+    queue = []
+    for _ in range(100):  # 3 ms each, and each has waited for 10 ms: there is no pause
+        now += 0.003
+        queue.append(asked(now - 0.010))
+    assert set(queue[:4]) == {200}
+    assert set(queue[20:]) == {503}
+    assert asked(now - 0.001) == 200  # a fresh one
+    now += 0.050
+    assert asked(now - 0.040) == 200  # a pause of 10 ms before it came
+    now += 0.2
+    assert asked(now - 0.15) == 503  # no burst is worth as long
+
+
 def test_what_takes_too_long_is_given_up(
     shop_model: clvcast.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
     monkeypatch.setattr(rest_app, "answer_json", lambda *arguments: free.wait(30))
-    settings = Settings(limits=Limits(request_seconds=0.05))
+    settings = Settings(limits=Limits(request_seconds=0.05, small_bytes=0))
     with serving(Models(shop_model), settings) as client:
         assert client.post("/v1/forecasts", json=request(line())).status_code == 504
         free.set()

@@ -43,13 +43,15 @@ def connected(client: httpx.Client) -> socket.socket:
 def test_who_says_nothing_is_cut_off(shop_model: clvcast.Model) -> None:
     limits = Limits(slow_seconds=0.3)
     with serving(Models(shop_model), Settings(limits=limits)) as client:
-        silent, dripping, half = (connected(client) for _ in range(3))
+        silent, dripping, half, blank = (connected(client) for _ in range(4))
         dripping.sendall(b"POST /v1/forecasts HT")
+        blank.sendall(b"\r\n")
         half.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
         assert silent.recv(100) == b""
         assert dripping.recv(100) == b""
+        assert blank.recv(100) == b""
         assert half.recv(100).startswith(b"HTTP/1.1 408")
-        for connection in (silent, dripping, half):
+        for connection in (silent, dripping, half, blank):
             connection.close()
         # one that is between two requests is not cut off while it is answered
         for _ in range(3):
@@ -61,11 +63,15 @@ def test_heads_and_bodies_that_are_no_http(shop_model: clvcast.Model) -> None:
         for said in (
             b"\x16\x03\x01\x02\x00" * 20,
             HEAD + b"Content-Length: x\r\n\r\n",
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000,
         ):
             with connected(client) as connection:
                 connection.sendall(said)
-                assert connection.recv(100).startswith((b"HTTP/1.1 4", b""))
+                assert connection.recv(100).startswith(b"HTTP/1.1 4")
+        with connected(client) as connection:  # a head without an end
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 60_000)
+            time.sleep(0.1)
+            connection.sendall(b"x" * 60_000)
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
         with connected(client) as connection:  # refused by what it says, before it is sent
             connection.sendall(HEAD + b"Content-Length: 999999999999\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 413")

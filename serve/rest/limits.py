@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from .refusals import Refusal
 from .settings import Limits
 
-__all__ = ["Bodies", "Gate", "Receive"]
+__all__ = ["Bodies", "Gate", "Receive", "busy"]
 
 Result = TypeVar("Result")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -7,16 +7,18 @@ import gc
 import signal
 import socket
 import ssl
+import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
-import h11
 import uvicorn
 from fastapi import APIRouter
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import ConfigError, StoreError
 from .app import create_app
+from .guard import BEGUN
 from .logs import request_logger, start_logging
 from .models import Models
 from .settings import Settings
@@ -24,6 +26,7 @@ from .settings import Settings
 __all__ = ["prepare", "run", "url"]
 
 _DRAIN_SECONDS = 30
+_LONGEST_HEAD = 64 << 10  # bytes
 
 
 def run(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> None:
@@ -42,6 +45,8 @@ def run(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> 
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn drains on either, then raises it anew for whoever was to know: nobody
         signal.signal(stop, lambda number, frame: None)
+    # each time the loop sends or receives it must wait for a scoring thread to let it go on
+    sys.setswitchinterval(0.0005)
     server.run(sockets=[listening])
 
 
@@ -100,11 +105,12 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _protocol(seconds: float) -> type[H11Protocol]:
-    """HTTP/1.1 as uvicorn speaks it, but a request's head must arrive within `seconds`."""
+def _protocol(seconds: float) -> type[HttpToolsProtocol]:
+    """HTTP/1.1 as uvicorn speaks it, but a request's head is bounded in time and in size."""
 
-    class Protocol(H11Protocol):
+    class Protocol(HttpToolsProtocol):
         patience: asyncio.TimerHandle | None = None
+        head_bytes: int | None = None  # of a head that has begun; None between heads
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -112,14 +118,33 @@ def _protocol(seconds: float) -> type[H11Protocol]:
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self.conn.their_state is h11.IDLE:
-                self._wait()
-            else:
+            if self._is_answering():
                 self._stop_waiting()
+            else:
+                self._wait()
+            if self.head_bytes is not None:
+                self.head_bytes += len(data)
+                if self.head_bytes > _LONGEST_HEAD and not self.transport.is_closing():
+                    self.send_400_response(f"A head must have at most {_LONGEST_HEAD} bytes.")
+
+        def on_message_begin(self) -> None:
+            self.head_bytes = 0
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self.head_bytes = None
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self.scope[BEGUN] = time.monotonic()  # type: ignore[literal-required]
+            super().on_message_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
             super().connection_lost(exc)
+
+        def _is_answering(self) -> bool:
+            return self.cycle is not None and not self.cycle.response_complete
 
         def _wait(self) -> None:
             if self.patience is None:
@@ -132,8 +157,7 @@ def _protocol(seconds: float) -> type[H11Protocol]:
 
         def _cut(self) -> None:
             self.patience = None
-            answering = self.cycle is not None and not self.cycle.response_complete
-            if not answering and not self.transport.is_closing():
+            if not self._is_answering() and not self.transport.is_closing():
                 self.transport.close()
 
     return Protocol

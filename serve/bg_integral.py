@@ -1,0 +1,101 @@
+"""The integral of BG/NBD: expected order days of a customer who is still there, without cancellation."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betainc
+
+__all__ = ["expected_if_alive"]
+
+Float64 = npt.NDArray[np.float64]
+_compiled = numba.njit(cache=True, nogil=True)
+
+
+def expected_if_alive(
+    r: float, a: float, b: float, n_repeat_days: Float64, growth: Float64
+) -> Float64:
+    """E[(1 - (1 + p z)^-n) / p] over p ~ Beta(a, b + x), n = r + x: n_rows, >= 0.
+
+    `n_repeat_days` is x and `growth` z = H / (alpha + T), n_rows each.
+
+    Given p and the rate, an alive customer orders (1 - e^(-rate p H)) / p times. Integrated by parts,
+
+        f(1) + integral of -f'(p) I_p(a, b + x) dp,   f(p) = (1 - (1 + p z)^-n) / p
+
+    with I the incomplete beta function and -f'(p) = D(p z) / p^2, D(w) = 1 - (1 + w)^-n - n w (1 + w)^(-n - 1)
+    (the chance of two or more orders): positive everywhere, and f(1) is the chance of one. Over the
+    log-odds y of p the function is analytic in a strip, where the trapezoid rule converges
+    exponentially; the step follows the sharpest bend of I, 1 / sqrt(a) wide.
+    """
+    p, _ = _log_odds_nodes(a)
+    repeats, which = _distinct(n_repeat_days)
+    weights = np.stack([_weights(a, b, x) for x in repeats.tolist()])
+    return np.asarray(_integrated(r + n_repeat_days, growth, p, weights, which))
+
+
+def _distinct(values: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
+    """The distinct values, ascending, and which of them each is."""
+    if len(values) == 1:
+        return values, np.zeros(1, dtype=np.int64)
+    return np.unique(values, return_inverse=True)
+
+
+@lru_cache(maxsize=16)
+def _log_odds_nodes(a: float) -> tuple[Float64, Float64]:
+    """The nodes p, and the step over the odds there: n_nodes each."""
+    step = min(0.32, 0.8 / np.sqrt(a))
+    odds = np.exp(np.arange(-50.0, 28.0, step))
+    return odds / (1.0 + odds), step / odds
+
+
+@lru_cache(maxsize=1024)
+def _weights(a: float, b: float, n_repeat_days: float) -> Float64:
+    """I_p(a, b + x) dy (1 - p) / p at the nodes: n_nodes. Few values of x serve most customers."""
+    p, per_odds = _log_odds_nodes(a)
+    # (1 - p) / p^2 dp is 1 / odds over the log-odds
+    return np.asarray(betainc(a, b + n_repeat_days, p) * per_odds)
+
+
+@_compiled
+def _integrated(shapes, growths, nodes, weights, which):  # type: ignore[no-untyped-def]
+    """f(1) and the weighted sum over nodes, for each shape n and growth z: n_rows."""
+    found = np.empty(len(shapes))
+    for row in range(len(shapes)):
+        n, growth, own = shapes[row], growths[row], weights[which[row]]
+        total = -math.expm1(-n * math.log1p(growth))
+        for node in range(len(nodes)):
+            total += own[node] * _two_or_more(n, nodes[node] * growth)
+        found[row] = min(total, n * growth)
+    return found
+
+
+@_compiled
+def _two_or_more(n, w):  # type: ignore[no-untyped-def]
+    """P(N >= 2), N negative binomial with shape n and odds w: 1 - (1 + w)^-n - n w (1 + w)^(-n - 1).
+
+    It equals e^-m ((e^m - 1 - m) + n (log(1 + w) - w / (1 + w))), m = n log(1 + w): two terms that are
+    never negative, each by its series where it is small.
+    """
+    log = math.log1p(w)
+    m = n * log
+    decay = math.exp(-m)
+    if m < 0.1:
+        first = decay * m * m / 2 * (
+            1 + m / 3 * (1 + m / 4 * (1 + m / 5 * (1 + m / 6 * (1 + m / 7 * (
+                1 + m / 8 * (1 + m / 9 * (1 + m / 10)))))))
+        )  # fmt: skip
+    else:
+        first = max(1.0 - decay - m * decay, 0.0)
+    if w < 0.02:
+        second = w * w * (
+            1 / 2 - w * (2 / 3 - w * (3 / 4 - w * (4 / 5 - w * (5 / 6 - w * (
+                6 / 7 - w * (7 / 8 - w * 8 / 9))))))
+        )  # fmt: skip
+    else:
+        second = log - w / (1.0 + w)
+    return first + n * second * decay
