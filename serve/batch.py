@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 from ..configs.addresses import is_address, without_passwords
 from ..configs.schema import SourceConfig
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.attributes import Unknown, not_known
 from ..features.customers import Facts, joined_to, read_facts
+from ..features.cutoffs import check_cutoff_in_span
 from ..features.faults import REJECTED_SCHEMA, counted, rejected_table
 from ..features.memory import limit_in_bytes
 from ..features.orders import Orders
@@ -78,7 +79,7 @@ def score_files(
     model: Model,
     source: str | None,
     output: str | Path,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     memory_limit: str | None = None,
     progress: Progress = lambda what, share: None,
     *,
@@ -121,7 +122,7 @@ def score_files(
     inputs = [path for place in places for path in files_of(place)]
     check_batch_output(inputs, output, rejected, manifest, partitions)
     wanted = None if only_customers is None else read_ids(only_customers)
-    stated = None if cutoff is None else windows.as_instant(cutoff)
+    stated = None if cutoff is None else dates.as_instant(cutoff)
     named = None if wanted is None else sorted(wanted)
     settings = [stated, named, partitions, output.suffix.lower()]
     # what a database holds has no digest: it is asked again
@@ -144,9 +145,9 @@ def score_files(
     ):
         if force:
             finished.clear()
-        newest = windows.midnight_after(shards.newest)
+        newest = dates.midnight_after(shards.newest)
         instant = newest if stated is None else stated
-        concern = windows.check_cutoff_in_span(
+        concern = check_cutoff_in_span(
             shards.first, shards.newest, instant, model.numbers.horizon_days
         )
         found, told = _forecast(model, shards, instant, finished, wanted, facts, progress)
@@ -155,7 +156,7 @@ def score_files(
         summary = Manifest(
             key=key,
             model_version=model.version,
-            cutoff=windows.iso(instant),
+            cutoff=dates.iso(instant),
             input_sha256=input_sha256,
             config_sha256=config_sha256,
             made_with=MadeWith.of(model),
@@ -304,7 +305,7 @@ def _writer(path: Path, suffix: str, made: MadeWith) -> Iterator[Callable[[pa.Ta
 
 def _write_rejected(found: Finished, summary: Manifest, path: Path) -> None:
     """Write what was set aside: lines, then customers without an order."""
-    at = windows.shown(windows.as_instant(summary.cutoff))
+    at = dates.shown(dates.as_instant(summary.cutoff))
     reason = f"the customer has no order before {at}"
     no_orders = rejected_table("", None, reason, customer_ids=found.without)
     pq.write_table(pa.concat_tables([found.set_aside, no_orders]), path)
@@ -318,7 +319,7 @@ def _result(
         rejected=rejected,
         manifest=manifest,
         model_version=summary.model_version,
-        cutoff=windows.shown(windows.as_instant(summary.cutoff)),
+        cutoff=dates.shown(dates.as_instant(summary.cutoff)),
         customers=summary.rows,
         expected_spend=summary.totals["expected_spend"],
         clv=summary.totals["clv"],

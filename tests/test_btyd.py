@@ -19,7 +19,7 @@ from scipy.integrate import quad
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import windows
+from clvcast.features import dates, windows
 from clvcast.features.order_days import OrderDays, order_days, order_days_of_rows
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
@@ -320,7 +320,7 @@ def test_histories_by_hand() -> None:
         columns=["customer_id", "ordered_at", "amount"],
     )
     orders = orders_from_table(lines, OrdersConfig())
-    cutoff = windows.as_instant("2020-01-11")
+    cutoff = dates.as_instant("2020-01-11")
     days = order_days(orders, cutoff)
     # lifetimes.utils.summary_data_from_transaction_data with observation_period_end 2020-01-10
     assert days.n_repeat_days.tolist() == [2, 0, 0]
@@ -337,7 +337,7 @@ def test_histories_by_hand() -> None:
 
 
 def test_features_and_orders_tell_nearly_the_same(sample: clvcast.Orders) -> None:
-    cutoff = windows.as_instant("2011-06-10")
+    cutoff = dates.as_instant("2011-06-10")
     known = windows.observed(sample, cutoff)
     rows = feature_rows(known, np.array([cutoff]))
     exact = order_days(known, cutoff).where(rows.customer_index)

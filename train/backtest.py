@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.customers import with_customers
+from ..features.cutoffs import can_train, default_cutoff, newest_realised_cutoff
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import feature_rows
@@ -82,7 +83,7 @@ class Backtest:
     @property
     def newest(self) -> str:
         """The newest cutoff, as `metrics` names it."""
-        return max(self.metrics, key=windows.as_instant)
+        return max(self.metrics, key=dates.as_instant)
 
     def at(self, cutoff: int) -> pa.Table:
         """The forecasts of one cutoff."""
@@ -112,7 +113,7 @@ class Backtest:
 def backtest(
     orders: Orders,
     config: Config | None = None,
-    cutoffs: Sequence[windows.Instant] = (),
+    cutoffs: Sequence[dates.Instant] = (),
     *,
     jobs: int = 1,
     done: Callable[[str, float], None] = lambda _what, _share: None,
@@ -127,14 +128,14 @@ def backtest(
     config = config or Config()
     orders = as_orders(orders, config.orders)
     orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    end = windows.default_cutoff(orders)
+    end = default_cutoff(orders)
     if cutoffs:
-        instants = windows.as_instants(cutoffs)
-        latest = windows.newest_realised_cutoff(end, config.horizon_days)
-        late = [windows.shown(c) for c in instants if c > latest]
+        instants = dates.as_instants(cutoffs)
+        latest = newest_realised_cutoff(end, config.horizon_days)
+        late = [dates.shown(c) for c in instants if c > latest]
         if late:
             raise ConfigError(
-                f"a backtest's cutoff must be at most {windows.shown(latest)}, {config.horizon_days} "
+                f"a backtest's cutoff must be at most {dates.shown(latest)}, {config.horizon_days} "
                 f"days before the newest order, got {late[0]}"
             )
     else:
@@ -190,14 +191,12 @@ def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtes
 
 def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
     """The newest realised cutoffs a model can be trained for, oldest first, at least a season apart."""
-    end = windows.default_cutoff(orders) if end is None else end
+    end = default_cutoff(orders) if end is None else end
     first = windows.first_order_at(orders)
     found: list[int] = []
     for k in range(_MOST_CUTOFFS):
-        cutoff = windows.newest_realised_cutoff(
-            end, horizon_days + k * max(horizon_days, _SEASON_DAYS)
-        )
-        if not windows.can_train(first, cutoff, horizon_days):
+        cutoff = newest_realised_cutoff(end, horizon_days + k * max(horizon_days, _SEASON_DAYS))
+        if not can_train(first, cutoff, horizon_days):
             break
         found.insert(0, cutoff)
     return found
@@ -260,7 +259,7 @@ def backtest_at(
         "scorecard": dataclasses.asdict(card),
         "remarks": list(model.numbers.blend.remarks),
     }
-    return Backtest(pa.concat_tables(tables), {windows.shown(cutoff): summary})
+    return Backtest(pa.concat_tables(tables), {dates.shown(cutoff): summary})
 
 
 def _measured(
