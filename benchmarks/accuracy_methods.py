@@ -170,7 +170,7 @@ def _environment(packages: tuple[str, ...]) -> Path:
     return folder
 
 
-_BTYD = ("configs", "features", "serve/btyd.py", "train/btyd.py")
+_BTYD = ("configs", "features", "serve/btyd.py", "train/btyd.py", "train/btyd_likelihoods.py")
 _ADAPTERS = "benchmarks/accuracy_methods.py"
 METHODS: dict[str, Method] = {
     "clvcast": Method(

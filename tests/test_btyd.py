@@ -28,11 +28,11 @@ from clvcast.serve.btyd import BgNbd, GammaGamma, Nbd, ParetoNbd
 from clvcast.train.btyd import (
     _FAMILIES,
     FittedValue,
-    _gamma_gamma,
     fit_order_model,
     fit_value_model,
     grouped,
 )
+from clvcast.train.btyd_likelihoods import gamma_gamma
 from clvcast.train.btyd_remarks import btyd_remarks
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
@@ -138,11 +138,11 @@ def test_gradients_equal_differences(name: str) -> None:
 def test_the_gradient_of_gamma_gamma_equals_differences() -> None:
     x, logs = np.array([1.0, 2.0, 40.0]), np.log([0.1, 1.0, 30.0])
     values = np.array([2.0, 3.0, 1.5])
-    gradient = _gamma_gamma(values, x, logs)[1]
+    gradient = gamma_gamma(values, x, logs)[1]
     for k in range(3):
         step = np.zeros(3)
         step[k] = 1e-6
-        above, below = (_gamma_gamma(values + sign * step, x, logs)[0] for sign in (1, -1))
+        above, below = (gamma_gamma(values + sign * step, x, logs)[0] for sign in (1, -1))
         np.testing.assert_allclose(gradient[k], (above - below) / 2e-6, rtol=1e-6, atol=1e-6)
 
 
