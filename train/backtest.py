@@ -28,6 +28,7 @@ from ..serve.report.evaluation import Evaluation
 from ..serve.report.make import evaluation_report
 from ..serve.scorer import forecast_rows
 from . import measures
+from .backtest_rows import backtest_rows
 from .baselines import METHODS, BaselineForecast, known_at
 from .fit import fit
 from .frame import TrainingFrame
@@ -37,26 +38,6 @@ __all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs",
 
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91
-_FORECASTS = (
-    "churn_probability", "expected_orders",
-    "expected_spend", "expected_spend_lower", "expected_spend_upper",
-    "clv", "clv_lower", "clv_upper",
-)  # fmt: skip
-_BACKTEST_SCHEMA = pa.schema(
-    [
-        ("cutoff", pa.timestamp("us")),
-        ("method", pa.string()),
-        ("model_version", pa.string()),
-        ("customer_id", pa.string()),
-        *((name, pa.float64()) for name in _FORECASTS),
-        ("periods", pa.int32()),
-        ("evidence", pa.string()),
-        ("actual_spend", pa.float64()),
-        ("actual_orders", pa.int32()),
-        ("churned", pa.bool_()),
-        ("actual_clv", pa.float64()),
-    ]
-)
 # measure -> its function of forecast and actual spend
 MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "nGini": measures.normalised_gini,
@@ -228,8 +209,9 @@ def backtest_at(
         orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
     )
     baselines = {name: method(known_rows) for name, method in METHODS.items()}
-    tables = [_table("clvcast", forecasts, config, happened)]
-    tables += [_table(name, forecasts, config, happened, made) for name, made in baselines.items()]
+    tables = [backtest_rows("clvcast", forecasts, config, happened)]
+    for name, made in baselines.items():
+        tables.append(backtest_rows(name, forecasts, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
@@ -275,39 +257,3 @@ def _measured(
 
 def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in values.items()}
-
-
-def _table(
-    method: str,
-    forecasts: pa.Table,
-    config: Config,
-    happened: Targets,
-    baseline: BaselineForecast | None = None,
-) -> pa.Table:
-    """One method's rows; the columns a baseline does not give are null."""
-    n = forecasts.num_rows
-    spend = happened.spend
-    years = np.arange(config.periods) * config.horizon_days / 365.0
-    discount = (1.0 + config.economics.annual_discount_rate) ** years
-    actual_clv = config.economics.margin_rate * (spend / discount).sum(axis=1)
-    columns = {
-        "cutoff": forecasts["cutoff"],
-        "method": pa.repeat(method, n),
-        "customer_id": forecasts["customer_id"],
-        "periods": pa.repeat(pa.scalar(config.periods, pa.int32()), n),
-        "actual_spend": pa.array(spend[:, 0]),
-        "actual_orders": pa.array(happened.n_orders[:, 0].astype(np.int32)),
-        "churned": pa.array(happened.churned),
-        "actual_clv": pa.array(actual_clv, mask=np.isnan(actual_clv)),
-    }
-    if baseline is None:
-        for name in ("model_version", *_FORECASTS, "evidence"):
-            columns[name] = forecasts[name]
-    else:
-        for name in ("churn_probability", "expected_orders", "expected_spend", "clv"):
-            if (values := getattr(baseline, name)) is not None:
-                columns[name] = pa.array(values)
-    return pa.table(
-        [columns.get(field.name, pa.nulls(n, field.type)) for field in _BACKTEST_SCHEMA],
-        schema=_BACKTEST_SCHEMA,
-    )
