@@ -109,7 +109,7 @@ def verdict_table(verdict: Verdict) -> str:
     for rule in verdict.rules:
         value = "-" if rule.value is None else f"{rule.value:.3f}"
         lines.append(
-            f"{rule.verdict:8}{rule.name:30}{value:>10}  allowed {rule.bound}: {rule.sentence}"
+            f"{rule.verdict:8}{rule.name:30}{value:>10}  holds when {rule.bound}: {rule.sentence}"
         )
     return "\n".join([*lines, "passed" if verdict.passed else "refused"]) + "\n"
 
