@@ -26,9 +26,9 @@ from scipy.special import betaln, gammaln
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
+from clvcast.features.dates import as_instant
 from clvcast.features.order_days import order_days
 from clvcast.features.reading import orders_from_table
-from clvcast.features.windows import as_instant
 from clvcast.serve import btyd
 from clvcast.train.btyd import fit_order_model, fit_value_model
 
@@ -170,7 +170,7 @@ def _environment(packages: tuple[str, ...]) -> Path:
     return folder
 
 
-_BTYD = ("configs", "features", "serve/btyd.py", "train/btyd.py")
+_BTYD = ("configs", "features", "serve/btyd.py", "train/btyd.py", "train/btyd_likelihoods.py")
 _ADAPTERS = "benchmarks/accuracy_methods.py"
 METHODS: dict[str, Method] = {
     "clvcast": Method(

@@ -145,9 +145,9 @@ def _clvcast(alike: bool) -> Blocks:
     from feature_peers import FEATURES
 
     from clvcast.features.catalogue import GROUPS
+    from clvcast.features.dates import as_instants
     from clvcast.features.reading import read_orders
     from clvcast.features.table import feature_blocks
-    from clvcast.features.windows import as_instants
 
     groups = None
     if alike:
@@ -167,9 +167,9 @@ def _clvcast(alike: bool) -> Blocks:
 def _clvcast_in_shards(memory_limit: int) -> Blocks:
     """All features of logs that memory does not hold."""
     from clvcast.configs.schema import OrdersConfig
+    from clvcast.features.dates import as_instants
     from clvcast.features.shards import read_shards
     from clvcast.features.table import feature_blocks
-    from clvcast.features.windows import as_instants
 
     def blocks(
         path: str, count: int, limit: int = memory_limit

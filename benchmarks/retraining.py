@@ -24,7 +24,8 @@ import pandas as pd
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
-from clvcast.features import windows
+from clvcast.features import dates, windows
+from clvcast.features.cutoffs import default_cutoff, newest_realised_cutoff
 from clvcast.features.orders import Orders
 from clvcast.features.reading import orders_from_table
 from clvcast.serve.monitor import monitor
@@ -94,28 +95,28 @@ def retrained(orders: Orders, config: clvcast.Config, months: int) -> Iterator[R
     """Monthly trainings that end with the orders, oldest first; each is judged, and promoted if it passes."""
     champion: Champion | None = None
     waiting: list[tuple[int, clvcast.Model, pd.DataFrame]] = []
-    newest = windows.default_cutoff(orders)
+    newest = default_cutoff(orders)
     for month in range(months):
-        end = newest - (months - 1 - month) * 30 * windows.DAY
+        end = newest - (months - 1 - month) * 30 * dates.DAY
         known = windows.observed(orders, end)
         drift: list[str] = []
         if champion is not None and champion.model is not None:
-            forecast = clvcast.score(champion.model, known, windows.shown(end))
+            forecast = clvcast.score(champion.model, known, dates.shown(end))
             waiting.append((end, champion.model, forecast))
             drift = _alarms(forecast, known, champion.model, config)
         matured = []
         for at, model, forecast in list(waiting):
-            if at <= windows.newest_realised_cutoff(end, config.horizon_days):
+            if at <= newest_realised_cutoff(end, config.horizon_days):
                 matured += _alarms(forecast, known, model, config)
                 waiting.remove((at, model, forecast))
-        run = train_and_evaluate(orders, config, windows.shown(end))
+        run = train_and_evaluate(orders, config, dates.shown(end))
         verdict = judge(gather(run, config, champion), config.gate)
         failed = [rule for rule in verdict.rules if rule.verdict == "fail"]
         if verdict.passed:
             number = str(int(champion.version) + 1 if champion else 1)
             champion = Champion(number, run.model, record_of(run))
         yield Retraining(
-            windows.shown(end),
+            dates.shown(end),
             tuple(rule.name for rule in failed),
             tuple(rule.sentence for rule in failed),
             tuple(drift),

@@ -43,9 +43,9 @@ MEASURED = HERE / "results" / "scale.json"
 
 def features_here(log: Path, folder: Path) -> dict[str, Any]:
     """Read a log, then its features at 12 cutoffs, block by block, into nothing."""
+    from clvcast.features.dates import as_instants
     from clvcast.features.reading import read_orders
     from clvcast.features.table import feature_blocks
-    from clvcast.features.windows import as_instants
 
     began = _cpu()
     orders = read_orders(log)

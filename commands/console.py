@@ -176,10 +176,10 @@ def _cell(measure: str, value: float | None) -> str:
 
 
 def print_rules(verdict: Verdict) -> None:
-    """The gate's rules: what was measured, what is allowed; then how the champion was judged, and failures."""
+    """The gate's rules: what was measured, what must hold; then how the champion was judged, and failures."""
     colours = {"pass": "green", "fail": "red", "unknown": "yellow"}
     table = Table(title="the gate", title_justify="left")
-    for heading in ("rule", "measured", "allowed", "verdict"):
+    for heading in ("rule", "measured", "holds when", "verdict"):
         table.add_column(heading, justify="right" if heading == "measured" else "left")
     for rule in verdict.rules:
         value = "-" if rule.value is None else f"{rule.value:.3f}"

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..configs.schema import CustomersConfig
 from ..errors import OrdersError
-from . import windows
+from . import dates, windows
 from .faults import counted
 from .orders import Float64, Int64, Orders, TextColumn
 
@@ -270,6 +270,6 @@ def as_values(attributes: Attributes, cutoff: int) -> list[dict[str, Any]]:
             values = attributes.numbers[name].tolist()
             columns[name] = [None if value != value else value for value in values]
         else:
-            dates = attributes.dates[name].tolist()
-            columns[name] = [None if date == NO_DATE else windows.iso(date) for date in dates]
+            instants = attributes.dates[name].tolist()
+            columns[name] = [None if at == NO_DATE else dates.iso(at) for at in instants]
     return [{name: values[f] if f >= 0 else None for name, values in columns.items()} for f in fact]

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import windows
+from . import dates, windows
 from .attributes import Attributes, coded, learn_coding
+from .cutoffs import default_cutoff, newest_realised_cutoff
 from .faults import counted
 from .findings import Finding
 from .orders import Orders, TextColumn
@@ -22,10 +23,10 @@ __all__ = ["audit"]
 
 def audit(orders: Orders, horizon_days: int) -> Finding:
     """Compare the features at the newest realised cutoff (or halfway through a shorter history)."""
-    first, end = windows.first_order_at(orders), windows.default_cutoff(orders)
-    cutoff = windows.newest_realised_cutoff(end, horizon_days)
+    first, end = windows.first_order_at(orders), default_cutoff(orders)
+    cutoff = newest_realised_cutoff(end, horizon_days)
     if cutoff <= first:
-        cutoff = windows.midnight_after((first + end) // 2)
+        cutoff = dates.midnight_after((first + end) // 2)
     at = np.array([cutoff], dtype=np.int64)
     known = windows.observed(orders, cutoff)
     expected = feature_rows(_coded(known, cutoff), at)
@@ -38,7 +39,7 @@ def audit(orders: Orders, horizon_days: int) -> Finding:
     }
     changed = [name for name, rows in others.items() if not _same(expected, rows)]
     said = (
-        f"{expected.n_rows:,} rows of {len(expected.names)} features at {windows.shown(cutoff)}, "
+        f"{expected.n_rows:,} rows of {len(expected.names)} features at {dates.shown(cutoff)}, "
         f"{counted(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
     )
     if changed:

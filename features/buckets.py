@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.schema import OrdersConfig, SourceConfig
-from . import windows
+from . import dates, windows
 from .coding import Ids, read_ids
 from .expressions import Expression
 from .faults import REJECTED_SCHEMA, refuse
@@ -145,7 +145,7 @@ class Survey:
     """What must be known of all lines before any is used; surveys of disjoint lines add up."""
 
     tally: Tally = field(default_factory=Tally)
-    first: int = windows.NEVER  # the instants of the first and the newest usable line
+    first: int = dates.NEVER  # the instants of the first and the newest usable line
     newest: int = -1
     sketch: Sketch = field(default_factory=Sketch)
 

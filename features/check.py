@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ..configs.schema import Config
-from . import windows
+from . import dates, windows
 from .audit import audit as audit_features
 from .customers import with_customers
+from .cutoffs import (
+    can_train,
+    cutoffs_for_training,
+    default_cutoff,
+    longest_horizon,
+    newest_realised_cutoff,
+)
 from .faults import counted
 from .findings import Finding, Verdict
 from .ledger import ledger
@@ -32,7 +39,7 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
     config = config or Config()
     orders = as_orders(orders, config.orders)
     orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    end = windows.default_cutoff(orders)
+    end = default_cutoff(orders)
     entries = ledger(orders, end)
     ordered = entries.n_orders > 0
     n_orders = entries.n_orders[ordered].astype(np.float64)
@@ -55,16 +62,16 @@ def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
     horizons = days / horizon_days
     first = windows.first_order_at(orders)
     said = f"{days:,.0f} days of orders are {horizons:.1f} horizons of {horizon_days} days"
-    if not windows.can_train(first, end, horizon_days):
-        longest = windows.longest_horizon(first, end)
+    if not can_train(first, end, horizon_days):
+        longest = longest_horizon(first, end)
         mend = (
             f"shorten horizon_days to {longest} or less" if longest else "too few for any horizon"
         )
         return Finding("history", "fail", horizons, f"{said}; {mend}")
-    count = len(windows.cutoffs_for_training(first, end, horizon_days).instants)
+    count = len(cutoffs_for_training(first, end, horizon_days).instants)
     said += f", which allow {counted(count, 'training cutoff')}"
-    held_out = windows.newest_realised_cutoff(end, horizon_days)
-    if not windows.can_train(first, held_out, horizon_days):
+    held_out = newest_realised_cutoff(end, horizon_days)
+    if not can_train(first, held_out, horizon_days):
         return Finding("history", "warn", horizons, f"{said}, but no window held out to evaluate")
     return Finding("history", "pass", horizons, said)
 
@@ -109,7 +116,7 @@ def _gap(orders: Orders) -> Finding:
     if longest == 0:
         return Finding("calendar", "pass", 0, "every day has orders")
     last_before = int(busy[int(np.argmax(gaps))])
-    since = windows.shown(first + (last_before + 1) * windows.DAY)
+    since = dates.shown(first + (last_before + 1) * dates.DAY)
     said = f"the longest time without an order is {counted(longest, 'day')}, from {since}"
     return Finding("calendar", "warn" if longest > _GAP_DAYS else "pass", longest, said)
 
@@ -125,7 +132,7 @@ def _breaks(orders: Orders) -> Finding:
             worst, week = factor, k
     if week < 0:
         return Finding("breaks", "pass", 1.0, "too few weeks to tell a sudden break")
-    since = windows.shown(first + week * 7 * windows.DAY)
+    since = dates.shown(first + week * 7 * dates.DAY)
     said = f"the oddest week, from {since}, has {worst:.2f} times the lines of the eight before"
     is_break = max(worst, 1 / worst) > _BREAK
     return Finding("breaks", "warn" if is_break else "pass", worst, said)

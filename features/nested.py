@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig
 from ..errors import OrdersError
-from . import windows
+from . import dates, windows
 from .attributes import as_values
 from .coding import code_ids
 from .customers import as_they_are, join_customers
@@ -31,7 +31,7 @@ _OWN_COLUMNS = ("customer_id", "cutoff", "orders")
 
 def nest(
     orders: Orders,
-    cutoff: windows.Instant,
+    cutoff: dates.Instant,
     customers: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row per customer known before the cutoff: customer_id, cutoff and orders.
@@ -41,7 +41,7 @@ def nest(
     customers are known (joined to the orders, or a table with customer_id, maybe valid_from, and a
     column each), a column `attributes` holds those of the cutoff: text, numbers, dates as ISO text.
     """
-    instant = windows.as_instant(cutoff)
+    instant = dates.as_instant(cutoff)
     if customers is not None:
         orders = join_customers(orders, customers, as_they_are(customers))
     known = windows.observed(orders, instant)
@@ -60,7 +60,7 @@ def nest(
     starts = known.starts.tolist()
     rows = {
         "customer_id": known.customer_ids.to_pylist(),
-        "cutoff": windows.iso(instant),
+        "cutoff": dates.iso(instant),
         "orders": [lines[low:high] for low, high in pairwise(starts)],
     }
     if known.attributes is not None:
@@ -89,7 +89,7 @@ def unnest(
     for position, (customer_id, cutoff, own) in enumerate(
         zip(customer_ids, rows["cutoff"], rows["orders"], strict=True)
     ):
-        instant = windows.as_instant(cutoff)
+        instant = dates.as_instant(cutoff)
         if customer_id in positions.setdefault(instant, {}):
             raise OrdersError(f"row {position} repeats an earlier row's customer and cutoff")
         positions[instant][customer_id] = position

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from . import windows
+from . import dates, windows
 from .orders import Float64, Int64, Orders
 from .table import FeatureRows
 
@@ -61,7 +61,7 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     """
     known = windows.is_before(orders.times, cutoff)
     customer = orders.customer_of_line()[known]
-    day = windows.whole_days(orders.times[known])
+    day = dates.whole_days(orders.times[known])
     if not len(day):
         zeros = np.zeros(orders.n_customers)
         return OrderDays(zeros, zeros, zeros, zeros)
@@ -74,7 +74,7 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     ordered = n_days > 0
     first = (np.cumsum(n_days) - n_days)[ordered]  # each customer's first day among the days
     last = first + n_days[ordered] - 1
-    newest = windows.whole_days(cutoff - 1)
+    newest = dates.whole_days(cutoff - 1)
     total = np.bincount(customer, weights=value, minlength=orders.n_customers)[ordered]
     repeats = n_days[ordered] - 1
     found = np.zeros((4, orders.n_customers))

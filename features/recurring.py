@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import windows
+from . import dates
 from .findings import Finding
 from .ledger import Ledger
 
@@ -20,7 +20,7 @@ def recurring_charges(entries: Ledger) -> Finding:
     """How many customers pay the same amount every month, of those with three orders or more."""
     chosen = np.flatnonzero(entries.is_order)
     owner, net = entries.customers[chosen], entries.net[chosen]
-    days = windows.whole_days(entries.times[chosen])
+    days = dates.whole_days(entries.times[chosen])
     follows = owner[1:] == owner[:-1]
     gap = np.diff(days)
     monthly = follows & (gap >= _MONTH_DAYS[0]) & (gap <= _MONTH_DAYS[1]) & (net[1:] == net[:-1])

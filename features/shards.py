@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.schema import OrdersConfig
-from . import windows
+from . import dates, windows
 from .coding import Ids, WholeNumbers, code, whole_numbers
 from .intake import Intake, completed
 from .orders import Int64, Orders, OrdersReport
@@ -115,7 +115,7 @@ class _Span:
     """The first and the newest instant of the lines that passed by."""
 
     def __init__(self) -> None:
-        self.first, self.newest = windows.NEVER, -1
+        self.first, self.newest = dates.NEVER, -1
 
     def seen(self, part: UsableLines) -> UsableLines:
         self.first, self.newest = windows.widened(self.first, self.newest, part.times)

@@ -26,7 +26,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from ..configs.addresses import without_passwords
 from ..configs.schema import Config, CustomersConfig, OrdersConfig
 from ..errors import ConfigError, OrdersError
-from . import windows
+from . import dates
 from .attributes import PREFIX, attribute_labels
 from .buckets import SOURCE, Bucket, Plan, Survey, bucket, hashes, plan, survey
 from .catalogue import catalogue_for
@@ -176,7 +176,7 @@ def spark_schema(schema: pa.Schema) -> str:
 
 def build_features(
     orders_df: DataFrame,
-    cutoffs: Sequence[windows.Instant],
+    cutoffs: Sequence[dates.Instant],
     config: Config | OrdersConfig | None = None,
     *,
     customers: Customers | DataFrame | None = None,
@@ -190,7 +190,7 @@ def build_features(
     cutoff that is no date.
     """
     settings = config.orders if isinstance(config, Config) else config or OrdersConfig()
-    instants = np.array(windows.as_instants(cutoffs), dtype=np.int64)
+    instants = np.array(dates.as_instants(cutoffs), dtype=np.int64)
     about = config.customers if isinstance(config, Config) else None
     orders = surveyed(orders_df, settings).knowing(customers, about)
     names = [feature.name for feature in catalogue_for(orders.columns)]

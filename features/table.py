@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import ConfigError, OrdersError
-from . import windows
+from . import dates, windows
 from .attributes import attribute_columns, attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
 from .kernel import GROUP_ORDER, N_WHOLE, Sweep
@@ -142,7 +142,7 @@ def _joined(parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type) -
 
 
 def build_features(
-    orders: Orders, cutoffs: Sequence[windows.Instant], groups: Collection[str] | None = None
+    orders: Orders, cutoffs: Sequence[dates.Instant], groups: Collection[str] | None = None
 ) -> pd.DataFrame:
     """A DataFrame with a row per customer and cutoff: customer_id, cutoff, then the features.
 
@@ -152,7 +152,7 @@ def build_features(
     """
     if not isinstance(orders, Orders):
         raise OrdersError(f"orders come from clvcast.read_orders, got {type(orders).__name__}")
-    instants = np.array(windows.as_instants(cutoffs), dtype=np.int64)
+    instants = np.array(dates.as_instants(cutoffs), dtype=np.int64)
     rows = feature_rows(orders, instants, None if groups is None else _checked(groups))
     table = pd.DataFrame(rows.values, columns=list(rows.names), copy=False)
     ids = orders.customer_ids.take(pa.array(rows.customer_index))
@@ -191,7 +191,7 @@ def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
 
     `slots[j, 0]` is cutoff j itself, `slots[j, 1 + w]` the start of its trailing window w.
     """
-    back = np.array((0, *TRAILING_DAYS), dtype=np.int64) * windows.DAY
+    back = np.array((0, *TRAILING_DAYS), dtype=np.int64) * dates.DAY
     if len(cutoffs) == 1:  # ascending as they are: no need to sort, which one customer would notice
         return (cutoffs - back)[::-1], np.arange(len(back))[None, ::-1]
     instants, slots = np.unique(cutoffs[:, None] - back, return_inverse=True)

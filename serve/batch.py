@@ -10,43 +10,36 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ..configs.addresses import is_address, without_passwords
 from ..configs.schema import SourceConfig
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.attributes import Unknown, not_known
 from ..features.customers import Facts, joined_to, read_facts
-from ..features.faults import REJECTED_SCHEMA, counted, rejected_table
+from ..features.cutoffs import check_cutoff_in_span
+from ..features.faults import REJECTED_SCHEMA, counted
 from ..features.memory import limit_in_bytes
 from ..features.orders import Orders
 from ..features.shards import Progress, Shards, read_shards
 from ..features.sources import files_of
+from .batch_files import write_file, write_folder
 from .database import check_writable_table, write_tables
-from .finished import Finished, Sums
+from .finished import Finished
 from .journal import Journal, clear_left, journal
 from .made_with import MadeWith
-from .manifest import (
-    Manifest,
-    batch_key,
-    digest_of_files,
-    is_done,
-    manifest_path,
-    sha256_of_file,
-)
+from .manifest import Manifest, batch_key, digest_of_files, is_done, manifest_path
 from .model import Model
 from .only_customers import only, read_ids
-from .outputs import REJECTED, check_batch_output, replaced_file, replaced_folder
+from .outputs import REJECTED, check_batch_output
 from .scorer import FORECAST_SCHEMA, forecast_rows
 
 __all__ = ["BatchResult", "score_files"]
@@ -78,7 +71,7 @@ def score_files(
     model: Model,
     source: str | None,
     output: str | Path,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     memory_limit: str | None = None,
     progress: Progress = lambda what, share: None,
     *,
@@ -121,7 +114,7 @@ def score_files(
     inputs = [path for place in places for path in files_of(place)]
     check_batch_output(inputs, output, rejected, manifest, partitions)
     wanted = None if only_customers is None else read_ids(only_customers)
-    stated = None if cutoff is None else windows.as_instant(cutoff)
+    stated = None if cutoff is None else dates.as_instant(cutoff)
     named = None if wanted is None else sorted(wanted)
     settings = [stated, named, partitions, output.suffix.lower()]
     # what a database holds has no digest: it is asked again
@@ -144,9 +137,9 @@ def score_files(
     ):
         if force:
             finished.clear()
-        newest = windows.midnight_after(shards.newest)
+        newest = dates.midnight_after(shards.newest)
         instant = newest if stated is None else stated
-        concern = windows.check_cutoff_in_span(
+        concern = check_cutoff_in_span(
             shards.first, shards.newest, instant, model.numbers.horizon_days
         )
         found, told = _forecast(model, shards, instant, finished, wanted, facts, progress)
@@ -155,7 +148,7 @@ def score_files(
         summary = Manifest(
             key=key,
             model_version=model.version,
-            cutoff=windows.iso(instant),
+            cutoff=dates.iso(instant),
             input_sha256=input_sha256,
             config_sha256=config_sha256,
             made_with=MadeWith.of(model),
@@ -167,9 +160,9 @@ def score_files(
             files={},
         )
         if partitions:
-            summary = _write_folder(found, output, summary, partitions)
+            summary = write_folder(found, output, summary, partitions)
         else:
-            summary = _write_file(found, output, summary)
+            summary = write_file(found, output, summary)
         finished.close()
     result = _result(summary, output, rejected, manifest, was_done=False)
     return replace(result, parts_resumed=found.resumed)
@@ -257,59 +250,6 @@ def _parts(
             yield waiting.popleft().result()
 
 
-def _write_file(found: Finished, output: Path, summary: Manifest) -> Manifest:
-    """Write the output, the rejected lines and, last, the manifest: all of them, or none."""
-    rejected, manifest = output.with_name(REJECTED), manifest_path(output, is_folder=False)
-    sums = Sums()
-    with ExitStack() as stack:
-        # the first to be entered is the last to be moved into place
-        partials = {
-            path: stack.enter_context(replaced_file(path)) for path in (manifest, rejected, output)
-        }
-        with _writer(partials[output], output.suffix.lower(), summary.made_with) as write:
-            for table in found.tables():
-                write(sums.passing(table))
-        _write_rejected(found, summary, partials[rejected])
-        hashes = {p.name: sha256_of_file(partials[p]) for p in (output, rejected)}
-        summary = summary.model_copy(update={"files": hashes, **sums.told()})
-        partials[manifest].write_text(summary.text(), encoding="utf-8")
-    return summary
-
-
-def _write_folder(found: Finished, output: Path, summary: Manifest, buckets: int) -> Manifest:
-    """The same as a folder, one parquet file a bucket of customers."""
-    sums = Sums()
-    with replaced_folder(output) as folder:
-        for bucket in range(buckets):
-            table = sums.passing(found.bucket(bucket, buckets))
-            table = summary.made_with.carried_by(table)
-            pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
-        _write_rejected(found, summary, folder / REJECTED)
-        hashes = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
-        summary = summary.model_copy(update={"files": hashes, **sums.told()})
-        manifest_path(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
-    return summary
-
-
-@contextmanager
-def _writer(path: Path, suffix: str, made: MadeWith) -> Iterator[Callable[[pa.Table], None]]:
-    """Writes tables one after the other into one file."""
-    if suffix == ".csv":
-        with pa.csv.CSVWriter(path, FORECAST_SCHEMA) as csv:
-            yield csv.write_table
-    else:
-        with pq.ParquetWriter(path, FORECAST_SCHEMA.with_metadata(made.metadata())) as parquet:
-            yield parquet.write_table
-
-
-def _write_rejected(found: Finished, summary: Manifest, path: Path) -> None:
-    """Write what was set aside: lines, then customers without an order."""
-    at = windows.shown(windows.as_instant(summary.cutoff))
-    reason = f"the customer has no order before {at}"
-    no_orders = rejected_table("", None, reason, customer_ids=found.without)
-    pq.write_table(pa.concat_tables([found.set_aside, no_orders]), path)
-
-
 def _result(
     summary: Manifest, output: Path, rejected: Path, manifest: Path, *, was_done: bool
 ) -> BatchResult:
@@ -318,7 +258,7 @@ def _result(
         rejected=rejected,
         manifest=manifest,
         model_version=summary.model_version,
-        cutoff=windows.shown(windows.as_instant(summary.cutoff)),
+        cutoff=dates.shown(dates.as_instant(summary.cutoff)),
         customers=summary.rows,
         expected_spend=summary.totals["expected_spend"],
         clv=summary.totals["clv"],

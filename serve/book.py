@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..features import windows
+from ..features import dates
 from ..features.faults import counted
 from ..features.ledger import Ledger, ledger
 from ..features.orders import Float64, Int64, Orders
@@ -134,9 +134,9 @@ class Book:
         if dimension == "shop":
             return Grouping("shop", np.zeros(self.n_rows, np.int64), ("all",))
         if dimension == "cohort":
-            month = windows.months(self.first_order_times)
+            month = dates.months(self.first_order_times)
             first, last = int(month.min()), int(month.max())
-            names = tuple(windows.month_name(number) for number in range(first, last + 1))
+            names = tuple(dates.month_name(number) for number in range(first, last + 1))
             return Grouping("cohort", month - first, names)
         if dimension == "channel":
             labels = tuple(self.orders.texts["channel"].labels.to_pylist())
@@ -214,10 +214,10 @@ def open_book(
     without = found & (entries.n_orders[position] == 0)
     if without.any():
         told = counted(int(without.sum()), "forecast")
-        remarks.append(f"{told} left out: no order before {windows.shown(cutoff)}")
+        remarks.append(f"{told} left out: no order before {dates.shown(cutoff)}")
         found &= ~without
     if not found.any():
-        raise OrdersError(f"none of the forecast customers ordered before {windows.shown(cutoff)}")
+        raise OrdersError(f"none of the forecast customers ordered before {dates.shown(cutoff)}")
     rows = np.flatnonzero(found)
     rows = rows[np.argsort(position[rows], kind="stable")]
     if not np.array_equal(rows, np.arange(table.num_rows)):
@@ -238,7 +238,7 @@ def _compared(table: pa.Table, entries: Ledger, position: Int64, cutoff: int) ->
     if differ > len(position) / 2:
         raise OrdersError(
             f"{differ:,} of {len(position):,} customers have another number of orders before "
-            f"{windows.shown(cutoff)} than their forecasts were made from; give the same orders, read "
+            f"{dates.shown(cutoff)} than their forecasts were made from; give the same orders, read "
             "with the same configuration"
         )
     if differ:
@@ -251,6 +251,6 @@ def _compared(table: pa.Table, entries: Ledger, position: Int64, cutoff: int) ->
     if lacking:
         remarks.append(
             f"{counted(lacking, 'customer')} of {has_orders:,} with an order before "
-            f"{windows.shown(cutoff)} have no forecast and are left out"
+            f"{dates.shown(cutoff)} have no forecast and are left out"
         )
     return remarks

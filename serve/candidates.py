@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..features import windows
+from ..features import dates, windows
 from ..features.orders import Float64, Int64
 from .book import Book
 
@@ -38,7 +38,7 @@ def candidates(book: Book) -> Candidates:
     if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
     first = book.first_order_times
     next_order = _next_orders(book)
-    anniversary = windows.next_anniversaries(first, book.cutoff)
+    anniversary = dates.next_anniversaries(first, book.cutoff)
     numbers = {
         **{
             name: book.numbers(name)
@@ -52,7 +52,7 @@ def candidates(book: Book) -> Candidates:
         "value_if_kept": if_kept,
         "value_at_risk": if_kept - clv,
         "days_to_anniversary": _days(anniversary, book.cutoff),
-        "years": np.rint((anniversary - first) / windows.DAY / 365.25),
+        "years": np.rint((anniversary - first) / dates.DAY / 365.25),
         "horizon_days": np.full(book.n_rows, float(book.horizon_days)),
         "span_days": np.full(book.n_rows, float(book.span_days)),
     }
@@ -68,16 +68,16 @@ def candidates(book: Book) -> Candidates:
         texts["channel"] = pa.array(grouping.names, pa.string()).take(pa.array(grouping.codes))
     if "category" in book.orders.texts:
         texts["missing_category"] = _missing_categories(book)
-    dates = {
+    known_dates = {
         "cutoff": np.full(book.n_rows, book.cutoff),
         "next_order_at": next_order,
         "anniversary_at": anniversary,
     }
-    return Candidates(numbers, texts, dates)
+    return Candidates(numbers, texts, known_dates)
 
 
 def _days(instants: Int64, cutoff: int) -> Float64:
-    return np.where(instants >= 0, (instants - cutoff) / windows.DAY, np.nan)
+    return np.where(instants >= 0, (instants - cutoff) / dates.DAY, np.nan)
 
 
 def _next_orders(book: Book) -> Int64:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..features import windows
+from ..features import dates
 from ..features.faults import counted
 from ..features.orders import Float64, Int64
 from .book import Book, Grouping
@@ -34,9 +34,9 @@ class Cohorts:
     def of(cls, book: Book, stated: Spend, remarks: list[str]) -> Cohorts:
         """Every channel and month with customers or stated spend; what is odd goes to `remarks`."""
         channel = book.grouping("channel" if book.has_channels else "shop")
-        month = windows.months(book.first_order_times)
+        month = dates.months(book.first_order_times)
         spent: dict[tuple[str, int], int] = {}
-        latest = windows.months(np.array([book.cutoff - 1]))[0]
+        latest = dates.months(np.array([book.cutoff - 1]))[0]
         late = 0
         for name, when, amount in zip(
             stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True
@@ -49,7 +49,7 @@ class Cohorts:
         if late:
             told = counted(late, "row")
             remarks.append(
-                f"{told} of spend left out: after {windows.shown(book.cutoff)}, where nothing is known"
+                f"{told} of spend left out: after {dates.shown(book.cutoff)}, where nothing is known"
             )
         if not book.has_channels:
             remarks.append(
@@ -66,10 +66,10 @@ class Cohorts:
         for code, when in ours:
             lookup[code * width + when - low] = place[channel.names[code], int(when)]
         codes = lookup[channel.codes * width + month - low]
-        names = tuple(f"{name} {windows.month_name(when)}" for name, when in ordered)
+        names = tuple(f"{name} {dates.month_name(when)}" for name, when in ordered)
         if (ALL, low) in spent or any(when == low for _, when in spent):
             remarks.append(
-                f"{windows.month_name(low)} is the history's first month: old customers look new in "
+                f"{dates.month_name(low)} is the history's first month: old customers look new in "
                 "it, so its CAC is too low"
             )
         return cls(
@@ -82,7 +82,7 @@ class Cohorts:
 
     def levels(self) -> list[Level]:
         """What is reported: the shop, its channels, its months, every channel's month."""
-        names = [windows.month_name(month) for month in self.months.tolist()]
+        names = [dates.month_name(month) for month in self.months.tolist()]
         pairs = list(zip(self.channels.tolist(), names, strict=True))
         keys: dict[str, list[tuple[str | None, str | None]]] = {
             "shop": [(None, None)] * len(pairs),

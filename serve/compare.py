@@ -29,7 +29,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from .forecast_history import as_forecast_history
@@ -189,7 +189,7 @@ def _from_files(left: pd.DataFrame, right: pd.DataFrame, measure: str) -> list[t
     if not len(left):
         return []
     change = right[measure].to_numpy() - left[measure].to_numpy()
-    days = (_instant(right) - _instant(left)) / windows.DAY
+    days = (_instant(right) - _instant(left)) / dates.DAY
     same_model = left["model_version"].iloc[0] == right["model_version"].iloc[0]
     if days == 0:
         return [("restated orders or settings" if same_model else "another model", change)]
@@ -204,7 +204,7 @@ def _from_files(left: pd.DataFrame, right: pd.DataFrame, measure: str) -> list[t
 
 
 def _instant(frame: pd.DataFrame) -> int:
-    return windows.as_instant(pd.Timestamp(frame["cutoff"].iloc[0]))
+    return dates.as_instant(pd.Timestamp(frame["cutoff"].iloc[0]))
 
 
 def _shared(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from ..configs.decisions import AcquisitionConfig
 from ..configs.schema import Config
-from ..features import windows
+from ..features import dates
 from ..features.orders import Orders
 from .book import Book, Grouping, open_book
 from .cohorts import Cohorts, Level
@@ -253,7 +253,7 @@ def _payback_table(cohorts: Cohorts, curve: MarginCurve) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "channel": cohorts.channels[position],
-            "month": [windows.month_name(int(month)) for month in cohorts.months[position]],
+            "month": [dates.month_name(int(month)) for month in cohorts.months[position]],
             "age_months": np.tile(np.arange(1, n_ages + 1), n_cohorts),
             "new_customers": counts.astype(np.int64),
             "cac": cac,

@@ -19,9 +19,10 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.catalogue import CATALOGUE
 from ..features.customers import Customers, with_customers
+from ..features.cutoffs import check_cutoff, default_cutoff
 from ..features.order_days import OrderDays
 from ..features.orders import Orders
 from ..features.reading import as_orders
@@ -51,7 +52,7 @@ _MEANINGS = {feature.name: feature.meaning for feature in CATALOGUE}
 def explain(
     model: Model,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     *,
     customers: Sequence[str] | None = None,
     attributes: Customers | None = None,
@@ -66,8 +67,8 @@ def explain(
     """
     orders = as_orders(orders, model.orders)
     orders = with_customers(orders, attributes, model.customers, model.orders.timezone)
-    instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
-    windows.check_cutoff(orders, instant, model.numbers.horizon_days)
+    instant = default_cutoff(orders) if cutoff is None else dates.as_instant(cutoff)
+    check_cutoff(orders, instant, model.numbers.horizon_days)
     known = windows.observed(model.usable_columns(orders), instant)
     if customers is not None:
         wanted = {customers} if isinstance(customers, str) else set(map(str, customers))
@@ -76,7 +77,7 @@ def explain(
         if not known.n_customers:
             raise OrdersError(
                 f"none of the {len(wanted)} customers asked for has an order before "
-                f"{windows.shown(instant)}; look the ids up in the orders"
+                f"{dates.shown(instant)}; look the ids up in the orders"
             )
     return explain_rows(model, feature_rows(known, np.array([instant], dtype=np.int64)), largest)
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..configs.schema import Config
-from ..features import windows
+from ..features import dates
 from ..features.orders import Float64, Orders
 from .book import Book, Grouping, open_book
 from .group_totals import group_totals
@@ -90,8 +90,8 @@ def kpis_of(book: Book) -> Kpis:
         frame.insert(0, "dimension", dimension)
         frame.insert(1, "group", list(grouping.names))
         frame["is_circular"] = dimension in _OF_TODAY
-        frame["from"] = windows.shown(int(counted.bounds[counted.first_shown]))
-        frame["until"] = windows.shown(book.cutoff)
+        frame["from"] = dates.shown(int(counted.bounds[counted.first_shown]))
+        frame["until"] = dates.shown(book.cutoff)
         parts.append(_with_forecasts(frame, book, grouping))
     parts.append(_by_period(book, counted, worth))
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
@@ -201,7 +201,7 @@ def _with_forecasts(frame: pd.DataFrame, book: Book, grouping: Grouping) -> pd.D
 
 def _by_period(book: Book, counted: PeriodCounts, worth: float) -> pd.DataFrame:
     frame = measures(counted.sums_of_periods(), book.config, counted.period_days, worth)
-    bounds = [windows.shown(int(bound)) for bound in counted.bounds[counted.first_shown :]]
+    bounds = [dates.shown(int(bound)) for bound in counted.bounds[counted.first_shown :]]
     frame.insert(0, "dimension", "period")
     frame.insert(1, "group", bounds[:-1])
     frame["is_circular"] = False

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..features import windows
+from ..features import dates, windows
+from ..features.cutoffs import default_cutoff
 from ..features.ledger import ledger
 from .book import Book
 
@@ -27,11 +28,11 @@ def backtest_lists(
     year before: the money that stayed away.
     """
     columns = ["list", "past_customers", "customer_share", "money_share", "lift"]
-    end = past.cutoff + past.horizon_days * windows.DAY
-    if end > windows.default_cutoff(past.orders):
+    end = past.cutoff + past.horizon_days * dates.DAY
+    if end > default_cutoff(past.orders):
         remarks.append(
-            f"the lists are not backtested: the orders end before {windows.shown(end)}, a horizon after "
-            f"the past forecasts' cutoff {windows.shown(past.cutoff)}"
+            f"the lists are not backtested: the orders end before {dates.shown(end)}, a horizon after "
+            f"the past forecasts' cutoff {dates.shown(past.cutoff)}"
         )
         return pd.DataFrame(columns=columns)
     keep = np.zeros(past.orders.n_customers, dtype=np.bool_)
@@ -40,7 +41,7 @@ def backtest_lists(
     is_after = ~windows.is_before(later.times, past.cutoff)
     came = np.maximum(later.per_customer(np.where(is_after, later.net, 0)), 0)
     ordered = later.per_customer((is_after & later.is_order).astype(np.int64)) > 0
-    year_before = past.cutoff - _YEAR_DAYS * windows.DAY
+    year_before = past.cutoff - _YEAR_DAYS * dates.DAY
     is_recent = ~windows.is_before(past.entries.times, year_before)
     spent = np.maximum(past.entries.per_customer(np.where(is_recent, past.entries.net, 0)), 0)
     money = {"grow": came, "keep": np.where(ordered, 0, spent)}

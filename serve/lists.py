@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, condition
 from ..configs.schema import Config
 from ..errors import ConfigError
-from ..features import windows
+from ..features import dates
 from ..features.orders import Float64, Orders
 from .book import Book, open_book
 from .candidates import Candidates, candidates
@@ -197,7 +197,7 @@ def _rows(
     """The rows of a list, in the order of `members`."""
     stake = np.round(known.numbers[rule.value][members], book.orders.currency_decimals)
     base = known.dates[rule.when][members]
-    date = np.maximum(base + rule.days_after * windows.DAY, book.cutoff)
+    date = np.maximum(base + rule.days_after * dates.DAY, book.cutoff)
     return pa.Table.from_arrays(
         [
             book.forecasts["customer_id"].take(pa.array(members)).combine_chunks(),
@@ -229,8 +229,8 @@ def _written(
     name: str, known: Candidates, members: npt.NDArray[np.int64], currency: str
 ) -> pa.StringArray:
     if name in DATES:
-        dates = pa.array(known.dates[name][members], mask=known.dates[name][members] < 0)
-        return pc.strftime(dates.cast(pa.timestamp("us")), format="%Y-%m-%d")
+        instants = pa.array(known.dates[name][members], mask=known.dates[name][members] < 0)
+        return pc.strftime(instants.cast(pa.timestamp("us")), format="%Y-%m-%d")
     if name in TEXTS:
         column = known.texts.get(name)
         return (

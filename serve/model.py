@@ -37,7 +37,7 @@ from .segments import SegmentThresholds
 from .trees import Trees
 
 if TYPE_CHECKING:
-    from ..features.windows import Instant
+    from ..features.dates import Instant
     from .one import Forecast, OwnOrders
 
 __all__ = ["Model", "Predictions", "content_version"]

@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from ..configs.schema import Config, MonitorConfig
 from ..errors import ConfigError
-from ..features import windows
+from ..features import dates, windows
 from ..features.catalogue import CATALOGUE
+from ..features.cutoffs import default_cutoff, newest_realised_cutoff
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import feature_rows
@@ -92,11 +93,11 @@ def monitor(
     mapping = model.orders if model else (config or Config()).orders
     rows = as_forecast_history(forecasts)
     known = as_orders(orders, mapping)
-    end = windows.default_cutoff(known)
+    end = default_cutoff(known)
     findings: list[Finding] = []
     matured = []
     for cutoff, group in rows.groupby("cutoff", sort=True):
-        instant = windows.as_instant(pd.Timestamp(str(cutoff)))
+        instant = dates.as_instant(pd.Timestamp(str(cutoff)))
         over = int(windows.period_ends(np.array([instant]), horizon_days, 1)[0, 1])
         if windows.is_realised(np.array([over]), end)[0]:
             findings += _missing(group, known, instant, bounds)
@@ -110,8 +111,8 @@ def monitor(
                 else "its bundle holds no reference to compare with"
             )
             raise ConfigError(
-                f"the forecasts at {windows.shown(instant)} are mature on {windows.shown(over)}, and "
-                f"the orders end at {windows.shown(end)}: to look for drift until then, {why}"
+                f"the forecasts at {dates.shown(instant)} are mature on {dates.shown(over)}, and "
+                f"the orders end at {dates.shown(end)}: to look for drift until then, {why}"
             )
         else:
             findings += _drift(group, known, instant, model, bounds)
@@ -127,7 +128,7 @@ def _missing(
     share = float((~group["customer_id"].isin(present)).mean())
     yield _finding(
         "missing customers", share, bounds.missing_customers,
-        f"{share:.1%} of the customers forecast at {windows.shown(cutoff)} are not in the orders",
+        f"{share:.1%} of the customers forecast at {dates.shown(cutoff)} are not in the orders",
     )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def _matured(
         labels = group[name].astype(str).to_numpy()
         parts += [(name, label, labels == label) for label in sorted(set(labels))]
     found = [
-        {"cutoff": windows.shown(cutoff), "part": part, "value": value}
+        {"cutoff": dates.shown(cutoff), "part": part, "value": value}
         | _measures(group[inside], spend[inside], churned[inside])
         for part, value, inside in parts
     ]
@@ -265,7 +266,7 @@ def _drift(
     share = sum(moved) / max(len(moved), 1)
     said = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
     yield _finding("features moved", share, _MOST_MOVED, said)
-    since = windows.newest_realised_cutoff(cutoff, model.numbers.horizon_days)
+    since = newest_realised_cutoff(cutoff, model.numbers.horizon_days)
     newest = known.keep_lines(~windows.is_before(known.times, since))
     for column, shares in reference.categories.items():
         unknown = unknown_shares(newest, column, shares)

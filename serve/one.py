@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import OrdersError
-from ..features import windows
+from ..features import dates, windows
+from ..features.cutoffs import check_cutoff_from_now
 from ..features.given import LineError, clean_id, is_no_id, orders_from_lines
 from ..features.orders import Orders
 from ..features.reading import as_orders, orders_from_table
@@ -66,7 +67,7 @@ class Forecast:
 def score_one(
     model: Model,
     orders: OwnOrders,
-    cutoff: windows.Instant,
+    cutoff: dates.Instant,
     customer_id: str | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> Forecast:
@@ -79,8 +80,8 @@ def score_one(
     a cutoff more than a horizon from now: one customer's silence does not say when the shop's orders end,
     but nothing can be known of the time between now and the cutoff.
     """
-    instant = windows.as_instant(cutoff)
-    windows.check_cutoff_from_now(instant, model.numbers.horizon_days, datetime.now())
+    instant = dates.as_instant(cutoff)
+    check_cutoff_from_now(instant, model.numbers.horizon_days, datetime.now())
     packed = _packed(model, orders, customer_id)
     if packed.n_customers != 1:
         raise OrdersError(
@@ -93,7 +94,7 @@ def score_one(
     rows = feature_rows(known, np.array([instant], dtype=np.int64))
     if not rows.n_rows:
         raise OrdersError(
-            f"the customer has no order before {windows.shown(instant)}; leave the customer out"
+            f"the customer has no order before {dates.shown(instant)}; leave the customer out"
         )
     columns = forecast_columns(model, known, rows, instant)
     return Forecast(

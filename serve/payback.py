@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..features import windows
+from ..features import dates
 from ..features.orders import Float64, Int64
 from .book import Book, Grouping
 
@@ -46,19 +46,19 @@ def margin_curve(book: Book, cohorts: Grouping, months: Int64) -> MarginCurve:
     """
     margin = book.config.economics.margin_rate
     n_cohorts = len(cohorts.names)
-    last = windows.months(windows.days_after(book.cutoff, np.array([float(book.span_days)])))[0]
+    last = dates.months(dates.days_after(book.cutoff, np.array([float(book.span_days)])))[0]
     n_ages = int(max(last - months.min(), 0)) + 1
     entries = book.entries
     owner = cohorts.codes[entries.customers]
-    age = np.clip(windows.months(entries.times) - months[owner], 0, n_ages - 1)
+    age = np.clip(dates.months(entries.times) - months[owner], 0, n_ages - 1)
     net = np.zeros(n_cohorts * n_ages, dtype=np.int64)
     np.add.at(net, owner * n_ages + age, book.worth)
     realised = np.cumsum(net.reshape(n_cohorts, n_ages), axis=1) / book.unit * margin
 
     first = np.asarray(cohorts.sums(book.numbers("expected_spend") * margin), np.float64)
     later = np.asarray(cohorts.sums(book.numbers("clv")), np.float64) - first
-    ends = windows.month_starts(months[:, None] + np.arange(1, n_ages + 1))
-    days = np.maximum(ends - book.cutoff, 0) / windows.DAY
+    ends = dates.month_starts(months[:, None] + np.arange(1, n_ages + 1))
+    days = np.maximum(ends - book.cutoff, 0) / dates.DAY
     horizon, beyond = book.horizon_days, book.span_days - book.horizon_days
     share_later = np.clip((days - horizon) / beyond, 0, 1) if beyond else np.zeros_like(days)
     projected = first[:, None] * np.minimum(days / horizon, 1) + later[:, None] * share_later

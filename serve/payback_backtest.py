@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..features import windows
+from ..features import dates
+from ..features.cutoffs import default_cutoff
 from ..features.ledger import ledger
 from .book import Book, Grouping
 from .group_totals import group_totals
@@ -24,32 +25,30 @@ def backtest_payback(past: Book) -> pd.DataFrame:
     months up to that age, as far as the orders reach. All cohorts share one past, and so its shocks: a
     few hundred rows are not a few hundred independent trials.
     """
-    months = windows.months(past.first_order_times)
+    months = dates.months(past.first_order_times)
     origin = int(months.min())
     present, codes = np.unique(months, return_inverse=True)
-    names = tuple(windows.month_name(int(month)) for month in present)
+    names = tuple(dates.month_name(int(month)) for month in present)
     cohorts = Grouping("cohort", codes.astype(np.int64), names)
     curve = margin_curve(past, cohorts, present)
     totals = group_totals(past.forecasts, cohorts)
-    known_until = windows.default_cutoff(past.orders)
+    known_until = default_cutoff(past.orders)
     keep = np.zeros(past.orders.n_customers, dtype=np.bool_)
     keep[past.positions] = True
     later = ledger(past.valued_orders, known_until).of_customers(keep)
-    month = windows.months(later.times)
+    month = dates.months(later.times)
     margin = past.config.economics.margin_rate
     width = int(month.max()) - origin + 1
     net = np.zeros((len(present), width), dtype=np.int64)
     np.add.at(net, (cohorts.codes[later.customers], np.maximum(month - origin, 0)), later.net)
     brought = np.cumsum(net, axis=1) / past.unit * margin
-    first = windows.unfinished_month(
-        past.cutoff
-    )  # the month the cutoff lies in is the first to end
+    first = dates.unfinished_month(past.cutoff)  # the month the cutoff lies in is the first to end
     rows = []
     for cohort in np.flatnonzero(totals.expected > 0):
         low, high = (
             float(b[cohort] / totals.expected[cohort]) for b in (totals.lower, totals.upper)
         )
-        for end in range(first, windows.unfinished_month(known_until)):
+        for end in range(first, dates.unfinished_month(known_until)):
             age = end - int(present[cohort])
             if age >= curve.reach.shape[1] or not curve.reach[cohort, age]:
                 continue

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..features import windows
+from ..features import dates, windows
 from ..features.orders import Float64, Int64
 from .book import Book, Grouping
 
@@ -87,7 +87,7 @@ class PeriodCounts:
     @property
     def n_whole(self) -> int:
         """Whole periods measured."""
-        whole = self.bounds[-1] - self.bounds[0] >= self.period_days * windows.DAY
+        whole = self.bounds[-1] - self.bounds[0] >= self.period_days * dates.DAY
         return len(self.bounds) - 1 - self.first_shown if whole else 0
 
     @cached_property
@@ -107,7 +107,7 @@ class PeriodCounts:
             "repeaters": (book.entries.n_orders >= 2).astype(np.int64),
             "revenue_ever": book.entries.spend,
             "costed": self.costed[:, shown].sum(axis=1),
-            "tenure_months": (book.cutoff - book.first_order_times) / windows.DAY / DAYS_PER_MONTH,
+            "tenure_months": (book.cutoff - book.first_order_times) / dates.DAY / DAYS_PER_MONTH,
             "costs": self.costs[:, shown].sum(axis=1),
         }
 
@@ -134,7 +134,7 @@ class PeriodCounts:
         for k in range(self.first_shown, n_periods):
             there = first <= k
             end = self.bounds[k + 1]
-            days = (end - book.first_order_times[there]).sum() / windows.DAY
+            days = (end - book.first_order_times[there]).sum() / dates.DAY
             tenure[k] = days / DAYS_PER_MONTH
             ever[k] = book.entries.net[slot <= k].sum()
             so_far = book.entries.per_customer(

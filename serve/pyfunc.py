@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import OrdersError
-from ..features import windows
+from ..features.cutoffs import check_cutoff_from_now
 from ..features.nested import unnest
 from .bundle import load
 from .model import Model
@@ -37,7 +37,7 @@ class NestedModel:
         tables, rows = [], []
         numbers = self.model.numbers
         for instant, orders, positions in unnest(model_input, numbers.orders, numbers.customers):
-            windows.check_cutoff_from_now(instant, numbers.horizon_days, datetime.now())
+            check_cutoff_from_now(instant, numbers.horizon_days, datetime.now())
             forecasts = forecast_rows(self.model, orders, instant)
             if forecasts.num_rows < len(positions):
                 raise OrdersError(

@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import BundleError, ConfigError
-from ..features import windows
+from ..features import dates, windows
 from ..features.attributes import not_known
 from ..features.customers import Customers, with_customers
+from ..features.cutoffs import check_cutoff, default_cutoff
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import FeatureRows, feature_rows
@@ -69,7 +70,7 @@ _NUMBERS = [field.name for field in FORECAST_SCHEMA if pa.types.is_floating(fiel
 def score(
     model: Model,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     customers: Customers | None = None,
 ) -> pd.DataFrame:
     """Forecast every customer with an order before the cutoff: a DataFrame, a row each, by customer_id.
@@ -88,8 +89,8 @@ def score(
         )
     orders = as_orders(orders, model.orders)
     orders = with_customers(orders, customers, model.customers, model.orders.timezone)
-    instant = windows.default_cutoff(orders) if cutoff is None else windows.as_instant(cutoff)
-    concern = windows.check_cutoff(orders, instant, model.numbers.horizon_days)
+    instant = default_cutoff(orders) if cutoff is None else dates.as_instant(cutoff)
+    concern = check_cutoff(orders, instant, model.numbers.horizon_days)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
     unknown = not_known(orders, model.numbers.attributes, instant)
@@ -173,7 +174,7 @@ def _check_numbers(model: Model, columns: Mapping[str, npt.NDArray[Any]]) -> Non
 def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> npt.NDArray[np.datetime64]:
     """Dates some days after the cutoff, to the day; NaT where NaN."""
     none = np.isnan(days)
-    instants = np.maximum(windows.days_after(cutoff, np.where(none, 0.0, days)), cutoff)
-    dates = instants.view("datetime64[us]")
-    dates[none] = np.datetime64("NaT")
-    return dates
+    instants = np.maximum(dates.days_after(cutoff, np.where(none, 0.0, days)), cutoff)
+    found = instants.view("datetime64[us]")
+    found[none] = np.datetime64("NaT")
+    return found

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from ..features.dates import YEAR_DAYS
 from ..features.table import FeatureRows
-from ..features.windows import YEAR_DAYS
 
 __all__ = ["Season", "later_factor", "places_of"]
 

@@ -18,9 +18,10 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.buckets import Bucket
 from ..features.customers import Customers
+from ..features.cutoffs import check_cutoff_in_span
 from ..features.spark import Surveyed, in_buckets, surveyed
 from .bundle import load
 from .model import Model
@@ -69,7 +70,7 @@ class Sent:
 def score(
     model: Model,
     orders_df: DataFrame,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     *,
     customers: Customers | DataFrame | None = None,
     buckets: int | None = None,
@@ -90,7 +91,7 @@ def score(
 
 
 def cutoff_of(
-    model: Model, orders: Surveyed, cutoff: windows.Instant | None
+    model: Model, orders: Surveyed, cutoff: dates.Instant | None
 ) -> tuple[int, str | None]:
     """The cutoff, and what is to be said against it; refuses one the orders cannot serve."""
     model.check_columns(orders.columns)
@@ -99,10 +100,10 @@ def cutoff_of(
             "the model learned attributes of customers, and none were given; name a file of customers "
             "(--customers, or customers: in a configuration)"
         )
-    newest = windows.midnight_after(orders.newest)
-    instant = newest if cutoff is None else windows.as_instant(cutoff)
+    newest = dates.midnight_after(orders.newest)
+    instant = newest if cutoff is None else dates.as_instant(cutoff)
     horizon = model.numbers.horizon_days
-    return instant, windows.check_cutoff_in_span(orders.first, orders.newest, instant, horizon)
+    return instant, check_cutoff_in_span(orders.first, orders.newest, instant, horizon)
 
 
 def forecasts_of(sent: Sent, instant: int, found: Bucket) -> pa.Table:

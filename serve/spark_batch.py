@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ..errors import ConfigError, StoreError
-from ..features import windows
+from ..features import dates, windows
 from ..features.attributes import Unknown, not_known
 from ..features.buckets import Bucket
 from ..features.faults import REJECTED_SCHEMA, rejected_table
@@ -44,7 +44,7 @@ def score_files(
     model: Model,
     source: str | None,
     output: str | Path,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     *,
     customers: str | None = None,
     buckets: int | None = None,
@@ -92,7 +92,7 @@ def score_files(
         rejected=rejected,
         manifest=None,
         model_version=model.version,
-        cutoff=windows.shown(instant),
+        cutoff=dates.shown(instant),
         customers=n_customers,
         expected_spend=sums["expected_spend"],
         clv=sums["clv"],
@@ -137,7 +137,7 @@ def _outcome(sent: Sent, instant: int, found: Bucket) -> pa.Table:
     forecasts = forecasts_of(sent, instant, found)
     ids = pa.array([], pa.string()) if found.orders is None else found.orders.customer_ids
     without = ids.filter(pc.invert(pc.is_in(ids, forecasts["customer_id"].combine_chunks())))
-    reason = f"the customer has no order before {windows.shown(instant)}"
+    reason = f"the customer has no order before {dates.shown(instant)}"
     summary = {
         "counts": asdict(found.counts),
         "customers": forecasts.num_rows,

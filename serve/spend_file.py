@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates
 from ..features.faults import counted
 from ..features.orders import Int64
 
@@ -53,7 +53,7 @@ def as_spend(source: object, *, unit: float, currency: str = "") -> Spend:
         )
     _one_currency(name, table, currency)
     channels = [str(value).strip() for value in table["channel"].fillna("")]
-    months = [windows.month_number(str(value).strip()) for value in table["month"]]
+    months = [dates.month_number(str(value).strip()) for value in table["month"]]
     spends = pd.to_numeric(table["spend"], errors="coerce").to_numpy(np.float64)
     faults = []
     for row, (channel, month, spend) in enumerate(zip(channels, months, spends, strict=True), 1):
@@ -95,7 +95,7 @@ def gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
         }
         missing = [month for month in range(min(own), max(own) + 1) if month not in own]
         if missing:
-            names = ", ".join(windows.month_name(month) for month in missing[:3])
+            names = ", ".join(dates.month_name(month) for month in missing[:3])
             names += ", ..." if len(missing) > 3 else ""
             told.append(
                 f"no spend is stated for {channel} in {names}: its new customers of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..features import windows
+from ..features import dates
 from .book import Book
 
 __all__ = ["triangles"]
@@ -19,10 +19,10 @@ def triangles(book: Book) -> pd.DataFrame:
     retention and spend per customer are empty.
     """
     entries, cohort = book.entries, book.grouping("cohort")
-    first_month = windows.months(book.first_order_times)
+    first_month = dates.months(book.first_order_times)
     origin = int(first_month.min())
     n_cohorts = len(cohort.names)
-    month = windows.months(entries.times)
+    month = dates.months(entries.times)
     last = max(int(month.max()), origin + n_cohorts - 1)
     width = last - origin + 1
     owner = entries.customers
@@ -56,7 +56,7 @@ def triangles(book: Book) -> pd.DataFrame:
             "spend": spend / book.unit,
             "cumulated_spend": cumulated,
             "cumulated_spend_per_customer": each,
-            "is_whole": origin + k + ages < windows.unfinished_month(book.cutoff),
+            "is_whole": origin + k + ages < dates.unfinished_month(book.cutoff),
         }
     )
     return frame[shown].reset_index(drop=True)

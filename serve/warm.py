@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
-from ..features import windows
+from ..features import dates
 from ..features.given import orders_from_lines
 from ..features.nested import unnest
 from ..features.table import feature_rows
@@ -32,7 +32,7 @@ _STUMP = (
 def warm_code() -> None:
     """Compile what turns orders into features, with every optional column and with none, and the trees' code."""
     FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
-    cutoff = np.array([windows.as_instant(CUTOFF)], dtype=np.int64)
+    cutoff = np.array([dates.as_instant(CUTOFF)], dtype=np.int64)
     for columns in ((), OPTIONAL_COLUMNS):
         rows = golden_rows(columns)
         for instant, orders, _ in unnest(rows, OrdersConfig()):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 import clvcast
-from clvcast.features import windows
+from clvcast.features import dates
 from clvcast.features.ledger import ledger
 from clvcast.serve.segments import Segments, Standing, cut_thresholds
 
@@ -24,7 +24,7 @@ def forecast_file(
 ) -> pd.DataFrame:
     """Churn grows with silence, spend is the mean order value x (1 - churn), CLV is four times that."""
     config = config or clvcast.Config()
-    instant = windows.as_instant(cutoff)
+    instant = dates.as_instant(cutoff)
     book = ledger(orders, instant)
     has_order = book.n_orders > 0
     own = book.of_customers(has_order)
@@ -32,7 +32,7 @@ def forecast_file(
     last = np.zeros(own.n_customers, np.int64)
     np.maximum.at(last, customers, own.times[own.is_order])
     first = own.times[own.first_orders]
-    silent, tenure = (windows.whole_days(instant - times) for times in (last, first))
+    silent, tenure = (dates.whole_days(instant - times) for times in (last, first))
     net = own.per_customer(own.net) / orders.unit
     churn = np.minimum(0.1 + silent / 200, 1.0)
     spend = np.maximum(net, 0) / own.n_orders * (1 - churn)
@@ -40,7 +40,7 @@ def forecast_file(
     standing = Standing(silent.astype(np.int32), own.n_orders.astype(np.int32), net, clv)
     thresholds = cut_thresholds(config.segments, standing)
     segments = Segments.of(thresholds, standing, churn)
-    due = pd.Series(pd.to_datetime(last + 45 * windows.DAY, unit="us")).astype("datetime64[us]")
+    due = pd.Series(pd.to_datetime(last + 45 * dates.DAY, unit="us")).astype("datetime64[us]")
     columns = {
         "customer_id": orders.customer_ids.filter(has_order).to_pandas(),
         "cutoff": pd.Series([pd.Timestamp(instant, unit="us")] * own.n_customers).astype(

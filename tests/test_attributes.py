@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import CustomersConfig, OrdersConfig, parse_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features import windows
+from clvcast.features import dates, windows
 from clvcast.features.attributes import coded, learn_coding, not_known
 from clvcast.features.audit import audit
 from clvcast.features.reading import orders_from_table
@@ -82,7 +82,7 @@ def test_features_are_the_newest_fact_before_the_cutoff(
     orders: clvcast.Orders, facts: pd.DataFrame
 ) -> None:
     """Against pandas, one customer and cutoff at a time."""
-    cutoffs = np.array([windows.as_instant(c) for c in ("2020-03-01", "2020-07-15", CUTOFF)])
+    cutoffs = np.array([dates.as_instant(c) for c in ("2020-03-01", "2020-07-15", CUTOFF)])
     coding = learn_coding(orders, int(cutoffs[-1]))
     assert coding is not None
     rows = feature_rows(coded(orders, coding), cutoffs)
@@ -156,7 +156,7 @@ def test_the_audit_removes_and_corrupts_later_facts(
     real = windows.newest_before
 
     def leaky(times: Any, starts: Any, instants: Any) -> Any:
-        return real(times, starts, instants + 400 * windows.DAY)
+        return real(times, starts, instants + 400 * dates.DAY)
 
     monkeypatch.setattr(windows, "newest_before", leaky)
     assert audit(orders, 60).verdict == "fail"
@@ -189,7 +189,7 @@ def test_every_door_gives_the_same_bits(
         own = joined(
             shop_lines[shop_lines["customer_id"] == customer_id], facts[facts["id"] == customer_id]
         )
-        alone = forecast_rows(model, own, windows.as_instant(CUTOFF)).to_pandas()
+        alone = forecast_rows(model, own, dates.as_instant(CUTOFF)).to_pandas()
         expected = batch[batch["customer_id"] == customer_id].reset_index(drop=True)
         pd.testing.assert_frame_equal(alone, expected, check_exact=True)
     shop_lines.to_parquet(tmp_path / "orders.parquet")
@@ -396,7 +396,7 @@ def test_what_is_not_known_is_counted(
     model: clvcast.Model, shop_lines: pd.DataFrame, facts: pd.DataFrame
 ) -> None:
     assert model.numbers.attributes is not None
-    cutoff = windows.as_instant(CUTOFF)
+    cutoff = dates.as_instant(CUTOFF)
     strange = joined(shop_lines, facts.assign(land="Mars", level="gold"))
     told = not_known(strange, model.numbers.attributes, cutoff).sentences()
     ids = windows.observed(strange, cutoff).customer_ids.to_pylist()

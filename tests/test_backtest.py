@@ -12,7 +12,8 @@ from conftest import Run
 
 import clvcast
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features import windows
+from clvcast.features import dates, windows
+from clvcast.features.cutoffs import default_cutoff
 from clvcast.train.backtest import default_cutoffs
 from clvcast.train.baselines import METHODS, known_at
 
@@ -30,7 +31,7 @@ def test_baselines_by_hand() -> None:
     orders = clvcast.features.reading.orders_from_table(
         lines, clvcast.configs.schema.OrdersConfig()
     )
-    known = known_at(orders, windows.as_instant("2020-03-31"), 30)
+    known = known_at(orders, dates.as_instant("2020-03-31"), 30)
     # a: 120 net over 90 days, two orders of 75; b: 60 over max(10, 30) days
     found = {name: method(known).expected_spend.tolist() for name, method in METHODS.items()}
     assert found["historic_rate"] == pytest.approx([120 / 90 * 30, 60 / 30 * 30])
@@ -40,10 +41,10 @@ def test_baselines_by_hand() -> None:
 
 
 def test_cutoffs_are_the_newest_realised_ones(shop_orders: clvcast.Orders) -> None:
-    end = windows.default_cutoff(shop_orders)
+    end = default_cutoff(shop_orders)
     found = default_cutoffs(shop_orders, 60)
     # the newest whose window is over, and a season apart as far as history reaches
-    assert found == [end - days * windows.DAY for days in (60 + 2 * 91, 60 + 91, 60)]
+    assert found == [end - days * dates.DAY for days in (60 + 2 * 91, 60 + 91, 60)]
     with pytest.raises(OrdersError, match="a backtest needs about"):
         clvcast.backtest(shop_orders, clvcast.Config(horizon_days=365))
     with pytest.raises(ConfigError, match="a backtest's cutoff must be at most"):
@@ -98,7 +99,7 @@ def test_a_backtest_equals_training_with_only_what_was_known(
 ) -> None:
     cutoff = "2020-10-01"
     result = clvcast.backtest(shop_orders, shop_config, [cutoff]).forecasts.to_pandas()
-    known = windows.observed(shop_orders, windows.as_instant(cutoff))
+    known = windows.observed(shop_orders, dates.as_instant(cutoff))
     forecast = clvcast.score(clvcast.train(known, shop_config, cutoff), known, cutoff)
     ours = result[result["method"] == "clvcast"].reset_index(drop=True)
     for column in ("customer_id", "model_version", "expected_spend", "clv", "churn_probability"):

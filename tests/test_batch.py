@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.features import windows
+from clvcast.features import dates
 from clvcast.features.faults import REJECTED_SCHEMA
 from clvcast.serve import batch, finished
 from clvcast.serve.batch import score_files
@@ -216,7 +216,7 @@ def test_shards_are_merged_without_all_of_them_in_memory(
 ) -> None:
     """Customers scattered over parts come out in order, table by table, each no larger than stated."""
     monkeypatch.setattr(finished, "_ROWS", 50)
-    whole = forecast_rows(shop_model, shop_orders, windows.as_instant(CUTOFF))
+    whole = forecast_rows(shop_model, shop_orders, dates.as_instant(CUTOFF))
     part_of = np.random.default_rng(1).integers(0, 7, whole.num_rows)
     with journal(tmp_path / "f.parquet", "key") as parts:
         for k in range(8):  # the last is empty

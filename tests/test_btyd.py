@@ -19,7 +19,7 @@ from scipy.integrate import quad
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import windows
+from clvcast.features import dates, windows
 from clvcast.features.order_days import OrderDays, order_days, order_days_of_rows
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
@@ -28,11 +28,11 @@ from clvcast.serve.btyd import BgNbd, GammaGamma, Nbd, ParetoNbd
 from clvcast.train.btyd import (
     _FAMILIES,
     FittedValue,
-    _gamma_gamma,
     fit_order_model,
     fit_value_model,
     grouped,
 )
+from clvcast.train.btyd_likelihoods import gamma_gamma
 from clvcast.train.btyd_remarks import btyd_remarks
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
@@ -138,11 +138,11 @@ def test_gradients_equal_differences(name: str) -> None:
 def test_the_gradient_of_gamma_gamma_equals_differences() -> None:
     x, logs = np.array([1.0, 2.0, 40.0]), np.log([0.1, 1.0, 30.0])
     values = np.array([2.0, 3.0, 1.5])
-    gradient = _gamma_gamma(values, x, logs)[1]
+    gradient = gamma_gamma(values, x, logs)[1]
     for k in range(3):
         step = np.zeros(3)
         step[k] = 1e-6
-        above, below = (_gamma_gamma(values + sign * step, x, logs)[0] for sign in (1, -1))
+        above, below = (gamma_gamma(values + sign * step, x, logs)[0] for sign in (1, -1))
         np.testing.assert_allclose(gradient[k], (above - below) / 2e-6, rtol=1e-6, atol=1e-6)
 
 
@@ -320,7 +320,7 @@ def test_histories_by_hand() -> None:
         columns=["customer_id", "ordered_at", "amount"],
     )
     orders = orders_from_table(lines, OrdersConfig())
-    cutoff = windows.as_instant("2020-01-11")
+    cutoff = dates.as_instant("2020-01-11")
     days = order_days(orders, cutoff)
     # lifetimes.utils.summary_data_from_transaction_data with observation_period_end 2020-01-10
     assert days.n_repeat_days.tolist() == [2, 0, 0]
@@ -337,7 +337,7 @@ def test_histories_by_hand() -> None:
 
 
 def test_features_and_orders_tell_nearly_the_same(sample: clvcast.Orders) -> None:
-    cutoff = windows.as_instant("2011-06-10")
+    cutoff = dates.as_instant("2011-06-10")
     known = windows.observed(sample, cutoff)
     rows = feature_rows(known, np.array([cutoff]))
     exact = order_days(known, cutoff).where(rows.customer_index)

@@ -10,6 +10,7 @@ import worlds
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features import audit, windows
+from clvcast.features.cutoffs import default_cutoff, longest_horizon
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import FeatureRows, feature_rows
 
@@ -37,8 +38,8 @@ def test_history() -> None:
 def test_the_mend_of_a_short_history_holds(days: int) -> None:
     lines = LINES[LINES["ordered_at"] < LINES["ordered_at"].min() + pd.Timedelta(days=days)]
     orders = orders_from_table(lines, OrdersConfig())
-    first, end = windows.first_order_at(orders), windows.default_cutoff(orders)
-    longest = windows.longest_horizon(first, end)
+    first, end = windows.first_order_at(orders), default_cutoff(orders)
+    longest = longest_horizon(first, end)
     sentence = clvcast.check(orders, clvcast.Config(horizon_days=3_000))[0].sentence
     if longest:
         assert f"shorten horizon_days to {longest} or less" in sentence

@@ -10,7 +10,8 @@ import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import windows
+from clvcast.features import dates, windows
+from clvcast.features.cutoffs import newest_realised_cutoff
 from clvcast.features.reading import orders_from_table
 from clvcast.train.drawing import Draw, DrawnRows, draw_for, drawn_rows, rows_drawn
 from clvcast.train.fit import fit
@@ -18,7 +19,7 @@ from clvcast.train.frame import training_frame
 from clvcast.train.learning_curve import curve_sentences
 from clvcast.train.run import run_until
 
-END = windows.as_instant("2020-12-01")
+END = dates.as_instant("2020-12-01")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_a_run_on_drawn_rows_has_a_learning_curve(
     shop_orders: clvcast.Orders, quick: clvcast.Config
 ) -> None:
     config = quick
-    evaluated = windows.newest_realised_cutoff(END, config.horizon_days)
+    evaluated = newest_realised_cutoff(END, config.horizon_days)
     first = windows.first_order_at(shop_orders)
     wanted = config.model_copy(update={"spark_training_rows": 1_000})
     draws = [draw_for(shop_orders, wanted, first, end, 1.0) for end in (END, evaluated)]

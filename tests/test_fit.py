@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import ModelConfig, OrdersConfig, parse_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features import windows
+from clvcast.features import dates, windows
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
 from clvcast.serve.pyfunc import NestedModel
@@ -78,7 +78,7 @@ def test_a_training_may_end_after_the_newest_order_and_says_how_long(
 
 
 def test_training_and_scoring_see_the_same_features(shop_orders: clvcast.Orders) -> None:
-    end = windows.as_instant("2021-01-30")
+    end = dates.as_instant("2021-01-30")
     frame = training_frame(shop_orders, clvcast.Config(horizon_days=60, periods=1), end)
     for position, cutoff in enumerate(frame.cutoffs.instants):
         scored = feature_rows(windows.observed(shop_orders, int(cutoff)), np.array([cutoff]))
@@ -106,7 +106,7 @@ def test_every_door_gives_the_same_bits(
     )
     for customer_id in batch.index[::40]:
         own = shop_lines[shop_lines["customer_id"] == customer_id]
-        alone = forecast_rows(shop_model, packed(own), windows.as_instant(CUTOFF)).to_pandas()
+        alone = forecast_rows(shop_model, packed(own), dates.as_instant(CUTOFF)).to_pandas()
         pd.testing.assert_frame_equal(
             alone.set_index("customer_id"), batch.loc[[customer_id]], check_exact=True
         )

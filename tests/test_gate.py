@@ -100,6 +100,24 @@ def test_what_luck_could_explain_does_not_fail() -> None:
     assert failed(replace(GOOD, calibration=0.14, baseline_calibration=0.15)) == []
 
 
+def test_a_rule_shows_the_number_that_is_held_against_its_bound() -> None:
+    """The estimate alone may look out of bounds: the end of its interval is what is judged, and is there to read."""
+    rival = replace(contest(mae=0.06), ngini=Interval(-0.05, -0.12, 0.012), bias=-0.369)
+    season = replace(GOOD, contests=(rival,), bias=Interval(-0.377, -0.41, -0.344))
+    rules = {rule.name: rule for rule in judge(season, BOUNDS).rules}
+    shown = {name: (rules[name].bound, rules[name].verdict) for name in rules}
+    assert shown["bias"] == ("near end 0.344 <= 0.369", "pass")
+    assert "surely by 34.4%, where 36.9% is allowed" in rules["bias"].sentence
+    assert shown["nGini against span_rate"] == ("upper end +0.012 >= -0.01", "pass")
+    assert shown["MAE against span_rate"] == ("lower end +0.050 <= 0.05", "pass")
+    assert shown["segments"] == ("lower end -0.010 <= 0.25", "pass")
+    nearer = {near(0.005): "0.000", near(0.05): "0.040", near(-0.25): "0.240"}
+    for bias, end in nearer.items():
+        (rule,) = [r for r in judge(replace(GOOD, bias=bias), BOUNDS).rules if r.name == "bias"]
+        assert rule.bound == f"near end {end} <= 0.200"
+        assert rule.verdict == ("fail" if float(end) > 0.2 else "pass")
+
+
 def test_a_season_that_no_rule_saw_either_is_forgiven() -> None:
     """The total may miss by what the best baseline (by MAE) missed, not by what a poor one did."""
     best = replace(contest("span_rate"), bias=-0.37, mean_error=90.0)

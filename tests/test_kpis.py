@@ -16,7 +16,8 @@ from pandas.testing import assert_frame_equal
 import clvcast
 from clvcast.configs.schema import OrdersConfig, parse_config
 from clvcast.errors import OrdersError
-from clvcast.features import windows
+from clvcast.features import dates, windows
+from clvcast.features.cutoffs import default_cutoff
 from clvcast.features.ledger import ledger
 from clvcast.features.reading import orders_from_table
 from clvcast.serve.kpis import LEVERS, measures
@@ -234,7 +235,7 @@ def test_the_formula_counts_what_the_forecasts_target_counts(
 def test_groups_add_up_to_the_shop(lines: pd.DataFrame) -> None:
     """Whatever the cut, customers, orders, revenue and CLV of the groups are those of the shop."""
     orders = orders_from_table(lines, OrdersConfig())
-    end = windows.shown(windows.default_cutoff(orders))
+    end = dates.shown(default_cutoff(orders))
     forecasts = forecast_file(orders, end)
     if not len(forecasts):
         return
@@ -256,7 +257,7 @@ def test_the_ledger_counts_orders_as_features_do(lines: pd.DataFrame) -> None:
     from clvcast.features.table import feature_rows
 
     orders = orders_from_table(lines, OrdersConfig())
-    for cutoff in (windows.default_cutoff(orders), int(np.median(orders.times)) + 1):
+    for cutoff in (default_cutoff(orders), int(np.median(orders.times)) + 1):
         known = windows.observed(orders, cutoff)
         rows = feature_rows(known, np.array([cutoff]))
         counts = np.zeros(known.n_customers, np.int64)

@@ -16,7 +16,7 @@ import clvcast
 from clvcast.configs.lists import DEFAULT_RULES, condition
 from clvcast.configs.schema import OrdersConfig, parse_config
 from clvcast.errors import ConfigError
-from clvcast.features import windows
+from clvcast.features import dates
 from clvcast.features.reading import orders_from_table
 
 CUTOFF = "2021-01-10"
@@ -282,13 +282,11 @@ lists:
 
 
 def test_anniversaries_of_leap_days() -> None:
-    first = np.array(
-        [windows.as_instant(day) for day in ("2020-02-29", "2019-12-31", "2020-03-01")]
-    )
-    found = windows.next_anniversaries(first, windows.as_instant("2021-03-01"))
-    assert [windows.shown(int(day)) for day in found] == ["2021-03-01", "2021-12-31", "2021-03-01"]
-    leap = windows.next_anniversaries(first[:1], windows.as_instant("2023-06-01"))
-    assert windows.shown(int(leap[0])) == "2024-02-29"
+    first = np.array([dates.as_instant(day) for day in ("2020-02-29", "2019-12-31", "2020-03-01")])
+    found = dates.next_anniversaries(first, dates.as_instant("2021-03-01"))
+    assert [dates.shown(int(day)) for day in found] == ["2021-03-01", "2021-12-31", "2021-03-01"]
+    leap = dates.next_anniversaries(first[:1], dates.as_instant("2023-06-01"))
+    assert dates.shown(int(leap[0])) == "2024-02-29"
 
 
 def test_the_command_writes_a_file_per_list(

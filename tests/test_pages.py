@@ -14,7 +14,7 @@ from conftest import missing
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import windows
+from clvcast.features.cutoffs import default_cutoff
 from clvcast.features.ledger import ledger
 from clvcast.serve.report.writing import Writing
 
@@ -146,7 +146,7 @@ def test_a_card_has_the_forecast_the_reasons_and_the_orders(
         assert [reason[2] for reason in card["why"]["rows"]] == [
             ENGLISH.number(amount) for amount in why["amount"]
         ]
-        entries = ledger(shop_orders, windows.default_cutoff(shop_orders))
+        entries = ledger(shop_orders, default_cutoff(shop_orders))
         position = shop_orders.customer_ids.to_pylist().index(name)
         assert len(card["history"]["rows"]) == int(
             entries.starts[position + 1] - entries.starts[position]

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import windows
+from clvcast.features import dates, windows
+from clvcast.features.cutoffs import season_cutoffs
+from clvcast.features.dates import DAY
 from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
-from clvcast.features.windows import DAY
 from clvcast.serve.numbers import Blend, Numbers
 from clvcast.serve.season import later_factor
 from clvcast.train.blending import first_blend
@@ -39,7 +40,7 @@ def models(lines: pd.DataFrame) -> dict[str, clvcast.Model]:
 
 
 def past(lines: pd.DataFrame, end: str) -> PastYears:
-    orders, instant = orders_from_table(lines, OrdersConfig()), windows.as_instant(end)
+    orders, instant = orders_from_table(lines, OrdersConfig()), dates.as_instant(end)
     now = feature_rows(windows.observed(orders, instant), np.array([instant]))
     return past_years(orders, first_blend(now, 20.0, 1.0), HORIZON, "spend", instant)
 
@@ -58,7 +59,7 @@ def test_season_cutoffs_end_before_the_end_and_show_every_place_of_the_year(
     days: int, horizon: int
 ) -> None:
     first, end = 12_345, days * DAY
-    grid = windows.season_cutoffs(first, end, horizon)
+    grid = season_cutoffs(first, end, horizon)
     if grid is None:
         assert horizon < 7 or days < 366 + 1.6 * horizon + 28 + 28
         return

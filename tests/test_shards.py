@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
+from clvcast.features.dates import as_instants
 from clvcast.features.memory import limit_in_bytes
 from clvcast.features.orders import OrdersReport
 from clvcast.features.reading import read
 from clvcast.features.shards import read_shards
 from clvcast.features.table import feature_rows
 from clvcast.features.temporary import temporary_folder
-from clvcast.features.windows import as_instants
 from clvcast.serve.batch import score_files
 
 CUTOFFS = np.array(as_instants(["2020-06-01", "2020-10-01"]))

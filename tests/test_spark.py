@@ -159,7 +159,7 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
         for lines in (frame, spark.read.parquet(str(tmp_path)))
     ]
     assert drawn[0].orders.digest() == drawn[1].orders.digest()  # the same customers every time
-    assert drawn[0].end == clvcast.features.windows.default_cutoff(  # type: ignore[attr-defined]
+    assert drawn[0].end == clvcast.features.cutoffs.default_cutoff(  # type: ignore[attr-defined]
         clvcast.read_orders(tmp_path)
     )
     assert 80 < drawn[0].orders.n_customers < 160

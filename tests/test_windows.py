@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features import windows
+from clvcast.features import dates, windows
+from clvcast.features.cutoffs import can_train, check_cutoff, cutoffs_for_training, default_cutoff
+from clvcast.features.dates import DAY
 from clvcast.features.reading import orders_from_table
-from clvcast.features.windows import DAY
 
 
 def orders(*times: str) -> clvcast.Orders:
@@ -25,11 +26,11 @@ def orders(*times: str) -> clvcast.Orders:
 
 def test_a_cutoff_is_the_first_instant_not_observed() -> None:
     known = windows.observed(
-        orders("2020-01-01 23:59:59.999999", "2020-01-02"), windows.as_instant("2020-01-02")
+        orders("2020-01-01 23:59:59.999999", "2020-01-02"), dates.as_instant("2020-01-02")
     )
     assert known.n_lines == 1
-    assert windows.default_cutoff(orders("2020-01-01 23:59")) == windows.as_instant("2020-01-02")
-    assert windows.default_cutoff(orders("2020-01-02")) == windows.as_instant("2020-01-03")
+    assert default_cutoff(orders("2020-01-01 23:59")) == dates.as_instant("2020-01-02")
+    assert default_cutoff(orders("2020-01-02")) == dates.as_instant("2020-01-03")
 
 
 @pytest.mark.parametrize(
@@ -38,30 +39,30 @@ def test_a_cutoff_is_the_first_instant_not_observed() -> None:
 )
 def test_what_is_no_cutoff_is_refused(moment: str) -> None:
     with pytest.raises(ConfigError, match="a cutoff"):
-        windows.as_instant(moment)
+        dates.as_instant(moment)
 
 
 def test_cutoffs_out_of_range_are_refused_and_late_ones_noted() -> None:
     known = orders("2020-01-01 10:00", "2020-06-01")
-    at = windows.as_instant
-    assert windows.check_cutoff(known, at("2020-06-09"), 90) is None
-    assert "silent" in str(windows.check_cutoff(known, at("2020-06-10"), 90))
-    assert windows.check_cutoff(known, at("2020-08-31"), 90) is not None
+    at = dates.as_instant
+    assert check_cutoff(known, at("2020-06-09"), 90) is None
+    assert "silent" in str(check_cutoff(known, at("2020-06-10"), 90))
+    assert check_cutoff(known, at("2020-08-31"), 90) is not None
     with pytest.raises(ConfigError, match="at most 2020-08-31"):
-        windows.check_cutoff(known, at("2020-09-01"), 90)
+        check_cutoff(known, at("2020-09-01"), 90)
     for early in ("2020-01-01 10:00", "2019-01-01"):
         with pytest.raises(ConfigError, match="after the first order"):
-            windows.check_cutoff(known, at(early), 90)
+            check_cutoff(known, at(early), 90)
 
 
 @given(st.integers(1, 800), st.integers(1, 3000))
 def test_every_training_window_ends_before_the_training_end(horizon: int, days: int) -> None:
     first, end = 12345, days * DAY
-    if not windows.can_train(first, end, horizon):
+    if not can_train(first, end, horizon):
         with pytest.raises(OrdersError, match="training needs"):
-            windows.cutoffs_for_training(first, end, horizon)
+            cutoffs_for_training(first, end, horizon)
         return
-    cutoffs = windows.cutoffs_for_training(first, end, horizon)
+    cutoffs = cutoffs_for_training(first, end, horizon)
     assert (cutoffs.instants + horizon * DAY <= end).all()
     assert (cutoffs.instants >= first + max(28, horizon / 2) * DAY).all()
     assert (np.diff(cutoffs.instants) % (7 * DAY) == 0).all()

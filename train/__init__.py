@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
+    from ..features.dates import Instant
     from ..features.orders import Orders
-    from ..features.windows import Instant
     from ..serve.model import Model
 
 

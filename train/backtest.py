@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.customers import with_customers
+from ..features.cutoffs import can_train, default_cutoff, newest_realised_cutoff
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..features.table import feature_rows
@@ -27,6 +28,7 @@ from ..serve.report.evaluation import Evaluation
 from ..serve.report.make import evaluation_report
 from ..serve.scorer import forecast_rows
 from . import measures
+from .backtest_rows import backtest_rows
 from .baselines import METHODS, BaselineForecast, known_at
 from .fit import fit
 from .frame import TrainingFrame
@@ -36,26 +38,6 @@ __all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs",
 
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91
-_FORECASTS = (
-    "churn_probability", "expected_orders",
-    "expected_spend", "expected_spend_lower", "expected_spend_upper",
-    "clv", "clv_lower", "clv_upper",
-)  # fmt: skip
-_BACKTEST_SCHEMA = pa.schema(
-    [
-        ("cutoff", pa.timestamp("us")),
-        ("method", pa.string()),
-        ("model_version", pa.string()),
-        ("customer_id", pa.string()),
-        *((name, pa.float64()) for name in _FORECASTS),
-        ("periods", pa.int32()),
-        ("evidence", pa.string()),
-        ("actual_spend", pa.float64()),
-        ("actual_orders", pa.int32()),
-        ("churned", pa.bool_()),
-        ("actual_clv", pa.float64()),
-    ]
-)
 # measure -> its function of forecast and actual spend
 MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "nGini": measures.normalised_gini,
@@ -82,7 +64,7 @@ class Backtest:
     @property
     def newest(self) -> str:
         """The newest cutoff, as `metrics` names it."""
-        return max(self.metrics, key=windows.as_instant)
+        return max(self.metrics, key=dates.as_instant)
 
     def at(self, cutoff: int) -> pa.Table:
         """The forecasts of one cutoff."""
@@ -112,7 +94,7 @@ class Backtest:
 def backtest(
     orders: Orders,
     config: Config | None = None,
-    cutoffs: Sequence[windows.Instant] = (),
+    cutoffs: Sequence[dates.Instant] = (),
     *,
     jobs: int = 1,
     done: Callable[[str, float], None] = lambda _what, _share: None,
@@ -127,14 +109,14 @@ def backtest(
     config = config or Config()
     orders = as_orders(orders, config.orders)
     orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    end = windows.default_cutoff(orders)
+    end = default_cutoff(orders)
     if cutoffs:
-        instants = windows.as_instants(cutoffs)
-        latest = windows.newest_realised_cutoff(end, config.horizon_days)
-        late = [windows.shown(c) for c in instants if c > latest]
+        instants = dates.as_instants(cutoffs)
+        latest = newest_realised_cutoff(end, config.horizon_days)
+        late = [dates.shown(c) for c in instants if c > latest]
         if late:
             raise ConfigError(
-                f"a backtest's cutoff must be at most {windows.shown(latest)}, {config.horizon_days} "
+                f"a backtest's cutoff must be at most {dates.shown(latest)}, {config.horizon_days} "
                 f"days before the newest order, got {late[0]}"
             )
     else:
@@ -190,14 +172,12 @@ def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtes
 
 def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
     """The newest realised cutoffs a model can be trained for, oldest first, at least a season apart."""
-    end = windows.default_cutoff(orders) if end is None else end
+    end = default_cutoff(orders) if end is None else end
     first = windows.first_order_at(orders)
     found: list[int] = []
     for k in range(_MOST_CUTOFFS):
-        cutoff = windows.newest_realised_cutoff(
-            end, horizon_days + k * max(horizon_days, _SEASON_DAYS)
-        )
-        if not windows.can_train(first, cutoff, horizon_days):
+        cutoff = newest_realised_cutoff(end, horizon_days + k * max(horizon_days, _SEASON_DAYS))
+        if not can_train(first, cutoff, horizon_days):
             break
         found.insert(0, cutoff)
     return found
@@ -229,8 +209,9 @@ def backtest_at(
         orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
     )
     baselines = {name: method(known_rows) for name, method in METHODS.items()}
-    tables = [_table("clvcast", forecasts, config, happened)]
-    tables += [_table(name, forecasts, config, happened, made) for name, made in baselines.items()]
+    tables = [backtest_rows("clvcast", forecasts, config, happened)]
+    for name, made in baselines.items():
+        tables.append(backtest_rows(name, forecasts, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
@@ -260,7 +241,7 @@ def backtest_at(
         "scorecard": dataclasses.asdict(card),
         "remarks": list(model.numbers.blend.remarks),
     }
-    return Backtest(pa.concat_tables(tables), {windows.shown(cutoff): summary})
+    return Backtest(pa.concat_tables(tables), {dates.shown(cutoff): summary})
 
 
 def _measured(
@@ -276,39 +257,3 @@ def _measured(
 
 def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in values.items()}
-
-
-def _table(
-    method: str,
-    forecasts: pa.Table,
-    config: Config,
-    happened: Targets,
-    baseline: BaselineForecast | None = None,
-) -> pa.Table:
-    """One method's rows; the columns a baseline does not give are null."""
-    n = forecasts.num_rows
-    spend = happened.spend
-    years = np.arange(config.periods) * config.horizon_days / 365.0
-    discount = (1.0 + config.economics.annual_discount_rate) ** years
-    actual_clv = config.economics.margin_rate * (spend / discount).sum(axis=1)
-    columns = {
-        "cutoff": forecasts["cutoff"],
-        "method": pa.repeat(method, n),
-        "customer_id": forecasts["customer_id"],
-        "periods": pa.repeat(pa.scalar(config.periods, pa.int32()), n),
-        "actual_spend": pa.array(spend[:, 0]),
-        "actual_orders": pa.array(happened.n_orders[:, 0].astype(np.int32)),
-        "churned": pa.array(happened.churned),
-        "actual_clv": pa.array(actual_clv, mask=np.isnan(actual_clv)),
-    }
-    if baseline is None:
-        for name in ("model_version", *_FORECASTS, "evidence"):
-            columns[name] = forecasts[name]
-    else:
-        for name in ("churn_probability", "expected_orders", "expected_spend", "clv"):
-            if (values := getattr(baseline, name)) is not None:
-                columns[name] = pa.array(values)
-    return pa.table(
-        [columns.get(field.name, pa.nulls(n, field.type)) for field in _BACKTEST_SCHEMA],
-        schema=_BACKTEST_SCHEMA,
-    )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..configs.schema import EconomicsConfig, Target
 from ..features import windows
+from ..features.cutoffs import newest_realised_cutoff
 from ..features.order_days import OrderDays, order_days
 from ..features.orders import Orders
 from ..features.table import feature_rows
@@ -62,7 +63,7 @@ def known_at(
     """
     known = windows.observed(orders, cutoff)
     known = replace(known, amounts=line_values(known, target))
-    earlier = windows.newest_realised_cutoff(cutoff, horizon_days)
+    earlier = newest_realised_cutoff(cutoff, horizon_days)
     rows = feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
     n_orders = np.zeros((2, known.n_customers))
     n_orders[rows.cutoff_index, rows.customer_index] = rows.whole[:, 0]

@@ -23,6 +23,7 @@ from ..configs.schema import Config
 from ..features import windows
 from ..features.attributes import AttributeCoding, attribute_columns, coded, learn_coding
 from ..features.buckets import hashes, scrambled
+from ..features.cutoffs import TrainingCutoffs, cutoffs_for_training
 from ..features.orders import Int64, Orders
 from ..features.table import FeatureRows, feature_blocks, feature_rows
 from ..features.targets import Targets, targets
@@ -55,7 +56,7 @@ class Draw:
 
     end: int
     first: int  # the instant of the first of all lines
-    cutoffs: windows.TrainingCutoffs
+    cutoffs: TrainingCutoffs
     shares: Float64  # n_strata; the share of its rows that is kept
     coding: AttributeCoding | None
     names: tuple[str, ...]  # the features
@@ -63,7 +64,7 @@ class Draw:
 
 def draw_for(pilot: Orders, config: Config, first: int, end: int, share: float) -> Draw:
     """What to draw, about `config.spark_training_rows` rows, as a pilot with a share of the customers tells."""
-    cutoffs = windows.cutoffs_for_training(first, end, config.horizon_days)
+    cutoffs = cutoffs_for_training(first, end, config.horizon_days)
     coding = learn_coding(pilot, end)
     known = windows.observed(coded(pilot, coding), end)
     sizes = np.zeros(len(cutoffs.instants) * _BANDS)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import ClvcastError
-from ..features import windows
+from ..features import dates, windows
 from ..serve.model import Model
 from ..serve.scorer import forecast_rows
 from . import measures
@@ -78,7 +78,7 @@ def feed_of(run: TrainingRun, champion: Champion) -> Feed:
 
 def _counts(run: TrainingRun, record: Record) -> Feed:
     """Today's orders against those the champion knew, as far as both reach back."""
-    end, first = windows.as_instant(record.end), windows.as_instant(record.first)
+    end, first = dates.as_instant(record.end), dates.as_instant(record.first)
     if end > run.cutoff:
         return Feed()  # trained on newer orders than these
     months = windows.whole_months(run.known, end)

@@ -10,18 +10,13 @@ import numpy as np
 from ..configs.schema import Config, Target
 from ..errors import OrdersError
 from ..features.attributes import AttributeCoding, coded, learn_coding
+from ..features.cutoffs import can_train, longest_horizon, newest_realised_cutoff
+from ..features.dates import DAY
 from ..features.faults import counted
 from ..features.orders import Orders
 from ..features.table import FeatureRows, feature_rows
 from ..features.targets import line_values
-from ..features.windows import (
-    DAY,
-    can_train,
-    first_order_at,
-    longest_horizon,
-    newest_realised_cutoff,
-    observed,
-)
+from ..features.windows import first_order_at, observed
 from ..serve.combine import BtydViews, combine, direct_start, heads_of, log_odds, view_of_btyd
 from ..serve.model import Model
 from ..serve.numbers import Blend, Intervals, Later, Numbers

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
-from ..features import windows
+from ..features import dates, windows
+from ..features.cutoffs import TrainingCutoffs, cutoffs_for_training
 from ..features.orders import Orders
 from ..features.table import FeatureRows, feature_rows
 from ..features.targets import Targets, targets
@@ -33,7 +34,7 @@ class TrainingFrame:
     targets: Targets
     weights: npt.NDArray[np.float64]  # n_rows; newer cutoffs weigh more, times `counts`
     counts: npt.NDArray[np.float64]  # n_rows; rows each stands for, over their mean
-    cutoffs: windows.TrainingCutoffs
+    cutoffs: TrainingCutoffs
     features: tuple[str, ...]  # the features to learn from
     horizon_days: int
     end: int
@@ -48,16 +49,16 @@ def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     """Features at the training cutoffs before `end`; raises `OrdersError` where history is too short."""
     known = windows.observed(orders, end)
     if not known.n_lines:
-        raise OrdersError(f"there are no orders before {windows.shown(end)} to learn from")
+        raise OrdersError(f"there are no orders before {dates.shown(end)} to learn from")
     horizon_days, periods = config.horizon_days, config.periods
     first = windows.first_order_at(known)
-    cutoffs = windows.cutoffs_for_training(first, end, horizon_days)
+    cutoffs = cutoffs_for_training(first, end, horizon_days)
     rows = feature_rows(known, cutoffs.instants)
     outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end, config.target)
     return framed(rows, outcome, cutoffs, config, end)
 
 
-def age_weights(cutoffs: windows.TrainingCutoffs, horizon_days: int) -> npt.NDArray[np.float64]:
+def age_weights(cutoffs: TrainingCutoffs, horizon_days: int) -> npt.NDArray[np.float64]:
     """What a row of each cutoff weighs: n_cutoffs."""
     return np.asarray(0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days)))
 
@@ -65,7 +66,7 @@ def age_weights(cutoffs: windows.TrainingCutoffs, horizon_days: int) -> npt.NDAr
 def framed(
     rows: FeatureRows,
     outcome: Targets,
-    cutoffs: windows.TrainingCutoffs,
+    cutoffs: TrainingCutoffs,
     config: Config,
     end: int,
     counts: npt.NDArray[np.float64] | None = None,

@@ -1,9 +1,9 @@
 """The gate: may this candidate go live? A pure function of measured numbers and the bounds of `gate:`.
 
-Every rule says what was measured, what was allowed, and what that means in a sentence. A rule whose number
-could not be measured passes and says so; only the evaluation itself must be there. Comparisons with a
-rival are made on the surer end of their interval: a candidate that luck alone makes look worse passes,
-and so does one that is worse by less than the margin.
+Every rule says what was measured, what must hold, and what that means in a sentence. A rule whose number
+could not be measured passes and says so; only the evaluation itself must be there. What chance moves is judged
+by the end of its interval that is kinder to the candidate: one that luck alone makes look worse passes, and so
+does one that is worse by less than the margin. The rule then names that end and its value beside the bound.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Outcome = Literal["pass", "fail", "unknown"]
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: what was measured, what is allowed, and what came of it."""
+    """One rule: what was measured, what must hold, and what came of it."""
 
     name: str
-    value: float | None
-    bound: str
+    value: float | None  # the estimate, shares as fractions
+    bound: str  # of `value`; of an end of its interval where it names one, such as upper end +0.003 >= -0.01
     verdict: Outcome
     sentence: str
 
@@ -81,29 +81,30 @@ def _evaluated(evidence: Evidence) -> Rule:
 
 def _ngini(contest: Contest, bounds: GateConfig) -> Rule:
     name, gap = f"nGini against {contest.rival}", contest.ngini
-    bound = f">= -{bounds.ngini:g} at its upper end"
+    least = f">= -{bounds.ngini:g}"
     if gap.upper != gap.upper:
-        return _unknown(name, bound, "nothing was spent in the window")
+        return _unknown(name, f"upper end {least}", "nothing was spent in the window")
     failed = gap.upper < -bounds.ngini
     worse = "surely worse than" if failed else "not surely worse than"
     said = (
         f"it ranks customers {worse} {contest.rival}: nGini {gap.estimate:+.3f}, "
         f"by chance {gap.lower:+.3f} to {gap.upper:+.3f}"
     )
-    return Rule(name, gap.estimate, bound, _outcome(failed), said)
+    return Rule(name, gap.estimate, f"upper end {gap.upper:+.3f} {least}", _outcome(failed), said)
 
 
 def _mae(contest: Contest, bounds: GateConfig) -> Rule:
     name, ratio = f"MAE against {contest.rival}", contest.mae
-    bound = f"<= +{bounds.mae:.0%} at its lower end"
+    most = f"<= {bounds.mae:g}"
     if ratio.lower != ratio.lower:
-        return _unknown(name, bound, f"{contest.rival} made no error")
+        return _unknown(name, f"lower end {most}", f"{contest.rival} made no error")
     failed = ratio.lower > bounds.mae
     worse = "surely larger than" if failed else "not surely larger than"
     said = (
         f"its mean error is {worse} that of {contest.rival}: {ratio.estimate:+.1%}, "
         f"by chance {ratio.lower:+.1%} to {ratio.upper:+.1%}"
     )
+    bound = f"lower end {ratio.lower:+.3f} {most}"
     return Rule(name, ratio.estimate, bound, _outcome(failed), said)
 
 
@@ -117,22 +118,22 @@ def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
     baselines = [c for c in evidence.contests if c.rival != CHAMPION and c.bias is not None]
     best = min(baselines, key=lambda contest: contest.mean_error, default=None)
     allowed = max(bounds.bias, abs(best.bias or 0.0)) if best else bounds.bias
-    bound = f"within {allowed:.1%}"
     if bias is None or bias.estimate != bias.estimate:
-        return _unknown("bias", bound, "nothing was spent in the window")
+        return _unknown("bias", f"near end <= {allowed:.3f}", "nothing was spent in the window")
     least = 0.0 if bias.lower <= 0 <= bias.upper else min(abs(bias.lower), abs(bias.upper))
     beside = f"; {best.rival} missed by {best.bias:+.1%}" if best else ""
     said = (
         f"its total missed by {bias.estimate:+.1%}, by chance {bias.lower:+.1%} to "
-        f"{bias.upper:+.1%}, where {allowed:.1%} is allowed{beside}"
+        f"{bias.upper:+.1%}: surely by {least:.1%}, where {allowed:.1%} is allowed{beside}"
     )
+    bound = f"near end {least:.3f} <= {allowed:.3f}"
     return Rule("bias", bias.estimate, bound, _outcome(least > allowed), said)
 
 
 def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
     # a season moves churn too: what the best baseline missed is allowed as well
     allowed = max(bounds.calibration, evidence.baseline_calibration) + evidence.calibration_noise
-    bound = f"<= {allowed:.1%}"
+    bound = f"<= {allowed:.3f}"
     gap = evidence.calibration
     if gap is None:
         return _unknown("calibration", bound, "churn probabilities could not be compared")
@@ -145,7 +146,7 @@ def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
 
 def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
     least = 0.9 - bounds.coverage
-    bound, share = f">= {least:.0%}", evidence.coverage
+    bound, share = f">= {least:g}", evidence.coverage
     if share is None:
         return _unknown("coverage", bound, "the forecasts have no intervals")
     # a season that no rule foresaw moves every customer alike, out of intervals of the right width
@@ -160,9 +161,10 @@ def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
 
 def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
     judged = _large(evidence.segments, bounds)
-    bound = f"<= +{bounds.segment:.0%} at its lower end"
+    most = f"<= {bounds.segment:g}"
     if not judged:
-        return _unknown("segments", bound, f"none has {bounds.segment_customers} customers")
+        why = f"none has {bounds.segment_customers} customers"
+        return _unknown("segments", f"lower end {most}", why)
     worst = max(judged, key=lambda part: part.number.lower)
     failed = [part for part in judged if part.number.lower > bounds.segment]
     if failed:
@@ -174,6 +176,7 @@ def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
             f"in none of {len(judged)} segments is its mean error badly worse; it does worst in "
             f"{worst.name} ({worst.number.estimate:+.0%})"
         )
+    bound = f"lower end {worst.number.lower:+.3f} {most}"
     return Rule("segments", worst.number.estimate, bound, _outcome(bool(failed)), said)
 
 
@@ -199,7 +202,7 @@ def _schema(evidence: Evidence) -> Rule:
 
 def _feed(feed: Feed, bounds: GateConfig) -> Iterable[Rule]:
     """The shipped candidate and the champion on today's orders: a broken feed shows here."""
-    history = f"within {bounds.history:.0%} of 1"
+    history = f"within {bounds.history:g} of 1"
     for name, noun, ratio in (
         ("history lines", "lines", feed.lines),
         ("history money", "money", feed.money),
@@ -207,7 +210,7 @@ def _feed(feed: Feed, bounds: GateConfig) -> Iterable[Rule]:
         said = f"months the champion knew hold {{:.1%}} of the {noun} they held then"
         yield _ratio_rule(name, ratio, history, lambda r: abs(r - 1.0) > bounds.history, said)
     yield _ratio_rule(
-        "customers", feed.customers, f">= {bounds.customers:.0%}",
+        "customers", feed.customers, f">= {bounds.customers:g}",
         lambda share: share < bounds.customers,
         "{:.1%} as many customers are there as the champion knew",
     )  # fmt: skip
@@ -217,7 +220,7 @@ def _feed(feed: Feed, bounds: GateConfig) -> Iterable[Rule]:
         "its total forecast is {:.2f} times the champion's",
     )  # fmt: skip
     yield _ratio_rule(
-        "churn rate", feed.churn_rate, f"within {bounds.churn_rate:.0%}",
+        "churn rate", feed.churn_rate, f"within {bounds.churn_rate:g}",
         lambda gap: abs(gap) > bounds.churn_rate,
         "its mean churn probability differs by {:+.1%} from the champion's",
     )  # fmt: skip

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..configs.schema import EconomicsConfig
+from ..features.dates import DAY
 from ..features.order_days import order_days_of_rows
-from ..features.windows import DAY
 from ..serve.btyd import expected_order_days, expected_order_value
 from ..serve.combine import Expected, valued_days
 from ..serve.intervals import SURE, drift

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..features.dates import DAY
 from ..features.order_days import OrderDays, order_days_of_rows
 from ..features.table import FeatureRows
-from ..features.windows import DAY
 from ..serve.btyd import expected_order_days_by_period, expected_order_value
 from ..serve.combine import valued_days
 from ..serve.numbers import Blend, Later

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..features import windows
+from ..features import dates, windows
 from .run import TrainingRun
 
 __all__ = ["RECORD_FILE", "Month", "Record", "parse_record", "record_of"]
@@ -43,8 +43,8 @@ def record_of(run: TrainingRun) -> Record:
     months = windows.whole_months(run.known, run.cutoff)
     unit = run.known.unit
     return Record(
-        first=windows.iso(windows.first_order_at(run.known)),
-        end=windows.iso(run.cutoff),
+        first=dates.iso(windows.first_order_at(run.known)),
+        end=dates.iso(run.cutoff),
         customers=run.known.n_customers,
         months={n: Month(lines=lines, money=m / unit) for n, (lines, m) in months.items()},
         evaluated=evaluated,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.customers import with_customers
+from ..features.cutoffs import check_cutoff_in_span
 from ..features.orders import Orders
 from ..features.reading import as_orders
 from ..serve.model import Model
@@ -42,7 +43,7 @@ class TrainingRun:
 
 
 def train(
-    orders: Orders, config: Config | None = None, cutoff: windows.Instant | None = None
+    orders: Orders, config: Config | None = None, cutoff: dates.Instant | None = None
 ) -> Model:
     """Train a model on the orders before `cutoff`; no MLflow needed, nothing is written.
 
@@ -59,7 +60,7 @@ def train(
 def train_and_evaluate(
     orders: Orders,
     config: Config,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twins on the newest realised windows."""
@@ -80,7 +81,7 @@ def run_until(
     drawn = drawn or {}
     known = windows.observed(orders, end)
     evaluation, curve = _evaluated(known, config, end, say, drawn)
-    say(f"training on the orders before {windows.shown(end)}")
+    say(f"training on the orders before {dates.shown(end)}")
     frame = drawn[end].frame(config) if end in drawn else None
     return TrainingRun(shipped(known, config, end, frame), known, end, evaluation, curve)
 
@@ -100,7 +101,7 @@ def _evaluated(
     curve: tuple[CurvePoint, ...] = ()
     wanted = 1 if drawn else config.tracking.evaluated_cutoffs
     for cutoff in reversed(default_cutoffs(known, config.horizon_days, end)[-wanted:]):
-        say(f"evaluating: a model that knows nothing from {windows.shown(cutoff)} on")
+        say(f"evaluating: a model that knows nothing from {dates.shown(cutoff)} on")
         rows = drawn.get(cutoff)
         try:
             frame = None if rows is None else rows.frame(config)
@@ -109,7 +110,7 @@ def _evaluated(
                 curve = learning_curve(known, config, cutoff, rows, found[0], say)
         except OrdersError as error:
             # too little was known then; the model to ship may still be fine
-            say(f"not evaluated from {windows.shown(cutoff)} on: {error}")
+            say(f"not evaluated from {dates.shown(cutoff)} on: {error}")
             break
     return (joined(found) if found else None), curve
 
@@ -123,7 +124,7 @@ def shipped(orders: Orders, config: Config, end: int, drawn: TrainingFrame | Non
 def _training_end(
     orders: Orders,
     config: Config,
-    cutoff: windows.Instant | None,
+    cutoff: dates.Instant | None,
     say: Callable[[str], None] = warnings.warn,
 ) -> int:
     newest_line = int(orders.times.max())
@@ -134,7 +135,7 @@ def training_end(
     first: int,
     newest_line: int,
     config: Config,
-    cutoff: windows.Instant | None,
+    cutoff: dates.Instant | None,
     say: Callable[[str], None] = warnings.warn,
 ) -> int:
     """The first instant training reads nothing at or after.
@@ -142,9 +143,9 @@ def training_end(
     Refuses one out of range; `say` hears of one that the orders end more than a week before.
     """
     if cutoff is None:
-        return windows.midnight_after(newest_line)
-    end = windows.as_instant(cutoff)
-    concern = windows.check_cutoff_in_span(first, newest_line, end, config.horizon_days)
+        return dates.midnight_after(newest_line)
+    end = dates.as_instant(cutoff)
+    concern = check_cutoff_in_span(first, newest_line, end, config.horizon_days)
     if concern:
         say(concern)
     return end

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..configs.schema import ModelConfig
-from ..features.windows import DAY
+from ..features.dates import DAY
 from ..serve.combine import probability
 from ..serve.trees import Trees
 from . import measures

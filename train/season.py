@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..configs.schema import Target
 from ..features import windows
+from ..features.cutoffs import season_cutoffs
 from ..features.orders import Orders
 from ..features.table import feature_rows
 from ..features.targets import targets
@@ -48,7 +49,7 @@ def past_years(
 ) -> PastYears:
     """What the orders before `end` show; nothing where they do not span the year."""
     known = windows.observed(orders, end)
-    grid = windows.season_cutoffs(windows.first_order_at(known), end, horizon_days)
+    grid = season_cutoffs(windows.first_order_at(known), end, horizon_days)
     if grid is None:
         return PastYears()
     known = _sampled(known)

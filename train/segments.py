@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..features import windows
+from ..features import dates
 from ..features.orders import Orders
 from ..features.table import FeatureRows, feature_rows
 
@@ -24,7 +24,7 @@ def segments_of(known: Orders, rows: FeatureRows) -> dict[str, Labels]:
     cuts = np.quantile(spend, _TIERS) if len(spend) else np.zeros(2)
     tier = np.array(["low", "medium", "high"], dtype=object)[np.searchsorted(cuts, spend)]
     firsts = known.times[known.starts[:-1]][rows.customer_index]
-    found = {"tier": tier, "cohort": np.array(windows.quarter(firsts), dtype=object)}
+    found = {"tier": tier, "cohort": np.array(dates.quarter(firsts), dtype=object)}
     if "channel" in known.texts:
         found["channel"] = _main_channel(known)[rows.customer_index]
     return found

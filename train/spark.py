@@ -19,9 +19,10 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..features import windows
+from ..features import dates, windows
 from ..features.buckets import Bucket
 from ..features.customers import Customers, joined_to
+from ..features.cutoffs import can_train, newest_realised_cutoff
 from ..features.faults import counted
 from ..features.intake import completed
 from ..features.orders import Orders
@@ -49,7 +50,7 @@ class Drawn:
 def train(
     orders_df: DataFrame,
     config: Config | None = None,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     *,
     customers: Customers | DataFrame | None = None,
 ) -> Model:
@@ -68,7 +69,7 @@ def train(
 
 def train_on_files(
     config: Config,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """`train_and_evaluate` on the files a configuration names, read by Spark."""
@@ -84,7 +85,7 @@ def train_on_files(
 def draw(
     orders: Surveyed,
     config: Config,
-    cutoff: windows.Instant | None = None,
+    cutoff: dates.Instant | None = None,
     say: Callable[[str], None] = lambda _: None,
     *,
     evaluates: bool = True,
@@ -115,10 +116,10 @@ def draw(
     if takes_all:
         return Drawn(replace(pilot, report=report), end)
     horizon, share = config.horizon_days, pilot.n_customers / customers
-    evaluated = windows.newest_realised_cutoff(end, horizon)
+    evaluated = newest_realised_cutoff(end, horizon)
     ends = [end, evaluated] if evaluates else [end]
     # as `fit` has it: without room for labels there are no trees to grow
-    ends = [e for e in ends if windows.can_train(windows.first_order_at(pilot), e, horizon)]
+    ends = [e for e in ends if can_train(windows.first_order_at(pilot), e, horizon)]
     draws = [draw_for(pilot, config, orders.first, e, share) for e in ends]
     rows = {}
     if draws:

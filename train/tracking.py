@@ -21,7 +21,7 @@ import pyarrow.parquet
 from ..configs.addresses import without_passwords
 from ..configs.schema import Config
 from ..errors import BundleError, ClvcastError, ConfigError
-from ..features import windows
+from ..features import dates, windows
 from ..serve.loading import load_model
 from ..serve.report.evaluation import Evaluation
 from . import registry
@@ -75,12 +75,10 @@ def track(
         tags = {
             registry.MODEL_VERSION: run.model.version,
             "clvcast.data_digest": run.known.digest(),
-            "clvcast.cutoff": windows.shown(run.cutoff),
+            "clvcast.cutoff": dates.shown(run.cutoff),
             "clvcast.remarks": "; ".join(run.model.numbers.blend.remarks) or "none",
         }
-        with store.run(
-            config.tracking.experiment, f"train {windows.shown(run.cutoff)}", tags
-        ) as own:
+        with store.run(config.tracking.experiment, f"train {dates.shown(run.cutoff)}", tags) as own:
             _log_training(store, own, run, config)
             version, is_new = _registered(store, own, run, name, tags)
             store.set_alias(name, registry.CANDIDATE, version.number)
@@ -111,7 +109,7 @@ def verdict_table(verdict: Verdict) -> str:
     for rule in verdict.rules:
         value = "-" if rule.value is None else f"{rule.value:.3f}"
         lines.append(
-            f"{rule.verdict:8}{rule.name:30}{value:>10}  allowed {rule.bound}: {rule.sentence}"
+            f"{rule.verdict:8}{rule.name:30}{value:>10}  holds when {rule.bound}: {rule.sentence}"
         )
     return "\n".join([*lines, "passed" if verdict.passed else "refused"]) + "\n"
 
@@ -135,7 +133,7 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     store.log_text(run_id, record_of(run).model_dump_json(indent=1), RECORD_FILE)
     # a point of each curve for every cutoff; its step is the cutoff as days since 1970
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
-        measures, day = _measures(summary), windows.as_instant(cutoff) // windows.DAY
+        measures, day = _measures(summary), dates.as_instant(cutoff) // dates.DAY
         tags = {"clvcast.cutoff": cutoff, "clvcast.kind": "evaluation"}
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
@@ -157,7 +155,7 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
 def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
     report = run.known.report
     return {
-        "cutoff": windows.shown(run.cutoff),
+        "cutoff": dates.shown(run.cutoff),
         "horizon_days": config.horizon_days,
         "periods": config.periods,
         "margin_rate": config.economics.margin_rate,
@@ -168,7 +166,7 @@ def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
         "order_lines": run.known.n_lines,
         "lines_without_customer": report.lines_without_customer,
         "lines_rejected": sum(report.rejected.values()),
-        "first_order": windows.shown(windows.first_order_at(run.known)),
+        "first_order": dates.shown(windows.first_order_at(run.known)),
     }
 
 
@@ -189,8 +187,8 @@ def _registered(
     for known in store.versions(name):
         if known.tags.get(registry.MODEL_VERSION) == run.model.version:
             return known, False
-    first = windows.shown(windows.first_order_at(run.known) // windows.DAY * windows.DAY)
-    own = {**tags, "clvcast.data_span": f"{first} to {windows.shown(run.cutoff)}"}
+    first = dates.shown(windows.first_order_at(run.known) // dates.DAY * dates.DAY)
+    own = {**tags, "clvcast.data_span": f"{first} to {dates.shown(run.cutoff)}"}
     if run.evaluation is not None:
         measures = _measures(run.evaluation.metrics[run.evaluation.newest])
         shown = [measure for measure in _HEADLINES if measure in measures]

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from ..configs.schema import Config
 from ..errors import ClvcastError
-from ..features import windows
+from ..features import dates, windows
 from ..serve.chance import calibration_chance
 from ..serve.scorer import forecast_rows
 from . import measures
@@ -76,7 +76,7 @@ def _evaluated(
 ) -> Evidence:
     assert run.evaluation is not None
     evaluated = run.evaluation.newest
-    cutoff = windows.as_instant(evaluated)
+    cutoff = dates.as_instant(evaluated)
     table = run.evaluation.at(cutoff)
     sure = config.gate.confidence
     spends = {
@@ -150,7 +150,7 @@ def _champion_spend(
             f"the champion, version {champion.version}, forecasts another horizon: not compared",
         )
     try:
-        if record is not None and windows.as_instant(record.end) <= cutoff:
+        if record is not None and dates.as_instant(record.end) <= cutoff:
             known = windows.observed(run.known, cutoff)
             spend = forecast_rows(model, known, cutoff)["expected_spend"].to_numpy()
             return spend, f"{named} its own bundle, which never saw the window"

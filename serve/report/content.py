@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...features import windows
+from ...features import dates
 from ..book import Book, Grouping
 from ..group_totals import group_totals
 from ..kpis import Kpis, kpis_of
@@ -52,7 +52,7 @@ class Content:
         shop = kpis.measures.iloc[0]
         levers = sensitivity(book)
         return cls(
-            cutoff=windows.shown(book.cutoff),
+            cutoff=dates.shown(book.cutoff),
             model_version=str(book.forecasts["model_version"][0].as_py()),
             horizon_days=book.horizon_days,
             span_days=book.span_days,

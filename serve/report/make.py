@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ...configs.schema import Config
 from ...errors import OrdersError
-from ...features import windows
+from ...features import dates
 from ...features.check import check
 from ...features.orders import Orders
 from ..book import Book, open_book
@@ -124,7 +124,7 @@ def report_of(
     if previous is not None:
         own = model if model is not None and model.version == content.model_version else None
         before = _comparable(previous, book)
-        since = windows.shown(int(before["cutoff"][0].cast(pa.int64()).as_py()))
+        since = dates.shown(int(before["cutoff"][0].cast(pa.int64()).as_py()))
         change = _changed(before, book, own, remarks)
         business.insert(
             1, change_section(change, since, content.cutoff, writing, with_ids=with_ids)

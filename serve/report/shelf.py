@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...errors import ConfigError, OrdersError
-from ...features import windows
+from ...features import dates, windows
 from ...features.orders import Int64, Orders, TextColumn
 from ...features.table import feature_rows
 from ..book import Book, Grouping
@@ -106,7 +106,7 @@ class Shelf:
         row = pc.index(self.book.forecasts["customer_id"], customer_id).as_py()
         entries = self.book.entries
         own = slice(int(entries.starts[row]), int(entries.starts[row + 1]))
-        days = [windows.shown(int(at) // windows.DAY * windows.DAY) for at in entries.times[own]]
+        days = [dates.shown(int(at) // dates.DAY * dates.DAY) for at in entries.times[own]]
         amounts = (entries.net[own] / self.book.unit).tolist()
         return list(zip(days, amounts, strict=True))[::-1]
 

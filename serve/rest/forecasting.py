@@ -23,9 +23,10 @@ from ...configs.schema import (
     OrdersConfig,
 )
 from ...errors import ConfigError, OrdersError
-from ...features import windows
+from ...features import dates, windows
 from ...features.attributes import PREFIX
 from ...features.customers import join_customers
+from ...features.cutoffs import check_cutoff_from_now
 from ...features.faults import FaultyOrdersError
 from ...features.given import LineError, clean_id, is_no_id, orders_from_lines
 from ...features.orders import Orders
@@ -159,7 +160,7 @@ def _with_attributes(model: Model, orders: Orders, ids: list[str], told: list[An
 def _ordered(model: Model, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str) -> Answer:
     content = {
         "model_version": model.version,
-        "cutoff": windows.iso(asked.cutoff),
+        "cutoff": dates.iso(asked.cutoff),
         name: [found[own] for own in asked.ids if own in found],
         "without_orders": [own for own in asked.ids if own not in found],
     }
@@ -197,7 +198,7 @@ def answer_table(
     scored = set(forecasts["customer_id"].to_pylist())
     content = {
         "model_version": model.version,
-        "cutoff": windows.iso(moment),
+        "cutoff": dates.iso(moment),
         "forecasts": forecasts.to_pylist(),
         "without_orders": [own for own in orders.customer_ids.to_pylist() if own not in scored],
     }
@@ -236,7 +237,7 @@ def _checked_cutoff(model: Model, cutoff: str) -> int:
     moment = instant(cutoff)
     horizon_days = model.numbers.horizon_days
     try:
-        windows.check_cutoff_from_now(moment, horizon_days, datetime.now())
+        check_cutoff_from_now(moment, horizon_days, datetime.now())
     except ConfigError:
         rule = f"must be within {horizon_days} days from now, the model's horizon"
         raise _invalid([Fault(path="cutoff", rule=rule)]) from None

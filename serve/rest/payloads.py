@@ -18,7 +18,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from ...features.windows import as_instant
+from ...features.dates import as_instant
 from ..golden import CUTOFF, golden_rows
 from ..scorer import FORECAST_SCHEMA
 from .refusals import Fault, Refusal

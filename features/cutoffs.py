@@ -1,0 +1,169 @@
+"""Cutoffs: the one a run takes where none is given, which are refused, and those a model learns from.
+
+All of it is told from where the orders begin and end. What is known at a cutoff is cut out by windows.py, and by
+nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConfigError, OrdersError
+from .dates import DAY, YEAR_DAYS, as_instant, midnight_after, shown, whole_days
+from .orders import Int64, Orders
+from .windows import first_order_at, is_realised
+
+__all__ = [
+    "SeasonCutoffs",
+    "TrainingCutoffs",
+    "can_train",
+    "check_cutoff",
+    "check_cutoff_from_now",
+    "check_cutoff_in_span",
+    "cutoffs_for_training",
+    "default_cutoff",
+    "longest_horizon",
+    "newest_realised_cutoff",
+    "season_cutoffs",
+]
+
+_MOST_CUTOFFS = 12
+_SEASON_PHASES = 13  # four weeks apart
+_SEASON_YEARS = 6  # a shop of longer ago is another shop
+_LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if that is more
+
+
+def default_cutoff(orders: Orders) -> int:
+    """The midnight after the newest usable line."""
+    return midnight_after(int(orders.times.max()))
+
+
+def newest_realised_cutoff(end: int, horizon_days: int) -> int:
+    """The newest cutoff whose first prediction window is wholly before `end`."""
+    return end - horizon_days * DAY
+
+
+def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
+    """Refuse a cutoff the orders cannot serve; a warning where they serve it badly, else None."""
+    newest = int(orders.times.max())
+    return check_cutoff_in_span(first_order_at(orders), newest, cutoff, horizon_days)
+
+
+def check_cutoff_in_span(
+    first: int, newest_line: int, cutoff: int, horizon_days: int
+) -> str | None:
+    """`check_cutoff` for orders from the instant `first` to `newest_line`."""
+    newest = midnight_after(newest_line)
+    if cutoff <= first:
+        raise ConfigError(
+            f"the cutoff must be after the first order ({shown(first)}), got {shown(cutoff)}"
+        )
+    if cutoff > newest + horizon_days * DAY:
+        raise ConfigError(
+            f"the cutoff must be within {horizon_days} days of the newest order "
+            f"(at most {shown(newest + horizon_days * DAY)}), got {shown(cutoff)}; "
+            "give newer orders or an earlier cutoff"
+        )
+    silent_days = int(whole_days(cutoff - newest))
+    if silent_days > 7:
+        return (
+            f"the newest order is {silent_days} days before the cutoff {shown(cutoff)}: "
+            "customers look more silent than they may be"
+        )
+    return None
+
+
+def check_cutoff_from_now(cutoff: int, horizon_days: int, now: datetime) -> None:
+    """Refuse a cutoff more than a horizon (and a day, as zones differ) from now; for those who ask with the
+    orders of single customers, whose silence says nothing of when the shop's orders end.
+    """
+    latest = as_instant(now) // DAY * DAY + (horizon_days + 2) * DAY
+    if cutoff >= latest:
+        raise ConfigError(
+            f"the cutoff must be within {horizon_days} days from now, the model's horizon, got "
+            f"{shown(cutoff)}; give an earlier one"
+        )
+
+
+@dataclass(frozen=True)
+class TrainingCutoffs:
+    """The cutoffs a model learns from, oldest first, and the age of each in days."""
+
+    instants: Int64  # n_cutoffs
+    ages: Int64  # n_cutoffs; days before the newest
+
+
+def can_train(first: int, end: int, horizon_days: int) -> bool:
+    """Whether `cutoffs_for_training` finds any."""
+    return end - horizon_days * DAY >= first + _least_history(horizon_days)
+
+
+def longest_horizon(first: int, end: int) -> int:
+    """The longest horizon, in days, that `can_train` accepts; 0 where none does."""
+    days = (end - first) // DAY
+    return max((h for h in range(days + 1) if h and can_train(first, end, h)), default=0)
+
+
+def _least_history(horizon_days: int) -> int:
+    return max(_LEAST_HISTORY_DAYS, -(-horizon_days // 2)) * DAY
+
+
+def cutoffs_for_training(first: int, end: int, horizon_days: int) -> TrainingCutoffs:
+    """Up to twelve cutoffs, a third of a horizon apart in whole weeks, all with cutoff + horizon <= end.
+
+    Whole weeks keep the weekday, and with it the shop's weekly rhythm, the same at every cutoff.
+    The oldest has half a horizon of history behind it: nearer to the first order, old customers
+    cannot be told from new ones.
+    """
+    newest = newest_realised_cutoff(end, horizon_days)
+    least_history = _least_history(horizon_days)
+    if not can_train(first, end, horizon_days):
+        days, needed = (end - first) // DAY, (horizon_days * DAY + least_history) // DAY
+        longest = longest_horizon(first, end)
+        mend = f"shorten horizon_days to {longest} or less, or" if longest else "please"
+        raise OrdersError(
+            f"training needs {needed} days of orders for a horizon of {horizon_days} days, got "
+            f"{days}; {mend} give a longer history"
+        )
+    step = max(7, round(horizon_days / 3 / 7) * 7) * DAY
+    count = min(_MOST_CUTOFFS, (newest - first - least_history) // step + 1)
+    instants = newest - np.arange(count, dtype=np.int64)[::-1] * step
+    return TrainingCutoffs(instants, (newest - instants) // DAY)
+
+
+@dataclass(frozen=True)
+class SeasonCutoffs:
+    """Past cutoffs at the same few places of every year, newest first."""
+
+    instants: Int64  # n_cutoffs
+    phases: Int64  # n_cutoffs; which place of the year
+    years: Int64  # n_cutoffs; whole years back
+    places: npt.NDArray[np.float64]  # n_phases; each phase's place in the year, 0 to below 1
+
+
+def season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:
+    """Thirteen cutoffs a year, the first place that of `end`, up to six years back; all with a whole window.
+
+    None where history does not show every place of the year, or a horizon is too short (a week is the
+    least) for a day of the week to cancel.
+    """
+    if horizon_days < 7:
+        return None
+    steps = np.arange(_SEASON_PHASES * _SEASON_YEARS, dtype=np.int64)
+    days_back = np.rint(steps * (YEAR_DAYS / _SEASON_PHASES)).astype(np.int64)
+    instants = end - days_back * DAY
+    usable = is_realised(instants + horizon_days * DAY, end)
+    usable &= instants >= first + _least_history(horizon_days)
+    phases = steps % _SEASON_PHASES
+    if len(np.unique(phases[usable])) < _SEASON_PHASES:
+        return None
+    return SeasonCutoffs(
+        instants[usable],
+        phases[usable],
+        steps[usable] // _SEASON_PHASES,
+        instants[:_SEASON_PHASES] / DAY / YEAR_DAYS % 1.0,
+    )
