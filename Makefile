@@ -6,6 +6,8 @@ ORDERS ?= data/online_retail.parquet
 OUTPUT ?= forecasts.parquet
 VENV := .venv
 BIN := $(VENV)/bin
+# two processes; a file's tests share what they made
+PARALLEL := -n 2 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: train score backtest report ui check test test-slow benchmark benchmark-start benchmark-decisions benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
@@ -38,10 +40,10 @@ check: $(VENV)/dev.stamp build/types/clvcast ## lint, format, types, layers
 	$(BIN)/lint-imports
 
 test: $(VENV)/dev.stamp ## the fast tests
-	$(BIN)/python -m pytest -m "not slow" tests
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests
 
 test-slow: $(VENV)/dev.stamp ## the rest
-	$(BIN)/python -m pytest -m slow tests
+	$(BIN)/python -m pytest $(PARALLEL) -m slow tests
 
 benchmark: benchmark-start benchmark-features benchmark-decisions
 
