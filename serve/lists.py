@@ -7,8 +7,9 @@ no list's contacts: comparing them with the contacted measures what a campaign d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, conditio
 from ..configs.schema import Config
 from ..errors import ConfigError
 from ..features import dates
-from ..features.orders import Float64, Orders
+from ..features.orders import Float64, Int64, Orders
 from .book import Book, open_book
 from .candidates import Candidates, candidates
 from .list_backtest import backtest_lists
@@ -96,21 +97,20 @@ def lists_of(book: Book, past: Book | None = None) -> Lists:
     remarks = list(book.remarks)
     chosen = chosen_by(book, known, remarks)
     held = _held_out(book)
-    contacts, held_out, rows = {}, {}, []
-    for name, members in chosen.items():
-        rule = book.config.lists.rules[name]
-        contacts[name] = _rows(book, known, rule, members[~held[members]])
-        held_out[name] = _rows(book, known, rule, members[held[members]])
-        rows.append(
-            {
-                "list": name,
-                "customers": contacts[name].num_rows,
-                "held_out": held_out[name].num_rows,
-                "value_at_stake": pc.sum(contacts[name]["value_at_stake"]).as_py() or 0.0,
-                "stake": rule.value,
-                "aim": rule.aim,
-            }
-        )
+    rules = book.config.lists.rules
+    contacts = {name: members[~held[members]] for name, members in chosen.items()}
+    held_out = {name: members[held[members]] for name, members in chosen.items()}
+    rows = [
+        {
+            "list": name,
+            "customers": len(members),
+            "held_out": len(held_out[name]),
+            "value_at_stake": float(_stakes(book, known, rules[name], members).sum()),
+            "stake": rules[name].value,
+            "aim": rules[name].aim,
+        }
+        for name, members in contacts.items()
+    ]
     columns = ["list", "customers", "held_out", "value_at_stake", "stake", "aim"]
     summary = pd.DataFrame(rows, columns=columns)
     if past is None:
@@ -121,12 +121,33 @@ def lists_of(book: Book, past: Book | None = None) -> Lists:
     else:
         picked = chosen_by(past, candidates(past), [])
         summary = summary.merge(backtest_lists(past, picked, remarks), on="list", how="left")
-    return Lists(contacts, held_out, summary, _budget(book, known), tuple(remarks))
+
+    def written(members: Mapping[str, Int64]) -> _Tables:
+        return _Tables(members, lambda name: _rows(book, known, rules[name], members[name]))
+
+    budget = _budget(book, known)
+    return Lists(written(contacts), written(held_out), summary, budget, tuple(remarks))
 
 
-def chosen_by(
-    book: Book, known: Candidates, remarks: list[str]
-) -> dict[str, npt.NDArray[np.int64]]:
+class _Tables(Mapping[str, pa.Table]):
+    """A table a list, each made when it is asked for: a report needs their counts alone."""
+
+    def __init__(self, names: Collection[str], make: Callable[[str], pa.Table]) -> None:
+        self._names, self._make = names, cache(make)
+
+    def __getitem__(self, name: str) -> pa.Table:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def chosen_by(book: Book, known: Candidates, remarks: list[str]) -> dict[str, Int64]:
     """List -> the rows of its customers, most at stake first; held-out customers included."""
     settings = book.config.lists
     wanted = settings.rules if settings.only is None else settings.only
@@ -136,7 +157,7 @@ def chosen_by(
             f"lists.only must name lists, got {unknown[0]}; known are {', '.join(settings.rules)}"
         )
     members: dict[str, Mask] = {}
-    found: dict[str, npt.NDArray[np.int64]] = {}
+    found: dict[str, Int64] = {}
     for name, rule in settings.rules.items():
         conditions = [condition(column, stated) for column, stated in rule.where.items()]
         lacking = [
@@ -191,18 +212,20 @@ def _held_out(book: Book) -> Mask:
     return np.asarray(hashed / 2.0**64 < book.config.lists.hold_out)
 
 
-def _rows(
-    book: Book, known: Candidates, rule: ListRule, members: npt.NDArray[np.int64]
-) -> pa.Table:
+def _stakes(book: Book, known: Candidates, rule: ListRule, members: Int64) -> Float64:
+    """What is at stake with each member, to the currency's smallest unit."""
+    return np.round(known.numbers[rule.value][members], book.orders.currency_decimals)
+
+
+def _rows(book: Book, known: Candidates, rule: ListRule, members: Int64) -> pa.Table:
     """The rows of a list, in the order of `members`."""
-    stake = np.round(known.numbers[rule.value][members], book.orders.currency_decimals)
     base = known.dates[rule.when][members]
     date = np.maximum(base + rule.days_after * dates.DAY, book.cutoff)
     return pa.Table.from_arrays(
         [
             book.forecasts["customer_id"].take(pa.array(members)).combine_chunks(),
             pa.array(np.arange(1, len(members) + 1), pa.int32()),
-            pa.array(stake),
+            pa.array(_stakes(book, known, rule, members)),
             _reasons(rule.reason, known, members, book.config.orders.currency),
             pa.array(date, pa.timestamp("us")).cast(pa.date32(), safe=False),
         ],
@@ -210,9 +233,7 @@ def _rows(
     )
 
 
-def _reasons(
-    reason: str, known: Candidates, members: npt.NDArray[np.int64], currency: str
-) -> pa.StringArray:
+def _reasons(reason: str, known: Candidates, members: Int64, currency: str) -> pa.StringArray:
     """The reason of each member: its words, with what stands in braces written out."""
     parts = _FIELD.split(reason)
     texts = [
@@ -225,9 +246,7 @@ def _reasons(
     return pc.binary_join_element_wise(*texts, "", null_handling="replace", null_replacement="?")
 
 
-def _written(
-    name: str, known: Candidates, members: npt.NDArray[np.int64], currency: str
-) -> pa.StringArray:
+def _written(name: str, known: Candidates, members: Int64, currency: str) -> pa.StringArray:
     if name in DATES:
         instants = pa.array(known.dates[name][members], mask=known.dates[name][members] < 0)
         return pc.strftime(instants.cast(pa.timestamp("us")), format="%Y-%m-%d")
