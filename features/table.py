@@ -193,7 +193,8 @@ def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
     """
     back = np.array((0, *TRAILING_DAYS), dtype=np.int64) * dates.DAY
     if len(cutoffs) == 1:  # ascending as they are: no need to sort, which one customer would notice
-        return (cutoffs - back)[::-1], np.arange(len(back))[None, ::-1]
+        places = np.arange(len(back) - 1, -1, -1)
+        return np.ascontiguousarray((cutoffs - back)[::-1]), places[None, :]
     instants, slots = np.unique(cutoffs[:, None] - back, return_inverse=True)
     return instants, slots.reshape(len(cutoffs), len(back))
 

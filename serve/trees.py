@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import BundleError
 from .flat_trees import FlatTrees
+
+if TYPE_CHECKING:
+    import lightgbm
 
 __all__ = ["Trees"]
 
@@ -36,7 +40,6 @@ class Trees:
     """One head of one seed. The text is what is stored; equal texts are equal trees."""
 
     text: str
-    booster: lightgbm.Booster = field(compare=False)
     flat: FlatTrees = field(compare=False)
 
     @classmethod
@@ -48,17 +51,27 @@ class Trees:
 
     @classmethod
     def from_text(cls, text: str) -> Trees:
-        """Parse stored trees; raises `BundleError` where LightGBM cannot."""
+        """Parse stored trees, whose structure `check_trees` proves."""
+        return cls(text, FlatTrees.of(text))
+
+    @cached_property
+    def booster(self) -> lightgbm.Booster:
+        """LightGBM's own; raises `BundleError` where it cannot read the text.
+
+        Made when it is asked for: forecasts need none, and to load LightGBM takes longer than all else.
+        """
+        import lightgbm
+
         try:
-            booster = lightgbm.Booster(model_str=text)
+            return lightgbm.Booster(model_str=self.text)
         except lightgbm.basic.LightGBMError as error:
             raise BundleError(f"LightGBM cannot read the bundle's trees: {error}") from None
-        return cls(text, booster, FlatTrees.of(text))
 
     @property
     def features(self) -> tuple[str, ...]:
         """The inputs, in their order."""
-        return tuple(self.booster.feature_name())
+        line = self.text.partition("\nfeature_names=")[2].partition("\n")[0]
+        return tuple(line.split(" "))
 
     def predict(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """The sum over trees, before any link function: float64, n_rows, from n_rows x n_features.

@@ -13,10 +13,13 @@ from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
 from ..features import dates
 from ..features.given import orders_from_lines
 from ..features.nested import unnest
+from ..features.order_days import OrderDays
 from ..features.table import feature_rows
+from .btyd import BgNbd, expected_order_days
 from .flat_trees import FlatTrees
 from .golden import CUTOFF, golden_rows
 from .model import Model
+from .next_order import next_order
 from .one import score_one
 from .scorer import forecast_rows
 
@@ -30,8 +33,13 @@ _STUMP = (
 
 
 def warm_code() -> None:
-    """Compile what turns orders into features, with every optional column and with none, and the trees' code."""
+    """Compile what turns orders into features, with every optional column and with none, and what forecasts."""
     FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
+    one = np.ones(1)
+    btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
+    days = OrderDays(one, one, one, one)
+    expected_order_days(btyd, days, 1)
+    next_order(btyd, days, one, 1, 1)
     cutoff = np.array([dates.as_instant(CUTOFF)], dtype=np.int64)
     for columns in ((), OPTIONAL_COLUMNS):
         rows = golden_rows(columns)

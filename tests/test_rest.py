@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import io
 import json
@@ -406,34 +407,28 @@ def test_one_request_too_many_is_told_to_come_again(
         assert sorted(a.status_code for a in answers) == [200, 200, 503, 503]
 
 
-def test_a_burst_may_wait_and_a_queue_that_never_empties_may_not() -> None:
-    now = 0.0
-    backlog = Backlog(lambda: now)
+def test_a_burst_may_wait_and_after_too_large_a_one_only_a_few_may() -> None:
+    now, served = 0.0, list[int]()
 
-    def asked(begun: float) -> int:
-        try:
-            backlog.check(begun)
-        except Refusal as refusal:
-            return refusal.status
-        finally:
-            backlog.done()
-        return 200
+    async def burst(backlog: Backlog, size: int) -> list[int]:
+        """Who of a burst is turned away."""
+        asked = [backlog.run(served.append, k) for k in range(size)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        return [k for k, answer in enumerate(found) if isinstance(answer, Refusal)]
 
-    now = 1.0
-    assert asked(1.0) == 200  # after a pause
-    now = 1.09
-    assert asked(1.0) == 200  # a burst: one that came with it and waited
-    queue = []
-    for _ in range(100):  # 3 ms each, and each has waited for 10 ms: there is no pause
-        now += 0.003
-        queue.append(asked(now - 0.010))
-    assert set(queue[:4]) == {200}
-    assert set(queue[20:]) == {503}
-    assert asked(now - 0.001) == 200  # a fresh one
-    now += 0.050
-    assert asked(now - 0.040) == 200  # a pause of 10 ms before it came
-    now += 0.2
-    assert asked(now - 0.15) == 503  # no burst is worth as long
+    async def all_bursts() -> None:
+        nonlocal now
+        backlog = Backlog(lambda: now)
+        assert await burst(backlog, 40) == []
+        assert served == list(range(40))  # first come, first served
+        assert await burst(backlog, 41) == [40]
+        now = 29.0
+        assert await burst(backlog, 4) == []
+        assert await burst(backlog, 6) == [4, 5]
+        now = 31.0
+        assert await burst(backlog, 40) == []
+
+    asyncio.run(all_bursts())
 
 
 def test_what_takes_too_long_is_given_up(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,42 @@ def test_who_says_nothing_is_cut_off(shop_model: clvcast.Model) -> None:
             assert client.post("/v1/forecasts", json=request(line())).status_code == 200
 
 
+def test_who_takes_no_answers_is_cut_off(shop_model: clvcast.Model) -> None:
+    limits = Limits(slow_seconds=0.3)
+    with serving(Models(shop_model), Settings(limits=limits)) as client:
+        with connected(client) as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            deaf.settimeout(0.2)
+            asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+            def ask() -> None:
+                for _ in range(100):
+                    with contextlib.suppress(TimeoutError):
+                        deaf.sendall(asked * 100)
+                    time.sleep(0.05)
+
+            with pytest.raises(ConnectionError):
+                ask()
+        assert client.get("/livez").status_code == 200
+        text = client.get("/metrics").text
+        assert "clvcast_requests_in_flight 1.0" in text
+
+
+def test_a_few_who_ask_without_a_pause_are_all_answered(shop_model: clvcast.Model) -> None:
+    with serving(Models(shop_model)) as client:
+        assert client.get("/readyz").status_code in (200, 503)
+        while client.get("/readyz").status_code != 200:
+            time.sleep(0.05)
+
+        def ask(_: int) -> set[int]:
+            with httpx.Client(base_url=client.base_url, timeout=60) as own:
+                answers = [own.post("/v1/forecasts", json=request(line())) for _ in range(40)]
+                return {answer.status_code for answer in answers}
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set().union(*pool.map(ask, range(8))) == {200}
+
+
 def test_heads_and_bodies_that_are_no_http(shop_model: clvcast.Model) -> None:
     with serving(Models(shop_model), Settings(limits=Limits(body_bytes=1_000))) as client:
         for said in (
@@ -69,9 +107,24 @@ def test_heads_and_bodies_that_are_no_http(shop_model: clvcast.Model) -> None:
                 assert connection.recv(100).startswith(b"HTTP/1.1 4")
         with connected(client) as connection:  # a head without an end
             connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 60_000)
-            time.sleep(0.1)
-            connection.sendall(b"x" * 60_000)
+            for _ in range(2):
+                time.sleep(0.1)
+                connection.sendall(b"x" * 60_000)
             assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        many = b"".join(b"X%d: y\r\n" % k for k in range(20_000))
+        for said in (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n",  # whole, in one piece
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + many,  # trailers are head too
+        ):
+            with connected(client) as connection:
+                connection.sendall(said)
+                assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        with connected(
+            client
+        ) as connection:  # many whole requests and the beginning of one are no long head
+            asked = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            connection.sendall(asked * 2_000 + asked[:20])
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
         with connected(client) as connection:  # refused by what it says, before it is sent
             connection.sendall(HEAD + b"Content-Length: 999999999999\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 413")

@@ -106,7 +106,7 @@ def test_no_rights_is_a_sentence(tmp_path: Path, shop_model: clvcast.Model) -> N
     shop_model.save(bundle)
     clvcast.load_model(bundle)  # whatever is imported later is here now
     (bundle / "churn-0.txt").chmod(0)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
         folder.chmod(folder.stat().st_mode | 0o755)
     with nobody(), pytest.raises(BundleError, match=r"churn-0.txt: Permission denied"):
         clvcast.load_model(bundle)
@@ -121,7 +121,7 @@ def test_a_store_without_rights_is_a_sentence(tmp_path: Path, run: Run) -> None:
     (tmp_path / "store").mkdir()
     config = write_shop(tmp_path, uri)
     assert run("train", config, "--cutoff", "2021-01-20")[0] == 0
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
         folder.chmod(folder.stat().st_mode | 0o755)
     for path in (tmp_path / "store", *(tmp_path / "store").rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)

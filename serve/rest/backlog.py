@@ -1,40 +1,49 @@
-"""The backlog: how long a small request may have waited when its turn comes.
+"""The backlog: small requests, answered one after the other on the server's loop, while not too many wait.
 
-Small requests are answered one after the other on the server's loop. A burst is worth waiting for; a queue
-that never empties makes everybody late and helps nobody. So a request may be old while the loop had nothing to
-do at some moment of the last tenth of a second, and must be fresh while it had not (after "Controlling queue
-delay", Nichols and Jacobson 2012).
+A burst is worth waiting for; a queue that never empties makes everybody late and helps nobody. So many requests may
+wait until once too many do; then, for half a minute, only a few may, and those are answered about as quickly
+as ever. Whoever asks from fewer connections than may wait is never turned away.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from .limits import busy
 
 __all__ = ["Backlog"]
 
-_LONG = 0.1  # seconds without a pause, after which the queue is no burst any more
-_PAUSE = 0.001  # seconds without a request
-_PATIENT, _HURRIED = 0.1, 0.003  # how old a request may be, in a burst and in a queue
+Result = TypeVar("Result")
+_MOST, _FEW = 40, 4  # requests, the one that is being answered among them
+_STRICT_SECONDS = 30.0
 
 
 class Backlog:
-    """The age of requests, and when the loop last had nothing to do."""
+    """A queue before the loop itself; what it is given must be done in milliseconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._done_at = self._free_at = clock()
+        self._turn = asyncio.Lock()  # the first come is the first served
+        self._inside = 0
+        self._strict_until = -1.0
 
-    def check(self, begun: float) -> None:
-        """Raise a `Refusal` with 503 where a request whose last byte came at `begun` has waited too long."""
-        if begun - self._done_at > _PAUSE:
-            self._free_at = begun
-        patience = _PATIENT if begun - self._free_at < _LONG else _HURRIED
-        if self._clock() - begun > patience:
+    async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Do some work when its turn comes; raises a `Refusal` with 503 where too many wait."""
+        now = self._clock()
+        is_strict = now < self._strict_until
+        if self._inside >= (_FEW if is_strict else _MOST):
+            if not is_strict:
+                self._strict_until = now + _STRICT_SECONDS
             raise busy()
-
-    def done(self) -> None:
-        """Note that a request has been answered."""
-        self._done_at = self._clock()
+        self._inside += 1
+        try:
+            async with self._turn:
+                await asyncio.sleep(
+                    0
+                )  # who came meanwhile queues up, or is told that there is no room
+                return work(*arguments)
+        finally:
+            self._inside -= 1

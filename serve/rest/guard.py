@@ -7,12 +7,11 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..model import Model
-from .backlog import Backlog
 from .limits import Bodies, Receive
 from .logs import request_logger
 from .metrics import Metrics
@@ -21,13 +20,11 @@ from .refusals import Refusal
 from .security import authorise
 from .settings import Settings
 
-__all__ = ["BEGUN", "Guard", "Passage"]
+__all__ = ["Guard", "Passage"]
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-BEGUN = "clvcast.begun"  # of a scope: when the request's last byte came, by the monotonic clock
-_QUEUED = "/v1/forecasts"
 _GONE = 499  # nobody is there to read it; for the log and the metrics
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -53,7 +50,6 @@ class Guard:
     def __init__(self, app: App, models: Models, settings: Settings, metrics: Metrics) -> None:
         self._app, self._models, self._settings, self._metrics = app, models, settings, metrics
         self._bodies = Bodies(settings.limits)
-        self._backlog = Backlog()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI's call: one request, or the life of the server."""
@@ -68,6 +64,21 @@ class Guard:
         self._metrics.in_flight.inc()
         answer = self._noting(passage, send)
         try:
+            await self._admit(scope, headers, receive, answer)
+        except _GoneError:
+            passage.status, passage.code = _GONE, "gone"
+        finally:
+            self._metrics.in_flight.dec()
+            self._note(scope, passage, time.perf_counter() - begin)
+
+    async def _admit(
+        self,
+        scope: MutableMapping[str, Any],
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        answer: Send,
+    ) -> None:
+        try:
             authorise(
                 scope["path"],
                 headers,
@@ -75,18 +86,11 @@ class Guard:
                 is_loopback=self._settings.is_loopback,
             )
             body = await self._bodies.read(receive, headers.get(b"content-length"))
-            if scope["path"] == _QUEUED and BEGUN in scope:
-                self._backlog.check(scope[BEGUN])
-            await self._app(scope, _replay(body, receive), answer)
         except Refusal as refusal:
-            passage.code = refusal.code
-            await send_refusal(refusal, passage, answer)
-        except _GoneError:
-            passage.status, passage.code = _GONE, "gone"
-        finally:
-            self._backlog.done()
-            self._metrics.in_flight.dec()
-            self._note(scope, passage, time.perf_counter() - begin)
+            scope["passage"].code = refusal.code
+            await send_refusal(refusal, scope["passage"], answer)
+        else:
+            await self._app(scope, _replay(body, receive), answer)
 
     def _noting(self, passage: Passage, send: Send) -> Send:
         """The way back: the id and the model's version on every answer, and no waiting for who takes none."""

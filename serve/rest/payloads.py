@@ -41,6 +41,7 @@ __all__ = [
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 _MOST_FAULTS = 20
+_MOST_LISTED = 10_000  # faults; to make a list of more takes seconds
 _LONGEST_NAME = 64  # of a field in a path
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
 _Text = Annotated[str | None, Field(max_length=1_000)]
@@ -242,6 +243,9 @@ def parsed(adapter: TypeAdapter[Any], body: bytes) -> Any:
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
+        if error.error_count() > _MOST_LISTED:
+            rule = f"the request has {error.error_count()} faults, too many to name"
+            raise Refusal(422, "invalid", rule) from None
         found = error.errors(include_url=False, include_input=False, include_context=True)
     if found[0]["type"] == "json_invalid":
         raise Refusal(400, "no_json", f"the body must be JSON: {_json_fault(found[0])}")

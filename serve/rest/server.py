@@ -8,17 +8,16 @@ import signal
 import socket
 import ssl
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
+import httptools
 import uvicorn
 from fastapi import APIRouter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import ConfigError, StoreError
 from .app import create_app
-from .guard import BEGUN
 from .logs import request_logger, start_logging
 from .models import Models
 from .settings import Settings
@@ -106,41 +105,67 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _protocol(seconds: float) -> type[HttpToolsProtocol]:
-    """HTTP/1.1 as uvicorn speaks it, but a request's head is bounded in time and in size."""
+    """HTTP/1.1 as uvicorn speaks it, for clients who have only so much time and so many bytes for a head."""
 
     class Protocol(HttpToolsProtocol):
-        patience: asyncio.TimerHandle | None = None
-        head_bytes: int | None = None  # of a head that has begun; None between heads
+        patience: asyncio.TimerHandle | None = None  # for a request to come
+        blocked: asyncio.TimerHandle | None = None  # for an answer to be taken
+        head_bytes = 0  # of this request, trailers included
+        unparsed_bytes = (
+            0  # in reads since the one in which the parser last got through with something
+        )
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._wait()
 
         def data_received(self, data: bytes) -> None:
+            self.unparsed_bytes += len(data)
             super().data_received(data)
+            if self.unparsed_bytes > _LONGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response(f"A head must have at most {_LONGEST_HEAD} bytes.")
             if self._is_answering():
                 self._stop_waiting()
             else:
                 self._wait()
-            if self.head_bytes is not None:
-                self.head_bytes += len(data)
-                if self.head_bytes > _LONGEST_HEAD and not self.transport.is_closing():
-                    self.send_400_response(f"A head must have at most {_LONGEST_HEAD} bytes.")
 
         def on_message_begin(self) -> None:
-            self.head_bytes = 0
+            self.head_bytes = self.unparsed_bytes = 0
             super().on_message_begin()
 
-        def on_headers_complete(self) -> None:
-            self.head_bytes = None
-            super().on_headers_complete()
+        def on_url(self, url: bytes) -> None:
+            super().on_url(url)
+            self._count(len(url))
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            super().on_header(name, value)
+            self._count(len(name) + len(value) + 4)
+
+        def on_body(self, body: bytes) -> None:
+            self.unparsed_bytes = 0
+            super().on_body(body)
 
         def on_message_complete(self) -> None:
-            self.scope[BEGUN] = time.monotonic()  # type: ignore[literal-required]
+            self.unparsed_bytes = 0
             super().on_message_complete()
+
+        def _count(self, n_bytes: int) -> None:
+            self.unparsed_bytes = 0
+            self.head_bytes += n_bytes
+            if self.head_bytes > _LONGEST_HEAD:
+                raise httptools.HttpParserError("the head is too long")  # answered with 400
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self.blocked = self.loop.call_later(seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            self._unblock()
+            super().resume_writing()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
+            self._unblock()
             super().connection_lost(exc)
 
         def _is_answering(self) -> bool:
@@ -154,6 +179,11 @@ def _protocol(seconds: float) -> type[HttpToolsProtocol]:
             if self.patience is not None:
                 self.patience.cancel()
                 self.patience = None
+
+        def _unblock(self) -> None:
+            if self.blocked is not None:
+                self.blocked.cancel()
+                self.blocked = None
 
         def _cut(self) -> None:
             self.patience = None

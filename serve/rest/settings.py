@@ -19,10 +19,11 @@ class Limits:
     customers: int = 1_000
     lines: int = 100_000  # order lines of one request
     threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
-    small_bytes: int = 16 << 10  # bodies answered at once: a thread costs more than it gains
+    small_bytes: int = 16 << 10  # bodies answered on the loop: a thread costs more than it gains
+    small_commas: int = 1_000  # in them; a line has one at least, and each may be at fault
     waiting: int = 16  # larger ones that wait for a thread; the next is told to come again
     buffered_bytes: int = 64 << 20  # bodies of all requests together
-    request_seconds: float = 30.0  # from the last byte of the body to the answer
+    request_seconds: float = 30.0  # from the last byte of a larger body to the answer
     slow_seconds: float = 10.0  # for a client to send its headers, its body, or to take the answer
     connections: int = 1_000
 
