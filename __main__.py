@@ -55,6 +55,7 @@ _EXTRAS = {
     "fastapi": "serve",
     "filelock": "train",
     "h11": "serve",
+    "httptools": "serve",
     "jinja2": "train",
     "joblib": "train",
     "mlflow": "train",
