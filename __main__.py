@@ -54,7 +54,6 @@ app.add_typer(models.app, name="models")
 _EXTRAS = {
     "fastapi": "serve",
     "filelock": "train",
-    "h11": "serve",
     "httptools": "serve",
     "jinja2": "train",
     "joblib": "train",

@@ -40,10 +40,10 @@ def compared(frame: pd.DataFrame, like: pd.DataFrame) -> None:
 def test_five_ways_give_one_forecast(
     shop_model: clvcast.Model, tmp_path: Path, run: Run, seed: int
 ) -> None:
-    lines = worlds.shop(customers=500, seed=seed)
+    lines = worlds.shop(customers=600, seed=seed)
     orders = orders_from_table(lines, OrdersConfig())
     batch = clvcast.score(shop_model, orders, CUTOFF)
-    assert len(batch) > 400
+    assert len(batch) > 500
     nested = nest(orders, CUTOFF)
 
     ones = [

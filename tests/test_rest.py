@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import io
 import json
@@ -30,7 +29,7 @@ try:
 
     from clvcast.serve.rest import app as rest_app
     from clvcast.serve.rest.app import document
-    from clvcast.serve.rest.backlog import Backlog
+    from clvcast.serve.rest.backlog import Arrival, Backlog
     from clvcast.serve.rest.forecasting import ARROW, PARQUET
     from clvcast.serve.rest.logs import JsonLines
     from clvcast.serve.rest.models import Models
@@ -407,28 +406,36 @@ def test_one_request_too_many_is_told_to_come_again(
         assert sorted(a.status_code for a in answers) == [200, 200, 503, 503]
 
 
-def test_a_burst_may_wait_and_after_too_large_a_one_only_a_few_may() -> None:
-    now, served = 0.0, list[int]()
+def test_a_burst_may_wait_and_in_a_queue_that_never_empties_nobody_may() -> None:
+    now = 0.0
+    backlog = Backlog(lambda: now)
 
-    async def burst(backlog: Backlog, size: int) -> list[int]:
-        """Who of a burst is turned away."""
-        asked = [backlog.run(served.append, k) for k in range(size)]
-        found = await asyncio.gather(*asked, return_exceptions=True)
-        return [k for k, answer in enumerate(found) if isinstance(answer, Refusal)]
-
-    async def all_bursts() -> None:
+    def answered(waited: float, connections: int = 100) -> bool:
+        """Whether one is that has waited for some seconds; it takes 3 ms."""
         nonlocal now
-        backlog = Backlog(lambda: now)
-        assert await burst(backlog, 40) == []
-        assert served == list(range(40))  # first come, first served
-        assert await burst(backlog, 41) == [40]
-        now = 29.0
-        assert await burst(backlog, 4) == []
-        assert await burst(backlog, 6) == [4, 5]
-        now = 31.0
-        assert await burst(backlog, 40) == []
+        try:
+            with backlog.turn(Arrival(now - waited, connections)):
+                now += 0.003
+        except Refusal as refusal:
+            found = (refusal.status, refusal.headers)
+        else:
+            return True
+        assert found == (503, {"Retry-After": "1"})
+        return False
 
-    asyncio.run(all_bursts())
+    now = 1.0
+    assert all(answered(0.003 * k) for k in range(30))  # a burst
+    assert not answered(0.11)
+    now = 2.0
+    in_queue = [answered(0.010) for _ in range(100)]
+    assert in_queue[0]
+    assert not any(in_queue[-30:])
+    assert answered(0.002)
+    assert all(answered(0.040, connections=8) for _ in range(100))  # they wait for each other
+    now += 0.050
+    assert answered(0.040)  # there was a pause before it came
+    with backlog.turn(None):
+        pass
 
 
 def test_what_takes_too_long_is_given_up(

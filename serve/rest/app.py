@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from ...errors import ClvcastError
 from ...features.told import attribute_names
 from ..model import Model
-from .backlog import Backlog
 from .description import ADMIN, REFUSALS, UNUSABLE, body_of, forecast_body, only, openapi
 from .forecasting import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
 from .guard import Guard, Passage
@@ -35,7 +34,7 @@ from .payloads import (
     parsed,
 )
 from .refusals import Refusal
-from .settings import Limits, Settings
+from .settings import Settings
 
 __all__ = ["create_app", "document", "openapi"]
 
@@ -79,7 +78,6 @@ def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = 
 def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) -> APIRouter:
     router = APIRouter()
     limits = settings.limits
-    backlog = Backlog()
 
     @router.post(
         "/v1/forecasts",
@@ -95,9 +93,10 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
         passage: Passage = request.scope["passage"]
         body = await request.body()
         kind = _kind(request)
-        if kind == JSON:
-            queue = backlog if models.is_warm and _is_small(body, limits) else gate
-            answer = await queue.run(answer_json, passage.model, body, limits)
+        if kind == JSON and passage.is_small:
+            answer = answer_json(passage.model, body, limits)
+        elif kind == JSON:
+            answer = await gate.run(answer_json, passage.model, body, limits)
         elif kind in (ARROW, PARQUET):
             accepted = request.headers.get("accept", JSON)
             cutoff = request.query_params.get("cutoff")
@@ -193,11 +192,6 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
-
-
-def _is_small(body: bytes, limits: Limits) -> bool:
-    """Whether a JSON body takes milliseconds, be it right or wrong."""
-    return len(body) <= limits.small_bytes and body.count(b",") <= limits.small_commas
 
 
 def _kind(request: Request) -> str:

@@ -1,49 +1,55 @@
-"""The backlog: small requests, answered one after the other on the server's loop, while not too many wait.
+"""The backlog: small requests, answered one after the other on the server's loop, while they need not wait long.
 
-A burst is worth waiting for; a queue that never empties makes everybody late and helps nobody. So many requests may
-wait until once too many do; then, for half a minute, only a few may, and those are answered about as quickly
-as ever. Whoever asks from fewer connections than may wait is never turned away.
+A burst is worth waiting for; a queue that never empties makes everybody late and helps nobody (Nichols and Jacobson
+2012, "Controlling queue delay"). So a request may have waited for a tenth of a second; but where many clients are
+connected and the loop has had no pause for as long, it must be fresh, and those that are let in are answered
+about as quickly as ever. A few clients that ask without a pause, one request at a time each, wait for each other
+and are never turned away.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from .limits import busy
 
-__all__ = ["Backlog"]
+__all__ = ["ARRIVAL", "Arrival", "Backlog"]
 
-Result = TypeVar("Result")
-_MOST, _FEW = 40, 4  # requests, the one that is being answered among them
-_STRICT_SECONDS = 30.0
+ARRIVAL = "clvcast.arrival"  # where a request's scope has its `Arrival`
+_PATIENT_SECONDS, _STRICT_SECONDS = 0.1, 0.003  # that a request may have waited
+_FEW_CONNECTIONS = 8
+_BUSY_SECONDS = 0.1  # without a pause
+_PAUSE_SECONDS = 0.001  # between an answer and the next request
+
+
+class Arrival(NamedTuple):
+    """When a request's last byte came, by the monotonic clock, and how many connections were open then."""
+
+    at: float
+    connections: int
 
 
 class Backlog:
-    """A queue before the loop itself; what it is given must be done in milliseconds."""
+    """Decides whether a request that has waited for its turn is still worth an answer."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._turn = asyncio.Lock()  # the first come is the first served
-        self._inside = 0
-        self._strict_until = -1.0
+        self._paused_at = self._answered_at = clock()
 
-    async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Do some work when its turn comes; raises a `Refusal` with 503 where too many wait."""
+    @contextmanager
+    def turn(self, arrival: Arrival | None) -> Iterator[None]:
+        """A request's turn; raises a `Refusal` with 503 where it waited too long. None: it has not waited."""
         now = self._clock()
-        is_strict = now < self._strict_until
-        if self._inside >= (_FEW if is_strict else _MOST):
-            if not is_strict:
-                self._strict_until = now + _STRICT_SECONDS
-            raise busy()
-        self._inside += 1
+        at, connections = arrival or (now, 0)
+        if at - self._answered_at > _PAUSE_SECONDS:
+            self._paused_at = at
+        is_overrun = connections > _FEW_CONNECTIONS and at - self._paused_at > _BUSY_SECONDS
         try:
-            async with self._turn:
-                await asyncio.sleep(
-                    0
-                )  # who came meanwhile queues up, or is told that there is no room
-                return work(*arguments)
+            if now - at > (_STRICT_SECONDS if is_overrun else _PATIENT_SECONDS):
+                raise busy()
+            yield
         finally:
-            self._inside -= 1
+            self._answered_at = self._clock()

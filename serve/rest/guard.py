@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Model
+from .backlog import ARRIVAL, Backlog
 from .limits import Bodies, Receive
 from .logs import request_logger
 from .metrics import Metrics
@@ -25,6 +26,7 @@ __all__ = ["Guard", "Passage"]
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+_ON_THE_LOOP = "/v1/forecasts"  # where its body is small
 _GONE = 499  # nobody is there to read it; for the log and the metrics
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -42,6 +44,7 @@ class Passage:
     status: int = 500
     customers: int = 0
     code: str = ""  # of the refusal
+    is_small: bool = False  # answered on the loop
 
 
 class Guard:
@@ -50,6 +53,7 @@ class Guard:
     def __init__(self, app: App, models: Models, settings: Settings, metrics: Metrics) -> None:
         self._app, self._models, self._settings, self._metrics = app, models, settings, metrics
         self._bodies = Bodies(settings.limits)
+        self._backlog = Backlog()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI's call: one request, or the life of the server."""
@@ -78,6 +82,7 @@ class Guard:
         receive: Receive,
         answer: Send,
     ) -> None:
+        passage: Passage = scope["passage"]
         try:
             authorise(
                 scope["path"],
@@ -87,10 +92,28 @@ class Guard:
             )
             body = await self._bodies.read(receive, headers.get(b"content-length"))
         except Refusal as refusal:
-            scope["passage"].code = refusal.code
-            await send_refusal(refusal, scope["passage"], answer)
+            passage.code = refusal.code
+            await send_refusal(refusal, passage, answer)
+            return
+        passage.is_small = self._is_small(scope["path"], body)
+        if passage.is_small:
+            try:
+                with self._backlog.turn(scope.get(ARRIVAL)):
+                    await self._app(scope, _replay(body, receive), answer)
+            except (
+                Refusal
+            ) as refusal:  # here, not in a route: to turn somebody away must cost little
+                passage.code = refusal.code
+                await send_refusal(refusal, passage, answer)
         else:
             await self._app(scope, _replay(body, receive), answer)
+
+    def _is_small(self, path: str, body: bytes) -> bool:
+        """Whether a request takes milliseconds, be it right or wrong; until the server is warm none does."""
+        limits = self._settings.limits
+        if path != _ON_THE_LOOP or not self._models.is_warm or len(body) > limits.small_bytes:
+            return False
+        return body.count(b",") <= limits.small_commas
 
     def _noting(self, passage: Passage, send: Send) -> Send:
         """The way back: the id and the model's version on every answer, and no waiting for who takes none."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import ConfigError, StoreError
 from .app import create_app
+from .backlog import ARRIVAL, Arrival
 from .logs import request_logger, start_logging
 from .models import Models
 from .settings import Settings
@@ -147,6 +149,8 @@ def _protocol(seconds: float) -> type[HttpToolsProtocol]:
 
         def on_message_complete(self) -> None:
             self.unparsed_bytes = 0
+            arrival = Arrival(time.monotonic(), len(self.connections))
+            self.scope[ARRIVAL] = arrival  # type: ignore[literal-required]
             super().on_message_complete()
 
         def _count(self, n_bytes: int) -> None:
