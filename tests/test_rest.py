@@ -431,7 +431,7 @@ def test_a_burst_may_wait_and_in_a_queue_that_never_empties_nobody_may() -> None
     assert in_queue[0]
     assert not any(in_queue[-30:])
     assert answered(0.002)
-    assert all(answered(0.040, connections=8) for _ in range(100))  # they wait for each other
+    assert all(answered(0.040, connections=16) for _ in range(100))  # they wait for each other
     now += 0.050
     assert answered(0.040)  # there was a pause before it came
     with backlog.turn(None):

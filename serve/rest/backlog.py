@@ -20,7 +20,7 @@ __all__ = ["ARRIVAL", "Arrival", "Backlog"]
 
 ARRIVAL = "clvcast.arrival"  # where a request's scope has its `Arrival`
 _PATIENT_SECONDS, _STRICT_SECONDS = 0.1, 0.003  # that a request may have waited
-_FEW_CONNECTIONS = 8
+_FEW_CONNECTIONS = 16
 _BUSY_SECONDS = 0.1  # without a pause
 _PAUSE_SECONDS = 0.001  # between an answer and the next request
 
