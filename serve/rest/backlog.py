@@ -1,17 +1,15 @@
 """The backlog: small requests, answered one after the other on the server's loop, while they need not wait long.
 
 A burst is worth waiting for; a queue that never empties makes everybody late and helps nobody (Nichols and Jacobson
-2012, "Controlling queue delay"). So a request may have waited for a tenth of a second; but where many clients are
-connected and the loop has had no pause for as long, it must be fresh, and those that are let in are answered
-about as quickly as ever. A few clients that ask without a pause, one request at a time each, wait for each other
-and are never turned away.
+2012, "Controlling queue delay"). So a request may have waited for a tenth of a second; but where more than a few
+clients are connected and the loop has had no pause for as long, it must be fresh. A few clients that ask without a
+pause, one request at a time each, wait for each other.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .limits import busy
@@ -20,9 +18,11 @@ __all__ = ["ARRIVAL", "Arrival", "Backlog"]
 
 ARRIVAL = "clvcast.arrival"  # where a request's scope has its `Arrival`
 _PATIENT_SECONDS, _STRICT_SECONDS = 0.1, 0.003  # that a request may have waited
-_FEW_CONNECTIONS = 16
+_FEW_CONNECTIONS = 4
 _BUSY_SECONDS = 0.1  # without a pause
-_PAUSE_SECONDS = 0.001  # between an answer and the next request
+_PAUSE_SECONDS = (
+    0.003  # from an answer to the next request; less passes while a heap of requests is parsed
+)
 
 
 class Arrival(NamedTuple):
@@ -39,17 +39,18 @@ class Backlog:
         self._clock = clock
         self._paused_at = self._answered_at = clock()
 
-    @contextmanager
-    def turn(self, arrival: Arrival | None) -> Iterator[None]:
-        """A request's turn; raises a `Refusal` with 503 where it waited too long. None: it has not waited."""
-        now = self._clock()
-        at, connections = arrival or (now, 0)
-        if at - self._answered_at > _PAUSE_SECONDS:
-            self._paused_at = at
-        is_overrun = connections > _FEW_CONNECTIONS and at - self._paused_at > _BUSY_SECONDS
-        try:
-            if now - at > (_STRICT_SECONDS if is_overrun else _PATIENT_SECONDS):
-                raise busy()
-            yield
-        finally:
-            self._answered_at = self._clock()
+    def check(self, arrival: Arrival | None) -> None:
+        """Raise a `Refusal` with 503 where a request whose turn it is waited too long; None: it has not waited."""
+        if arrival is None:
+            return
+        if arrival.at - self._answered_at > _PAUSE_SECONDS:
+            self._paused_at = arrival.at
+        is_overrun = (
+            arrival.connections > _FEW_CONNECTIONS and arrival.at - self._paused_at > _BUSY_SECONDS
+        )
+        if self._clock() - arrival.at > (_STRICT_SECONDS if is_overrun else _PATIENT_SECONDS):
+            raise busy()
+
+    def answered(self) -> None:
+        """Note that a request is done with, answered or turned away."""
+        self._answered_at = self._clock()

@@ -74,6 +74,8 @@ class Guard:
         finally:
             self._metrics.in_flight.dec()
             self._note(scope, passage, time.perf_counter() - begin)
+            if passage.is_small:
+                self._backlog.answered()
 
     async def _admit(
         self,
@@ -91,20 +93,12 @@ class Guard:
                 is_loopback=self._settings.is_loopback,
             )
             body = await self._bodies.read(receive, headers.get(b"content-length"))
+            passage.is_small = self._is_small(scope["path"], body)
+            if passage.is_small:  # here, not in a route: to turn somebody away must cost little
+                self._backlog.check(scope.get(ARRIVAL))
         except Refusal as refusal:
             passage.code = refusal.code
             await send_refusal(refusal, passage, answer)
-            return
-        passage.is_small = self._is_small(scope["path"], body)
-        if passage.is_small:
-            try:
-                with self._backlog.turn(scope.get(ARRIVAL)):
-                    await self._app(scope, _replay(body, receive), answer)
-            except (
-                Refusal
-            ) as refusal:  # here, not in a route: to turn somebody away must cost little
-                passage.code = refusal.code
-                await send_refusal(refusal, passage, answer)
         else:
             await self._app(scope, _replay(body, receive), answer)
 

@@ -113,9 +113,7 @@ def _protocol(seconds: float) -> type[HttpToolsProtocol]:
         patience: asyncio.TimerHandle | None = None  # for a request to come
         blocked: asyncio.TimerHandle | None = None  # for an answer to be taken
         head_bytes = 0  # of this request, trailers included
-        unparsed_bytes = (
-            0  # in reads since the one in which the parser last got through with something
-        )
+        unparsed_bytes = 0  # of reads in which the parser finished nothing
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
