@@ -225,6 +225,12 @@ class Model:
             own_share(numbers.blend, btyd.history),
         )
 
+    def load_boosters(self) -> None:
+        """Let LightGBM read the trees, as explanations need; raises `BundleError` where it cannot."""
+        for seeds in self.trees.values():
+            for trees in seeds:
+                _ = trees.booster
+
     def heads(self, rows: FeatureRows, btyd: BtydViews) -> Heads | None:
         """What the trees say of feature rows; None where the model has none."""
         if not self.trees:

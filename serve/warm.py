@@ -49,7 +49,7 @@ def warm_code() -> None:
 
 
 def warm(model: Model) -> None:
-    """Forecast the golden rows, together and one by one."""
+    """Forecast the golden rows, together and one by one, and load what explanations need."""
     numbers = model.numbers
     rows = golden_rows(numbers.optional_columns, numbers.attributes)
     for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
@@ -57,6 +57,7 @@ def warm(model: Model) -> None:
     told = [None] * len(rows) if numbers.attributes is None else rows["attributes"].tolist()
     for (customer_id, lines), own in zip(_lines(rows), told, strict=True):
         score_one(model, lines, CUTOFF, customer_id, own)
+    model.load_boosters()
 
 
 def _lines(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -449,5 +450,7 @@ def test_flipped_bits_with_fitting_digests_crash_nothing(bundle: Path) -> None:
             pass
         else:
             check_golden(loaded, expected)
+            with contextlib.suppress(BundleError):
+                loaded.load_boosters()
         for other, content in kept.items():
             (bundle / other).write_bytes(content)

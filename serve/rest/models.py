@@ -98,6 +98,7 @@ from clvcast.errors import ClvcastError
 from clvcast.serve.loading import load_model
 try:
     model = load_model(sys.argv[1], sys.argv[3] or None)
+    model.load_boosters()  # here, not first in the server by an explanation
     model.save(Path(sys.argv[2]))
     if model.registered is not None:
         print(model.registered.model_dump_json())
