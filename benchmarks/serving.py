@@ -13,22 +13,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import http.client
 import json
 import os
 import platform
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -41,6 +36,15 @@ import pandas as pd
 from mlflow.models import infer_signature
 from orders_log import write_log
 from packaging.requirements import Requirement
+from serving_asked import (
+    asked_at,
+    capacity,
+    cpu_seconds,
+    free_port,
+    one_by_one,
+    resident_mb,
+    server,
+)
 
 import clvcast
 from clvcast.features.table import build_features
@@ -49,10 +53,8 @@ from clvcast.serve.batch import score_files
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 WORK = ROOT / "build" / "benchmark-serving"  # the models, made once; make clean removes them
-TICKS = os.sysconf("SC_CLK_TCK")
 CUTOFF = "2011-12-10"
 LINES_OF_ONE = range(45, 56)
-HEADERS = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -110,120 +112,10 @@ def peer() -> tuple[Path, np.ndarray, list[str]]:
     return path, inputs.head(200).to_numpy(), list(inputs.columns)
 
 
-# ---- servers and clients
-
-
-@contextmanager
-def server(command: list[str], port: int, health: str) -> Iterator[int]:
-    """A server as a process; its id once it answers."""
-    quiet = subprocess.DEVNULL
-    # MLflow calls uvicorn by its name
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
-        command, stdout=quiet, stderr=quiet, start_new_session=True, env=dict(os.environ, PATH=path)
-    )
-    try:
-        while True:
-            if process.poll() is not None:
-                raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{health}", timeout=1):
-                    break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        yield process.pid
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
 def our_server(port: int) -> list[str]:
     """The command that serves."""
     command = [sys.executable, "-m", "clvcast", "serve", "--model", str(bundle())]
     return [*command, "--port", str(port)]
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
-def cpu_seconds(group: int) -> float:
-    """CPU seconds of a process and its children so far."""
-    total = 0.0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group:
-            total += (int(fields[11]) + int(fields[12])) / TICKS
-    return total
-
-
-def resident_mb(pid: int) -> float:
-    """Megabytes in memory."""
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1024
-
-
-def one_by_one(port: int, path: str, bodies: list[bytes]) -> list[float]:
-    """Ask one after the other on one connection: seconds of each."""
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.connect()
-    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    took = []
-    for body in bodies:
-        begin = time.perf_counter()
-        connection.request("POST", path, body, HEADERS)
-        answer = connection.getresponse()
-        answer.read()
-        took.append(time.perf_counter() - begin)
-        assert answer.status == 200, answer.status
-    connection.close()
-    return took
-
-
-async def asked_at(
-    port: int, bodies: list[bytes], rate: float, seconds: float
-) -> tuple[list[float], Counter[str]]:
-    """Ask at a steady rate, answered or not, on kept connections: seconds from when each was due to its 200."""
-    took: list[float] = []
-    statuses: Counter[str] = Counter()
-    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-
-    async def ask(body: bytes, due: float) -> None:
-        try:
-            pair = idle.pop() if idle else None
-            while pair and pair[0].at_eof():  # the server closes what nobody uses for ten seconds
-                pair = idle.pop() if idle else None
-            if pair is None:
-                pair = await asyncio.open_connection("127.0.0.1", port)
-            reader, writer = pair
-            head = "POST /v1/forecasts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
-            length = re.search(rb"content-length: (\d+)", answer)
-            await reader.readexactly(int(length[1]))
-            status = answer.split(b" ", 2)[1].decode()
-            idle.append(pair)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            status = type(error).__name__
-        if status == "200":
-            took.append(time.perf_counter() - due)
-        statuses[status] += 1
-
-    begin, tasks = time.perf_counter(), []
-    for number in range(int(rate * seconds)):
-        due = begin + number / rate
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        tasks.append(asyncio.create_task(ask(bodies[number % len(bodies)], due)))
-    await asyncio.gather(*tasks)
-    for _, writer in idle:
-        writer.close()
-    return took, statuses
 
 
 def bodies() -> list[bytes]:
@@ -323,23 +215,20 @@ def told(statuses: Counter[str]) -> str:
 
 
 def load(settings: argparse.Namespace) -> Result:
-    """Twice what the server can do: capacity is found first, by asking one after the other."""
+    """Twice what the server can do, which is found first."""
     asked = bodies()
     port = free_port()
     with server(our_server(port), port, "/readyz") as pid:
         one_by_one(port, "/v1/forecasts", asked[:50])
         base, _ = asyncio.run(asked_at(port, asked, 50, min(settings.seconds, 10)))
-        begin, answered = time.perf_counter(), 0
-        while time.perf_counter() - begin < 5:
-            answered += len(one_by_one(port, "/v1/forecasts", asked[:50]))
-        capacity = answered / (time.perf_counter() - begin)
-        asyncio.run(asked_at(port, asked, 2 * capacity, 5))  # buffers of its connections are made
+        rate = 2 * asyncio.run(capacity(port, asked, 5))
+        asyncio.run(asked_at(port, asked, rate, 5))  # buffers of its connections are made
         before = resident_mb(pid)
-        took, statuses = asyncio.run(asked_at(port, asked, 2 * capacity, settings.seconds))
+        took, statuses = asyncio.run(asked_at(port, asked, rate, settings.seconds))
         after = resident_mb(pid)
     usual, loaded = percentile(base, 99), percentile(took, 99)
     return Result(
-        f"twice the capacity ({2 * capacity:,.0f}/s asked) for {settings.seconds:g} s",
+        f"twice the capacity ({rate:,.0f}/s asked) for {settings.seconds:g} s",
         f"{told(statuses)}; p99 of the answered {loaded:.0f} ms, {usual:.0f} ms at 50/s; memory "
         f"{before:,.0f} to {after:,.0f} MB",
         "no failure but 503, p99 of the accepted within 3x, memory flat",
