@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -106,14 +108,25 @@ def announce_compilation(silent: bool) -> None:
     event.register("numba:compile", Announcement())
 
 
+class _Rate(ProgressColumn):
+    """How many are done, and how many a second since the bar came up."""
+
+    def render(self, task: Task) -> Text:
+        count, since = task.fields["count"], task.fields["count"] - task.fields["first"]
+        seconds = task.elapsed or 0.0
+        rate = f", {since / seconds:,.0f}/s" if since and seconds >= 1.0 else ""
+        return Text(f"{count:,}{rate}")
+
+
 @contextmanager
-def shares_done(silent: bool) -> Iterator[Callable[[str, float], None]]:
-    """A bar per kind of work, with an estimate of the time left, where stderr is a terminal."""
+def shares_done(silent: bool) -> Iterator[Callable[[str, float, int], None]]:
+    """A bar per kind of work, with its rate and an estimate of the time left, where stderr is a terminal."""
     announce_compilation(silent)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
+        _Rate(),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=err,
         transient=True,
@@ -121,10 +134,10 @@ def shares_done(silent: bool) -> Iterator[Callable[[str, float], None]]:
     ) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def show(what: str, share: float) -> None:
+        def show(what: str, share: float, count: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=1.0)
-            bars.update(tasks[what], completed=share)
+                tasks[what] = bars.add_task(what, total=1.0, first=count)
+            bars.update(tasks[what], completed=share, count=count)
 
         yield show
 

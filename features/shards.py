@@ -30,7 +30,7 @@ from .temporary import temporary_folder
 
 __all__ = ["Progress", "Shards", "customer_hashes", "read_shards"]
 
-Progress = Callable[[str, float], None]  # what is being done, and the share of it that is
+Progress = Callable[[str, float, int], None]  # what is being done, its share and its count that are
 
 _SHARE = 0.5  # of the memory limit for one shard's orders; the rest is for what is made of them
 _MOST_SHARDS = 256
@@ -63,15 +63,16 @@ class Shards:
     def __iter__(self) -> Iterator[Orders]:
         """The orders of each shard that has any, with the optional columns of the whole."""
         decimals = self._intake.config.currency_decimals
-        total = Counts()
+        total, n_customers = Counts(), 0
         for done, parts in enumerate(self._parts):
             if parts:
                 orders, counts = pack(parts, self._intake.columns, decimals)
                 total += counts
+                n_customers += orders.n_customers
                 yield orders
                 del orders
             if self.count > 1:
-                self._progress("customers", (done + 1) / self.count)
+                self._progress("customers", (done + 1) / self.count, n_customers)
         self.report = completed(self.report, total, decimals)
 
 
@@ -82,7 +83,7 @@ def read_shards(
     *,
     own_names_too: bool = False,
     folder: Path | None = None,
-    progress: Progress = lambda what, share: None,
+    progress: Progress = lambda what, share, count: None,
     now: datetime | None = None,
 ) -> Iterator[Shards]:
     """Read the orders a configuration names in shards that fit into `memory_limit` (bytes).
@@ -103,7 +104,7 @@ def read_shards(
         else:
             place = stack.enter_context(temporary_folder(folder))
             files = [place / f"{k}.arrows" for k in range(n_shards)]
-            watch = lambda share: progress("order lines", share)  # noqa: E731
+            watch = lambda share: progress("order lines", share, intake.lines_read)  # noqa: E731
             for part in usable_lines(intake, own_names_too, watch):
                 _write(span.seen(part), files)
             shards = map(_read, files)

@@ -73,7 +73,7 @@ def score_files(
     output: str | Path,
     cutoff: dates.Instant | None = None,
     memory_limit: str | None = None,
-    progress: Progress = lambda what, share: None,
+    progress: Progress = lambda what, share, count: None,
     *,
     query: str | None = None,
     customers: str | None = None,
@@ -202,7 +202,8 @@ def _forecast(
             own = known.customer_ids[low : low + most]
             without.append(own.filter(pc.invert(pc.is_in(own, ids))))
             if shards.count == 1:
-                progress("customers", min(1.0, (low + most) / known.n_customers))
+                done = min(low + most, known.n_customers)
+                progress("customers", done / known.n_customers, done)
         late = pc.invert(pc.is_in(orders.customer_ids, known.customer_ids))
         without.append(orders.customer_ids.filter(late))
     others = pa.concat_arrays(without)

@@ -54,7 +54,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 def test_parts_make_the_whole(
     shop_model: clvcast.Model, shop_orders: clvcast.Orders, orders: Path, tmp_path: Path, name: str
 ) -> None:
-    steps: list[tuple[str, float]] = []
+    steps: list[tuple[str, float, int]] = []
     result = score_files(
         shop_model, str(orders), tmp_path / name, CUTOFF, progress=lambda *step: steps.append(step)
     )
@@ -66,8 +66,8 @@ def test_parts_make_the_whole(
         check_exact=True,
         check_dtype=False,
     )
-    customers = [share for what, share in steps if what == "customers"]
-    assert customers[-1] == 1.0
+    customers = [done for what, *done in steps if what == "customers"]
+    assert customers[-1] == [1.0, len(whole)]
     assert len(customers) == math.ceil(len(whole) / 37)
     assert result.clv == math.fsum(whole["clv"])
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
@@ -173,7 +173,7 @@ def test_a_run_that_stopped_goes_on(
         path.parent.mkdir()
     score_files(shop_model, str(orders), clean, CUTOFF)
 
-    def stop(what: str, share: float) -> None:
+    def stop(what: str, share: float, count: int) -> None:
         if what == "customers" and share > 0.25:
             raise KeyboardInterrupt
 
@@ -200,7 +200,7 @@ def test_shards_give_the_same_rows(
         str(orders),
         tmp_path / "parted.parquet",
         CUTOFF,
-        progress=lambda what, share: steps.append(what),
+        progress=lambda what, share, count: steps.append(what),
     )
     assert "order lines" in steps  # they went through files
     frames = [pd.read_parquet(result.output) for result in (whole, parted)]
@@ -263,7 +263,7 @@ def test_two_processes_do_not_write_one_output(
 ) -> None:
     output = tmp_path / "f.parquet"
 
-    def meet(what: str, share: float) -> None:
+    def meet(what: str, share: float, count: int) -> None:
         with pytest.raises(clvcast.StoreError, match="another process is writing"):
             score_files(shop_model, str(orders), output, CUTOFF)
 

@@ -29,7 +29,7 @@ try:
 
     from clvcast.serve.rest import app as rest_app
     from clvcast.serve.rest.app import document
-    from clvcast.serve.rest.backlog import Arrival, Backlog
+    from clvcast.serve.rest.backlog import Backlog
     from clvcast.serve.rest.forecasting import ARROW, PARQUET
     from clvcast.serve.rest.logs import JsonLines
     from clvcast.serve.rest.models import Models
@@ -415,7 +415,7 @@ def test_a_burst_may_wait_and_in_a_queue_that_never_empties_nobody_may() -> None
         nonlocal now
         found = None
         try:
-            backlog.check(Arrival(now - waited, connections))
+            backlog.check(now - waited, connections)
         except Refusal as refusal:
             found = (refusal.status, refusal.headers)
         now += 0.003
@@ -434,7 +434,7 @@ def test_a_burst_may_wait_and_in_a_queue_that_never_empties_nobody_may() -> None
     assert all(answered(0.040, connections=4) for _ in range(100))  # they wait for each other
     now += 0.050
     assert answered(0.040)  # there was a pause before it came
-    backlog.check(None)
+    backlog.check(None, 100)
 
 
 def test_what_takes_too_long_is_given_up(

@@ -7,12 +7,15 @@ import contextlib
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,10 @@ import clvcast
 from clvcast.features.nested import nest
 
 try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
     from servers import serving
 
     from clvcast.serve.rest.models import Models
@@ -155,6 +162,63 @@ def test_many_connections(shop_model: clvcast.Model) -> None:
         assert statuses[200] > 0
         text = client.get("/metrics").text
         assert "clvcast_requests_in_flight 1.0" in text  # this one: the others have left
+
+
+def test_one_connection_too_many_is_told_to_come_again(shop_model: clvcast.Model) -> None:
+    with serving(Models(shop_model), Settings(limits=Limits(connections=3))) as client:
+        assert client.get("/livez").status_code == 200
+        with connected(client), connected(client), connected(client) as last:
+            last.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+            answer = b"".join(iter(lambda: last.recv(10_000), b""))  # until the server closes it
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1\r\n" in answer
+        assert b'"code":"busy"' in answer
+        while client.get("/livez").status_code == 503:  # until it has seen them leave
+            time.sleep(0.01)
+
+
+def test_tls(shop_model: clvcast.Model, tmp_path: Path) -> None:
+    certificate, private_key = self_signed(tmp_path)
+    settings = Settings(certificate=certificate, private_key=private_key)
+    trust = ssl.create_default_context(cafile=str(certificate))
+    with serving(Models(shop_model), settings) as stranger:
+        address = str(stranger.base_url)
+        assert address.startswith("https://127.0.0.1:")
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            stranger.get("/livez")
+        with httpx.Client(base_url=address, verify=trust, timeout=60, trust_env=False) as client:
+            assert client.post("/v1/forecasts", json=request(line())).status_code == 200
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(address.replace("https", "http") + "/livez", trust_env=False)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key, as files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
 
 
 @pytest.mark.slow

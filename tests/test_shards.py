@@ -163,7 +163,7 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
         folder.mkdir()
         result = score_files(
             model, str(source), folder / "f.parquet", "2020-09-01", limit,
-            lambda what, share: shares.append((what, share)),
+            lambda what, share, count: shares.append((what, share, count)),
         )  # fmt: skip
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         # no temporary file
@@ -172,10 +172,13 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
     assert outputs[0] == outputs[1]
     assert outputs[0][3] > 0
     for what in ("order lines", "customers"):
-        done = [share for name, share in shares if name == what]
+        done = [(share, count) for name, share, count in shares if name == what]
         assert len(done) > 10
         assert done == sorted(done)
-        assert done[-1] == 1.0
+        assert done[-1][0] == 1.0
+    assert (
+        done[-1][1] == outputs[0][3] + pyarrow.parquet.read_metadata(folder / "f.parquet").num_rows
+    )
 
 
 def test_what_a_killed_run_left_goes_when_the_next_begins(
@@ -189,7 +192,7 @@ def test_what_a_killed_run_left_goes_when_the_next_begins(
         from clvcast.configs.schema import OrdersConfig
         from clvcast.features.shards import read_shards
 
-        def halfway(what, share):
+        def halfway(what, share, count):
             if share > 0.5:
                 os.kill(os.getpid(), signal.SIGKILL)
 

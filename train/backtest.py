@@ -97,7 +97,7 @@ def backtest(
     cutoffs: Sequence[dates.Instant] = (),
     *,
     jobs: int = 1,
-    done: Callable[[str, float], None] = lambda _what, _share: None,
+    done: Callable[[str, float, int], None] = lambda what, share, count: None,
 ) -> Backtest:
     """Evaluate the model and the baselines, rolling-origin, at each cutoff.
 
@@ -149,17 +149,17 @@ def _in_parallel(
     instants: Sequence[int],
     end: int,
     jobs: int,
-    done: Callable[[str, float], None],
+    done: Callable[[str, float, int], None],
 ) -> list[Backtest | OrdersError]:
     """Each cutoff's evaluation, or why there can be none, in order."""
     what = f"{len(instants)} cutoffs" if len(instants) > 1 else "1 cutoff"
-    done(what, 0.0)
+    done(what, 0.0, 0)
     tasks = (joblib.delayed(_evaluated)(orders, config, instant, end) for instant in instants)
     parallel = joblib.Parallel(n_jobs=min(jobs, len(instants)), return_as="generator")
     parts: list[Backtest | OrdersError] = []
     for part in parallel(tasks):
         parts.append(part)
-        done(what, len(parts) / len(instants))
+        done(what, len(parts) / len(instants), len(parts))
     return parts
 
 

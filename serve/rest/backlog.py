@@ -10,26 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from .limits import busy
 
-__all__ = ["ARRIVAL", "Arrival", "Backlog"]
+__all__ = ["ARRIVAL", "CONNECTIONS", "Backlog"]
 
-ARRIVAL = "clvcast.arrival"  # where a request's scope has its `Arrival`
+# in a request's scope: when its last byte came, by the monotonic clock, and how many connections were open
+ARRIVAL, CONNECTIONS = "clvcast.arrival", "clvcast.connections"
 _PATIENT_SECONDS, _STRICT_SECONDS = 0.1, 0.003  # that a request may have waited
 _FEW_CONNECTIONS = 4
 _BUSY_SECONDS = 0.1  # without a pause
 _PAUSE_SECONDS = (
     0.003  # from an answer to the next request; less passes while a heap of requests is parsed
 )
-
-
-class Arrival(NamedTuple):
-    """When a request's last byte came, by the monotonic clock, and how many connections were open then."""
-
-    at: float
-    connections: int
 
 
 class Backlog:
@@ -39,16 +32,14 @@ class Backlog:
         self._clock = clock
         self._paused_at = self._answered_at = clock()
 
-    def check(self, arrival: Arrival | None) -> None:
+    def check(self, arrived_at: float | None, connections: int) -> None:
         """Raise a `Refusal` with 503 where a request whose turn it is waited too long; None: it has not waited."""
-        if arrival is None:
+        if arrived_at is None:
             return
-        if arrival.at - self._answered_at > _PAUSE_SECONDS:
-            self._paused_at = arrival.at
-        is_overrun = (
-            arrival.connections > _FEW_CONNECTIONS and arrival.at - self._paused_at > _BUSY_SECONDS
-        )
-        if self._clock() - arrival.at > (_STRICT_SECONDS if is_overrun else _PATIENT_SECONDS):
+        if arrived_at - self._answered_at > _PAUSE_SECONDS:
+            self._paused_at = arrived_at
+        is_overrun = connections > _FEW_CONNECTIONS and arrived_at - self._paused_at > _BUSY_SECONDS
+        if self._clock() - arrived_at > (_STRICT_SECONDS if is_overrun else _PATIENT_SECONDS):
             raise busy()
 
     def answered(self) -> None:

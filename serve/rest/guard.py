@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Model
-from .backlog import ARRIVAL, Backlog
-from .limits import Bodies, Receive
+from .backlog import ARRIVAL, CONNECTIONS, Backlog
+from .limits import Bodies, Receive, busy
 from .logs import request_logger
 from .metrics import Metrics
 from .models import Models
@@ -85,7 +85,10 @@ class Guard:
         answer: Send,
     ) -> None:
         passage: Passage = scope["passage"]
+        connections = scope.get(CONNECTIONS, 1)
         try:
+            if connections > self._settings.limits.connections:
+                raise busy(close=True)
             authorise(
                 scope["path"],
                 headers,
@@ -95,7 +98,7 @@ class Guard:
             body = await self._bodies.read(receive, headers.get(b"content-length"))
             passage.is_small = self._is_small(scope["path"], body)
             if passage.is_small:  # here, not in a route: to turn somebody away must cost little
-                self._backlog.check(scope.get(ARRIVAL))
+                self._backlog.check(scope.get(ARRIVAL), connections)
         except Refusal as refusal:
             passage.code = refusal.code
             await send_refusal(refusal, passage, answer)

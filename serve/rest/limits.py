@@ -66,11 +66,10 @@ class Bodies:
 _CLOSE = {"Connection": "close"}
 
 
-def busy() -> Refusal:
-    """The answer to one request too many."""
-    return Refusal(
-        503, "busy", "the server is at its limit; come again", headers={"Retry-After": "1"}
-    )
+def busy(*, close: bool = False) -> Refusal:
+    """The answer to one request too many; `close`: and to the connection it came on."""
+    headers = {"Retry-After": "1"} | (_CLOSE if close else {})
+    return Refusal(503, "busy", "the server is at its limit; come again", headers=headers)
 
 
 class Gate:

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import ConfigError, StoreError
 from .app import create_app
-from .backlog import ARRIVAL, Arrival
+from .backlog import ARRIVAL, CONNECTIONS
 from .logs import request_logger, start_logging
 from .models import Models
 from .settings import Settings
@@ -72,7 +72,6 @@ def prepare(
         access_log=False,
         server_header=False,
         lifespan="on",
-        limit_concurrency=settings.limits.connections,
         timeout_keep_alive=max(1, int(settings.limits.slow_seconds)),
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         ssl_certfile=settings.certificate,
@@ -132,6 +131,7 @@ def _protocol(seconds: float) -> type[HttpToolsProtocol]:
         def on_message_begin(self) -> None:
             self.head_bytes = self.unparsed_bytes = 0
             super().on_message_begin()
+            self.scope[CONNECTIONS] = len(self.connections)  # type: ignore[literal-required]
 
         def on_url(self, url: bytes) -> None:
             super().on_url(url)
@@ -147,8 +147,7 @@ def _protocol(seconds: float) -> type[HttpToolsProtocol]:
 
         def on_message_complete(self) -> None:
             self.unparsed_bytes = 0
-            arrival = Arrival(time.monotonic(), len(self.connections))
-            self.scope[ARRIVAL] = arrival  # type: ignore[literal-required]
+            self.scope[ARRIVAL] = time.monotonic()  # type: ignore[literal-required]
             super().on_message_complete()
 
         def _count(self, n_bytes: int) -> None:
