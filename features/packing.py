@@ -1,9 +1,6 @@
 """Packing: lines in any order -> `Orders`, by a counting sort and a canonical order per customer.
 
 The sort writes each line of a column straight to its place, which a running count per customer gives.
-
-The canonical order is time, order_id, product_id, amount, then the other columns, so that neither
-the order of the input nor who else is in the file can change a feature.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .canonical_order import canonical_order
 from .coding import Ids, shared
 from .orders import Float64, Int64, Orders, TextColumn
 from .parsing import Mask
@@ -29,7 +27,6 @@ _NUMBERS = ("quantity", "discount", "cost")
 _NO_TIMES = np.empty(0, dtype=np.int64)
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
-_FEW = 24  # lines an insertion sort orders faster than a merge
 _compiled = numba.njit(cache=True, nogil=True)
 
 
@@ -139,7 +136,7 @@ def pack(
     parts.clear()
     columns: list[Any] = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
     columns += [numbers.get(name, _NO_NUMBERS) for name in _NUMBERS]
-    repeated = _canonical_order(starts, times, amounts, *columns)
+    repeated = canonical_order(starts, times, amounts, *columns)
     ids = labels.cast(pa.string())
     orders = Orders(ids, starts, times, amounts, texts, numbers, currency_decimals)
     total, largest = _spend(starts, amounts)
@@ -243,171 +240,3 @@ def _spend(starts, amounts):
         total += spend
         largest = max(largest, spend)
     return total, largest
-
-
-@_compiled
-def _canonical_order(
-    starts, times, amounts, order_codes, products, categories, channels,
-    quantities, discounts, costs,
-):  # fmt: skip
-    """Bring each customer's lines into the canonical order, in place; how many repeat the one before.
-
-    Lines that came sorted by time need to be ordered within each instant alone. They are compared in
-    a copy of what decides first, `own`: time, order and product, amount, line.
-    """
-    most = 1
-    for customer in range(len(starts) - 1):
-        most = max(most, starts[customer + 1] - starts[customer])
-    own = np.empty((most, 4), dtype=np.int64)
-    spare = np.empty((most, 4), dtype=np.int64)
-    has_orders, has_products = len(order_codes) > 0, len(products) > 0
-    repeated = 0
-    for customer in range(len(starts) - 1):
-        first, last = starts[customer], starts[customer + 1]
-        by_instant = True
-        for line in range(first + 1, last):
-            by_instant = by_instant and times[line - 1] <= times[line]
-        begin = first
-        while begin < last:
-            end = begin + 1 if by_instant else last
-            while end < last and times[end] == times[begin]:
-                end += 1
-            n_lines = end - begin
-            for k in range(n_lines if n_lines > 1 else 0):
-                line = begin + k
-                key = np.int64(order_codes[line] + 1) << 32 if has_orders else np.int64(0)
-                own[k, 0] = times[line]
-                own[k, 1] = key + products[line] + 1 if has_products else key
-                own[k, 2] = amounts[line]
-                own[k, 3] = line
-            if n_lines > 1:
-                _sort(own, spare, n_lines, categories, channels, quantities, discounts, costs)
-            is_moved = False
-            for k in range(1, n_lines):
-                is_moved = is_moved or own[k, 3] != begin + k
-                repeated += (
-                    _compare(own, k - 1, own, k) == 0
-                    and _compare_rest(
-                        own[k - 1, 3], own[k, 3], categories, channels, quantities, discounts, costs
-                    )
-                    == 0
-                )
-            if is_moved:
-                for k in range(n_lines):
-                    times[begin + k] = own[k, 0]
-                    amounts[begin + k] = own[k, 2]
-                if has_orders:
-                    _rearrange(order_codes, begin, n_lines, own)
-                if has_products:
-                    _rearrange(products, begin, n_lines, own)
-                if len(categories):
-                    _rearrange(categories, begin, n_lines, own)
-                if len(channels):
-                    _rearrange(channels, begin, n_lines, own)
-                if len(quantities):
-                    _rearrange_numbers(quantities, begin, n_lines, own)
-                if len(discounts):
-                    _rearrange_numbers(discounts, begin, n_lines, own)
-                if len(costs):
-                    _rearrange_numbers(costs, begin, n_lines, own)
-            begin = end
-    return repeated
-
-
-@_compiled
-def _rearrange(codes, begin, n_lines, own):
-    """Order some lines of a column as `own` has them; its second column, done with, is written over."""
-    for k in range(n_lines):
-        own[k, 1] = codes[own[k, 3]]
-    for k in range(n_lines):
-        codes[begin + k] = own[k, 1]
-
-
-@_compiled
-def _rearrange_numbers(numbers, begin, n_lines, own):
-    """The same for numbers, whose bits are kept."""
-    bits = numbers.view(np.int64)
-    for k in range(n_lines):
-        own[k, 1] = bits[own[k, 3]]
-    for k in range(n_lines):
-        bits[begin + k] = own[k, 1]
-
-
-@_compiled
-def _compare(one, left, other, right):
-    """Negative, zero or positive as a row comes before, equals, or comes after another, by what decides first."""
-    for k in range(3):
-        if one[left, k] != other[right, k]:
-            return -1 if one[left, k] < other[right, k] else 1
-    return 0
-
-
-@_compiled
-def _compare_rest(left, right, categories, channels, quantities, discounts, costs):
-    """The same for lines equal in that, by the other columns."""
-    if len(categories) and categories[left] != categories[right]:
-        return -1 if categories[left] < categories[right] else 1
-    if len(channels) and channels[left] != channels[right]:
-        return -1 if channels[left] < channels[right] else 1
-    compared = _compare_numbers(left, right, quantities)
-    if compared == 0:
-        compared = _compare_numbers(left, right, discounts)
-    return compared if compared != 0 else _compare_numbers(left, right, costs)
-
-
-@_compiled
-def _compare_numbers(left, right, numbers):
-    """The same for a column of numbers that may be unknown; missing comes last."""
-    if not len(numbers):
-        return 0
-    one, other = numbers[left], numbers[right]
-    if one < other or (np.isnan(other) and not np.isnan(one)):
-        return -1
-    return 1 if one > other or (np.isnan(one) and not np.isnan(other)) else 0
-
-
-@_compiled
-def _sort(own, spare, n_lines, categories, channels, quantities, discounts, costs):
-    """Sort the first rows of `own`, stable: short runs by insertion, which are then merged."""
-    for low in range(0, n_lines, _FEW):
-        for k in range(low + 1, min(low + _FEW, n_lines)):
-            time, key, amount, line = own[k, 0], own[k, 1], own[k, 2], own[k, 3]
-            spare[0, 0], spare[0, 1], spare[0, 2] = time, key, amount
-            place = k
-            while place > low:
-                compared = _compare(own, place - 1, spare, 0)
-                if compared == 0:
-                    compared = _compare_rest(
-                        own[place - 1, 3], line, categories, channels, quantities, discounts, costs
-                    )
-                if compared <= 0:
-                    break
-                for column in range(4):
-                    own[place, column] = own[place - 1, column]
-                place -= 1
-            if place < k:
-                own[place, 0], own[place, 1], own[place, 2], own[place, 3] = time, key, amount, line
-    width = _FEW
-    while width < n_lines:
-        for low in range(0, n_lines, 2 * width):
-            middle, high = min(low + width, n_lines), min(low + 2 * width, n_lines)
-            left, right = low, middle
-            for position in range(low, high):
-                is_left = left < middle
-                if is_left and right < high:
-                    compared = _compare(own, left, own, right)
-                    if compared == 0:
-                        compared = _compare_rest(
-                            own[left, 3], own[right, 3], categories, channels, quantities,
-                            discounts, costs,
-                        )  # fmt: skip
-                    is_left = compared <= 0
-                chosen = left if is_left else right
-                for column in range(4):
-                    spare[position, column] = own[chosen, column]
-                left += is_left
-                right += not is_left
-        for position in range(n_lines):
-            for column in range(4):
-                own[position, column] = spare[position, column]
-        width *= 2
