@@ -191,7 +191,8 @@ def _open_text(path: Path, encoding: str) -> io.TextIOWrapper:
 
 def _open_parquet(path: Path) -> pa.parquet.ParquetFile:
     try:
-        return pa.parquet.ParquetFile(path)
+        # buffered beforehand, all that was read would stay in memory until the last block
+        return pa.parquet.ParquetFile(path, pre_buffer=False)
     except OSError as error:
         raise OrdersError(f"{path.name} cannot be read: {error.strerror or error}") from None
     except pa.ArrowInvalid:

@@ -62,3 +62,41 @@ def test_two_disjoint_sets_of_customers_concatenate(lines: pd.DataFrame) -> None
     parts = [clvcast.build_features(packed(part), cutoffs) for part in (lines, other)]
     expected = pd.concat(parts).sort_values(["cutoff", "customer_id"])
     pd.testing.assert_frame_equal(both, expected.reset_index(drop=True), check_exact=True)
+
+
+def lines_of_few_instants() -> st.SearchStrategy[pd.DataFrame]:
+    """Up to sixty lines of one customer that tie in most columns."""
+    cells = st.tuples(
+        st.sampled_from(["2020-01-01", "2020-01-02"]),
+        *(st.sampled_from([None, "a", "b"]) for _ in range(4)),
+        st.sampled_from([1.0, 2.0]),
+        *(st.sampled_from([np.nan, 1.0, 2.0]) for _ in range(3)),
+    )
+    names = ["ordered_at", "order_id", "product_id", "category", "channel", "amount"]
+    names += ["quantity", "discount", "cost"]
+    rows = st.lists(cells, min_size=1, max_size=60)
+    return rows.map(lambda found: pd.DataFrame(found, columns=names).assign(customer_id="c"))
+
+
+@worlds.law(lines_of_few_instants(), st.booleans())
+def test_ties_are_broken_by_every_column_be_they_few_or_many(
+    lines: pd.DataFrame, by_time: bool
+) -> None:
+    # in either order of arrival: by time each instant is sorted by itself, else all lines at once
+    arrived = lines.sort_values("ordered_at", kind="stable") if by_time else lines
+    orders = packed(arrived)
+    texts, numbers = ["category", "channel"], ["quantity", "discount", "cost"]
+    keys = ["ordered_at", "order_id", "product_id", "amount", *texts, *numbers]
+    ranks = lines[keys].copy()
+    for name in ("order_id", "product_id", *texts):
+        ranks[name] = lines[name].map({"a": 1, "b": 2}).fillna(0)  # missing first
+    expected = ranks.sort_values(keys, na_position="last").reset_index(drop=True)
+    for name in ("order_id", "product_id", *texts):
+        labels = dict(enumerate(orders.texts[name].labels.to_pylist()))
+        found = [{"a": 1, "b": 2}.get(labels.get(c, ""), 0) for c in orders.texts[name].codes]
+        assert found == expected[name].tolist()
+    for name in numbers:
+        np.testing.assert_array_equal(orders.numbers[name], expected[name])
+    assert orders.amounts.tolist() == (expected["amount"] * 100).astype(int).tolist()
+    repeated = int(lines.fillna(dict.fromkeys(numbers, -1.0)).duplicated().sum())
+    assert orders.report.duplicate_lines == repeated

@@ -13,9 +13,10 @@ import pyarrow.parquet
 import pytest
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig
+from clvcast.configs.schema import FormatConfig, OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.features.reading import orders_from_table
+from clvcast.features.sources import read_blocks
 
 HEADER = "customer_id,ordered_at,amount,order_id"
 
@@ -48,6 +49,20 @@ def test_parquet_csv_gzip_glob_and_folder_give_the_same_orders(tmp_path: Path) -
     expected = clvcast.read_orders(plain).digest()
     for source in ("zipped", "typed/all.parquet", "parts", "parts/*.csv", "zipped/all.csv.gz"):
         assert clvcast.read_orders(tmp_path / source).digest() == expected, source
+
+
+def test_blocks_that_were_read_leave_memory(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random(4 << 20)
+    table = pa.table({"amount": values})
+    pa.parquet.write_table(table, tmp_path / "o.parquet", row_group_size=1 << 19)
+    del table
+    before = pa.total_allocated_bytes()
+    held = [
+        pa.total_allocated_bytes() - before
+        for _ in read_blocks(tmp_path / "o.parquet", ["amount"], FormatConfig())
+    ]
+    assert len(held) == 8
+    assert max(held) < values.nbytes / 2
 
 
 def test_arithmetic_over_columns_never_evaluates_code(tmp_path: Path) -> None:
