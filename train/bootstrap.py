@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -87,7 +88,7 @@ class _Ranking:
     def __init__(self, forecast: Float64) -> None:
         self.order = np.argsort(-forecast, kind="stable")
         ranked = forecast[self.order]
-        self.starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+        self.ends = np.flatnonzero(np.concatenate((ranked[1:] != ranked[:-1], [True]))) + 1
 
     def gini(self, actual: Float64, weights: Float64) -> Float64:
         """G = (2 / n) sum C_k - 1 of each row of `weights`, as `measures.normalised_gini` defines it.
@@ -95,15 +96,29 @@ class _Ranking:
         Customer i stands weights[i] times in the ranking. A tie group of c customers with money m,
         after M, shares it evenly: its C add up to c M + m (c + 1) / 2.
         """
-        weights = weights[:, self.order]
-        count = np.add.reduceat(weights, self.starts, axis=1)
-        money = np.add.reduceat(weights * actual[self.order], self.starts, axis=1)
-        before = np.cumsum(money, axis=1) - money
-        total = money.sum(axis=1)
-        captured = (count * before + money * (count + 1.0) / 2.0).sum(axis=1)
+        captured, total = _captured(self.order, self.ends, actual, weights)
         with np.errstate(divide="ignore", invalid="ignore"):
             gini = 2.0 * captured / (total * weights.sum(axis=1)) - 1.0
         return np.asarray(np.where(total > 0, gini, np.nan))
+
+
+@numba.njit(cache=True, nogil=True)
+def _captured(order, ends, actual, weights):  # type: ignore[no-untyped-def]
+    """Per row of `weights` the sum of C_k, and all money."""
+    captured, total = np.zeros(len(weights)), np.zeros(len(weights))
+    for draw in range(len(weights)):
+        begin, before = 0, 0.0
+        for end in ends:
+            count = money = 0.0
+            for k in range(begin, end):
+                weight = weights[draw, order[k]]
+                count += weight
+                money += weight * actual[order[k]]
+            captured[draw] += count * before + money * (count + 1.0) / 2.0
+            before += money
+            begin = end
+        total[draw] = before
+    return captured, total
 
 
 def _ratio(left: Float64, right: Float64) -> Float64:
