@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PARALLEL := -n 2 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train score backtest report ui check test test-slow benchmark benchmark-start benchmark-decisions benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale lock clean
+.PHONY: train score backtest report ui check test test-slow benchmark benchmark-start benchmark-decisions benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale benchmark-training lock clean
 
 train: $(VENV)/run.stamp ## train on CONFIG, evaluate; champion if the gate passes
 	$(BIN)/clvcast train $(CONFIG)
@@ -61,6 +61,9 @@ benchmark-serving: $(VENV)/dev.stamp ## one customer, REST, batch, overload; bes
 
 benchmark-scale: $(VENV)/dev.stamp ## what grows how with order lines: one machine, and Spark
 	$(BIN)/python benchmarks/scale.py
+
+benchmark-training: $(VENV)/dev.stamp ## training 25,000 customers at each effort, and BTYD on a million (minutes)
+	$(BIN)/python benchmarks/training.py
 
 benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import and help
 	$(BIN)/python benchmarks/start.py

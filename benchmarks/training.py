@@ -25,6 +25,11 @@ orders:
 horizon_days: 90
 effort: {effort}
 """
+TRAIN = """\
+import clvcast
+config = clvcast.load_config("{effort}.yaml")
+clvcast.train(clvcast.read_orders(config), config)
+"""
 EFFORTS = {"quick": 30, "standard": 180}  # effort: most seconds
 FIT_SECONDS = 20
 
@@ -69,11 +74,12 @@ def fit(folder: Path) -> None:
     print(f"{len(days.tenure_days):,} customers: {', '.join(found)}")
 
 
-def row(name: str, used: tuple[float, float, float], seconds: int) -> str:
+def row(name: str, used: tuple[float, float, float], seconds: int | None = None) -> str:
     """A line of the table."""
     wall, cpu, peak = used
-    is_met = "met" if wall <= seconds else "**missed**"
-    return f"| {name} | {wall:.1f} | {cpu:.1f} | {peak:,.0f} | {seconds} s | {is_met} |"
+    told = "" if seconds is None else "met" if wall <= seconds else "**missed**"
+    must = "" if seconds is None else f"{seconds} s"
+    return f"| {name} | {wall:.1f} | {cpu:.1f} | {peak:,.0f} | {must} | {told} |"
 
 
 def main() -> None:
@@ -83,9 +89,10 @@ def main() -> None:
         "",
         f"{date.today()}, clvcast {version('clvcast')}, lightgbm {version('lightgbm')}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}, shared. Command: `make "
-        f"benchmark-training`. `clvcast train` on a log of some {CUSTOMERS:,} customers with {LINES_OF_ONE} lines each, "
-        "90 days ahead: the evaluation on held-out orders, the model, and its registration in MLflow. Single runs, "
-        "each a process of its own, its start included.",
+        f"benchmark-training`. A log of some {CUSTOMERS:,} customers with {LINES_OF_ONE} lines each, 90 days ahead. "
+        "`clvcast.train` reads it and makes the model; the command `clvcast train` evaluates two more such models on "
+        "windows they do not know, compares them with five baselines, judges, and keeps all of it in a new MLflow "
+        "store. Single runs, each a process of its own, its start included.",
         "",
         "| case | wall s | CPU s | peak MB | must | |",
         "|---|---|---|---|---|---|",
@@ -95,12 +102,17 @@ def main() -> None:
         here = [sys.executable, __file__]
         measure([*here, "--prepare", folder])
         os.chdir(folder)
-        for turn, effort in enumerate(("quick", *EFFORTS)):  # the first compiles
-            config = Path(folder) / f"{effort}.yaml"
-            config.write_text(CONFIG.format(effort=effort))
-            store = ["--tracking-uri", f"sqlite:///{turn}.db"]
-            used = measure([*CLVCAST, "train", str(config), *store, "--quiet"])
-            rows.append(row(f"`clvcast train`, `effort: {effort}`", used, EFFORTS[effort]))
+        for effort in EFFORTS:
+            Path(f"{effort}.yaml").write_text(CONFIG.format(effort=effort))
+        measure([*CLVCAST, "train", "quick.yaml", "--tracking-uri", "sqlite:///warm.db", "--quiet"])
+        for effort, seconds in EFFORTS.items():
+            used = measure([sys.executable, "-c", TRAIN.format(effort=effort)])
+            rows.append(row(f"`clvcast.train`, `effort: {effort}`", used, seconds))
+            print(rows[-1], flush=True)
+        for effort in EFFORTS:
+            store = ["--tracking-uri", f"sqlite:///{effort}.db"]
+            used = measure([*CLVCAST, "train", f"{effort}.yaml", *store, "--quiet"])
+            rows.append(row(f"`clvcast train`, `effort: {effort}`", used))
             print(rows[-1], flush=True)
         os.chdir(ROOT)
         used = measure([*here, "--fit", folder])
@@ -109,7 +121,7 @@ def main() -> None:
         )
         print(rows[-1], flush=True)
     page = ROOT / "benchmarks" / "results" / "training.md"
-    page.write_text("\n".join([*head, *rows[1:]]) + "\n")
+    page.write_text("\n".join([*head, *rows]) + "\n")
 
 
 if __name__ == "__main__":
