@@ -45,14 +45,19 @@ def written(cases: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> str:
         "left out; medians of 3 runs that took turns, * marks a single run. The peers compute 51 features; clvcast "
         f"computes the groups these are in, {len(ours['sums'])} features, and hands all of them to the same sink; the "
         "full catalogue for these columns is 69. Sums of the common columns agree to 1e-5. The floor reads the "
-        "file and sorts the lines by customer once.",
+        "file and sorts the lines by customer once, whatever the cutoffs: targets are of the median of all its runs.",
         "",
         "| lines x cutoffs | tool | CPU s | of it system | wall s | peak MB | rows |",
         "|---|---|---|---|---|---|---|",
     ]
-    notes = ["", "| target | must | measured | |", "|---|---|---|---|", *_targets(found)]
+    floor = statistics.median(
+        run["cpu"]
+        for case, runs in cases
+        for run in runs
+        if case["tool"] == "floor" and case["millions"] == 10
+    )
+    notes = ["", "| target | must | measured | |", "|---|---|---|---|", *_targets(found, floor)]
     missed = any("missed" in note for note in notes)
-    floor = min(found[10, cutoffs, "floor"]["cpu"] for cutoffs in (1, 12))
     share = min(found[10, 1, tool]["cpu"] for tool in PEERS) / floor
     return (
         "\n".join([*head, *rows, *notes]) + "\n" + (_REASONS.format(share=share) if missed else "")
@@ -76,8 +81,11 @@ def _row(case: dict[str, Any], runs: list[dict[str, Any]]) -> str:
     )
 
 
-def _targets(found: dict[tuple[int, int, str], dict[str, float]]) -> list[str]:
-    """A line per target of the project: what must be, what was measured, whether it is met."""
+def _targets(found: dict[tuple[int, int, str], dict[str, float]], floor: float) -> list[str]:
+    """A line per target of the project: what must be, what was measured, whether it is met.
+
+    `floor` is the CPU seconds of reading and sorting 10 M lines, whatever the cutoffs.
+    """
 
     def cpu(cutoffs: int, tool: str) -> float:
         return found[10, cutoffs, tool]["cpu"]
@@ -88,14 +96,14 @@ def _targets(found: dict[tuple[int, int, str], dict[str, float]]) -> list[str]:
     best = min(PEERS, key=lambda tool: cpu(1, tool))
     one = cpu(1, best) / cpu(1, "clvcast")
     twelve = {tool: cpu(12, tool) / cpu(12, "clvcast") for tool in PEERS}
-    floor = cpu(12, "clvcast") / min(cpu(12, "floor"), cpu(1, "floor"))
+    floors = cpu(12, "clvcast") / floor
     growth = cpu(12, "clvcast") / cpu(1, "clvcast")
     shown = ", ".join(f"{twelve[tool]:.1f}x {tool}" for tool in PEERS)
     slow = twelve["duckdb"] >= 25 and twelve["polars"] >= 25
     lines = [
         line("10 M x 1 against the best peer", "8x less CPU", f"{one:.1f}x ({best})", one >= 8),
         line("10 M x 12 against DuckDB and polars", "25x less CPU", shown, slow),
-        line("10 M x 12 against the floor", "4x", f"{floor:.1f}x", floor <= 4),
+        line("10 M x 12 against the floor", "4x", f"{floors:.1f}x", floors <= 4),
         line("growth from 1 to 12 cutoffs", "under 3x", f"{growth:.1f}x", growth < 3),
     ]
     per_line = found[10, 12, "clvcast_shards"]["cpu"] / 10
