@@ -229,6 +229,7 @@ def main() -> None:
     asked.add_argument("--again", action="store_true", help="measure what was measured before too")
     sizes = asked.parse_args()
     folder = Path(os.environ.get("CLVCAST_BENCHMARK_FOLDER") or tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
     found = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
     wanted = [
         *((job, size) for size in sizes.local for job in ("features", "score")),

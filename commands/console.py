@@ -109,13 +109,13 @@ def announce_compilation(silent: bool) -> None:
 
 
 class _Rate(ProgressColumn):
-    """How many are done, and how many a second since the bar came up."""
+    """How many are done, and how many a second since the bar came up; no rate of what takes longer."""
 
     def render(self, task: Task) -> Text:
         count, since = task.fields["count"], task.fields["count"] - task.fields["first"]
-        seconds = task.elapsed or 0.0
-        rate = f", {since / seconds:,.0f}/s" if since and seconds >= 1.0 else ""
-        return Text(f"{count:,}{rate}")
+        seconds = task.finished_time or task.elapsed or 0.0
+        is_told = seconds >= 1.0 and since >= seconds
+        return Text(f"{count:,}, {since / seconds:,.0f}/s" if is_told else f"{count:,}")
 
 
 @contextmanager

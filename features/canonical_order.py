@@ -12,6 +12,7 @@ import numpy as np
 __all__ = ["canonical_order"]
 
 _FEW = 24  # lines an insertion sort orders faster than a merge
+_FEW_IN_PLACE = 14  # lines that change places in their columns faster than by way of a copy
 _compiled = numba.njit(cache=True, nogil=True)
 
 
@@ -43,7 +44,7 @@ def canonical_order(
             end = begin + 1 if by_instant else last
             while end < last and times[end] == times[begin]:
                 end += 1
-            if by_instant and end - begin <= _FEW:
+            if by_instant and end - begin <= _FEW_IN_PLACE:
                 for line in range(begin + 1, end):
                     place, compared = line, 1
                     while place > begin:

@@ -160,7 +160,7 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
             lines.refuse(expression.text, "must be an amount up to 1e12", "is beyond 1e12", beyond)
             lines.numbers[ours] = values
         else:
-            lines.numbers[ours] = np.where(np.isfinite(values), values, np.nan)
+            lines.numbers[ours] = np.where(np.isfinite(values), values, np.nan) + 0.0  # -0.0 is 0.0
 
 
 def _any(masks: Sequence[Mask], n_lines: int) -> Mask:

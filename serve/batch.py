@@ -201,7 +201,7 @@ def _forecast(
             ids = finished.read(name)["customer_id"].combine_chunks()
             own = known.customer_ids[low : low + most]
             without.append(own.filter(pc.invert(pc.is_in(own, ids))))
-            if shards.count == 1:
+            if shards.count == 1 and not is_old:  # the rate is of this run
                 done = min(low + most, known.n_customers)
                 progress("customers", done / known.n_customers, done)
         late = pc.invert(pc.is_in(orders.customer_ids, known.customer_ids))

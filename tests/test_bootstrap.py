@@ -77,6 +77,11 @@ def test_nothing_spent_gives_no_interval() -> None:
 
 
 @pytest.mark.slow
+def test_nobody_has_no_gini() -> None:
+    nobody = np.empty(0)
+    assert np.isnan(_Ranking(nobody).gini(nobody, np.empty((3, 0)))).all()
+
+
 def test_large_shops_draw_less_and_hold_little() -> None:
     blocks = list(samples(300_000))
     assert sum(len(block) for block in blocks) == 666

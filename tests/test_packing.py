@@ -65,17 +65,19 @@ def test_two_disjoint_sets_of_customers_concatenate(lines: pd.DataFrame) -> None
 
 
 def lines_of_few_instants() -> st.SearchStrategy[pd.DataFrame]:
-    """Up to sixty lines of one customer that tie in most columns."""
+    """A few lines of two customers that tie in most columns, or many."""
     cells = st.tuples(
-        st.sampled_from(["2020-01-01", "2020-01-02"]),
+        st.sampled_from(["c", "d"]),
+        st.sampled_from(["2020-01-01", "2020-01-01", "2020-01-02"]),
         *(st.sampled_from([None, "a", "b"]) for _ in range(4)),
         st.sampled_from([1.0, 2.0]),
-        *(st.sampled_from([np.nan, 1.0, 2.0]) for _ in range(3)),
+        *(st.sampled_from([np.nan, 0.0, -0.0, 2.0]) for _ in range(3)),
     )
-    names = ["ordered_at", "order_id", "product_id", "category", "channel", "amount"]
+    names = ["customer_id", "ordered_at", "order_id", "product_id", "category", "channel", "amount"]
     names += ["quantity", "discount", "cost"]
-    rows = st.lists(cells, min_size=1, max_size=60)
-    return rows.map(lambda found: pd.DataFrame(found, columns=names).assign(customer_id="c"))
+    sizes = st.sampled_from([1, 2, 5, 20, 60, 120])
+    rows = sizes.flatmap(lambda size: st.lists(cells, min_size=size, max_size=size))
+    return rows.map(lambda found: pd.DataFrame(found, columns=names))
 
 
 @worlds.law(lines_of_few_instants(), st.booleans())
@@ -86,7 +88,7 @@ def test_ties_are_broken_by_every_column_be_they_few_or_many(
     arrived = lines.sort_values("ordered_at", kind="stable") if by_time else lines
     orders = packed(arrived)
     texts, numbers = ["category", "channel"], ["quantity", "discount", "cost"]
-    keys = ["ordered_at", "order_id", "product_id", "amount", *texts, *numbers]
+    keys = ["customer_id", "ordered_at", "order_id", "product_id", "amount", *texts, *numbers]
     ranks = lines[keys].copy()
     for name in ("order_id", "product_id", *texts):
         ranks[name] = lines[name].map({"a": 1, "b": 2}).fillna(0)  # missing first
@@ -100,3 +102,4 @@ def test_ties_are_broken_by_every_column_be_they_few_or_many(
     assert orders.amounts.tolist() == (expected["amount"] * 100).astype(int).tolist()
     repeated = int(lines.fillna(dict.fromkeys(numbers, -1.0)).duplicated().sum())
     assert orders.report.duplicate_lines == repeated
+    assert packed(lines.sample(frac=1.0, random_state=0)).digest() == orders.digest()

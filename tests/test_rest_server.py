@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import signal
 import socket
@@ -14,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,10 +30,6 @@ import clvcast
 from clvcast.features.nested import nest
 
 try:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
     from servers import serving
 
     from clvcast.serve.rest.models import Models
@@ -166,15 +164,30 @@ def test_many_connections(shop_model: clvcast.Model) -> None:
 
 def test_one_connection_too_many_is_told_to_come_again(shop_model: clvcast.Model) -> None:
     with serving(Models(shop_model), Settings(limits=Limits(connections=3))) as client:
-        assert client.get("/livez").status_code == 200
-        with connected(client), connected(client), connected(client) as last:
-            last.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
-            answer = b"".join(iter(lambda: last.recv(10_000), b""))  # until the server closes it
-        assert answer.startswith(b"HTTP/1.1 503")
-        assert b"retry-after: 1\r\n" in answer
-        assert b'"code":"busy"' in answer
-        while client.get("/livez").status_code == 503:  # until it has seen them leave
-            time.sleep(0.01)
+
+        def connection() -> http.client.HTTPConnection:
+            return http.client.HTTPConnection(
+                client.base_url.host, client.base_url.port, timeout=20
+            )
+
+        def answer(
+            asked: http.client.HTTPConnection, path: str = "/v1/forecasts"
+        ) -> tuple[int, Any]:
+            asked.request("GET" if path == "/livez" else "POST", path, b"{}" * (path != "/livez"))
+            found = asked.getresponse()
+            found.read()
+            return found.status, found.headers
+
+        with ExitStack() as stack:
+            there = [stack.enter_context(closing(connection())) for _ in range(3)]
+            assert [answer(one)[0] for one in there] == [415] * 3  # as many as may be
+            one_more = stack.enter_context(closing(connection()))
+            assert answer(one_more, "/livez")[0] == 200
+            status, headers = answer(one_more)
+            assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+            assert [answer(one)[0] for one in there] == [
+                415
+            ] * 3  # those who were there are served on
 
 
 def test_tls(shop_model: clvcast.Model, tmp_path: Path) -> None:
@@ -194,6 +207,11 @@ def test_tls(shop_model: clvcast.Model, tmp_path: Path) -> None:
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 and its key, as files."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

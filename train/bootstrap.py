@@ -88,7 +88,8 @@ class _Ranking:
     def __init__(self, forecast: Float64) -> None:
         self.order = np.argsort(-forecast, kind="stable")
         ranked = forecast[self.order]
-        self.ends = np.flatnonzero(np.concatenate((ranked[1:] != ranked[:-1], [True]))) + 1
+        is_last = np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)]
+        self.ends = np.flatnonzero(is_last) + 1
 
     def gini(self, actual: Float64, weights: Float64) -> Float64:
         """G = (2 / n) sum C_k - 1 of each row of `weights`, as `measures.normalised_gini` defines it.

@@ -13,10 +13,11 @@ from collections.abc import Callable
 
 from .limits import busy
 
-__all__ = ["ARRIVAL", "CONNECTIONS", "Backlog"]
+__all__ = ["ARRIVAL", "CONNECTIONS", "TOO_MANY", "Backlog"]
 
-# in a request's scope: when its last byte came, by the monotonic clock, and how many connections were open
-ARRIVAL, CONNECTIONS = "clvcast.arrival", "clvcast.connections"
+# In a request's scope: when its last byte came, by the monotonic clock; how many connections are open; and whether
+# its own was one more than may be when it was opened.
+ARRIVAL, CONNECTIONS, TOO_MANY = "clvcast.arrival", "clvcast.connections", "clvcast.too_many"
 _PATIENT_SECONDS, _STRICT_SECONDS = 0.1, 0.003  # that a request may have waited
 _FEW_CONNECTIONS = 4
 _BUSY_SECONDS = 0.1  # without a pause

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Model
-from .backlog import ARRIVAL, CONNECTIONS, Backlog
+from .backlog import ARRIVAL, CONNECTIONS, TOO_MANY, Backlog
 from .limits import Bodies, Receive, busy
 from .logs import request_logger
 from .metrics import Metrics
 from .models import Models
 from .refusals import Refusal
-from .security import authorise
+from .security import HEALTH_PATHS, authorise
 from .settings import Settings
 
 __all__ = ["Guard", "Passage"]
@@ -85,9 +85,8 @@ class Guard:
         answer: Send,
     ) -> None:
         passage: Passage = scope["passage"]
-        connections = scope.get(CONNECTIONS, 1)
         try:
-            if connections > self._settings.limits.connections:
+            if scope.get(TOO_MANY) and scope["path"] not in HEALTH_PATHS:
                 raise busy(close=True)
             authorise(
                 scope["path"],
@@ -98,7 +97,7 @@ class Guard:
             body = await self._bodies.read(receive, headers.get(b"content-length"))
             passage.is_small = self._is_small(scope["path"], body)
             if passage.is_small:  # here, not in a route: to turn somebody away must cost little
-                self._backlog.check(scope.get(ARRIVAL), connections)
+                self._backlog.check(scope.get(ARRIVAL), scope.get(CONNECTIONS, 1))
         except Refusal as refusal:
             passage.code = refusal.code
             await send_refusal(refusal, passage, answer)

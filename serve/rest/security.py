@@ -15,6 +15,7 @@ from .refusals import Refusal
 __all__ = [
     "ADMIN_VARIABLE",
     "COOKIE",
+    "HEALTH_PATHS",
     "PAGE_PATHS",
     "TOKENS_VARIABLE",
     "Tokens",
@@ -25,11 +26,8 @@ __all__ = [
 
 TOKENS_VARIABLE, ADMIN_VARIABLE = "CLVCAST_TOKENS", "CLVCAST_ADMIN_TOKENS"
 _SHORTEST = 16
-_OPEN_PATHS = (
-    "/livez",
-    "/readyz",
-    "/login",
-)  # what a scheduler asks, and the door; they tell nothing
+HEALTH_PATHS = ("/livez", "/readyz")  # what a scheduler asks; they tell nothing
+_OPEN_PATHS = (*HEALTH_PATHS, "/login")  # and the door
 # what people open in a browser, which sends its token as a cookie
 PAGE_PATHS = ("/", "/explore/customers", "/explore/customer")
 COOKIE = "clvcast_token"

@@ -19,10 +19,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import ConfigError, StoreError
 from .app import create_app
-from .backlog import ARRIVAL, CONNECTIONS
+from .backlog import ARRIVAL, CONNECTIONS, TOO_MANY
 from .logs import request_logger, start_logging
 from .models import Models
-from .settings import Settings
+from .settings import Limits, Settings
 
 __all__ = ["prepare", "run", "url"]
 
@@ -67,7 +67,7 @@ def prepare(
             raise StoreError(f"there is no file {file}")
     config = uvicorn.Config(
         create_app(models, settings, pages),
-        http=_protocol(settings.limits.slow_seconds),
+        http=_protocol(settings.limits),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -105,10 +105,12 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _protocol(seconds: float) -> type[HttpToolsProtocol]:
+def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
     """HTTP/1.1 as uvicorn speaks it, for clients who have only so much time and so many bytes for a head."""
+    seconds = limits.slow_seconds
 
     class Protocol(HttpToolsProtocol):
+        is_too_many = False  # opened when there were as many connections as may be
         patience: asyncio.TimerHandle | None = None  # for a request to come
         blocked: asyncio.TimerHandle | None = None  # for an answer to be taken
         head_bytes = 0  # of this request, trailers included
@@ -116,6 +118,7 @@ def _protocol(seconds: float) -> type[HttpToolsProtocol]:
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self.is_too_many = len(self.connections) > limits.connections
             self._wait()
 
         def data_received(self, data: bytes) -> None:
@@ -132,6 +135,7 @@ def _protocol(seconds: float) -> type[HttpToolsProtocol]:
             self.head_bytes = self.unparsed_bytes = 0
             super().on_message_begin()
             self.scope[CONNECTIONS] = len(self.connections)  # type: ignore[literal-required]
+            self.scope[TOO_MANY] = self.is_too_many  # type: ignore[literal-required]
 
         def on_url(self, url: bytes) -> None:
             super().on_url(url)
