@@ -7,7 +7,7 @@ spend    log of mean spend of everybody, beyond the customer's own order value
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,45 +102,68 @@ def grow(
     """The trees of every head, one booster per seed; `step` hears of each."""
     heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
     for seed in seeds:
+        everybody = None  # the rows of two heads, binned once
         for head in HEADS:
-            heads[head].append(_grow_head(head, examples, model, seed))
+            lesson = _Lesson.of(head, examples)
+            parameters = lesson.parameters(head, model, seed)
+            if head == "ordered" or everybody is None or model.monotone:
+                data = lesson.dataset()
+            else:
+                data = everybody.set_label(lesson.target).set_init_score(lesson.start)
+            heads[head].append(_trees(parameters, data, model))
+            if head != "ordered":
+                everybody = data
             step(head)
     return {head: tuple(trees) for head, trees in heads.items()}
 
 
-def _grow_head(head: str, examples: Examples, model: ModelConfig, seed: int) -> Trees:
-    objective: dict[str, Any]
-    if head == "churn":
-        target, start, objective = (
-            examples.churned.astype(np.float64),
-            examples.churn_start if examples.churn_start.any() else None,  # else the mean
-            {"objective": "binary"},
-        )
-    elif head == "spend":
-        target, start = examples.spend, examples.spend_start
-        objective = {"objective": "tweedie", "tweedie_variance_power": 1.5}
-    else:
+@dataclass(frozen=True)
+class _Lesson:
+    """What one head learns: its rows, their outcome, and where its trees start."""
+
+    examples: Examples
+    target: Float64
+    start: Float64 | None  # None: at the mean
+    objective: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, head: str, examples: Examples) -> _Lesson:
+        if head == "churn":
+            start = examples.churn_start if examples.churn_start.any() else None
+            churned = examples.churned.astype(np.float64)
+            return cls(examples, churned, start, {"objective": "binary"})
+        if head == "spend":
+            power = {"objective": "tweedie", "tweedie_variance_power": 1.5}
+            return cls(examples, examples.spend, examples.spend_start, power)
         # nearly gamma, and unlike gamma it allows the zero of an order that all came back
+        power = {"objective": "tweedie", "tweedie_variance_power": 1.9}
         examples = examples.where(~examples.churned)
-        target, start = examples.spend, examples.ordered_start
-        objective = {"objective": "tweedie", "tweedie_variance_power": 1.9}
-    parameters = _PARAMETERS | {
-        **objective,
-        "seed": seed,
-        "min_data_in_leaf": max(_LEAST_LEAF, len(target) // 200),
-        **model.parameters,
-    }
-    if model.monotone:
-        parameters["monotone_constraints"] = [
-            _direction(head, model.monotone.get(name, 0)) for name in examples.features
-        ]
-    data = lightgbm.Dataset(
-        examples.inputs,
-        target,
-        weight=examples.weights,
-        init_score=start,
-        feature_name=list(examples.features),
-    )
+        return cls(examples, examples.spend, examples.ordered_start, power)
+
+    def parameters(self, head: str, model: ModelConfig, seed: int) -> dict[str, Any]:
+        found = _PARAMETERS | {
+            **self.objective,
+            "seed": seed,
+            "min_data_in_leaf": max(_LEAST_LEAF, len(self.target) // 200),
+            **model.parameters,
+        }
+        if model.monotone:
+            found["monotone_constraints"] = [
+                _direction(head, model.monotone.get(name, 0)) for name in self.examples.features
+            ]
+        return found
+
+    def dataset(self) -> lightgbm.Dataset:
+        return lightgbm.Dataset(
+            self.examples.inputs,
+            self.target,
+            weight=self.examples.weights,
+            init_score=self.start,
+            feature_name=list(self.examples.features),
+        )
+
+
+def _trees(parameters: dict[str, Any], data: lightgbm.Dataset, model: ModelConfig) -> Trees:
     try:
         return Trees.from_booster(lightgbm.train(parameters, data))
     except (lightgbm.basic.LightGBMError, ValueError) as error:
