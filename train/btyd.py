@@ -34,8 +34,8 @@ _Likelihood = Callable[[Float64, Groups], tuple[Float64, Float64]]
 
 _FALLBACKS: tuple[Kind, ...] = ("pareto_nbd", "bg_nbd", "nbd")
 _LONGEST = 10.0  # time is scaled so that the longest tenure is this, as `lifetimes` does
-_MANY_GROUPS = 20_000  # more are first fitted on a coarser grid of days
-_COARSE_STEPS = 100
+_MANY_GROUPS = 20_000  # more are first fitted on coarser grids of days
+_COARSE_STEPS = (30, 100)  # of the longest tenure: where to begin takes many steps, which cost little there
 _MANY_VALUES = 100_000  # more mean values are rounded to half a percent
 _FLAT = 1e-4  # gradient of the mean log-likelihood at which a stopped search counts as converged
 
@@ -100,8 +100,8 @@ def fit_order_model(
         scale = _LONGEST / longest
         stages = [groups]
         if len(groups.weights) > _MANY_GROUPS:
-            step = max(longest / _COARSE_STEPS, 2.0)
-            stages.insert(0, grouped(days, weights, step))
+            steps = [max(longest / count, 2.0) for count in _COARSE_STEPS]
+            stages = [grouped(days, weights, step) for step in steps] + stages
         scaled = [stage.scaled(scale) for stage in stages]
         for name in _FALLBACKS[_FALLBACKS.index(kind) :]:
             search = _search(_FAMILIES[name], scaled, penalty)
