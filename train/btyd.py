@@ -35,7 +35,7 @@ _Likelihood = Callable[[Float64, Groups], tuple[Float64, Float64]]
 _FALLBACKS: tuple[Kind, ...] = ("pareto_nbd", "bg_nbd", "nbd")
 _LONGEST = 10.0  # time is scaled so that the longest tenure is this, as `lifetimes` does
 _MANY_GROUPS = 20_000  # more are first fitted on coarser grids of days
-_COARSE_STEPS = (30, 100)  # of the longest tenure: where to begin takes many steps, which cost little there
+_COARSE_STEPS = (30, 100)  # of the longest tenure; most of the search is over there, and cheap
 _MANY_VALUES = 100_000  # more mean values are rounded to half a percent
 _FLAT = 1e-4  # gradient of the mean log-likelihood at which a stopped search counts as converged
 
