@@ -131,7 +131,7 @@ def _order_many(
             _rearrange(codes, begin, n_lines, own)
     for numbers in (quantities, discounts, costs):
         if len(numbers):
-            _rearrange_numbers(numbers, begin, n_lines, own)
+            _rearrange(numbers.view(np.int64), begin, n_lines, own)  # their bits
     return repeated
 
 
@@ -142,16 +142,6 @@ def _rearrange(codes, begin, n_lines, own):
         own[k, 1] = codes[own[k, 3]]
     for k in range(n_lines):
         codes[begin + k] = own[k, 1]
-
-
-@_compiled
-def _rearrange_numbers(numbers, begin, n_lines, own):
-    """The same for numbers, whose bits are kept."""
-    bits = numbers.view(np.int64)
-    for k in range(n_lines):
-        own[k, 1] = bits[own[k, 3]]
-    for k in range(n_lines):
-        bits[begin + k] = own[k, 1]
 
 
 @_compiled
