@@ -97,4 +97,4 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 # mypy reads the package by its name through links, for the root of the repository is the package.
 build/types/clvcast:
 	mkdir -p $@
-	for part in __init__.py __main__.py errors.py spark.py py.typed commands configs features serve train; do ln -sfn ../../../$$part $@/$$part; done
+	for part in __init__.py __main__.py errors.py spark.py py.typed commands configs decisions evaluation features models orders serve train atomic_files.py; do ln -sfn ../../../$$part $@/$$part; done

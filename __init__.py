@@ -14,27 +14,27 @@ _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from . import spark as spark
     from .configs.schema import Config, CustomersConfig, load_config
+    from .decisions.campaign_lists import lists
+    from .decisions.economics import economics
+    from .decisions.kpis import kpis
+    from .decisions.report.build import report
     from .errors import BundleError, ClvcastError, ConfigError, OrdersError, StoreError
-    from .features.check import check
-    from .features.customers import join_customers
-    from .features.nested import nest
-    from .features.orders import Orders
-    from .features.reading import read_orders
-    from .features.starter import init
+    from .evaluation.comparison import compare
+    from .evaluation.monitoring import monitor
+    from .features.checks.data_checks import check
     from .features.table import build_features
-    from .serve.compare import compare
-    from .serve.economics import economics
-    from .serve.explain import explain
-    from .serve.kpis import kpis
-    from .serve.lists import lists
-    from .serve.loading import load_model
-    from .serve.model import Model
-    from .serve.monitor import monitor
-    from .serve.one import Forecast
-    from .serve.report.make import report
-    from .serve.scorer import score
-    from .serve.total import total
-    from .train.backtest import backtest
+    from .models.explain import explain
+    from .models.loading import load_model
+    from .models.model import Model
+    from .models.score_one import Forecast
+    from .models.scoring import score
+    from .models.totals import total
+    from .orders.orders import Orders
+    from .orders.reading.config_template import init
+    from .orders.reading.customer_attributes import join_customers
+    from .orders.reading.nested_rows import nest
+    from .orders.reading.read_orders import read_orders
+    from .train.backtest.run import backtest
     from .train.run import train
 
 __version__ = "0.1.0"
@@ -46,29 +46,29 @@ _HOME = {
     "Config": "clvcast.configs.schema",
     "ConfigError": "clvcast.errors",
     "CustomersConfig": "clvcast.configs.schema",
-    "Forecast": "clvcast.serve.one",
-    "Model": "clvcast.serve.model",
-    "Orders": "clvcast.features.orders",
+    "Forecast": "clvcast.models.score_one",
+    "Model": "clvcast.models.model",
+    "Orders": "clvcast.orders.orders",
     "OrdersError": "clvcast.errors",
     "StoreError": "clvcast.errors",
-    "backtest": "clvcast.train.backtest",
+    "backtest": "clvcast.train.backtest.run",
     "build_features": "clvcast.features.table",
-    "check": "clvcast.features.check",
-    "compare": "clvcast.serve.compare",
-    "economics": "clvcast.serve.economics",
-    "explain": "clvcast.serve.explain",
-    "init": "clvcast.features.starter",
-    "kpis": "clvcast.serve.kpis",
-    "lists": "clvcast.serve.lists",
-    "join_customers": "clvcast.features.customers",
+    "check": "clvcast.features.checks.data_checks",
+    "compare": "clvcast.evaluation.comparison",
+    "economics": "clvcast.decisions.economics",
+    "explain": "clvcast.models.explain",
+    "init": "clvcast.orders.reading.config_template",
+    "kpis": "clvcast.decisions.kpis",
+    "lists": "clvcast.decisions.campaign_lists",
+    "join_customers": "clvcast.orders.reading.customer_attributes",
     "load_config": "clvcast.configs.schema",
-    "load_model": "clvcast.serve.loading",
-    "monitor": "clvcast.serve.monitor",
-    "nest": "clvcast.features.nested",
-    "read_orders": "clvcast.features.reading",
-    "report": "clvcast.serve.report.make",
-    "score": "clvcast.serve.scorer",
-    "total": "clvcast.serve.total",
+    "load_model": "clvcast.models.loading",
+    "monitor": "clvcast.evaluation.monitoring",
+    "nest": "clvcast.orders.reading.nested_rows",
+    "read_orders": "clvcast.orders.reading.read_orders",
+    "report": "clvcast.decisions.report.build",
+    "score": "clvcast.models.scoring",
+    "total": "clvcast.models.totals",
 }
 
 __all__ = [

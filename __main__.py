@@ -10,16 +10,7 @@ from types import FrameType
 import typer
 
 from . import __version__
-from .commands import (
-    data,
-    decisions,
-    models,
-    reporting,
-    scoring,
-    serving,
-    training,
-    watching,
-)
+from .commands import data, decisions, models, reporting, scoring, serving, training, watching
 from .commands.console import err, out
 from .errors import ClvcastError
 

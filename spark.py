@@ -1,7 +1,7 @@
 """clvcast in Spark: `build_features`, `score` and `train` on a DataFrame of order lines (extra `spark`)."""
 
-from .features.spark import build_features
-from .serve.spark import score
+from .orders.spark.survey import build_features
+from .serve.spark.scoring import score
 from .train.spark import train
 
 __all__ = ["build_features", "score", "train"]

@@ -25,8 +25,9 @@ import numpy as np
 from accuracy_data import CELLS, ROOT, Cell, actual_spend, known_days, order_days
 
 import clvcast
-from clvcast.serve import combine
-from clvcast.train import blending, boosting, frame, measures
+from clvcast.evaluation import measures
+from clvcast.models import blend
+from clvcast.train import blending, boosting, training_frame
 
 KEPT = ROOT / "build" / "ablation"
 RESULT = ROOT / "benchmarks" / "results" / "ablation.md"
@@ -47,11 +48,11 @@ def _one_head(head: str) -> Patches:
         hurdle = (1.0 - churn) * heads.spend_if_ordered
         chosen = hurdle if head == "ordered" else heads.spend
         # mean((1 - churn) x ordered, spend) of the result is `chosen`
-        same = combine.Heads(heads.churn_log_odds, chosen / (1.0 - churn), chosen)
+        same = blend.Heads(heads.churn_log_odds, chosen / (1.0 - churn), chosen)
         return COMBINE(blend_, btyd, same)
 
     def patches(stack: ExitStack) -> None:
-        import clvcast.serve.model as model
+        import clvcast.models.model as model
         import clvcast.train.fit as fit
 
         for module in (model, fit, blending):
@@ -63,10 +64,10 @@ def _one_head(head: str) -> Patches:
 def _no_start(stack: ExitStack) -> None:
     """The ordered head starts from the order value, not from BTYD."""
     flat = property(lambda self: np.log(np.maximum(self.order_value, 1e-6)))
-    stack.enter_context(patch.object(combine.BtydViews, "log_spend_if_ordered", flat))
+    stack.enter_context(patch.object(blend.BtydViews, "log_spend_if_ordered", flat))
 
 
-COMBINE = combine.combine
+COMBINE = blend.combine
 TRICKS: dict[str, Patches] = {
     "nothing": lambda stack: None,
     "BTYD in churn": _set(blending, "_CHURN_WEIGHTS", (0.0, 0.0)),
@@ -75,7 +76,7 @@ TRICKS: dict[str, Patches] = {
     "direct spend (hurdle alone)": _one_head("ordered"),
     "hurdle (direct spend alone)": _one_head("spend"),
     "BTYD's start of the hurdle": _no_start,
-    "more weight on recent cutoffs": _set(frame, "_HALF_LIFE_HORIZONS", 1e6),
+    "more weight on recent cutoffs": _set(training_frame, "_HALF_LIFE_HORIZONS", 1e6),
     "shrinkage of leaves": _set(
         boosting, "_PARAMETERS", boosting._PARAMETERS | {"lambda_l2": 0.0, "feature_fraction": 1.0}
     ),

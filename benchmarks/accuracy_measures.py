@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from clvcast.train import measures
+from clvcast.evaluation import measures
 
 __all__ = ["RESAMPLED", "clv_measures", "interval_measures", "measured", "resampled", "zero_floor"]
 

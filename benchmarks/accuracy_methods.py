@@ -26,11 +26,11 @@ from scipy.special import betaln, gammaln
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.dates import as_instant
-from clvcast.features.order_days import order_days
-from clvcast.features.reading import orders_from_table
-from clvcast.serve import btyd
-from clvcast.train.btyd import fit_order_model, fit_value_model
+from clvcast.features.recency_frequency import order_days
+from clvcast.models.btyd import forecasts
+from clvcast.orders.dates import as_instant
+from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.train.btyd.fitting import fit_order_model, fit_value_model
 
 __all__ = ["COLUMNS", "METHODS", "Method", "log_likelihood"]
 
@@ -100,12 +100,12 @@ def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
         orders = orders_from_table(days, OrdersConfig())
         histories = order_days(orders, as_instant(cell.cutoff))
         fitted = fit_order_model(histories, kind)
-        value = btyd.expected_order_value(fit_value_model(histories).model, histories)
+        value = forecasts.expected_order_value(fit_value_model(histories).model, histories)
         expected, until_end = (
-            btyd.expected_order_days(fitted.model, histories, cell.horizon_days * k)
+            forecasts.expected_order_days(fitted.model, histories, cell.horizon_days * k)
             for k in (1, cell.periods)
         )
-        ordering = btyd.order_probability(fitted.model, histories, cell.horizon_days)
+        ordering = forecasts.order_probability(fitted.model, histories, cell.horizon_days)
         columns = {"churn_probability": 1.0 - ordering, "expected_spend": expected * value}
         made = pd.DataFrame(
             columns | {"clv": until_end * value}, index=orders.customer_ids.to_pylist()
@@ -127,15 +127,15 @@ def log_likelihood(days: pd.DataFrame, cell: Cell, fitted: Mapping[str, Any]) ->
     orders = orders_from_table(days, OrdersConfig())
     known = order_days(orders, as_instant(cell.cutoff))
     x, tenure = known.n_repeat_days, known.tenure_days
-    kind = btyd.ParetoNbd if fitted["fitted"] == "pareto_nbd" else btyd.BgNbd
+    kind = forecasts.ParetoNbd if fitted["fitted"] == "pareto_nbd" else forecasts.BgNbd
     model: Any = kind(**{name: fitted[name] for name in kind.model_fields if name != "kind"})
     r, alpha = model.r, model.alpha
     alive = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + tenure)
-    if isinstance(model, btyd.ParetoNbd):
+    if isinstance(model, forecasts.ParetoNbd):
         alive = alive - model.s * np.log1p(tenure / model.beta)
     else:
         alive = alive + betaln(model.a, model.b + x) - betaln(model.a, model.b)
-    return float((alive + np.logaddexp(0.0, btyd.log_odds_gone(model, known))).sum())
+    return float((alive + np.logaddexp(0.0, forecasts.log_odds_gone(model, known))).sum())
 
 
 def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
@@ -170,7 +170,13 @@ def _environment(packages: tuple[str, ...]) -> Path:
     return folder
 
 
-_BTYD = ("configs", "features", "serve/btyd.py", "train/btyd.py", "train/btyd_likelihoods.py")
+_BTYD = (
+    "configs",
+    "features",
+    "models/btyd/forecasts.py",
+    "train/btyd/fitting.py",
+    "train/btyd/likelihoods.py",
+)
 _ADAPTERS = "benchmarks/accuracy_methods.py"
 METHODS: dict[str, Method] = {
     "clvcast": Method(

@@ -51,10 +51,10 @@ def prepare() -> None:
 
 def together() -> None:
     """KPIs, segments cut anew and lists by one reading of the files, with all of their tables written."""
-    from clvcast.serve.book import open_book
-    from clvcast.serve.kpis import kpis_of
-    from clvcast.serve.lists import lists_of
-    from clvcast.serve.segments import Segments, Standing, cut_thresholds
+    from clvcast.decisions.campaign_lists import lists_of
+    from clvcast.decisions.customer_base import open_book
+    from clvcast.decisions.kpis import kpis_of
+    from clvcast.models.segments import Segments, Standing, cut_thresholds
 
     book = open_book("forecasts.parquet", "orders.parquet")
     kpis_of(book).save(Path("kpis"))

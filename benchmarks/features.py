@@ -146,9 +146,9 @@ def _clvcast(alike: bool) -> Blocks:
     from feature_peers import FEATURES
 
     from clvcast.features.catalogue import GROUPS
-    from clvcast.features.dates import as_instants
-    from clvcast.features.reading import read_orders
     from clvcast.features.table import feature_blocks
+    from clvcast.orders.dates import as_instants
+    from clvcast.orders.reading.read_orders import read_orders
 
     groups = None
     if alike:
@@ -168,9 +168,9 @@ def _clvcast(alike: bool) -> Blocks:
 def _clvcast_in_shards(memory_limit: int) -> Blocks:
     """All features of logs that memory does not hold."""
     from clvcast.configs.schema import OrdersConfig
-    from clvcast.features.dates import as_instants
-    from clvcast.features.shards import read_shards
     from clvcast.features.table import feature_blocks
+    from clvcast.orders.dates import as_instants
+    from clvcast.orders.reading.sharding import read_shards
 
     def blocks(
         path: str, count: int, limit: int = memory_limit

@@ -24,16 +24,16 @@ import pandas as pd
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
-from clvcast.features import dates, windows
-from clvcast.features.cutoffs import default_cutoff, newest_realised_cutoff
-from clvcast.features.orders import Orders
-from clvcast.features.reading import orders_from_table
-from clvcast.serve.monitor import monitor
-from clvcast.train.feed import Champion
-from clvcast.train.gate import judge
-from clvcast.train.record import record_of
+from clvcast.evaluation.monitoring import monitor
+from clvcast.orders import dates, windows
+from clvcast.orders.cutoffs import default_cutoff, newest_realised_cutoff
+from clvcast.orders.orders import Orders
+from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.train.gate.data_shift import Champion
+from clvcast.train.gate.evidence_collection import gather
+from clvcast.train.gate.rules import judge
+from clvcast.train.gate.training_record import record_of
 from clvcast.train.run import train_and_evaluate
-from clvcast.train.trial import gather
 
 FIRST = pd.Timestamp("2022-01-01")
 KINDS = {

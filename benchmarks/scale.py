@@ -43,9 +43,9 @@ MEASURED = HERE / "results" / "scale.json"
 
 def features_here(log: Path, folder: Path) -> dict[str, Any]:
     """Read a log, then its features at 12 cutoffs, block by block, into nothing."""
-    from clvcast.features.dates import as_instants
-    from clvcast.features.reading import read_orders
     from clvcast.features.table import feature_blocks
+    from clvcast.orders.dates import as_instants
+    from clvcast.orders.reading.read_orders import read_orders
 
     began = _cpu()
     orders = read_orders(log)
@@ -57,8 +57,8 @@ def features_here(log: Path, folder: Path) -> dict[str, Any]:
 
 def score_here(log: Path, folder: Path, memory_limit: str | None = None) -> dict[str, Any]:
     """`clvcast score` into a file."""
-    from clvcast.serve.batch import score_files
-    from clvcast.serve.bundle import load
+    from clvcast.models.bundle import load
+    from clvcast.serve.batch.run import score_files
 
     with tempfile.TemporaryDirectory(dir=folder) as out, _watched(Path(out)) as disk:
         result = score_files(
@@ -78,8 +78,8 @@ def score_in_spark(log: Path, folder: Path) -> dict[str, Any]:
     """`clvcast score --engine spark` with two cores."""
     from pyspark.sql import SparkSession
 
-    from clvcast.serve.bundle import load
-    from clvcast.serve.spark_batch import score_files
+    from clvcast.models.bundle import load
+    from clvcast.serve.spark.batch import score_files
 
     with tempfile.TemporaryDirectory(dir=folder) as out:
         events = Path(out) / "events"

@@ -48,7 +48,7 @@ from serving_asked import (
 
 import clvcast
 from clvcast.features.table import build_features
-from clvcast.serve.batch import score_files
+from clvcast.serve.batch.run import score_files
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

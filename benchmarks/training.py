@@ -39,9 +39,9 @@ def prepare(folder: Path) -> None:
     import numpy as np
     from orders_log import write_log
 
-    from clvcast.features.dates import as_instant
-    from clvcast.features.order_days import order_days
-    from clvcast.features.reading import read_orders
+    from clvcast.features.recency_frequency import order_days
+    from clvcast.orders.dates import as_instant
+    from clvcast.orders.reading.read_orders import read_orders
 
     lines = CUSTOMERS * LINES_OF_ONE
     write_log(folder / "orders.parquet", lines, customers=round(NEVER * CUSTOMERS))
@@ -56,8 +56,8 @@ def fit(folder: Path) -> None:
     """Fit both order models and Gamma-Gamma; print the customers, and the seconds of each."""
     import numpy as np
 
-    from clvcast.features.order_days import OrderDays
-    from clvcast.train.btyd import fit_order_model, fit_value_model
+    from clvcast.features.recency_frequency import OrderDays
+    from clvcast.train.btyd.fitting import fit_order_model, fit_value_model
 
     with np.load(folder / "days.npz") as kept:
         days = OrderDays(**kept)

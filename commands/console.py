@@ -27,8 +27,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
-    from ..features.orders import Orders
-    from ..train.gate import Verdict
+    from ..orders.orders import Orders
+    from ..train.gate.rules import Verdict
 
 __all__ = [
     "ConfigFile", "Cutoff", "Engine", "Json", "Quiet", "Store",
@@ -64,7 +64,7 @@ def load(path: Path) -> Config:
 
 def read_orders(settings: Config, silent: bool) -> Orders:
     """Read the orders a configuration names, with what reading had to remark."""
-    from ..features.reading import read_orders as read
+    from ..orders.reading.read_orders import read_orders as read
 
     announce_compilation(silent)
     orders = read(settings)
@@ -144,7 +144,7 @@ def shares_done(silent: bool) -> Iterator[Callable[[str, float, int], None]]:
 
 def print_metrics(metrics: dict[str, Any], currency: str) -> None:
     """A table of measures per cutoff, then sentences about it."""
-    from ..train.summary import TABLE_MEASURES, verdict
+    from ..train.backtest.summary import TABLE_MEASURES, verdict
 
     for cutoff, summary in metrics.items():
         customers, days = summary["customers"], summary["horizon_days"]

@@ -22,8 +22,8 @@ def init(
 
     Example: clvcast init orders.csv --output shop.yaml
     """
-    from ..features.starter import init as first_config
-    from ..serve.outputs import write_files
+    from ..atomic_files import write_files
+    from ..orders.reading.config_template import init as first_config
 
     text = first_config(orders)
     if output.exists() and not force:
@@ -44,7 +44,7 @@ def check(
 
     Exit status 1 when anything fails. Example: clvcast check configs/online_retail.yaml --audit
     """
-    from ..features.check import check as findings_of
+    from ..features.checks.data_checks import check as findings_of
 
     settings = load(config)
     orders = read_orders(settings, quiet or as_json)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..configs.schema import Config
-    from ..serve.book import Book
-    from ..serve.economics import Economics
+    from ..decisions.customer_base import Book
+    from ..decisions.economics import Economics
 
 Forecasts = Annotated[Path, typer.Argument(metavar="FORECASTS", help="What clvcast score wrote.")]
 OrdersSource = Annotated[
@@ -46,8 +46,8 @@ def kpis(
     Example: clvcast kpis forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output kpis
     """
-    from ..serve.kpis import kpis_of
-    from ..serve.outputs import check_folder
+    from ..atomic_files import check_folder
+    from ..decisions.kpis import kpis_of
 
     check_folder(output)
     book, _ = _books(forecasts, orders, config, None, quiet or as_json)
@@ -79,8 +79,8 @@ def economics(
     Example: clvcast economics forecasts.parquet --orders orders.parquet --spend spend.csv
     --config shop.yaml --output economics
     """
-    from ..serve.economics import economics_of
-    from ..serve.outputs import check_folder
+    from ..atomic_files import check_folder
+    from ..decisions.economics import economics_of
 
     check_folder(output)
     book, before = _books(forecasts, orders, config, past, quiet or as_json)
@@ -112,8 +112,8 @@ def lists(
     Example: clvcast lists forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output lists
     """
-    from ..serve.lists import lists_of
-    from ..serve.outputs import check_folder
+    from ..atomic_files import check_folder
+    from ..decisions.campaign_lists import lists_of
 
     check_folder(output)
     book, before = _books(forecasts, orders, config, past, quiet or as_json)
@@ -133,7 +133,7 @@ def _books(
     forecasts: Path, orders: str, config: Path | None, past: Path | None, silent: bool
 ) -> tuple[Book, Book | None]:
     """The forecasts beside their orders, and those of the past where there are any."""
-    from ..serve.book import open_book
+    from ..decisions.customer_base import open_book
 
     settings = None if config is None else load(config)
     book = open_book(forecasts, orders, settings)

@@ -37,7 +37,7 @@ def list_(
 
     Example: clvcast models list
     """
-    from ..train.registry import list_models
+    from ..train.registry.promotion import list_models
 
     model, store = _place(name, config, tracking_uri)
     versions, history = list_models(model, store)
@@ -80,10 +80,10 @@ def promote(
 
     Example: clvcast models promote 3 --reason "the autumn is known to be odd"
     """
-    from ..train import registry
+    from ..train.registry import promotion
 
     model, store = _place(name, config, tracking_uri)
-    _tell(registry.promote(model, str(version), reason, store), quiet, as_json)
+    _tell(promotion.promote(model, str(version), reason, store), quiet, as_json)
 
 
 @app.command()
@@ -99,14 +99,14 @@ def rollback(
 
     Example: clvcast models rollback --reason "forecasts twice what was sold"
     """
-    from ..train import registry
+    from ..train.registry import promotion
 
     model, store = _place(name, config, tracking_uri)
-    _tell(registry.rollback(model, reason, store), quiet, as_json)
+    _tell(promotion.rollback(model, reason, store), quiet, as_json)
 
 
 def _tell(change: object, quiet: bool, as_json: bool) -> None:
-    from ..train.registry import Change
+    from ..train.registry.promotion import Change
 
     assert isinstance(change, Change)
     if as_json:

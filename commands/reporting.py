@@ -37,8 +37,8 @@ def report(
     Example: clvcast report forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output report.html
     """
-    from ..serve.outputs import check_folder
-    from ..serve.report.make import report as make
+    from ..atomic_files import check_folder
+    from ..decisions.report.build import report as make
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"a report's output must be an .html file, got {output}")
@@ -47,7 +47,7 @@ def report(
     store = tracking_uri or (settings.tracking.uri if settings else None)
     loaded = None
     if model is not None:
-        from ..serve.loading import load_model
+        from ..models.loading import load_model
 
         loaded = load_model(model, store)
     made = make(

@@ -73,8 +73,8 @@ def score(
     Example: clvcast score --model models:/clv@champion --orders data/online_retail.parquet
     --output forecasts.parquet
     """
-    from ..serve.batch import score_files
-    from ..serve.loading import load_model
+    from ..models.loading import load_model
+    from ..serve.batch.run import score_files
 
     settings = None if config is None else load(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
@@ -82,7 +82,7 @@ def score(
     if settings is not None:
         loaded = loaded.with_config(settings)
     if engine == "spark":
-        from ..serve.spark_batch import score_files as score_in_spark
+        from ..serve.spark.batch import score_files as score_in_spark
 
         if only_customers is not None or query is not None:
             raise ConfigError(
@@ -155,9 +155,9 @@ def explain(
     """
     import pyarrow as pa
 
-    from ..serve.explain import explain as reasons_of
-    from ..serve.loading import load_model
-    from ..serve.outputs import check_writable, write_files
+    from ..atomic_files import check_writable, write_files
+    from ..models.explain import explain as reasons_of
+    from ..models.loading import load_model
 
     if output is None and not customer:
         raise ConfigError("explain needs --customer ID, or --output FILE for everybody")

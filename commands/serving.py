@@ -44,10 +44,10 @@ def serve(
 
     Example: clvcast serve --model models:/clv@champion
     """
-    from ..serve.loading import load_model
-    from ..serve.model import Model
-    from ..serve.rest.models import Models
-    from ..serve.rest.security import read_tokens
+    from ..models.loading import load_model
+    from ..models.model import Model
+    from ..serve.rest.auth import read_tokens
+    from ..serve.rest.model_holder import Models
     from ..serve.rest.server import run
     from ..serve.rest.settings import Settings
 
@@ -71,7 +71,7 @@ def serve(
     )
     pages = []
     if forecasts is not None and orders is not None:
-        from ..serve.rest.pages import explorer
+        from ..serve.rest.explorer import explorer
 
         pages.append(explorer(forecasts, orders, loaded, stated, settings))
     run(Models(loaded, models_root, store, prepare), stated, pages)
@@ -88,9 +88,9 @@ def warm(
 
     The compiled code is kept beside the package or in NUMBA_CACHE_DIR. Example: clvcast warm
     """
-    from ..serve.loading import load_model
-    from ..serve.warm import warm as warm_model
-    from ..serve.warm import warm_code
+    from ..models.loading import load_model
+    from ..serve.warmup import warm as warm_model
+    from ..serve.warmup import warm_code
 
     begin = time.perf_counter()
     warm_code()

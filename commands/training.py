@@ -28,7 +28,7 @@ from .console import (
 )
 
 if TYPE_CHECKING:
-    from ..train.tracking import Registered
+    from ..train.registry.tracking import Registered
 
 
 def train(
@@ -47,11 +47,11 @@ def train(
 
     Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
+    from ..train.backtest.summary import later_periods, season_told
     from ..train.learning_curve import curve_sentences
-    from ..train.place import without_password
+    from ..train.registry.store_location import without_password
+    from ..train.registry.tracking import track
     from ..train.run import train_and_evaluate
-    from ..train.summary import later_periods, season_told
-    from ..train.tracking import track
 
     settings = load(config)
     silent = quiet or as_json
@@ -106,7 +106,7 @@ def train(
 
 def _print_outcome(registered: Registered, model_version: str) -> None:
     """The gate's rules, and what came of them."""
-    from ..train.place import without_password
+    from ..train.registry.store_location import without_password
 
     name, verdict = registered.name, registered.verdict
     again = "" if registered.is_new else " (an identical model was registered before)"
@@ -142,8 +142,8 @@ def backtest(
 
     Example: clvcast backtest configs/online_retail.yaml --cutoff 2011-06-10 --output backtest
     """
-    from ..serve.outputs import check_folder
-    from ..train.backtest import backtest as evaluate
+    from ..atomic_files import check_folder
+    from ..train.backtest.run import backtest as evaluate
 
     settings = load(config)
     silent = quiet or as_json

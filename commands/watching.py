@@ -13,7 +13,7 @@ from rich.text import Text
 from .console import Json, Quiet, Store, err, load, out, print_json
 
 if TYPE_CHECKING:
-    from ..serve.model import Model
+    from ..models.model import Model
 
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="A bundle folder, or models:/NAME@ALIAS.")
@@ -24,7 +24,7 @@ Overrides = Annotated[
 
 
 def _model(model: str | None, config: Path | None, tracking_uri: str | None) -> Model | None:
-    from ..serve.loading import load_model
+    from ..models.loading import load_model
 
     settings = None if config is None else load(config)
     if model is None:
@@ -50,7 +50,7 @@ def compare(
 
     Example: clvcast compare october.parquet november.parquet
     """
-    from ..serve.compare import compare as compared
+    from ..evaluation.comparison import compare as compared
 
     result = compared(a, b, _model(model, config, tracking_uri), orders, measure=measure, top=top)
     if as_json:
@@ -91,7 +91,7 @@ def monitor(
     Exit status 1 on an alarm. Example: clvcast monitor --forecasts october.parquet --orders
     data/online_retail.parquet --model models:/clv@champion
     """
-    from ..serve.monitor import monitor as watched
+    from ..evaluation.monitoring import monitor as watched
 
     settings = None if config is None else load(config)
     result = watched(forecasts, orders, _model(model, config, tracking_uri), settings)

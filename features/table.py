@@ -19,11 +19,11 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import ConfigError, OrdersError
-from . import dates, windows
-from .attributes import attribute_columns, attribute_labels
+from ..orders import dates, windows
+from ..orders.orders import Int32, Int64, Orders
+from .attribute_features import attribute_columns, attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
-from .kernel import GROUP_ORDER, N_WHOLE, Sweep
-from .orders import Int32, Int64, Orders
+from .kernel.sweep import GROUP_ORDER, N_WHOLE, Sweep
 
 __all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
 

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from ..configs.schema import Target
 from ..errors import OrdersError
-from . import windows
-from .orders import Float64, Int64, Orders
+from ..orders import windows
+from ..orders.orders import Float64, Int64, Orders
 from .table import FeatureRows
 
 __all__ = ["Targets", "line_values", "targets"]

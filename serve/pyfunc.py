@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import OrdersError
-from ..features.cutoffs import check_cutoff_from_now
-from ..features.nested import unnest
-from .bundle import load
-from .model import Model
-from .scorer import forecast_rows
+from ..models.bundle import load
+from ..models.model import Model
+from ..models.scoring import forecast_rows
+from ..orders.cutoffs import check_cutoff_from_now
+from ..orders.reading.nested_rows import unnest
 
 __all__ = ["NestedModel"]
 

@@ -16,7 +16,7 @@ import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.reading import orders_from_table
+from clvcast.orders.reading.read_orders import orders_from_table
 
 if TYPE_CHECKING:
     from postgresql import Server
@@ -57,7 +57,7 @@ def sample_config() -> clvcast.Config:
 
 @pytest.fixture(scope="session")
 def sample(sample_config: clvcast.Config) -> clvcast.Orders:
-    from clvcast.features.reading import read
+    from clvcast.orders.reading.read_orders import read
 
     return read(sample_config.orders)
 

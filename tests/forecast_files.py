@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 import clvcast
-from clvcast.features import dates
-from clvcast.features.ledger import ledger
-from clvcast.serve.segments import Segments, Standing, cut_thresholds
+from clvcast.models.segments import Segments, Standing, cut_thresholds
+from clvcast.orders import dates
+from clvcast.orders.order_table import ledger
 
 CONTRACT = (
     "customer_id", "cutoff", "model_version", "n_orders", "days_since_last_order", "tenure_days",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import httpx
 from fastapi import APIRouter
 
-from clvcast.serve.rest.models import Models
+from clvcast.serve.rest.model_holder import Models
 from clvcast.serve.rest.server import prepare, url
 from clvcast.serve.rest.settings import Settings
 

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import CustomersConfig, OrdersConfig, parse_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features import dates, windows
-from clvcast.features.attributes import coded, learn_coding, not_known
-from clvcast.features.audit import audit
-from clvcast.features.reading import orders_from_table
+from clvcast.features.attribute_features import coded, learn_coding, not_known
+from clvcast.features.checks.leakage_audit import audit
 from clvcast.features.table import feature_rows
+from clvcast.models.scoring import forecast_rows
+from clvcast.orders import dates, windows
+from clvcast.orders.reading.read_orders import orders_from_table
 from clvcast.serve.pyfunc import NestedModel
-from clvcast.serve.scorer import forecast_rows
 
 CUTOFF = "2020-12-01"
 NAMES = ("country", "level", "points", "signed_up")
@@ -237,7 +237,7 @@ def test_rest_takes_them_in_every_form(
     orders: clvcast.Orders,
     shop_lines: pd.DataFrame,
 ) -> None:
-    servers, rest = needed("servers"), needed("clvcast.serve.rest.models")
+    servers, rest = needed("servers"), needed("clvcast.serve.rest.model_holder")
     batch = clvcast.score(model, orders, CUTOFF)
     nested = clvcast.nest(orders, CUTOFF)
     asked = asked_of(nested)
@@ -292,8 +292,8 @@ def test_rest_takes_them_in_every_form(
 def test_what_is_told_wrongly_is_named(
     model: clvcast.Model, told: Any, path: str, rule: str
 ) -> None:
-    payloads = needed("clvcast.serve.rest.forecasting")
-    from clvcast.serve.rest.refusals import Refusal
+    payloads = needed("clvcast.serve.rest.handlers")
+    from clvcast.serve.rest.errors import Refusal
     from clvcast.serve.rest.settings import Limits
 
     optional = dict.fromkeys(model.numbers.optional_columns)
@@ -313,8 +313,8 @@ def test_what_is_told_wrongly_is_named(
 
 
 def test_a_model_without_attributes_takes_none_of_a_customer(shop_model: clvcast.Model) -> None:
-    payloads = needed("clvcast.serve.rest.forecasting")
-    from clvcast.serve.rest.refusals import Refusal
+    payloads = needed("clvcast.serve.rest.handlers")
+    from clvcast.serve.rest.errors import Refusal
     from clvcast.serve.rest.settings import Limits
 
     optional = dict.fromkeys(shop_model.numbers.optional_columns)
@@ -382,7 +382,7 @@ def test_the_registry_keeps_a_model_with_attributes(
 def test_mlflow_takes_them_nested(model: clvcast.Model, orders: clvcast.Orders) -> None:
     from mlflow.models.utils import _enforce_schema
 
-    from clvcast.train.store import _signature
+    from clvcast.train.registry.mlflow_store import _signature
 
     rows = clvcast.nest(orders, CUTOFF).head(40)
     signature = _signature(model)

@@ -12,10 +12,10 @@ from conftest import Run
 
 import clvcast
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features import dates, windows
-from clvcast.features.cutoffs import default_cutoff
-from clvcast.train.backtest import default_cutoffs
-from clvcast.train.baselines import METHODS, known_at
+from clvcast.orders import dates, windows
+from clvcast.orders.cutoffs import default_cutoff
+from clvcast.train.backtest.baselines import METHODS, known_at
+from clvcast.train.backtest.run import default_cutoffs
 
 
 def test_baselines_by_hand() -> None:
@@ -28,7 +28,7 @@ def test_baselines_by_hand() -> None:
         ],
         columns=["customer_id", "ordered_at", "amount"],
     )
-    orders = clvcast.features.reading.orders_from_table(
+    orders = clvcast.orders.reading.read_orders.orders_from_table(
         lines, clvcast.configs.schema.OrdersConfig()
     )
     known = known_at(orders, dates.as_instant("2020-03-31"), 30)

@@ -21,13 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.features import dates
-from clvcast.features.faults import REJECTED_SCHEMA
-from clvcast.serve import batch, finished
-from clvcast.serve.batch import score_files
-from clvcast.serve.finished import Finished, Sums
-from clvcast.serve.journal import journal
-from clvcast.serve.scorer import forecast_rows
+from clvcast.models.scoring import forecast_rows
+from clvcast.orders import dates
+from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
+from clvcast.serve.batch import checkpointed_forecasts, run
+from clvcast.serve.batch.checkpoint import journal
+from clvcast.serve.batch.checkpointed_forecasts import Finished, Sums
+from clvcast.serve.batch.run import score_files
 
 CUTOFF = "2021-02-01"
 
@@ -42,7 +42,7 @@ def orders(shop_lines: pd.DataFrame, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "_PART", 37)
+    monkeypatch.setattr(run, "_PART", 37)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -193,7 +193,7 @@ def test_shards_give_the_same_rows(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = score_files(shop_model, str(orders), tmp_path / "whole.parquet", CUTOFF)
-    monkeypatch.setattr(batch, "limit_in_bytes", lambda limit: 30_000)
+    monkeypatch.setattr(run, "limit_in_bytes", lambda limit: 30_000)
     steps = []
     parted = score_files(
         shop_model,
@@ -215,7 +215,7 @@ def test_shards_are_merged_without_all_of_them_in_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Customers scattered over parts come out in order, table by table, each no larger than stated."""
-    monkeypatch.setattr(finished, "_ROWS", 50)
+    monkeypatch.setattr(checkpointed_forecasts, "_ROWS", 50)
     whole = forecast_rows(shop_model, shop_orders, dates.as_instant(CUTOFF))
     part_of = np.random.default_rng(1).integers(0, 7, whole.num_rows)
     with journal(tmp_path / "f.parquet", "key") as parts:

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clvcast.train import measures
-from clvcast.train.bootstrap import _Ranking, bias_interval, error_ratio, gini_difference, samples
+from clvcast.evaluation import measures
+from clvcast.evaluation.bootstrap import (
+    _Ranking,
+    bias_interval,
+    error_ratio,
+    gini_difference,
+    samples,
+)
 
 customers = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 50), st.integers(0, 3)),

@@ -19,21 +19,21 @@ from scipy.integrate import quad
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import dates, windows
-from clvcast.features.order_days import OrderDays, order_days, order_days_of_rows
-from clvcast.features.reading import orders_from_table
+from clvcast.features.recency_frequency import OrderDays, order_days, order_days_of_rows
 from clvcast.features.table import feature_rows
-from clvcast.serve import btyd
-from clvcast.serve.btyd import BgNbd, GammaGamma, Nbd, ParetoNbd
-from clvcast.train.btyd import (
+from clvcast.models.btyd import forecasts
+from clvcast.models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
+from clvcast.orders import dates, windows
+from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.train.btyd.fitting import (
     _FAMILIES,
     FittedValue,
     fit_order_model,
     fit_value_model,
     grouped,
 )
-from clvcast.train.btyd_likelihoods import gamma_gamma
-from clvcast.train.btyd_remarks import btyd_remarks
+from clvcast.train.btyd.likelihoods import gamma_gamma
+from clvcast.train.btyd.remarks import btyd_remarks
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
 CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)
@@ -74,8 +74,8 @@ def simulated(model: BgNbd | ParetoNbd, n: int, seed: int) -> tuple[OrderDays, n
 @pytest.mark.parametrize("model", [CDNOW_BG, CDNOW_PARETO], ids=lambda model: model.kind)
 def test_forecasts_and_fits_equal_simulation(model: BgNbd | ParetoNbd) -> None:
     days, coming = simulated(model, 30_000, seed=1)
-    expected = btyd.expected_order_days(model, days, 90.0)
-    probability = btyd.order_probability(model, days, 90.0)
+    expected = forecasts.expected_order_days(model, days, 90.0)
+    probability = forecasts.order_probability(model, days, 90.0)
     # overall and by number of repeats, within four standard errors
     for repeats in (None, 0, 1, 2, 5):
         rows = days.n_repeat_days == repeats if repeats is not None else np.full(len(coming), True)
@@ -88,7 +88,7 @@ def test_forecasts_and_fits_equal_simulation(model: BgNbd | ParetoNbd) -> None:
     assert found.converged
     assert not found.fell_back
     assert not found.at_bound
-    again = btyd.expected_order_days(found.model, days, 90.0)
+    again = forecasts.expected_order_days(found.model, days, 90.0)
     assert again.mean() == pytest.approx(expected.mean(), rel=0.05)
     assert found.model.r / found.model.alpha == pytest.approx(model.r / model.alpha, rel=0.1)
     assert found.model.r == pytest.approx(model.r, rel=0.15)
@@ -102,7 +102,7 @@ def test_values_equal_simulation() -> None:
     repeats = random.integers(0, 6, n).astype(np.float64)
     value = random.gamma(model.p * np.maximum(repeats, 1)) * scale / np.maximum(repeats, 1)
     days = OrderDays.of(repeats, np.ones(n), np.ones(n), value)
-    expected = btyd.expected_order_value(model, days)
+    expected = forecasts.expected_order_value(model, days)
     for k in (0, 1, 5):
         rows = repeats == k
         actual = model.p * scale[rows]
@@ -175,7 +175,9 @@ def test_expected_orders_equal_their_definition(
         limit=500,
     )
     days = histories([(x, tenure, tenure, 1.0)])
-    found = btyd.expected_order_days(model, days, 90.0) / btyd.alive_probability(model, days)
+    found = forecasts.expected_order_days(model, days, 90.0) / forecasts.alive_probability(
+        model, days
+    )
     assert found == pytest.approx(wanted, rel=1e-7)
 
 
@@ -184,7 +186,7 @@ def test_race_equals_its_closed_form_where_it_has_one() -> None:
     n, s = np.array([0.3, 2.0, 900.0]), np.array([0.7, 0.01, 40.0])
     scale, days = np.array([0.02, 30.0, 500.0]), np.array([1e4, 90.0, 3650.0])
     wanted = n / (n + s) * -np.expm1(-(n + s) * np.log1p(days / scale))
-    np.testing.assert_allclose(btyd.race(n, scale, s, scale, days), wanted, rtol=1e-12)
+    np.testing.assert_allclose(forecasts.race(n, scale, s, scale, days), wanted, rtol=1e-12)
 
 
 shapes = st.floats(-3, 2).map(lambda power: 10.0**power)
@@ -209,25 +211,27 @@ some_days = st.lists(
 @given(model=models, days=some_days, horizon=st.floats(0.1, 3650))
 @settings(max_examples=60)
 def test_laws(model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon: float) -> None:
-    alive = btyd.alive_probability(model, days)
-    probability = btyd.order_probability(model, days, horizon)
-    expected = btyd.expected_order_days(model, days, horizon)
-    periods = btyd.expected_order_days_by_period(model, days, horizon, 3)
+    alive = forecasts.alive_probability(model, days)
+    probability = forecasts.order_probability(model, days, horizon)
+    expected = forecasts.expected_order_days(model, days, horizon)
+    periods = forecasts.expected_order_days_by_period(model, days, horizon, 3)
     assert np.isfinite(expected).all()
     # who orders is alive, and orders at least once
     assert ((probability >= 0) & (probability <= alive) & (alive <= 1)).all()
     assert (probability <= expected * (1 + 1e-12)).all()
     # longer is more
-    assert (btyd.order_probability(model, days, 2 * horizon) >= probability * (1 - 1e-12)).all()
+    assert (
+        forecasts.order_probability(model, days, 2 * horizon) >= probability * (1 - 1e-12)
+    ).all()
     # periods add up, and none is worth more than the one before: customers only leave
-    until = btyd.expected_order_days(model, days, 3 * horizon)
+    until = forecasts.expected_order_days(model, days, 3 * horizon)
     np.testing.assert_allclose(periods.sum(axis=1), until, rtol=1e-9)
     assert (np.diff(periods, axis=1) <= 1e-9 * until[:, None]).all()
     # one customer alone gets the same numbers, to the bit
     for k in range(len(alive)):
         alone = one(days, k)
-        assert btyd.order_probability(model, alone, horizon)[0] == probability[k]
-        assert btyd.expected_order_days(model, alone, horizon)[0] == expected[k]
+        assert forecasts.order_probability(model, alone, horizon)[0] == probability[k]
+        assert forecasts.expected_order_days(model, alone, horizon)[0] == expected[k]
 
 
 def test_without_leaving_all_models_are_nbd() -> None:
@@ -237,7 +241,7 @@ def test_without_leaving_all_models_are_nbd() -> None:
         BgNbd(r=0.8, alpha=50.0, a=1e-9, b=10.0),
         ParetoNbd(r=0.8, alpha=50.0, s=1e-9, beta=10.0),
     ):
-        for function in (btyd.expected_order_days, btyd.order_probability):
+        for function in (forecasts.expected_order_days, forecasts.order_probability):
             np.testing.assert_allclose(
                 function(model, days, 90.0), function(plain, days, 90.0), rtol=1e-4
             )
@@ -256,13 +260,15 @@ def test_extremes_are_finite_in_forecasts_and_fits() -> None:
             if name != "bg_nbd" or values[2] < 1:
                 model = family.model(**dict(zip(family.names, values, strict=True)))
                 for horizon in (1.0, 1e4):
-                    expected = btyd.expected_order_days(model, days, horizon)
+                    expected = forecasts.expected_order_days(model, days, horizon)
                     assert np.isfinite(expected).all()
-                    assert (expected >= btyd.order_probability(model, days, horizon) * 0.999).all()
+                    assert (
+                        expected >= forecasts.order_probability(model, days, horizon) * 0.999
+                    ).all()
         assert np.isfinite(
-            btyd.expected_order_days(fit_order_model(days, name).model, days, 90.0)
+            forecasts.expected_order_days(fit_order_model(days, name).model, days, 90.0)
         ).all()
-    value = btyd.expected_order_value(fit_value_model(days, mean_value=7.0).model, days)
+    value = forecasts.expected_order_value(fit_value_model(days, mean_value=7.0).model, days)
     assert (np.isfinite(value) & (value > 0)).all()
 
 
@@ -272,16 +278,16 @@ def test_fallbacks_say_so() -> None:
     found = fit_order_model(days, "pareto_nbd")
     assert found.fell_back
     assert not found.converged
-    expected = btyd.expected_order_days(found.model, days, 90.0)
+    expected = forecasts.expected_order_days(found.model, days, 90.0)
     assert (expected > 0).all()
     assert (expected < 0.2).all()
     value = fit_value_model(days, mean_value=12.0)
     assert not value.converged
-    assert btyd.expected_order_value(value.model, days).tolist() == [12.0, 12.0]
+    assert forecasts.expected_order_value(value.model, days).tolist() == [12.0, 12.0]
     # one order day of the mean beside three of the customer's own
     mixed = histories([(3, 10, 20, 100.0)])
     stand_in = fit_value_model(mixed, mean_value=20.0)
-    assert btyd.expected_order_value(stand_in.model, mixed) == pytest.approx([80.0])
+    assert forecasts.expected_order_value(stand_in.model, mixed) == pytest.approx([80.0])
 
 
 def test_weights_count_customers_and_penalties_pull_in() -> None:
@@ -298,7 +304,7 @@ def test_weights_count_customers_and_penalties_pull_in() -> None:
 def test_a_coarse_first_stage_ends_at_the_same_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     days, _ = simulated(CDNOW_PARETO, 3000, seed=5)
     whole = fit_order_model(days, "pareto_nbd")
-    monkeypatch.setattr("clvcast.train.btyd._MANY_GROUPS", 100)
+    monkeypatch.setattr("clvcast.train.btyd.fitting._MANY_GROUPS", 100)
     staged = fit_order_model(days, "pareto_nbd")
     assert staged.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-3)
     assert staged.model.r == pytest.approx(whole.model.r, rel=1e-3)
@@ -346,8 +352,10 @@ def test_features_and_orders_tell_nearly_the_same(sample: clvcast.Orders) -> Non
     assert np.abs(told.tenure_days - exact.tenure_days).mean() < 1
     assert np.abs(told.active_days - exact.active_days).mean() < 1
     by_exact = fit_order_model(exact, "bg_nbd").model
-    spend = btyd.expected_order_days(by_exact, exact, 90.0).sum()
-    assert btyd.expected_order_days(by_exact, told, 90.0).sum() == pytest.approx(spend, rel=0.02)
+    spend = forecasts.expected_order_days(by_exact, exact, 90.0).sum()
+    assert forecasts.expected_order_days(by_exact, told, 90.0).sum() == pytest.approx(
+        spend, rel=0.02
+    )
 
 
 @pytest.mark.slow

@@ -23,13 +23,13 @@ from conftest import Run
 
 import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
-from clvcast.serve.bundle import FORMAT_VERSION, digest
-from clvcast.serve.combine import HEADS
-from clvcast.serve.flat_trees import FlatTrees
-from clvcast.serve.golden import check_golden
-from clvcast.serve.model import content_version
-from clvcast.serve.tree_check import check_trees
-from clvcast.serve.trees import Trees
+from clvcast.models.blend import HEADS
+from clvcast.models.bundle import FORMAT_VERSION, digest
+from clvcast.models.golden_rows import check_golden
+from clvcast.models.model import content_version
+from clvcast.models.trees.lightgbm_trees import Trees
+from clvcast.models.trees.quick_scorer import FlatTrees
+from clvcast.models.trees.validation import check_trees
 
 APART = ("golden.json", "reference.json")  # no part of the model's version
 
@@ -291,8 +291,8 @@ def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_store_is_that_of_the_folder_one_is_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clvcast.serve.loading import existing_store
-    from clvcast.train.place import writable_store
+    from clvcast.models.loading import existing_store
+    from clvcast.train.registry.store_location import writable_store
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for folder in (tmp_path / "one", tmp_path / "other"):

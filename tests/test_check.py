@@ -9,10 +9,11 @@ import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import audit, windows
-from clvcast.features.cutoffs import default_cutoff, longest_horizon
-from clvcast.features.reading import orders_from_table
+from clvcast.features.checks import leakage_audit
 from clvcast.features.table import FeatureRows, feature_rows
+from clvcast.orders import windows
+from clvcast.orders.cutoffs import default_cutoff, longest_horizon
+from clvcast.orders.reading.read_orders import orders_from_table
 
 LINES = worlds.shop(customers=1_200, seed=3)
 
@@ -91,7 +92,7 @@ def test_an_audit_proves_that_later_orders_touch_nothing(monkeypatch: pytest.Mon
         rows.values[0, 0] += orders.n_lines  # a feature that knows how many lines there will be
         return rows
 
-    monkeypatch.setattr(audit, "feature_rows", leaking)
+    monkeypatch.setattr(leakage_audit, "feature_rows", leaking)
     finding = clvcast.check(LINES, audit=True)[-1]
     assert finding.verdict == "fail"
     assert "with the later lines" in finding.sentence

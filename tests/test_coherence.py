@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import OrdersError
-from clvcast.features.reading import orders_from_table
+from clvcast.orders.reading.read_orders import orders_from_table
 
 MONEY = ["expected_spend", "clv"]
 

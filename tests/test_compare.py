@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.serve.compare import compare
+from clvcast.evaluation.comparison import compare
 
 
 def forecast(rows: list[tuple[object, ...]], cutoff: str, version: str = "m1") -> pd.DataFrame:
@@ -36,7 +36,7 @@ B = forecast(
 )
 
 
-def terms(result: clvcast.serve.compare.Comparison) -> dict[str, tuple[int, float]]:
+def terms(result: clvcast.evaluation.comparison.Comparison) -> dict[str, tuple[int, float]]:
     return {term.name: (term.customers, term.amount) for term in result.terms}
 
 

@@ -47,13 +47,21 @@ def test_a_package_that_cannot_be_written_is_compiled_once_and_says_so(
 ) -> None:
     package = tmp_path / "package"
     (package / "clvcast").mkdir(parents=True)
-    for name in ("__init__.py", "__main__.py", "errors.py", "commands", "configs"):
+    for name in (
+        "__init__.py",
+        "__main__.py",
+        "atomic_files.py",
+        "errors.py",
+        "commands",
+        "configs",
+    ):
         (package / "clvcast" / name).symlink_to(root / name)
-    features = package / "clvcast" / "features"
-    features.mkdir()
-    for source in (root / "features").glob("*.py"):
-        (features / source.name).write_bytes(source.read_bytes())
-    (features / "__pycache__").write_text("no folder can be made here, for root neither")
+    for source in [*(root / "orders").rglob("*.py"), *(root / "features").rglob("*.py")]:
+        copy = package / "clvcast" / source.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(source.read_bytes())
+        # no folder of compiled code can be made here, for root neither
+        (copy.parent / "__pycache__").write_text("a file in its place")
     orders = tmp_path / "orders.csv"
     orders.write_text("customer_id,ordered_at,amount\na,2020-01-01,1\n", encoding="utf-8")
     first = read_in_terminal(package, orders, tmp_path)

@@ -15,8 +15,8 @@ from postgresql import COLUMNS, PASSWORD, Server
 import clvcast
 from clvcast.configs.schema import orders_config
 from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
-from clvcast.features import databases
-from clvcast.features.reading import read
+from clvcast.orders.reading import databases
+from clvcast.orders.reading.read_orders import read
 
 CUTOFF = "2020-12-01"
 
@@ -404,7 +404,7 @@ def test_a_table_that_takes_no_forecasts_is_told_before_the_work(
     fill(postgres.engine, "unkeyed", f"CREATE TABLE unkeyed ({every})")
     with postgres.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE IF EXISTS fresh")
-        from clvcast.serve.scorer import FORECAST_SCHEMA
+        from clvcast.models.scoring import FORECAST_SCHEMA
 
         for name in FORECAST_SCHEMA.names[2:]:
             connection.exec_driver_sql(f"ALTER TABLE unkeyed ADD COLUMN {name} text")
@@ -433,9 +433,9 @@ def test_a_run_that_dies_while_writing_leaves_the_table_as_it_was(
 ) -> None:
     import pyarrow as pa
 
-    from clvcast.features.faults import REJECTED_SCHEMA
-    from clvcast.serve import database
-    from clvcast.serve.scorer import FORECAST_SCHEMA
+    from clvcast.models.scoring import FORECAST_SCHEMA
+    from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
+    from clvcast.serve.batch import database
 
     fill(postgres.engine, "f")
     monkeypatch.setattr(database, "_ROWS", 50)

@@ -17,10 +17,11 @@ from conftest import Run
 import clvcast
 from clvcast.features.catalogue import CATALOGUE, as_markdown
 
+PARTS = ("configs", "decisions", "evaluation", "features", "models", "orders", "serve", "train")
 MODULES = [
     module.name
-    for part in ("configs", "features", "serve", "train")
-    for module in pkgutil.iter_modules(
+    for part in PARTS
+    for module in pkgutil.walk_packages(
         [str(Path(clvcast.__file__).parent / part)], f"clvcast.{part}."
     )
 ]

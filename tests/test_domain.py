@@ -13,9 +13,9 @@ from forecast_files import forecast_file
 
 import clvcast
 from clvcast.configs.schema import parse_config
-from clvcast.serve.economics import _value
-from clvcast.serve.evidence import describe
-from clvcast.serve.payback import MarginCurve
+from clvcast.decisions.economics import _value
+from clvcast.decisions.payback import MarginCurve
+from clvcast.models.evidence import describe
 
 CUTOFF = "2020-12-15"
 

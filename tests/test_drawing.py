@@ -10,14 +10,14 @@ import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import dates, windows
-from clvcast.features.cutoffs import newest_realised_cutoff
-from clvcast.features.reading import orders_from_table
-from clvcast.train.drawing import Draw, DrawnRows, draw_for, drawn_rows, rows_drawn
+from clvcast.orders import dates, windows
+from clvcast.orders.cutoffs import newest_realised_cutoff
+from clvcast.orders.reading.read_orders import orders_from_table
 from clvcast.train.fit import fit
-from clvcast.train.frame import training_frame
 from clvcast.train.learning_curve import curve_sentences
 from clvcast.train.run import run_until
+from clvcast.train.stratified_sampling import Draw, DrawnRows, draw_for, drawn_rows, rows_drawn
+from clvcast.train.training_frame import training_frame
 
 END = dates.as_instant("2020-12-01")
 
@@ -155,7 +155,7 @@ def test_vocabularies_are_those_of_the_pilot(
         effort="quick",
         customers={"columns": {"customer_id": "customer_id", "country": "country"}},
     )
-    from clvcast.features.customers import with_customers
+    from clvcast.orders.reading.customer_attributes import with_customers
 
     orders = with_customers(shop_orders, customers, config.customers)
     draw = draw_of(orders, config, 10**9)

@@ -15,10 +15,10 @@ from pandas.testing import assert_frame_equal
 
 import clvcast
 from clvcast.configs.schema import parse_config
+from clvcast.decisions.acquisition_spend import as_spend
+from clvcast.decisions.payback import reach_probability
 from clvcast.errors import OrdersError
-from clvcast.features.reading import orders_from_table
-from clvcast.serve.payback import reach_probability
-from clvcast.serve.spend_file import as_spend
+from clvcast.orders.reading.read_orders import orders_from_table
 
 CUTOFF = "2021-01-01"
 LINES = pd.DataFrame(
@@ -47,7 +47,7 @@ def world() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
 World = tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]
 
 
-def found(world: World, spend: pd.DataFrame = SPEND) -> clvcast.serve.economics.Economics:
+def found(world: World, spend: pd.DataFrame = SPEND) -> clvcast.decisions.economics.Economics:
     forecasts, orders, config = world
     return clvcast.economics(forecasts, orders, spend, config)
 

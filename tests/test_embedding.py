@@ -13,7 +13,7 @@ from conftest import missing
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.reading import orders_from_table
+from clvcast.orders.reading.read_orders import orders_from_table
 
 ASKED = {"cutoff": "2021-01-01", "orders": [{"ordered_at": "2020-11-02", "amount": 42.0}]}
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import ModelConfig, OrdersConfig, parse_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features import dates, windows
-from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
+from clvcast.models.scoring import FORECAST_SCHEMA, forecast_rows
+from clvcast.orders import dates, windows
+from clvcast.orders.reading.read_orders import orders_from_table
 from clvcast.serve.pyfunc import NestedModel
-from clvcast.serve.scorer import FORECAST_SCHEMA, forecast_rows
-from clvcast.train.frame import training_frame
+from clvcast.train.training_frame import training_frame
 
 CUTOFF = "2020-12-01"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clvcast.serve.flat_trees import FlatTrees
-from clvcast.serve.trees import Trees
+from clvcast.models.trees.lightgbm_trees import Trees
+from clvcast.models.trees.quick_scorer import FlatTrees
 
 Float32 = npt.NDArray[np.float32]
 TINY = np.array([0.0, -0.0, 1e-36, -1e-36, 1e-35, -1e-35, 2e-35, -2e-35], dtype=np.float32)

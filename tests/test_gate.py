@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from clvcast.configs.schema import GateConfig
-from clvcast.train.bootstrap import Interval
-from clvcast.train.evidence import CHAMPION, Contest, Evidence, Feed, Part
-from clvcast.train.gate import judge
+from clvcast.evaluation.bootstrap import Interval
+from clvcast.train.gate.evidence import CHAMPION, Contest, Evidence, Feed, Part
+from clvcast.train.gate.rules import judge
 
 BOUNDS = GateConfig()
 

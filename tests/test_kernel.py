@@ -13,8 +13,8 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError
 from clvcast.features.catalogue import CATALOGUE, GROUPS
-from clvcast.features.kernel import GROUP_ORDER
-from clvcast.features.reading import orders_from_table
+from clvcast.features.kernel.sweep import GROUP_ORDER
+from clvcast.orders.reading.read_orders import orders_from_table
 
 CUTOFFS = ["2020-01-02", "2020-02-15", "2020-07-01", "2021-01-01 12:00", "2022-01-01"]
 MONEY = {feature.name for feature in CATALOGUE if feature.unit == "money"}

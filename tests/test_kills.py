@@ -11,7 +11,7 @@ import pytest
 from test_scheduled import champion, finish, kill, start, write_shop
 
 import clvcast
-from clvcast.train import registry
+from clvcast.train.registry import promotion
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -55,7 +55,7 @@ def test_killed_at_twenty_random_points_the_old_champion_serves_and_a_rerun_goes
     assert champion(uri) == "2"
     by_version["2"] = forecasts()
     assert not by_version["2"].equals(by_version["1"])
-    versions, _ = registry.list_models("shop", uri)
+    versions, _ = promotion.list_models("shop", uri)
     assert len({version.model_version for version in versions}) == len(versions)
 
     place = ("--config", config)

@@ -15,13 +15,13 @@ from pandas.testing import assert_frame_equal
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig, parse_config
+from clvcast.decisions.kpis import LEVERS, measures
+from clvcast.decisions.period_counts import Sums
 from clvcast.errors import OrdersError
-from clvcast.features import dates, windows
-from clvcast.features.cutoffs import default_cutoff
-from clvcast.features.ledger import ledger
-from clvcast.features.reading import orders_from_table
-from clvcast.serve.kpis import LEVERS, measures
-from clvcast.serve.period_counts import Sums
+from clvcast.orders import dates, windows
+from clvcast.orders.cutoffs import default_cutoff
+from clvcast.orders.order_table import ledger
+from clvcast.orders.reading.read_orders import orders_from_table
 
 CUTOFF = "2021-01-01"
 

@@ -12,8 +12,8 @@ import worlds
 from conftest import Run
 from test_documents import blocks
 
-from clvcast.train.registry import CHAMPION
-from clvcast.train.store import reading
+from clvcast.train.registry.mlflow_store import reading
+from clvcast.train.registry.promotion import CHAMPION
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ import clvcast
 from clvcast.configs.lists import DEFAULT_RULES, condition
 from clvcast.configs.schema import OrdersConfig, parse_config
 from clvcast.errors import ConfigError
-from clvcast.features import dates
-from clvcast.features.reading import orders_from_table
+from clvcast.orders import dates
+from clvcast.orders.reading.read_orders import orders_from_table
 
 CUTOFF = "2021-01-10"
 EVERYBODY = "lists: {hold_out: 0}"
@@ -236,8 +236,8 @@ def test_what_the_orders_do_not_tell_leaves_a_list_out_and_is_said(
 
 @given(st.lists(st.floats(0, 100) | st.just(7.0), min_size=1, max_size=40), st.integers(1, 100))
 def test_top_takes_at_most_its_share(values: list[float], percent: int) -> None:
-    from clvcast.serve.candidates import Candidates
-    from clvcast.serve.lists import _holds
+    from clvcast.decisions.campaign_lists import _holds
+    from clvcast.decisions.list_columns import Candidates
 
     known = Candidates({"clv": np.array(values)}, {}, {})
     top = _holds(condition("clv", f"top {percent}%"), known)

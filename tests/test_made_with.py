@@ -15,9 +15,9 @@ from pandas.testing import assert_frame_equal
 
 import clvcast
 from clvcast.configs.schema import parse_config
+from clvcast.decisions.customer_base import open_book
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.serve.book import open_book
-from clvcast.serve.made_with import MadeWith
+from clvcast.models.forecast_terms import MadeWith
 
 CONFIG = parse_config(
     "{horizon_days: 60, periods: 3, economics: {margin_rate: 0.4, annual_discount_rate: 0.1}, "
@@ -46,7 +46,7 @@ def scored(
     shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A folder with what `clvcast score` wrote, as parquet and as text."""
-    from clvcast.serve.batch import score_files
+    from clvcast.serve.batch.run import score_files
 
     folder = tmp_path_factory.mktemp("scored")
     shop_lines.to_parquet(folder / "orders.parquet")

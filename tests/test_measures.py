@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from clvcast.train import measures
+from clvcast.evaluation import measures
 
 
 def a(*values: float) -> np.ndarray:

@@ -15,10 +15,15 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError
-from clvcast.features.reading import orders_from_table
-from clvcast.serve.chance import calibration_chance, capture_chance, share_chance, total_chance
-from clvcast.serve.monitor import monitor
-from clvcast.serve.reference import histogram, stability_index
+from clvcast.evaluation.monitoring import monitor
+from clvcast.evaluation.sampling_error import (
+    calibration_chance,
+    capture_chance,
+    share_chance,
+    total_chance,
+)
+from clvcast.models.drift_reference import histogram, stability_index
+from clvcast.orders.reading.read_orders import orders_from_table
 
 EARLY = "2020-12-01"
 

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 
 import clvcast
 from clvcast.configs.schema import OPTIONAL_COLUMNS, OrdersConfig
-from clvcast.features.given import LineError, clean_id, is_no_id, orders_from_lines
-from clvcast.features.nested import nest
-from clvcast.features.order_days import OrderDays
-from clvcast.features.reading import orders_from_table
-from clvcast.serve import scorer
-from clvcast.serve.btyd import BgNbd, ParetoNbd, expected_order_days, order_probability
+from clvcast.features.recency_frequency import OrderDays
+from clvcast.models import scoring
+from clvcast.models.btyd.forecasts import BgNbd, ParetoNbd, expected_order_days, order_probability
+from clvcast.models.scoring import FORECAST_SCHEMA
+from clvcast.orders.reading.nested_rows import nest
+from clvcast.orders.reading.order_records import LineError, clean_id, is_no_id, orders_from_lines
+from clvcast.orders.reading.read_orders import orders_from_table
 from clvcast.serve.pyfunc import NestedModel
-from clvcast.serve.scorer import FORECAST_SCHEMA
 
 CUTOFF = "2021-02-01"
 
@@ -178,14 +178,14 @@ def test_no_column_of_numbers_leaves_the_scorer_as_nan(
 ) -> None:
     """Break each column in turn, as a damaged number of the bundle might, and ask at every door."""
     lines = nest(shop_orders, CUTOFF)["orders"][0]
-    usual = scorer._check_numbers
+    usual = scoring._check_numbers
 
     def broken(model: clvcast.Model, columns: dict[str, Any]) -> None:
         columns[name] = columns[name].copy()
         columns[name][-1] = np.nan
         usual(model, columns)
 
-    monkeypatch.setattr(scorer, "_check_numbers", broken)
+    monkeypatch.setattr(scoring, "_check_numbers", broken)
     with pytest.raises(clvcast.BundleError, match=f"no numbers in {name}"):
         shop_model.score_one(lines, CUTOFF)
     with pytest.raises(clvcast.BundleError, match=f"no numbers in {name}"):

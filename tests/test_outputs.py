@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from conftest import missing
 
+from clvcast import atomic_files
 from clvcast.errors import ConfigError, StoreError
-from clvcast.serve import outputs
 
 OLD, NEW = pa.table({"a": [1]}), pa.table({"a": [2, 3]})
 
@@ -22,7 +22,7 @@ OLD, NEW = pa.table({"a": [1]}), pa.table({"a": [2, 3]})
 @pytest.mark.parametrize("name", ["f.parquet", "f.csv"])
 def test_a_table_replaces_the_old_one(tmp_path: Path, name: str) -> None:
     for table in (OLD, NEW):
-        outputs.write_files({tmp_path / name: table})
+        atomic_files.write_files({tmp_path / name: table})
     assert [path.name for path in tmp_path.iterdir()] == [name]
     read = pa.csv.read_csv if name.endswith("csv") else pa.parquet.read_table
     assert read(tmp_path / name).equals(NEW)
@@ -33,15 +33,15 @@ def test_a_failure_leaves_the_old_output_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
-    outputs.write_files(dict.fromkeys(paths, OLD))
+    atomic_files.write_files(dict.fromkeys(paths, OLD))
     before = [path.read_bytes() for path in paths]
 
     def fail(path: Path) -> None:
         raise failure
 
-    monkeypatch.setattr(outputs, "_sync", fail)
+    monkeypatch.setattr(atomic_files, "_sync", fail)
     with pytest.raises((StoreError, KeyboardInterrupt)) as stopped:
-        outputs.write_files(dict.fromkeys(paths, NEW))
+        atomic_files.write_files(dict.fromkeys(paths, NEW))
     assert isinstance(stopped.value, KeyboardInterrupt) or "disk is full" in str(stopped.value)
     assert sorted(tmp_path.iterdir()) == paths
     assert [path.read_bytes() for path in paths] == before
@@ -49,11 +49,11 @@ def test_a_failure_leaves_the_old_output_and_nothing_beside_it(
 
 def test_a_folder_is_replaced_whole_or_left(tmp_path: Path) -> None:
     target = tmp_path / "folder"
-    with outputs.replaced_folder(target) as partial:
+    with atomic_files.replaced_folder(target) as partial:
         (partial / "one").write_text("1")
 
     def fail_midway() -> None:
-        with outputs.replaced_folder(target) as partial:
+        with atomic_files.replaced_folder(target) as partial:
             (partial / "two").write_text("2")
             raise RuntimeError
 
@@ -64,26 +64,26 @@ def test_a_folder_is_replaced_whole_or_left(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"must be a \.parquet or \.csv file"):
-        outputs.check_writable(tmp_path / "f.xlsx")
+        atomic_files.check_writable(tmp_path / "f.xlsx")
     with pytest.raises(StoreError, match="does not exist; make it first"):
-        outputs.check_writable(tmp_path / "none" / "f.csv")
+        atomic_files.check_writable(tmp_path / "none" / "f.csv")
     (tmp_path / "d.csv").mkdir()
     with pytest.raises(StoreError, match="is a folder"):
-        outputs.check_writable(tmp_path / "d.csv")
+        atomic_files.check_writable(tmp_path / "d.csv")
     # root may write wherever there is a real folder, so for root it is the kernel's own
     closed = Path("/sys") if os.geteuid() == 0 else tmp_path / "closed"
     closed.mkdir(mode=0o555, exist_ok=True)
     with pytest.raises(StoreError, match="cannot be written: no permission"):
-        outputs.check_writable(closed / "f.csv")
+        atomic_files.check_writable(closed / "f.csv")
 
 
 def test_an_output_folder_keeps_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_text("mine")
-    outputs.check_folder(tmp_path)
-    outputs.write_files({tmp_path / "a.csv": OLD, tmp_path / "b.json": "{}"})
+    atomic_files.check_folder(tmp_path)
+    atomic_files.write_files({tmp_path / "a.csv": OLD, tmp_path / "b.json": "{}"})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.json", "photo.jpg"]
     with pytest.raises(StoreError, match="is a file; name a folder"):
-        outputs.check_folder(tmp_path / "photo.jpg")
+        atomic_files.check_folder(tmp_path / "photo.jpg")
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, root: Path) -> None:
     work.write_text(
         "import pyarrow as pa, sys\n"
         "from pathlib import Path\n"
-        "from clvcast.serve.outputs import write_files\n"
+        "from clvcast.atomic_files import write_files\n"
         "from clvcast.errors import StoreError\n"
         "try:\n"
         f"    write_files({{Path({str(disk)!r}) / 'f.csv': pa.table({{'a': range(99999)}})}})\n"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.coding import code, code_ids
-from clvcast.features.reading import orders_from_table
+from clvcast.orders.reading.label_encoding import code, code_ids
+from clvcast.orders.reading.read_orders import orders_from_table
 
 
 def packed(lines: pd.DataFrame) -> clvcast.Orders:

@@ -14,16 +14,16 @@ from conftest import missing
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.cutoffs import default_cutoff
-from clvcast.features.ledger import ledger
-from clvcast.serve.report.writing import Writing
+from clvcast.decisions.report.number_format import Writing
+from clvcast.orders.cutoffs import default_cutoff
+from clvcast.orders.order_table import ledger
 
 try:
     from servers import serving
 
-    from clvcast.serve.rest.models import Models
-    from clvcast.serve.rest.pages import explorer
-    from clvcast.serve.rest.security import read_tokens
+    from clvcast.serve.rest.auth import read_tokens
+    from clvcast.serve.rest.explorer import explorer
+    from clvcast.serve.rest.model_holder import Models
     from clvcast.serve.rest.settings import Settings
 except ModuleNotFoundError:
     missing("the serve extra")

@@ -13,14 +13,14 @@ from conftest import Run, missing
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.nested import nest
-from clvcast.features.reading import orders_from_table
+from clvcast.orders.reading.nested_rows import nest
+from clvcast.orders.reading.read_orders import orders_from_table
 from clvcast.serve.pyfunc import NestedModel
 
 try:
     from servers import serving
 
-    from clvcast.serve.rest.models import Models
+    from clvcast.serve.rest.model_holder import Models
 except ModuleNotFoundError:
     missing("the serve extra")
 

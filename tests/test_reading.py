@@ -15,8 +15,8 @@ import pytest
 import clvcast
 from clvcast.configs.schema import FormatConfig, OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features.reading import orders_from_table
-from clvcast.features.sources import read_blocks
+from clvcast.orders.reading.files import read_blocks
+from clvcast.orders.reading.read_orders import orders_from_table
 
 HEADER = "customer_id,ordered_at,amount,order_id"
 

@@ -19,13 +19,13 @@ from conftest import Run
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.errors import ConfigError, StoreError
-from clvcast.features.reading import orders_from_table
+from clvcast.orders.reading.read_orders import orders_from_table
 from clvcast.train import fit as fitting
-from clvcast.train import registry
-from clvcast.train.frame import TrainingFrame
+from clvcast.train.registry import promotion
+from clvcast.train.registry.mlflow_store import reading, writing
+from clvcast.train.registry.tracking import Registered, track
 from clvcast.train.run import TrainingRun, train_and_evaluate
-from clvcast.train.store import reading, writing
-from clvcast.train.tracking import Registered, track
+from clvcast.train.training_frame import TrainingFrame
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow and SQLAlchemy warn of their own
 
@@ -120,7 +120,7 @@ def keep(uri: str, config: clvcast.Config) -> Train:
 
 
 def champion(uri: str) -> str | None:
-    version = reading(uri).aliased("shop", registry.CHAMPION)
+    version = reading(uri).aliased("shop", promotion.CHAMPION)
     return version.number if version else None
 
 
@@ -149,7 +149,7 @@ def test_the_first_model_goes_live_and_its_successor_is_judged_against_it(
     # said again, nothing changes: it serves already
     again = keep(later)
     assert (again.version, again.is_new, again.promoted, again.verdict) == ("2", False, False, None)
-    versions, history = registry.list_models("shop", uri)
+    versions, history = promotion.list_models("shop", uri)
     assert [v.version for v in versions] == ["2", "1"]
     assert versions[0].aliases == ("candidate", "champion")
     assert versions[0].data == f"2020-01-02 to {LATER}"
@@ -169,7 +169,7 @@ def test_permuted_labels_are_refused_with_reasons_and_the_old_champion_serves(
     against = ("nGini against", "MAE against")
     assert sum(name.startswith(against) for name in rules) >= 2, rules
     assert champion(uri) == "1"
-    versions, history = registry.list_models("shop", uri)
+    versions, history = promotion.list_models("shop", uri)
     assert versions[0].verdict == "refused"
     assert "surely larger" in versions[0].reason
     assert "refuse version 2" in history[-1]
@@ -185,7 +185,7 @@ def test_permuted_labels_are_refused_as_a_first_model_too(
     assert not keep(permuted).promoted
     assert champion(uri) is None
     with pytest.raises(StoreError, match="no champion to roll back from"):
-        registry.rollback("shop", "", uri)
+        promotion.rollback("shop", "", uri)
 
 
 @pytest.mark.slow
@@ -215,7 +215,7 @@ def test_a_better_one_replaces_a_bad_one_that_was_forced(
         keep(permuted, force=" ")
     bad = keep(permuted, force="to see it fail")
     assert bad.promoted
-    assert registry.list_models("shop", uri)[0][0].reason.startswith("forced: to see it fail")
+    assert promotion.list_models("shop", uri)[0][0].reason.startswith("forced: to see it fail")
     better = keep(later)
     # what differs from a bad champion by much needs a hand: its total and ranking are far off
     assert "nGini against the champion" not in failed(better)
@@ -245,10 +245,10 @@ def test_rollback_restores_byte_identical_forecasts_and_is_idempotent(
     before = forecasts()
     keep(later)
     assert not forecasts().equals(before)
-    change = registry.rollback("shop", "twice what was sold", uri)
+    change = promotion.rollback("shop", "twice what was sold", uri)
     assert (change.champion, change.previous, change.changed) == ("1", "2", True)
     pd.testing.assert_frame_equal(forecasts(), before, check_exact=True)
-    again = registry.rollback("shop", "twice what was sold", uri)
+    again = promotion.rollback("shop", "twice what was sold", uri)
     assert (again.champion, again.changed) == ("1", False)
     assert "since version 2 was rolled back" in again.sentence
     assert champion(uri) == "1"
@@ -257,22 +257,22 @@ def test_rollback_restores_byte_identical_forecasts_and_is_idempotent(
     assert (nightly.promoted, failed(nightly)) == (False, ["rollback"])
     assert "twice what was sold" in nightly.verdict.reason  # type: ignore[union-attr]
     with pytest.raises(ConfigError, match="needs a reason"):
-        registry.promote("shop", "2", " ", uri)
-    assert registry.promote("shop", "2", "it was the feed", uri).changed
-    assert not registry.promote("shop", "2", "it was the feed", uri).changed
+        promotion.promote("shop", "2", " ", uri)
+    assert promotion.promote("shop", "2", "it was the feed", uri).changed
+    assert not promotion.promote("shop", "2", "it was the feed", uri).changed
     assert champion(uri) == "2"
     # and the way back is open again
-    assert registry.rollback("shop", "no, it was not", uri).champion == "1"
+    assert promotion.rollback("shop", "no, it was not", uri).champion == "1"
 
 
 def test_the_first_champion_has_no_way_back(keep: Train, uri: str, earlier: TrainingRun) -> None:
     keep(earlier)
     with pytest.raises(StoreError, match="replaced none: no way back"):
-        registry.rollback("shop", "", uri)
+        promotion.rollback("shop", "", uri)
     with pytest.raises(StoreError, match="has no version 7"):
-        registry.promote("shop", "7", "why not", uri)
+        promotion.promote("shop", "7", "why not", uri)
     with pytest.raises(StoreError, match="has no model other"):
-        registry.list_models("other", uri)
+        promotion.list_models("other", uri)
 
 
 @pytest.mark.slow
@@ -324,7 +324,7 @@ def test_a_decision_on_a_champion_that_was_replaced_meanwhile_is_not_carried_out
     keep(earlier)
     keep(permuted)
     with pytest.raises(StoreError, match="another run promoted version 1 of shop meanwhile"):
-        registry.promote_in(reading(uri), "shop", "2", "it was judged against nothing", None)
+        promotion.promote_in(reading(uri), "shop", "2", "it was judged against nothing", None)
     assert champion(uri) == "1"
 
 

@@ -16,12 +16,12 @@ from forecast_files import forecast_file
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.serve.report import charts, findings
-from clvcast.serve.report.blocks import Chart
-from clvcast.serve.report.evaluation import Evaluation
-from clvcast.serve.report.make import Report, evaluation_report
-from clvcast.serve.report.palette import PAIRS
-from clvcast.serve.report.writing import UNKNOWN, Writing
+from clvcast.decisions.report import charts, headlines
+from clvcast.decisions.report.build import Report, evaluation_report
+from clvcast.decisions.report.number_format import UNKNOWN, Writing
+from clvcast.decisions.report.page_model import Chart
+from clvcast.decisions.report.palette import PAIRS
+from clvcast.evaluation.backtest_frames import Evaluation
 
 CUTOFF = "2020-12-01"
 ENGLISH = Writing("GBP")
@@ -239,30 +239,30 @@ def test_findings_say_what_the_numbers_say() -> None:
             "clv_total": [50.0, 30.0, 20.0],
         }
     )
-    assert findings.tier_finding(tiers, ENGLISH) == (
+    assert headlines.tier_finding(tiers, ENGLISH) == (
         "1 customer, 10% of all, brings 50% of the expected value"
     )
-    assert findings.largest_group(tiers, "tier", ENGLISH) == (
+    assert headlines.largest_group(tiers, "tier", ENGLISH) == (
         "Most comes from high: 50% of the expected value, 50 GBP"
     )
     risks = tiers.assign(group=["low", "medium", "high"])
-    assert findings.risk_finding(risks, ENGLISH) == (
+    assert headlines.risk_finding(risks, ENGLISH) == (
         "50 GBP, 50% of the expected value, rests on 9 customers at medium or high risk"
     )
     rising = pd.Series([np.nan, 0.4, 0.31])
     assert (
-        findings.lever_finding("Churn", rising, ENGLISH, is_share=True)
+        headlines.lever_finding("Churn", rising, ENGLISH, is_share=True)
         == "Churn fell from 40% to 31%"
     )
-    assert findings.lever_finding(
+    assert headlines.lever_finding(
         "Order value", pd.Series([100.0, 106.0]), ENGLISH, is_share=False
     ) == ("Order value rose by 6%")
-    assert "not known" in findings.lever_finding("Churn", rising[:2], ENGLISH, is_share=True)
+    assert "not known" in headlines.lever_finding("Churn", rising[:2], ENGLISH, is_share=True)
     assert (
-        findings.change_finding(200.0, 150.0, ENGLISH)
+        headlines.change_finding(200.0, 150.0, ENGLISH)
         == "The expected value fell by 25.0% to 150 GBP"
     )
-    assert findings.change_finding(0.0, 150.0, ENGLISH) == (
+    assert headlines.change_finding(0.0, 150.0, ENGLISH) == (
         "The expected value is 150 GBP, after nothing before"
     )
 
@@ -382,15 +382,16 @@ def test_the_evaluation_is_that_of_its_rows() -> None:
     gains = found.gains()
     assert gains.loc[10, "clvcast"] == pytest.approx((20 + 19) / 210)
     assert (
-        findings.gain_finding(gains, ENGLISH) == "The best fifth by forecast spent 35% of the money"
+        headlines.gain_finding(gains, ENGLISH)
+        == "The best fifth by forecast spent 35% of the money"
     )
-    assert findings.coverage_finding(deciles, ENGLISH) == (
+    assert headlines.coverage_finding(deciles, ENGLISH) == (
         "90% of customers spent within their 90% interval"
     )
-    assert findings.calibration_finding(found.calibration(), ENGLISH).startswith(
+    assert headlines.calibration_finding(found.calibration(), ENGLISH).startswith(
         "Churn probabilities are off by 0.0%"
     )
-    assert "better than every other" in findings.method_finding(found.methods(), ENGLISH)
+    assert "better than every other" in headlines.method_finding(found.methods(), ENGLISH)
     page = evaluation_report(found, clvcast.Config())
     assert page.business == ()
     assert "How good the forecasts were" in page.html
@@ -436,7 +437,7 @@ def test_report_by_the_command_line(
 def test_a_backtest_leaves_its_report(
     shop_orders: clvcast.Orders, tmp_path: Path, config: clvcast.Config
 ) -> None:
-    from clvcast.train.backtest import Backtest
+    from clvcast.train.backtest.run import Backtest
 
     given = evaluation()
     Backtest(given.forecasts, dict(given.metrics)).save(tmp_path, config, shop_orders)

@@ -22,19 +22,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.features.nested import nest
+from clvcast.orders.reading.nested_rows import nest
 
 try:
     from servers import serving
 
     from clvcast.serve.rest import app as rest_app
     from clvcast.serve.rest.app import document
-    from clvcast.serve.rest.backlog import Backlog
-    from clvcast.serve.rest.forecasting import ARROW, PARQUET
+    from clvcast.serve.rest.auth import read_tokens
+    from clvcast.serve.rest.errors import Refusal
+    from clvcast.serve.rest.handlers import ARROW, PARQUET
+    from clvcast.serve.rest.load_shedding import Backlog
     from clvcast.serve.rest.logs import JsonLines
-    from clvcast.serve.rest.models import Models
-    from clvcast.serve.rest.refusals import Refusal
-    from clvcast.serve.rest.security import read_tokens
+    from clvcast.serve.rest.model_holder import Models
     from clvcast.serve.rest.settings import Limits, Settings
 except ModuleNotFoundError:
     missing("the serve extra")
@@ -315,7 +315,7 @@ def test_it_is_ready_once_it_is_warm(
     shop_model: clvcast.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models, cold = Models(shop_model), threading.Event()
-    monkeypatch.setattr("clvcast.serve.rest.models.warm", lambda model: cold.wait(60))
+    monkeypatch.setattr("clvcast.serve.rest.model_holder.warm", lambda model: cold.wait(60))
     with serving(models) as client:
         assert client.get("/livez").status_code == 200
         answer = client.get("/readyz")
@@ -524,7 +524,7 @@ def test_reload_and_rollback(
 def test_a_model_that_kills_its_process_is_not_taken(
     shop_model: clvcast.Model, bundles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clvcast.serve.rest.models._CHILD", "import os; os.abort()")
+    monkeypatch.setattr("clvcast.serve.rest.model_holder._CHILD", "import os; os.abort()")
     models = Models(shop_model, bundles)
     with admin(models, bundles) as client:
         answer = client.post("/v1/reload", json={"model": "next"})

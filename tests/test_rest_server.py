@@ -27,12 +27,12 @@ from conftest import missing
 from test_rest import ADMIN, CUTOFF, admin, line, request, variant
 
 import clvcast
-from clvcast.features.nested import nest
+from clvcast.orders.reading.nested_rows import nest
 
 try:
     from servers import serving
 
-    from clvcast.serve.rest.models import Models
+    from clvcast.serve.rest.model_holder import Models
     from clvcast.serve.rest.server import prepare
     from clvcast.serve.rest.settings import Limits, Settings
 except ModuleNotFoundError:

@@ -19,8 +19,8 @@ from conftest import missing
 
 import clvcast
 from clvcast.errors import ClvcastError
-from clvcast.train import registry
-from clvcast.train.store import reading
+from clvcast.train.registry import promotion
+from clvcast.train.registry.mlflow_store import reading
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -57,7 +57,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def champion(uri: str) -> str | None:
-    version = reading(uri).aliased("shop", registry.CHAMPION)
+    version = reading(uri).aliased("shop", promotion.CHAMPION)
     return version.number if version else None
 
 
@@ -66,7 +66,7 @@ def test_two_trainings_at_once_make_one_store_and_one_version(tmp_path: Path) ->
     config = write_shop(tmp_path, uri)
     for out in map(finish, [start("train", config), start("train", config)]):
         assert "version 1 of shop" in out
-    versions, history = registry.list_models("shop", uri)
+    versions, history = promotion.list_models("shop", uri)
     assert [version.version for version in versions] == ["1"]
     assert len(history) == 1
 

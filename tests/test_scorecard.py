@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from clvcast.train.scorecard import scorecard
+from clvcast.evaluation.scorecard import scorecard
 
 RANDOM = np.random.default_rng(0)
 ACTUAL = RANDOM.gamma(0.5, 100.0, 800)

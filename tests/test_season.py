@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features import dates, windows
-from clvcast.features.cutoffs import season_cutoffs
-from clvcast.features.dates import DAY
-from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
-from clvcast.serve.numbers import Blend, Numbers
-from clvcast.serve.season import later_factor
+from clvcast.models.parameters import Blend, Numbers
+from clvcast.models.season import later_factor
+from clvcast.orders import dates, windows
+from clvcast.orders.cutoffs import season_cutoffs
+from clvcast.orders.dates import DAY
+from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.train.backtest.summary import season_told
 from clvcast.train.blending import first_blend
-from clvcast.train.season import PastYears, curve, level, past_years
-from clvcast.train.summary import season_told
+from clvcast.train.season_estimation import PastYears, curve, level, past_years
 
 HORIZON = 60
 AUTUMN, SPRING = "2022-10-15", "2023-03-01"  # before the peak and before the trough

@@ -15,7 +15,7 @@ import clvcast
 from clvcast.configs.schema import parse_config
 from clvcast.configs.segments import RFM_SEGMENTS, RiskConfig, TiersConfig, rfm_grid
 from clvcast.errors import BundleError, ConfigError
-from clvcast.serve import segments
+from clvcast.models import segments
 
 # the customary table, written out as it is printed: R from 5 down, FM from 1 up
 GRID = """

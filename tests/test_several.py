@@ -11,7 +11,7 @@ import pytest
 import clvcast
 from clvcast.configs.schema import OrdersConfig, orders_config, parse_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features.reading import read
+from clvcast.orders.reading.read_orders import read
 
 
 @pytest.fixture

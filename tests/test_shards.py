@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.dates import as_instants
-from clvcast.features.memory import limit_in_bytes
-from clvcast.features.orders import OrdersReport
-from clvcast.features.reading import read
-from clvcast.features.shards import read_shards
 from clvcast.features.table import feature_rows
-from clvcast.features.temporary import temporary_folder
-from clvcast.serve.batch import score_files
+from clvcast.orders.dates import as_instants
+from clvcast.orders.orders import OrdersReport
+from clvcast.orders.reading.memory_estimate import limit_in_bytes
+from clvcast.orders.reading.read_orders import read
+from clvcast.orders.reading.sharding import read_shards
+from clvcast.orders.reading.temporary_folder import temporary_folder
+from clvcast.serve.batch.run import score_files
 
 CUTOFFS = np.array(as_instants(["2020-06-01", "2020-10-01"]))
 PLENTY = 10**12
@@ -66,8 +66,8 @@ def assert_the_same(config: OrdersConfig, limit: int) -> None:
 def small_blocks() -> Iterator[None]:
     """Blocks so small that these files have many."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clvcast.features.sources._BLOCK_BYTES", 8_192)
-        patch.setattr("clvcast.features.sources._BLOCK_LINES", 300)
+        patch.setattr("clvcast.orders.reading.files._BLOCK_BYTES", 8_192)
+        patch.setattr("clvcast.orders.reading.files._BLOCK_LINES", 300)
         yield
 
 
@@ -117,7 +117,7 @@ def test_random_worlds_are_the_same_in_shards(lines: pd.DataFrame, as_numbers: b
         config = OrdersConfig(source=str(path))
         together, report, span = built(config, PLENTY)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("clvcast.features.sources._BLOCK_LINES", 7)
+            patch.setattr("clvcast.orders.reading.files._BLOCK_LINES", 7)
             apart, report_apart, span_apart = built(config, 1)
         pd.testing.assert_frame_equal(apart, together, check_exact=True)
         assert (report_apart, span_apart) == (report, span)
@@ -190,7 +190,7 @@ def test_what_a_killed_run_left_goes_when_the_next_begins(
         import os, signal, sys
         from pathlib import Path
         from clvcast.configs.schema import OrdersConfig
-        from clvcast.features.shards import read_shards
+        from clvcast.orders.reading.sharding import read_shards
 
         def halfway(what, share, count):
             if share > 0.5:

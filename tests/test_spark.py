@@ -28,8 +28,8 @@ from clvcast.configs.schema import OrdersConfig
 pyspark = pytest.importorskip("pyspark") if "CI" not in os.environ else __import__("pyspark")
 from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 
-from clvcast.features.spark import surveyed  # noqa: E402
-from clvcast.features.spark_files import read_files  # noqa: E402
+from clvcast.orders.spark.files import read_files  # noqa: E402
+from clvcast.orders.spark.survey import surveyed  # noqa: E402
 from clvcast.train.spark import draw  # noqa: E402
 
 pytestmark = [
@@ -159,7 +159,7 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
         for lines in (frame, spark.read.parquet(str(tmp_path)))
     ]
     assert drawn[0].orders.digest() == drawn[1].orders.digest()  # the same customers every time
-    assert drawn[0].end == clvcast.features.cutoffs.default_cutoff(  # type: ignore[attr-defined]
+    assert drawn[0].end == clvcast.orders.cutoffs.default_cutoff(  # type: ignore[attr-defined]
         clvcast.read_orders(tmp_path)
     )
     assert 80 < drawn[0].orders.n_customers < 160
@@ -434,7 +434,7 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
 
 
 def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
-    from clvcast.features.buckets import Plan, survey
+    from clvcast.orders.spark.buckets import Plan, survey
 
     ids = pa.array([str(k) for k in range(60_000)] * 2)
     n = len(ids)
@@ -641,7 +641,7 @@ def test_the_mlflow_model_gives_the_same_numbers_on_nested_rows(
 ) -> None:
     import mlflow
 
-    from clvcast.train.store import _signature
+    from clvcast.train.registry.mlflow_store import _signature
 
     mlflow.pyfunc.save_model(
         str(tmp_path / "model"),

@@ -17,8 +17,8 @@ from test_scheduled import champion, start, write_shop
 
 import clvcast
 from clvcast.errors import BundleError, StoreError
-from clvcast.train import registry
-from clvcast.train.store import reading
+from clvcast.train.registry import promotion
+from clvcast.train.registry.mlflow_store import reading
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -153,7 +153,7 @@ def test_a_champion_that_was_deleted(tmp_path: Path, run: Run) -> None:
     status, out, _ = run("train", config)
     assert (status, "There is no champion yet" in out) == (0, True), out
     assert champion(uri) == "3"
-    listed, history = registry.list_models("shop", uri)
+    listed, history = promotion.list_models("shop", uri)
     assert [version.version for version in listed] == ["3"]
     assert len(history) == 3  # what was done with those that are gone stays
     loaded = clvcast.load_model("models:/shop@champion", uri)

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import OrdersError
-from clvcast.features.cutoffs import default_cutoff
-from clvcast.features.dates import DAY, as_instant
-from clvcast.features.reading import orders_from_table
 from clvcast.features.table import feature_rows
 from clvcast.features.targets import line_values, targets
-from clvcast.features.windows import observed
+from clvcast.orders.cutoffs import default_cutoff
+from clvcast.orders.dates import DAY, as_instant
+from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.windows import observed
 
 HORIZON, PERIODS = 60, 3
 

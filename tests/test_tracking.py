@@ -118,8 +118,8 @@ def test_a_server_tells_what_the_registry_knows(
     try:
         from servers import serving
 
-        from clvcast.serve.rest.models import Models
-        from clvcast.serve.rest.security import read_tokens
+        from clvcast.serve.rest.auth import read_tokens
+        from clvcast.serve.rest.model_holder import Models
         from clvcast.serve.rest.settings import Settings
     except ModuleNotFoundError:
         missing("the serve extra")

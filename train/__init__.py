@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
-    from ..features.dates import Instant
-    from ..features.orders import Orders
-    from ..serve.model import Model
+    from ..models.model import Model
+    from ..orders.dates import Instant
+    from ..orders.orders import Orders
 
 
 class _Train(ModuleType):

@@ -14,13 +14,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ..features.order_days import order_days_of_rows
+from ..features.recency_frequency import order_days_of_rows
 from ..features.table import FeatureRows
-from ..serve.combine import BtydViews, Heads, combine, log_odds, probability, valued_days
-from ..serve.numbers import Blend
-from .btyd import fit_order_model, fit_value_model
-from .btyd_remarks import btyd_remarks
-from .season import PastYears
+from ..models.blend import BtydViews, Heads, combine, log_odds, probability, valued_days
+from ..models.parameters import Blend
+from .btyd.fitting import fit_order_model, fit_value_model
+from .btyd.remarks import btyd_remarks
+from .season_estimation import PastYears
 
 __all__ = ["first_blend", "levelled", "repeat_rate"]
 

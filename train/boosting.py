@@ -18,9 +18,9 @@ import numpy.typing as npt
 from ..configs.schema import ModelConfig
 from ..errors import ConfigError
 from ..features.table import FeatureRows
-from ..serve.combine import HEADS, BtydViews, churn_start, direct_start
-from ..serve.numbers import Blend
-from ..serve.trees import Trees
+from ..models.blend import HEADS, BtydViews, churn_start, direct_start
+from ..models.parameters import Blend
+from ..models.trees.lightgbm_trees import Trees
 
 __all__ = ["Examples", "grow"]
 
@@ -67,7 +67,7 @@ class Examples:
         blend: Blend,
         btyd: BtydViews,
     ) -> Examples:
-        """Feature rows with their outcomes, and the starts that `serve.combine` will use."""
+        """Feature rows with their outcomes, and the starts that `models.blend` will use."""
         return cls(
             rows.columns(features),
             features,

@@ -9,26 +9,26 @@ import numpy as np
 
 from ..configs.schema import Config, Target
 from ..errors import OrdersError
-from ..features.attributes import AttributeCoding, coded, learn_coding
-from ..features.cutoffs import can_train, longest_horizon, newest_realised_cutoff
-from ..features.dates import DAY
-from ..features.faults import counted
-from ..features.orders import Orders
+from ..features.attribute_features import AttributeCoding, coded, learn_coding
 from ..features.table import FeatureRows, feature_rows
 from ..features.targets import line_values
-from ..features.windows import first_order_at, observed
-from ..serve.combine import BtydViews, combine, direct_start, heads_of, log_odds, view_of_btyd
-from ..serve.model import Model
-from ..serve.numbers import Blend, Intervals, Later, Numbers
+from ..models.blend import BtydViews, combine, direct_start, heads_of, log_odds, view_of_btyd
+from ..models.model import Model
+from ..models.parameters import Blend, Intervals, Later, Numbers
+from ..orders.cutoffs import can_train, longest_horizon, newest_realised_cutoff
+from ..orders.dates import DAY
+from ..orders.orders import Orders
+from ..orders.reading.validation_issues import counted
+from ..orders.windows import first_order_at, observed
 from .blending import first_blend, levelled, repeat_rate
 from .boosting import Examples, grow
-from .frame import TrainingFrame, training_frame
-from .intervals import learn_intervals
-from .left_out import left_out_heads
-from .ratios import learn_later_periods
-from .search import searched
-from .season import past_years
-from .thresholds import with_segments
+from .conformal_intervals import learn_intervals
+from .hyperparameter_search import searched
+from .later_periods import learn_later_periods
+from .out_of_fold import left_out_heads
+from .season_estimation import past_years
+from .segment_thresholds import with_segments
+from .training_frame import TrainingFrame, training_frame
 
 __all__ = ["SEEDS", "fit"]
 

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ..configs.schema import Config
-from ..features.orders import Orders
-from ..serve.scorer import forecast_rows
-from . import measures
-from .backtest import Backtest
-from .drawing import DrawnRows
+from ..evaluation import measures
+from ..models.scoring import forecast_rows
+from ..orders.orders import Orders
+from .backtest.run import Backtest
 from .fit import fit
+from .stratified_sampling import DrawnRows
 
 __all__ = ["CURVE_FILE", "CurvePoint", "curve_sentences", "learning_curve"]
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..features import dates, windows
-from ..features.customers import with_customers
-from ..features.cutoffs import check_cutoff_in_span
-from ..features.orders import Orders
-from ..features.reading import as_orders
-from ..serve.model import Model
-from .backtest import Backtest, backtest_at, default_cutoffs, joined
-from .drawing import DrawnRows
+from ..models.model import Model
+from ..orders import dates, windows
+from ..orders.cutoffs import check_cutoff_in_span
+from ..orders.orders import Orders
+from ..orders.reading.customer_attributes import with_customers
+from ..orders.reading.read_orders import as_orders
+from .backtest.run import Backtest, backtest_at, default_cutoffs, joined
+from .drift_reference import reference_of
 from .fit import fit
-from .frame import TrainingFrame
 from .learning_curve import CurvePoint, learning_curve
-from .reference import reference_of
+from .stratified_sampling import DrawnRows
+from .training_frame import TrainingFrame
 
 __all__ = [
     "TrainingRun",

@@ -19,19 +19,19 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..features import dates, windows
-from ..features.buckets import Bucket
-from ..features.customers import Customers, joined_to
-from ..features.cutoffs import can_train, newest_realised_cutoff
-from ..features.faults import counted
-from ..features.intake import completed
-from ..features.orders import Orders
-from ..features.reading import sources_shown
-from ..features.spark import HASH, Surveyed, in_buckets, surveyed
-from ..features.spark_files import customers_of, read_files, told_in_a_sentence
-from ..serve.model import Model
-from .drawing import Draw, DrawnRows, draw_for, drawn_rows, drawn_schema, rows_drawn
+from ..models.model import Model
+from ..orders import dates, windows
+from ..orders.cutoffs import can_train, newest_realised_cutoff
+from ..orders.orders import Orders
+from ..orders.reading.customer_attributes import Customers, joined_to
+from ..orders.reading.line_collector import completed
+from ..orders.reading.read_orders import sources_shown
+from ..orders.reading.validation_issues import counted
+from ..orders.spark.buckets import Bucket
+from ..orders.spark.files import customers_of, read_files, told_in_a_sentence
+from ..orders.spark.survey import HASH, Surveyed, in_buckets, surveyed
 from .run import TrainingRun, run_until, shipped, training_end
+from .stratified_sampling import Draw, DrawnRows, draw_for, drawn_rows, drawn_schema, rows_drawn
 
 __all__ = ["Drawn", "draw", "train", "train_on_files"]
 

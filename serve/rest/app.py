@@ -13,15 +13,16 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
-from ...features.told import attribute_names
-from ..model import Model
-from .description import ADMIN, REFUSALS, UNUSABLE, body_of, forecast_body, only, openapi
-from .forecasting import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
-from .guard import Guard, Passage
-from .limits import Gate
+from ...models.model import Model
+from ...orders.reading.attribute_records import attribute_names
+from .errors import Refusal
+from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
 from .metrics import Metrics
-from .models import Models
-from .payloads import (
+from .middleware import Guard, Passage
+from .model_holder import Models
+from .openapi import ADMIN, REFUSALS, UNUSABLE, body_of, forecast_body, only, openapi
+from .request_limits import Gate
+from .schemas import (
     FORECAST_REQUEST,
     RELOAD,
     ExplainAnswer,
@@ -33,7 +34,6 @@ from .payloads import (
     example_request,
     parsed,
 )
-from .refusals import Refusal
 from .settings import Settings
 
 __all__ = ["create_app", "document", "openapi"]

@@ -19,9 +19,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import ConfigError, StoreError
 from .app import create_app
-from .backlog import ARRIVAL, CONNECTIONS, TOO_MANY
+from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY
 from .logs import request_logger, start_logging
-from .models import Models
+from .model_holder import Models
 from .settings import Limits, Settings
 
 __all__ = ["prepare", "run", "url"]

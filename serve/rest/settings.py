@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .security import Tokens
+from .auth import Tokens
 
 __all__ = ["Limits", "Settings"]
 

@@ -1,0 +1,155 @@
+"""Outputs that are whole or not there: written beside the target, synced, then moved over it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from .errors import ConfigError, StoreError
+
+__all__ = [
+    "REJECTED",
+    "check_batch_output",
+    "check_folder",
+    "check_writable",
+    "replaced_file",
+    "replaced_folder",
+    "write_files",
+]
+
+REJECTED = "rejected.parquet"  # beside or in every output of a batch
+_FORMATS = (".parquet", ".csv")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before long work, an output that could not be written in the end."""
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError(f"an output must be a .parquet or .csv file, got {path}")
+    if path.is_dir():
+        raise StoreError(f"the output {path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise StoreError(f"the output's folder {path.parent} does not exist; make it first")
+    with replaced_file(path) as partial:
+        partial.touch()
+        partial.unlink()
+
+
+def check_batch_output(
+    files: Sequence[Path], output: Path, rejected: Path, manifest: Path, partitions: int
+) -> None:
+    """Refuse outputs that cannot be written, or would replace the orders or each other."""
+    if partitions:
+        if output.suffix:
+            raise ConfigError(
+                f"a partitioned output is a folder, got {output}; leave {output.suffix} out"
+            )
+        if output.exists() and not manifest.is_file():
+            raise StoreError(f"{output} exists and is no forecast of ours; name a new folder")
+    else:
+        check_writable(output)
+    if output.name == REJECTED:
+        raise ConfigError(f"the output must not be {REJECTED}, where rejected lines go")
+    inputs = {path.resolve() for path in files}
+    for path in (output, rejected):
+        if path.resolve() in inputs:
+            raise ConfigError(f"the output would replace the orders {path}; name another file")
+    if any(path.is_relative_to(output.resolve()) for path in inputs):
+        raise ConfigError(f"the orders lie in the output {output}; name another folder")
+
+
+def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
+    """Write text, and tables as .parquet or .csv by their paths' endings: all of them, or none."""
+    with ExitStack() as stack:
+        partials = {path: stack.enter_context(replaced_file(path)) for path in contents}
+        for path, content in contents.items():
+            if isinstance(content, str):
+                partials[path].write_text(content, encoding="utf-8")
+            elif path.suffix.lower() == ".csv":
+                pa.csv.write_csv(content, partials[path])
+            else:
+                pa.parquet.write_table(content, partials[path])
+            _sync(partials[path])
+
+
+def check_folder(path: Path) -> None:
+    """Make an output folder; refuse, before long work, one that cannot be."""
+    with _told_in_a_sentence(path):
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"the output {path} is a file; name a folder")
+        path.mkdir(parents=True, exist_ok=True)
+    with replaced_file(path / "check") as partial:
+        partial.touch()
+        partial.unlink()
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to, and move it over `path` once it is written and synced.
+
+    On any error, an interrupt included, `path` stays as it was and nothing is left beside it.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with _told_in_a_sentence(path):
+        try:
+            yield partial
+            if partial.exists():
+                _sync(partial)
+                os.replace(partial, path)
+                _sync(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder: filled beside `path`, then moved to where it was."""
+    path = path.resolve()
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    with _told_in_a_sentence(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir()
+            yield partial
+            for file in partial.iterdir():
+                _sync(file)
+            _sync(partial)
+            if path.exists():
+                path.rename(old)
+            partial.rename(path)
+            _sync(path.parent)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _told_in_a_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = "the disk is full; nothing was written"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            why = "no permission to write there"
+        else:
+            why = error.strerror or str(error)
+        raise StoreError(f"{path} cannot be written: {why}") from None
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""What forecasts are for: KPIs, economics, campaign lists, the report."""

@@ -1,0 +1,138 @@
+"""Acquisition cohorts: customers by the channel and calendar month of their first order, and their cost."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..orders import dates
+from ..orders.orders import Float64, Int64
+from ..orders.reading.validation_issues import counted
+from .acquisition_spend import Spend, gaps
+from .customer_base import Book, Grouping
+
+__all__ = ["Cohorts", "Level"]
+
+ALL = "all"  # the channel of orders that name none
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Every channel and month with customers or spend: arrays of n_cohorts."""
+
+    grouping: Grouping  # customers by cohort
+    channels: npt.NDArray[np.object_]
+    months: Int64
+    spend: Float64  # NaN where it is not stated
+    is_ours: Mask  # a customer came through the cohort's channel, in whatever month
+
+    @classmethod
+    def of(cls, book: Book, stated: Spend, remarks: list[str]) -> Cohorts:
+        """Every channel and month with customers or stated spend; what is odd goes to `remarks`."""
+        channel = book.grouping("channel" if book.has_channels else "shop")
+        month = dates.months(book.first_order_times)
+        spent: dict[tuple[str, int], int] = {}
+        latest = dates.months(np.array([book.cutoff - 1]))[0]
+        late = 0
+        for name, when, amount in zip(
+            stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True
+        ):
+            if when > latest:
+                late += 1
+                continue
+            key = (name if book.has_channels else ALL, when)
+            spent[key] = spent.get(key, 0) + amount
+        if late:
+            told = counted(late, "row")
+            remarks.append(
+                f"{told} of spend left out: after {dates.shown(book.cutoff)}, where nothing is known"
+            )
+        if not book.has_channels:
+            remarks.append(
+                "the orders have no channel: spend is added up and shown by month; map "
+                "orders.columns.channel to tell channels apart"
+            )
+        _say_channels(book, stated, channel, remarks)
+        ours = np.unique(np.stack([channel.codes, month], axis=1), axis=0)
+        keys = {(channel.names[code], int(when)) for code, when in ours} | set(spent)
+        ordered = sorted(keys)
+        place = {key: position for position, key in enumerate(ordered)}
+        low, width = int(month.min()), int(month.max() - month.min()) + 1
+        lookup = np.zeros(len(channel.names) * width, dtype=np.int64)
+        for code, when in ours:
+            lookup[code * width + when - low] = place[channel.names[code], int(when)]
+        codes = lookup[channel.codes * width + month - low]
+        names = tuple(f"{name} {dates.month_name(when)}" for name, when in ordered)
+        if (ALL, low) in spent or any(when == low for _, when in spent):
+            remarks.append(
+                f"{dates.month_name(low)} is the history's first month: old customers look new in "
+                "it, so its CAC is too low"
+            )
+        return cls(
+            Grouping("channel_month", codes, names),
+            np.array([name for name, _ in ordered], dtype=object),
+            np.array([when for _, when in ordered], dtype=np.int64),
+            np.array([spent[key] / book.unit if key in spent else np.nan for key in ordered]),
+            np.array([name == ALL or name in channel.names for name, _ in ordered]),
+        )
+
+    def levels(self) -> list[Level]:
+        """What is reported: the shop, its channels, its months, every channel's month."""
+        names = [dates.month_name(month) for month in self.months.tolist()]
+        pairs = list(zip(self.channels.tolist(), names, strict=True))
+        keys: dict[str, list[tuple[str | None, str | None]]] = {
+            "shop": [(None, None)] * len(pairs),
+            "channel": [(channel, None) for channel, _ in pairs],
+            "month": [(None, month) for _, month in pairs],
+            "channel_month": [(channel, month) for channel, month in pairs],
+        }
+        levels = []
+        for name, own in keys.items():
+            # a channel that brought nobody has a row of its own, and is in no other
+            apart = ~self.is_ours if "channel" not in name else np.zeros(len(own), np.bool_)
+            levels.append(Level.of(name, own, ~np.isnan(self.spend), apart))
+        return levels
+
+
+@dataclass(frozen=True)
+class Level:
+    """One way to report cohorts: the rows, and of which row each cohort is."""
+
+    name: str
+    keys: tuple[tuple[str | None, str | None], ...]  # channel and month of each row
+    row_of: Int64  # n_cohorts
+    used: Mask  # n_cohorts; a row counts its cohorts whose spend is stated, or all where none is
+    apart: Mask  # n_cohorts; spend of channels that brought nobody: shown beside, in no ratio
+
+    @classmethod
+    def of(
+        cls, name: str, keys: list[tuple[str | None, str | None]], stated: Mask, apart: Mask
+    ) -> Level:
+        """A row for each distinct key; `keys` and `stated` say channel, month and spend of cohorts."""
+        rows = list(dict.fromkeys(keys))
+        rows.sort(key=lambda key: (key[0] or "", key[1] or ""))
+        place = {key: position for position, key in enumerate(rows)}
+        row_of = np.array([place[key] for key in keys], dtype=np.int64)
+        counted = stated & ~apart
+        has_spend = np.bincount(row_of, weights=counted, minlength=len(rows)) > 0
+        return cls(name, tuple(rows), row_of, (counted | ~has_spend[row_of]) & ~apart, apart)
+
+
+def _say_channels(book: Book, stated: Spend, channel: Grouping, remarks: list[str]) -> None:
+    if not book.has_channels:
+        return
+    for name in sorted(set(stated.channels) - set(channel.names)):
+        nearest = difflib.get_close_matches(name, channel.names, n=1)
+        mend = f"; did you mean {nearest[0]}?" if nearest else ""
+        remarks.append(
+            f"spend is stated for {name}, through which no customer came: it is in no other row's CAC, but "
+            f"in unattributed_spend and cac_fully_loaded{mend}"
+        )
+    without = sorted(set(channel.names) - set(stated.channels))
+    if without:
+        remarks.append(f"no spend is stated for {', '.join(without)}: CAC is empty there")
+    remarks += gaps(stated, sorted(set(stated.channels) & set(channel.names)))

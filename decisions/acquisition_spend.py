@@ -1,0 +1,141 @@
+"""Acquisition spend by channel and month: a small file people keep by hand, so every fault is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from ..errors import ConfigError, OrdersError
+from ..orders import dates
+from ..orders.orders import Int64
+from ..orders.reading.validation_issues import counted
+
+__all__ = ["Spend", "as_spend", "gaps"]
+
+_COLUMNS = ("channel", "month", "spend")
+_MOST_FAULTS = 5
+_MOST_SPEND = 1e12
+
+
+@dataclass(frozen=True)
+class Spend:
+    """What was spent to win customers: a row per channel and month, each once."""
+
+    channels: tuple[str, ...]  # n_rows
+    months: Int64  # n_rows; calendar months since January 1970
+    amounts: Int64  # n_rows, in the currency's smallest unit
+    remarks: tuple[str, ...]
+
+
+def as_spend(source: object, *, unit: float, currency: str = "") -> Spend:
+    """Read spend from a .csv or .parquet file, or a table, with the columns channel, month and spend.
+
+    `unit` is how many smallest units make one of the currency. Several rows of one channel and month
+    add up. Raises `OrdersError` naming every fault, or two currencies.
+    """
+    name, table = _table(source)
+    missing = [column for column in _COLUMNS if column not in table.columns]
+    if missing:
+        raise OrdersError(
+            f"{name} must have the columns channel, month and spend, but lacks "
+            f"{', '.join(missing)}; it has {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    if table.empty:
+        raise OrdersError(
+            f"{name} holds no spend, only column names; give a row per channel, month"
+        )
+    _one_currency(name, table, currency)
+    channels = [str(value).strip() for value in table["channel"].fillna("")]
+    months = [dates.month_number(str(value).strip()) for value in table["month"]]
+    spends = pd.to_numeric(table["spend"], errors="coerce").to_numpy(np.float64)
+    faults = []
+    for row, (channel, month, spend) in enumerate(zip(channels, months, spends, strict=True), 1):
+        told = table.iloc[row - 1]
+        if not channel:
+            faults.append(f"row {row}: channel must not be empty")
+        if month is None:
+            faults.append(f"row {row}: month must be such as 2011-03, got {told['month']!r}")
+        if not np.isfinite(spend):
+            faults.append(f"row {row}: spend must be a number, got {told['spend']!r}")
+        elif not 0 <= spend <= _MOST_SPEND:
+            faults.append(f"row {row}: spend must be at least 0 and at most 1e12, got {spend:g}")
+    if faults:
+        more = len(faults) - _MOST_FAULTS
+        shown = faults[:_MOST_FAULTS] + ([f"and {counted(more, 'fault')} more"] if more > 0 else [])
+        raise OrdersError("\n".join(f"{name}: {fault}" for fault in shown))
+    rows = pd.DataFrame(
+        {"channel": channels, "month": months, "minor": np.rint(spends * unit).astype(np.int64)}
+    )
+    totals = rows.groupby(["channel", "month"], as_index=False, sort=True)["minor"].sum()
+    remarks = []
+    if len(totals) < len(rows):
+        repeated = counted(len(rows) - len(totals), "row")
+        remarks.append(f"{repeated} of spend repeat a channel and month: added up")
+    return Spend(
+        tuple(totals["channel"]),
+        totals["month"].to_numpy(np.int64),
+        totals["minor"].to_numpy(np.int64),
+        tuple(remarks),
+    )
+
+
+def gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
+    """For each channel the months between its first and last that have no row: they are unknown, not 0."""
+    told = []
+    for channel in channels:
+        own = {
+            m for c, m in zip(spend.channels, spend.months.tolist(), strict=True) if c == channel
+        }
+        missing = [month for month in range(min(own), max(own) + 1) if month not in own]
+        if missing:
+            names = ", ".join(dates.month_name(month) for month in missing[:3])
+            names += ", ..." if len(missing) > 3 else ""
+            told.append(
+                f"no spend is stated for {channel} in {names}: its new customers of "
+                f"{counted(len(missing), 'month')} are left out (state 0 if nothing was spent)"
+            )
+    return told
+
+
+def _table(source: object) -> tuple[str, pd.DataFrame]:
+    if isinstance(source, pd.DataFrame):
+        return "the spend", source.reset_index(drop=True)
+    if isinstance(source, pa.Table):
+        return "the spend", pd.DataFrame(source.to_pandas())
+    if not isinstance(source, str | Path):
+        raise OrdersError(f"spend must be a table or a path, got {type(source).__name__}")
+    path = Path(source)
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ConfigError(f"a spend file must be a .csv or .parquet file, got {path}")
+    if not path.is_file():
+        raise OrdersError(f"there is no spend file {path}; give one with channel, month and spend")
+    try:
+        if path.suffix.lower() == ".csv":
+            texts = pa.csv.ConvertOptions(column_types=dict.fromkeys(_COLUMNS[:2], pa.string()))
+            table = pa.csv.read_csv(path, convert_options=texts)
+        else:
+            table = pa.parquet.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise OrdersError(f"the spend file {path} cannot be read: {reason}") from None
+    return str(path), pd.DataFrame(table.to_pandas())
+
+
+def _one_currency(name: str, table: pd.DataFrame, currency: str) -> None:
+    if "currency" not in table.columns:
+        return
+    found = sorted({str(value).strip() for value in table["currency"].dropna()})
+    wanted = {currency} if currency else set(found[:1])
+    if set(found) - wanted:
+        asked = f"{currency}, the orders' currency" if currency else "one currency"
+        raise OrdersError(
+            f"{name} must be in {asked}, got {' and '.join(found)}; convert it, for rates change by "
+            "the day and are not ours to guess"
+        )

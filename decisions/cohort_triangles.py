@@ -1,0 +1,62 @@
+"""Triangles: what customers who first ordered in one month did in each month after."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..orders import dates
+from .customer_base import Book
+
+__all__ = ["triangles"]
+
+
+def triangles(book: Book) -> pd.DataFrame:
+    """Retention and cumulated spend by cohort and age: a row per cohort and calendar month since.
+
+    Age 0 is the month of the first order. `is_whole` is False for the month the cutoff lies in,
+    which is not over. A month in which nobody first ordered is a cohort of no customers, whose
+    retention and spend per customer are empty.
+    """
+    entries, cohort = book.entries, book.grouping("cohort")
+    first_month = dates.months(book.first_order_times)
+    origin = int(first_month.min())
+    n_cohorts = len(cohort.names)
+    month = dates.months(entries.times)
+    last = max(int(month.max()), origin + n_cohorts - 1)
+    width = last - origin + 1
+    owner = entries.customers
+    age = np.maximum(
+        month - first_month[owner], 0
+    )  # a return before the first order is of its month
+    cell = cohort.codes[owner] * width + age
+
+    spend = np.zeros(n_cohorts * width, dtype=np.int64)
+    np.add.at(spend, cell, entries.net)
+    ordered = entries.is_order
+    owner, age, cell = owner[ordered], age[ordered], cell[ordered]
+    is_first = np.ones(len(owner), dtype=np.bool_)  # of its customer in its month: times ascend
+    is_first[1:] = (owner[1:] != owner[:-1]) | (age[1:] != age[:-1])
+    active = np.bincount(cell[is_first], minlength=n_cohorts * width)
+
+    k, ages = np.divmod(np.arange(n_cohorts * width), width)
+    shown = k + ages < width
+    customers = cohort.counts()[k].astype(np.float64)
+    cumulated = np.cumsum(spend.reshape(n_cohorts, width), axis=1).ravel() / book.unit
+    with np.errstate(divide="ignore", invalid="ignore"):
+        retention = np.where(customers > 0, active / customers, np.nan)
+        each = np.where(customers > 0, cumulated / customers, np.nan)
+    frame = pd.DataFrame(
+        {
+            "cohort": np.array(cohort.names, dtype=object)[k],
+            "age_months": ages,
+            "customers": cohort.counts()[k],
+            "active_customers": active,
+            "retention": retention,
+            "spend": spend / book.unit,
+            "cumulated_spend": cumulated,
+            "cumulated_spend_per_customer": each,
+            "is_whole": origin + k + ages < dates.unfinished_month(book.cutoff),
+        }
+    )
+    return frame[shown].reset_index(drop=True)

@@ -1,0 +1,118 @@
+"""Candidates: what list rules may speak of, a value for every customer of a book."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..orders import dates, windows
+from ..orders.orders import Float64, Int64
+from .customer_base import Book
+
+__all__ = ["Candidates", "candidates"]
+
+_LEAST_STAY = 0.01  # 1 - churn below this says nothing about what an order would be worth
+_MOST_CATEGORIES = 50
+_NEXT_ORDER = "expected_next_order_at"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Arrays of n_customers: numbers (NaN unknown), texts (null unknown), dates (-1 none)."""
+
+    numbers: Mapping[str, Float64]
+    texts: Mapping[str, pa.StringArray]
+    dates: Mapping[str, Int64]
+
+
+def candidates(book: Book) -> Candidates:
+    """Gather the columns named in `configs.lists`."""
+    entries, forecasts = book.entries, book.forecasts
+    clv, churn = book.numbers("clv"), book.numbers("churn_probability")
+    spend = entries.spend / book.unit
+    # clv = (1 - churn) x what an order is worth with all that follows
+    if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
+    first = book.first_order_times
+    next_order = _next_orders(book)
+    anniversary = dates.next_anniversaries(first, book.cutoff)
+    numbers = {
+        **{
+            name: book.numbers(name)
+            for name in ("n_orders", "days_since_last_order", "tenure_days")
+        },
+        "churn_probability": churn,
+        "expected_spend": book.numbers("expected_spend"),
+        "clv": clv,
+        "spend_so_far": spend,
+        "order_value": np.maximum(spend, 0.0) / entries.n_orders,
+        "value_if_kept": if_kept,
+        "value_at_risk": if_kept - clv,
+        "days_to_anniversary": _days(anniversary, book.cutoff),
+        "years": np.rint((anniversary - first) / dates.DAY / 365.25),
+        "horizon_days": np.full(book.n_rows, float(book.horizon_days)),
+        "span_days": np.full(book.n_rows, float(book.span_days)),
+    }
+    if _NEXT_ORDER in forecasts.column_names:
+        numbers["days_to_next_order"] = _days(next_order, book.cutoff)
+    texts = {
+        name: forecasts[name].combine_chunks().cast(pa.string())
+        for name in ("tier", "risk", "rfm_segment", "evidence")
+        if name in forecasts.column_names
+    }
+    if book.has_channels:
+        grouping = book.grouping("channel")
+        texts["channel"] = pa.array(grouping.names, pa.string()).take(pa.array(grouping.codes))
+    if "category" in book.orders.texts:
+        texts["missing_category"] = _missing_categories(book)
+    known_dates = {
+        "cutoff": np.full(book.n_rows, book.cutoff),
+        "next_order_at": next_order,
+        "anniversary_at": anniversary,
+    }
+    return Candidates(numbers, texts, known_dates)
+
+
+def _days(instants: Int64, cutoff: int) -> Float64:
+    return np.where(instants >= 0, (instants - cutoff) / dates.DAY, np.nan)
+
+
+def _next_orders(book: Book) -> Int64:
+    """The forecast date of the next order, -1 where none is expected or the file does not say."""
+    if _NEXT_ORDER not in book.forecasts.column_names:
+        return np.full(book.n_rows, -1, dtype=np.int64)
+    column = book.forecasts[_NEXT_ORDER].cast(pa.timestamp("us")).cast(pa.int64())
+    return np.asarray(pc.fill_null(column, -1).to_numpy(), dtype=np.int64)
+
+
+def _missing_categories(book: Book) -> pa.StringArray:
+    """The category most other customers bought that this one has not; null where none is missing."""
+    orders = book.orders
+    column = orders.texts["category"]
+    ends = windows.positions(orders.times, orders.starts, np.array([book.cutoff], np.int64))[:, 0]
+    # narrow types: there may be tens of millions of lines
+    row_of = np.full(orders.n_customers, -1, dtype=np.int32)
+    row_of[book.positions] = np.arange(book.n_rows, dtype=np.int32)
+    lines = np.diff(orders.starts)
+    owner = np.repeat(row_of, lines)
+    known = np.arange(orders.n_lines, dtype=np.int32) < np.repeat(ends.astype(np.int32), lines)
+    known &= (owner >= 0) & (column.codes >= 0) & (orders.amounts > 0)
+    owner, codes = owner[known], column.codes[known]
+    n_labels = len(column.labels)
+    lines_of = np.bincount(codes, minlength=n_labels)
+    # the busiest categories by lines first, then by customers among those
+    busiest = np.argsort(-lines_of, kind="stable")[:_MOST_CATEGORIES]
+    place = np.full(n_labels, -1, dtype=np.int64)
+    place[busiest] = np.arange(len(busiest))
+    bought = np.zeros((book.n_rows, len(busiest)), dtype=np.bool_)
+    among = place[codes] >= 0
+    bought[owner[among], place[codes[among]]] = True
+    by_customers = np.argsort(-bought.sum(axis=0), kind="stable")
+    lacks = ~bought[:, by_customers]
+    first = np.argmax(lacks, axis=1)
+    label = busiest[by_customers][first]
+    none = ~lacks.any(axis=1)
+    return column.labels.take(pa.array(label, mask=none))

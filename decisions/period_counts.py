@@ -1,0 +1,160 @@
+"""What measures are made of: orders, revenue, who came and who was lost, by whole period before the cutoff."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..orders import dates, windows
+from ..orders.orders import Float64, Int64
+from .customer_base import Book, Grouping
+
+__all__ = ["DAYS_PER_MONTH", "PeriodCounts", "Sums"]
+
+DAYS_PER_MONTH = 365.25 / 12
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the measures of some groups are made of: arrays of n_groups, money in the currency."""
+
+    customers: Int64
+    new_customers: Int64
+    active_customer_periods: Int64  # customers with an order in a period, over the periods
+    orders: Int64
+    revenue: Float64  # net
+    at_start: Int64  # customers who ordered in the period before, over the periods
+    lost: Int64  # those of them who did not order in the period
+    repeaters: Int64  # customers with two orders or more, ever
+    revenue_ever: Float64
+    tenure_months: Float64
+    costed: Float64  # amount sold with a known cost
+    costs: Float64  # that cost
+    whole_periods: bool = True
+
+
+@dataclass(frozen=True)
+class PeriodCounts:
+    """Per customer and whole period, what was ordered; the first period only says who was there."""
+
+    period_days: int
+    bounds: Int64  # n_periods + 1
+    first_shown: int  # the first period that is measured
+    orders: Int64  # n_rows x n_periods
+    net: Int64  # n_rows x n_periods, in the smallest unit
+    costed: Int64  # n_rows x n_periods, in the smallest unit
+    costs: Float64  # n_rows x n_periods, in the currency
+    book: Book
+
+    @classmethod
+    def of(cls, book: Book) -> PeriodCounts:
+        """Count what every customer ordered in each period."""
+        config, entries = book.config.kpis, book.entries
+        days = config.period_days or book.horizon_days
+        first = int(book.first_order_times.min())
+        bounds = windows.trailing_periods(first, book.cutoff, days, config.periods + 1)
+        if len(bounds) == 1:  # no whole period: what there is
+            bounds = np.array([min(first, book.cutoff), book.cutoff], dtype=np.int64)
+        n_periods = len(bounds) - 1
+        slot = windows.slots(entries.times, bounds)
+        inside = (slot >= 0) & (slot < n_periods)
+        cell = entries.customers[inside] * n_periods + slot[inside]
+        shape = (book.n_rows, n_periods)
+
+        # a customer's entries ascend in time, so cells ascend: each is one run
+        begins = np.flatnonzero(np.diff(cell, prepend=-1))
+
+        def per_cell(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+            total = np.zeros(book.n_rows * n_periods, dtype=values.dtype)
+            if len(begins):
+                total[cell[begins]] = np.add.reduceat(values[inside], begins)
+            return total.reshape(shape)
+
+        return cls(
+            days,
+            bounds,
+            max(n_periods - config.periods, 0),
+            np.asarray(per_cell(entries.is_order.astype(np.int64)), np.int64),
+            np.asarray(per_cell(entries.net), np.int64),
+            np.asarray(per_cell(entries.costed), np.int64),
+            np.asarray(per_cell(entries.costs), np.float64),
+            book,
+        )
+
+    @property
+    def n_whole(self) -> int:
+        """Whole periods measured."""
+        whole = self.bounds[-1] - self.bounds[0] >= self.period_days * dates.DAY
+        return len(self.bounds) - 1 - self.first_shown if whole else 0
+
+    @cached_property
+    def _per_customer(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What groups add up: arrays of n_rows by the names of `Sums`, money in the smallest unit."""
+        book, shown = self.book, slice(self.first_shown, None)
+        active = self.orders > 0
+        came, stayed = active[:, :-1], active[:, 1:]
+        first = windows.slots(book.first_order_times, self.bounds)
+        return {
+            "new_customers": (first >= self.first_shown).astype(np.int64),
+            "active_customer_periods": active[:, shown].sum(axis=1),
+            "orders": self.orders[:, shown].sum(axis=1),
+            "revenue": self.net[:, shown].sum(axis=1),
+            "at_start": came.sum(axis=1),
+            "lost": (came & ~stayed).sum(axis=1),
+            "repeaters": (book.entries.n_orders >= 2).astype(np.int64),
+            "revenue_ever": book.entries.spend,
+            "costed": self.costed[:, shown].sum(axis=1),
+            "tenure_months": (book.cutoff - book.first_order_times) / dates.DAY / DAYS_PER_MONTH,
+            "costs": self.costs[:, shown].sum(axis=1),
+        }
+
+    def sums_by(self, grouping: Grouping) -> Sums:
+        """The sums of each group over the measured periods."""
+        sums = {name: grouping.sums(values) for name, values in self._per_customer.items()}
+        for name in ("revenue", "revenue_ever", "costed"):
+            sums[name] = np.asarray(sums[name], np.float64) / self.book.unit
+        whole = self.n_whole > 0
+        return Sums(customers=grouping.counts(), whole_periods=whole, **sums)  # type: ignore[arg-type]
+
+    def sums_of_periods(self) -> Sums:
+        """The sums of each measured period over all customers; what counts ever counts to its end."""
+        book, shown = self.book, slice(self.first_shown, None)
+        active = self.orders > 0
+        n_periods = self.orders.shape[1]
+        before = np.zeros((book.n_rows, 1), dtype=np.bool_)
+        came = np.concatenate((before, active[:, :-1]), axis=1)
+        slot = np.minimum(windows.slots(book.entries.times, self.bounds), n_periods - 1)
+        first = windows.slots(book.first_order_times, self.bounds)
+        known = np.array([np.count_nonzero(first <= k) for k in range(n_periods)])
+        tenure, ever = np.zeros(n_periods), np.zeros(n_periods, np.int64)
+        repeaters = np.zeros(n_periods, np.int64)
+        for k in range(self.first_shown, n_periods):
+            there = first <= k
+            end = self.bounds[k + 1]
+            days = (end - book.first_order_times[there]).sum() / dates.DAY
+            tenure[k] = days / DAYS_PER_MONTH
+            ever[k] = book.entries.net[slot <= k].sum()
+            so_far = book.entries.per_customer(
+                (book.entries.is_order & (slot <= k)).astype(np.int64)
+            )
+            repeaters[k] = np.count_nonzero(so_far >= 2)
+        return Sums(
+            customers=known[shown],
+            new_customers=np.bincount(np.maximum(first, -1) + 1, minlength=n_periods + 1)[1:][
+                shown
+            ],
+            active_customer_periods=active.sum(axis=0)[shown],
+            orders=self.orders.sum(axis=0)[shown],
+            revenue=self.net.sum(axis=0)[shown] / book.unit,
+            at_start=came.sum(axis=0)[shown],
+            lost=(came & ~active).sum(axis=0)[shown],
+            repeaters=repeaters[shown],
+            revenue_ever=ever[shown] / book.unit,
+            tenure_months=tenure[shown],
+            costed=self.costed.sum(axis=0)[shown] / book.unit,
+            costs=self.costs.sum(axis=0)[shown],
+            whole_periods=self.n_whole > 0,
+        )

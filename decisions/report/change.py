@@ -1,0 +1,116 @@
+"""What changed since the forecast before: the bridge between the totals, and who moved between tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ...models.segments import TIERS
+from . import charts
+from .headlines import change_finding
+from .number_format import Kind, Writing
+from .page_model import Chart, Section, table
+
+if TYPE_CHECKING:
+    from ...evaluation.comparison import Comparison
+
+__all__ = ["change_section"]
+
+
+def change_section(
+    change: Comparison, since: str, until: str, writing: Writing, *, with_ids: bool
+) -> Section:
+    """The bridge, the movement between tiers, and who rose and fell where names were asked for."""
+    steps = pd.DataFrame(
+        {
+            "step": [f"at {since}", *(term.name for term in change.terms), f"at {until}"],
+            "customers": [None, *(term.customers for term in change.terms), None],
+            "amount": [change.before, *(term.amount for term in change.terms), change.after],
+        }
+    )
+    steps["customers"] = steps["customers"].astype("float64")
+    found = [
+        Chart(
+            "bridge",
+            change_finding(change.before, change.after, writing),
+            f"Expected CLV at {since}, what moved it, and at {until}, {writing.money_unit}",
+            charts.steps(
+                steps["step"].tolist(), steps["amount"].tolist(), writing, writing.money_unit
+            ),
+            table(
+                "Bridge between the two forecasts",
+                steps,
+                [
+                    ("step", "step", "text"),
+                    ("customers", "customers", "count"),
+                    ("amount", "amount", "money"),
+                ],
+                writing,
+            ),
+            is_wide=True,
+        )
+    ]
+    if "tier" in change.migrations:
+        found.append(_migration(change.migrations["tier"], writing))
+    if with_ids:
+        found += [_movers("rose", change.rose, writing), _movers("fell", change.fell, writing)]
+    lead = (f"The forecast before is that of {since}; the steps add up to the difference.",)
+    return Section("change", "What changed", lead, tuple(found))
+
+
+def _migration(moves: pd.DataFrame, writing: Writing) -> Chart:
+    rank = {tier: k for k, tier in enumerate(TIERS)}
+    known = moves[moves["from"].isin(rank) & moves["to"].isin(rank)]
+    up = known["to"].map(rank) > known["from"].map(rank)
+    down = known["to"].map(rank) < known["from"].map(rank)
+    rose, fell = int(known.loc[up, "customers"].sum()), int(known.loc[down, "customers"].sum())
+    before = _in_order(moves["from"], rank)
+    after = _in_order(moves["to"], rank)
+    wide = moves.pivot(index="from", columns="to", values="customers").reindex(
+        index=before, columns=after
+    )
+    counts: Sequence[Sequence[Any]] = wide.to_numpy(dtype="float64").tolist()
+    moves = moves.assign(change=moves["value_after"] - moves["value_before"])
+    columns: list[tuple[str, str, Kind]] = [
+        ("from", "from tier", "text"),
+        ("to", "to tier", "text"),
+        ("customers", "customers", "count"),
+        ("value_before", "CLV before", "money"),
+        ("value_after", "CLV now", "money"),
+        ("change", "change", "money"),
+    ]
+    return Chart(
+        "migration",
+        f"{writing.count(rose, 'customer')} rose to a higher tier, {writing.number(fell)} fell to a lower one",
+        "Customers by their tier before and now",
+        charts.grid(
+            before, after, counts,
+            [["" if count != count else writing.number(count) for count in row] for row in counts],
+            writing, ("tier before", "tier now"),
+        ),
+        table("Movement between tiers", moves, columns, writing),
+        is_open=True,
+    )  # fmt: skip
+
+
+def _in_order(names: pd.Series[Any], rank: dict[str, int]) -> list[str]:
+    """Tiers from the best on, then what is no tier: customers who were or are not there."""
+    return sorted({str(name) for name in names}, key=lambda name: -rank.get(name, -1))
+
+
+def _movers(way: str, rows: pd.DataFrame, writing: Writing) -> Chart:
+    columns: list[tuple[str, str, Kind]] = [
+        ("customer_id", "customer", "text"),
+        ("before", "CLV before", "money"),
+        ("after", "CLV now", "money"),
+        ("change", "change", "money"),
+    ]
+    return Chart(
+        f"who-{way}",
+        f"The {writing.count(len(rows), 'customer')} who {way} most",
+        "By change of expected CLV",
+        None,
+        table(f"Customers who {way} most", rows, columns, writing),
+    )

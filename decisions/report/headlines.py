@@ -1,0 +1,202 @@
+"""Findings: the sentence a chart is headed by, made from the numbers it shows."""
+
+from __future__ import annotations
+
+from calendar import month_name
+
+import numpy as np
+import pandas as pd
+
+from ...evaluation.backtest_frames import OURS
+from .number_format import Writing
+
+__all__ = [
+    "calibration_finding", "change_finding", "cohort_finding", "coverage_finding", "decile_finding",
+    "formula_finding", "gain_finding", "importance_finding", "largest_group", "lever_finding",
+    "list_finding", "method_finding", "retention_finding", "risk_finding", "tier_finding",
+]  # fmt: skip
+
+_LIKELY = ("medium", "high")  # risk bands that call for something to be done
+
+
+def _over(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else np.nan
+
+
+def _month(name: str) -> str:
+    """2011-03 as people say it; what is no month stays."""
+    year, _, month = name.partition("-")
+    return f"{month_name[int(month)]} {year}" if month.isdigit() else name
+
+
+def tier_finding(tiers: pd.DataFrame, writing: Writing) -> str:
+    """How few customers hold how much: tiers have group, customers, clv_total."""
+    high = tiers[tiers["group"] == "high"]
+    customers = int(high["customers"].sum())
+    if not customers:
+        return "No customer is in the high tier"
+    people = _over(customers, int(tiers["customers"].sum()))
+    value = _over(float(high["clv_total"].sum()), float(tiers["clv_total"].sum()))
+    return (
+        f"{writing.count(customers, 'customer')}, {writing.share(people)} of all, "
+        f"{'brings' if customers == 1 else 'bring'} {writing.share(value)} of the expected value"
+    )
+
+
+def largest_group(groups: pd.DataFrame, what: str, writing: Writing) -> str:
+    """Which group brings most: groups have group, clv_total."""
+    whole = float(groups["clv_total"].sum())
+    if not whole > 0:
+        return f"No {what} is expected to bring anything"
+    best = groups.iloc[int(np.nanargmax(groups["clv_total"].to_numpy(np.float64)))]
+    return (
+        f"Most comes from {best['group']}: {writing.share(best['clv_total'] / whole)} of the expected "
+        f"value, {writing.money(best['clv_total'])}"
+    )
+
+
+def cohort_finding(cohorts: pd.DataFrame, writing: Writing) -> str:
+    """Which month's customers bring most."""
+    whole = float(cohorts["clv_total"].sum())
+    if not whole > 0:
+        return "No cohort is expected to bring anything"
+    best = cohorts.iloc[int(np.nanargmax(cohorts["clv_total"].to_numpy(np.float64)))]
+    return (
+        f"Customers who first ordered in {_month(str(best['group']))} bring {writing.share(best['clv_total'] / whole)} "
+        "of the expected value"
+    )
+
+
+def risk_finding(risks: pd.DataFrame, writing: Writing) -> str:
+    """How much value rests on customers who may well not order: risks have group, customers, clv_total."""
+    likely = risks[risks["group"].isin(_LIKELY)]
+    value = float(likely["clv_total"].sum())
+    customers = int(likely["customers"].sum())
+    if not customers:
+        return "No customer is at medium or high risk of leaving"
+    return (
+        f"{writing.money(value)}, {writing.share(_over(value, float(risks['clv_total'].sum())))} of the "
+        f"expected value, rests on {writing.count(customers, 'customer')} at medium or high risk"
+    )
+
+
+def lever_finding(name: str, values: pd.Series[float], writing: Writing, *, is_share: bool) -> str:
+    """How a measure moved between the two newest periods in which it is known."""
+    known = values.dropna()
+    if len(known) < 2:
+        return f"{name}: not known for two periods"
+    before, now = float(known.iloc[-2]), float(known.iloc[-1])
+    if is_share:
+        points = 100 * (now - before)
+        if abs(points) < 0.5:
+            return f"{name} held at {writing.share(now)}"
+        way = "rose" if points > 0 else "fell"
+        return f"{name} {way} from {writing.share(before)} to {writing.share(now)}"
+    change = _over(now - before, abs(before))
+    if not np.isfinite(change) or abs(change) < 0.005:
+        return f"{name} held"
+    return f"{name} {'rose' if change > 0 else 'fell'} by {writing.share(abs(change))}"
+
+
+def retention_finding(triangle: pd.DataFrame, writing: Writing) -> str:
+    """How many come back in the month after the first: whole months only, cohorts pooled."""
+    next_month = triangle[(triangle["age_months"] == 1) & triangle["is_whole"]]
+    share = _over(float(next_month["active_customers"].sum()), float(next_month["customers"].sum()))
+    if not np.isfinite(share):
+        return "No cohort is a whole month old yet"
+    return (
+        f"{writing.share(share)} of new customers order again in the month after their first order"
+    )
+
+
+def formula_finding(formula: float, forecast: float, writing: Writing) -> str:
+    """The rule of thumb beside the forecast, per customer."""
+    if not np.isfinite(formula):
+        return "The formula has no answer here: churn or frequency is not known"
+    gap = forecast - formula
+    if abs(gap) < 0.005 * abs(formula):
+        return f"Formula and forecast agree: {writing.money(forecast)} for a customer"
+    way = "more" if gap > 0 else "less"
+    return (
+        f"The forecast expects {writing.money(forecast)} of a customer, {writing.money(abs(gap))} {way} "
+        "than the formula"
+    )
+
+
+def list_finding(lists: pd.DataFrame, writing: Writing) -> str:
+    """Which list has most at stake: lists have list, customers, value_at_stake."""
+    if not len(lists) or not lists["customers"].sum():
+        return "No list names a customer"
+    best = lists.iloc[int(np.nanargmax(lists["value_at_stake"].to_numpy(np.float64)))]
+    return (
+        f"The list {best['list']} has most at stake: {writing.money(best['value_at_stake'])} with "
+        f"{writing.count(best['customers'], 'customer')}"
+    )
+
+
+def change_finding(before: float, after: float, writing: Writing) -> str:
+    """How the total moved since the forecast before."""
+    change = _over(after - before, before)
+    if not np.isfinite(change):
+        return f"The expected value is {writing.money(after)}, after nothing before"
+    if abs(change) < 0.0005:
+        return f"The expected value held at {writing.money(after)}"
+    return (
+        f"The expected value {'rose' if change > 0 else 'fell'} by {writing.share(abs(change), 1)} "
+        f"to {writing.money(after)}"
+    )
+
+
+def method_finding(methods: pd.DataFrame, writing: Writing) -> str:
+    """How our ranking of money compares with the other methods'."""
+    known = methods.dropna(subset=["nGini"]).set_index("method")["nGini"]
+    if OURS not in known:
+        return "The ranking cannot be measured: nothing was spent"
+    others = known.drop(OURS)
+    beaten = int((known[OURS] > others).sum())
+    score = writing.number(float(known[OURS]), 3)
+    if beaten == len(others):
+        return f"It ranks customers by coming money better than every other method (nGini {score})"
+    return (
+        f"It ranks customers by coming money better than {beaten} of {len(others)} other methods "
+        f"(nGini {score}, the best {writing.number(float(others.max()), 3)})"
+    )
+
+
+def decile_finding(deciles: pd.DataFrame, writing: Writing) -> str:
+    """What the best tenth was forecast and spent."""
+    best = deciles.iloc[0]
+    return (
+        f"The best tenth was forecast {writing.money(best['expected_spend'])} a customer and spent "
+        f"{writing.money(best['actual_spend'])}"
+    )
+
+
+def gain_finding(gains: pd.DataFrame, writing: Writing) -> str:
+    """How much money the best fifth held."""
+    held = float(np.interp(0.2, gains["customers"], gains[OURS]))
+    if not np.isfinite(held):
+        return "Nothing was spent in the window"
+    return f"The best fifth by forecast spent {writing.share(held)} of the money"
+
+
+def calibration_finding(groups: pd.DataFrame, writing: Writing) -> str:
+    """How far probabilities are from what happened, on average over the groups."""
+    gap = (groups["churn_probability"] - groups["churned"]).abs()
+    off = _over(float((gap * groups["customers"]).sum()), float(groups["customers"].sum()))
+    return f"Churn probabilities are off by {writing.share(off, 1)} on average"
+
+
+def coverage_finding(deciles: pd.DataFrame, writing: Writing) -> str:
+    """How many customers ended inside their interval."""
+    share = _over(
+        float((deciles["is_covered"] * deciles["customers"]).sum()),
+        float(deciles["customers"].sum()),
+    )
+    return f"{writing.share(share)} of customers spent within their 90% interval"
+
+
+def importance_finding(importance: pd.DataFrame, writing: Writing) -> str:
+    """Which feature the trees use most."""
+    best = importance.iloc[0]
+    return f"{best['feature']} leads: {writing.share(best['share'])} of what the trees gain"

@@ -1,0 +1,296 @@
+"""monitor: were the forecasts right? And, before that can be known, are the customers still the same?
+
+A forecast is mature when its window lies wholly before the newest order's midnight. Then what happened
+is joined by customer: bias, calibration, coverage of the 90 % intervals, and the capture of the top tenth,
+in money, for all and per model version, tier, segment and risk. Before that, features and forecasts
+are compared with the reference in the model's bundle. Every number becomes a finding with a severity:
+above its bound `alarm`, above half of it `warning`, both after what chance makes of so many customers;
+parts of the customers raise warnings only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from ..configs.schema import Config, MonitorConfig
+from ..errors import ConfigError
+from ..features.catalogue import CATALOGUE
+from ..features.table import feature_rows
+from ..features.targets import targets
+from ..models.drift_reference import histogram, stability_index, unknown_shares
+from ..models.model import Model
+from ..orders import dates, windows
+from ..orders.cutoffs import default_cutoff, newest_realised_cutoff
+from ..orders.orders import Orders
+from ..orders.reading.read_orders import as_orders
+from .forecast_history import as_forecast_history
+from .sampling_error import calibration_chance, capture_chance, share_chance, total_chance
+
+__all__ = ["Finding", "Monitoring", "Severity", "monitor"]
+
+Severity = Literal["fine", "warning", "alarm"]
+Float64 = npt.NDArray[np.float64]
+_ORDER: tuple[Severity, ...] = ("fine", "warning", "alarm")
+_PARTS = ("model_version", "tier", "rfm_segment", "risk")
+# one feature moves by time alone (a shop's oldest customers grow older): many at once do not
+_MOST_MOVED = 0.25
+_OF_THE_CALENDAR = {
+    feature.name for feature in CATALOGUE if feature.group in ("season", "calendar")
+}
+_LEAST_CUSTOMERS = 30  # a part with fewer raises no finding; its row is there
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number, what it may be, and what it means."""
+
+    name: str
+    value: float
+    bound: float
+    severity: Severity
+    sentence: str
+    chance: float = 0.0  # what luck alone makes of it: an alarm is above bound + chance
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """All findings, and the matured forecasts' measures: a row per cutoff and part of the customers."""
+
+    findings: tuple[Finding, ...]
+    matured: pd.DataFrame
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of all."""
+        return max((f.severity for f in self.findings), key=_ORDER.index, default="fine")
+
+
+def monitor(
+    forecasts: pd.DataFrame | str | Path,
+    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    model: Model | None = None,
+    config: Config | None = None,
+) -> Monitoring:
+    """Compare forecasts with the orders that came; what is not mature, with the model's reference.
+
+    The horizon and the mapping are the model's, or the configuration's. Raises `ConfigError` where
+    neither is given, or a forecast is not mature and no model tells what to compare it with.
+    """
+    if model is None and config is None:
+        raise ConfigError(
+            "the forecasts' horizon must be known: give their model, or a configuration"
+        )
+    bounds = (config or Config()).monitor
+    horizon_days = model.numbers.horizon_days if model else (config or Config()).horizon_days
+    mapping = model.orders if model else (config or Config()).orders
+    rows = as_forecast_history(forecasts)
+    known = as_orders(orders, mapping)
+    end = default_cutoff(known)
+    findings: list[Finding] = []
+    matured = []
+    for cutoff, group in rows.groupby("cutoff", sort=True):
+        instant = dates.as_instant(pd.Timestamp(str(cutoff)))
+        over = int(windows.period_ends(np.array([instant]), horizon_days, 1)[0, 1])
+        if windows.is_realised(np.array([over]), end)[0]:
+            findings += _missing(group, known, instant, bounds)
+            table = _matured(group, known, instant, horizon_days, end)
+            matured.append(table)
+            findings += _judged(table, bounds)
+        elif model is None or model.reference is None:
+            why = (
+                "give its --model"
+                if model is None
+                else "its bundle holds no reference to compare with"
+            )
+            raise ConfigError(
+                f"the forecasts at {dates.shown(instant)} are mature on {dates.shown(over)}, and "
+                f"the orders end at {dates.shown(end)}: to look for drift until then, {why}"
+            )
+        else:
+            findings += _drift(group, known, instant, model, bounds)
+    joined = pd.concat(matured, ignore_index=True) if matured else pd.DataFrame()
+    return Monitoring(tuple(findings), joined)
+
+
+def _missing(
+    group: pd.DataFrame, orders: Orders, cutoff: int, bounds: MonitorConfig
+) -> Iterator[Finding]:
+    """Every customer with a forecast ordered before its cutoff: whoever did not, the feed has lost."""
+    present = windows.observed(orders, cutoff).customer_ids.to_pandas()
+    share = float((~group["customer_id"].isin(present)).mean())
+    yield _finding(
+        "missing customers", share, bounds.missing_customers,
+        f"{share:.1%} of the customers forecast at {dates.shown(cutoff)} are not in the orders",
+    )  # fmt: skip
+
+
+def _matured(
+    group: pd.DataFrame, orders: Orders, cutoff: int, horizon_days: int, end: int
+) -> pd.DataFrame:
+    """Measures of one cutoff's forecasts, for all and by part; money in the shop's currency."""
+    at = np.array([cutoff], dtype=np.int64)
+    known = windows.observed(orders, cutoff)
+    rows = feature_rows(known, at)
+    happened = targets(orders, rows, at, horizon_days, 1, end)
+    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
+    actual = pd.DataFrame({"spend": happened.spend[:, 0], "churned": happened.churned}, index=ids)
+    joined = actual.reindex(group["customer_id"])
+    # a customer the orders no longer hold spent nothing that is known of, and is counted as missing
+    spend = joined["spend"].fillna(0.0).to_numpy(dtype=np.float64)
+    churned = joined["churned"].astype("boolean").fillna(True).to_numpy(dtype=bool)
+    parts = [("all", "", np.ones(len(group), dtype=bool))]
+    for name in (part for part in _PARTS if part in group):
+        labels = group[name].astype(str).to_numpy()
+        parts += [(name, label, labels == label) for label in sorted(set(labels))]
+    found = [
+        {"cutoff": dates.shown(cutoff), "part": part, "value": value}
+        | _measures(group[inside], spend[inside], churned[inside])
+        for part, value, inside in parts
+    ]
+    return pd.DataFrame(found)
+
+
+def _measures(
+    group: pd.DataFrame, spend: Float64, churned: npt.NDArray[np.bool_]
+) -> dict[str, object]:
+    expected = group["expected_spend"].to_numpy(dtype=np.float64)
+    total = float(spend.sum())
+    probability = group["churn_probability"].to_numpy(dtype=np.float64)
+    ranked = np.argsort(probability, kind="stable")
+    groups = [part for part in np.array_split(ranked, 10) if len(part)]
+    gap = sum(abs(float(probability[g].mean() - churned[g].mean())) * len(g) for g in groups)
+    coverage = float("nan")
+    names = ["expected_spend_lower", "expected_spend_upper"]
+    if all(name in group and group[name].notna().all() for name in names):
+        lower, upper = (group[name].to_numpy(dtype=np.float64) for name in names)
+        spent = np.maximum(spend, 0.0)
+        coverage = float(((lower <= spent) & (spent <= upper)).mean())
+    tenth = max(1, round(len(group) / 10))
+    top, ideal = (spend[np.argsort(-by, kind="stable")[:tenth]] for by in (expected, spend))
+    best, perfect = float(top.sum()), float(ideal.sum())
+    return {
+        "customers": len(group),
+        "forecast": float(expected.sum()),
+        "actual": total,
+        "bias": float(expected.sum()) / total - 1.0 if total > 0 else float("nan"),
+        "churn_forecast": float(probability.mean()),
+        "churn_actual": float(churned.mean()),
+        "calibration": gap / len(group),
+        "coverage": coverage,
+        "capture": best / total if total > 0 else float("nan"),
+        "capture_of_perfect": best / perfect if perfect > 0 else float("nan"),
+        "bias_by_chance": total_chance(expected, spend),
+        "calibration_by_chance": calibration_chance(probability),
+        "capture_by_chance": capture_chance(top, perfect),
+    }
+
+
+def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[Finding]:
+    everyone = 0
+    for row in table.to_dict("records"):
+        whole = row["part"] in ("all", "model_version")
+        everyone = max(everyone, row["customers"])
+        if row["customers"] < _LEAST_CUSTOMERS and not whole:
+            continue
+        if row["part"] != "all" and row["customers"] == everyone:
+            continue  # the only model, tier or band: said of all customers already
+        who = "all customers" if row["part"] == "all" else f"{row['part']} {row['value']}"
+        where = f"of {who} at {row['cutoff']}"
+        numbers = [
+            (
+                "bias", abs(row["bias"]), bounds.bias, row["bias_by_chance"],
+                f"the total {where} missed by {row['bias']:+.1%}",
+            ),
+            (
+                "calibration", row["calibration"], bounds.calibration, row["calibration_by_chance"],
+                f"churn probabilities {where} are off by {row['calibration']:.1%} on average",
+            ),
+            (
+                "coverage", max(0.9 - row["coverage"], 0.0), bounds.coverage,
+                share_chance(0.9, row["customers"]),
+                f"90 % intervals {where} held {row['coverage']:.1%}",
+            ),
+            (
+                "capture", 1.0 - row["capture_of_perfect"], bounds.capture, row["capture_by_chance"],
+                f"the top tenth {where} held {row['capture_of_perfect']:.0%} of what the best tenth spent",
+            ),
+        ]  # fmt: skip
+        for name, value, bound, chance, sentence in numbers:
+            if value == value:
+                said = f"{sentence} (chance explains {chance:.1%})"
+                yield _finding(f"{name} {where}", value, bound, said, chance, may_alarm=whole)
+
+
+def _drift(
+    group: pd.DataFrame, orders: Orders, cutoff: int, model: Model, bounds: MonitorConfig
+) -> Iterator[Finding]:
+    """Features and forecasts against the bundle's reference, and what the orders lack."""
+    reference = model.reference
+    assert reference is not None
+    needed = model.numbers.optional_columns
+    missing = [name for name in needed if name not in orders.optional_columns]
+    for name in missing:
+        yield Finding(
+            f"column {name}", 1.0, 0.0, "alarm", f"the orders lack {name}, which the model needs"
+        )
+    versions = sorted(set(group["model_version"]) - {model.version})
+    if versions:
+        raise ConfigError(
+            f"model must be the one that made the forecasts, {versions[0]}, got {model.version}"
+        )
+    yield from _missing(group, orders, cutoff, bounds)
+    for name, then in reference.forecasts.items():
+        value = stability_index(then, histogram(group[name].to_numpy(dtype=np.float64), then.edges))
+        said = f"forecasts of {name} moved by PSI {value:.2f} since training"
+        yield _finding(f"forecast {name}", value, bounds.psi, said)
+    if missing:
+        return
+    known = windows.observed(model.usable_columns(orders), cutoff)
+    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    moved = []
+    for name in (name for name in reference.features if name not in _OF_THE_CALENDAR):
+        then = reference.features[name]
+        values = rows.columns((name,))[:, 0].astype(np.float64)
+        value = stability_index(then, histogram(values, then.edges))
+        moved.append(value > bounds.psi)
+        said = f"the feature {name} moved by PSI {value:.2f} since training"
+        yield _finding(f"feature {name}", value, bounds.psi, said, may_alarm=False)
+    share = sum(moved) / max(len(moved), 1)
+    said = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
+    yield _finding("features moved", share, _MOST_MOVED, said)
+    since = newest_realised_cutoff(cutoff, model.numbers.horizon_days)
+    newest = known.keep_lines(~windows.is_before(known.times, since))
+    for column, shares in reference.categories.items():
+        unknown = unknown_shares(newest, column, shares)
+        # what was too rare to be kept is unknown as well, and no news: unknown = news + (1 - news) rare
+        rare = min(reference.rare.get(column, 0.0), 0.999)
+        value = max((sum(unknown.values()) - rare) / (1.0 - rare), 0.0)
+        named = ", ".join(list(unknown)[:3]) or "none"
+        said = (
+            f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have a {column} "
+            f"training did not know ({named})"
+        )
+        yield _finding(f"new {column}", value, bounds.new_category, said)
+
+
+def _finding(
+    name: str,
+    value: float,
+    bound: float,
+    sentence: str,
+    chance: float = 0.0,
+    *,
+    may_alarm: bool = True,
+) -> Finding:
+    severity: Severity = "fine"
+    if value - chance > bound / 2:
+        severity = "alarm" if value - chance > bound and may_alarm else "warning"
+    return Finding(name, float(value), bound, severity, sentence, float(chance))

@@ -1,0 +1,275 @@
+"""Customer attributes: facts about customers, known as of a cutoff, and the codes that trees read.
+
+    text     the place of its label in the model's vocabulary (sorted labels); after the last for others
+    number   as it is
+    date     days before the cutoff; a date at or after it is not known yet
+
+Missing is NaN. A fact is known where `valid_from < cutoff`, and of a customer's known facts the newest
+holds; facts without a date are known always. `windows` does the comparing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+from ..configs.schema import CustomersConfig
+from ..errors import OrdersError
+from ..orders import dates, windows
+from ..orders.orders import Float64, Int64, Orders, TextColumn
+from ..orders.reading.validation_issues import counted
+
+__all__ = [
+    "ALWAYS",
+    "NO_DATE",
+    "PREFIX",
+    "AttributeCoding",
+    "Attributes",
+    "Unknown",
+    "as_values",
+    "attribute_columns",
+    "attribute_labels",
+    "coded",
+    "facts_known_at",
+    "learn_coding",
+    "not_known",
+]
+
+PREFIX = "attribute_"
+ALWAYS = int(np.iinfo(np.int64).min)  # valid from the beginning
+NO_DATE = int(np.iinfo(np.int64).max)  # of a date attribute: before no cutoff
+_MOST_LABELS = 30
+_LEAST_CUSTOMERS = 10  # of a label: fewer teach nothing, and might tell who they are
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Facts, sorted by customer and `valid_from`; those of customer `i` of the orders are
+    `starts[i]:starts[i + 1]`, some have none.
+    """
+
+    config: CustomersConfig  # how they were read, types complete, no source
+    starts: Int64  # n_customers + 1
+    valid_from: Int64  # n_facts; microseconds in the shop's zone, or ALWAYS
+    texts: Mapping[str, TextColumn]
+    numbers: Mapping[str, Float64]  # NaN is missing
+    dates: Mapping[str, Int64]  # microseconds, or NO_DATE
+    is_coded: bool = False  # texts are codes into a model's vocabulary
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The attributes, as the configuration names them."""
+        return tuple(name for name in self.config.columns if name != "customer_id")
+
+    def keep_facts(self, keep: npt.NDArray[np.bool_]) -> Attributes:
+        """Some of the facts, of the same customers."""
+        kept_before = np.concatenate(([0], np.cumsum(keep)))
+        return replace(
+            self,
+            starts=kept_before[self.starts],
+            valid_from=self.valid_from[keep],
+            texts={name: column.where(keep) for name, column in self.texts.items()},
+            numbers={name: values[keep] for name, values in self.numbers.items()},
+            dates={name: values[keep] for name, values in self.dates.items()},
+        )
+
+    def keep_customers(self, keep: npt.NDArray[np.bool_]) -> Attributes:
+        """The facts of some of the customers."""
+        counts = np.diff(self.starts)
+        kept = self.keep_facts(np.repeat(keep, counts))
+        return replace(kept, starts=np.concatenate(([0], np.cumsum(counts[keep]))))
+
+    def add_to(self, digest: hashlib._Hash) -> None:
+        """Add the facts to a digest of the orders."""
+        for values in (self.starts, self.valid_from):
+            digest.update(values.tobytes())
+        for name in sorted(self.texts):
+            self.texts[name].add_to(digest, name)
+        for name, numbers in sorted({**self.numbers, **self.dates}.items()):
+            digest.update(name.encode() + numbers.tobytes())
+
+
+class AttributeCoding(BaseModel):
+    """What a model remembers of its attributes: how to read them, and the labels it knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    config: CustomersConfig
+    vocabulary: Mapping[str, tuple[str, ...]]  # text attribute -> sorted labels
+
+
+def facts_known_at(attributes: Attributes, cutoff: int) -> Int64:
+    """Per customer, the fact that holds at the cutoff, -1 without one: int64, n_customers."""
+    instants = np.array([cutoff], dtype=np.int64)
+    return windows.newest_before(attributes.valid_from, attributes.starts, instants)[:, 0]
+
+
+def learn_coding(orders: Orders, end: int) -> AttributeCoding | None:
+    """The coding of the attributes known before `end`; None for orders without any.
+
+    A vocabulary holds the labels that most customers with an order before `end` have then.
+    """
+    known = windows.observed(orders, end)
+    attributes = known.attributes
+    if attributes is None:
+        return None
+    fact = facts_known_at(attributes, end)
+    vocabulary = {}
+    for name, column in attributes.texts.items():
+        codes = column.codes[fact[fact >= 0]]
+        customers = np.bincount(codes[codes >= 0], minlength=len(column.labels))
+        common = np.lexsort((np.arange(len(customers)), -customers))[:_MOST_LABELS]
+        common = np.sort(common[customers[common] >= _LEAST_CUSTOMERS])
+        vocabulary[name] = tuple(column.labels.take(pa.array(common)).to_pylist())
+    return AttributeCoding(config=attributes.config, vocabulary=vocabulary)
+
+
+def coded(orders: Orders, coding: AttributeCoding | None) -> Orders:
+    """The orders with the attributes of a coding and no others; raises `OrdersError` naming missing ones."""
+    if coding is None:
+        return replace(orders, attributes=None)
+    wanted = [name for name in coding.config.columns if name != "customer_id"]
+    attributes = orders.attributes
+    missing = [n for n in wanted if attributes is None or n not in attributes.names]
+    if attributes is None or missing:
+        raise OrdersError(
+            f"the model needs the customer attributes {', '.join(missing)}, which were not given; "
+            "name a file of customers (--customers, or customers: in a configuration)"
+        )
+    texts = {}
+    for name, labels in coding.vocabulary.items():
+        if name not in attributes.texts:
+            raise OrdersError(
+                f"the customer attribute {name} must be text, as the model learned it"
+            )
+        column = attributes.texts[name]
+        place = pc.index_in(column.labels, pa.array(labels, pa.string())).fill_null(len(labels))
+        table = np.append(place.to_numpy(zero_copy_only=False), -1).astype(np.int32)
+        known = pa.array([*labels, None], pa.string())  # the last is for others
+        texts[name] = TextColumn(table[column.codes], known)  # -1, missing, is the table's last
+    return replace(
+        orders,
+        attributes=replace(
+            attributes,
+            config=coding.config,
+            texts=texts,
+            numbers={n: v for n, v in attributes.numbers.items() if n in wanted},
+            dates={n: v for n, v in attributes.dates.items() if n in wanted},
+            is_coded=True,
+        ),
+    )
+
+
+def attribute_columns(
+    orders: Orders, cutoffs: Int64, cutoff_index: Int64, customer_index: Int64
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """The features of rows (cutoff, customer): their names and float32, n_rows x n_attributes.
+
+    Text is a feature once it is `coded`.
+    """
+    attributes = orders.attributes
+    if attributes is None:
+        return (), np.empty((len(cutoff_index), 0), dtype=np.float32)
+    names = tuple(n for n in attributes.names if n not in attributes.texts or attributes.is_coded)
+    newest = windows.newest_before(attributes.valid_from, attributes.starts, cutoffs)
+    fact = newest[customer_index, cutoff_index]
+    values = np.full((len(fact), len(names)), np.nan, dtype=np.float32)
+    known = fact >= 0
+    fact, at = fact[known], cutoffs[cutoff_index[known]]
+    for position, name in enumerate(names):
+        if name in attributes.texts:
+            codes = attributes.texts[name].codes[fact]
+            values[known, position] = np.where(codes < 0, np.nan, codes)
+        elif name in attributes.numbers:
+            values[known, position] = attributes.numbers[name][fact]
+        else:
+            values[known, position] = windows.days_before(attributes.dates[name][fact], at)
+    return tuple(PREFIX + name for name in names), values
+
+
+def attribute_labels(
+    orders: Orders, cutoffs: Int64, cutoff_index: Int64, customer_index: Int64
+) -> dict[str, pa.StringArray]:
+    """The text attributes of rows (cutoff, customer) as text, by the names of their features."""
+    attributes = orders.attributes
+    if attributes is None:
+        return {}
+    newest = windows.newest_before(attributes.valid_from, attributes.starts, cutoffs)
+    fact = newest[customer_index, cutoff_index]
+    labels = {}
+    for name, column in attributes.texts.items():
+        codes = np.append(column.codes, np.int32(-1))[fact]  # -1, no fact, is the last
+        labels[PREFIX + name] = TextColumn(codes, column.labels).to_text()
+    return labels
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Of how many customers which attributes are not known; counts of disjoint customers add up."""
+
+    customers: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    other: Mapping[str, int] = field(default_factory=dict)  # with a label the model does not know
+
+    def __add__(self, more: Unknown) -> Unknown:
+        names = dict.fromkeys((*self.missing, *more.missing))
+        return Unknown(
+            self.customers + more.customers,
+            {n: self.missing.get(n, 0) + more.missing.get(n, 0) for n in names},
+            {n: self.other.get(n, 0) + more.other.get(n, 0) for n in names},
+        )
+
+    def sentences(self, beyond: float = 0.0) -> list[str]:
+        """A sentence for each attribute that more than a share of the customers lack."""
+        found = []
+        for name, missing in self.missing.items():
+            other = self.other[name]
+            told = [f"is missing for {missing:,}"] if missing else []
+            if other:
+                told.append(f"has a label the model does not know (taken as other) for {other:,}")
+            if missing + other > beyond * self.customers:
+                found.append(
+                    f"{name} {' and '.join(told)} of {counted(self.customers, 'customer')}"
+                )
+        return found
+
+
+def not_known(orders: Orders, coding: AttributeCoding | None, cutoff: int) -> Unknown:
+    """Of how many customers with a line before the cutoff which of a model's attributes are not known."""
+    known = coded(windows.observed(orders, cutoff), coding)
+    if known.attributes is None or coding is None:
+        return Unknown()
+    n = known.n_customers
+    at = np.array([cutoff], dtype=np.int64)
+    names, values = attribute_columns(known, at, np.zeros(n, np.int64), np.arange(n))
+    missing, other = {}, {}
+    for name, column in zip(names, values.T, strict=True):
+        own = name.removeprefix(PREFIX)
+        missing[own] = int(np.isnan(column).sum())
+        is_text = own in coding.vocabulary
+        other[own] = int((column == len(coding.vocabulary[own])).sum()) if is_text else 0
+    return Unknown(n, missing, other)
+
+
+def as_values(attributes: Attributes, cutoff: int) -> list[dict[str, Any]]:
+    """Per customer the attributes known at the cutoff, as nested rows carry them; None is missing."""
+    fact = facts_known_at(attributes, cutoff).tolist()
+    columns: dict[str, list[Any]] = {}
+    for name in attributes.names:
+        if name in attributes.texts:
+            columns[name] = attributes.texts[name].to_text().to_pylist()
+        elif name in attributes.numbers:
+            values = attributes.numbers[name].tolist()
+            columns[name] = [None if value != value else value for value in values]
+        else:
+            instants = attributes.dates[name].tolist()
+            columns[name] = [None if at == NO_DATE else dates.iso(at) for at in instants]
+    return [{name: values[f] if f >= 0 else None for name, values in columns.items()} for f in fact]

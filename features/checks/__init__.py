@@ -1,0 +1,1 @@
+"""Checks of data that need features: fitness, leakage, recurring charges."""

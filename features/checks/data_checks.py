@@ -1,0 +1,146 @@
+"""check: is this data fit for a forecast? Every finding passes, warns or fails, with its number."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...configs.schema import Config
+from ...orders import dates, windows
+from ...orders.cutoffs import (
+    can_train,
+    cutoffs_for_training,
+    default_cutoff,
+    longest_horizon,
+    newest_realised_cutoff,
+)
+from ...orders.order_table import ledger
+from ...orders.orders import Int64, Orders
+from ...orders.reading.customer_attributes import with_customers
+from ...orders.reading.read_orders import as_orders
+from ...orders.reading.validation_issues import counted
+from .finding import Finding, Verdict
+from .leakage_audit import audit as audit_features
+from .recurring_charges import recurring_charges
+
+__all__ = ["check"]
+
+_CUSTOMERS = (50, 1_000)  # fail below, warn below
+_REPEAT_SHARE = 0.05
+_RETURN_SHARE = 0.3
+_GAP_DAYS = 14
+_BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
+
+
+def check(orders: Orders, config: Config | None = None, *, audit: bool = False) -> list[Finding]:
+    """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order.
+
+    With `audit`, the last proves that nothing at or after a cutoff touches a feature of these orders.
+    """
+    config = config or Config()
+    orders = as_orders(orders, config.orders)
+    orders = with_customers(orders, None, config.customers, config.orders.timezone)
+    end = default_cutoff(orders)
+    entries = ledger(orders, end)
+    ordered = entries.n_orders > 0
+    n_orders = entries.n_orders[ordered].astype(np.float64)
+    n_returns = entries.per_customer((~entries.is_order).astype(np.int64))[ordered]
+    return [
+        _history(orders, end, config.horizon_days),
+        _customers(len(n_orders)),
+        _repeat_buyers(n_orders),
+        _returns(n_orders, n_returns),
+        _gap(orders),
+        _breaks(orders),
+        recurring_charges(entries),
+        _unusable(orders),
+        *([audit_features(orders, config.horizon_days)] if audit else []),
+    ]
+
+
+def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
+    days = windows.span_days(orders, end)
+    horizons = days / horizon_days
+    first = windows.first_order_at(orders)
+    said = f"{days:,.0f} days of orders are {horizons:.1f} horizons of {horizon_days} days"
+    if not can_train(first, end, horizon_days):
+        longest = longest_horizon(first, end)
+        mend = (
+            f"shorten horizon_days to {longest} or less" if longest else "too few for any horizon"
+        )
+        return Finding("history", "fail", horizons, f"{said}; {mend}")
+    count = len(cutoffs_for_training(first, end, horizon_days).instants)
+    said += f", which allow {counted(count, 'training cutoff')}"
+    held_out = newest_realised_cutoff(end, horizon_days)
+    if not can_train(first, held_out, horizon_days):
+        return Finding("history", "warn", horizons, f"{said}, but no window held out to evaluate")
+    return Finding("history", "pass", horizons, said)
+
+
+def _customers(n_customers: int) -> Finding:
+    verdict: Verdict = "pass"
+    if n_customers < _CUSTOMERS[1]:
+        verdict = "fail" if n_customers < _CUSTOMERS[0] else "warn"
+    limits = "" if verdict == "pass" else f"; {_CUSTOMERS[1]:,} make forecasts dependable"
+    return Finding(
+        "customers", verdict, n_customers, f"{counted(n_customers, 'customer')} ordered{limits}"
+    )
+
+
+def _repeat_buyers(n_orders: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Finding:
+    share = float((n_orders > 1).mean()) if len(n_orders) else 0.0
+    verdict: Verdict = "fail" if share == 0 else "warn" if share < _REPEAT_SHARE else "pass"
+    return Finding(
+        "repeat buyers", verdict, share, f"{share:.1%} of customers ordered twice or more"
+    )
+
+
+def _returns(
+    n_orders: np.ndarray[tuple[int], np.dtype[np.float64]],
+    n_returns: Int64,
+) -> Finding:
+    total = n_orders.sum() + n_returns.sum()
+    share = float(n_returns.sum() / total) if total else 0.0
+    return Finding(
+        "returns",
+        "warn" if share > _RETURN_SHARE else "pass",
+        share,
+        f"{share:.1%} of orders and returns are returns (net amount zero or less)",
+    )
+
+
+def _gap(orders: Orders) -> Finding:
+    first, lines = windows.lines_per_day(orders)
+    busy = np.flatnonzero(lines)
+    gaps = np.diff(busy) - 1
+    longest = int(gaps.max(initial=0))
+    if longest == 0:
+        return Finding("calendar", "pass", 0, "every day has orders")
+    last_before = int(busy[int(np.argmax(gaps))])
+    since = dates.shown(first + (last_before + 1) * dates.DAY)
+    said = f"the longest time without an order is {counted(longest, 'day')}, from {since}"
+    return Finding("calendar", "warn" if longest > _GAP_DAYS else "pass", longest, said)
+
+
+def _breaks(orders: Orders) -> Finding:
+    first, lines = windows.lines_per_day(orders)
+    weeks = lines[: len(lines) // 7 * 7].reshape(-1, 7).sum(axis=1).astype(np.float64)
+    worst, week = 1.0, -1
+    for k in range(8, len(weeks)):
+        usual = float(np.median(weeks[k - 8 : k]))
+        factor = max(weeks[k], 1.0) / max(usual, 1.0)
+        if max(factor, 1 / factor) > max(worst, 1 / worst):
+            worst, week = factor, k
+    if week < 0:
+        return Finding("breaks", "pass", 1.0, "too few weeks to tell a sudden break")
+    since = dates.shown(first + week * 7 * dates.DAY)
+    said = f"the oddest week, from {since}, has {worst:.2f} times the lines of the eight before"
+    is_break = max(worst, 1 / worst) > _BREAK
+    return Finding("breaks", "warn" if is_break else "pass", worst, said)
+
+
+def _unusable(orders: Orders) -> Finding:
+    report = orders.report
+    share = sum(report.rejected.values()) / max(report.lines_read, 1)
+    anonymous = report.lines_without_customer / max(report.lines_read, 1)
+    said = f"{share:.1%} of the lines cannot be used, {anonymous:.1%} name no customer"
+    return Finding("lines", "warn" if share > 0.01 or anonymous > 0.5 else "pass", share, said)

@@ -1,0 +1,104 @@
+"""audit: proof, on a user's own orders, that nothing at or after a cutoff touches a feature.
+
+The features at the cutoff are computed three times: from all orders, from those before it alone, and from
+orders whose later lines were corrupted. All three must agree to the byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...orders import dates, windows
+from ...orders.cutoffs import default_cutoff, newest_realised_cutoff
+from ...orders.orders import Orders, TextColumn
+from ...orders.reading.validation_issues import counted
+from ..attribute_features import Attributes, coded, learn_coding
+from ..table import FeatureRows, feature_rows
+from .finding import Finding
+
+__all__ = ["audit"]
+
+
+def audit(orders: Orders, horizon_days: int) -> Finding:
+    """Compare the features at the newest realised cutoff (or halfway through a shorter history)."""
+    first, end = windows.first_order_at(orders), default_cutoff(orders)
+    cutoff = newest_realised_cutoff(end, horizon_days)
+    if cutoff <= first:
+        cutoff = dates.midnight_after((first + end) // 2)
+    at = np.array([cutoff], dtype=np.int64)
+    known = windows.observed(orders, cutoff)
+    expected = feature_rows(_coded(known, cutoff), at)
+    later = orders.n_lines - known.n_lines
+    others = {
+        "with the later lines": feature_rows(_coded(orders, cutoff), at),
+        "with the later lines corrupted": feature_rows(
+            _coded(_corrupted(orders, cutoff), cutoff), at
+        ),
+    }
+    changed = [name for name, rows in others.items() if not _same(expected, rows)]
+    said = (
+        f"{expected.n_rows:,} rows of {len(expected.names)} features at {dates.shown(cutoff)}, "
+        f"{counted(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
+    )
+    if changed:
+        return Finding("audit", "fail", len(changed), f"{said}they change {' and '.join(changed)}")
+    return Finding("audit", "pass", 0, f"{said}the features stay the same to the byte")
+
+
+def _coded(orders: Orders, cutoff: int) -> Orders:
+    """The orders with the attributes coded as training up to the cutoff would code them."""
+    return coded(orders, learn_coding(orders, cutoff))
+
+
+def _later_facts(orders: Orders, known: Orders) -> str:
+    if orders.attributes is None or known.attributes is None:
+        return ""
+    later = len(orders.attributes.valid_from) - len(known.attributes.valid_from)
+    return f" and {counted(later, 'later fact')}"
+
+
+def _corrupted(orders: Orders, cutoff: int) -> Orders:
+    """The orders with amounts, labels and numbers of all lines at or after the cutoff turned to nonsense."""
+    later = ~windows.is_before(orders.times, cutoff)
+    amounts = np.where(later, -7 * orders.amounts + 12_345_678, orders.amounts)
+    texts = {
+        name: TextColumn(np.where(later, 0, column.codes).astype(np.int32), column.values)
+        for name, column in orders.texts.items()
+        if len(column.values)
+    }
+    numbers = {name: np.where(later, -1e9, values) for name, values in orders.numbers.items()}
+    return replace(
+        orders,
+        amounts=amounts,
+        texts={**orders.texts, **texts},
+        numbers=numbers,
+        attributes=orders.attributes and _corrupted_facts(orders.attributes, cutoff),
+    )
+
+
+def _corrupted_facts(facts: Attributes, cutoff: int) -> Attributes:
+    """The facts with all that begin at or after the cutoff turned to nonsense."""
+    later = ~windows.is_before(facts.valid_from, cutoff)
+    texts = {
+        name: TextColumn(np.where(later, 0, column.codes).astype(np.int32), column.labels)
+        for name, column in facts.texts.items()
+        if len(column.labels)
+    }
+    return replace(
+        facts,
+        texts={**facts.texts, **texts},
+        numbers={name: np.where(later, -1e9, values) for name, values in facts.numbers.items()},
+        dates={name: np.where(later, 0, values) for name, values in facts.dates.items()},
+    )
+
+
+def _same(left: FeatureRows, right: FeatureRows) -> bool:
+    """Whether two sets of rows are equal to the byte, customer by customer."""
+    left_ids = left.customer_ids.take(left.customer_index)
+    return (
+        bool(left_ids.equals(right.customer_ids.take(right.customer_index)))
+        and left.values.tobytes() == right.values.tobytes()
+        and left.whole.tobytes() == right.whole.tobytes()
+    )

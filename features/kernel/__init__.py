@@ -1,0 +1,1 @@
+"""The compiled kernel: one sweep over a customer's lines for all cutoffs."""

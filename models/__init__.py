@@ -1,0 +1,1 @@
+"""What a trained model is: parameters, trees, BTYD, blend, intervals, bundle, scoring."""

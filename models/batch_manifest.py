@@ -1,0 +1,115 @@
+"""The manifest of a batch: what was forecast from what, beside the output. No clock: equal runs, equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .forecast_terms import MadeWith
+
+if TYPE_CHECKING:
+    from .model import Model
+
+__all__ = [
+    "Manifest",
+    "batch_key",
+    "digest_of_files",
+    "is_done",
+    "manifest_of",
+    "manifest_path",
+    "sha256_of_file",
+]
+
+_FORMAT = 2
+
+
+class Manifest(BaseModel):
+    """What a batch did; money in the shop's currency."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = _FORMAT
+    key: str  # of everything the forecasts depend on
+    model_version: str
+    cutoff: str
+    input_sha256: str
+    config_sha256: str  # periods, economics, segments and how orders are read
+    made_with: MadeWith
+    rows: int
+    totals: dict[str, float]  # column -> its exact sum, rounded once
+    customers_without_orders: int
+    lines_set_aside: int
+    remarks: tuple[str, ...]
+    files: dict[str, str]  # name beside or below the manifest -> sha256
+
+    def text(self) -> str:
+        """The manifest as JSON."""
+        return json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n"
+
+
+def manifest_path(output: Path, *, is_folder: bool) -> Path:
+    """Where an output's manifest stands."""
+    return (
+        output / "manifest.json" if is_folder else output.with_name(f"{output.name}.manifest.json")
+    )
+
+
+def batch_key(model: Model, input_sha256: str, settings: Sequence[Any]) -> tuple[str, str]:
+    """The key of a batch, and the digest of its configuration."""
+    config = {
+        "periods": model.periods,
+        "economics": model.economics.model_dump(mode="json"),
+        "segments": [
+            part and part.model_dump(mode="json") for part in (model.own_segments, model.own_cuts)
+        ],
+        "orders": model.orders.model_dump(mode="json", exclude={"source"}),
+    }
+    config_sha256 = _sha256(json.dumps(config, sort_keys=True))
+    parts = [_FORMAT, model.version, input_sha256, config_sha256, *settings]
+    return _sha256(json.dumps(parts)), config_sha256
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """A sha256 over the names and contents of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path} {sha256_of_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """A file's sha256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_done(path: Path, key: str) -> Manifest | None:
+    """The manifest of a finished batch with this key whose files are as it left them, else None."""
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+        whole = all(
+            sha256_of_file(path.parent / name) == sha256 for name, sha256 in manifest.files.items()
+        )
+    except (OSError, ValidationError):
+        return None
+    return manifest if manifest.key == key and whole else None
+
+
+def manifest_of(output: Path) -> Manifest | None:
+    """The manifest beside a forecast file that is as it was written; None where it is not, or has none."""
+    path = manifest_path(output, is_folder=False)
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    is_whole = manifest.files.get(output.name) == sha256_of_file(output)
+    return manifest if is_whole else None
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,202 @@
+"""The bundle: a model as a folder of text and numbers. No code, no pickle, no customer, no clock, no path.
+
+    manifest.json   format version, model version, size and sha256 of every file, library versions
+    model.json      the numbers (`Numbers`)
+    churn-0.txt...  LightGBM trees as text, one file a head and seed; spend-0.txt likewise
+    golden.json     expected forecasts of the golden rows
+    reference.json  histograms of features and forecasts at the training's end, for monitoring; may be absent
+
+Loading checks in order: paths and sizes, digests, format version, tree structure, LightGBM, golden rows.
+A malformed tree text kills or hangs LightGBM's parser, so none reaches it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+
+from ..atomic_files import replaced_folder
+from ..errors import BundleError, StoreError
+from .blend import HEADS
+from .drift_reference import Reference
+from .golden_rows import check_golden, golden_forecasts
+from .model import Model, content_version
+from .parameters import Numbers
+from .trees.lightgbm_trees import Trees
+from .trees.validation import check_trees
+
+__all__ = ["FORMAT_VERSION", "digest", "load", "save"]
+
+FORMAT_VERSION = 2
+_MANIFEST = "manifest.json"
+_NUMBERS = "model.json"
+_GOLDEN = "golden.json"
+_REFERENCE = "reference.json"
+_LIBRARIES = ("clvcast", "lightgbm", "numba", "numpy", "pyarrow")
+_MOST_BYTES = 1 << 30  # of one file; a larger claim is damage
+_MOST_MANIFEST_BYTES = 1 << 20
+_GOLDEN_FORECASTS = TypeAdapter(dict[str, dict[str, FiniteFloat]])
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write a bundle, whole or not at all; a bundle that is there already is replaced."""
+    model = model.as_trained()
+    if folder.exists() and not (folder / _MANIFEST).is_file():
+        raise StoreError(f"{folder} exists and is no bundle; name a new folder")
+    files = model.files()
+    files[_GOLDEN] = _json(golden_forecasts(model))
+    if model.reference is not None:
+        files[_REFERENCE] = _json(model.reference.model_dump(mode="json"))
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "model_version": model.version,
+        "files": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in sorted(files.items())
+        },
+        "libraries": {name: version(name) for name in _LIBRARIES},
+    }
+    with replaced_folder(folder) as partial:
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+        (partial / _MANIFEST).write_bytes(_json(manifest))
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    bytes: int = Field(ge=0, le=_MOST_BYTES)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format_version: int
+    model_version: str
+    files: dict[Annotated[str, Field(pattern=r"^[a-z]+(-\d+)?\.(json|txt)$")], _File]
+    libraries: dict[str, str]
+
+
+def digest(folder: Path) -> str:
+    """The sha256 of a bundle's manifest, which holds those of all its files: what `load` may expect."""
+    return hashlib.sha256(_manifest_text(folder)).hexdigest()
+
+
+def load(folder: Path, expect_sha256: str | None = None) -> Model:
+    """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong.
+
+    The manifest's digests guard against damage. Against somebody who means it, who would make them fit,
+    guards `expect_sha256`: the `digest` noted when the bundle was made, kept somewhere else.
+    """
+    text = _manifest_text(folder)
+    found = hashlib.sha256(text).hexdigest()
+    if expect_sha256 is not None and found != expect_sha256.strip().lower():
+        raise BundleError(
+            f"the bundle {folder} must have the sha256 {expect_sha256}, got {found} (of its "
+            f"{_MANIFEST}): it is another bundle, or was tampered with"
+        )
+    manifest = _manifest(folder, text)
+    files = {name: _checked(folder, name, entry) for name, entry in manifest.files.items()}
+    if manifest.format_version != FORMAT_VERSION:
+        raise BundleError(
+            f"the bundle {folder} must be of format {FORMAT_VERSION}, got "
+            f"{manifest.format_version}; {_which_can(manifest)}"
+        )
+    content = {n: bytes_ for n, bytes_ in files.items() if n not in (_GOLDEN, _REFERENCE)}
+    if content_version(content) != manifest.model_version:
+        raise BundleError(f"the bundle {folder} is not the model its manifest names")
+    try:
+        numbers = Numbers.model_validate_json(files[_NUMBERS])
+        expected = _GOLDEN_FORECASTS.validate_json(files[_GOLDEN])
+        reference = (
+            Reference.model_validate_json(files[_REFERENCE]) if _REFERENCE in files else None
+        )
+    except (KeyError, ValidationError) as error:
+        reason = f"{type(error).__name__} in {_NUMBERS}, {_GOLDEN} or {_REFERENCE}"
+        raise BundleError(f"the bundle {folder} does not hold a model: {reason}") from None
+    texts = {name: text.decode("utf-8", "replace") for name, text in content.items()}
+    for name, trees in texts.items():
+        if name != _NUMBERS:
+            check_trees(trees, numbers.features, name)
+    names = {name for name in texts if name != _NUMBERS}
+    seeds = range(len(names) // len(HEADS))
+    if names != {f"{head}-{seed}.txt" for head in HEADS for seed in seeds}:
+        raise BundleError(f"the bundle {folder} does not hold the trees of every head")
+    heads = {
+        head: tuple(Trees.from_text(texts[f"{head}-{seed}.txt"]) for seed in seeds)
+        for head in (HEADS if names else ())
+    }
+    model = Model(numbers, heads, reference=reference)
+    check_golden(model, expected)
+    return model
+
+
+def _manifest_text(folder: Path) -> bytes:
+    path = folder / _MANIFEST
+    try:
+        _check_plain(path)
+        if path.stat().st_size > _MOST_MANIFEST_BYTES:
+            raise BundleError(
+                f"the bundle {folder} is damaged: its manifest must have at most "
+                f"{_MOST_MANIFEST_BYTES:,} bytes, got {path.stat().st_size:,}"
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{folder} is no bundle: it has no {_MANIFEST}") from None
+    except OSError as error:
+        raise BundleError(f"the bundle {folder} cannot be read: {error.strerror}") from None
+
+
+def _check_plain(path: Path) -> None:
+    """A bundle holds plain files: a link could lead anywhere, a pipe never ends."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise BundleError(f"the bundle's {path.name} must be a plain file, got a link or a device")
+
+
+def _manifest(folder: Path, text: bytes) -> _Manifest:
+    try:
+        return _Manifest.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "it"
+        raise BundleError(
+            f"the bundle {folder} is damaged: its manifest is not one: {where}: {fault['msg']}"
+        ) from None
+
+
+def _which_can(manifest: _Manifest) -> str:
+    """The version of clvcast that reads a bundle of another format, and what else mends it."""
+    maker = manifest.libraries.get("clvcast")
+    reads = f"clvcast {maker}, which made it, reads it" if maker else "the clvcast that made it can"
+    newer = manifest.format_version > FORMAT_VERSION
+    return f"{reads}; {'update clvcast' if newer else 'or train it again with this one'}"
+
+
+def _checked(folder: Path, name: str, entry: _File) -> bytes:
+    path = folder / name
+    try:
+        _check_plain(path)
+        if path.stat().st_size != entry.bytes:
+            raise BundleError(
+                f"the bundle {folder} is damaged: {name} must have {entry.bytes} bytes, "
+                f"got {path.stat().st_size}; fetch it again"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"the bundle {folder} lacks {name}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise BundleError(
+            f"the bundle {folder} is damaged or was edited: {name} does not match its digest; "
+            "fetch it again"
+        )
+    return content
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

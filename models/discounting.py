@@ -1,0 +1,46 @@
+"""Periods: what one unit of money spent in the first period is worth over all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..configs.schema import EconomicsConfig
+from .parameters import Later
+from .season import Season, later_factor
+
+__all__ = ["value_of_one"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+def value_of_one(
+    later: Later,
+    economics: EconomicsConfig,
+    horizon_days: int,
+    periods: int,
+    churn_probability: Float64,
+    season: Season,
+    places: Float64 | None,
+) -> Float64:
+    """Margin x sum over k of ratio_k / (1 + annual rate)^((k - 1) horizon / 365): n_rows, > 0.
+
+    `places` in the year of the rows' cutoffs say what the season makes of later periods; None where it
+    is not known.
+    Ratios beyond those the model knows go on as the last two of them did, and never rise.
+    """
+    yearly = 1.0 + economics.annual_discount_rate
+    value = np.ones(len(churn_probability))
+    before = ratio = np.ones(len(churn_probability))
+    for k in range(1, periods):
+        if k <= len(later.ratios):
+            before, ratio = (
+                ratio,
+                np.interp(churn_probability, later.churn_knots, later.ratios[k - 1]),
+            )
+        else:
+            fading = np.minimum(ratio / np.maximum(before, 1e-12), 1.0)
+            before, ratio = ratio, ratio * fading
+        spent = ratio if places is None else ratio * later_factor(season, places, k * horizon_days)
+        value = value + spent / yearly ** (k * horizon_days / 365.0)
+    return np.asarray(economics.margin_rate * value)

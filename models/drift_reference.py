@@ -1,0 +1,105 @@
+"""Reference histograms: how features and forecasts lay when a model was trained, and how far they moved.
+
+They are counts in bins and shares of categories: small, and nobody's. The distance is the population
+stability index, PSI = sum over bins of (now - then) ln(now / then) on shares (Siddiqi 2006; below 0.1
+stable, above 0.25 another population). Two samples of one population differ by (bins - 1)
+(1 / n_now + 1 / n_then) on average (Yurdakul 2018), which is taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from ..orders.orders import Orders
+
+__all__ = [
+    "Histogram",
+    "Reference",
+    "category_shares",
+    "histogram",
+    "stability_index",
+    "unknown_shares",
+]
+
+_BINS = 10
+_LEAST_SHARE = 1e-4  # of an empty bin, so that its logarithm is one
+_MOST_CATEGORIES = 50
+_LEAST_CATEGORY = 0.001  # rarer ones are not kept: they could be anybody's
+_CATEGORIES = ("category", "channel")
+
+
+class Histogram(BaseModel):
+    """Rows between `edges` (bin k is edges[k-1] < value <= edges[k], open at both ends), and missing ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]  # len(edges) + 1
+    missing: int
+
+
+class Reference(BaseModel):
+    """Features and forecasts of all customers at the training's end, and categories of the lines before it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    features: Mapping[str, Histogram]
+    forecasts: Mapping[str, Histogram]
+    categories: Mapping[str, Mapping[str, float]]  # column -> value -> share of lines
+    rare: Mapping[str, float] = {}  # column -> share of lines with a value that is not kept above
+
+
+def histogram(values: npt.NDArray[np.floating], edges: Sequence[float] | None = None) -> Histogram:
+    """Count values (NaN is missing) between `edges`; without them, between their own deciles."""
+    known = np.asarray(values[~np.isnan(values)], dtype=np.float64)
+    if edges is None:
+        inner = np.arange(1, _BINS) / _BINS
+        # an edge is a value that occurs: a spike such as "no returns" has a bin of its own
+        cuts = np.quantile(known, inner, method="inverted_cdf") if len(known) else np.empty(0)
+        edges = tuple(np.unique(cuts).tolist())
+    counts = np.bincount(np.searchsorted(edges, known, side="left"), minlength=len(edges) + 1)
+    return Histogram(
+        edges=tuple(edges), counts=tuple(counts.tolist()), missing=len(values) - len(known)
+    )
+
+
+def stability_index(then: Histogram, now: Histogram) -> float:
+    """PSI between two histograms of the same edges, less what chance alone makes of it, at least 0."""
+    counts = np.array([(*h.counts, h.missing) for h in (then, now)], dtype=np.float64)
+    counts = counts[:, counts.sum(axis=0) > 0]
+    sizes = counts.sum(axis=1)
+    if not sizes.all():
+        return 0.0
+    shares = np.maximum(counts / sizes[:, None], _LEAST_SHARE)
+    index = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    chance = float((counts.shape[1] - 1) * (1.0 / sizes).sum())
+    return max(index - chance, 0.0)
+
+
+def category_shares(orders: Orders) -> dict[str, dict[str, float]]:
+    """Per column of categories the orders have, the share of lines of each value, commonest first.
+
+    The fifty commonest, and none that a line in a thousand has not.
+    """
+    found = {}
+    for name in _CATEGORIES:
+        if name in orders.texts:
+            shares = list(unknown_shares(orders, name, ()).items())[:_MOST_CATEGORIES]
+            found[name] = {value: share for value, share in shares if share >= _LEAST_CATEGORY}
+    return found
+
+
+def unknown_shares(orders: Orders, name: str, known: Collection[str]) -> dict[str, float]:
+    """The share of lines of each value of a column that is not `known`, commonest first."""
+    if name not in orders.texts:
+        return {}
+    column = orders.texts[name]
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.labels))
+    shares = counts / max(orders.n_lines, 1)
+    labels = column.labels.to_pylist()
+    best = (k for k in np.argsort(-shares, kind="stable") if shares[k] > 0)
+    return {labels[k]: float(shares[k]) for k in best if labels[k] not in known}

@@ -1,0 +1,61 @@
+"""Intervals: 90 % of customers' actual money falls inside, in every range of forecasts.
+
+    [0, q90]   where the chance of no order is 10 % or more: zero is then a common outcome
+    [q5, q95]  elsewhere
+
+Quantiles of actual / expected were read off customers whom the trees had not seen, within groups of
+similar forecasts (Mondrian conformal prediction; Vovk et al. 2005), and widened by the shocks that move
+a whole shop. `upper` is raised to the expected value where that is larger.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .parameters import IntervalTable
+
+__all__ = ["SURE", "Band", "band", "drift"]
+
+Float64 = npt.NDArray[np.float64]
+SURE = 0.10  # below this chance of no order an interval has a lower end of its own
+
+
+@dataclass(frozen=True)
+class Band:
+    """Arrays of n_rows, in the shop's currency."""
+
+    lower: Float64
+    upper: Float64
+    deviation: Float64  # standard deviation of the customer's own outcome
+
+
+def band(
+    expected: Float64,
+    spend: Float64,
+    churn_probability: Float64,
+    unsure: IntervalTable,
+    sure: IntervalTable,
+) -> Band:
+    """The interval of each forecast: 0 <= lower <= expected <= upper.
+
+    `spend` is what the first period is expected to bring: the tables' groups are of similar spend.
+    """
+    at = np.log(np.maximum(spend, 1e-9))
+    is_sure = churn_probability < SURE
+
+    low = np.interp(at, sure.log_knots, sure.lower)
+    lower = np.where(is_sure, np.minimum(expected * low, expected), 0.0)
+    upper, deviation = (
+        np.where(is_sure, np.interp(at, sure.log_knots, a), np.interp(at, unsure.log_knots, b))
+        for a, b in ((sure.upper, unsure.upper), (sure.deviation, unsure.deviation))
+    )
+    return Band(lower, np.maximum(expected * upper, expected), expected * deviation)
+
+
+def drift(periods: int) -> float:
+    """Spread of the mean level of k periods over that of the first, where each adds an equal shock."""
+    return math.sqrt((periods + 1) * (2 * periods + 1) / (6 * periods))

@@ -1,0 +1,167 @@
+"""load_model: from a bundle folder or an MLflow URI. The one module of serve/ that imports mlflow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BundleError, ConfigError, StoreError
+from .bundle import load
+from .model import Model
+from .registry_facts import Registered
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+__all__ = [
+    "BUNDLE_SHA256",
+    "current_store",
+    "existing_store",
+    "hush_mlflow",
+    "load_model",
+    "whole_address",
+]
+
+BUNDLE_SHA256 = "clvcast.bundle_sha256"  # the tag of a registered version
+_DEFAULT_STORE = Path("mlflow.db")
+
+
+def load_model(
+    model: str | Path, tracking_uri: str | None = None, *, expect_sha256: str | None = None
+) -> Model:
+    """Load a model from a bundle folder, or from MLflow by a URI such as `models:/clv@champion`.
+
+    `expect_sha256` is the digest of the bundle's manifest.json, for those who keep it apart from the
+    bundle (`sha256sum bundle/manifest.json`); MLflow keeps it as a tag, which is checked unasked.
+
+    The MLflow store is `tracking_uri`, else MLFLOW_TRACKING_URI, else ./mlflow.db. Raises
+    `BundleError` for a damaged bundle, `StoreError` when the store or the model is not there.
+    """
+    uri = str(model)
+    if ":/" not in uri:
+        if not Path(uri).is_dir():
+            raise BundleError(
+                f"there is no bundle folder {uri}; name one, or an MLflow model such as "
+                "models:/clv@champion"
+            )
+        return load(Path(uri), expect_sha256)
+    if not uri.startswith(("models:/", "runs:/")):
+        raise ConfigError(f"a model is a bundle folder, models:/... or runs:/..., got {uri}")
+    return _load_from_mlflow(uri, existing_store(tracking_uri), expect_sha256)
+
+
+def existing_store(tracking_uri: str | None) -> str:
+    """The MLflow store to read from; never makes a new one. Raises `StoreError` where there is none."""
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    if not uri and _DEFAULT_STORE.exists():
+        uri = f"sqlite:///{_DEFAULT_STORE}"
+    if not uri:
+        raise StoreError(
+            "there is no MLflow store here (./mlflow.db); run in the folder where the model was "
+            "trained, or give --tracking-uri"
+        )
+    if "://" not in uri and not Path(uri).is_dir():
+        raise StoreError(f"an MLflow store is an address such as sqlite:///mlflow.db, got {uri}")
+    if uri.startswith("sqlite:///"):
+        database = Path(uri.removeprefix("sqlite:///"))
+        if not database.exists():
+            raise StoreError(f"there is no MLflow store {uri}; train a model first")
+        with database.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise StoreError(f"{uri} is no SQLite database, so no MLflow store")
+    return whole_address(uri)
+
+
+def whole_address(uri: str) -> str:
+    """The address with an SQLite file's whole path.
+
+    MLflow keeps a store's connections by its address: after a change of folder sqlite:///mlflow.db
+    would still be the database of the folder before.
+    """
+    if not uri.startswith("sqlite:///"):
+        return uri
+    return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
+
+
+def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) -> Model:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        import mlflow
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        raise StoreError(
+            "models in MLflow need the mlflow extra: pip install 'clvcast[mlflow]'"
+        ) from None
+    hush_mlflow()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with current_store(tracking_uri):
+                version = _version(mlflow.MlflowClient(tracking_uri, tracking_uri), uri)
+                path = mlflow.artifacts.download_artifacts(
+                    artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
+                )
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise StoreError(f"MLflow cannot give the model {uri}: {reason}") from None
+        manifests = sorted(Path(path).glob("**/manifest.json"))
+        if not manifests:
+            raise BundleError(f"the model {uri} holds no clvcast bundle")
+        if version is None:
+            return load(manifests[0].parent, expect_sha256)
+        noted = version.tags.get(BUNDLE_SHA256)
+        found = load(manifests[0].parent, expect_sha256 or noted)
+        about = Registered.of(version.name, str(version.version), version.tags)
+        return replace(found, registered=about)
+
+
+def hush_mlflow() -> None:
+    """Keep MLflow's chatter off stderr; what its database refuses is raised, and told in a sentence."""
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # whole tracebacks
+
+
+@contextmanager
+def current_store(uri: str) -> Iterator[None]:
+    """MLflow's own addresses set to a store, for the calls that take no other; then as they were.
+
+    A service's settings are not ours to change. MLflow keeps each twice, in a variable and in the
+    environment; where neither was set, unset is what they become again.
+    """
+    import mlflow
+
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    environment = {name: os.environ.get(name) for name in names}
+    tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    try:
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        yield
+    finally:
+        mlflow.set_tracking_uri(tracking if environment[names[0]] else None)  # type: ignore[arg-type]
+        mlflow.set_registry_uri(registry if registry != tracking else None)  # type: ignore[arg-type]
+        for name, value in environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
+    """The registered version a URI names, with what was noted when it was taken; None for runs."""
+    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
+    if match is None:
+        return None
+    name, alias, number = match.groups()
+    if alias:
+        return client.get_model_version_by_alias(name, alias)
+    return client.get_model_version(name, number)

@@ -1,0 +1,246 @@
+"""Model: trees and numbers, and how feature rows become forecasts.
+
+expected_spend     = `models.blend`: boosted trees and BTYD blended, in money
+spend in period k  = expected_spend x ratio_k(churn probability)
+clv                = sum over k of margin x spend in period k / (1 + rate)^((k - 1) horizon / 365)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..configs.schema import Config, CustomersConfig, EconomicsConfig, OrdersConfig
+from ..configs.segments import SegmentsConfig
+from ..errors import BundleError, ConfigError, OrdersError
+from ..features.attribute_features import coded
+from ..features.table import FeatureRows
+from ..orders.orders import Orders
+from .blend import BtydViews, Heads, combine, heads_of, view_of_btyd
+from .discounting import value_of_one
+from .drift_reference import Reference
+from .evidence import own_share
+from .intervals import Band, band
+from .next_order import NextOrder, next_order
+from .parameters import Numbers
+from .registry_facts import Registered
+from .season import places_of
+from .segments import SegmentThresholds
+from .trees.lightgbm_trees import Trees
+
+if TYPE_CHECKING:
+    from ..orders.dates import Instant
+    from .score_one import Forecast, OwnOrders
+
+__all__ = ["Model", "Predictions", "content_version"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Forecasts of feature rows, arrays of n_rows; money in the shop's currency."""
+
+    churn_probability: Float64
+    expected_orders: Float64
+    expected_spend: Float64
+    spend_band: Band
+    clv: Float64
+    clv_band: Band
+    next_order: NextOrder
+    own_share: Float64
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: what `score` needs, and nothing of the customers it learned from."""
+
+    numbers: Numbers
+    trees: Mapping[str, tuple[Trees, ...]]  # head -> one per seed; none: BTYD alone
+    own_periods: int | None = None  # set by `with_config`; no part of the model's version
+    own_economics: EconomicsConfig | None = None
+    own_orders: OrdersConfig | None = None
+    own_segments: SegmentThresholds | None = None
+    own_cuts: SegmentsConfig | None = None  # cut anew within each file
+    own_customers: CustomersConfig | None = None
+    reference: Reference | None = None  # how features and forecasts lay; no part of the version
+    registered: Registered | None = None  # what the registry says of it; no part of the version
+
+    @cached_property
+    def version(self) -> str:
+        """The first twelve digits of a sha256 over the model's files: equal models, equal versions."""
+        return content_version(self.files())
+
+    def files(self) -> dict[str, bytes]:
+        """The files that make the model what it is, as they stand in a bundle: name -> content."""
+        numbers = json.dumps(self.numbers.model_dump(mode="json"), indent=1, sort_keys=True)
+        files = {"model.json": f"{numbers}\n".encode()}
+        for head, all_trees in self.trees.items():
+            for seed, trees in enumerate(all_trees):
+                files[f"{head}-{seed}.txt"] = trees.text.encode()
+        return files
+
+    @property
+    def periods(self) -> int:
+        """How many periods a CLV spans."""
+        return self.own_periods or self.numbers.periods
+
+    @property
+    def economics(self) -> EconomicsConfig:
+        """What turns spend into value."""
+        return self.own_economics or self.numbers.economics
+
+    @property
+    def orders(self) -> OrdersConfig:
+        """How to read orders: the mapping, the formats, the time zone."""
+        return self.own_orders or self.numbers.orders
+
+    @property
+    def segments(self) -> SegmentThresholds:
+        """What sorts customers into segments."""
+        found = self.own_segments or self.numbers.segments
+        if found is None:
+            raise BundleError(f"model {self.version} has no segment thresholds; train it again")
+        return found
+
+    @property
+    def customers(self) -> CustomersConfig | None:
+        """How to read the attributes of customers; None where the model needs none."""
+        known = self.numbers.customers
+        if known is None or self.own_customers is None:
+            return known
+        return known.overridden_by(self.own_customers).model_copy(update={"types": known.types})
+
+    def with_config(self, config: Config) -> Model:
+        """The model with what a configuration states of periods, economics, orders and customers.
+
+        Raises `ConfigError` for another horizon: the trees learned the spend of one.
+        """
+        stated = config.model_fields_set
+        if "horizon_days" in stated and config.horizon_days != self.numbers.horizon_days:
+            raise ConfigError(
+                f"horizon_days must be the model's {self.numbers.horizon_days}, got "
+                f"{config.horizon_days}; train a model for that horizon"
+            )
+        return replace(
+            self,
+            own_periods=config.periods if "periods" in stated else self.own_periods,
+            own_economics=self.economics.overridden_by(config.economics),
+            own_orders=self.orders.overridden_by(config.orders),
+            own_segments=self.segments.overridden_by(config.segments),
+            own_cuts=config.segments if config.segments.within_file else None,
+            own_customers=config.customers or self.own_customers,
+        )
+
+    def as_trained(self) -> Model:
+        """The model without what `with_config` set."""
+        return replace(
+            self,
+            own_periods=None,
+            own_economics=None,
+            own_orders=None,
+            own_segments=None,
+            own_cuts=None,
+            own_customers=None,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model as a bundle folder, whole or not at all; raises `StoreError`.
+
+        What `with_config` set is no part of a bundle.
+        """
+        from .bundle import save
+
+        save(self, Path(folder))
+
+    def usable_columns(self, orders: Orders) -> Orders:
+        """The orders with the columns and attributes this model learned from; raises `OrdersError` naming
+        missing ones.
+        """
+        self.check_columns(orders.optional_columns)
+        return coded(orders.keep_columns(self.numbers.optional_columns), self.numbers.attributes)
+
+    def check_columns(self, names: Collection[str]) -> None:
+        """Refuse orders that lack a column this model learned from."""
+        missing = [name for name in self.numbers.optional_columns if name not in names]
+        if missing:
+            raise OrdersError(
+                f"the model needs the columns {', '.join(missing)}, which the orders lack; "
+                "map them in orders.columns"
+            )
+
+    def score_one(
+        self,
+        orders: OwnOrders,
+        cutoff: Instant,
+        customer_id: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Forecast:
+        """Forecast one customer from its own order lines: the numbers of `score`, in about a millisecond.
+
+        `attributes` is what is known of the customer at the cutoff, for a model that learned from any. See
+        `clvcast.models.score_one.score_one` for what `orders` may be; raises `OrdersError` and `ConfigError`.
+        """
+        from .score_one import score_one
+
+        return score_one(self, orders, cutoff, customer_id, attributes)
+
+    def predict(self, rows: FeatureRows) -> Predictions:
+        """Forecast feature rows; each row's numbers depend on that row alone."""
+        numbers, horizon = self.numbers, self.numbers.horizon_days
+        btyd = view_of_btyd(rows, numbers.blend, horizon)
+        expected = combine(numbers.blend, btyd, self.heads(rows, btyd))
+        churn = expected.churn_probability
+        season = numbers.blend.season
+        clv = expected.spend * value_of_one(
+            numbers.later,
+            self.economics,
+            horizon,
+            self.periods,
+            churn,
+            season,
+            places_of(season, rows),
+        )
+        if not (np.isfinite(churn).all() and np.isfinite(clv).all()):
+            raise BundleError(f"model {self.version} gives forecasts that are no numbers")
+        intervals = numbers.intervals
+        return Predictions(
+            churn,
+            expected.orders,
+            expected.spend,
+            band(expected.spend, expected.spend, churn, intervals.spend, intervals.spend_sure),
+            clv,
+            band(clv, expected.spend, churn, intervals.clv, intervals.clv_sure),
+            next_order(
+                numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
+            ),
+            own_share(numbers.blend, btyd.history),
+        )
+
+    def load_boosters(self) -> None:
+        """Let LightGBM read the trees, as explanations need; raises `BundleError` where it cannot."""
+        for seeds in self.trees.values():
+            for trees in seeds:
+                _ = trees.booster
+
+    def heads(self, rows: FeatureRows, btyd: BtydViews) -> Heads | None:
+        """What the trees say of feature rows; None where the model has none."""
+        if not self.trees:
+            return None
+        return heads_of(self.trees, self.numbers.features, self.numbers.blend, rows, btyd)
+
+
+def content_version(files: Mapping[str, bytes]) -> str:
+    """The first twelve digits of a sha256 over files by name: {name: content}."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return digest.hexdigest()[:12]

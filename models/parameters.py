@@ -1,0 +1,92 @@
+"""Numbers: everything of a model that is not a tree, as it stands in a bundle's model.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..configs.schema import CustomersConfig, EconomicsConfig, OrdersConfig, Target
+from ..features.attribute_features import AttributeCoding
+from .btyd.forecasts import GammaGamma, OrderModel
+from .season import Season
+from .segments import SegmentThresholds
+
+__all__ = ["Blend", "IntervalTable", "Intervals", "Later", "Numbers"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Blend(_Part):
+    """How trees and BTYD make one forecast (see `models.blend`)."""
+
+    order_model: OrderModel
+    order_values: GammaGamma
+    churn_weight: Share  # of BTYD, in log-odds
+    spend_weight: Share  # of BTYD, in money
+    churn_shift: float  # added to the blended log-odds
+    level: Positive  # the blended spend is multiplied by it
+    repeat_rate: Annotated[float, Field(ge=0)]  # further orders for each that BTYD expects
+    value_scale: Positive = 1.0  # money of the target for each unit of net spend
+    typical_order_value: Positive
+    spend_shift: float  # of the direct trees' offset
+    season: Season = Season()
+    churn_start: float = 0.0  # where the trees of churn start; without a season they begin at 0
+    remarks: tuple[str, ...] = ()  # sentences: where a BTYD fit fell back or stands at a bound
+
+
+class Later(_Part):
+    """Spend of period k for each unit of money in period 1, by churn probability."""
+
+    churn_knots: tuple[float, ...]  # ascending; straight lines between
+    ratios: tuple[tuple[float, ...], ...]  # per period, 2 and on: one value per knot
+    realised_periods: int  # periods that history has shown; later ones are BTYD's alone
+
+
+class IntervalTable(_Part):
+    """Quantiles of actual / expected within groups by expected spend; straight lines between."""
+
+    log_knots: tuple[float, ...]  # log of the groups' mean expected spend, ascending
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    deviation: tuple[float, ...]  # standard deviation of one customer's actual / expected
+
+
+class Intervals(_Part):
+    """90 % intervals of spend and CLV: for customers who may well not order, and for the others."""
+
+    spend: IntervalTable  # [0, q90]: chance of no order 10 % or more
+    spend_sure: IntervalTable  # [q5, q95]
+    clv: IntervalTable
+    clv_sure: IntervalTable
+    spend_shock: Positive  # standard deviation, in logs, of what moves all customers together
+
+
+class Numbers(_Part):
+    """Settings a model was trained with, and what it learned beside its trees."""
+
+    orders: OrdersConfig  # how to read orders; its source is never kept
+    optional_columns: tuple[str, ...]  # columns the features need, beside the required ones
+    attributes: AttributeCoding | None = None  # of customers, where the model learned from any
+    features: tuple[str, ...]  # the trees' inputs, in their order
+    horizon_days: int
+    periods: int
+    economics: EconomicsConfig
+    target: Target = "spend"  # what counts as spend
+    blend: Blend
+    later: Later
+    intervals: Intervals
+    settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
+    short_history: bool
+    segments: SegmentThresholds | None = None  # set once the model can forecast
+
+    @property
+    def customers(self) -> CustomersConfig | None:
+        """How the attributes of customers were read; None where the model learned from none."""
+        return None if self.attributes is None else self.attributes.config

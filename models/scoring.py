@@ -1,0 +1,180 @@
+"""The scorer: a model, orders and a cutoff in, one forecast row per customer out.
+
+Every door (Python, batch, MLflow) comes through `forecast_rows`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from ..errors import BundleError, ConfigError
+from ..features.attribute_features import not_known
+from ..features.table import FeatureRows, feature_rows
+from ..orders import dates, windows
+from ..orders.cutoffs import check_cutoff, default_cutoff
+from ..orders.orders import Orders
+from ..orders.reading.customer_attributes import Customers, with_customers
+from ..orders.reading.read_orders import as_orders
+from .evidence import describe
+from .forecast_terms import MadeWith
+from .intervals import drift
+from .model import Model
+from .segment_columns import segment_columns
+
+__all__ = ["FORECAST_SCHEMA", "forecast_columns", "forecast_rows", "score"]
+
+_MOST_UNKNOWN_SHARE = 0.5  # of customers: beyond it, the wrong table was probably joined
+
+FORECAST_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("cutoff", pa.timestamp("us")),
+        ("model_version", pa.string()),
+        ("n_orders", pa.int32()),
+        ("days_since_last_order", pa.int32()),
+        ("tenure_days", pa.int32()),
+        ("churn_probability", pa.float64()),
+        ("expected_orders", pa.float64()),
+        ("expected_spend", pa.float64()),
+        ("expected_spend_lower", pa.float64()),
+        ("expected_spend_upper", pa.float64()),
+        ("clv", pa.float64()),
+        ("clv_lower", pa.float64()),
+        ("clv_upper", pa.float64()),
+        ("expected_next_order_at", pa.timestamp("us")),
+        ("rfm_segment", pa.string()),
+        ("tier", pa.string()),
+        ("risk", pa.string()),
+        ("evidence", pa.string()),
+        ("next_order_from", pa.timestamp("us")),
+        ("next_order_until", pa.timestamp("us")),
+        ("own_share", pa.float64()),
+        # what `total` adds up: one customer's own spread, and the shocks all customers share
+        ("spend_deviation", pa.float64()),
+        ("clv_deviation", pa.float64()),
+        ("spend_shock", pa.float64()),
+        ("clv_shock", pa.float64()),
+    ]
+)
+_NUMBERS = [field.name for field in FORECAST_SCHEMA if pa.types.is_floating(field.type)]
+
+
+def score(
+    model: Model,
+    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    cutoff: dates.Instant | None = None,
+    customers: Customers | None = None,
+) -> pd.DataFrame:
+    """Forecast every customer with an order before the cutoff: a DataFrame, a row each, by customer_id.
+
+    `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's mapping
+    knows or our own names; `customers` a table of their attributes or a path to it, for a model that learned
+    from any. Without a cutoff it is the midnight after the newest line. Money is in the shop's currency;
+    `attrs` holds what the forecasts were made with, for those who read them.
+    Warns (`UserWarning`) when the orders end more than a week before the cutoff, and when an attribute is
+    not known of most customers; raises `OrdersError` for orders the model cannot read, `ConfigError` for a
+    cutoff out of range.
+    """
+    if not isinstance(model, Model):
+        raise ConfigError(
+            f"a model comes from clvcast.load_model or clvcast.train, got {type(model).__name__}"
+        )
+    orders = as_orders(orders, model.orders)
+    orders = with_customers(orders, customers, model.customers, model.orders.timezone)
+    instant = default_cutoff(orders) if cutoff is None else dates.as_instant(cutoff)
+    concern = check_cutoff(orders, instant, model.numbers.horizon_days)
+    if concern:
+        warnings.warn(concern, UserWarning, stacklevel=2)
+    unknown = not_known(orders, model.numbers.attributes, instant)
+    for sentence in unknown.sentences(beyond=_MOST_UNKNOWN_SHARE):
+        warnings.warn(sentence, UserWarning, stacklevel=2)
+    forecasts = pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
+    forecasts.attrs |= MadeWith.of(model).attributes()
+    return forecasts
+
+
+def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
+    """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
+    known = windows.observed(model.usable_columns(orders), cutoff)
+    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    columns = forecast_columns(model, known, rows, cutoff)
+    arrays = [known.customer_ids.take(pa.array(rows.customer_index))]
+    arrays += [pa.array(columns[field.name], field.type) for field in list(FORECAST_SCHEMA)[1:]]
+    return pa.Table.from_arrays(arrays, schema=FORECAST_SCHEMA)
+
+
+def forecast_columns(
+    model: Model, known: Orders, rows: FeatureRows, cutoff: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Every column of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT where none."""
+    predictions = model.predict(rows)
+    numbers = model.numbers
+    rfm_segment, tier, risk = segment_columns(model, known, rows, predictions)
+    evidence = describe(
+        rows.whole[:, 0],
+        short_history=numbers.short_history,
+        later_unseen=model.periods > numbers.later.realised_periods,
+        season_unseen=not numbers.blend.season.is_known,
+        btyd_only=not model.trees,
+    )
+    columns = {
+        "cutoff": np.full(rows.n_rows, cutoff).view("datetime64[us]"),
+        "model_version": np.full(rows.n_rows, model.version, dtype=object),
+        "n_orders": rows.whole[:, 0],
+        "days_since_last_order": rows.whole[:, 1],
+        "tenure_days": rows.whole[:, 2],
+        "churn_probability": predictions.churn_probability,
+        "expected_orders": predictions.expected_orders,
+        "expected_spend": predictions.expected_spend,
+        "expected_spend_lower": predictions.spend_band.lower,
+        "expected_spend_upper": predictions.spend_band.upper,
+        "clv": predictions.clv,
+        "clv_lower": predictions.clv_band.lower,
+        "clv_upper": predictions.clv_band.upper,
+        "expected_next_order_at": _dates(cutoff, predictions.next_order.days),
+        "rfm_segment": rfm_segment,
+        "tier": tier,
+        "risk": risk,
+        "evidence": evidence,
+        "next_order_from": _dates(cutoff, predictions.next_order.earliest),
+        "next_order_until": _dates(cutoff, predictions.next_order.latest),
+        "own_share": predictions.own_share,
+        "spend_deviation": predictions.spend_band.deviation,
+        "clv_deviation": predictions.clv_band.deviation,
+        "spend_shock": np.full(rows.n_rows, numbers.intervals.spend_shock),
+        "clv_shock": np.full(rows.n_rows, numbers.intervals.spend_shock * drift(model.periods)),
+    }
+    _check_numbers(model, columns)
+    return columns
+
+
+def _check_numbers(model: Model, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    """NaN never leaves the scorer, in no column of numbers there is or will be."""
+    total: npt.NDArray[np.float64] | float = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name in _NUMBERS:
+            total = total + columns[name]
+    if np.isfinite(total).all():  # one look at all of them: it is taken for every customer
+        return
+    for name in _NUMBERS:
+        if not np.isfinite(columns[name]).all():
+            raise BundleError(
+                f"model {model.version} gives forecasts that are no numbers in {name}; train it again"
+            )
+
+
+def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> npt.NDArray[np.datetime64]:
+    """Dates some days after the cutoff, to the day; NaT where NaN."""
+    none = np.isnan(days)
+    instants = np.maximum(dates.days_after(cutoff, np.where(none, 0.0, days)), cutoff)
+    found = instants.view("datetime64[us]")
+    found[none] = np.datetime64("NaT")
+    return found

@@ -1,0 +1,57 @@
+"""Season: what the time of the year does to a whole shop, beyond what its customers' histories say.
+
+Curves over the year, learned where history shows each part of the year (`train.season_estimation`); a model without
+them knows no season. A customer's chance to order moves in odds and the spend of those who order in
+proportion, so that a customer who is sure to order stays sure, and probabilities stay probabilities.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from ..features.table import FeatureRows
+from ..orders.dates import YEAR_DAYS
+
+__all__ = ["Season", "later_factor", "places_of"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+class Season(BaseModel):
+    """Curves through points of the year, straight lines between; none: no season is known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    places: tuple[float, ...] = ()  # of cutoffs in the year, [0, 1), ascending
+    churn: tuple[float, ...] = ()  # added to the log-odds of no order in the first period
+    ordered: tuple[float, ...] = ()  # added to the log of the spend of those who order
+    spend: tuple[float, ...] = ()  # what both do to the log of the shop's total
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is any."""
+        return bool(self.places)
+
+    def at(self, curve: tuple[float, ...], places: Float64) -> Float64:
+        """A curve at places in the year."""
+        if not self.places:
+            return np.zeros(len(places))
+        return np.asarray(np.interp(places, self.places, curve, period=1.0))
+
+
+def places_of(season: Season, rows: FeatureRows) -> Float64 | None:
+    """Where in the year each row's cutoff stands, 0 at its beginning, below 1; None without a season."""
+    if not season.is_known:
+        return None
+    sine, cosine = rows.columns(("cutoff_year_sin", "cutoff_year_cos")).T.astype(np.float64)
+    return np.asarray(np.arctan2(sine, cosine) / (2.0 * math.pi) % 1.0)
+
+
+def later_factor(season: Season, places: Float64, days: float) -> Float64:
+    """How a total of some days later compares, by season alone, with one from the same places on."""
+    later = season.at(season.spend, (places + days / YEAR_DAYS) % 1.0)
+    return np.asarray(np.exp(later - season.at(season.spend, places)))

@@ -1,0 +1,32 @@
+"""The segments of forecast rows: the bundle's thresholds, or, where a configuration asks, the file's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..features.table import FeatureRows
+from ..orders.orders import Float64, Orders
+from .model import Model, Predictions
+from .segments import Segments, Standing, cut_thresholds
+
+__all__ = ["segment_columns", "standing_of"]
+
+
+def standing_of(known: Orders, rows: FeatureRows, clv: Float64) -> Standing:
+    """What rows are sorted by; `known` are the orders they were made from."""
+    spend = known.spend_by_customer()[rows.customer_index] / known.unit
+    return Standing(rows.whole[:, 1], rows.whole[:, 0], spend, clv)
+
+
+def segment_columns(
+    model: Model, known: Orders, rows: FeatureRows, predictions: Predictions
+) -> tuple[npt.NDArray[np.object_], ...]:
+    """rfm_segment, tier and risk of each row, as text."""
+    standing = standing_of(known, rows, predictions.clv)
+    thresholds = model.segments
+    if model.own_cuts is not None:
+        thresholds = cut_thresholds(model.own_cuts, standing)
+    found = Segments.of(thresholds, standing, predictions.churn_probability)
+    columns = (found.rfm_segment, found.tier, found.risk)
+    return tuple(np.asarray(column, dtype=object) for column in columns)

@@ -1,0 +1,1 @@
+"""Boosted trees: LightGBM's text, checks of it, a fast scorer."""

@@ -1,0 +1,1 @@
+"""Orders: from files, databases and records to packed order histories; time."""

@@ -1,0 +1,187 @@
+"""Orders: order lines, packed by customer and in one canonical order. What every feature is made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from ..features.attribute_features import Attributes
+
+__all__ = ["Float64", "Int32", "Int64", "Orders", "OrdersReport", "TextColumn"]
+
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A text column as codes into its sorted labels; -1 is missing."""
+
+    codes: Int32
+    values: pa.Array  # the labels in their order: text, or whole numbers sorted as text would be
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def labels(self) -> pa.StringArray:
+        """The labels as text; made for whole numbers when someone asks for it."""
+        return self.values.cast(pa.string())
+
+    @property
+    def is_missing(self) -> npt.NDArray[np.bool_]:
+        """Which lines have none."""
+        return np.asarray(self.codes < 0)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> TextColumn:
+        """The column of some lines."""
+        return self if keep.all() else TextColumn(self.codes[keep], self.values)
+
+    def to_text(self) -> pa.StringArray:
+        """The text itself, null where missing."""
+        return self.labels.take(pa.array(self.codes, mask=self.codes < 0))
+
+    def add_to(self, digest: hashlib._Hash, name: str) -> None:
+        """Add the content to a digest, whatever labels stand unused beside it."""
+        present, dense = np.unique(self.codes, return_inverse=True)
+        labels = self.labels.take(pa.array(present[present >= 0])).to_pylist()
+        digest.update(repr((name, labels, bool((present < 0).any()))).encode())
+        digest.update(dense.astype(np.int32).tobytes())
+
+
+@dataclass(frozen=True)
+class OrdersReport:
+    """What reading found: counts of lines, by what happened to them, and remarks in words."""
+
+    lines_read: int = 0
+    lines_used: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)  # reason -> lines
+    lines_without_customer: int = 0
+    duplicate_lines: int = 0
+    duplicates_dropped: bool = False
+    shared_orders: int = 0  # orders of one customer and order_id in several sources
+    rounded_lines: int = 0
+    rounding_total: float = 0.0  # in the shop's currency
+    remarks: tuple[str, ...] = ()
+    rejected_lines: pa.Table | None = None  # file, row, reason, column, value
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Order lines sorted by customer and, within one, canonically (time, order, product, amount...).
+
+    Lines of customer `i` are `starts[i]:starts[i + 1]`. Times are microseconds since 1970 in the
+    shop's own zone; amounts are integers of the currency's smallest unit.
+    """
+
+    customer_ids: pa.StringArray  # n_customers, sorted, unique
+    starts: Int64  # n_customers + 1
+    times: Int64  # n_lines
+    amounts: Int64  # n_lines
+    texts: Mapping[str, TextColumn]  # order_id, product_id, category, channel, where known
+    numbers: Mapping[str, Float64]  # quantity, discount, cost, where known; NaN is missing
+    currency_decimals: int = 2
+    report: OrdersReport = field(default_factory=OrdersReport)
+    attributes: Attributes | None = None  # facts about the same customers, where any were joined
+
+    @property
+    def n_customers(self) -> int:
+        """Customers with at least one line."""
+        return len(self.customer_ids)
+
+    @property
+    def n_lines(self) -> int:
+        """Order lines."""
+        return len(self.times)
+
+    @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """The optional columns these orders have."""
+        return (*self.texts, *self.numbers)
+
+    @property
+    def unit(self) -> float:
+        """How many smallest units make one unit of the currency."""
+        return 10.0**self.currency_decimals
+
+    def customer_of_line(self) -> Int64:
+        """Per line, the position of its customer: int64, n_lines."""
+        return np.repeat(np.arange(self.n_customers), np.diff(self.starts))
+
+    def spend_by_customer(self) -> Int64:
+        """Each customer's net spend in the smallest unit: int64, n_customers."""
+        before = np.concatenate(([0], np.cumsum(self.amounts)))
+        return np.diff(before[self.starts])
+
+    def keep_lines(self, keep: npt.NDArray[np.bool_]) -> Orders:
+        """The same orders with only the lines marked in `keep`; customers left empty are gone."""
+        if keep.all():
+            return self
+        kept_before = np.concatenate(([0], np.cumsum(keep)))
+        counts = np.diff(kept_before[self.starts])
+        present = counts > 0
+        return replace(
+            self,
+            customer_ids=self.customer_ids.filter(pa.array(present)),
+            starts=np.concatenate(([0], np.cumsum(counts[present]))),
+            times=self.times[keep],
+            amounts=self.amounts[keep],
+            texts={name: column.where(keep) for name, column in self.texts.items()},
+            numbers={name: values[keep] for name, values in self.numbers.items()},
+            attributes=self.attributes and self.attributes.keep_customers(present),
+        )
+
+    def keep_customers(self, keep: npt.NDArray[np.bool_]) -> Orders:
+        """The same orders with only the customers marked in `keep`."""
+        return self.keep_lines(np.repeat(keep, np.diff(self.starts)))
+
+    def run_of(self, low: int, high: int) -> Orders:
+        """The orders of customers `low:high`; lines are not copied."""
+        starts = self.starts[low : high + 1]
+        lines = slice(int(starts[0]), int(starts[-1]))
+        places = np.arange(self.n_customers)
+        return replace(
+            self,
+            customer_ids=self.customer_ids[low:high],
+            starts=starts - starts[0],
+            times=self.times[lines],
+            amounts=self.amounts[lines],
+            texts={n: TextColumn(c.codes[lines], c.values) for n, c in self.texts.items()},
+            numbers={name: values[lines] for name, values in self.numbers.items()},
+            attributes=self.attributes
+            and self.attributes.keep_customers((places >= low) & (places < high)),
+        )
+
+    def keep_columns(self, names: Collection[str]) -> Orders:
+        """The same orders with only these of the optional columns."""
+        if all(name in names for name in self.optional_columns):
+            return self
+        return replace(
+            self,
+            texts={name: column for name, column in self.texts.items() if name in names},
+            numbers={name: values for name, values in self.numbers.items() if name in names},
+        )
+
+    def digest(self) -> str:
+        """A sha256 of the content, equal for equal lines in whatever order they were read."""
+        digest = hashlib.sha256()
+        for customer_id in self.customer_ids.to_pylist():
+            digest.update(customer_id.encode() + b"\0")
+        for values in (self.starts, self.times, self.amounts):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        for name in sorted(self.texts):
+            self.texts[name].add_to(digest, name)
+        for name in sorted(self.numbers):
+            digest.update(name.encode() + self.numbers[name].tobytes())
+        if self.attributes is not None:
+            self.attributes.add_to(digest)
+        return digest.hexdigest()

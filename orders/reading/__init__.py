@@ -1,0 +1,1 @@
+"""Reading: columns, cells and lines of a source to validated orders."""

@@ -1,0 +1,115 @@
+"""Attributes told with a customer: what is known of it at the cutoff, as a request or a nested row says it.
+
+Text is text, numbers are numbers, dates are ISO text; None is unknown. They join the orders by the reader's
+own code, so a label or a date means what it means in a file of customers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from ...configs.schema import CustomersConfig, FormatConfig
+from ...errors import OrdersError
+from ..orders import Orders
+from .customer_attributes import join_customers
+from .order_records import instant_fault
+
+__all__ = ["ToldFault", "attribute_names", "faults_of_told", "with_told"]
+
+_LONGEST = 1_000  # characters of a text
+
+
+@dataclass(frozen=True)
+class ToldFault:
+    """An attribute that breaks a rule: of which customer (from 0), which, and the rule without the value."""
+
+    customer: int
+    name: str | None  # None: all of them
+    rule: str
+
+
+def attribute_names(config: CustomersConfig) -> tuple[str, ...]:
+    """The attributes a model learned from."""
+    return tuple(name for name in config.columns if name != "customer_id")
+
+
+def faults_of_told(
+    told: Sequence[Any], config: CustomersConfig, timezone: str | None
+) -> Iterator[ToldFault]:
+    """What is wrong with the attributes of some customers, each a mapping of names to values."""
+    names, zone = attribute_names(config), ZoneInfo(timezone) if timezone else None
+    for customer, own in enumerate(told):
+        if not isinstance(own, Mapping):
+            rule = f"is required, with any of {', '.join(names)}; {{}} where nothing is known"
+            yield ToldFault(customer, None, rule)
+            continue
+        for name, value in own.items():
+            if name not in names:
+                rule = f"is no attribute of this model, whose are {', '.join(names)}"
+                yield ToldFault(customer, str(name), rule)
+            elif value is not None:
+                rule = _broken(value, config.types.get(name, "text"), zone)
+                if rule:
+                    yield ToldFault(customer, name, rule)
+
+
+def _broken(value: object, kind: str, zone: ZoneInfo | None) -> str:
+    """The rule a value breaks; empty where it breaks none."""
+    if kind == "number":
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "must be a number"
+        try:
+            return "" if math.isfinite(value) else "must be finite, null where unknown"
+        except OverflowError:
+            return "must be finite"
+    if kind == "date":
+        return instant_fault(value, zone)
+    if not isinstance(value, str):
+        return "must be text"
+    if len(value) > _LONGEST:
+        return f"must have at most {_LONGEST} characters"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "must be text in valid Unicode"
+    return ""
+
+
+def with_told(
+    orders: Orders,
+    customer_ids: Sequence[str],
+    told: Sequence[Any],
+    config: CustomersConfig,
+    timezone: str | None,
+) -> Orders:
+    """The orders with what is told of the customers named; raises `OrdersError`."""
+    names = attribute_names(config)
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for own in told:
+        if own is not None and not isinstance(own, Mapping):
+            raise OrdersError("attributes must have named fields, such as {'country': 'GB'}")
+        unknown = [name for name in own or () if name not in columns]
+        if unknown:
+            raise OrdersError(f"unknown attribute {unknown[0]!r}; known are {', '.join(names)}")
+        for name in names:
+            columns[name].append(own.get(name) if own else None)
+    arrays = [pa.array(customer_ids, pa.string())]
+    for name, values in columns.items():
+        try:
+            is_number = config.types.get(name) == "number"
+            arrays.append(
+                pa.array(values, pa.float64() if is_number else pa.string(), from_pandas=True)
+            )
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            kind = "a number" if is_number else "text"
+            raise OrdersError(f"the attribute {name} must be {kind} in every row") from None
+    table = pa.table(arrays, names=["customer_id", *columns])
+    ours = {name: name for name in config.columns}
+    plain = {"columns": ours, "valid_from": None, "format": FormatConfig()}
+    return join_customers(orders, table, config.model_copy(update=plain), timezone)

@@ -1,0 +1,285 @@
+"""Parsing: a raw column into ids, instants or numbers, with a mark on each cell that is none.
+
+Only one reading is accepted without being told: ISO 8601 dates and plain numbers. `1,234` is
+twelve hundred in one country and one and a bit in another, and a guess would be a wrong number that
+looks right; so anything else is a fault that names the `orders.format` key which says how to read it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...configs.schema import FormatConfig
+from ..orders import Float64, Int64
+
+__all__ = ["Mask", "Parsed", "is_missing", "is_number", "parse_instants", "parse_numbers"]
+
+Mask = npt.NDArray[np.bool_]
+Values = TypeVar("Values")
+
+# what exports write where there is no customer, no date, no number
+_MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>", "nat", r"\n")
+_PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_ISO = (
+    r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?$"
+)
+_ZONED = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
+_DATE_FORMATS = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y"),
+    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y"),
+)
+_TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_NUMERIC_RANGES = (
+    (19_900_101, 21_000_101, "%Y%m%d"),
+    (6.3e8, 4.2e9, "unix"),
+    (6.3e11, 4.2e12, "unix_ms"),
+    (32_874, 73_051, "excel"),
+)
+_NUMERIC_DATES = {"unix": 1e6, "unix_ms": 1e3, "excel": 86_400e6}  # microseconds a unit
+_EXCEL_EPOCH = -25_569 * 86_400_000_000  # 1899-12-30, day 0 of spreadsheets
+_CURRENCY_SIGNS = "[\\s\u00a0\u202f'\u2019$\u20ac\u00a3\u00a5\u20b9]"
+_CURRENCY_CODES = "^[A-Z]{3}|[A-Z]{3}$"
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[Values]):
+    """Values per line; where `bad` or `missing`, the value means nothing."""
+
+    values: Values
+    bad: Mask
+    missing: Mask
+    mend: str = ""  # what would make the bad cells readable
+
+
+def parse_numbers(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64]:
+    """Numbers as float64; NaN where bad or missing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_temporal(column.type):  # dates are no numbers, whatever they are stored as
+        missing = _nulls(column)
+        return Parsed(np.full(len(column), np.nan), ~missing, missing)
+    if is_number(column.type):
+        values = _floats(column)
+        missing = _nulls(column)
+        return Parsed(values, ~np.isfinite(values) & ~missing, missing)
+    cells, missing = _cells(column)
+    cleaned = cells if text.decimal is None else _plain(cells, text.decimal)
+    bad = ~_mask(pc.match_substring_regex(cleaned, _PLAIN)) & ~missing
+    numbers = pc.if_else(pa.array(bad | missing), None, cleaned).cast(pa.float64())
+    values = _floats(numbers)
+    bad |= ~np.isfinite(values) & ~missing
+    return Parsed(values, bad, missing, _number_mend(cells, bad, text.decimal))
+
+
+def parse_instants(column: pa.ChunkedArray, text: FormatConfig, zone: str | None) -> Parsed[Int64]:
+    """Microseconds since 1970 in the shop's zone; times with an offset are converted to `zone`."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return parse_instants(column.cast(kind.value_type), text, zone)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _typed_instants(column, zone)
+    if text.date_format in _NUMERIC_DATES:
+        return _numeric_instants(column, text.date_format, zone)
+    if is_number(kind):
+        if text.date_format is None:
+            missing = _mask(column.is_null())
+            nothing = np.zeros(len(column), np.int64)
+            return Parsed(nothing, ~missing, missing, _numeric_mend(_floats(column)))
+        column = _integers_as_text(column)
+    cells, missing = _cells(column)
+    if text.date_format is not None:
+        stamps = _stamps(cells, text.date_format, zone)
+        bad = _mask_of(stamps) & ~missing
+        mend = _zone_mend() if "%z" in text.date_format and zone is None else _date_mend(cells, bad)
+        return Parsed(_micros(stamps), bad, missing, mend)
+    is_iso = _mask(pc.match_substring_regex(cells, _ISO))
+    zoned = is_iso & _mask(pc.match_substring_regex(cells, _ZONED))
+    values = np.zeros(len(column), dtype=np.int64)
+    bad = ~is_iso & ~missing
+    for chosen, form in ((is_iso & ~zoned, "ISO8601"), (zoned, "ISO8601 %z")):
+        if chosen.any():
+            stamps = _stamps(cells.filter(pa.array(chosen)), form, zone)
+            values[chosen] = _micros(stamps)
+            bad[chosen] = _mask_of(stamps)
+    mend = _zone_mend() if zone is None and zoned.any() else _date_mend(cells, bad)
+    return Parsed(values, bad, missing, mend)
+
+
+def _numeric_instants(column: pa.ChunkedArray, form: str, zone: str | None) -> Parsed[Int64]:
+    """Numbers since an epoch: unix times count from 1970 in UTC, a spreadsheet's days are local."""
+    numbers = parse_numbers(column, FormatConfig())
+    usable = ~(numbers.bad | numbers.missing)
+    scaled = np.where(usable, numbers.values, 0.0) * _NUMERIC_DATES[form]
+    in_range = usable & (np.abs(scaled) < 4e15)  # a century around 1970; further is no such number
+    micros = np.rint(np.where(in_range, scaled, 0.0)).astype(np.int64)
+    if form == "excel":
+        micros += _EXCEL_EPOCH
+    elif zone is None:
+        return Parsed(micros, ~numbers.missing, numbers.missing, _zone_mend())
+    else:
+        utc = pd.Series(pd.to_datetime(micros, unit="us", utc=True))
+        micros = _micros(pd.Series(utc.dt.tz_convert(ZoneInfo(zone)).dt.tz_localize(None)))
+    return Parsed(micros, ~in_range & ~numbers.missing, numbers.missing)
+
+
+def _numeric_mend(values: Float64) -> str:
+    """The format whose dates would lie between 1990 and 2100."""
+    typical = float(np.median(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
+    for low, high, form in _NUMERIC_RANGES:
+        if low <= typical < high:
+            return f"set orders.format.date_format: {form}"
+    return "they are no dates: map another column to ordered_at"
+
+
+def _integers_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = _floats(column)
+    whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
+    integers = pa.array(np.where(whole, values, 0).astype(np.int64), mask=~whole)
+    return pa.chunked_array([integers.cast(pa.string())])
+
+
+def _typed_instants(column: pa.ChunkedArray, zone: str | None) -> Parsed[Int64]:
+    missing = _nulls(column)
+    if getattr(column.type, "tz", None):
+        if zone is None:
+            return Parsed(np.zeros(len(column), np.int64), ~missing, missing, _zone_mend())
+        zoned = column.cast(pa.timestamp("us", tz=zone), safe=False)
+        column = pc.local_timestamp(zoned)
+    micros = _flat(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()))
+    micros = micros.fill_null(0) if micros.null_count else micros
+    return Parsed(np.asarray(micros), np.zeros(len(column), np.bool_), missing)
+
+
+def _zone_mend() -> str:
+    return (
+        "the times carry an offset: set orders.timezone to the shop's zone, such as Europe/London"
+    )
+
+
+def _cells(column: pa.ChunkedArray) -> tuple[pa.StringArray, Mask]:
+    """Trimmed text without nulls, and which cells are missing."""
+    cells = pc.utf8_trim_whitespace(_flat(column.cast(pa.string())).fill_null(""))
+    return cells, is_missing(cells)
+
+
+def is_missing(cells: pa.StringArray) -> Mask:
+    """Which trimmed cells say that there is nothing: empty, null, nan, none, n/a ..."""
+    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(_MISSING)))
+
+
+def _plain(cells: pa.StringArray, decimal: str) -> pa.StringArray:
+    """Numbers as a person writes them, made plain; what is no number stays none."""
+    thousands = "." if decimal == "," else ","
+    for pattern in (_CURRENCY_SIGNS, _CURRENCY_CODES):
+        cells = pc.replace_substring_regex(cells, pattern, "")
+    cells = pc.replace_substring_regex(cells, r"^\((.*)\)$", r"-\1")
+    cells = pc.replace_substring_regex(cells, r"^(.*)-$", r"-\1")
+    mark, point = re.escape(thousands), re.escape(decimal)
+    grouped = pc.match_substring_regex(cells, rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+({point}\d*)?$")
+    cells = pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
+    if decimal == ",":  # what still has a point is not written so, and not read
+        ungrouped = pc.match_substring_regex(cells, r"^[+-]?\d*,?\d*$")
+        cells = pc.if_else(ungrouped, pc.replace_substring(cells, ",", "."), "?")
+    return cells
+
+
+def _number_mend(cells: pa.StringArray, bad: Mask, tried: str | None) -> str:
+    sample = _sample(cells, bad)
+    if tried is None and len(sample) and pc.all(pc.match_substring_regex(sample, _PLAIN)).as_py():
+        return ""  # plain, but too large for a number
+    fits = [
+        decimal
+        for decimal in (",", ".")
+        if decimal != tried
+        and len(sample)
+        and pc.all(pc.match_substring_regex(_plain(sample, decimal), _PLAIN)).as_py()
+    ]
+    return "set orders.format.decimal: " + " or ".join(f'"{f}"' for f in fits) if fits else ""
+
+
+def _stamps(
+    cells: pa.StringArray, date_format: str, zone: str | None = None
+) -> pd.Series[pd.Timestamp]:
+    """Unzoned times, NaT where a cell does not fit; each distinct cell is parsed once.
+
+    A format with %z is of times with an offset: they are converted to `zone`, NaT without one.
+    """
+    encoded = cells.dictionary_encode()
+    distinct = encoded.dictionary.to_pandas().astype(object)
+    nothing = pd.Series(pd.NaT, index=distinct.index, dtype="datetime64[us]")
+    has_offset = "%z" in date_format
+    if has_offset and zone is None:
+        stamps = nothing
+    else:
+        plain = date_format.removesuffix(" %z") if "ISO8601" in date_format else date_format
+        stamps = pd.to_datetime(distinct, format=plain, errors="coerce", utc=has_offset)
+        if has_offset:
+            stamps = stamps.dt.tz_convert(ZoneInfo(str(zone))).dt.tz_localize(None)
+    micros = stamps.dt.as_unit("us").take(encoded.indices.to_numpy())
+    return pd.Series(micros.reset_index(drop=True))
+
+
+def _date_mend(cells: pa.StringArray, bad: Mask) -> str:
+    sample = _sample(cells, bad)
+    if not len(sample):
+        return ""
+    fits = [
+        date + time
+        for date in _DATE_FORMATS
+        for time in _TIME_FORMATS
+        if not _mask_of(_stamps(sample, date + time)).any()
+    ]
+    return f"set orders.format.date_format: {' or '.join(fits[:2])}" if fits else ""
+
+
+def _sample(cells: pa.StringArray, bad: Mask) -> pa.StringArray:
+    """Up to a thousand of the bad cells, spread over the file."""
+    positions = np.flatnonzero(bad)
+    return cells.take(pa.array(positions[:: max(1, len(positions) // 1000)]))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column's type is one of numbers."""
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def _floats(column: pa.ChunkedArray | pa.Array) -> Float64:
+    """Float64, each the nearest to what stands there (Arrow's own cast of a decimal is not)."""
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())
+    return np.asarray(
+        _flat(column.cast(pa.float64(), safe=False)).to_numpy(zero_copy_only=False), np.float64
+    )
+
+
+def _micros(stamps: pd.Series[pd.Timestamp]) -> Int64:
+    return np.asarray(stamps.to_numpy().astype("datetime64[us]").view(np.int64))
+
+
+def _mask_of(stamps: pd.Series[pd.Timestamp]) -> Mask:
+    return np.asarray(stamps.isna().to_numpy(), np.bool_)
+
+
+def _mask(column: pa.ChunkedArray | pa.Array) -> Mask:
+    return np.asarray(_flat(column.fill_null(False)).to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _nulls(column: pa.ChunkedArray) -> Mask:
+    return _mask(column.is_null()) if column.null_count else np.zeros(len(column), np.bool_)
+
+
+def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

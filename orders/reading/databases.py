@@ -1,0 +1,301 @@
+"""Databases: the answer to a query, or a table, as Arrow tables of bounded size.
+
+SQLAlchemy speaks to SQLite and PostgreSQL (and to whatever else the user has a driver for), DuckDB to
+what it reads: parquet, Iceberg and Delta, near or far. Either way rows stream through one read-only
+transaction, so that they are one state of the database, and secrets come from the environment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pyarrow as pa
+
+from ...configs.addresses import expanded, secrets_of, without_passwords
+from ...errors import ConfigError, OrdersError, StoreError
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+__all__ = ["Answer", "Place", "engine", "opened", "place"]
+
+_ROWS = 100_000  # of a chunk
+_CONNECT_SECONDS = 30
+_LARGEST = 2**63
+_REASON_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a database gives: its columns, and their rows chunk by chunk."""
+
+    names: list[str]
+    chunks: Callable[[Sequence[str]], Iterator[pa.Table]]  # of some columns
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database's address, as given and as it may be shown, and the table it names, if any."""
+
+    address: str
+    shown: str
+    table: str | None
+
+    @property
+    def is_duckdb(self) -> bool:
+        """Whether DuckDB reads it; SQLAlchemy does the rest."""
+        return self.address.lower().startswith("duckdb:")
+
+    def reason(self, error: BaseException) -> str:
+        """What a driver says, on one line and without secrets."""
+        told = " ".join(str(getattr(error, "orig", None) or error).split())
+        for secret in secrets_of(self.address):
+            told = told.replace(secret, "***")
+        own = self.address.rpartition("@")[0].rpartition(":")[2]
+        if "@" in self.address and own and "${" not in own:
+            told = told.replace(own, "***")
+        return without_passwords(told)[:_REASON_LENGTH]
+
+
+def place(source: str) -> Place:
+    """Take `ADDRESS` or `ADDRESS#TABLE` apart.
+
+    >>> place("sqlite:///shop.db#orders").table
+    'orders'
+    """
+    start = source.rfind("@") + 1  # a password may hold the sign
+    address, _, table = source[start:].partition("#")
+    return Place(source[:start] + address, without_passwords(source), table or None)
+
+
+@contextmanager
+def opened(source: str, query: str | None) -> Iterator[Answer]:
+    """Ask a database; raises `StoreError` where it refuses, `OrdersError` where it has no such rows."""
+    asked = place(source)
+    if (asked.table is None) == (query is None):
+        got = "neither" if query is None else "both"
+        raise ConfigError(f"{asked.shown} takes a query or a table (ADDRESS#TABLE), got {got}")
+    if asked.is_duckdb:
+        with _opened_duckdb(asked, query) as answer:
+            yield answer
+    else:
+        with _opened_sqlalchemy(asked, query) as answer:
+            yield answer
+
+
+def engine(asked: Place, *, may_create: bool = False) -> sqlalchemy.Engine:
+    """A SQLAlchemy engine without a pool; `ConfigError` and `StoreError` where none can be made.
+
+    A SQLite database must be there, unless it `may_create` one.
+    """
+    try:
+        import sqlalchemy
+        from sqlalchemy import exc
+    except ImportError:
+        raise StoreError(
+            f"{asked.shown} needs the package SQLAlchemy: pip install 'clvcast[postgres]'"
+        ) from None
+    try:
+        url = sqlalchemy.make_url(expanded(asked.address))
+    except (exc.ArgumentError, ValueError):
+        raise ConfigError(
+            f"{asked.shown} is no database address; one is like sqlite:///shop.db or "
+            "postgresql://user:${PASSWORD}@host/database"
+        ) from None
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite and not may_create and not Path(str(url.database)).is_file():
+        raise StoreError(f"there is no SQLite database {url.database}; give the path of its file")
+    is_postgres = url.get_backend_name() == "postgresql"
+    if is_postgres and "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(_CONNECT_SECONDS)})
+    try:
+        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    except exc.NoSuchModuleError:
+        raise ConfigError(
+            f"{asked.shown} is of no database SQLAlchemy knows; sqlite, postgresql and duckdb are read"
+        ) from None
+    except ModuleNotFoundError as error:
+        extra = ": pip install 'clvcast[postgres]'" if is_postgres else ""
+        raise StoreError(f"{asked.shown} needs the Python package {error.name}{extra}") from None
+
+
+@contextmanager
+def _opened_sqlalchemy(asked: Place, query: str | None) -> Iterator[Answer]:
+    made = engine(asked)
+    from sqlalchemy import inspect
+
+    is_sqlite = made.dialect.name == "sqlite"
+    try:
+        with _in_sentences(asked, is_sqlite), made.connect() as connection:
+            if made.dialect.name == "postgresql":
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            elif is_sqlite:
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+            streaming = connection.execution_options(
+                yield_per=_ROWS, no_parameters=True
+            )  # on PostgreSQL a cursor of the server's
+            if query is not None:
+                with closing(streaming.exec_driver_sql(query)) as result:
+                    if not result.returns_rows:
+                        raise OrdersError(
+                            f"{asked.shown}: the query must be a SELECT, it gives no rows"
+                        )
+                    yield Answer(
+                        list(result.keys()), lambda names: _chunks(asked, result, names, is_sqlite)
+                    )
+                return
+            schema, _, table = str(asked.table).rpartition(".")
+            found = inspect(connection).get_columns(table, schema or None)
+            quoted = made.dialect.identifier_preparer.quote_identifier
+            whole = ".".join(quoted(part) for part in (schema, table) if part)
+
+            def of_table(names: Sequence[str]) -> Iterator[pa.Table]:
+                listed = ", ".join(quoted(name) for name in names)
+                with (
+                    _in_sentences(asked, is_sqlite),
+                    closing(streaming.exec_driver_sql(f"SELECT {listed} FROM {whole}")) as result,
+                ):
+                    yield from _chunks(asked, result, names, is_sqlite)
+
+            yield Answer([column["name"] for column in found], of_table)
+    finally:
+        made.dispose()
+
+
+def _chunks(asked: Place, result: Any, names: Sequence[str], is_sqlite: bool) -> Iterator[pa.Table]:
+    """The rows of an answer. Faults are told here: whoever iterates may stand outside `opened`."""
+    at = [list(result.keys()).index(name) for name in names]
+    read = 0
+    partitions = result.partitions(_ROWS)
+    while True:
+        with _in_sentences(asked, is_sqlite, read):
+            rows = next(partitions, None)
+        if rows is None:
+            return
+        columns = list(zip(*rows, strict=True))
+        arrays = [_array(columns[i], name, asked) for i, name in zip(at, names, strict=True)]
+        read += len(rows)
+        yield pa.table(arrays, names=list(names))
+
+
+@contextmanager
+def _in_sentences(asked: Place, is_sqlite: bool, read: int = 0) -> Iterator[None]:
+    """Turn what SQLAlchemy raises into a sentence."""
+    from sqlalchemy import exc
+
+    try:
+        yield
+    except exc.NoSuchTableError:
+        raise OrdersError(
+            f"{without_passwords(asked.address)} has no table {asked.table}; name one of its tables "
+            "or views, with its schema if it has one (ADDRESS#SCHEMA.TABLE)"
+        ) from None
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        if is_sqlite:  # there, a wrong query is operational too
+            raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+        when = f"was lost after {read:,} rows" if read else "fails"
+        raise StoreError(
+            f"the connection to {asked.shown} {when}: {asked.reason(error)}; nothing was written"
+        ) from None
+    except exc.SQLAlchemyError as error:
+        raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+
+
+@contextmanager
+def _opened_duckdb(asked: Place, query: str | None) -> Iterator[Answer]:
+    try:
+        import duckdb
+    except ImportError:
+        raise StoreError(
+            f"{asked.shown} needs the package duckdb: pip install 'clvcast[duckdb]'"
+        ) from None
+    path = expanded(asked.address)[len("duckdb:") :]
+    path = path.removeprefix("///") if path.startswith("///") else path.removeprefix("//")
+    if path and not Path(path).is_file():
+        raise StoreError(f"there is no DuckDB database {path}; give the path of its file")
+
+    @contextmanager
+    def in_sentences() -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+
+    def chunks(reader: Any, names: Sequence[str]) -> Iterator[pa.Table]:
+        while True:
+            with in_sentences():
+                batch = next(reader, None)
+            if batch is None:
+                return
+            yield pa.Table.from_batches([batch]).select(list(names))
+
+    with in_sentences(), duckdb.connect(path or ":memory:", read_only=bool(path)) as connection:
+        parts = str(asked.table).split(".")
+        table = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+        rows = connection.sql(query if query is not None else f"SELECT * FROM {table}")
+        if rows is None:
+            raise OrdersError(f"{asked.shown}: the query must be a SELECT, it gives no rows")
+        reader: Any = rows.to_arrow_reader(_ROWS)
+        yield Answer(list(reader.schema.names), lambda names: chunks(reader, names))
+
+
+def _array(values: Sequence[Any], name: str, asked: Place) -> pa.Array:
+    """A column of Python values as Arrow; ids stay exact, decimals become the nearest float.
+
+    What is neither text, number nor date becomes a structure, which the reader refuses by its name.
+    """
+    kinds = {type(value) for value in values} - {type(None)}
+    if str in kinds and len(kinds) > 1:  # SQLite keeps whatever it is given
+        values = [None if value == "" else value for value in values]
+        kinds = {type(value) for value in values} - {type(None)}
+    if not kinds:
+        return pa.nulls(len(values))
+    if kinds <= {int, float, Decimal}:
+        return _numbers(values)
+    if kinds == {datetime}:
+        if all(value is None or value.tzinfo for value in values):
+            utc = [None if value is None else value.astimezone(UTC) for value in values]
+            return pa.array(utc, pa.timestamp("us", tz="UTC"))
+        return pa.array(values, pa.timestamp("us"))
+    if kinds == {date}:
+        return pa.array(values, pa.date32())
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds <= {str, int, UUID}:
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    if str in kinds and kinds <= {str, int, float, Decimal}:
+        raise OrdersError(
+            f"{asked.shown}: column {name!r} must hold text or numbers, it mixes them; "
+            "CAST it in a query"
+        )
+    kind = sorted(kind.__name__ for kind in kinds)[0]
+    return pa.array([None if value is None else {kind: repr(value)} for value in values])
+
+
+def _numbers(values: Sequence[Any]) -> pa.Array:
+    """Whole numbers as integers, those beyond 64 bits as text; others as the nearest float."""
+    present = [value for value in values if value is not None]
+    if all(isinstance(value, float) for value in present):
+        return pa.array(values, pa.float64())
+    if not all(_is_whole(value) for value in present):
+        return pa.array([None if value is None else float(value) for value in values])
+    whole = [None if value is None else int(value) for value in values]
+    if all(-_LARGEST <= int(value) < _LARGEST for value in present):
+        return pa.array(whole, pa.int64())
+    return pa.array([None if value is None else str(value) for value in whole])
+
+
+def _is_whole(value: int | float | Decimal) -> bool:
+    return isinstance(value, int) or (math.isfinite(value) and value % 1 == 0)

@@ -1,0 +1,249 @@
+"""Intake: lines come in by blocks; the usable ones go on, of the others a report is made.
+
+What does not depend on other lines is done block by block. The lines something speaks against are kept
+as they stood, and judged together in the end: every fault is told once, with its count and first rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...configs.schema import OrdersConfig, SourceConfig
+from ..orders import OrdersReport
+from .column_expressions import Expression
+from .files import RawTable
+from .line_validation import NO_CUSTOMER, Lines, parse_lines, unreadable
+from .multiple_sources import as_source, shared_remark
+from .packing import Counts, UsableLines
+from .validation_issues import Fault, counted, refuse, rejected_table
+from .validation_summary import Tally
+
+__all__ = ["Intake", "completed"]
+
+_DECIMALS = "customer ids written as decimals (17850.0) are read as 17850"
+
+
+@dataclass
+class _Told:
+    """What must be told of one file: the lines something speaks against, as they stood."""
+
+    mapping: Mapping[str, Expression]
+    config: OrdersConfig  # with the file's own format
+    tables: list[pa.Table] = field(default_factory=list)
+    rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    rejected: list[pa.Table] = field(default_factory=list)  # lines that were no lines at all
+    ids_as_decimals: bool = False
+
+
+class Intake:
+    """Takes blocks of files, one file after the other, and knows in the end what was in them."""
+
+    def __init__(self, config: OrdersConfig, now: datetime | None = None) -> None:
+        self.config = config
+        self.now = now or datetime.now()
+        self.faults: list[Fault] = []  # of whole files; nothing is usable where there are any
+        self.columns: set[str] = set()  # the optional columns that any file has
+        self.lines_read = 0
+        self.lines_usable = 0
+        self._files: dict[tuple[int, str], _Told] = {}
+        self._is_one = len(config.all_sources()) < 2  # then messages need not name the file
+        self._money = 0.0  # the sum of all amounts without their signs
+
+    def usable(
+        self,
+        blocks: Iterator[RawTable],
+        file: str,
+        mapping: Mapping[str, Expression],
+        faults: Sequence[Fault] = (),
+        source: SourceConfig | None = None,
+        position: int = 0,
+    ) -> Iterator[UsableLines]:
+        """The usable lines of each block of one file, in their order.
+
+        `faults` are of its columns; `source` is what it belongs to, at `position` of several.
+        """
+        form = source.format if source and source.format else self.config.format
+        config = self.config.model_copy(update={"format": form})
+        told = self._files.setdefault((position, file), _Told(mapping, config))
+        self.columns.update(mapping)
+        self.faults += self._where(faults, file)
+        for raw in blocks:
+            wrong_types = unreadable(raw, mapping)
+            if wrong_types:
+                self.faults += self._where(wrong_types, file)
+                return
+            lines = parse_lines(raw, file, mapping, config, self.now)
+            self.lines_read += len(raw.rows)
+            told.rejected += raw.rejected
+            told.ids_as_decimals |= lines.ids_as_decimals
+            self._keep_told(told, lines)
+            if not self.faults:
+                for usable in self._usable(lines):
+                    yield (
+                        usable
+                        if self._is_one or source is None
+                        else self._of(usable, source, position)
+                    )
+
+    def _where(self, faults: Sequence[Fault], file: str) -> list[Fault]:
+        return list(faults) if self._is_one else [replace(f, where=file) for f in faults]
+
+    def _of(self, lines: UsableLines, source: SourceConfig, position: int) -> UsableLines:
+        of_source = as_source(lines, source, position)
+        self.columns.update(of_source.texts)
+        return of_source
+
+    def _keep_told(self, told: _Told, lines: Lines) -> None:
+        keep = lines.told()
+        if keep.any() or not told.tables:
+            told.tables.append(lines.raw.table.filter(pa.array(keep)))
+            told.rows.append(lines.raw.rows[keep])
+
+    def _usable(self, lines: Lines) -> Iterator[UsableLines]:
+        drops = self.config.duplicates == "drop"
+        prints = _fingerprints(lines.raw.table) if drops else None
+        usable = UsableLines(lines.texts, lines.times, lines.numbers, prints).where(lines.usable())
+        if usable.n_lines:
+            self.lines_usable += usable.n_lines
+            self._money += float(np.abs(usable.numbers["amount"]).sum())
+            yield usable
+
+    def report(self, source: str) -> OrdersReport:
+        """What was found in all the files; refuses them where they cannot be used."""
+        if self.faults:
+            refuse(self.faults + self.tally().faults, source)
+        return self.tally().report(self.config, source)
+
+    def tally(self) -> Tally:
+        """What was found in the lines, not yet judged; once all of them were read."""
+        parts = [self._parsed(file, told) for (_, file), told in self._files.items()]
+        ragged = sum(table.num_rows for part in parts for table in part.raw.rejected)
+        set_aside = [table for part in parts for table in _set_aside(part)]
+        counts: dict[str, int] = {}
+        for table in set_aside:
+            reason = table["reason"][0].as_py()
+            counts[reason] = counts.get(reason, 0) + table.num_rows
+        return Tally(
+            lines_read=self.lines_read + ragged,
+            lines_usable=self.lines_usable,
+            lines_without_customer=counts.pop(NO_CUSTOMER, 0),
+            lines_ragged=ragged,
+            money=self._money,
+            rejected=counts,
+            faults=[fault for part in parts for fault in part.faults],
+            taken_as_missing=[fault for part in parts for fault in part.taken_as_missing],
+            remarks=[
+                _DECIMALS if self._is_one else f"{file}: {_DECIMALS}"
+                for (_, file), told in self._files.items()
+                if told.ids_as_decimals
+            ],
+            rejected_lines=set_aside,
+        )
+
+    def _parsed(self, file: str, told: _Told) -> Lines:
+        if not told.tables:  # its columns could not be read
+            return Lines(file, RawTable(pa.table({}), np.arange(0)))
+        raw = RawTable(_together(told.tables), np.concatenate(told.rows), told.rejected)
+        lines = parse_lines(raw, file, told.mapping, told.config, self.now)
+        lines.faults = self._where(lines.faults, file)
+        lines.taken_as_missing = self._where(lines.taken_as_missing, file)
+        return lines
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    """Tables one after the other; a column that is not of one type in all, as from a database, is text."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        mixed = [
+            name
+            for name in tables[0].column_names
+            if len({table.schema.field(name).type for table in tables}) > 1
+        ]
+        for name in mixed:
+            at = tables[0].column_names.index(name)
+            tables = [t.set_column(at, name, t[name].cast(pa.string())) for t in tables]
+        return pa.concat_tables(tables)
+
+
+def _set_aside(part: Lines) -> list[pa.Table]:
+    """A table of lines per reason they cannot be used for; the first reason of a line counts."""
+    keep = np.ones(len(part.raw.rows), dtype=np.bool_)
+    tables = list(part.raw.rejected)
+    for reason in part.reasons:
+        hit = keep & reason.lines
+        keep &= ~reason.lines
+        if hit.any():
+            ids = part.texts["customer_id"].where(hit).to_text()
+            cells = part.cells(reason.column, hit)
+            rows = part.raw.rows[hit]
+            tables.append(rejected_table(part.file, rows, reason.words, reason.column, ids, cells))
+    return tables
+
+
+def completed(report: OrdersReport, counts: Counts, decimals: int) -> OrdersReport:
+    """The report with what packing counted."""
+    report = replace(
+        report,
+        lines_used=counts.used,
+        duplicate_lines=counts.dropped if report.duplicates_dropped else counts.repeated,
+        rounded_lines=counts.rounded,
+        rounding_total=counts.rounding / 1e6 / 10.0**decimals,
+        shared_orders=counts.shared,
+    )
+    remarks = list(report.remarks)
+    if counts.shared:
+        remarks.append(shared_remark(counts, report.duplicates_dropped))
+    if report.lines_without_customer:
+        share = report.lines_without_customer / report.lines_read
+        lines = counted(report.lines_without_customer, "line")
+        remarks.append(f"{lines} ({share:.1%}) name no customer and are set aside")
+    if report.duplicate_lines:
+        lines = counted(report.duplicate_lines, "line")
+        if report.duplicates_dropped:
+            remarks.append(f"{lines} repeated another in every column of the file: dropped")
+        else:
+            told = "orders.duplicates: drop removes those that do in every column of the file"
+            remarks.append(f"{lines} repeat another in every mapped column: kept ({told})")
+    if report.rounded_lines:
+        amounts = counted(report.rounded_lines, "amount")
+        remarks.append(
+            f"{amounts} rounded to {counted(decimals, 'decimal')}, "
+            f"{report.rounding_total:+.4f} in all"
+        )
+    if counts.customers > 1 and counts.spend > 0 and counts.largest > counts.spend / 2:
+        remarks.append(f"one customer holds {counts.largest / counts.spend:.0%} of all revenue")
+    return replace(report, remarks=tuple(remarks))
+
+
+def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:
+    """A hash of each line over all its columns: of the values alone, not of the block they came in."""
+    found = np.zeros(table.num_rows, dtype=np.uint64)
+    for column in table.columns:
+        flat = (
+            column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        )
+        if pa.types.is_nested(flat.type):  # lists and structures have no hash, their text has
+            flat = pa.chunked_array([pa.array([repr(v) for v in flat.to_pylist()], pa.string())])
+        encoded = flat.combine_chunks().dictionary_encode()
+        labels = encoded.dictionary
+        if not pa.types.is_string(labels.type) and not pa.types.is_large_string(labels.type):
+            labels = labels.cast(pa.string()) if _has_text(labels.type) else labels
+        hashes = pd.util.hash_array(labels.to_numpy(zero_copy_only=False), categorize=False)
+        missing = np.append(hashes, np.uint64(0x9E37_79B9_7F4A_7C15))
+        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+        found = found * np.uint64(1_000_003) ^ missing[codes]
+        found ^= found >> np.uint64(29)
+    return found
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string_view(kind) or pa.types.is_decimal(kind))

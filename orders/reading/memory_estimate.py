@@ -1,0 +1,53 @@
+"""Memory: how much there is, and how much reading order files would take."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from .files import parquet_size
+
+__all__ = ["estimate", "limit_in_bytes"]
+
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+_LINE_BYTES, _COLUMN_BYTES = 24, 12  # of a packed line and of each of its columns, as both are held
+_DECODED = 1.5  # parquet pages, decoded
+_TEXT = 3.0  # CSV, as codes and labels
+_PACKED_TEXT = 18.0  # the same from gzip
+
+
+def limit_in_bytes(memory_limit: str | None) -> int:
+    """A limit such as `2GB` in bytes; without one, half of what the machine (or container) has.
+
+    >>> limit_in_bytes("1.5GB")
+    1500000000
+    """
+    if memory_limit is None:
+        return _machine_bytes() // 2
+    number, unit = re.fullmatch(r"([\d.]+)\s*(\w+)", memory_limit.strip()).groups()  # type: ignore[union-attr]
+    return int(float(number) * _UNITS[unit.upper()])
+
+
+def _machine_bytes() -> int:
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _CONTAINER_LIMITS:
+        if path.is_file():
+            text = path.read_text().strip()
+            most = min(most, int(text)) if text.isdigit() else most
+    return most
+
+
+def estimate(path: Path, names: Collection[str]) -> int:
+    """About how many bytes reading the columns `names` of one file into memory takes."""
+    size = parquet_size(path, names)
+    if size is None:
+        packed = path.name.lower().endswith(".gz")
+        return int(path.stat().st_size * (_PACKED_TEXT if packed else _TEXT))
+    n_lines, n_bytes = size
+    return int(n_lines * (_LINE_BYTES + _COLUMN_BYTES * len(names)) + n_bytes * _DECODED)

@@ -1,0 +1,138 @@
+"""Nested orders: one row per customer with its orders inside, the input of MLflow and Spark.
+
+A frame of order lines would be cut across batches in the middle of a customer; a row that carries
+all of a customer's orders cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ...configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig
+from ...errors import OrdersError
+from ...features.attribute_features import as_values
+from .. import dates, windows
+from ..orders import Orders
+from .attribute_records import with_told
+from .customer_attributes import as_they_are, join_customers
+from .label_encoding import code_ids
+from .read_orders import orders_from_table
+
+__all__ = ["nest", "unnest"]
+
+_OWN_COLUMNS = ("customer_id", "cutoff", "orders")
+
+
+def nest(
+    orders: Orders,
+    cutoff: dates.Instant,
+    customers: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """One row per customer known before the cutoff: customer_id, cutoff and orders.
+
+    `cutoff` is ISO text; `orders` a list of dictionaries, one per line: ordered_at as ISO text,
+    amount in the shop's currency, and the optional columns the orders have. Where attributes of the
+    customers are known (joined to the orders, or a table with customer_id, maybe valid_from, and a
+    column each), a column `attributes` holds those of the cutoff: text, numbers, dates as ISO text.
+    """
+    instant = dates.as_instant(cutoff)
+    if customers is not None:
+        orders = join_customers(orders, customers, as_they_are(customers))
+    known = windows.observed(orders, instant)
+    times = np.datetime_as_string(known.times.view("datetime64[us]"), unit="us")
+    columns: dict[str, Sequence[Any]] = {
+        "ordered_at": times.tolist(),
+        "amount": (known.amounts / known.unit).tolist(),
+    }
+    for name, text in known.texts.items():
+        columns[name] = text.to_text().to_pylist()
+    for name, values in known.numbers.items():
+        columns[name] = [None if np.isnan(value) else float(value) for value in values]
+    lines = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    starts = known.starts.tolist()
+    rows = {
+        "customer_id": known.customer_ids.to_pylist(),
+        "cutoff": dates.iso(instant),
+        "orders": [lines[low:high] for low, high in pairwise(starts)],
+    }
+    if known.attributes is not None:
+        rows["attributes"] = as_values(known.attributes, instant)
+    return pd.DataFrame(rows)
+
+
+def unnest(
+    rows: pd.DataFrame, config: OrdersConfig, customers: CustomersConfig | None = None
+) -> list[tuple[int, Orders, list[int]]]:
+    """Nested rows -> per cutoff: the instant, its orders, and which row of the input each customer is.
+
+    Times are ISO text and amounts numbers, whatever the shop's files look like. With `customers`, of a model
+    that needs attributes, those of the column `attributes` are joined. Raises `OrdersError`
+    for rows that are no nested orders, name a customer twice, or hold no orders.
+    """
+    missing = [name for name in _OWN_COLUMNS if name not in rows.columns]
+    if missing:
+        raise OrdersError(
+            f"a nested row has the columns {', '.join(_OWN_COLUMNS)}, got "
+            f"{', '.join(map(str, rows.columns))}; clvcast.nest(orders, cutoff) makes them"
+        )
+    positions: dict[int, dict[str, int]] = {}  # cutoff -> customer -> row
+    lines: dict[int, list[dict[str, Any]]] = {}
+    customer_ids = _customer_ids(rows["customer_id"])
+    for position, (customer_id, cutoff, own) in enumerate(
+        zip(customer_ids, rows["cutoff"], rows["orders"], strict=True)
+    ):
+        instant = dates.as_instant(cutoff)
+        if customer_id in positions.setdefault(instant, {}):
+            raise OrdersError(f"row {position} repeats an earlier row's customer and cutoff")
+        positions[instant][customer_id] = position
+        if not isinstance(own, Sequence | np.ndarray) or not len(own):
+            raise OrdersError(f"row {position} holds no orders; leave it out")
+        lines.setdefault(instant, []).extend(_line(line, customer_id, position) for line in own)
+    plain = OrdersConfig(
+        timezone=config.timezone,
+        currency_decimals=config.currency_decimals,
+        max_rejected_share=0.0,
+    )
+    groups = []
+    for instant, own_lines in lines.items():
+        names = dict.fromkeys(key for line in own_lines for key in line)
+        frame = pd.DataFrame({name: [line.get(name) for line in own_lines] for name in names})
+        orders = orders_from_table(frame, plain)
+        if customers is not None and "attributes" in rows.columns:
+            told = [rows["attributes"].iloc[k] for k in positions[instant].values()]
+            orders = with_told(orders, list(positions[instant]), told, customers, config.timezone)
+        order = [positions[instant][customer] for customer in orders.customer_ids.to_pylist()]
+        groups.append((instant, orders, order))
+    return groups
+
+
+def _customer_ids(column: pd.Series[Any]) -> list[str]:
+    """The ids as orders have them, so that rows are found again by them."""
+    for position, customer_id in enumerate(column):
+        if not isinstance(customer_id, str):
+            raise OrdersError(f"customer_id must be text, got {customer_id!r} in row {position}")
+    ids, _ = code_ids(pa.chunked_array([pa.array(column, pa.string())]), nulls_by_name=True)
+    if (ids.codes < 0).any():
+        position = int(np.argmin(ids.codes))
+        raise OrdersError(
+            f"customer_id must not be empty, got {column.iloc[position]!r} in row {position}"
+        )
+    return list(ids.to_text().to_pylist())
+
+
+def _line(line: object, customer_id: str, position: int) -> dict[str, Any]:
+    if not isinstance(line, Mapping):
+        raise OrdersError(f"an order line must have named fields, got {line!r} in row {position}")
+    allowed = ("ordered_at", "amount", *OPTIONAL_COLUMNS)
+    unknown = [name for name in line if name not in allowed]
+    if unknown:
+        raise OrdersError(f"unknown field {unknown[0]!r} in the orders of row {position}")
+    return {"customer_id": customer_id, **line}

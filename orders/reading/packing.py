@@ -1,0 +1,242 @@
+"""Packing: lines in any order -> `Orders`, by a counting sort and a canonical order per customer.
+
+The sort writes each line of a column straight to its place, which a running count per customer gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ..orders import Float64, Int64, Orders, TextColumn
+from .cell_parsing import Mask
+from .label_encoding import Ids, shared
+from .line_sorting import canonical_order
+from .multiple_sources import shared_orders
+
+__all__ = ["Counts", "UsableLines", "pack"]
+
+_TEXTS = ("order_id", "product_id", "category", "channel")
+_NUMBERS = ("quantity", "discount", "cost")
+_NO_TIMES = np.empty(0, dtype=np.int64)
+_NO_CODES = np.empty(0, dtype=np.int32)
+_NO_NUMBERS = np.empty(0, dtype=np.float64)
+_compiled = numba.njit(cache=True, nogil=True)
+
+
+@dataclass
+class UsableLines:
+    """Parsed lines that can be used; a column they lack is missing from `texts` or `numbers`."""
+
+    texts: dict[str, Ids]  # customer_id is among them, and never missing
+    times: Int64
+    numbers: dict[str, Float64]  # amount is among them
+    fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
+    source: int = 0  # which of several sources they are from, as they are named
+
+    @property
+    def n_lines(self) -> int:
+        """Lines."""
+        return len(self.times)
+
+    def where(self, keep: Mask) -> UsableLines:
+        """Some lines."""
+        if keep.all():
+            return self
+        return UsableLines(
+            {name: column.where(keep) for name, column in self.texts.items()},
+            self.times[keep],
+            {name: values[keep] for name, values in self.numbers.items()},
+            None if self.fingerprints is None else self.fingerprints[keep],
+            self.source,
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What packing did to lines; counts of disjoint sets of customers add up."""
+
+    used: int = 0
+    dropped: int = 0  # equal to an earlier one in every column of the file
+    repeated: int = 0  # equal to the one before in every mapped column
+    rounded: int = 0
+    rounding: int = 0  # millionths of the smallest unit, in all
+    customers: int = 0
+    spend: int = 0  # in the smallest unit, as is the next
+    largest: int = 0  # of a customer
+    shared: int = 0  # orders of one customer and order_id in several sources
+    shared_alike: int = 0  # of them, those with the same amount in each
+    shared_dropped: int = 0  # lines of them that are not of the first source
+
+    def __add__(self, other: Counts) -> Counts:
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        return Counts(**sums | {"largest": max(self.largest, other.largest)})
+
+
+def pack(
+    parts: list[UsableLines], names: Collection[str], currency_decimals: int
+) -> tuple[Orders, Counts]:
+    """Pack lines; `parts` is emptied, column by column, so that no column is held twice for long.
+
+    `names` are the optional columns; a part that lacks one has it missing. Lines that carry a
+    fingerprint and repeat an earlier one's are dropped.
+    """
+    dropped = _drop_repeated(parts)
+    together = shared_orders(parts)
+    if together is not None and any(part.fingerprints is not None for part in parts):
+        parts[:] = [part.where(~copy) for part, copy in zip(parts, together.copies, strict=True)]
+    unit = 10.0**currency_decimals
+    united = shared([part.texts.pop("customer_id") for part in parts])
+    customers = united.codes()
+    n_lines, labels = len(customers), united.labels
+    del united
+    starts = _starts(customers, len(labels))
+    _places(customers, starts)
+    places = [customers]
+    if len(parts) > 1:
+        places = np.split(customers, np.cumsum([part.n_lines for part in parts])[:-1])
+    present = np.diff(starts) > 0
+    if not present.all():  # labels of lines that are set aside
+        labels = labels.filter(pa.array(present))
+        starts = np.concatenate((starts[:-1][present], starts[-1:]))
+
+    times = np.empty(n_lines, dtype=np.int64)
+    for part, place in zip(parts, places, strict=True):
+        _scatter(part.times, place, times)
+        part.times = _NO_TIMES
+    amounts = np.empty(n_lines, dtype=np.int64)
+    rounded = rounding = 0
+    for part, place in zip(parts, places, strict=True):
+        n_rounded, by = _scatter_money(part.numbers.pop("amount"), place, unit, amounts)
+        rounded, rounding = rounded + n_rounded, rounding + by
+    texts = {}
+    for name in (name for name in _TEXTS if name in names):
+        found = [(k, part.texts.pop(name)) for k, part in enumerate(parts) if name in part.texts]
+        codes = _made(n_lines, len(found) == len(parts), np.int32(-1))
+        united = shared([column for _, column in found])
+        for (k, _), column, low, table in zip(
+            found, united.parts, united.lows, united.tables, strict=True
+        ):
+            _scatter_codes(column, low, table, places[k], codes)
+        texts[name] = TextColumn(codes, united.labels)
+    numbers: dict[str, Float64] = {}
+    for name in (name for name in _NUMBERS if name in names):
+        found_in = [
+            (k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers
+        ]
+        numbers[name] = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
+        for k, values in found_in:
+            _scatter(values, places[k], numbers[name])
+    parts.clear()
+    columns: list[Any] = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
+    columns += [numbers.get(name, _NO_NUMBERS) for name in _NUMBERS]
+    repeated = canonical_order(starts, times, amounts, *columns)
+    ids = labels.cast(pa.string())
+    orders = Orders(ids, starts, times, amounts, texts, numbers, currency_decimals)
+    total, largest = _spend(starts, amounts)
+    counts = Counts(
+        used=n_lines,
+        dropped=dropped,
+        repeated=repeated,
+        rounded=rounded,
+        rounding=rounding,
+        customers=len(ids),
+        spend=total,
+        largest=largest,
+        shared=together.orders if together else 0,
+        shared_alike=together.alike if together else 0,
+        shared_dropped=together.lines if together else 0,
+    )
+    return orders, counts
+
+
+def _drop_repeated(parts: list[UsableLines]) -> int:
+    """Take away the lines that repeat an earlier one in every column of their file; how many did."""
+    prints = [part.fingerprints for part in parts if part.fingerprints is not None]
+    if not prints:
+        return 0
+    seen = np.concatenate(prints)
+    first = np.zeros(len(seen), dtype=np.bool_)
+    first[np.unique(seen, return_index=True)[1]] = True
+    ends = np.cumsum([part.n_lines for part in parts])
+    parts[:] = map(UsableLines.where, parts, np.split(first, ends[:-1]))
+    return int(np.count_nonzero(~first))
+
+
+def _made(n_lines: int, is_whole: bool, missing: np.generic) -> npt.NDArray[Any]:
+    """A column to scatter into; `missing` where not every part has it."""
+    if is_whole:
+        return np.empty(n_lines, dtype=missing.dtype)
+    return np.full(n_lines, missing)
+
+
+@_compiled
+def _starts(customers, n_customers):
+    """Where each customer's lines start once sorted: int64, n_customers + 1."""
+    starts = np.zeros(n_customers + 1, dtype=np.int64)
+    for customer in customers:
+        starts[customer + 1] += 1
+    for customer in range(n_customers):
+        starts[customer + 1] += starts[customer]
+    return starts
+
+
+@_compiled
+def _places(customers, starts):
+    """Turn each line's customer into the line's place in customer order, stable."""
+    following = starts[:-1].astype(customers.dtype)
+    for line in range(len(customers)):
+        customer = customers[line]
+        customers[line] = following[customer]
+        following[customer] += 1
+
+
+@_compiled
+def _scatter(values, places, out):
+    for line in range(len(values)):
+        out[places[line]] = values[line]
+
+
+@_compiled
+def _scatter_codes(values, low, table, places, out):
+    """The same for numbers to be looked up in a table; -1 where negative."""
+    for line in range(len(values)):
+        value = values[line]
+        out[places[line]] = table[value - low] if value >= 0 else -1
+
+
+@_compiled
+def _scatter_money(amounts, places, unit, out):
+    """The same for money, made integers of the smallest unit; how many that rounds, and by how much.
+
+    The sum of what rounding adds is kept in whole millionths of the unit: it must not depend on the
+    order of the lines.
+    """
+    n_rounded, total = 0, np.int64(0)
+    for line in range(len(amounts)):
+        exact = amounts[line] * unit
+        whole = np.rint(exact)
+        out[places[line]] = np.int64(whole)
+        if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
+            n_rounded += 1
+            total += int(np.rint((whole - exact) * 1e6))
+    return n_rounded, total
+
+
+@_compiled
+def _spend(starts, amounts):
+    """The sum of all amounts, and the largest sum of a customer's (0 at least)."""
+    total = largest = 0
+    for customer in range(len(starts) - 1):
+        spend = 0
+        for line in range(starts[customer], starts[customer + 1]):
+            spend += amounts[line]
+        total += spend
+        largest = max(largest, spend)
+    return total, largest

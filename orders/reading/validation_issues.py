@@ -1,0 +1,136 @@
+"""Faults of order files: gathered in one pass, counted, sampled, and told together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ...errors import OrdersError
+
+__all__ = [
+    "REJECTED_SCHEMA",
+    "Fault",
+    "FaultyOrdersError",
+    "counted",
+    "joined",
+    "merged",
+    "refuse",
+    "rejected_table",
+]
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("row", pa.int64()),  # the first row after the header is 1
+        ("customer_id", pa.string()),
+        ("reason", pa.string()),
+        ("column", pa.string()),
+        ("value", pa.string()),
+    ]
+)
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One rule broken in one file: how often, where first, by what, and what would mend it."""
+
+    rule: str
+    rows: Sequence[int] = ()  # none where lines have no numbers
+    values: Sequence[str] = ()  # the first distinct offending values
+    mend: str = ""
+    count: int = 0
+    where: str = ""  # the file, where there are several
+
+    def sentence(self) -> str:
+        """The fault as people read it.
+
+        >>> Fault("amount must be a number", [4, 9], ["$5"], "set orders.format", 2).sentence()
+        "amount must be a number: 2 lines (rows 4, 9), such as '$5'; set orders.format"
+        """
+        parts = [f"{self.where}: " if self.where else "", self.rule]
+        if self.count:
+            parts.append(f": {counted(self.count, 'line')}")
+        if self.count and self.rows:
+            rows = ", ".join(str(row) for row in self.rows[:_SHOWN])
+            more = ", ..." if self.count > _SHOWN else ""
+            parts.append(f" (rows {rows}{more})")
+        if self.values:
+            parts.append(f", such as {joined([repr(value) for value in self.values[:_SHOWN]])}")
+        if self.mend:
+            parts.append(f"; {self.mend}")
+        return "".join(parts)
+
+
+class FaultyOrdersError(OrdersError):
+    """Orders with faults, told in words that show values, and as `faults` for who must not show them."""
+
+    def __init__(self, message: str, faults: Sequence[Fault]) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+def merged(faults: Sequence[Fault]) -> list[Fault]:
+    """Faults of disjoint lines, each rule once: counts added up, the first rows, values and mend kept."""
+    found: dict[tuple[str, str], Fault] = {}
+    for fault in faults:
+        first = found.get((fault.rule, fault.where))
+        if first is None:
+            found[fault.rule, fault.where] = fault
+            continue
+        found[fault.rule, fault.where] = Fault(
+            fault.rule,
+            [*first.rows, *fault.rows][: _SHOWN + 1],
+            list(dict.fromkeys([*first.values, *fault.values]))[:_SHOWN],
+            first.mend or fault.mend,
+            first.count + fault.count,
+            fault.where,
+        )
+    return list(found.values())
+
+
+def refuse(faults: Sequence[Fault], source: str) -> NoReturn:
+    """Raise one `OrdersError` that names every fault."""
+    sentences = list(dict.fromkeys(fault.sentence() for fault in faults))
+    if len(sentences) == 1:
+        raise FaultyOrdersError(f"{source}: {sentences[0]}", faults)
+    listed = "\n".join(f"  - {sentence}" for sentence in sentences)
+    raise FaultyOrdersError(f"{source} has {len(sentences)} faults:\n{listed}", faults)
+
+
+def rejected_table(
+    file: str,
+    rows: npt.NDArray[np.int64] | None,
+    reason: str,
+    column: str = "",
+    customer_ids: pa.Array | None = None,
+    values: pa.Array | None = None,
+) -> pa.Table:
+    """Rejected lines as rows of `REJECTED_SCHEMA`; without `rows`, whole customers."""
+    n = len(rows) if rows is not None else len(customer_ids or ())
+    return pa.table(
+        [
+            pa.repeat(file, n),
+            pa.nulls(n, pa.int64()) if rows is None else pa.array(rows, pa.int64()),
+            pa.nulls(n, pa.string()) if customer_ids is None else customer_ids.cast(pa.string()),
+            pa.repeat(reason, n),
+            pa.repeat(column, n),
+            pa.nulls(n, pa.string()) if values is None else values.cast(pa.string()),
+        ],
+        schema=REJECTED_SCHEMA,
+    )
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 line`, `1,200 lines`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def joined(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,1 @@
+"""Orders in Spark: files, buckets of customers, a survey of a DataFrame."""

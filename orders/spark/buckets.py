@@ -1,0 +1,243 @@
+"""Buckets: orders spread over many machines. Plain Arrow tables in and out; no engine is known here.
+
+A customer's lines meet in one bucket by a hash of the customer's id as orders have it (`17850.0` is `17850`).
+What a bucket holds is validated and packed by the code that reads files. Lines of several sources meet in one
+table: `SOURCE` tells whose a line is, and each source's columns have a name of their own there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...configs.schema import OrdersConfig, SourceConfig
+from .. import dates, windows
+from ..orders import Orders
+from ..reading.column_expressions import Expression
+from ..reading.column_mapping import resolve
+from ..reading.files import RawTable
+from ..reading.label_encoding import Ids, read_ids
+from ..reading.line_collector import Intake
+from ..reading.packing import Counts, UsableLines, pack
+from ..reading.sharding import customer_hashes
+from ..reading.validation_issues import REJECTED_SCHEMA, refuse
+from ..reading.validation_summary import Tally
+
+__all__ = [
+    "SOURCE",
+    "Bucket",
+    "Plan",
+    "Sketch",
+    "Survey",
+    "bucket",
+    "hashes",
+    "plan",
+    "scrambled",
+    "survey",
+]
+
+SOURCE = "_clvcast_source"
+_SKETCH = 4_096  # the number of customers is told to within 2 %
+_BLOCK_LINES = 1 << 18
+_SPACE = 2.0**64
+_Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How every part of one source's orders is read: the same on every machine."""
+
+    config: OrdersConfig
+    names: tuple[str, ...]  # of all their columns
+    now: datetime  # lines a day later are in the future
+    source: SourceConfig | None = None  # where it is one of several
+    position: int = 0  # of them
+    shown: str = ""  # as messages name it, where it is one of several
+
+    @property
+    def mapping(self) -> dict[str, Expression]:
+        """Which expression over their columns gives each of ours; it does not travel, for it holds code."""
+        return resolve(_wanted(self.config, self.source), list(self.names), own_names_too=True)[0]
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of their columns that are read."""
+        needed = dict.fromkeys(name for e in self.mapping.values() for name in e.columns)
+        return list(dict.fromkeys(self.names) if self.config.duplicates == "drop" else needed)
+
+    @property
+    def customer(self) -> str:
+        """Their column of customer ids."""
+        return self.mapping["customer_id"].columns[0]
+
+    @property
+    def given(self) -> list[str]:
+        """Our optional columns that its lines have."""
+        of_all = self.source and {"channel": self.source.channel, "category": self.source.category}
+        return [*self.mapping, *(name for name, value in (of_all or {}).items() if value)]
+
+    def united(self, name: str) -> str:
+        """One of their columns' name in a table of all sources."""
+        return name if self.source is None else f"{self.position} {name}"
+
+    def usable(self, intake: Intake, batches: Iterable[pa.RecordBatch]) -> Iterator[UsableLines]:
+        """The usable lines of some of its lines."""
+        intake.columns.update(self.given)
+        blocks = _blocks(batches)
+        return intake.usable(blocks, self.shown, self.mapping, (), self.source, self.position)
+
+
+def _wanted(config: OrdersConfig, source: SourceConfig | None) -> Mapping[Any, str]:
+    return config.columns if source is None else source.columns
+
+
+def plan(
+    empty: pa.Table,
+    config: OrdersConfig,
+    now: datetime,
+    shown: str,
+    source: SourceConfig | None = None,
+    position: int = 0,
+) -> Plan:
+    """The plan for lines with the columns of an empty table; refuses columns that do not fit.
+
+    `source` is whose lines they are, at `position` of several; messages call it `shown`.
+    """
+    mapping, faults = resolve(_wanted(config, source), empty.column_names, own_names_too=True)
+    if faults:
+        refuse(faults, shown)
+    intake = Intake(config, now)
+    list(intake.usable(iter([RawTable(empty, np.arange(0))]), "", mapping, (), source))
+    if intake.faults:
+        refuse(intake.faults, shown)
+    name = "" if source is None else shown  # of a single source messages need none
+    return Plan(config, tuple(empty.column_names), now, source, position, name)
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """The smallest hashes of distinct customers: how many customers there are follows from the largest.
+
+    Bar-Yossef et al., Counting distinct elements in a data stream, 2002.
+    """
+
+    smallest: _Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+
+    def __add__(self, other: Sketch) -> Sketch:
+        return Sketch(np.unique(np.concatenate((self.smallest, other.smallest)))[:_SKETCH])
+
+    @property
+    def customers(self) -> int:
+        """Customers: exact below 4,096, to within 2 % or so above."""
+        found = len(self.smallest)
+        return found if found < _SKETCH else int((found - 1) * _SPACE / float(self.smallest[-1]))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What must be known of all lines before any is used; surveys of disjoint lines add up."""
+
+    tally: Tally = field(default_factory=Tally)
+    first: int = dates.NEVER  # the instants of the first and the newest usable line
+    newest: int = -1
+    sketch: Sketch = field(default_factory=Sketch)
+
+    def __add__(self, other: Survey) -> Survey:
+        return Survey(
+            self.tally + other.tally,
+            min(self.first, other.first),
+            max(self.newest, other.newest),
+            self.sketch + other.sketch,
+        )
+
+
+def survey(batches: Iterable[pa.RecordBatch], plan: Plan) -> Survey:
+    """Survey some lines of a source, wherever they come from; no line is kept."""
+    intake = Intake(plan.config, plan.now)
+    found = Survey()
+    for lines in plan.usable(intake, batches):
+        first, newest = windows.widened(found.first, found.newest, lines.times)
+        seen = Sketch(np.unique(_mixed(lines.texts["customer_id"])))
+        found = Survey(found.tally, first, newest, found.sketch + seen)
+    return replace(found, tally=replace(intake.tally(), rejected_lines=[]))
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """All lines of some customers."""
+
+    orders: Orders | None  # None where no line is usable
+    counts: Counts
+    set_aside: pa.Table  # of `REJECTED_SCHEMA`; their lines have no numbers
+
+
+def bucket(table: pa.Table, plans: Sequence[Plan]) -> Bucket:
+    """Pack the lines of some customers, of all sources."""
+    config = plans[0].config
+    intake = Intake(config, plans[0].now)
+    parts: list[UsableLines] = []
+    for plan in plans:
+        parts += plan.usable(intake, _of_source(table, plan).to_batches())
+    rejected = intake.tally().rejected_lines
+    set_aside = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *rejected])
+    set_aside = set_aside.set_column(1, "row", pa.nulls(set_aside.num_rows, pa.int64()))
+    if not parts:
+        return Bucket(None, Counts(), set_aside)
+    orders, counts = pack(parts, intake.columns, config.currency_decimals)
+    return Bucket(orders, counts, set_aside)
+
+
+def _of_source(table: pa.Table, plan: Plan) -> pa.Table:
+    """One source's lines, by its own names."""
+    if plan.source is None:
+        return table
+    own = table.filter(pc.equal(table[SOURCE], plan.position))
+    return own.select([plan.united(name) for name in plan.columns]).rename_columns(plan.columns)
+
+
+def hashes(customer_ids: pa.Array) -> pa.Array:
+    """A hash of each customer id, int64 and evenly spread; null where there is no customer."""
+    ids, _ = read_ids(pa.chunked_array([customer_ids]), nulls_by_name=True)
+    missing = ids.is_missing
+    found = np.zeros(len(missing), dtype=np.uint64)
+    if not missing.all():
+        found[~missing] = _mixed(ids.where(~missing))
+    return pa.array(found.view(np.int64), mask=missing)
+
+
+def _mixed(customers: Ids) -> _Hashes:
+    return scrambled(customer_hashes(customers))
+
+
+def scrambled(hashes: _Hashes) -> _Hashes:
+    """Hashes whose every bit depends on every bit of the given ones (the finalizer of SplitMix64)."""
+    mixed = hashes
+    for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
+def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
+    """Batches gathered into blocks that are worth parsing."""
+    waiting: list[pa.RecordBatch] = []
+    lines = 0
+    for batch in batches:
+        waiting.append(batch)
+        lines += batch.num_rows
+        if lines >= _BLOCK_LINES:
+            yield _block(waiting)
+            waiting, lines = [], 0
+    if waiting:
+        yield _block(waiting)
+
+
+def _block(batches: list[pa.RecordBatch]) -> RawTable:
+    table = pa.Table.from_batches(batches)
+    return RawTable(table, np.zeros(table.num_rows, dtype=np.int64))

@@ -1,0 +1,224 @@
+"""Spark: orders that live in a cluster, in buckets of customers. Nothing of a customer leaves a bucket.
+
+A survey (one scan, no shuffle) counts the lines, refuses what cannot be used and finds the first and newest
+order. Then one shuffle brings each customer's lines into one bucket, where `make` works on them as on any
+other orders. Rows depend on their customer alone, so the number of buckets changes their order, never a value.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial, reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark import Broadcast
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from ...configs.addresses import without_passwords
+from ...configs.schema import Config, CustomersConfig, OrdersConfig
+from ...errors import ConfigError, OrdersError
+from ...features.attribute_features import PREFIX, attribute_labels
+from ...features.catalogue import catalogue_for
+from ...features.table import feature_rows
+from .. import dates
+from ..orders import Orders, OrdersReport
+from ..reading.customer_attributes import Customers, Facts, joined_to, read_facts
+from .buckets import SOURCE, Bucket, Plan, Survey, bucket, hashes, plan, survey
+
+__all__ = ["HASH", "Surveyed", "build_features", "in_buckets", "spark_schema", "surveyed"]
+
+HASH = "_clvcast_customer_hash"
+_BUCKET = "_clvcast_bucket"
+_BUCKET_LINES = 500_000
+_LEAST_BUCKETS = 16
+_TYPES = {
+    pa.string(): "string",
+    pa.timestamp("us"): "timestamp_ntz",
+    pa.int32(): "int",
+    pa.float64(): "double",
+    pa.float32(): "float",
+}
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """Orders in Spark that may be used."""
+
+    lines: DataFrame  # the columns that are read, and the hash of the customer (null: none)
+    plans: tuple[Plan, ...]  # of the sources
+    report: OrdersReport
+    first: int  # the instants of the first and the newest usable line
+    newest: int
+    customers: int  # exact below 4,096, to within 2 % or so above
+    facts: Broadcast[Facts] | None = None  # about the customers, on every worker
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Our columns that the lines of any source have."""
+        return tuple(dict.fromkeys(name for each in self.plans for name in each.given))
+
+    def knowing(
+        self, customers: Customers | DataFrame | None, config: CustomersConfig | None
+    ) -> Surveyed:
+        """The same with facts about customers, which are read here and sent to every worker once."""
+        if config is None and customers is not None:
+            raise ConfigError(
+                "customers were given, and nothing says which of their columns are attributes; set "
+                "customers.columns in the configuration that trains the model"
+            )
+        if config is None or (customers is None and config.source is None):
+            return self
+        told = customers.toArrow() if isinstance(customers, DataFrame) else customers
+        facts = read_facts(told, config, self.plans[0].config.timezone)
+        return replace(self, facts=self.lines.sparkSession.sparkContext.broadcast(facts))
+
+    def bucket(self, table: pa.Table) -> Bucket:
+        """What some of the lines are, all lines of some customers."""
+        return _bucket(table, self.plans, self.facts)
+
+
+def surveyed(
+    orders_df: DataFrame | list[DataFrame],
+    config: OrdersConfig,
+    source: str = "the orders",
+    now: datetime | None = None,
+) -> Surveyed:
+    """Survey order lines: one scan of them. Raises `OrdersError` naming every fault at once.
+
+    A list has a frame for each of the sources a configuration names.
+    """
+    frames: Any = [orders_df] if isinstance(orders_df, DataFrame) else orders_df
+    if not isinstance(frames, list):
+        raise OrdersError(f"orders must be a Spark DataFrame, got {type(orders_df).__name__}")
+    now = now or datetime.now()
+    several = config.all_sources() if len(frames) > 1 else (None,)
+    if len(frames) == 1:
+        config = config.reading(None)
+    plans, lines, total = [], [], Survey()
+    for position, (frame, one) in enumerate(zip(frames, several, strict=True)):
+        empty = to_arrow_schema(frame.schema, timezone="UTC").empty_table()
+        shown = source if one is None else without_passwords(one.source)
+        how = plan(empty, config, now, shown, one, position)
+        own = frame.select([_column(name) for name in how.columns])
+        found = own.mapInArrow(partial(_survey, how), "survey binary").collect()
+        total = reduce(add, (pickle.loads(row["survey"]) for row in found), total)
+        hashed = own.withColumn(HASH, arrow_udf(hashes, "long")(_column(how.customer)))
+        if one is not None:
+            names = {name: how.united(name) for name in how.columns}
+            hashed = hashed.withColumnsRenamed(names).withColumn(SOURCE, F.lit(position))
+        plans.append(how)
+        lines.append(hashed)
+    report = total.tally.report(config, source)
+    together = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), lines)
+    customers = total.sketch.customers
+    return Surveyed(together, tuple(plans), report, total.first, total.newest, customers)
+
+
+def _bucket(table: pa.Table, plans: Sequence[Plan], facts: Broadcast[Facts] | None) -> Bucket:
+    found = bucket(table, plans)
+    if facts is None or found.orders is None:
+        return found
+    return replace(found, orders=joined_to(found.orders, facts.value)[0])
+
+
+def _survey(how: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    found = pickle.dumps(survey(batches, how))
+    yield pa.record_batch({"survey": pa.array([found], pa.binary())})
+
+
+def _column(name: str) -> Column:
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def in_buckets(
+    orders: Surveyed,
+    make: Callable[[Bucket], pa.Table],
+    schema: pa.Schema,
+    buckets: int | None = None,
+    *,
+    every_line: bool = False,
+) -> DataFrame:
+    """What `make` gives for each bucket of customers, as one DataFrame of a schema; one shuffle.
+
+    With `every_line`, lines that name no customer are spread over the buckets, to be set aside there.
+    """
+    if buckets is not None and buckets < 1:
+        raise ConfigError(f"buckets must be at least 1, got {buckets}")
+    count = buckets or max(_LEAST_BUCKETS, -(-orders.report.lines_read // _BUCKET_LINES))
+    lines, key = orders.lines, F.col(HASH)
+    if every_line:
+        read = (_column(name) for name in lines.columns if name != HASH)
+        key = F.coalesce(key, F.xxhash64(*read))
+    else:
+        lines = lines.where(key.isNotNull())
+    spread = lines.withColumn(_BUCKET, F.pmod(key, F.lit(count)).cast("int")).drop(HASH)
+    plans, facts = orders.plans, orders.facts
+
+    def work(table: pa.Table) -> pa.Table:  # Spark reads these hints
+        return make(_bucket(table.drop_columns([_BUCKET]), plans, facts))
+
+    return spread.groupBy(_BUCKET).applyInArrow(work, spark_schema(schema))
+
+
+def spark_schema(schema: pa.Schema) -> str:
+    """An Arrow schema as Spark writes schemas."""
+    return ", ".join(f"`{field.name}` {_TYPES[field.type]}" for field in schema)
+
+
+def build_features(
+    orders_df: DataFrame,
+    cutoffs: Sequence[dates.Instant],
+    config: Config | OrdersConfig | None = None,
+    *,
+    customers: Customers | DataFrame | None = None,
+    buckets: int | None = None,
+) -> DataFrame:
+    """A Spark DataFrame with a row per customer and cutoff: the rows of `clvcast.build_features`.
+
+    `config` says how the columns map to ours; without it they have our names. Where it has `customers`, the
+    attributes come from the `customers` given, else from the place it names. Rows come bucket by bucket, by
+    cutoff and customer within. Raises `OrdersError` for lines that cannot be used, `ConfigError` for a
+    cutoff that is no date.
+    """
+    settings = config.orders if isinstance(config, Config) else config or OrdersConfig()
+    instants = np.array(dates.as_instants(cutoffs), dtype=np.int64)
+    about = config.customers if isinstance(config, Config) else None
+    orders = surveyed(orders_df, settings).knowing(customers, about)
+    names = [feature.name for feature in catalogue_for(orders.columns)]
+    kinds = {} if about is None else {n: about.types.get(n, "text") for n in about.columns}
+    kinds.pop("customer_id", None)
+    labels = [PREFIX + name for name, kind in kinds.items() if kind == "text"]
+    names += [PREFIX + name for name, kind in kinds.items() if kind != "text"]
+    schema = pa.schema(
+        [
+            ("customer_id", pa.string()),
+            ("cutoff", pa.timestamp("us")),
+            *((name, pa.float32()) for name in names),
+            *((name, pa.string()) for name in labels),
+        ]
+    )
+    return in_buckets(orders, partial(_features, instants, schema), schema, buckets)
+
+
+def _features(instants: np.ndarray, schema: pa.Schema, found: Bucket) -> pa.Table:
+    if found.orders is None:
+        return schema.empty_table()
+    return _feature_table(found.orders, instants, schema)
+
+
+def _feature_table(orders: Orders, instants: np.ndarray, schema: pa.Schema) -> pa.Table:
+    rows = feature_rows(orders, instants)
+    ids = orders.customer_ids.take(pa.array(rows.customer_index))
+    cutoffs = pa.array(instants[rows.cutoff_index], pa.timestamp("us"))
+    columns = [pa.array(np.ascontiguousarray(column)) for column in rows.values.T]
+    labels = attribute_labels(orders, instants, rows.cutoff_index, rows.customer_index)
+    return pa.Table.from_arrays([ids, cutoffs, *columns, *labels.values()], schema=schema)

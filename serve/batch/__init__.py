@@ -1,0 +1,1 @@
+"""Batch scoring: resumable runs over files and databases."""

@@ -1,0 +1,105 @@
+"""Finished: the forecasts of a batch as its journal holds them, read back part by part, and their totals.
+
+Nothing here holds more than some parts in memory: parts are mapped, not read, and where shards of customers
+must be merged, only the ids are.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...models.scoring import FORECAST_SCHEMA
+from .checkpoint import Journal
+
+__all__ = ["Finished", "Sums"]
+
+_ROWS = 50_000  # of a table that is handed on
+_TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is forecast, in parts of the journal, each by customer_id, and what is known once all of it is."""
+
+    journal: Journal
+    parts: list[str]
+    resumed: int
+    is_sorted: bool  # parts one after the other are in the order of customers
+    set_aside: pa.Table  # lines
+    without: pa.StringArray  # customers with no order before the cutoff
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Forecasts in the order of customers."""
+        parts = [self.journal.read(part) for part in self.parts]
+        return iter(parts) if self.is_sorted else _merged(parts)
+
+    def bucket(self, bucket: int, buckets: int) -> pa.Table:
+        """The forecasts of the customers of one bucket, in their order."""
+        found = [FORECAST_SCHEMA.empty_table()]
+        for part in map(self.journal.read, self.parts):
+            ids = part["customer_id"].to_pylist()
+            found.append(part.filter([zlib.crc32(own.encode()) % buckets == bucket for own in ids]))
+        return _by_customer(found)
+
+
+def _merged(parts: list[pa.Table]) -> Iterator[pa.Table]:
+    """Sorted parts as one sorted run: of each, the next rows that belong to the next table."""
+    counts = [part.num_rows for part in parts]
+    if not sum(counts):
+        return
+    ids = pa.chunked_array([chunk for part in parts for chunk in part["customer_id"].chunks])
+    order = pc.sort_indices(ids).to_numpy()
+    part_of = np.repeat(np.arange(len(parts)), counts)
+    begins = np.zeros(len(parts), dtype=np.int64)
+    for low in range(0, len(order), _ROWS):
+        own = part_of[order[low : low + _ROWS]]
+        ends = begins + np.bincount(own, minlength=len(parts))
+        yield _by_customer(
+            [part.slice(b, e - b) for part, b, e in zip(parts, begins, ends, strict=True) if e > b]
+        )
+        begins = ends
+
+
+def _by_customer(tables: list[pa.Table]) -> pa.Table:
+    whole = pa.concat_tables(tables).combine_chunks()
+    return whole.take(pc.sort_indices(whole["customer_id"]))
+
+
+class Sums:
+    """Rows and totals of tables on their way; exact until the end, so that parts do not matter."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._sums = dict.fromkeys(_TOTALS, Fraction(0))
+
+    def passing(self, table: pa.Table) -> pa.Table:
+        """Note a table on its way to the output."""
+        self.rows += table.num_rows
+        for name in _TOTALS:
+            self._sums[name] += _exact_sum(table[name].to_numpy())
+        return table
+
+    def told(self) -> dict[str, object]:
+        """Rows and sums, each rounded once: what `math.fsum` gives of all values together."""
+        totals = {name: float(total) for name, total in self._sums.items()}
+        return {"rows": self.rows, "totals": totals}
+
+
+def _exact_sum(values: npt.NDArray[np.float64]) -> Fraction:
+    """The sum without rounding: mantissas are integers, added up exponent by exponent, in two halves."""
+    mantissas, exponents = np.frexp(values)
+    whole = np.ldexp(mantissas, 53).astype(np.int64)
+    total = Fraction(0)
+    for exponent in np.unique(exponents).tolist():
+        own = whole[exponents == exponent]
+        added = (int((own >> 32).sum()) << 32) + int((own & 0xFFFFFFFF).sum())
+        total += added * Fraction(2) ** (exponent - 53)
+    return total

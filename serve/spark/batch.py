@@ -1,0 +1,170 @@
+"""Batch in Spark: order files in, a folder of forecasts out, committed by Spark, with what was set aside beside it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from functools import partial, reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from ...errors import ConfigError, StoreError
+from ...features.attribute_features import Unknown, not_known
+from ...models.model import Model
+from ...models.scoring import FORECAST_SCHEMA
+from ...orders import dates, windows
+from ...orders.reading.line_collector import completed
+from ...orders.reading.packing import Counts
+from ...orders.reading.read_orders import sources_shown
+from ...orders.reading.validation_issues import REJECTED_SCHEMA, rejected_table
+from ...orders.spark.buckets import Bucket
+from ...orders.spark.files import customers_of, read_files, told_in_a_sentence
+from ...orders.spark.survey import in_buckets, surveyed
+from ..batch.run import BatchResult
+from .scoring import Sent, cutoff_of, forecasts_of
+
+__all__ = ["score_files"]
+
+_SUMMARY = "summary of a bucket"  # what stands as reason in the row that is about all the others
+_SUMMED = ("expected_spend", "clv", "churn_probability")
+_SCHEMA = pa.schema(
+    [*FORECAST_SCHEMA, *(REJECTED_SCHEMA.field(n) for n in ("file", "reason", "column", "value"))]
+)
+_DONE = "_SUCCESS"  # the file Spark's committer writes last
+
+
+def score_files(
+    model: Model,
+    source: str | None,
+    output: str | Path,
+    cutoff: dates.Instant | None = None,
+    *,
+    customers: str | None = None,
+    buckets: int | None = None,
+    force: bool = False,
+) -> BatchResult:
+    """Score the order files of `source` (else the model's own) in Spark into the folder `output`, as parquet.
+
+    `customers` names their attributes, for a model that learned from any. What was set aside goes into the folder `<output>-rejected` beside it. A folder is whole when it holds
+    Spark's `_SUCCESS`; one that is whole already is refused unless `force`, for Spark removes it first.
+    """
+    if "://" in str(output):
+        raise ConfigError(
+            "with --engine spark the output is a folder that every machine sees, got an address; call "
+            "clvcast.spark.score and write its DataFrame there"
+        )
+    output = Path(output)
+    rejected = output.with_name(f"{output.name}-rejected")
+    _check_output(output, rejected, force)
+    config = model.orders if source is None else model.orders.reading(source)
+    named = sources_shown(config)
+    with told_in_a_sentence():
+        orders = surveyed(read_files(config), config, named)
+        orders = orders.knowing(customers_of(customers, model.customers), model.customers)
+        instant, concern = cutoff_of(model, orders, cutoff)
+        make = partial(_outcome, Sent.of(model, orders), instant)
+        outcome = in_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()
+        try:
+            told = outcome.where(F.col("reason") == _SUMMARY).select("value").collect()
+            is_forecast = F.col("reason").isNull()
+            set_aside = outcome.where(~is_forecast & (F.col("reason") != _SUMMARY))
+            _write(set_aside.select(*map(_rejected_column, REJECTED_SCHEMA.names)), rejected)
+            _write(outcome.where(is_forecast).select(*FORECAST_SCHEMA.names), output)
+        finally:
+            outcome.unpersist()
+    found = [json.loads(row["value"]) for row in told]
+    counts = reduce(add, (Counts(**one["counts"]) for one in found), Counts())
+    report = completed(orders.report, counts, config.currency_decimals)
+    unknown = reduce(add, (Unknown(**one["unknown"]) for one in found), Unknown())
+    about = orders.facts.value.remarks if orders.facts else ()
+    remarks = (*report.remarks, *about, *unknown.sentences(), *([concern] if concern else []))
+    n_customers = sum(one["customers"] for one in found)
+    sums = {name: math.fsum(one[name] for one in found) for name in _SUMMED}
+    return BatchResult(
+        output=output,
+        rejected=rejected,
+        manifest=None,
+        model_version=model.version,
+        cutoff=dates.shown(instant),
+        customers=n_customers,
+        expected_spend=sums["expected_spend"],
+        clv=sums["clv"],
+        churn_rate=sums["churn_probability"] / max(1, n_customers),
+        customers_without_orders=sum(one["customers_without_orders"] for one in found),
+        lines_set_aside=sum(one["lines_set_aside"] for one in found),
+        remarks=remarks,
+        was_done=False,
+        parts_resumed=0,
+    )
+
+
+def _check_output(output: Path, rejected: Path, force: bool) -> None:
+    """Refuse, before long work, folders that cannot be written, or that hold what is whole."""
+    if output.suffix:
+        raise ConfigError(f"Spark writes a folder, got {output}; leave {output.suffix} out")
+    if not output.parent.is_dir():
+        raise StoreError(f"the output's folder {output.parent} does not exist; make it first")
+    for folder in (output, rejected):
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"the output {folder} is a file; name a folder")
+        if (folder / _DONE).exists():
+            if not force:
+                raise StoreError(f"{folder} is there already; name a new folder, or use --force")
+        elif folder.exists() and any(path.name != "_temporary" for path in folder.iterdir()):
+            raise StoreError(f"{folder} holds other files; name a new folder")
+
+
+def _rejected_column(name: str) -> Any:
+    if name in _SCHEMA.names:
+        return F.col(name)
+    return F.lit(None).cast("bigint").alias(name)  # row: lines have no numbers here
+
+
+def _write(frame: DataFrame, folder: Path) -> None:
+    """Let Spark write and commit a folder; what a run that did not finish left there is replaced."""
+    frame.write.mode("overwrite").parquet(folder.resolve().as_uri())
+
+
+def _outcome(sent: Sent, instant: int, found: Bucket) -> pa.Table:
+    """In a worker: forecasts, what was set aside and why, and last a summary of the bucket."""
+    forecasts = forecasts_of(sent, instant, found)
+    ids = pa.array([], pa.string()) if found.orders is None else found.orders.customer_ids
+    without = ids.filter(pc.invert(pc.is_in(ids, forecasts["customer_id"].combine_chunks())))
+    reason = f"the customer has no order before {dates.shown(instant)}"
+    summary = {
+        "counts": asdict(found.counts),
+        "customers": forecasts.num_rows,
+        "customers_without_orders": len(without),
+        "unknown": asdict(_unknown(sent, instant, found)),
+        "lines_set_aside": found.set_aside.num_rows,
+        **{name: math.fsum(forecasts[name].to_pylist()) for name in _SUMMED},
+    }
+    about = pa.table({"reason": [_SUMMARY], "value": [json.dumps(summary)]})
+    without_orders = rejected_table("", None, reason, customer_ids=without)
+    parts = (forecasts, found.set_aside, without_orders, about)
+    return pa.concat_tables([_widened(part) for part in parts])
+
+
+def _unknown(sent: Sent, instant: int, found: Bucket) -> Unknown:
+    """Of how many customers an attribute is not known."""
+    if found.orders is None:
+        return Unknown()
+    model = sent.model()
+    known = windows.observed(model.usable_columns(found.orders), instant)
+    return not_known(known, model.numbers.attributes, instant)
+
+
+def _widened(table: pa.Table) -> pa.Table:
+    """The columns of the outcome, null where the table has none."""
+    columns = [
+        table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type)
+        for field in _SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=_SCHEMA)

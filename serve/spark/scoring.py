@@ -1,0 +1,114 @@
+"""Scoring in Spark: forecasts where the orders are, by the scorer of every other door.
+
+The bundle travels as bytes, in one broadcast; a worker process proves and loads it once and keeps it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark import Broadcast
+from pyspark.sql import DataFrame
+
+from ...errors import ConfigError, OrdersError
+from ...models.bundle import load
+from ...models.model import Model
+from ...models.scoring import FORECAST_SCHEMA, forecast_rows
+from ...orders import dates, windows
+from ...orders.cutoffs import check_cutoff_in_span
+from ...orders.reading.customer_attributes import Customers
+from ...orders.spark.buckets import Bucket
+from ...orders.spark.survey import Surveyed, in_buckets, surveyed
+
+__all__ = ["Sent", "cutoff_of", "forecasts_of", "score"]
+
+_OWN = ("own_periods", "own_economics", "own_orders", "own_segments", "own_customers")
+_loaded: dict[str, Model] = {}  # by version; of this worker process
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A model on its way to the workers."""
+
+    version: str
+    bundle: Broadcast[dict[str, bytes]]  # file -> content
+    own: Mapping[str, Any]  # what `with_config` set; no part of the bundle
+
+    @classmethod
+    def of(cls, model: Model, orders: Surveyed) -> Sent:
+        """Broadcast a model to the workers that hold the orders."""
+        if model.own_cuts is not None:
+            raise ConfigError(
+                "segments.within_file must be false in Spark, got true: it cuts segments among all "
+                "customers of a file, and a bucket holds only some of them"
+            )
+        own = {name: getattr(model, name) for name in _OWN}
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "bundle"
+            plain: dict[str, Any] = dict.fromkeys(_OWN)
+            replace(model, **plain).save(place)
+            files = {path.name: path.read_bytes() for path in place.iterdir()}
+        return cls(model.version, orders.lines.sparkSession.sparkContext.broadcast(files), own)
+
+    def model(self) -> Model:
+        """The model, in a worker."""
+        if self.version not in _loaded:
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in self.bundle.value.items():
+                    (Path(folder) / name).write_bytes(content)
+                _loaded[self.version] = load(Path(folder))
+        return replace(_loaded[self.version], **self.own)
+
+
+def score(
+    model: Model,
+    orders_df: DataFrame,
+    cutoff: dates.Instant | None = None,
+    *,
+    customers: Customers | DataFrame | None = None,
+    buckets: int | None = None,
+) -> DataFrame:
+    """Forecast every customer with an order before the cutoff: the rows of `clvcast.score`, in Spark.
+
+    The orders are surveyed at once; forecasts are made when Spark is asked for them. Without a cutoff it is
+    the midnight after the newest line. `customers` are their attributes, for a model that learned from any:
+    a Spark DataFrame or what `clvcast.score` takes. Rows come bucket by bucket, by customer_id within. Raises
+    `OrdersError` for orders the model cannot read, `ConfigError` for a cutoff out of range.
+    """
+    orders = surveyed(orders_df, model.orders).knowing(customers, model.customers)
+    instant, concern = cutoff_of(model, orders, cutoff)
+    if concern:
+        warnings.warn(concern, UserWarning, stacklevel=2)
+    sent = Sent.of(model, orders)
+    return in_buckets(orders, partial(forecasts_of, sent, instant), FORECAST_SCHEMA, buckets)
+
+
+def cutoff_of(
+    model: Model, orders: Surveyed, cutoff: dates.Instant | None
+) -> tuple[int, str | None]:
+    """The cutoff, and what is to be said against it; refuses one the orders cannot serve."""
+    model.check_columns(orders.columns)
+    if model.customers is not None and orders.facts is None:
+        raise OrdersError(
+            "the model learned attributes of customers, and none were given; name a file of customers "
+            "(--customers, or customers: in a configuration)"
+        )
+    newest = dates.midnight_after(orders.newest)
+    instant = newest if cutoff is None else dates.as_instant(cutoff)
+    horizon = model.numbers.horizon_days
+    return instant, check_cutoff_in_span(orders.first, orders.newest, instant, horizon)
+
+
+def forecasts_of(sent: Sent, instant: int, found: Bucket) -> pa.Table:
+    """The forecasts of a bucket, in a worker."""
+    orders = found.orders
+    if orders is None or not windows.is_before(orders.times, instant).any():
+        return FORECAST_SCHEMA.empty_table()
+    return forecast_rows(sent.model(), orders, instant)

@@ -1,0 +1,64 @@
+"""Warm: run every compiled function once on invented orders, so that no customer waits for a compiler.
+
+Compiled code is cached beside the package, or in NUMBA_CACHE_DIR; another process on the same kind of
+processor then loads it. A container sets NUMBA_CPU_NAME=generic, for it runs wherever it is sent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
+from ..features.recency_frequency import OrderDays
+from ..features.table import feature_rows
+from ..models.btyd.forecasts import BgNbd, expected_order_days
+from ..models.golden_rows import CUTOFF, golden_rows
+from ..models.model import Model
+from ..models.next_order import next_order
+from ..models.score_one import score_one
+from ..models.scoring import forecast_rows
+from ..models.trees.quick_scorer import FlatTrees
+from ..orders import dates
+from ..orders.reading.nested_rows import unnest
+from ..orders.reading.order_records import orders_from_lines
+
+__all__ = ["warm", "warm_code"]
+
+
+_STUMP = (
+    "tree\n\nTree=0\nnum_leaves=2\nsplit_feature=0\nthreshold=0.5\ndecision_type=2\nleft_child=-1\n"
+    "right_child=-2\nleaf_value=0 1\n"
+)
+
+
+def warm_code() -> None:
+    """Compile what turns orders into features, with every optional column and with none, and what forecasts."""
+    FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
+    one = np.ones(1)
+    btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
+    days = OrderDays(one, one, one, one)
+    expected_order_days(btyd, days, 1)
+    next_order(btyd, days, one, 1, 1)
+    cutoff = np.array([dates.as_instant(CUTOFF)], dtype=np.int64)
+    for columns in ((), OPTIONAL_COLUMNS):
+        rows = golden_rows(columns)
+        for instant, orders, _ in unnest(rows, OrdersConfig()):
+            feature_rows(orders, np.array([instant], dtype=np.int64))
+        feature_rows(orders_from_lines(_lines(rows), columns, OrdersConfig()), cutoff)
+
+
+def warm(model: Model) -> None:
+    """Forecast the golden rows, together and one by one, and load what explanations need."""
+    numbers = model.numbers
+    rows = golden_rows(numbers.optional_columns, numbers.attributes)
+    for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
+        forecast_rows(model, orders, instant)
+    told = [None] * len(rows) if numbers.attributes is None else rows["attributes"].tolist()
+    for (customer_id, lines), own in zip(_lines(rows), told, strict=True):
+        score_one(model, lines, CUTOFF, customer_id, own)
+    model.load_boosters()
+
+
+def _lines(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:
+    return list(zip(rows["customer_id"], rows["orders"], strict=True))

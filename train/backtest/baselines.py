@@ -1,0 +1,139 @@
+"""Baselines: what a shop can do without a model. A new one is one function and one entry in METHODS."""
+
+from __future__ import annotations
+
+
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ...configs.schema import EconomicsConfig, Target
+from ...orders import windows
+from ...orders.cutoffs import newest_realised_cutoff
+from ...features.recency_frequency import OrderDays, order_days
+from ...orders.orders import Orders
+from ...features.table import feature_rows
+from ...features.targets import line_values
+from ...models.btyd import forecasts
+from ..btyd.fitting import Kind, fit_order_model, fit_value_model
+
+__all__ = ["METHODS", "BaselineForecast", "Known", "known_at"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a baseline may look at: each customer at the cutoff (arrays of n_rows), and the base."""
+
+    spend: Float64  # net, before the cutoff
+    n_orders: Float64
+    order_value: Float64  # mean net value of an order (AOV)
+    tenure_days: Float64
+    shop_days: float  # since the shop's first order
+    base_frequency: float  # orders / active customers in the newest horizon
+    horizon_days: int
+    days: OrderDays
+    periods: int = 1
+    economics: EconomicsConfig = field(default_factory=EconomicsConfig)
+
+
+@dataclass(frozen=True)
+class BaselineForecast:
+    """What a baseline forecasts, arrays of n_rows; None where it has no say."""
+
+    expected_spend: Float64
+    churn_probability: Float64 | None = None
+    expected_orders: Float64 | None = None
+    clv: Float64 | None = None
+
+
+def known_at(
+    orders: Orders,
+    cutoff: int,
+    horizon_days: int,
+    periods: int = 1,
+    economics: EconomicsConfig | None = None,
+    target: Target = "spend",
+) -> Known:
+    """Gather it from the orders before the cutoff, for the customers that feature rows have.
+
+    Amounts are what `target` counts of each line.
+    """
+    known = windows.observed(orders, cutoff)
+    known = replace(known, amounts=line_values(known, target))
+    earlier = newest_realised_cutoff(cutoff, horizon_days)
+    rows = feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
+    n_orders = np.zeros((2, known.n_customers))
+    n_orders[rows.cutoff_index, rows.customer_index] = rows.whole[:, 0]
+    recent = n_orders[1] - n_orders[0]
+    at_cutoff = rows.where(rows.cutoff_index == 1)
+    spend, count, value, tenure = at_cutoff.columns(
+        ("spend_total", "n_orders", "order_value_mean", "tenure_days")
+    ).T.astype(np.float64)
+    return Known(
+        spend=spend,
+        n_orders=count,
+        order_value=value,
+        tenure_days=tenure,
+        shop_days=windows.span_days(known, cutoff),
+        base_frequency=float(recent.sum() / max(np.count_nonzero(recent > 0), 1)),
+        horizon_days=horizon_days,
+        days=order_days(known, cutoff).where(at_cutoff.customer_index),
+        periods=periods,
+        economics=economics or EconomicsConfig(),
+    )
+
+
+def _historic_rate(known: Known) -> BaselineForecast:
+    """The customer's own net spend per day since its first order, at least a horizon ago."""
+    return BaselineForecast(
+        known.spend / np.maximum(known.tenure_days, known.horizon_days) * known.horizon_days
+    )
+
+
+def _span_rate(known: Known) -> BaselineForecast:
+    """The customer's net spend per day since the shop's first order: newcomers start low."""
+    return BaselineForecast(known.spend / known.shop_days * known.horizon_days)
+
+
+def _formula(known: Known) -> BaselineForecast:
+    """The textbook's customer value: own average order value x the base's purchase frequency."""
+    return BaselineForecast(known.order_value * known.base_frequency)
+
+
+def _btyd(kind: Kind) -> Callable[[Known], BaselineForecast]:
+    """Order days by BG/NBD or Pareto/NBD, their value by Gamma-Gamma, as `lifetimes` users do."""
+
+    def forecast(known: Known) -> BaselineForecast:
+        days = known.days
+        model = fit_order_model(days, kind).model
+        # where Gamma-Gamma has no maximum: the mean value of an order
+        mean_value = float(np.average(np.maximum(known.order_value, 0.0)))
+        value_model = fit_value_model(days, mean_value=mean_value).model
+        value = forecasts.expected_order_value(value_model, days)
+        expected = forecasts.expected_order_days_by_period(
+            model, days, known.horizon_days, known.periods
+        )
+        years = np.arange(known.periods) * known.horizon_days / 365.0
+        discount = (1.0 + known.economics.annual_discount_rate) ** years
+        return BaselineForecast(
+            expected_spend=expected[:, 0] * value,
+            churn_probability=1.0 - forecasts.order_probability(model, days, known.horizon_days),
+            expected_orders=expected[:, 0],
+            clv=known.economics.margin_rate * value * (expected / discount).sum(axis=1),
+        )
+
+    return forecast
+
+
+METHODS: Mapping[str, Callable[[Known], BaselineForecast]] = {
+    "bg_nbd": _btyd("bg_nbd"),
+    "pareto_nbd": _btyd("pareto_nbd"),
+    "historic_rate": _historic_rate,
+    "span_rate": _span_rate,
+    "formula": _formula,
+}

@@ -1,0 +1,259 @@
+"""backtest: train on what was known at a cutoff, forecast, compare with what happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...configs.schema import Config
+from ...errors import ConfigError, OrdersError
+from ...orders import dates, windows
+from ...orders.reading.customer_attributes import with_customers
+from ...orders.cutoffs import can_train, default_cutoff, newest_realised_cutoff
+from ...orders.orders import Orders
+from ...orders.reading.read_orders import as_orders
+from ...features.table import feature_rows
+from ...features.targets import Targets, targets
+from ...atomic_files import check_folder, write_files
+from ...evaluation.backtest_frames import Evaluation
+from ...decisions.report.build import evaluation_report
+from ...models.scoring import forecast_rows
+from ...evaluation import measures
+from .rows import backtest_rows
+from .baselines import METHODS, BaselineForecast, known_at
+from ..fit import fit
+from ..training_frame import TrainingFrame
+from ...evaluation.scorecard import scorecard
+
+__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs", "joined"]
+
+_MOST_CUTOFFS = 4
+_SEASON_DAYS = 91
+# measure -> its function of forecast and actual spend
+MEASURES: dict[str, Callable[[Any, Any], float]] = {
+    "nGini": measures.normalised_gini,
+    "spearman": measures.spearman,
+    "MAE": measures.mean_absolute_error,
+    "RMSE": measures.root_mean_squared_error,
+    "bias": measures.bias,
+    "decile_MAPE": measures.decile_error,
+}
+_CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
+    "churn_AUC": measures.auc,
+    "churn_log_loss": measures.log_loss,
+    "churn_ECE": measures.calibration_error,
+}
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts beside what happened, and how good each method was."""
+
+    forecasts: pa.Table  # a row per cutoff, method and customer
+    metrics: dict[str, Any]  # cutoff -> {customers, ..., methods: {method: {measure: value}}}
+
+    @property
+    def newest(self) -> str:
+        """The newest cutoff, as `metrics` names it."""
+        return max(self.metrics, key=dates.as_instant)
+
+    def at(self, cutoff: int) -> pa.Table:
+        """The forecasts of one cutoff."""
+        moment = pa.scalar(cutoff, pa.timestamp("us"))
+        return self.forecasts.filter(pc.equal(self.forecasts["cutoff"], moment))
+
+    def save(
+        self, folder: Path, config: Config | None = None, orders: Orders | None = None
+    ) -> None:
+        """Write forecasts.parquet, metrics.json and report.html into `folder`, all or none.
+
+        The configuration gives the page its currency and locale, the orders what the data are like.
+        """
+        check_folder(folder)
+        metrics = json.dumps(self.metrics, indent=1, allow_nan=False) + "\n"
+        evaluation = Evaluation(self.forecasts, self.metrics)
+        page = evaluation_report(evaluation, config or Config(), orders).html
+        write_files(
+            {
+                folder / "forecasts.parquet": self.forecasts,
+                folder / "metrics.json": metrics,
+                folder / "report.html": page,
+            }
+        )
+
+
+def backtest(
+    orders: Orders,
+    config: Config | None = None,
+    cutoffs: Sequence[dates.Instant] = (),
+    *,
+    jobs: int = 1,
+    done: Callable[[str, float, int], None] = lambda what, share, count: None,
+) -> Backtest:
+    """Evaluate the model and the baselines, rolling-origin, at each cutoff.
+
+    At every cutoff a model is trained on the orders before it alone. Without `cutoffs` the newest
+    realised ones are taken, up to four, a season or a horizon apart, whichever is longer. `jobs` cutoffs
+    are evaluated at a time, each in a process of its own; `done` hears of progress. Raises `ConfigError` for a cutoff whose
+    prediction window is not over, `OrdersError` where none can be evaluated.
+    """
+    config = config or Config()
+    orders = as_orders(orders, config.orders)
+    orders = with_customers(orders, None, config.customers, config.orders.timezone)
+    end = default_cutoff(orders)
+    if cutoffs:
+        instants = dates.as_instants(cutoffs)
+        latest = newest_realised_cutoff(end, config.horizon_days)
+        late = [dates.shown(c) for c in instants if c > latest]
+        if late:
+            raise ConfigError(
+                f"a backtest's cutoff must be at most {dates.shown(latest)}, {config.horizon_days} "
+                f"days before the newest order, got {late[0]}"
+            )
+    else:
+        instants = default_cutoffs(orders, config.horizon_days)
+        if not instants:
+            raise OrdersError(
+                f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
+                f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
+            )
+    found = _in_parallel(orders, config, instants, end, jobs, done)
+    refusals = [part for part in found if isinstance(part, OrdersError)]
+    parts = [part for part in found if isinstance(part, Backtest)]
+    # a cutoff that was chosen here may have too few customers yet: the others tell enough
+    if refusals and (cutoffs or not parts):
+        raise refusals[0]
+    return joined(parts)
+
+
+def joined(parts: Sequence[Backtest]) -> Backtest:
+    """Evaluations at several cutoffs as one."""
+    return Backtest(
+        pa.concat_tables([part.forecasts for part in parts]),
+        {cutoff: measured for part in parts for cutoff, measured in part.metrics.items()},
+    )
+
+
+def _in_parallel(
+    orders: Orders,
+    config: Config,
+    instants: Sequence[int],
+    end: int,
+    jobs: int,
+    done: Callable[[str, float, int], None],
+) -> list[Backtest | OrdersError]:
+    """Each cutoff's evaluation, or why there can be none, in order."""
+    what = f"{len(instants)} cutoffs" if len(instants) > 1 else "1 cutoff"
+    done(what, 0.0, 0)
+    tasks = (joblib.delayed(_evaluated)(orders, config, instant, end) for instant in instants)
+    parallel = joblib.Parallel(n_jobs=min(jobs, len(instants)), return_as="generator")
+    parts: list[Backtest | OrdersError] = []
+    for part in parallel(tasks):
+        parts.append(part)
+        done(what, len(parts) / len(instants), len(parts))
+    return parts
+
+
+def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtest | OrdersError:
+    try:
+        return backtest_at(orders, config, cutoff, end)
+    except OrdersError as error:
+        return error
+
+
+def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
+    """The newest realised cutoffs a model can be trained for, oldest first, at least a season apart."""
+    end = default_cutoff(orders) if end is None else end
+    first = windows.first_order_at(orders)
+    found: list[int] = []
+    for k in range(_MOST_CUTOFFS):
+        cutoff = newest_realised_cutoff(end, horizon_days + k * max(horizon_days, _SEASON_DAYS))
+        if not can_train(first, cutoff, horizon_days):
+            break
+        found.insert(0, cutoff)
+    return found
+
+
+def backtest_at(
+    orders: Orders, config: Config, cutoff: int, end: int, drawn: TrainingFrame | None = None
+) -> Backtest:
+    """One cutoff: train before it, forecast at it, compare with what happened before `end`.
+
+    `drawn` is as in `fit`.
+    """
+    model = fit(orders, config, cutoff, drawn=drawn)
+    known = windows.observed(orders, cutoff)
+    forecasts = forecast_rows(model, known, cutoff)
+    instants = np.array([cutoff], dtype=np.int64)
+    rows = feature_rows(known, instants)
+    happened = targets(
+        windows.observed(orders, end),
+        rows,
+        instants,
+        config.horizon_days,
+        config.periods,
+        end,
+        config.target,
+    )
+    actual = happened.spend[:, 0]
+    known_rows = known_at(
+        orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
+    )
+    baselines = {name: method(known_rows) for name, method in METHODS.items()}
+    tables = [backtest_rows("clvcast", forecasts, config, happened)]
+    for name, made in baselines.items():
+        tables.append(backtest_rows(name, forecasts, config, happened, made))
+    ours = BaselineForecast(
+        np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
+    )
+    methods = {"clvcast": ours} | baselines
+    measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
+    lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
+    measured["clvcast"]["coverage_90"] = measures.coverage(lower, upper, actual)
+    card = scorecard(
+        {name: made.expected_spend for name, made in methods.items()},
+        {
+            name: made.churn_probability
+            for name, made in methods.items()
+            if made.churn_probability is not None
+        },
+        actual,
+        happened.churned,
+    )
+    summary = {
+        "customers": rows.n_rows,
+        "horizon_days": config.horizon_days,
+        "actual_spend": float(actual.sum()),
+        # mean heads learn max(spend, 0): what that leaves out of the total
+        "negative_spend": float(np.minimum(actual, 0.0).sum()),
+        "customers_with_negative_spend": int((actual < 0).sum()),
+        "churn_rate": float(happened.churned.mean()),
+        "methods": {name: _without_nan(values) for name, values in measured.items()},
+        "scorecard": dataclasses.asdict(card),
+        "remarks": list(model.numbers.blend.remarks),
+    }
+    return Backtest(pa.concat_tables(tables), {dates.shown(cutoff): summary})
+
+
+def _measured(
+    made: BaselineForecast, actual: np.ndarray[Any, np.dtype[np.float64]], happened: Targets
+) -> dict[str, float]:
+    """Every measure that the method's columns allow."""
+    found = {name: function(made.expected_spend, actual) for name, function in MEASURES.items()}
+    if made.churn_probability is not None:
+        for name, function in _CHURN_MEASURES.items():
+            found[name] = function(made.churn_probability, happened.churned)
+    return found
+
+
+def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if np.isnan(value) else value for name, value in values.items()}

@@ -1,0 +1,70 @@
+"""What an evaluation says, in plain words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...orders.reading.validation_issues import joined
+from ...models.parameters import Later
+from ...models.season import Season
+
+__all__ = ["TABLE_MEASURES", "later_periods", "season_told", "verdict"]
+
+TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
+_OURS = "clvcast"
+
+
+def verdict(summary: dict[str, Any]) -> list[str]:
+    """Sentences about one evaluated cutoff (an entry of `Backtest.metrics`), beside its scorecard."""
+    ours = summary["methods"][_OURS]
+    return [
+        _total(ours["bias"]),
+        _churn(ours, summary["churn_rate"]),
+        _coverage(ours["coverage_90"]),
+        *(f"{remark}." for remark in summary["remarks"]),
+    ]
+
+
+def later_periods(later: Later) -> str:
+    """What the model takes later periods to bring, beside the first."""
+    if not later.ratios:
+        return "CLV spans one period: it is the expected spend times the margin."
+    ranges = [(f"{min(ratios):.2f}", f"{max(ratios):.2f}") for ratios in later.ratios]
+    shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
+    return (
+        f"For each unit of money in period 1 it expects {joined(shown)} in later periods "
+        f"(history shows {later.realised_periods} of {len(later.ratios) + 1})."
+    )
+
+
+def season_told(season: Season) -> str:
+    """What the model knows of the season, for a total of one period."""
+    if not season.is_known:
+        return (
+            "No season is known: history does not show every part of the year yet, so a total may be "
+            "far off where the season turns."
+        )
+    low, high = (math.expm1(edge(season.spend)) for edge in (min, max))
+    return f"By the season a period's total lies between {low:+.0%} and {high:+.0%} of the year's mean."
+
+
+def _total(bias: float | None) -> str:
+    if bias is None:
+        return "Nothing was spent in the window, so the total cannot be compared."
+    if abs(bias) < 0.005:
+        return "In total it forecast what was spent, to half a per cent."
+    return f"In total it forecast {abs(bias):.0%} {'more' if bias > 0 else 'less'} than was spent."
+
+
+def _churn(ours: dict[str, Any], rate: float) -> str:
+    gap = ours["churn_ECE"]
+    area = ours["churn_AUC"]
+    told = (
+        "" if area is None else f" It tells who will order from who will not with AUC {area:.2f}."
+    )
+    return f"Churn was {rate:.0%}; its probabilities are off by {gap:.1%} on average.{told}"
+
+
+def _coverage(share: float) -> str:
+    return f"Of its 90 % intervals {share:.0%} held what the customer spent."

@@ -1,0 +1,1 @@
+"""Fitting buy-till-you-die models."""

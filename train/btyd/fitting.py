@@ -1,0 +1,270 @@
+"""Fitting BTYD: order days and values of a base -> the few numbers of `models.btyd.forecasts`. Nothing random.
+
+Customers with equal histories in whole days are one group with a weight, so the likelihood of millions is
+a sum over thousands. It is maximised over the logarithms of the parameters, within bounds, by exact
+gradients: on data that show nobody leave, Pareto/NBD's s and beta otherwise run away together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from ...features.recency_frequency import OrderDays
+from ...models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
+from .likelihoods import Groups, bg_nbd, gamma_gamma, nbd, pareto_nbd
+
+__all__ = [
+    "FittedOrders",
+    "FittedValue",
+    "Kind",
+    "fit_order_model",
+    "fit_value_model",
+    "grouped",
+]
+
+Float64 = npt.NDArray[np.float64]
+Kind = Literal["pareto_nbd", "bg_nbd", "nbd"]
+_Likelihood = Callable[[Float64, Groups], tuple[Float64, Float64]]
+
+_FALLBACKS: tuple[Kind, ...] = ("pareto_nbd", "bg_nbd", "nbd")
+_LONGEST = 10.0  # time is scaled so that the longest tenure is this, as `lifetimes` does
+_MANY_GROUPS = 20_000  # more are first fitted on coarser grids of days
+_COARSE_STEPS = (30, 100)  # of the longest tenure; most of the search is over there, and cheap
+_MANY_VALUES = 100_000  # more mean values are rounded to half a percent
+_FLAT = 1e-4  # gradient of the mean log-likelihood at which a stopped search counts as converged
+
+
+@dataclass(frozen=True)
+class FittedOrders:
+    """An order model, and how far to trust it."""
+
+    model: Nbd | BgNbd | ParetoNbd
+    asked: Kind
+    converged: (
+        bool  # False: even the last fallback is no maximum, and the base's mean rate stands in
+    )
+    at_bound: tuple[str, ...]  # parameters that would have gone further
+    log_likelihood: float  # of the whole base, NaN for the mean rate
+    n_groups: int
+    evaluations: int
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the model is another one than was asked for."""
+        return self.model.kind != self.asked or not self.converged
+
+
+@dataclass(frozen=True)
+class FittedValue:
+    """A value model, and whether it is Gamma-Gamma's maximum or stands in for it."""
+
+    model: GammaGamma
+    converged: bool
+    at_bound: tuple[str, ...]
+    log_likelihood: float  # NaN where it stands in
+
+
+def grouped(days: OrderDays, weights: Float64 | None = None, step_days: float = 1.0) -> Groups:
+    """Histories rounded to whole days (or multiples of `step_days`), each distinct one once."""
+    x = np.rint(days.n_repeat_days).astype(np.int64)
+    active, tenure = (
+        np.rint(part / step_days).astype(np.int64) for part in (days.active_days, days.tenure_days)
+    )
+    n_tenures, n_actives = (int(part.max(initial=0)) + 1 for part in (tenure, active))
+    key, which = np.unique((x * n_actives + active) * n_tenures + tenure, return_inverse=True)
+    counts = np.bincount(which, weights=weights, minlength=len(key)).astype(np.float64)
+    rest, tenure = np.divmod(key, n_tenures)
+    x, active = np.divmod(rest, n_actives)
+    # a repeat is never on the first day, however coarse the days
+    return Groups(x.astype(np.float64), active * step_days, tenure * step_days, counts)
+
+
+def fit_order_model(
+    days: OrderDays, kind: Kind = "bg_nbd", weights: Float64 | None = None, penalty: float = 0.0
+) -> FittedOrders:
+    """The model of `kind` with the greatest likelihood, else the next simpler one, else the mean rate.
+
+    `weights` counts customers per row. `penalty` times the sum of squared parameters (time scaled so that
+    the longest tenure is 10) is taken off the mean log-likelihood, as `lifetimes`' `penalizer_coef`.
+    """
+    groups = grouped(days, weights)
+    evaluations = 0
+    longest = float(groups.tenure_days.max(initial=0.0))
+    if longest > 0 and (groups.weights @ groups.n_repeat_days) > 0:
+        scale = _LONGEST / longest
+        stages = [groups]
+        if len(groups.weights) > _MANY_GROUPS:
+            steps = [max(longest / count, 2.0) for count in _COARSE_STEPS]
+            stages = [grouped(days, weights, step) for step in steps] + stages
+        scaled = [stage.scaled(scale) for stage in stages]
+        for name in _FALLBACKS[_FALLBACKS.index(kind) :]:
+            search = _search(_FAMILIES[name], scaled, penalty)
+            evaluations += search.evaluations
+            if search.converged:
+                values = search.values / np.where(_FAMILIES[name].is_time, scale, 1.0)
+                model = _FAMILIES[name].model(
+                    **dict(zip(_FAMILIES[name].names, values.tolist(), strict=True))
+                )
+                # the density of the order times in days: a factor `scale` for each repeat
+                repeats = float(groups.weights @ groups.n_repeat_days)
+                total = search.log_likelihood + repeats * float(np.log(scale))
+                return FittedOrders(
+                    model, kind, True, search.at_bound, total, len(groups.weights), evaluations
+                )
+    rate = (groups.weights @ groups.n_repeat_days + 0.5) / (
+        groups.weights @ groups.tenure_days + 1.0
+    )
+    stand_in = Nbd(r=1.0, alpha=float(1.0 / rate))
+    return FittedOrders(stand_in, kind, False, (), np.nan, len(groups.weights), evaluations)
+
+
+@dataclass(frozen=True)
+class _Family:
+    """A model's parameters: which are times, where a search may go, and the likelihood with gradient."""
+
+    model: type[Nbd] | type[BgNbd] | type[ParetoNbd]
+    names: tuple[str, ...]
+    is_time: tuple[bool, ...]
+    bounds: tuple[tuple[float, float], ...]
+    log_likelihood: _Likelihood  # parameters, groups -> n_groups; n_parameters x n_groups
+
+
+@dataclass(frozen=True)
+class _Search:
+    values: Float64
+    converged: bool
+    at_bound: tuple[str, ...]
+    log_likelihood: float
+    evaluations: int
+
+
+def _search(family: _Family, stages: Sequence[Groups], penalty: float) -> _Search:
+    """Maximise on each stage in turn, from the best of several starts to finer groups."""
+    low, high = np.log(np.array(family.bounds)).T
+    first = stages[0]
+    rate = float(first.weights @ first.n_repeat_days) / float(first.weights @ first.tenure_days)
+    mean_tenure = float(np.average(first.tenure_days, weights=first.weights))
+    found = []
+    for r, rest in ((0.5, (1.0, 2.5)), (1.5, (0.3, 1.0))):
+        start = [r, r / rate]
+        if family.model is BgNbd:
+            start += [rest[0], rest[1]]
+        if family.model is ParetoNbd:
+            start += [rest[0], rest[1] * mean_tenure]
+        found.append(_maximise(family, first, np.clip(np.log(start), low, high), penalty))
+    evaluations = sum(each.nfev for each in found)
+    best = min(found, key=lambda each: each.fun)
+    for groups in stages[1:]:
+        best = _maximise(family, groups, best.x, penalty)
+        evaluations += best.nfev
+    values = np.exp(best.x)
+    ended = (best.x <= low + 1e-6) | (best.x >= high - 1e-6)
+    slope = np.where(ended, 0.0, best.jac)
+    converged = bool(np.isfinite(best.fun) and (best.success or np.abs(slope).max() < _FLAT))
+    likelihood = family.log_likelihood(values, stages[-1])[0]
+    names = tuple(name for name, is_end in zip(family.names, ended, strict=True) if is_end)
+    return _Search(values, converged, names, float(stages[-1].weights @ likelihood), evaluations)
+
+
+def _maximise(family: _Family, groups: Groups, start: Float64, penalty: float) -> Any:
+    share = groups.weights / groups.weights.sum()
+
+    def objective(logs: Float64) -> tuple[float, Float64]:
+        values = np.exp(logs)
+        likelihood, gradient = family.log_likelihood(values, groups)
+        cost = penalty * float(values @ values) - float(share @ likelihood)
+        return cost, (2 * penalty * values - gradient @ share) * values
+
+    return minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=np.log(np.array(family.bounds)),
+        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
+    )
+
+
+_TIME = (1e-5, 1e5)  # of a longest tenure of 10
+_FAMILIES: dict[Kind, _Family] = {
+    "nbd": _Family(Nbd, ("r", "alpha"), (False, True), ((1e-4, 1e3), _TIME), nbd),
+    "bg_nbd": _Family(
+        BgNbd,
+        ("r", "alpha", "a", "b"),
+        (False, True, False, False),
+        ((1e-4, 1e3), _TIME, (1e-4, 3e2), (1e-4, 3e3)),
+        bg_nbd,
+    ),
+    "pareto_nbd": _Family(
+        ParetoNbd,
+        ("r", "alpha", "s", "beta"),
+        (False, True, False, True),
+        ((1e-4, 1e3), _TIME, (1e-4, 1e2), _TIME),
+        pareto_nbd,
+    ),
+}
+
+
+def fit_value_model(
+    days: OrderDays, weights: Float64 | None = None, mean_value: float = 1.0, penalty: float = 0.0
+) -> FittedValue:
+    """Gamma-Gamma on customers with a repeat of positive value, else a credibility mean that stands in.
+
+    Standing in, a customer's expected value is (its x repeat days + one day of `mean_value`, the base's
+    mean) / (x + 1). `weights` and `penalty` are as in `fit_order_model`; money is scaled to a mean of 1.
+    """
+    weights = np.ones(len(days.n_repeat_days)) if weights is None else weights
+    usable = (days.n_repeat_days > 0) & (days.repeat_value > 0) & (weights > 0)
+    x, value, weights = days.n_repeat_days[usable], days.repeat_value[usable], weights[usable]
+    stand_in = GammaGamma(p=1.0, q=2.0, v=mean_value if mean_value > 0 else 1.0)
+    if len(np.unique(value)) < 2:
+        return FittedValue(stand_in, False, (), np.nan)
+    scale = float(np.average(value, weights=weights))
+    if len(x) > _MANY_VALUES:
+        x, value, weights = _rounded_values(x, value, weights)
+    share = weights / weights.sum()
+    logs_of_value = np.log(value / scale)
+
+    def objective(logs: Float64) -> tuple[float, Float64]:
+        values = np.exp(logs)
+        likelihood, gradient = gamma_gamma(values, x, logs_of_value)
+        cost = penalty * float(values @ values) - float(share @ likelihood)
+        return cost, (2 * penalty * values - gradient @ share) * values
+
+    bounds = np.log(np.array([(1e-3, 1e4), (1.05, 1e4), (1e-4, 1e6)]))
+    found = minimize(
+        objective,
+        np.log([1.0, 3.0, 2.0]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
+    )
+    ended = (found.x <= bounds[:, 0] + 1e-6) | (found.x >= bounds[:, 1] - 1e-6)
+    names = tuple(name for name, is_end in zip("pqv", ended, strict=True) if is_end)
+    slope = np.where(ended, 0.0, found.jac)
+    converged = np.isfinite(found.fun) and (found.success or np.abs(slope).max() < _FLAT)
+    # at its least q the base's mean p v / (q - 1) is about to be infinite: no mean to forecast with
+    if not converged or found.x[1] <= bounds[1, 0] + 1e-6:
+        return FittedValue(stand_in, False, names, np.nan)
+    p, q, v = np.exp(found.x).tolist()
+    likelihood = float(weights @ gamma_gamma(np.array([p, q, v]), x, logs_of_value)[0])
+    # the density of the values in the shop's currency
+    total = likelihood - float(weights.sum()) * float(np.log(scale))
+    return FittedValue(GammaGamma(p=p, q=q, v=v * scale), True, names, total)
+
+
+def _rounded_values(
+    x: Float64, value: Float64, weights: Float64
+) -> tuple[Float64, Float64, Float64]:
+    """Distinct pairs of count and value, the latter to half a percent; and how many customers have each."""
+    steps = np.rint(np.log(value) * 200.0)
+    pairs, which = np.unique(x + 1j * steps, return_inverse=True)
+    counts = np.bincount(which, weights=weights).astype(np.float64)
+    return pairs.real, np.exp(pairs.imag / 200.0), counts

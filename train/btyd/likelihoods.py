@@ -1,0 +1,144 @@
+"""BTYD's log-likelihoods with their gradients, by the formulas of the papers; train/btyd/fitting.py maximises them.
+
+Each takes the parameters and returns one log-likelihood a group, float64 n_groups, and its derivative by each
+parameter, float64 n_parameters x n_groups. Time may be in any unit, if the parameters are in the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betaln, expit, gammaln, psi
+
+from ...models.btyd.forecasts import race_nodes
+
+__all__ = ["Groups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Customers with equal histories: arrays of n_groups."""
+
+    n_repeat_days: Float64
+    active_days: Float64
+    tenure_days: Float64
+    weights: Float64  # how many customers
+
+    def scaled(self, factor: float) -> Groups:
+        """The same with time in another unit."""
+        return replace(
+            self, active_days=self.active_days * factor, tenure_days=self.tenure_days * factor
+        )
+
+
+def nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
+    """Nobody leaves: the density of x order times, gamma(r + x) / gamma(r) alpha^r / (alpha + T)^(r + x)."""
+    r, alpha = values
+    x, tenure = groups.n_repeat_days, groups.tenure_days
+    exposure = np.log1p(tenure / alpha)
+    likelihood = _of_counts(gammaln, r, x) - gammaln(r) - x * np.log(alpha) - (r + x) * exposure
+    gradient = np.stack(
+        [
+            _of_counts(psi, r, x) - psi(r) - exposure,
+            r / alpha - (r + x) / (alpha + tenure),
+        ]
+    )
+    return likelihood, gradient
+
+
+def bg_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
+    """Fader, Hardie, Lee (2005), equation 6, as NBD x survival of x chances x (1 + odds of having left)."""
+    r, alpha, a, b = values
+    x, active, tenure = groups.n_repeat_days, groups.active_days, groups.tenure_days
+    likelihood, slope = nbd(values[:2], groups)
+    silence = np.log1p((tenure - active) / (alpha + active))
+    survivors = b + np.maximum(x, 1.0) - 1.0
+    odds = np.where(x > 0, np.log(a) - np.log(survivors) + (r + x) * silence, -np.inf)
+    gone = expit(odds)
+    likelihood = (
+        likelihood
+        + _of_counts(lambda shape: betaln(a, shape), b, x)
+        - betaln(a, b)
+        + np.logaddexp(0.0, odds)
+    )
+    chances = psi(a + b) - _of_counts(psi, a + b, x)
+    gradient = np.stack(
+        [
+            slope[0] + gone * silence,
+            slope[1] + gone * (r + x) * (1.0 / (alpha + tenure) - 1.0 / (alpha + active)),
+            chances + gone / a,
+            chances + _of_counts(psi, b, x) - psi(b) - gone / survivors,
+        ]
+    )
+    return likelihood, gradient
+
+
+def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
+    """Fader and Hardie (2005, note 009), equation 18, as NBD x nobody left x (1 + odds of having left)."""
+    r, alpha, s, beta = values
+    likelihood, slope = nbd(values[:2], groups)
+    stayed = np.log1p(groups.tenure_days / beta)
+    gradient = np.stack([*slope, -stayed, s / beta - s / (beta + groups.tenure_days)])
+    likelihood = likelihood - s * stayed
+    block = 4_096  # groups at a time, so that they stay in the processor's cache
+    for low in range(0, len(likelihood), block):
+        part = slice(low, low + block)
+        x, active, tenure = (
+            groups.n_repeat_days[part],
+            groups.active_days[part],
+            groups.tenure_days[part],
+        )
+        n, late, gone_scale = r + x, alpha + active, beta + active
+        silence = tenure - active
+        left = np.zeros(len(x))
+        d_n, d_late, d_s, d_gone = (np.zeros(len(x)) for _ in range(4))
+        nodes = race_nodes(np.full(len(x), s), gone_scale, n, late, silence)
+        for density, u, log_gone, log_late in nodes:
+            left += density
+            d_s -= density * log_gone
+            d_n -= density * log_late
+            d_gone += density * (s * u / gone_scale - 1.0) / (gone_scale + u)
+            d_late += density * u / (late + u)
+        d_late *= n / late
+        safe = np.where(left > 0, left, 1.0)
+        log_n, log_s = np.log1p(silence / late), np.log1p(silence / gone_scale)
+        odds = np.where(left > 0, np.log(safe) + n * log_n + s * log_s, -np.inf)
+        likelihood[part] += np.logaddexp(0.0, odds)
+        gone = expit(odds)
+        gradient[0, part] += gone * (log_n + d_n / safe)
+        gradient[1, part] += gone * (n / (late + silence) - n / late + d_late / safe)
+        gradient[2, part] += gone * (log_s + 1.0 / s + d_s / safe)
+        gradient[3, part] += gone * (s / (gone_scale + silence) - s / gone_scale + d_gone / safe)
+    return likelihood, gradient
+
+
+def gamma_gamma(values: Float64, x: Float64, log_value: Float64) -> tuple[Float64, Float64]:
+    """Fader and Hardie (2013), equation 1a: log-likelihood n_groups and its gradient 3 x n_groups."""
+    p, q, v = values
+    value = np.exp(log_value)
+    shape = p * x
+    log_x, log_total = np.log(x), np.log(v + x * value)
+    psi_both = psi(shape + q)
+    likelihood = (
+        gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(v)
+        + (shape - 1.0) * log_value + shape * log_x - (shape + q) * log_total
+    )  # fmt: skip
+    gradient = np.stack(
+        [
+            x * (psi_both - psi(shape) + log_value + log_x - log_total),
+            psi_both - psi(q) + np.log(v) - log_total,
+            q / v - (shape + q) / (v + x * value),
+        ]
+    )
+    return likelihood, gradient
+
+
+def _of_counts(function: Callable[[Float64], Float64], shape: float, x: Float64) -> Float64:
+    """function(shape + x), once per distinct count."""
+    counts, which = np.unique(x, return_inverse=True)
+    return np.asarray(function(shape + counts)[which])

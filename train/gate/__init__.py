@@ -1,0 +1,1 @@
+"""The gate: whether a candidate may become champion."""

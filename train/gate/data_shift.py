@@ -1,0 +1,102 @@
+"""The feed: the shipped candidate beside the champion on today's orders, and these orders beside those the champion knew.
+
+A model may do well on the past and still be fed by broken orders: here it shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...errors import ClvcastError
+from ...evaluation import measures
+from ...evaluation.bootstrap import Interval
+from ...models.model import Model
+from ...models.scoring import forecast_rows
+from ...orders import dates, windows
+from ..run import TrainingRun
+from .evidence import Feed, Part
+from .segments import parts_at
+from .training_record import Record
+
+__all__ = ["Champion", "changes", "feed_of"]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What serves now, as far as it can still be had."""
+
+    version: str
+    model: Model | None
+    record: Record | None
+    trouble: str = ""  # why there is no model
+
+
+def changes(candidate: Model, champion: Model | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns the candidate needs and the champion does not; settings that change what forecasts mean."""
+    if champion is None:
+        return (), ()
+    ours, theirs = candidate.numbers, champion.numbers
+    settings = {
+        "horizon_days": (ours.horizon_days, theirs.horizon_days),
+        "periods": (ours.periods, theirs.periods),
+        "target": (ours.settings.get("target"), theirs.settings.get("target")),
+        "currency": (ours.orders.currency, theirs.orders.currency),
+    }
+    new = [name for name in ours.optional_columns if name not in theirs.optional_columns]
+    changed = [f"{k} {own} instead of {old}" for k, (own, old) in settings.items() if own != old]
+    return tuple(new), tuple(changed)
+
+
+def feed_of(run: TrainingRun, champion: Champion) -> Feed:
+    """Both models on the orders known at the run's cutoff; what cannot be measured is None."""
+    feed = _counts(run, champion.record) if champion.record else Feed()
+    model = champion.model
+    if model is None or model.numbers.horizon_days != run.model.numbers.horizon_days:
+        return feed
+    try:
+        theirs = forecast_rows(model, run.known, run.cutoff)
+    except ClvcastError:
+        return feed  # the champion cannot read these orders: the schema rule says why
+    ours = forecast_rows(run.model, run.known, run.cutoff)
+    own, other = (table["expected_spend"].to_numpy() for table in (ours, theirs))
+    churn = [float(np.mean(table["churn_probability"].to_numpy())) for table in (ours, theirs)]
+    parts = []
+    for name, rows in parts_at(run.known, run.cutoff):
+        ratio = _ratio(own[rows].sum(), other[rows].sum())
+        if ratio is not None:
+            parts.append(Part(name, len(rows), Interval(ratio, ratio, ratio)))
+    return replace(
+        feed,
+        total=_ratio(own.sum(), other.sum()),
+        churn_rate=churn[0] - churn[1],
+        rank_correlation=measures.spearman(own, other),
+        segments=tuple(parts),
+    )
+
+
+def _counts(run: TrainingRun, record: Record) -> Feed:
+    """Today's orders against those the champion knew, as far as both reach back."""
+    end, first = dates.as_instant(record.end), dates.as_instant(record.first)
+    if end > run.cutoff:
+        return Feed()  # trained on newer orders than these
+    months = windows.whole_months(run.known, end)
+    both = [name for name in record.months if name in months]
+    # a month that is gone within the time both cover counts as empty; one before it was let go
+    both += [name for name in record.months if name not in months and name > min(both, default="~")]
+    then = [record.months[name] for name in both]
+    now = [months.get(name, (0, 0)) for name in both]
+    customers = None
+    if windows.first_order_at(run.known) <= first:
+        known = windows.observed(run.known, end).n_customers
+        customers = _ratio(float(known), float(record.customers))
+    return Feed(
+        lines=_ratio(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
+        money=_ratio(sum(m for _, m in now) / run.known.unit, sum(month.money for month in then)),
+        customers=customers,
+    )
+
+
+def _ratio(left: float, right: float) -> float | None:
+    return float(left / right) if right > 0 else None

@@ -1,0 +1,232 @@
+"""The trial: measures a candidate beside the champion and the baselines, for the gate to judge.
+
+The champion is judged in one of three ways, and which is said: by its own bundle, where that is old
+enough not to have seen the window; else by its settings, fitted again on what was known before the
+window; else by the evaluation its own training stored. Then both shipped models forecast today's
+orders, and today's orders are counted against those the champion knew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from ...configs.schema import Config
+from ...errors import ClvcastError
+from ...evaluation import measures
+from ...evaluation.bootstrap import Interval, bias_interval, error_ratio, gini_difference
+from ...evaluation.sampling_error import calibration_chance
+from ...models.scoring import forecast_rows
+from ...orders import dates, windows
+from ..backtest.run import backtest_at
+from ..run import TrainingRun
+from .data_shift import Champion, changes, feed_of
+from .evidence import CHAMPION, Contest, Evidence, Part
+from .segments import parts_at
+from .training_record import Record
+
+__all__ = ["OURS", "gather"]
+
+OURS = "clvcast"
+Float64 = npt.NDArray[np.float64]
+
+
+def gather(
+    run: TrainingRun,
+    config: Config,
+    champion: Champion | None,
+    rolled_back: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Evidence:
+    """Measure all the gate looks at; the longest part is a champion that has to be fitted again."""
+    evidence = Evidence(
+        evaluated=None,
+        champion=champion.version if champion else None,
+        judged_by="there is no champion yet: judged against the baselines alone",
+        rolled_back=rolled_back,
+    )
+    if champion is not None:
+        columns, settings = changes(run.model, champion.model)
+        evidence = replace(
+            evidence,
+            judged_by="",
+            new_columns=columns,
+            other_settings=settings,
+            feed=feed_of(run, champion),
+        )
+    if run.evaluation is None:
+        return evidence
+    return _evaluated(run, config, champion, evidence, say)
+
+
+def _evaluated(
+    run: TrainingRun,
+    config: Config,
+    champion: Champion | None,
+    evidence: Evidence,
+    say: Callable[[str], None],
+) -> Evidence:
+    assert run.evaluation is not None
+    evaluated = run.evaluation.newest
+    cutoff = dates.as_instant(evaluated)
+    table = run.evaluation.at(cutoff)
+    sure = config.gate.confidence
+    spends = {
+        name: spend
+        for name in pc.unique(table["method"]).to_pylist()
+        if (spend := _spend_of(table, name)) is not None
+    }
+    ours = spends.pop(OURS)
+    own = table.filter(pc.equal(table["method"], OURS))
+    actual = own["actual_spend"].to_numpy()
+    contests = [_contest(name, ours, spend, actual, sure) for name, spend in spends.items()]
+    judged_by = evidence.judged_by
+    if champion is not None:
+        say("judging the champion on the same window")
+        theirs, judged_by = _champion_spend(run, champion, cutoff, ours)
+        if theirs is not None:
+            spends[CHAMPION] = theirs
+            contests.insert(0, _contest(CHAMPION, ours, theirs, actual, sure))
+        elif _same_horizon(run, champion) and champion.record and champion.record.methods:
+            stored = _stored_contest(run.evaluation.metrics[evaluated]["methods"], champion.record)
+            contests = ([stored] if stored else []) + contests
+    to_beat = spends.get(CHAMPION)
+    if to_beat is None and spends:
+        to_beat = min(spends.values(), key=lambda s: measures.mean_absolute_error(s, actual))
+    methods = run.evaluation.metrics[evaluated]["methods"]
+    gaps = {name: measured.get("churn_ECE") for name, measured in methods.items()}
+    ece = gaps.pop(OURS)
+    return replace(
+        evidence,
+        evaluated=evaluated,
+        bias=bias_interval(ours, actual, sure),
+        calibration=ece,
+        baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
+        calibration_noise=calibration_chance(own["churn_probability"].to_numpy()),
+        coverage=_coverage(own, actual),
+        coverage_in_season=_coverage(own, actual, _season(spends, actual)),
+        contests=tuple(contests),
+        segments=_segments(run, cutoff, ours, to_beat, actual, sure),
+        judged_by=judged_by,
+    )
+
+
+def _spend_of(table: pa.Table, method: str) -> Float64 | None:
+    spend = table.filter(pc.equal(table["method"], method))["expected_spend"]
+    return None if spend.null_count else np.asarray(spend.to_numpy(), dtype=np.float64)
+
+
+def _contest(name: str, ours: Float64, theirs: Float64, actual: Float64, sure: float) -> Contest:
+    bias = measures.bias(theirs, actual)
+    return Contest(
+        rival=name,
+        ngini=gini_difference(ours, theirs, actual, sure),
+        mae=error_ratio(ours, theirs, actual, sure),
+        bias=None if np.isnan(bias) else bias,
+        mean_error=measures.mean_absolute_error(theirs, actual),
+    )
+
+
+def _champion_spend(
+    run: TrainingRun, champion: Champion, cutoff: int, ours: Float64
+) -> tuple[Float64 | None, str]:
+    """What the champion expects at the evaluated cutoff, and how it was made to say so."""
+    named = f"the champion, version {champion.version}, is judged by"
+    model, record = champion.model, champion.record
+    stored = f"{named} the evaluation its training stored"
+    if model is None:
+        return None, f"{stored}, for its bundle cannot be loaded ({champion.trouble})"
+    if not _same_horizon(run, champion):
+        return (
+            None,
+            f"the champion, version {champion.version}, forecasts another horizon: not compared",
+        )
+    try:
+        if record is not None and dates.as_instant(record.end) <= cutoff:
+            known = windows.observed(run.known, cutoff)
+            spend = forecast_rows(model, known, cutoff)["expected_spend"].to_numpy()
+            return spend, f"{named} its own bundle, which never saw the window"
+        if not model.numbers.settings:
+            return None, f"{stored}, for its bundle names no settings to fit again"
+        orders = model.usable_columns(run.known)
+        refitted = f"{named} its settings, fitted again on what was known before the window"
+        same_columns = orders.optional_columns == run.model.numbers.optional_columns
+        if model.numbers.settings == run.model.numbers.settings and same_columns:
+            return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
+        settings = Config.model_validate(dict(model.numbers.settings))
+        spend = _spend_of(backtest_at(orders, settings, cutoff, run.cutoff).forecasts, OURS)
+        return spend, refitted
+    except ValidationError:
+        return None, f"{stored}, for this version does not know all its settings"
+    except ClvcastError as error:
+        return None, f"{stored}, for it cannot be fitted to these orders ({error})"
+
+
+def _same_horizon(run: TrainingRun, champion: Champion) -> bool:
+    """Whether the champion forecasts the candidate's horizon, as far as its bundle can tell."""
+    model = champion.model
+    return model is None or model.numbers.horizon_days == run.model.numbers.horizon_days
+
+
+def _stored_contest(now: Mapping[str, Any], record: Record) -> Contest | None:
+    """Two evaluations of two windows: nGini as it is, MAE as a share of the best baseline's of its window."""
+
+    def relative(methods: Mapping[str, Mapping[str, float | None]]) -> tuple[float, float] | None:
+        own = methods.get(OURS, {})
+        gini, error = own.get("nGini"), own.get("MAE")
+        others = [m["MAE"] for name, m in methods.items() if name != OURS and m.get("MAE")]
+        best = min((o for o in others if o is not None), default=None)
+        return None if gini is None or error is None or best is None else (gini, error / best)
+
+    ours, theirs = relative(now), relative(record.methods)
+    if ours is None or theirs is None:
+        return None
+    gini, ratio = ours[0] - theirs[0], ours[1] / theirs[1] - 1.0
+    return Contest(
+        CHAMPION, Interval(gini, gini, gini), Interval(ratio, ratio, ratio), None, float("inf")
+    )
+
+
+def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
+    """How many times more was spent than the best baseline (by MAE) forecast: what no rule saw coming."""
+    baselines = [spend for name, spend in spends.items() if name != CHAMPION]
+    if not baselines:
+        return 1.0
+    best = min(baselines, key=lambda spend: measures.mean_absolute_error(spend, actual))
+    spent, expected = math.fsum(actual), math.fsum(best)
+    return spent / expected if min(spent, expected) > 0 else 1.0
+
+
+def _coverage(own: pa.Table, actual: Float64, season: float = 1.0) -> float | None:
+    """The share inside the intervals, these moved by what moved every customer."""
+    names = ("expected_spend_lower", "expected_spend_upper")
+    if not all(n in own.column_names and not own[n].null_count for n in names):
+        return None
+    lower, upper = (own[name].to_numpy() for name in names)
+    spent = np.maximum(actual, 0.0)  # what mean heads forecast
+    return float(((lower * season <= spent) & (spent <= upper * season)).mean())
+
+
+def _segments(
+    run: TrainingRun,
+    cutoff: int,
+    ours: Float64,
+    to_beat: Float64 | None,
+    actual: Float64,
+    sure: float,
+) -> tuple[Part, ...]:
+    if to_beat is None:
+        return ()
+    parts = []
+    for name, rows in parts_at(windows.observed(run.known, cutoff), cutoff):
+        ratio = error_ratio(ours[rows], to_beat[rows], actual[rows], sure)
+        parts.append(Part(name, len(rows), ratio))
+    return tuple(parts)

@@ -1,0 +1,272 @@
+"""The gate: may this candidate go live? A pure function of measured numbers and the bounds of `gate:`.
+
+Every rule says what was measured, what must hold, and what that means in a sentence. A rule whose number
+could not be measured passes and says so; only the evaluation itself must be there. What chance moves is judged
+by the end of its interval that is kinder to the candidate: one that luck alone makes look worse passes, and so
+does one that is worse by less than the margin. The rule then names that end and its value beside the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ...configs.schema import GateConfig
+from .evidence import CHAMPION, Contest, Evidence, Feed, Part
+
+__all__ = ["Rule", "Verdict", "judge"]
+
+Outcome = Literal["pass", "fail", "unknown"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: what was measured, what must hold, and what came of it."""
+
+    name: str
+    value: float | None  # the estimate, shares as fractions
+    bound: str  # of `value`; of an end of its interval where it names one, such as upper end +0.003 >= -0.01
+    verdict: Outcome
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Every rule, and whether the candidate may go live."""
+
+    rules: tuple[Rule, ...]
+    judged_by: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether no rule failed."""
+        return all(rule.verdict != "fail" for rule in self.rules)
+
+    @property
+    def reason(self) -> str:
+        """In one line: why it passed, or each rule that it failed."""
+        failed = [rule.sentence for rule in self.rules if rule.verdict == "fail"]
+        if failed:
+            return "; ".join(failed)
+        measured = sum(rule.verdict == "pass" for rule in self.rules)
+        return (
+            f"passed {measured} of {len(self.rules)} rules, the others could not be measured"
+            if (measured < len(self.rules))
+            else f"passed all {measured} rules"
+        )
+
+
+def judge(evidence: Evidence, bounds: GateConfig) -> Verdict:
+    """Hold the evidence against the bounds."""
+    rules = [_evaluated(evidence)]
+    if evidence.evaluated is not None:
+        for contest in evidence.contests:
+            rules += [_ngini(contest, bounds), _mae(contest, bounds)]
+        rules += [_bias(evidence, bounds), _calibration(evidence, bounds)]
+        rules += [_coverage(evidence, bounds), _segments(evidence, bounds)]
+    rules.append(_rolled_back(evidence))
+    if evidence.champion is not None:
+        rules += [_schema(evidence), *_feed(evidence.feed, bounds)]
+    return Verdict(tuple(rules), evidence.judged_by)
+
+
+def _evaluated(evidence: Evidence) -> Rule:
+    if evidence.evaluated is None:
+        said = "history is too short to hold a window out, so nothing shows that the model is good"
+        return Rule("evaluation", None, "a window no model has seen", "fail", said)
+    said = f"evaluated on what happened from {evidence.evaluated} on"
+    return Rule("evaluation", 1.0, "a window no model has seen", "pass", said)
+
+
+def _ngini(contest: Contest, bounds: GateConfig) -> Rule:
+    name, gap = f"nGini against {contest.rival}", contest.ngini
+    least = f">= -{bounds.ngini:g}"
+    if gap.upper != gap.upper:
+        return _unknown(name, f"upper end {least}", "nothing was spent in the window")
+    failed = gap.upper < -bounds.ngini
+    worse = "surely worse than" if failed else "not surely worse than"
+    said = (
+        f"it ranks customers {worse} {contest.rival}: nGini {gap.estimate:+.3f}, "
+        f"by chance {gap.lower:+.3f} to {gap.upper:+.3f}"
+    )
+    return Rule(name, gap.estimate, f"upper end {gap.upper:+.3f} {least}", _outcome(failed), said)
+
+
+def _mae(contest: Contest, bounds: GateConfig) -> Rule:
+    name, ratio = f"MAE against {contest.rival}", contest.mae
+    most = f"<= {bounds.mae:g}"
+    if ratio.lower != ratio.lower:
+        return _unknown(name, f"lower end {most}", f"{contest.rival} made no error")
+    failed = ratio.lower > bounds.mae
+    worse = "surely larger than" if failed else "not surely larger than"
+    said = (
+        f"its mean error is {worse} that of {contest.rival}: {ratio.estimate:+.1%}, "
+        f"by chance {ratio.lower:+.1%} to {ratio.upper:+.1%}"
+    )
+    bound = f"lower end {ratio.lower:+.3f} {most}"
+    return Rule(name, ratio.estimate, bound, _outcome(failed), said)
+
+
+def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
+    """The total, at the end of its interval nearer to none.
+
+    A season no history has shown moves every forecast alike: what the best baseline (by MAE), the one a
+    shop would use instead, missed is allowed as well.
+    """
+    bias = evidence.bias
+    baselines = [c for c in evidence.contests if c.rival != CHAMPION and c.bias is not None]
+    best = min(baselines, key=lambda contest: contest.mean_error, default=None)
+    allowed = max(bounds.bias, abs(best.bias or 0.0)) if best else bounds.bias
+    if bias is None or bias.estimate != bias.estimate:
+        return _unknown("bias", f"near end <= {allowed:.3f}", "nothing was spent in the window")
+    least = 0.0 if bias.lower <= 0 <= bias.upper else min(abs(bias.lower), abs(bias.upper))
+    beside = f"; {best.rival} missed by {best.bias:+.1%}" if best else ""
+    said = (
+        f"its total missed by {bias.estimate:+.1%}, by chance {bias.lower:+.1%} to "
+        f"{bias.upper:+.1%}: surely by {least:.1%}, where {allowed:.1%} is allowed{beside}"
+    )
+    bound = f"near end {least:.3f} <= {allowed:.3f}"
+    return Rule("bias", bias.estimate, bound, _outcome(least > allowed), said)
+
+
+def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
+    # a season moves churn too: what the best baseline missed is allowed as well
+    allowed = max(bounds.calibration, evidence.baseline_calibration) + evidence.calibration_noise
+    bound = f"<= {allowed:.3f}"
+    gap = evidence.calibration
+    if gap is None:
+        return _unknown("calibration", bound, "churn probabilities could not be compared")
+    said = (
+        f"its churn probabilities are off by {gap:.1%} on average, where {allowed:.1%} is allowed "
+        f"({evidence.calibration_noise:.1%} of it for chance)"
+    )
+    return Rule("calibration", gap, bound, _outcome(gap > allowed), said)
+
+
+def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
+    least = 0.9 - bounds.coverage
+    bound, share = f">= {least:g}", evidence.coverage
+    if share is None:
+        return _unknown("coverage", bound, "the forecasts have no intervals")
+    # a season that no rule foresaw moves every customer alike, out of intervals of the right width
+    in_season = evidence.coverage_in_season
+    best = share if in_season is None else max(share, in_season)
+    beside = "" if best == share else f" ({best:.1%} with what no baseline foresaw taken out)"
+    said = (
+        f"{share:.1%} of customers spent within their 90 % interval{beside}, and {least:.0%} must"
+    )
+    return Rule("coverage", best, bound, _outcome(best < least), said)
+
+
+def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
+    judged = _large(evidence.segments, bounds)
+    most = f"<= {bounds.segment:g}"
+    if not judged:
+        why = f"none has {bounds.segment_customers} customers"
+        return _unknown("segments", f"lower end {most}", why)
+    worst = max(judged, key=lambda part: part.number.lower)
+    failed = [part for part in judged if part.number.lower > bounds.segment]
+    if failed:
+        said = "mean error is surely worse in " + ", ".join(
+            f"{part.name} ({part.number.estimate:+.0%})" for part in failed
+        )
+    else:
+        said = (
+            f"in none of {len(judged)} segments is its mean error badly worse; it does worst in "
+            f"{worst.name} ({worst.number.estimate:+.0%})"
+        )
+    bound = f"lower end {worst.number.lower:+.3f} {most}"
+    return Rule("segments", worst.number.estimate, bound, _outcome(bool(failed)), said)
+
+
+def _rolled_back(evidence: Evidence) -> Rule:
+    bound = "never taken down before"
+    if evidence.rolled_back is None:
+        return Rule("rollback", 0.0, bound, "pass", "the same model was never rolled back")
+    said = f"the same model was rolled back before ({evidence.rolled_back}); promote it by hand"
+    return Rule("rollback", 1.0, bound, "fail", said)
+
+
+def _schema(evidence: Evidence) -> Rule:
+    faults = []
+    if evidence.new_columns:
+        faults.append(
+            f"it needs {', '.join(evidence.new_columns)}, which the champion's users need not give"
+        )
+    if evidence.other_settings:
+        faults.append(f"its forecasts mean something else: {', '.join(evidence.other_settings)}")
+    said = "; ".join(faults) or "it reads and forecasts what the champion does"
+    return Rule("schema", float(len(faults)), "no change", _outcome(bool(faults)), said)
+
+
+def _feed(feed: Feed, bounds: GateConfig) -> Iterable[Rule]:
+    """The shipped candidate and the champion on today's orders: a broken feed shows here."""
+    history = f"within {bounds.history:g} of 1"
+    for name, noun, ratio in (
+        ("history lines", "lines", feed.lines),
+        ("history money", "money", feed.money),
+    ):
+        said = f"months the champion knew hold {{:.1%}} of the {noun} they held then"
+        yield _ratio_rule(name, ratio, history, lambda r: abs(r - 1.0) > bounds.history, said)
+    yield _ratio_rule(
+        "customers", feed.customers, f">= {bounds.customers:g}",
+        lambda share: share < bounds.customers,
+        "{:.1%} as many customers are there as the champion knew",
+    )  # fmt: skip
+    yield _ratio_rule(
+        "total", feed.total, f"1/{bounds.total:g} to {bounds.total:g}",
+        lambda ratio: _factor(ratio) > bounds.total,
+        "its total forecast is {:.2f} times the champion's",
+    )  # fmt: skip
+    yield _ratio_rule(
+        "churn rate", feed.churn_rate, f"within {bounds.churn_rate:g}",
+        lambda gap: abs(gap) > bounds.churn_rate,
+        "its mean churn probability differs by {:+.1%} from the champion's",
+    )  # fmt: skip
+    yield _ratio_rule(
+        "rank correlation", feed.rank_correlation, f">= {bounds.rank_correlation:g}",
+        lambda r: r < bounds.rank_correlation,
+        "it ranks customers like the champion to {:.3f} (Spearman)",
+    )  # fmt: skip
+    bound = f"1/{bounds.segment_total:g} to {bounds.segment_total:g}"
+    judged = _large(feed.segments, bounds)
+    if not judged:
+        yield _unknown("segment totals", bound, f"none has {bounds.segment_customers} customers")
+        return
+    worst = max(judged, key=lambda part: _factor(part.number.estimate))
+    ratio = worst.number.estimate
+    said = (
+        f"of {len(judged)} segments {worst.name} moved most: {ratio:.2f} times the champion's total"
+    )
+    yield Rule(
+        "segment totals", ratio, bound, _outcome(_factor(ratio) > bounds.segment_total), said
+    )
+
+
+def _ratio_rule(
+    name: str, value: float | None, bound: str, broken: Callable[[float], bool], sentence: str
+) -> Rule:
+    if value is None or value != value:
+        return _unknown(name, bound, "the champion's record or bundle does not tell")
+    return Rule(name, value, bound, _outcome(broken(value)), sentence.format(value))
+
+
+def _large(parts: tuple[Part, ...], bounds: GateConfig) -> list[Part]:
+    return [
+        part
+        for part in parts
+        if part.customers >= bounds.segment_customers and part.number.lower == part.number.lower
+    ]
+
+
+def _factor(ratio: float) -> float:
+    return max(ratio, 1.0 / ratio) if ratio > 0 else float("inf")
+
+
+def _outcome(failed: bool) -> Outcome:
+    return "fail" if failed else "pass"
+
+
+def _unknown(name: str, bound: str, why: str) -> Rule:
+    return Rule(name, None, bound, "unknown", f"{name} not measured: {why}")

@@ -1,0 +1,60 @@
+"""Left-out customers: what the model's heads say of training rows whose customers their trees never saw."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from ..configs.schema import ModelConfig
+from ..features.table import FeatureRows
+from ..models.blend import BtydViews, Heads, heads_of
+from ..models.parameters import Blend
+from .boosting import Examples, grow
+
+__all__ = ["left_out_heads"]
+
+_FOLDS = 2
+_KEY = b"clvcast folds"
+
+
+def left_out_heads(
+    examples: Examples,
+    rows: FeatureRows,
+    blend: Blend,
+    btyd: BtydViews,
+    model: ModelConfig,
+    seed: int,
+    step: Callable[[str], None] = lambda _: None,
+) -> Heads:
+    """Each row's heads, from trees of one seed grown on the other half of the customers."""
+    fold = _customer_folds(rows)
+    found = np.zeros((3, rows.n_rows))
+    for held_out in range(_FOLDS):
+        out = fold == held_out
+        if not out.any():
+            continue
+        # where the other half teaches nothing, everybody does
+        learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
+        trees = grow(examples.where(learn), model, range(seed, seed + 1), step)
+        heads = heads_of(trees, examples.features, blend, rows.where(out), btyd.where(out))
+        found[:, out] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
+    return Heads(*found)
+
+
+def _customer_folds(rows: FeatureRows) -> npt.NDArray[np.int64]:
+    """A fold per row, by a hash of its customer id: no matter who else is there."""
+    # keyed: a shop's own sample by a common hash must not be a single fold
+    hashed = [
+        hashlib.blake2b(name.encode(), digest_size=1, key=_KEY).digest()[0]
+        for name in rows.customer_ids.to_pylist()
+    ]
+    return (np.array(hashed, dtype=np.int64) % _FOLDS)[rows.customer_index]
+
+
+def _teaches(examples: Examples, learn: npt.NDArray[np.bool_]) -> bool:
+    """Whether rows show customers who spent, and any who did not order."""
+    churned = examples.churned[learn]
+    return bool(churned.any() and examples.spend[learn][~churned].sum() > 0)

@@ -1,0 +1,1 @@
+"""Runs and versions in MLflow: tracking, promotion, rollback."""

@@ -1,0 +1,292 @@
+"""Store: MLflow behind a few typed functions. The one module of train/ that imports mlflow.
+
+Nothing here knows what a gate is; `registry` and `tracking` decide, this keeps. Every failure of the
+store is a `StoreError` with one sentence. Only `client` calls with explicit run ids are made, so that
+a program that uses MLflow itself keeps its own active run and addresses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...configs.schema import OPTIONAL_COLUMNS
+from ...errors import StoreError
+from ...models.bundle import digest
+from ...models.golden_rows import golden_rows
+from ...models.loading import BUNDLE_SHA256, current_store, existing_store, hush_mlflow
+from ...models.model import Model
+from ...models.scoring import FORECAST_SCHEMA
+from .entries import Dataset, Version, version_of
+from .store_location import locked, without_password
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+__all__ = ["Store", "reading", "writing"]
+
+
+@contextmanager
+def writing(uri: str) -> Iterator[Store]:
+    """The store, for one writer at a time; raises `StoreError` where it refuses.
+
+    Two processes that make the same SQLite store at once break each other, and two trainings that
+    promote at once would each be judged against a champion that is gone: a lock file beside the
+    database lets one in. A server keeps its own database whole; `registry.promote` checks the rest.
+    """
+    with locked(uri):
+        yield _opened(uri)
+
+
+def reading(tracking_uri: str | None) -> Store:
+    """A store that is there; never makes a new one."""
+    return _opened(existing_store(tracking_uri))
+
+
+def _opened(uri: str) -> Store:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow prints a server's addresses to stdout, where our JSON goes
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # a server that is not there is a sentence soon, not after minutes of retries
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    try:
+        import mlflow
+    except ImportError:
+        raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
+    hush_mlflow()
+    with _told(uri):
+        return Store(uri, mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
+
+
+@contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """Every way in which a store fails, in a sentence."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = without_password((str(error).splitlines() or [type(error).__name__])[0])
+        is_full = any(said in str(error) for said in ("disk is full", "No space left"))
+        mend = "; free some space and run it again" if is_full else ""
+        raise StoreError(
+            f"the MLflow store {without_password(uri)} refuses: {reason}{mend}"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open MLflow store: runs and what they hold, models, their versions, aliases and tags."""
+
+    uri: str
+    client: MlflowClient
+
+    @contextmanager
+    def run(
+        self, experiment: str, name: str, tags: Mapping[str, str], parent: str | None = None
+    ) -> Iterator[str]:
+        """A run, given by its id: finished at the end, failed on an error, an interrupt included."""
+        own = {"mlflow.runName": name, **tags}
+        if parent is not None:
+            own["mlflow.parentRunId"] = parent
+        with _told(self.uri):
+            run_id = str(self.client.create_run(self._experiment(experiment), tags=own).info.run_id)
+        status = "FAILED"
+        try:
+            yield run_id
+            status = "FINISHED"
+        finally:
+            with _told(self.uri):
+                self.client.set_terminated(run_id, status)
+
+    def log(
+        self,
+        run_id: str,
+        parameters: Mapping[str, Any] | None = None,
+        measures: Mapping[str, float] | None = None,
+        step: int = 0,
+    ) -> None:
+        """Parameters and measures of a run, in one call."""
+        from mlflow.entities import Metric, Param
+
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        params = [Param(key, str(value)) for key, value in (parameters or {}).items()]
+        metrics = [Metric(key, value, now, step) for key, value in (measures or {}).items()]
+        with _told(self.uri):
+            self.client.log_batch(run_id, metrics=metrics, params=params)
+
+    def log_dataset(self, run_id: str, dataset: Dataset) -> None:
+        """The orders a run learned from, by digest and source."""
+        from mlflow.entities import Dataset as Logged
+        from mlflow.entities import DatasetInput, InputTag
+
+        logged = Logged(
+            name="orders",
+            digest=dataset.digest[:36],  # all MLflow keeps
+            source_type="clvcast.orders",
+            source=json.dumps({"source": without_password(dataset.source)}),
+            profile=json.dumps(dict(dataset.profile)),
+        )
+        context = InputTag("mlflow.data.context", "training")
+        with _told(self.uri):
+            self.client.log_inputs(run_id, [DatasetInput(logged, [context])])
+
+    def log_text(self, run_id: str, text: str, path: str) -> None:
+        """A text file among a run's artifacts."""
+        with _told(self.uri):
+            self.client.log_text(run_id, text, path)
+
+    def log_file(self, run_id: str, file: Path) -> None:
+        """A file among a run's artifacts."""
+        with _told(self.uri):
+            self.client.log_artifact(run_id, str(file))
+
+    def text(self, run_id: str, path: str) -> str | None:
+        """A text file of a run; None where it has none that can be read."""
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found = self.client.download_artifacts(run_id, path, folder)
+                return Path(found).read_text(encoding="utf-8")
+            except (MlflowException, OSError, UnicodeDecodeError):
+                return None
+
+    def register(self, run_id: str, model: Model, name: str, tags: Mapping[str, str]) -> Version:
+        """Log a model's bundle to a run, and register it as the next version of `name`."""
+        import mlflow
+
+        with tempfile.TemporaryDirectory() as folder, _told(self.uri), current_store(self.uri):
+            bundle = Path(folder) / "bundle"
+            model.save(bundle)
+            with mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None):
+                logged = mlflow.pyfunc.log_model(
+                    name="model",
+                    loader_module="clvcast.serve.pyfunc",
+                    data_path=str(bundle),
+                    signature=_signature(model),
+                    input_example=golden_rows(
+                        model.numbers.optional_columns, model.numbers.attributes
+                    ).head(1),
+                    pip_requirements=["clvcast"],
+                )
+            if not self.client.search_registered_models(f"name='{name}'"):
+                self.client.create_registered_model(name)
+            made = self.client.create_model_version(
+                name,
+                logged.model_uri,
+                run_id,
+                {**tags, BUNDLE_SHA256: digest(bundle)},
+                model_id=logged.model_id,  # a server asks for it, the embedded store does not
+            )
+            return self.version(name, str(made.version))
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions of a model, newest first; empty where it has none."""
+        with _told(self.uri):
+            models = self.client.search_registered_models(f"name='{name}'")
+            aliases: dict[str, list[str]] = {}
+            for alias, number in (models[0].aliases if models else {}).items():
+                aliases.setdefault(str(number), []).append(alias)
+            found: list[Version] = []
+            token = None
+            while models:
+                page = self.client.search_model_versions(
+                    f"name='{name}'", max_results=200, page_token=token
+                )
+                found += [version_of(v, aliases.get(str(v.version), [])) for v in page]
+                token = page.token
+                if not token:
+                    break
+        return sorted(found, key=lambda version: int(version.number), reverse=True)
+
+    def version(self, name: str, number: str) -> Version:
+        """One version; raises `StoreError` where there is none."""
+        for version in self.versions(name):
+            if version.number == number:
+                return version
+        raise StoreError(f"the model {name} has no version {number}; see: clvcast models list")
+
+    def aliased(self, name: str, alias: str) -> Version | None:
+        """The version an alias points at, None where none."""
+        return next((v for v in self.versions(name) if alias in v.aliases), None)
+
+    def set_alias(self, name: str, alias: str, number: str) -> None:
+        """Point an alias at a version: one write, whole or not at all."""
+        with _told(self.uri):
+            self.client.set_registered_model_alias(name, alias, number)
+
+    def tag_version(self, name: str, number: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version, in the order given."""
+        with _told(self.uri):
+            for key, value in tags.items():
+                self.client.set_model_version_tag(name, number, key, value)
+
+    def model_tags(self, name: str) -> dict[str, str]:
+        """The tags of a registered model; empty where there is none."""
+        with _told(self.uri):
+            models = self.client.search_registered_models(f"name='{name}'")
+            return {str(k): str(v) for k, v in models[0].tags.items()} if models else {}
+
+    def tag_model(self, name: str, key: str, value: str) -> None:
+        """Set a tag of a registered model."""
+        with _told(self.uri):
+            self.client.set_registered_model_tag(name, key, value)
+
+    def _experiment(self, name: str) -> str:
+        """The experiment's id; made with an artifact folder beside the database, where MLflow would take ./mlruns."""
+        existing = self.client.get_experiment_by_name(name)
+        if existing is not None:
+            return str(existing.experiment_id)
+        location = None
+        if self.uri.startswith("sqlite:///"):
+            database = Path(self.uri.removeprefix("sqlite:///")).resolve()
+            location = (database.parent / "mlartifacts").as_uri()
+        return str(self.client.create_experiment(name, artifact_location=location))
+
+
+def _signature(model: Model) -> ModelSignature:
+    """One row per customer, its orders nested; times are ISO text, for MLflow refuses nested dates."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types.schema import Array, Object, Property
+
+    texts = ("order_id", "product_id", "category", "channel")
+    optional = [
+        Property(name, DataType.string if name in texts else DataType.double, required=False)
+        for name in OPTIONAL_COLUMNS
+        if name in model.numbers.optional_columns
+    ]
+    line = Object(
+        [Property("ordered_at", DataType.string), Property("amount", DataType.double), *optional]
+    )
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string, "customer_id"),
+        ColSpec(DataType.string, "cutoff"),
+        ColSpec(Array(line), "orders"),
+    ]
+    if model.numbers.customers is not None:
+        told = [
+            Property(name, DataType.double if kind == "number" else DataType.string, required=False)
+            for name, kind in model.numbers.customers.types.items()
+        ]
+        columns.append(ColSpec(Object(told), "attributes", required=False))
+    inputs = Schema(columns)
+    kinds = {
+        "string": DataType.string,
+        "int32": DataType.integer,
+        "double": DataType.double,
+        "timestamp[us]": DataType.datetime,
+    }
+    outputs = Schema([ColSpec(kinds[str(f.type)], f.name) for f in FORECAST_SCHEMA])
+    return ModelSignature(inputs=inputs, outputs=outputs)

@@ -1,0 +1,218 @@
+"""The registry: which version of a model serves, which waits, how that came about, and the way back.
+
+Two aliases: `champion` serves, `candidate` is the newest that `train` registered. A promotion writes
+down first what it will replace and why, then moves the alias, which is one write: killed at any
+point, either the old champion serves or the new one, each with its own way back. Said twice,
+`promote N` and `rollback` change nothing the second time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ...errors import ConfigError, StoreError
+from ...models.loading import existing_store
+from .entries import Version
+from .mlflow_store import Store, reading, writing
+
+__all__ = [
+    "CANDIDATE",
+    "CHAMPION",
+    "MODEL_VERSION",
+    "Change",
+    "Listed",
+    "list_models",
+    "promote",
+    "promote_in",
+    "refuse_in",
+    "rollback",
+    "rolled_back",
+]
+
+CHAMPION = "champion"
+CANDIDATE = "candidate"
+MODEL_VERSION = "clvcast.model_version"  # tag: the bundle's own version
+VERDICT = "clvcast.verdict"  # tag: promoted or refused, by the gate or by hand
+VERDICT_REASON = "clvcast.verdict_reason"
+VERDICT_AT = "clvcast.verdict_at"
+_PREVIOUS = "clvcast.previous_champion"  # tag: what the version replaced
+_ROLLED_BACK = "clvcast.rolled_back"  # tag: when and why it was taken down
+_HISTORY = "clvcast.history."  # tags of the model: instant -> what was done
+_MOST_REASON = 1_000  # characters a tag keeps
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version as `models list` shows it."""
+
+    version: str
+    aliases: tuple[str, ...]
+    registered_at: str
+    model_version: str
+    data: str  # the span of the orders it learned from
+    measures: Mapping[str, str]
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a promotion or a rollback did."""
+
+    model: str
+    champion: str
+    previous: str | None
+    changed: bool
+    sentence: str
+
+
+def list_models(name: str, tracking_uri: str | None = None) -> tuple[list[Listed], list[str]]:
+    """The versions of a model, newest first, and what was done with them, oldest first.
+
+    Raises `StoreError` where the store or the model is not there.
+    """
+    store = reading(tracking_uri)
+    versions = store.versions(name)
+    if not versions:
+        raise StoreError(f"the MLflow store has no model {name}; train one first")
+    return [_listed(version) for version in versions], history(store, name)
+
+
+def _listed(version: Version) -> Listed:
+    tags = version.tags
+    shown = "clvcast.measure."
+    return Listed(
+        version=version.number,
+        aliases=version.aliases,
+        registered_at=version.registered_at,
+        model_version=tags.get(MODEL_VERSION, ""),
+        data=tags.get("clvcast.data_span", ""),
+        measures={k.removeprefix(shown): v for k, v in tags.items() if k.startswith(shown)},
+        verdict=tags.get(VERDICT, ""),
+        reason=tags.get(_ROLLED_BACK) or tags.get(VERDICT_REASON, ""),
+    )
+
+
+def history(store: Store, name: str) -> list[str]:
+    """The dated log of a model, oldest first."""
+    tags = store.model_tags(name)
+    entries = sorted(key for key in tags if key.startswith(_HISTORY))
+    return [f"{key.removeprefix(_HISTORY)} {_told(tags[key])}" for key in entries]
+
+
+def _told(entry: str) -> str:
+    try:
+        done = json.loads(entry)
+        before = f" (before: version {done['previous']})" if done["previous"] else ""
+        return f"{done['action']} version {done['version']}{before}: {done['reason']}"
+    except (ValueError, KeyError, TypeError):
+        return entry  # written by another hand
+
+
+def promote(name: str, number: str, reason: str, tracking_uri: str | None = None) -> Change:
+    """Make a version champion by hand, gate or not; the reason is kept with the date.
+
+    Raises `StoreError` where there is no such version, `ConfigError` without a reason.
+    """
+    with writing(existing_store(tracking_uri)) as store:
+        return promote_in(store, name, number, _given(reason))
+
+
+def promote_in(
+    store: Store, name: str, number: str, reason: str, expected: str | None = ""
+) -> Change:
+    """Make a version of an open store champion.
+
+    `expected` is the champion the decision rests on (None: none): where another serves by now,
+    `StoreError` asks for another run.
+    """
+    champion = store.aliased(name, CHAMPION)
+    serving = champion.number if champion else None
+    if expected != "" and serving != expected:
+        raise StoreError(
+            f"another run promoted version {serving} of {name} meanwhile; this candidate is kept as "
+            f"version {number}: train again to judge it against the new champion"
+        )
+    version = store.version(name, number)
+    if serving == number:
+        said = f"version {number} of {name} is the champion already"
+        return Change(name, number, serving, False, said)
+    tags = {VERDICT: "promoted", VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _now()}
+    store.tag_version(name, version.number, {_PREVIOUS: serving or "", **tags, _ROLLED_BACK: ""})
+    _log(store, name, "promote", number, serving, reason)
+    store.set_alias(name, CHAMPION, number)
+    before = f", before it version {serving}" if serving else ""
+    return Change(name, number, serving, True, f"version {number} of {name} is champion{before}")
+
+
+def refuse_in(store: Store, name: str, number: str, reason: str) -> None:
+    """Note on a version that the gate refused it, and why."""
+    tags = {VERDICT: "refused", VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _now()}
+    store.tag_version(name, number, tags)
+    _log(store, name, "refuse", number, None, reason)
+
+
+def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Change:
+    """Give the champion's place back to the version it replaced; a second time nothing changes.
+
+    Raises `StoreError` where there is no champion, or none before it.
+    """
+    with writing(existing_store(tracking_uri)) as store:
+        champion = store.aliased(name, CHAMPION)
+        if champion is None:
+            raise StoreError(
+                f"{name} has no champion to roll back from; name one: clvcast models promote N"
+            )
+        undone = [v for v in store.versions(name) if rolled_back(v)]
+        newest = max(undone, key=lambda v: v.tags[_ROLLED_BACK], default=None)
+        at = champion.tags.get(VERDICT_AT, "")
+        if (
+            newest
+            and newest.tags.get(_PREVIOUS) == champion.number
+            and (newest.tags[_ROLLED_BACK] > at)
+        ):
+            said = (
+                f"version {champion.number} of {name} is champion since version {newest.number} was "
+                "rolled back; to go further back: clvcast models promote N"
+            )
+            return Change(name, champion.number, newest.number, False, said)
+        previous = champion.tags.get(_PREVIOUS)
+        if not previous:
+            raise StoreError(f"version {champion.number} of {name} replaced none: no way back")
+        target = store.version(name, previous)  # deleted since: a sentence says so
+        why = reason.strip() or "no reason given"
+        told = f"{_now()}: {why}"[:_MOST_REASON]
+        # first what happens, then the alias: killed between, rollback said again goes on from here
+        store.tag_version(name, champion.number, {_ROLLED_BACK: told, VERDICT: "rolled back"})
+        _log(store, name, "rollback to", target.number, champion.number, why)
+        store.set_alias(name, CHAMPION, target.number)
+        said = (
+            f"version {target.number} of {name} is champion again, version {champion.number} is not"
+        )
+        return Change(name, target.number, champion.number, True, said)
+
+
+def rolled_back(version: Version) -> str | None:
+    """When and why a version was taken down; None where it was not, or was promoted again since."""
+    return version.tags.get(_ROLLED_BACK) or None
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise ConfigError('a promotion by hand needs a reason: --reason "..."')
+    return f"by hand: {reason.strip()}"
+
+
+def _log(
+    store: Store, name: str, action: str, number: str, previous: str | None, reason: str
+) -> None:
+    entry = {"action": action, "version": number, "previous": previous, "reason": reason}
+    entry["reason"] = reason[:_MOST_REASON]
+    store.tag_model(name, f"{_HISTORY}{_now()}", json.dumps(entry))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,52 @@
+"""Where a store is: its address as chosen and as it may be shown, and the lock of one that is a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from ...configs.schema import Config
+from ...errors import StoreError
+from ...models.loading import whole_address
+
+__all__ = ["locked", "without_password", "writable_store"]
+
+_DEFAULT_STORE = "sqlite:///mlflow.db"
+_LOCK_SECONDS = 600.0
+
+
+def writable_store(config: Config, tracking_uri: str | None = None) -> str:
+    """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
+    configured = tracking_uri or config.tracking.uri
+    chosen = configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
+    return whole_address(chosen)
+
+
+def without_password(uri: str) -> str:
+    """An address as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
+
+
+@contextmanager
+def locked(uri: str) -> Iterator[None]:
+    """Hold the lock file beside an SQLite database; a server keeps its own order."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    lock = FileLock(f"{uri.removeprefix('sqlite:///')}.lock")
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        raise StoreError(
+            f"another run has been writing to {uri} for {_LOCK_SECONDS:.0f} seconds; try again later"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"the MLflow store {uri} cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()

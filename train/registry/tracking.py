@@ -1,0 +1,206 @@
+"""Tracking: what a training run leaves in the store, and whether its model goes live.
+
+In this order, so that a run killed at any point leaves the old champion serving and the next run goes
+on: parameters, data, measures and the record; the bundle and its version; the alias `candidate`; the
+gate's verdict; and only then, if it passed, the alias `champion`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+
+from ...configs.addresses import without_passwords
+from ...configs.schema import Config
+from ...errors import BundleError, ClvcastError, ConfigError
+from ...evaluation.backtest_frames import Evaluation
+from ...models.loading import load_model
+from ...orders import dates, windows
+from ..gate.data_shift import Champion
+from ..gate.evidence_collection import OURS, gather
+from ..gate.rules import Verdict, judge
+from ..gate.training_record import RECORD_FILE, parse_record, record_of
+from ..learning_curve import CURVE_FILE
+from ..run import TrainingRun
+from . import promotion
+from .entries import Dataset, Version
+from .evaluation_plot import PLOT_FILE, evaluation_plot
+from .mlflow_store import Store, writing
+from .store_location import writable_store
+from .training_report import REPORT_FILE, training_report
+
+__all__ = ["Registered", "track", "verdict_table"]
+
+_HEADLINES = ("nGini", "MAE", "bias", "churn_ECE")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a run and its model are now, and what the gate said."""
+
+    uri: str
+    run_id: str
+    name: str
+    version: str
+    is_new: bool  # False: the same model was registered before
+    champion: str | None  # the version that serves now
+    promoted: bool  # whether that is this one, by this run
+    verdict: Verdict | None  # None: it was the champion already
+
+
+def track(
+    run: TrainingRun,
+    config: Config,
+    tracking_uri: str | None = None,
+    force: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Registered:
+    """Log a run, register its model as candidate, judge it, and make it champion where it passes.
+
+    `force` is a reason to make it champion even where it fails. An identical model is not registered
+    twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty reason.
+    """
+    if force is not None and not force.strip():
+        raise ConfigError('--force needs a reason: --force "..."')
+    uri, name = writable_store(config, tracking_uri), config.tracking.model_name
+    with writing(uri) as store:
+        tags = {
+            promotion.MODEL_VERSION: run.model.version,
+            "clvcast.data_digest": run.known.digest(),
+            "clvcast.cutoff": dates.shown(run.cutoff),
+            "clvcast.remarks": "; ".join(run.model.numbers.blend.remarks) or "none",
+        }
+        with store.run(config.tracking.experiment, f"train {dates.shown(run.cutoff)}", tags) as own:
+            _log_training(store, own, run, config)
+            version, is_new = _registered(store, own, run, name, tags)
+            store.set_alias(name, promotion.CANDIDATE, version.number)
+            serving = store.aliased(name, promotion.CHAMPION)
+            if serving is not None and serving.number == version.number:
+                number = version.number
+                return Registered(uri, own, name, number, is_new, number, False, None)
+            say("judging the candidate")
+            champion = _champion(store, name, serving) if serving else None
+            undone = promotion.rolled_back(version)
+            verdict = judge(gather(run, config, champion, undone, say), config.gate)
+            store.log_text(own, json.dumps(_plain(verdict), indent=1), "gate.json")
+            store.log_text(own, verdict_table(verdict), "gate.txt")
+            before = serving.number if serving else None
+            promoted = verdict.passed or force is not None
+            if promoted:
+                why = verdict.reason if verdict.passed else f"forced: {force}; {verdict.reason}"
+                promotion.promote_in(store, name, version.number, why, before)
+            else:
+                promotion.refuse_in(store, name, version.number, verdict.reason)
+            now = version.number if promoted else before
+            return Registered(uri, own, name, version.number, is_new, now, promoted, verdict)
+
+
+def verdict_table(verdict: Verdict) -> str:
+    """The gate's rules as plain text, a line each."""
+    lines = [verdict.judged_by] if verdict.judged_by else []
+    for rule in verdict.rules:
+        value = "-" if rule.value is None else f"{rule.value:.3f}"
+        lines.append(
+            f"{rule.verdict:8}{rule.name:30}{value:>10}  holds when {rule.bound}: {rule.sentence}"
+        )
+    return "\n".join([*lines, "passed" if verdict.passed else "refused"]) + "\n"
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    rules = [dataclasses.asdict(rule) for rule in verdict.rules]
+    return {"passed": verdict.passed, "judged_by": verdict.judged_by, "rules": rules}
+
+
+def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -> None:
+    store.log(run_id, _parameters(run, config))
+    report = run.known.report
+    profile = {
+        "customers": run.known.n_customers,
+        "lines": run.known.n_lines,
+        "lines_rejected": sum(report.rejected.values()),
+    }
+    named = [without_passwords(one.source) for one in config.orders.all_sources()]
+    source = ", ".join(named) or "given in Python"
+    store.log_dataset(run_id, Dataset(run.known.digest(), source, profile))
+    store.log_text(run_id, record_of(run).model_dump_json(indent=1), RECORD_FILE)
+    # a point of each curve for every cutoff; its step is the cutoff as days since 1970
+    for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
+        measures, day = _measures(summary), dates.as_instant(cutoff) // dates.DAY
+        tags = {"clvcast.cutoff": cutoff, "clvcast.kind": "evaluation"}
+        with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
+            store.log(child, {"cutoff": cutoff}, measures, day)
+        store.log(run_id, measures=measures, step=day)
+    if run.curve:
+        points = [dataclasses.asdict(point) for point in run.curve]
+        store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
+    store.log_text(run_id, training_report(run, config).html, REPORT_FILE)
+    if run.evaluation is not None:
+        seen = Evaluation(run.evaluation.forecasts, run.evaluation.metrics)
+        store.log_text(run_id, evaluation_plot(seen, config.orders.currency), PLOT_FILE)
+    if report.rejected_lines is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rejected.parquet"
+            pyarrow.parquet.write_table(report.rejected_lines, path)
+            store.log_file(run_id, path)
+
+
+def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
+    report = run.known.report
+    return {
+        "cutoff": dates.shown(run.cutoff),
+        "horizon_days": config.horizon_days,
+        "periods": config.periods,
+        "margin_rate": config.economics.margin_rate,
+        "annual_discount_rate": config.economics.annual_discount_rate,
+        "seed": config.seed,
+        "features": len(run.model.numbers.features),
+        "customers": run.known.n_customers,
+        "order_lines": run.known.n_lines,
+        "lines_without_customer": report.lines_without_customer,
+        "lines_rejected": sum(report.rejected.values()),
+        "first_order": dates.shown(windows.first_order_at(run.known)),
+    }
+
+
+def _measures(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Our measures by name, a baseline's with its name before them."""
+    return {
+        measure if method == OURS else f"{method}.{measure}": value
+        for method, measures in summary["methods"].items()
+        for measure, value in measures.items()
+        if value is not None and math.isfinite(value)
+    }
+
+
+def _registered(
+    store: Store, run_id: str, run: TrainingRun, name: str, tags: Mapping[str, str]
+) -> tuple[Version, bool]:
+    """The version of this model, and whether it is new."""
+    for known in store.versions(name):
+        if known.tags.get(promotion.MODEL_VERSION) == run.model.version:
+            return known, False
+    first = dates.shown(windows.first_order_at(run.known) // dates.DAY * dates.DAY)
+    own = {**tags, "clvcast.data_span": f"{first} to {dates.shown(run.cutoff)}"}
+    if run.evaluation is not None:
+        measures = _measures(run.evaluation.metrics[run.evaluation.newest])
+        shown = [measure for measure in _HEADLINES if measure in measures]
+        own |= {f"clvcast.measure.{measure}": f"{measures[measure]:.4g}" for measure in shown}
+    return store.register(run_id, run.model, name, own), True
+
+
+def _champion(store: Store, name: str, serving: Version) -> Champion:
+    record = parse_record(store.text(serving.run_id, RECORD_FILE))
+    try:
+        model = load_model(f"models:/{name}/{serving.number}", store.uri)
+    except ClvcastError as error:
+        kind = "its bundle is damaged" if isinstance(error, BundleError) else "the store lost it"
+        return Champion(serving.number, None, record, f"{kind}: {error}")
+    return Champion(serving.number, model, record)

@@ -1,0 +1,29 @@
+"""Segment thresholds: cut among the customers known at the end of training, then fixed in the bundle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..configs.segments import SegmentsConfig
+from ..features.table import feature_rows
+from ..models.model import Model
+from ..models.segment_columns import standing_of
+from ..models.segments import cut_thresholds
+from ..orders import windows
+from ..orders.orders import Orders
+
+__all__ = ["with_segments"]
+
+
+def with_segments(model: Model, orders: Orders, config: SegmentsConfig, end: int) -> Model:
+    """The fitted model with its thresholds: quintiles of R, F, M and edges of forecast CLV at `end`.
+
+    At `end`, not a horizon before it: the quintiles are those of the customers the model is shipped for.
+    """
+    known = windows.observed(model.usable_columns(orders), end)
+    rows = feature_rows(known, np.array([end], dtype=np.int64))
+    standing = standing_of(known, rows, model.predict(rows).clv)
+    thresholds = cut_thresholds(config, standing)
+    return replace(model, numbers=model.numbers.model_copy(update={"segments": thresholds}))

@@ -1,0 +1,91 @@
+"""The training frame: feature rows at many cutoffs, with what happened after each.
+
+A frame holds every row of its orders, or rows drawn from more than one machine should hold; a drawn row
+stands for `counts` rows (`drawing.py`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..configs.schema import Config
+from ..errors import ConfigError, OrdersError
+from ..features.table import FeatureRows, feature_rows
+from ..features.targets import Targets, targets
+from ..orders import dates, windows
+from ..orders.cutoffs import TrainingCutoffs, cutoffs_for_training
+from ..orders.orders import Orders
+
+__all__ = ["TrainingFrame", "age_weights", "framed", "training_frame"]
+
+_HALF_LIFE_HORIZONS = 1.0  # a cutoff one horizon older than the newest weighs half
+_SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season: see train.season
+
+
+@dataclass(frozen=True)
+class TrainingFrame:
+    """Rows sorted by (cutoff, customer), their targets and weights. Nothing at or after `end` is in it."""
+
+    rows: FeatureRows
+    targets: Targets
+    weights: npt.NDArray[np.float64]  # n_rows; newer cutoffs weigh more, times `counts`
+    counts: npt.NDArray[np.float64]  # n_rows; rows each stands for, over their mean
+    cutoffs: TrainingCutoffs
+    features: tuple[str, ...]  # the features to learn from
+    horizon_days: int
+    end: int
+
+    @property
+    def spend(self) -> npt.NDArray[np.float64]:
+        """What mean heads learn: max(spend, 0) of the first period."""
+        return np.maximum(self.targets.spend[:, 0], 0.0)
+
+
+def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
+    """Features at the training cutoffs before `end`; raises `OrdersError` where history is too short."""
+    known = windows.observed(orders, end)
+    if not known.n_lines:
+        raise OrdersError(f"there are no orders before {dates.shown(end)} to learn from")
+    horizon_days, periods = config.horizon_days, config.periods
+    first = windows.first_order_at(known)
+    cutoffs = cutoffs_for_training(first, end, horizon_days)
+    rows = feature_rows(known, cutoffs.instants)
+    outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end, config.target)
+    return framed(rows, outcome, cutoffs, config, end)
+
+
+def age_weights(cutoffs: TrainingCutoffs, horizon_days: int) -> npt.NDArray[np.float64]:
+    """What a row of each cutoff weighs: n_cutoffs."""
+    return np.asarray(0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days)))
+
+
+def framed(
+    rows: FeatureRows,
+    outcome: Targets,
+    cutoffs: TrainingCutoffs,
+    config: Config,
+    end: int,
+    counts: npt.NDArray[np.float64] | None = None,
+) -> TrainingFrame:
+    """The frame of rows with their outcomes; refuses settings about features that these have not."""
+    horizon_days = config.horizon_days
+    counts = np.ones(rows.n_rows) if counts is None else counts
+    _check_names(config, rows.names)
+    left_out = {*config.model.leave_out, *_SEASON}
+    names = tuple(name for name in rows.names if name not in left_out)
+    weights = age_weights(cutoffs, horizon_days)[rows.cutoff_index] * counts
+    return TrainingFrame(rows, outcome, weights, counts, cutoffs, names, horizon_days, end)
+
+
+def _check_names(config: Config, known: tuple[str, ...]) -> None:
+    """Refuse settings about features that these orders do not have."""
+    for key in ("leave_out", "monotone"):
+        for name in getattr(config.model, key):
+            if name not in known:
+                nearest = difflib.get_close_matches(name, known, n=1)
+                mend = f"did you mean {nearest[0]}?" if nearest else "docs/features.md lists them"
+                raise ConfigError(f"model.{key} names {name}, which is no feature here; {mend}")
