@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .evaluation.monitoring import monitor
     from .features.checks.data_checks import check
     from .features.table import build_features
+    from .models.api import Model
     from .models.explain import explain
     from .models.loading import load_model
-    from .models.model import Model
     from .models.score_one import Forecast
     from .models.scoring import score
     from .models.totals import total
@@ -47,7 +47,7 @@ _HOME = {
     "ConfigError": "clvcast.errors",
     "CustomersConfig": "clvcast.configs.schema",
     "Forecast": "clvcast.models.score_one",
-    "Model": "clvcast.models.model",
+    "Model": "clvcast.models.api",
     "Orders": "clvcast.orders.orders",
     "OrdersError": "clvcast.errors",
     "StoreError": "clvcast.errors",

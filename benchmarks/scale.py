@@ -57,12 +57,12 @@ def features_here(log: Path, folder: Path) -> dict[str, Any]:
 
 def score_here(log: Path, folder: Path, memory_limit: str | None = None) -> dict[str, Any]:
     """`clvcast score` into a file."""
-    from clvcast.models.bundle import load
+    from clvcast.models.bundle import load_bundle
     from clvcast.serve.batch.run import score_files
 
     with tempfile.TemporaryDirectory(dir=folder) as out, _watched(Path(out)) as disk:
         result = score_files(
-            load(folder / "bundle"), str(log), Path(out) / "f.parquet", CUTOFF, memory_limit
+            load_bundle(folder / "bundle"), str(log), Path(out) / "f.parquet", CUTOFF, memory_limit
         )
         written = (Path(out) / "f.parquet").stat().st_size
     return {"forecasts": result.customers, "output_bytes": written, "disk_bytes": max(disk)}
@@ -78,7 +78,7 @@ def score_in_spark(log: Path, folder: Path) -> dict[str, Any]:
     """`clvcast score --engine spark` with two cores."""
     from pyspark.sql import SparkSession
 
-    from clvcast.models.bundle import load
+    from clvcast.models.bundle import load_bundle
     from clvcast.serve.spark.batch import score_files
 
     with tempfile.TemporaryDirectory(dir=folder) as out:
@@ -101,7 +101,7 @@ def score_in_spark(log: Path, folder: Path) -> dict[str, Any]:
         for name, value in settings.items():
             builder = builder.config(name, value)
         session = builder.getOrCreate()
-        result = score_files(load(folder / "bundle"), str(log), Path(out) / "f", CUTOFF)
+        result = score_files(load_bundle(folder / "bundle"), str(log), Path(out) / "f", CUTOFF)
         written = sum(path.stat().st_size for path in (Path(out) / "f").iterdir())
         family = _family()
         session.stop()

@@ -45,7 +45,7 @@ def serve(
     Example: clvcast serve --model models:/clv@champion
     """
     from ..models.loading import load_model
-    from ..models.model import Model
+    from ..models.model import TrainedModel
     from ..serve.rest.auth import read_tokens
     from ..serve.rest.model_holder import Models
     from ..serve.rest.server import run
@@ -54,7 +54,7 @@ def serve(
     settings = None if config is None else load(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
 
-    def prepare(loaded: Model) -> Model:
+    def prepare(loaded: TrainedModel) -> TrainedModel:
         return loaded if settings is None else loaded.with_config(settings)
 
     if (forecasts is None) != (orders is None):

@@ -13,7 +13,7 @@ from rich.text import Text
 from .console import Json, Quiet, Store, err, load, out, print_json
 
 if TYPE_CHECKING:
-    from ..models.model import Model
+    from ..models.model import TrainedModel
 
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="A bundle folder, or models:/NAME@ALIAS.")
@@ -23,7 +23,7 @@ Overrides = Annotated[
 ]
 
 
-def _model(model: str | None, config: Path | None, tracking_uri: str | None) -> Model | None:
+def _model(model: str | None, config: Path | None, tracking_uri: str | None) -> TrainedModel | None:
     from ..models.loading import load_model
 
     settings = None if config is None else load(config)

@@ -6,10 +6,9 @@ import difflib
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..orders import dates
-from ..orders.orders import Float64, Int64
+from ..orders.columns import Float64, Int64, Mask, Text
 from ..orders.reading.validation_issues import counted
 from .acquisition_spend import Spend, gaps
 from .customer_base import Book, Grouping
@@ -17,7 +16,6 @@ from .customer_base import Book, Grouping
 __all__ = ["Cohorts", "Level"]
 
 ALL = "all"  # the channel of orders that name none
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Cohorts:
     """Every channel and month with customers or spend: arrays of n_cohorts."""
 
     grouping: Grouping  # customers by cohort
-    channels: npt.NDArray[np.object_]
+    channels: Text
     months: Int64
     spend: Float64  # NaN where it is not stated
     is_ours: Mask  # a customer came through the cohort's channel, in whatever month

@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from ..errors import ConfigError, OrdersError
 from ..orders import dates
-from ..orders.orders import Int64
+from ..orders.columns import Int64
 from ..orders.reading.validation_issues import counted
 
 __all__ = ["Spend", "as_spend", "gaps"]

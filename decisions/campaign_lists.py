@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,14 +22,14 @@ from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, conditio
 from ..configs.schema import Config
 from ..errors import ConfigError
 from ..orders import dates
-from ..orders.orders import Float64, Int64, Orders
+from ..orders.columns import Float64, Int64, Mask
+from ..orders.orders import Orders
 from .customer_base import Book, open_book
 from .list_backtest import backtest_lists
 from .list_columns import Candidates, candidates
 
 __all__ = ["Lists", "chosen_by", "lists", "lists_of"]
 
-Mask = npt.NDArray[np.bool_]
 _FIELD = re.compile(r"{(\w+)}")
 _HASH_KEY = "clvcast hold out"  # 16 characters; another key would hold other customers out
 SCHEMA = pa.schema(

@@ -17,15 +17,17 @@ from ..configs.schema import Config
 from ..errors import OrdersError
 from ..evaluation.forecast_file import as_forecasts
 from ..features.targets import line_values
-from ..models.forecast_terms import MadeWith, agreed, made_with
+from ..models.forecast_terms import read_terms, reconcile_config
+from ..models.scoring import describe_terms
 from ..orders import dates
+from ..orders.columns import Float64, Int64
 from ..orders.order_table import Ledger, ledger
-from ..orders.orders import Float64, Int64, Orders
+from ..orders.orders import Orders
 from ..orders.reading.read_orders import as_orders
 from ..orders.reading.validation_issues import counted
 
 if TYPE_CHECKING:
-    from ..models.model import Model
+    from ..models.model import TrainedModel
 
 __all__ = ["Book", "Grouping", "open_book"]
 
@@ -176,7 +178,7 @@ def open_book(
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     config: Config | None = None,
     *,
-    model: Model | None = None,
+    model: TrainedModel | None = None,
     what: str = "the forecasts",
 ) -> Book:
     """Lay forecasts and orders side by side; only orders before the forecasts' cutoff are in the book.
@@ -187,14 +189,14 @@ def open_book(
     amiss is said in `remarks`, where the forecasts are called `what`.
     """
     table = as_forecasts(forecasts, whole=model is not None)
-    made = made_with(table)
+    made = read_terms(table)
     if model is not None:
         stated = config or Config()
         if made is None:
-            config = MadeWith.of(model).within(Config()).overridden_by(stated)
+            config = describe_terms(model).within(Config()).overridden_by(stated)
         reading = model.orders.overridden_by(stated.orders)
         config = (config or stated).model_copy(update={"orders": reading})
-    config, remarks = agreed(config, made, what)
+    config, remarks = reconcile_config(config, made, what)
     orders = as_orders(orders, config.orders)
     if model is None:  # which would explain forecasts by all of them
         orders = orders.keep_columns(_COLUMNS)

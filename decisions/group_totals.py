@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..models.totals import total
-from ..orders.orders import Float64
+from ..orders.columns import Float64
 from .customer_base import Grouping
 
 __all__ = ["GroupTotals", "group_totals"]

@@ -18,7 +18,8 @@ import pyarrow as pa
 from ..atomic_files import check_folder, write_files
 from ..configs.schema import Config
 from ..orders import dates
-from ..orders.orders import Float64, Orders
+from ..orders.columns import Float64
+from ..orders.orders import Orders
 from .cohort_triangles import triangles
 from .customer_base import Book, Grouping, open_book
 from .group_totals import group_totals

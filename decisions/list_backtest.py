@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..orders import dates, windows
+from ..orders.columns import Int64
 from ..orders.cutoffs import default_cutoff
 from ..orders.order_table import ledger
 from .customer_base import Book
@@ -18,9 +18,7 @@ __all__ = ["backtest_lists"]
 _YEAR_DAYS = 365
 
 
-def backtest_lists(
-    past: Book, chosen: Mapping[str, npt.NDArray[np.int64]], remarks: list[str]
-) -> pd.DataFrame:
+def backtest_lists(past: Book, chosen: Mapping[str, Int64], remarks: list[str]) -> pd.DataFrame:
     """A row per list: its share of customers, its share of the money, and the lift between them.
 
     The money of a list that aims to grow is what all customers spent in the horizon after the past

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..orders import dates, windows
-from ..orders.orders import Float64, Int64
+from ..orders.columns import Float64, Int64
 from .customer_base import Book
 
 __all__ = ["Candidates", "candidates"]

@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..orders import dates
-from ..orders.orders import Float64, Int64
+from ..orders.columns import Float64, Int64, Mask
 from .customer_base import Book, Grouping
 
 __all__ = ["MarginCurve", "margin_curve", "reach_probability"]
@@ -27,9 +26,9 @@ class MarginCurve:
 
     realised: Float64  # before the cutoff
     projected: Float64  # from the cutoff on, expected
-    reach: npt.NDArray[np.bool_]  # the age ends within the span of the forecast
+    reach: Mask  # the age ends within the span of the forecast
 
-    def of(self, cohorts: npt.NDArray[np.bool_]) -> MarginCurve:
+    def of(self, cohorts: Mask) -> MarginCurve:
         """The curve of some cohorts together: arrays of 1 x n_ages."""
         return MarginCurve(
             self.realised[cohorts].sum(axis=0, keepdims=True),

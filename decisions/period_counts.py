@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..orders import dates, windows
-from ..orders.orders import Float64, Int64
+from ..orders.columns import Float64, Int64
 from .customer_base import Book, Grouping
 
 __all__ = ["DAYS_PER_MONTH", "PeriodCounts", "Sums"]

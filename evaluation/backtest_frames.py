@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
 from ..errors import OrdersError
+from ..orders.columns import Float64, Int64
 
 __all__ = ["OURS", "Evaluation"]
 
@@ -25,7 +25,6 @@ _NEEDED = (
     "cutoff", "method", "customer_id", "churn_probability", "expected_spend", "expected_spend_lower",
     "expected_spend_upper", "actual_spend", "churned",
 )  # fmt: skip
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ class Evaluation:
         return rows
 
 
-def _equal_groups(n: int) -> npt.NDArray[np.int64]:
+def _equal_groups(n: int) -> Int64:
     """The group of each of n ranked rows, from 1; sizes differ by at most one."""
     groups = min(_GROUPS, n)
     return np.arange(n, dtype=np.int64) * groups // max(n, 1) + 1

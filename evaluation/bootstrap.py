@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-import numpy.typing as npt
+
+from ..orders.columns import Float64
 
 __all__ = ["Interval", "bias_interval", "error_ratio", "gini_difference", "interval", "samples"]
 
-Float64 = npt.NDArray[np.float64]
 _DRAWS = 1_000
 _LEAST_DRAWS = 200
 _MOST_CELLS = 200_000_000  # customers x draws; larger shops, whose intervals are narrow, draw less

@@ -24,22 +24,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from ..errors import ConfigError, OrdersError
-from ..models.model import Model
+from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
 from ..orders import dates, windows
+from ..orders.columns import Float64
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import as_orders
 from .forecast_history import as_forecast_history
 
 __all__ = ["Comparison", "Term", "compare"]
 
-Float64 = npt.NDArray[np.float64]
-Text = npt.NDArray[np.object_]
 _MEASURES = ("clv", "expected_spend")
 _CLASSES = ("tier", "rfm_segment", "risk")
 _ABSENT = "(not there)"
@@ -71,7 +69,7 @@ class Comparison:
 def compare(
     a: pd.DataFrame | str | Path,
     b: pd.DataFrame | str | Path,
-    model: Model | None = None,
+    model: TrainedModel | None = None,
     orders: Orders | pd.DataFrame | pa.Table | str | Path | None = None,
     *,
     measure: str = "clv",
@@ -147,7 +145,7 @@ def _bridge(
 
 
 def _again(
-    left: pd.DataFrame, right: pd.DataFrame, model: Model, orders: Orders, measure: str
+    left: pd.DataFrame, right: pd.DataFrame, model: TrainedModel, orders: Orders, measure: str
 ) -> list[tuple[str, Float64]]:
     """The three steps of customers in both files, by forecasting again."""
     version = right["model_version"].iloc[0] if len(right) else model.version
@@ -177,7 +175,12 @@ def _again(
 
 
 def _scored(
-    model: Model, orders: Orders, known_to: int, cutoff: int, ids: pd.Index[str], measure: str
+    model: TrainedModel,
+    orders: Orders,
+    known_to: int,
+    cutoff: int,
+    ids: pd.Index[str],
+    measure: str,
 ) -> Float64:
     """Forecasts at `cutoff` from the orders before `known_to`; 0 for customers without any."""
     table = forecast_rows(model, windows.observed(orders, known_to), cutoff)

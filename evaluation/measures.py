@@ -7,7 +7,8 @@ are averaged, so that no measure depends on the order of the rows.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from ..orders.columns import Float64, Int64, Mask
 
 __all__ = [
     "auc",
@@ -23,8 +24,6 @@ __all__ = [
     "spearman",
 ]
 
-Float64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 _LEAST_PROBABILITY = 1e-6  # keeps one certain and wrong forecast from making the log loss infinite
 
 
@@ -88,12 +87,12 @@ def decile_error(forecast: Float64, actual: Float64) -> float:
     return float(np.mean(ratios)) if ratios else float("nan")
 
 
-def _equal_groups(forecast: Float64, groups: int = 10) -> list[npt.NDArray[np.int64]]:
+def _equal_groups(forecast: Float64, groups: int = 10) -> list[Int64]:
     ranked = np.argsort(forecast, kind="stable")
     return [part for part in np.array_split(ranked, groups) if len(part)]
 
 
-def auc(probability: Float64, happened: Bool) -> float:
+def auc(probability: Float64, happened: Mask) -> float:
     """Area under the ROC curve: the chance that an event ranks above a non-event, ties half."""
     events = int(happened.sum())
     others = len(happened) - events
@@ -103,12 +102,12 @@ def auc(probability: Float64, happened: Bool) -> float:
     return float((rank_sum - events * (events + 1) / 2.0) / (events * others))
 
 
-def log_loss(probability: Float64, happened: Bool) -> float:
+def log_loss(probability: Float64, happened: Mask) -> float:
     """Mean negative log likelihood in nats."""
     return float(log_losses(probability, happened).mean())
 
 
-def log_losses(probability: Float64, happened: Bool) -> Float64:
+def log_losses(probability: Float64, happened: Mask) -> Float64:
     """Each row's negative log likelihood in nats."""
     clipped = np.clip(probability, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
     return np.asarray(-np.log(np.where(happened, clipped, 1.0 - clipped)))
@@ -119,7 +118,7 @@ def coverage(lower: Float64, upper: Float64, actual: Float64) -> float:
     return float(np.mean((lower <= actual) & (actual <= upper)))
 
 
-def calibration_error(probability: Float64, happened: Bool) -> float:
+def calibration_error(probability: Float64, happened: Mask) -> float:
     """ECE: mean over ten equal groups by probability of |mean probability - share that happened|."""
     groups = _equal_groups(probability)
     gaps = [abs(probability[g].mean() - happened[g].mean()) * len(g) for g in groups]

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -26,8 +25,9 @@ from ..features.catalogue import CATALOGUE
 from ..features.table import feature_rows
 from ..features.targets import targets
 from ..models.drift_reference import histogram, stability_index, unknown_shares
-from ..models.model import Model
+from ..models.model import TrainedModel
 from ..orders import dates, windows
+from ..orders.columns import Float64, Mask
 from ..orders.cutoffs import default_cutoff, newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import as_orders
@@ -37,7 +37,6 @@ from .sampling_error import calibration_chance, capture_chance, share_chance, to
 __all__ = ["Finding", "Monitoring", "Severity", "monitor"]
 
 Severity = Literal["fine", "warning", "alarm"]
-Float64 = npt.NDArray[np.float64]
 _ORDER: tuple[Severity, ...] = ("fine", "warning", "alarm")
 _PARTS = ("model_version", "tier", "rfm_segment", "risk")
 # one feature moves by time alone (a shop's oldest customers grow older): many at once do not
@@ -76,7 +75,7 @@ class Monitoring:
 def monitor(
     forecasts: pd.DataFrame | str | Path,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
-    model: Model | None = None,
+    model: TrainedModel | None = None,
     config: Config | None = None,
 ) -> Monitoring:
     """Compare forecasts with the orders that came; what is not mature, with the model's reference.
@@ -158,9 +157,7 @@ def _matured(
     return pd.DataFrame(found)
 
 
-def _measures(
-    group: pd.DataFrame, spend: Float64, churned: npt.NDArray[np.bool_]
-) -> dict[str, object]:
+def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, object]:
     expected = group["expected_spend"].to_numpy(dtype=np.float64)
     total = float(spend.sum())
     probability = group["churn_probability"].to_numpy(dtype=np.float64)
@@ -230,7 +227,7 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[Finding]:
 
 
 def _drift(
-    group: pd.DataFrame, orders: Orders, cutoff: int, model: Model, bounds: MonitorConfig
+    group: pd.DataFrame, orders: Orders, cutoff: int, model: TrainedModel, bounds: MonitorConfig
 ) -> Iterator[Finding]:
     """Features and forecasts against the bundle's reference, and what the orders lack."""
     reference = model.reference

@@ -7,11 +7,11 @@ the total by a fifth. So a bound is what may be wrong with a model, and chance c
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from ..orders.columns import Float64
 
 __all__ = ["calibration_chance", "capture_chance", "share_chance", "total_chance"]
 
-Float64 = npt.NDArray[np.float64]
 _SURE = 1.645  # 95 % of a normal distribution lies below this many standard deviations
 _GROUPS = 10
 

@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..orders.columns import Float64, Mask
 from . import bootstrap, measures
 from .bootstrap import Interval
 
 __all__ = ["Line", "Scorecard", "scorecard"]
 
-Float64 = npt.NDArray[np.float64]
 _ONE_SIDED = 0.975  # both bounds together: 95 %
 _OURS = "clvcast"
 
@@ -49,7 +48,7 @@ def scorecard(
     spends: Mapping[str, Float64],
     churns: Mapping[str, Float64],
     actual: Float64,
-    churned: npt.NDArray[np.bool_],
+    churned: Mask,
 ) -> Scorecard:
     """Compare `clvcast` with the other methods: method -> forecast (n_customers), and what happened."""
     lines = []
@@ -112,7 +111,7 @@ def _gain(sums: Float64) -> Float64:
         return np.asarray(np.abs(theirs / actual - 1.0) - np.abs(ours / actual - 1.0))
 
 
-def _log_loss_gain(ours: Float64, theirs: Float64, churned: npt.NDArray[np.bool_]) -> Interval:
+def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> Interval:
     gains = measures.log_losses(theirs, churned) - measures.log_losses(ours, churned)
     drawn = [weights @ gains / len(gains) for weights in bootstrap.samples(len(gains))]
     return bootstrap.interval(float(gains.mean()), np.concatenate(drawn), _ONE_SIDED)

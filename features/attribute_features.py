@@ -10,91 +10,36 @@ holds; facts without a date are known always. `windows` does the comparing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from ..configs.schema import CustomersConfig
 from ..errors import OrdersError
-from ..orders import dates, windows
-from ..orders.orders import Float64, Int64, Orders, TextColumn
+from ..orders import windows
+from ..orders.attribute_values import facts_known_at
+from ..orders.columns import Float32, Int64, TextColumn
+from ..orders.orders import Orders
 from ..orders.reading.validation_issues import counted
 
 __all__ = [
-    "ALWAYS",
-    "NO_DATE",
     "PREFIX",
     "AttributeCoding",
-    "Attributes",
     "Unknown",
-    "as_values",
     "attribute_columns",
     "attribute_labels",
     "coded",
-    "facts_known_at",
     "learn_coding",
     "not_known",
 ]
 
 PREFIX = "attribute_"
-ALWAYS = int(np.iinfo(np.int64).min)  # valid from the beginning
-NO_DATE = int(np.iinfo(np.int64).max)  # of a date attribute: before no cutoff
 _MOST_LABELS = 30
 _LEAST_CUSTOMERS = 10  # of a label: fewer teach nothing, and might tell who they are
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """Facts, sorted by customer and `valid_from`; those of customer `i` of the orders are
-    `starts[i]:starts[i + 1]`, some have none.
-    """
-
-    config: CustomersConfig  # how they were read, types complete, no source
-    starts: Int64  # n_customers + 1
-    valid_from: Int64  # n_facts; microseconds in the shop's zone, or ALWAYS
-    texts: Mapping[str, TextColumn]
-    numbers: Mapping[str, Float64]  # NaN is missing
-    dates: Mapping[str, Int64]  # microseconds, or NO_DATE
-    is_coded: bool = False  # texts are codes into a model's vocabulary
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The attributes, as the configuration names them."""
-        return tuple(name for name in self.config.columns if name != "customer_id")
-
-    def keep_facts(self, keep: npt.NDArray[np.bool_]) -> Attributes:
-        """Some of the facts, of the same customers."""
-        kept_before = np.concatenate(([0], np.cumsum(keep)))
-        return replace(
-            self,
-            starts=kept_before[self.starts],
-            valid_from=self.valid_from[keep],
-            texts={name: column.where(keep) for name, column in self.texts.items()},
-            numbers={name: values[keep] for name, values in self.numbers.items()},
-            dates={name: values[keep] for name, values in self.dates.items()},
-        )
-
-    def keep_customers(self, keep: npt.NDArray[np.bool_]) -> Attributes:
-        """The facts of some of the customers."""
-        counts = np.diff(self.starts)
-        kept = self.keep_facts(np.repeat(keep, counts))
-        return replace(kept, starts=np.concatenate(([0], np.cumsum(counts[keep]))))
-
-    def add_to(self, digest: hashlib._Hash) -> None:
-        """Add the facts to a digest of the orders."""
-        for values in (self.starts, self.valid_from):
-            digest.update(values.tobytes())
-        for name in sorted(self.texts):
-            self.texts[name].add_to(digest, name)
-        for name, numbers in sorted({**self.numbers, **self.dates}.items()):
-            digest.update(name.encode() + numbers.tobytes())
 
 
 class AttributeCoding(BaseModel):
@@ -104,12 +49,6 @@ class AttributeCoding(BaseModel):
 
     config: CustomersConfig
     vocabulary: Mapping[str, tuple[str, ...]]  # text attribute -> sorted labels
-
-
-def facts_known_at(attributes: Attributes, cutoff: int) -> Int64:
-    """Per customer, the fact that holds at the cutoff, -1 without one: int64, n_customers."""
-    instants = np.array([cutoff], dtype=np.int64)
-    return windows.newest_before(attributes.valid_from, attributes.starts, instants)[:, 0]
 
 
 def learn_coding(orders: Orders, end: int) -> AttributeCoding | None:
@@ -170,7 +109,7 @@ def coded(orders: Orders, coding: AttributeCoding | None) -> Orders:
 
 def attribute_columns(
     orders: Orders, cutoffs: Int64, cutoff_index: Int64, customer_index: Int64
-) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+) -> tuple[tuple[str, ...], Float32]:
     """The features of rows (cutoff, customer): their names and float32, n_rows x n_attributes.
 
     Text is a feature once it is `coded`.
@@ -257,19 +196,3 @@ def not_known(orders: Orders, coding: AttributeCoding | None, cutoff: int) -> Un
         is_text = own in coding.vocabulary
         other[own] = int((column == len(coding.vocabulary[own])).sum()) if is_text else 0
     return Unknown(n, missing, other)
-
-
-def as_values(attributes: Attributes, cutoff: int) -> list[dict[str, Any]]:
-    """Per customer the attributes known at the cutoff, as nested rows carry them; None is missing."""
-    fact = facts_known_at(attributes, cutoff).tolist()
-    columns: dict[str, list[Any]] = {}
-    for name in attributes.names:
-        if name in attributes.texts:
-            columns[name] = attributes.texts[name].to_text().to_pylist()
-        elif name in attributes.numbers:
-            values = attributes.numbers[name].tolist()
-            columns[name] = [None if value != value else value for value in values]
-        else:
-            instants = attributes.dates[name].tolist()
-            columns[name] = [None if at == NO_DATE else dates.iso(at) for at in instants]
-    return [{name: values[f] if f >= 0 else None for name, values in columns.items()} for f in fact]

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..orders import dates, windows
-from ..orders.orders import Float64, Int64, Orders
+from ..orders.columns import Float64, Int64, Mask
+from ..orders.orders import Orders
 from .table import FeatureRows
 
 __all__ = ["OrderDays", "order_days", "order_days_of_rows"]
@@ -43,7 +43,7 @@ class OrderDays:
         value = np.where(repeats > 0, np.maximum(repeat_value, 0.0), 0.0)
         return cls(repeats, active, tenure, value)
 
-    def where(self, rows: Int64 | npt.NDArray[np.bool_]) -> OrderDays:
+    def where(self, rows: Int64 | Mask) -> OrderDays:
         """Some histories, by position or by a mark."""
         return OrderDays(
             self.n_repeat_days[rows],

@@ -20,14 +20,14 @@ import pyarrow as pa
 
 from ..errors import ConfigError, OrdersError
 from ..orders import dates, windows
-from ..orders.orders import Int32, Int64, Orders
+from ..orders.columns import Float32, Int32, Int64, Mask
+from ..orders.orders import Orders
 from .attribute_features import attribute_columns, attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
 from .kernel.sweep import GROUP_ORDER, N_WHOLE, Sweep
 
 __all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
 
-Float32 = npt.NDArray[np.float32]
 _BLOCK_ROWS = 16_384  # what a thread makes at a time, at most; they stay in its cache
 
 
@@ -51,7 +51,7 @@ class FeatureRows:
         """Some features, in the order of `names`: float32, n_rows x len(names)."""
         return self.values[:, _places(self.names, tuple(names))]
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> FeatureRows:
+    def where(self, keep: Mask) -> FeatureRows:
         """Some rows."""
         return FeatureRows(
             self.names,

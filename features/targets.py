@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 
 from ..configs.schema import Target
 from ..errors import OrdersError
 from ..orders import windows
-from ..orders.orders import Float64, Int64, Orders
+from ..orders.columns import Float64, Int32, Int64, Mask
+from ..orders.orders import Orders
 from .table import FeatureRows
 
 __all__ = ["Targets", "line_values", "targets"]
@@ -26,7 +26,7 @@ class Targets:
     n_orders: Float64  # n_rows x periods
 
     @property
-    def churned(self) -> npt.NDArray[np.bool_]:
+    def churned(self) -> Mask:
         """No order in the first prediction window (False where it is not over)."""
         return np.asarray(self.n_orders[:, 0] == 0)
 
@@ -94,7 +94,7 @@ def _sums(
     times: Int64,
     amounts: Int64,
     values: Int64,
-    order_codes: npt.NDArray[np.int32],
+    order_codes: Int32,
     cutoff_index: Int64,
     customer_index: Int64,
 ) -> tuple[Int64, Int64]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .forecast_terms import MadeWith
+from .forecast_terms import ForecastTerms
 
 if TYPE_CHECKING:
-    from .model import Model
+    from .model import TrainedModel
 
 __all__ = [
     "Manifest",
@@ -39,7 +39,7 @@ class Manifest(BaseModel):
     cutoff: str
     input_sha256: str
     config_sha256: str  # periods, economics, segments and how orders are read
-    made_with: MadeWith
+    made_with: ForecastTerms
     rows: int
     totals: dict[str, float]  # column -> its exact sum, rounded once
     customers_without_orders: int
@@ -59,7 +59,7 @@ def manifest_path(output: Path, *, is_folder: bool) -> Path:
     )
 
 
-def batch_key(model: Model, input_sha256: str, settings: Sequence[Any]) -> tuple[str, str]:
+def batch_key(model: TrainedModel, input_sha256: str, settings: Sequence[Any]) -> tuple[str, str]:
     """The key of a batch, and the digest of its configuration."""
     config = {
         "periods": model.periods,

@@ -17,10 +17,10 @@ from functools import lru_cache
 from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
 from ..features.recency_frequency import OrderDays, order_days_of_rows
 from ..features.table import FeatureRows
+from ..orders.columns import Float64, Mask
 from .btyd.forecasts import expected_order_value, order_outlook
 from .parameters import Blend
 from .season import places_of
@@ -44,7 +44,6 @@ __all__ = [
     "view_of_btyd",
 ]
 
-Float64 = npt.NDArray[np.float64]
 HEADS = ("churn", "ordered", "spend")
 _CREDIBILITY = 1.0  # the typical order value weighs as much as one order of the customer's own
 _LEAST = 1e-6  # probabilities are kept this far from 0 and 1 before their log-odds are taken
@@ -61,7 +60,7 @@ class BtydViews:
     churn_season: Float64  # what the season adds to the log-odds of no order
     spend_season: Float64  # and to the log of expected spend
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> BtydViews:
+    def where(self, keep: Mask) -> BtydViews:
         """Some rows."""
         return BtydViews(
             self.history.where(keep),

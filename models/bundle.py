@@ -25,12 +25,12 @@ from ..errors import BundleError, StoreError
 from .blend import HEADS
 from .drift_reference import Reference
 from .golden_rows import check_golden, golden_forecasts
-from .model import Model, content_version
+from .model import TrainedModel, content_version
 from .parameters import Numbers
 from .trees.lightgbm_trees import Trees
 from .trees.validation import check_trees
 
-__all__ = ["FORMAT_VERSION", "digest", "load", "save"]
+__all__ = ["FORMAT_VERSION", "digest", "load_bundle", "save_bundle"]
 
 FORMAT_VERSION = 2
 _MANIFEST = "manifest.json"
@@ -43,7 +43,7 @@ _MOST_MANIFEST_BYTES = 1 << 20
 _GOLDEN_FORECASTS = TypeAdapter(dict[str, dict[str, FiniteFloat]])
 
 
-def save(model: Model, folder: Path) -> None:
+def save_bundle(model: TrainedModel, folder: Path) -> None:
     """Write a bundle, whole or not at all; a bundle that is there already is replaced."""
     model = model.as_trained()
     if folder.exists() and not (folder / _MANIFEST).is_file():
@@ -88,7 +88,7 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(_manifest_text(folder)).hexdigest()
 
 
-def load(folder: Path, expect_sha256: str | None = None) -> Model:
+def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
     """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong.
 
     The manifest's digests guard against damage. Against somebody who means it, who would make them fit,
@@ -132,7 +132,7 @@ def load(folder: Path, expect_sha256: str | None = None) -> Model:
         head: tuple(Trees.from_text(texts[f"{head}-{seed}.txt"]) for seed in seeds)
         for head in (HEADS if names else ())
     }
-    model = Model(numbers, heads, reference=reference)
+    model = TrainedModel(numbers, heads, reference=reference)
     check_golden(model, expected)
     return model
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import EconomicsConfig
+from ..orders.columns import Float64
 from .parameters import Later
 from .season import Season, later_factor
 
 __all__ = ["value_of_one"]
-
-Float64 = npt.NDArray[np.float64]
 
 
 def value_of_one(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..features.recency_frequency import OrderDays
+from ..orders.columns import Float64, Int32, Text
 from .parameters import Blend
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "own_share",
 ]
 
-Float64 = npt.NDArray[np.float64]
 
 OWN = "own"  # two or more orders: the customer's own rhythm and order values speak
 COHORT = "cohort"  # one order: the forecast is that of customers who began like this one
@@ -30,13 +29,13 @@ BTYD_ONLY = "btyd_only"  # too little history for trees: every number is BTYD's
 
 
 def describe(
-    n_orders: npt.NDArray[np.int32],
+    n_orders: Int32,
     *,
     short_history: bool,
     later_unseen: bool,
     season_unseen: bool,
     btyd_only: bool,
-) -> npt.NDArray[np.object_]:
+) -> Text:
     """The evidence of each row: text, n_rows."""
     words = (
         (SHORT_HISTORY, short_history),

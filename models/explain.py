@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -23,6 +22,7 @@ from ..features.catalogue import CATALOGUE
 from ..features.recency_frequency import OrderDays
 from ..features.table import FeatureRows, feature_rows
 from ..orders import dates, windows
+from ..orders.columns import Float64
 from ..orders.cutoffs import check_cutoff, default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, with_customers
@@ -36,12 +36,11 @@ from .blend import (
     view_of_btyd,
 )
 from .btyd.forecasts import expected_order_value, order_outlook
-from .model import Model
+from .model import TrainedModel
 from .season import places_of
 
 __all__ = ["TYPICAL", "explain", "explain_rows"]
 
-Float64 = npt.NDArray[np.float64]
 TYPICAL = "an unknown customer"  # what one would be worth of whom nothing is known
 _RATE = "rhythm of orders"  # what BTYD reads: how many order days, since when, how long ago
 _VALUE = "order value"  # the customer's own order values, where heads start
@@ -50,7 +49,7 @@ _MEANINGS = {feature.name: feature.meaning for feature in CATALOGUE}
 
 
 def explain(
-    model: Model,
+    model: TrainedModel,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     cutoff: dates.Instant | None = None,
     *,
@@ -82,7 +81,7 @@ def explain(
     return explain_rows(model, feature_rows(known, np.array([instant], dtype=np.int64)), largest)
 
 
-def explain_rows(model: Model, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:
+def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:
     """The same of feature rows, row by row."""
     return _largest(contributions(model, rows), rows, largest)
 
@@ -96,7 +95,7 @@ class Contributions:
     clv: Float64
 
 
-def contributions(model: Model, rows: FeatureRows) -> Contributions:
+def contributions(model: TrainedModel, rows: FeatureRows) -> Contributions:
     """Every reason's amount for every row."""
     predictions = model.predict(rows)
     blend, features = model.numbers.blend, model.numbers.features
@@ -114,7 +113,7 @@ def contributions(model: Model, rows: FeatureRows) -> Contributions:
     return Contributions(reasons, amounts * scale[:, None], predictions.clv)
 
 
-def _unknown(model: Model, rows: FeatureRows) -> BtydViews:
+def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
     """BTYD's view of a customer who has only just come, at each row's cutoff: where amounts start."""
     blend, horizon = model.numbers.blend, model.numbers.horizon_days
     nothing = np.zeros(rows.n_rows)
@@ -137,7 +136,7 @@ def _of_btyd(btyd: BtydViews, unknown: BtydViews, n_reasons: int) -> Float64:
 
 
 def _of_hurdle(
-    model: Model, rows: FeatureRows, btyd: BtydViews, unknown: BtydViews, churn: Float64
+    model: TrainedModel, rows: FeatureRows, btyd: BtydViews, unknown: BtydViews, churn: Float64
 ) -> Float64:
     """(1 - churn) x spend if ordered: the logs of the second, and those of the first as its odds move."""
     logs = _log_parts(model, rows, "ordered")
@@ -158,7 +157,7 @@ def _of_hurdle(
     return _shared_out(logs)
 
 
-def _of_direct(model: Model, rows: FeatureRows, btyd: BtydViews) -> Float64:
+def _of_direct(model: TrainedModel, rows: FeatureRows, btyd: BtydViews) -> Float64:
     logs = _log_parts(model, rows, "spend")
     typical = model.numbers.blend.typical_order_value
     logs[:, 0] += np.log(typical) + model.numbers.blend.spend_shift + btyd.spend_season
@@ -170,7 +169,7 @@ def _log(values: Float64) -> Float64:
     return np.asarray(np.log(np.maximum(values, 1e-12)))
 
 
-def _log_parts(model: Model, rows: FeatureRows, head: str) -> Float64:
+def _log_parts(model: TrainedModel, rows: FeatureRows, head: str) -> Float64:
     """A head's contributions in logs, the seeds' mean: typical, rate, value, then the features."""
     inputs = rows.columns(model.numbers.features)
     seeds = model.trees[head]

@@ -7,7 +7,7 @@ parquet and reads from it); for a .csv file the manifest that `clvcast score` wr
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,17 +15,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..configs.schema import Config, EconomicsConfig, Target
 from ..errors import ConfigError, OrdersError
 
-if TYPE_CHECKING:
-    from .model import Model
-
-__all__ = ["MadeWith", "agreed", "made_with"]
+__all__ = ["ForecastTerms", "read_terms", "reconcile_config"]
 
 _PANDAS = b"PANDAS_ATTRS"  # where pandas keeps the attributes of a DataFrame in a parquet file
 _ARROW = b"pandas"  # where pyarrow keeps them in a table made from one
 _OURS = "clvcast"
 
 
-class MadeWith(BaseModel):
+class ForecastTerms(BaseModel):
     """The settings that a forecast's numbers depend on."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -36,18 +33,6 @@ class MadeWith(BaseModel):
     annual_discount_rate: float
     target: Target
     currency: str  # empty: not named
-
-    @classmethod
-    def of(cls, model: Model) -> Self:
-        """What a model forecasts with."""
-        return cls(
-            horizon_days=model.numbers.horizon_days,
-            periods=model.periods,
-            margin_rate=model.economics.margin_rate,
-            annual_discount_rate=model.economics.annual_discount_rate,
-            target=model.numbers.target,
-            currency=model.orders.currency,
-        )
 
     def attributes(self) -> dict[str, Any]:
         """As `DataFrame.attrs` holds it."""
@@ -89,7 +74,7 @@ class MadeWith(BaseModel):
         )
 
 
-def made_with(table: pa.Table) -> MadeWith | None:
+def read_terms(table: pa.Table) -> ForecastTerms | None:
     """What a table of forecasts says it was made with; None where it says nothing."""
     metadata = table.schema.metadata or {}
     found: Any = _parsed(metadata.get(_ARROW, b"{}")).get("attributes")
@@ -99,7 +84,7 @@ def made_with(table: pa.Table) -> MadeWith | None:
     if told is None:
         return None
     try:
-        return MadeWith.model_validate(told)
+        return ForecastTerms.model_validate(told)
     except ValidationError:
         raise OrdersError(
             "the forecasts hold attributes of clvcast that cannot be read; make them with clvcast score"
@@ -114,8 +99,8 @@ def _parsed(text: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def agreed(
-    config: Config | None, made: MadeWith | None, what: str = "the forecasts"
+def reconcile_config(
+    config: Config | None, made: ForecastTerms | None, what: str = "the forecasts"
 ) -> tuple[Config, list[str]]:
     """The configuration under which `what` may be read, and what is to be said about it.
 

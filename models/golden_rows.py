@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import BundleError
 from ..features.attribute_features import AttributeCoding
 from ..orders.reading.nested_rows import unnest
-from .model import Model
+from .model import TrainedModel
 from .scoring import forecast_rows
 
 __all__ = ["CUTOFF", "check_golden", "golden_forecasts", "golden_rows"]
@@ -90,7 +90,7 @@ def _golden_attributes(coding: AttributeCoding, k: int) -> dict[str, Any]:
     return told
 
 
-def golden_forecasts(model: Model) -> dict[str, dict[str, float]]:
+def golden_forecasts(model: TrainedModel) -> dict[str, dict[str, float]]:
     """Each golden customer's forecasts: {customer: {forecast: value}}."""
     numbers = model.numbers
     rows = golden_rows(numbers.optional_columns, numbers.attributes)
@@ -102,7 +102,7 @@ def golden_forecasts(model: Model) -> dict[str, dict[str, float]]:
     }
 
 
-def check_golden(model: Model, expected: dict[str, dict[str, float]]) -> None:
+def check_golden(model: TrainedModel, expected: dict[str, dict[str, float]]) -> None:
     """Score the golden rows; raises `BundleError` if any number differs by more than 1e-9 relative."""
     found = golden_forecasts(model)
     same_names = all(set(forecasts) == set(_FORECASTS) for forecasts in expected.values())

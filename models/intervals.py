@@ -14,13 +14,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..orders.columns import Float64
 from .parameters import IntervalTable
 
 __all__ = ["SURE", "Band", "band", "drift"]
 
-Float64 = npt.NDArray[np.float64]
 SURE = 0.10  # below this chance of no order an interval has a lower end of its own
 
 

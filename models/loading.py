@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BundleError, ConfigError, StoreError
-from .bundle import load
-from .model import Model
+from .api import Model
+from .bundle import load_bundle
+from .model import TrainedModel
 from .registry_facts import Registered
 
 if TYPE_CHECKING:
@@ -45,14 +46,17 @@ def load_model(
     The MLflow store is `tracking_uri`, else MLFLOW_TRACKING_URI, else ./mlflow.db. Raises
     `BundleError` for a damaged bundle, `StoreError` when the store or the model is not there.
     """
-    uri = str(model)
+    return Model.of(_load(str(model), tracking_uri, expect_sha256))
+
+
+def _load(uri: str, tracking_uri: str | None, expect_sha256: str | None) -> TrainedModel:
     if ":/" not in uri:
         if not Path(uri).is_dir():
             raise BundleError(
                 f"there is no bundle folder {uri}; name one, or an MLflow model such as "
                 "models:/clv@champion"
             )
-        return load(Path(uri), expect_sha256)
+        return load_bundle(Path(uri), expect_sha256)
     if not uri.startswith(("models:/", "runs:/")):
         raise ConfigError(f"a model is a bundle folder, models:/... or runs:/..., got {uri}")
     return _load_from_mlflow(uri, existing_store(tracking_uri), expect_sha256)
@@ -91,7 +95,7 @@ def whole_address(uri: str) -> str:
     return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
 
 
-def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) -> Model:
+def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) -> TrainedModel:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
@@ -117,9 +121,9 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         if not manifests:
             raise BundleError(f"the model {uri} holds no clvcast bundle")
         if version is None:
-            return load(manifests[0].parent, expect_sha256)
+            return load_bundle(manifests[0].parent, expect_sha256)
         noted = version.tags.get(BUNDLE_SHA256)
-        found = load(manifests[0].parent, expect_sha256 or noted)
+        found = load_bundle(manifests[0].parent, expect_sha256 or noted)
         about = Registered.of(version.name, str(version.version), version.tags)
         return replace(found, registered=about)
 

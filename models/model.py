@@ -12,17 +12,16 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import Config, CustomersConfig, EconomicsConfig, OrdersConfig
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
 from ..features.attribute_features import coded
 from ..features.table import FeatureRows
+from ..orders.columns import Float64
 from ..orders.orders import Orders
 from .blend import BtydViews, Heads, combine, heads_of, view_of_btyd
 from .discounting import value_of_one
@@ -37,12 +36,9 @@ from .segments import SegmentThresholds
 from .trees.lightgbm_trees import Trees
 
 if TYPE_CHECKING:
-    from ..orders.dates import Instant
-    from .score_one import Forecast, OwnOrders
+    pass
 
-__all__ = ["Model", "Predictions", "content_version"]
-
-Float64 = npt.NDArray[np.float64]
+__all__ = ["Predictions", "TrainedModel", "content_version"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedModel:
     """A trained model: what `score` needs, and nothing of the customers it learned from."""
 
     numbers: Numbers
@@ -119,7 +115,7 @@ class Model:
             return known
         return known.overridden_by(self.own_customers).model_copy(update={"types": known.types})
 
-    def with_config(self, config: Config) -> Model:
+    def with_config(self, config: Config) -> Self:
         """The model with what a configuration states of periods, economics, orders and customers.
 
         Raises `ConfigError` for another horizon: the trees learned the spend of one.
@@ -140,7 +136,7 @@ class Model:
             own_customers=config.customers or self.own_customers,
         )
 
-    def as_trained(self) -> Model:
+    def as_trained(self) -> Self:
         """The model without what `with_config` set."""
         return replace(
             self,
@@ -151,15 +147,6 @@ class Model:
             own_cuts=None,
             own_customers=None,
         )
-
-    def save(self, folder: str | Path) -> None:
-        """Write the model as a bundle folder, whole or not at all; raises `StoreError`.
-
-        What `with_config` set is no part of a bundle.
-        """
-        from .bundle import save
-
-        save(self, Path(folder))
 
     def usable_columns(self, orders: Orders) -> Orders:
         """The orders with the columns and attributes this model learned from; raises `OrdersError` naming
@@ -176,22 +163,6 @@ class Model:
                 f"the model needs the columns {', '.join(missing)}, which the orders lack; "
                 "map them in orders.columns"
             )
-
-    def score_one(
-        self,
-        orders: OwnOrders,
-        cutoff: Instant,
-        customer_id: str | None = None,
-        attributes: Mapping[str, Any] | None = None,
-    ) -> Forecast:
-        """Forecast one customer from its own order lines: the numbers of `score`, in about a millisecond.
-
-        `attributes` is what is known of the customer at the cutoff, for a model that learned from any. See
-        `clvcast.models.score_one.score_one` for what `orders` may be; raises `OrdersError` and `ConfigError`.
-        """
-        from .score_one import score_one
-
-        return score_one(self, orders, cutoff, customer_id, attributes)
 
     def predict(self, rows: FeatureRows) -> Predictions:
         """Forecast feature rows; each row's numbers depend on that row alone."""

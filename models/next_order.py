@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from ..features.recency_frequency import OrderDays
+from ..orders.columns import Float64
 from .btyd.forecasts import OrderModel
 
 __all__ = ["NextOrder", "next_order"]
 
-Float64 = npt.NDArray[np.float64]
 _EXPECTED = 0.5  # an order is expected when it is more likely than not within the CLV's span
 _SHARES = (0.5, 0.1, 0.9)  # of the orders that do come within the span: the median, and a window
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")

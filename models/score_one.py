@@ -22,7 +22,7 @@ from ..orders.reading.read_orders import as_orders, orders_from_table
 from .scoring import forecast_columns
 
 if TYPE_CHECKING:
-    from .model import Model
+    from .model import TrainedModel
 
 __all__ = ["Forecast", "score_one"]
 
@@ -65,7 +65,7 @@ class Forecast:
 
 
 def score_one(
-    model: Model,
+    model: TrainedModel,
     orders: OwnOrders,
     cutoff: dates.Instant,
     customer_id: str | None = None,
@@ -103,7 +103,9 @@ def score_one(
     )
 
 
-def _with_attributes(model: Model, orders: Orders, attributes: Mapping[str, Any] | None) -> Orders:
+def _with_attributes(
+    model: TrainedModel, orders: Orders, attributes: Mapping[str, Any] | None
+) -> Orders:
     config = model.customers
     if config is None:
         if attributes is not None:
@@ -126,7 +128,7 @@ def _with_attributes(model: Model, orders: Orders, attributes: Mapping[str, Any]
     return with_told(orders, orders.customer_ids.to_pylist(), [attributes], config, zone)
 
 
-def _packed(model: Model, orders: object, customer_id: str | None) -> Orders:
+def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Orders:
     if isinstance(orders, Orders | pd.DataFrame | pa.Table):
         return as_orders(orders, model.orders)
     if not isinstance(orders, Sequence) or isinstance(orders, str) or not len(orders):

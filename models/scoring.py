@@ -19,17 +19,18 @@ from ..errors import BundleError, ConfigError
 from ..features.attribute_features import not_known
 from ..features.table import FeatureRows, feature_rows
 from ..orders import dates, windows
+from ..orders.columns import Float64
 from ..orders.cutoffs import check_cutoff, default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, with_customers
 from ..orders.reading.read_orders import as_orders
 from .evidence import describe
-from .forecast_terms import MadeWith
+from .forecast_terms import ForecastTerms
 from .intervals import drift
-from .model import Model
+from .model import TrainedModel
 from .segment_columns import segment_columns
 
-__all__ = ["FORECAST_SCHEMA", "forecast_columns", "forecast_rows", "score"]
+__all__ = ["FORECAST_SCHEMA", "describe_terms", "forecast_columns", "forecast_rows", "score"]
 
 _MOST_UNKNOWN_SHARE = 0.5  # of customers: beyond it, the wrong table was probably joined
 
@@ -68,7 +69,7 @@ _NUMBERS = [field.name for field in FORECAST_SCHEMA if pa.types.is_floating(fiel
 
 
 def score(
-    model: Model,
+    model: TrainedModel,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     cutoff: dates.Instant | None = None,
     customers: Customers | None = None,
@@ -83,7 +84,7 @@ def score(
     not known of most customers; raises `OrdersError` for orders the model cannot read, `ConfigError` for a
     cutoff out of range.
     """
-    if not isinstance(model, Model):
+    if not isinstance(model, TrainedModel):
         raise ConfigError(
             f"a model comes from clvcast.load_model or clvcast.train, got {type(model).__name__}"
         )
@@ -97,11 +98,23 @@ def score(
     for sentence in unknown.sentences(beyond=_MOST_UNKNOWN_SHARE):
         warnings.warn(sentence, UserWarning, stacklevel=2)
     forecasts = pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
-    forecasts.attrs |= MadeWith.of(model).attributes()
+    forecasts.attrs |= describe_terms(model).attributes()
     return forecasts
 
 
-def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
+def describe_terms(model: TrainedModel) -> ForecastTerms:
+    """The terms a model forecasts under."""
+    return ForecastTerms(
+        horizon_days=model.numbers.horizon_days,
+        periods=model.periods,
+        margin_rate=model.economics.margin_rate,
+        annual_discount_rate=model.economics.annual_discount_rate,
+        target=model.numbers.target,
+        currency=model.orders.currency,
+    )
+
+
+def forecast_rows(model: TrainedModel, orders: Orders, cutoff: int) -> pa.Table:
     """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
     known = windows.observed(model.usable_columns(orders), cutoff)
     rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
@@ -112,7 +125,7 @@ def forecast_rows(model: Model, orders: Orders, cutoff: int) -> pa.Table:
 
 
 def forecast_columns(
-    model: Model, known: Orders, rows: FeatureRows, cutoff: int
+    model: TrainedModel, known: Orders, rows: FeatureRows, cutoff: int
 ) -> dict[str, npt.NDArray[Any]]:
     """Every column of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT where none."""
     predictions = model.predict(rows)
@@ -156,9 +169,9 @@ def forecast_columns(
     return columns
 
 
-def _check_numbers(model: Model, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+def _check_numbers(model: TrainedModel, columns: Mapping[str, npt.NDArray[Any]]) -> None:
     """NaN never leaves the scorer, in no column of numbers there is or will be."""
-    total: npt.NDArray[np.float64] | float = 0.0
+    total: Float64 | float = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for name in _NUMBERS:
             total = total + columns[name]
@@ -171,7 +184,7 @@ def _check_numbers(model: Model, columns: Mapping[str, npt.NDArray[Any]]) -> Non
             )
 
 
-def _dates(cutoff: int, days: npt.NDArray[np.float64]) -> npt.NDArray[np.datetime64]:
+def _dates(cutoff: int, days: Float64) -> npt.NDArray[np.datetime64]:
     """Dates some days after the cutoff, to the day; NaT where NaN."""
     none = np.isnan(days)
     instants = np.maximum(dates.days_after(cutoff, np.where(none, 0.0, days)), cutoff)

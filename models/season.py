@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from ..features.table import FeatureRows
+from ..orders.columns import Float64
 from ..orders.dates import YEAR_DAYS
 
 __all__ = ["Season", "later_factor", "places_of"]
-
-Float64 = npt.NDArray[np.float64]
 
 
 class Season(BaseModel):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..features.table import FeatureRows
-from ..orders.orders import Float64, Orders
-from .model import Model, Predictions
+from ..orders.columns import Float64, Text
+from ..orders.orders import Orders
+from .model import Predictions, TrainedModel
 from .segments import Segments, Standing, cut_thresholds
 
 __all__ = ["segment_columns", "standing_of"]
@@ -20,8 +20,8 @@ def standing_of(known: Orders, rows: FeatureRows, clv: Float64) -> Standing:
 
 
 def segment_columns(
-    model: Model, known: Orders, rows: FeatureRows, predictions: Predictions
-) -> tuple[npt.NDArray[np.object_], ...]:
+    model: TrainedModel, known: Orders, rows: FeatureRows, predictions: Predictions
+) -> tuple[Text, ...]:
     """rfm_segment, tier and risk of each row, as text."""
     standing = standing_of(known, rows, predictions.clv)
     thresholds = model.segments

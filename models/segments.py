@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ..configs.segments import RiskConfig, SegmentsConfig, TiersConfig, rfm_grid
 from ..errors import ConfigError
+from ..orders.columns import Float64, Int32, Int64, Text
 
 __all__ = [
     "RISKS",
@@ -37,9 +38,6 @@ __all__ = [
     "tiers",
 ]
 
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
-Text = npt.NDArray[np.object_]
 TIERS = ("low", "medium", "high")
 RISKS = ("low", "medium", "high")
 _Cuts = Annotated[tuple[FiniteFloat, ...], Field(min_length=4, max_length=4)]
@@ -84,8 +82,8 @@ class SegmentThresholds(BaseModel):
 class Standing:
     """What customers are sorted by: arrays of n_customers, money in the currency."""
 
-    days_since_last_order: npt.NDArray[np.int32]
-    n_orders: npt.NDArray[np.int32]
+    days_since_last_order: Int32
+    n_orders: Int32
     spend: Float64  # net, before the cutoff
     clv: Float64
 
@@ -154,16 +152,14 @@ def rfm_scores(
     return np.asarray(1 + np.array(cuts).searchsorted(values, side="left"), dtype=np.int64)
 
 
-def rfm_segments(
-    r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...] | npt.NDArray[np.object_]
-) -> Text:
+def rfm_segments(r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...] | Text) -> Text:
     """The name in the grid's cell (R, FM), FM = floor((F + M) / 2 + 0.5)."""
     names = np.asarray(grid, dtype=object)
     return np.asarray(names[r - 1, (f + m + 1) // 2 - 1], dtype=object)
 
 
 @lru_cache(maxsize=16)
-def _grid(rfm: tuple[tuple[str, tuple[str, ...]], ...]) -> npt.NDArray[np.object_]:
+def _grid(rfm: tuple[tuple[str, tuple[str, ...]], ...]) -> Text:
     """The grid of a table, read once: it is asked for with every customer."""
     grid = np.array(rfm_grid(dict(rfm)), dtype=object)
     grid.flags.writeable = False

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ConfigError, OrdersError
+from .columns import Float64, Int64
 from .dates import DAY, YEAR_DAYS, as_instant, midnight_after, shown, whole_days
-from .orders import Int64, Orders
+from .orders import Orders
 from .windows import first_order_at, is_realised
 
 __all__ = [
@@ -142,7 +142,7 @@ class SeasonCutoffs:
     instants: Int64  # n_cutoffs
     phases: Int64  # n_cutoffs; which place of the year
     years: Int64  # n_cutoffs; whole years back
-    places: npt.NDArray[np.float64]  # n_phases; each phase's place in the year, 0 to below 1
+    places: Float64  # n_phases; each phase's place in the year, 0 to below 1
 
 
 def season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:

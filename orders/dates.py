@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ConfigError
-from .orders import Int64
+from .columns import Float64, Int64
 
 __all__ = [
     "DAY",
@@ -114,7 +114,7 @@ def whole_days(microseconds: Int64 | int) -> Int64:
     return np.asarray(microseconds, dtype=np.int64) // DAY
 
 
-def days_after(instant: int, days: npt.NDArray[np.float64]) -> Int64:
+def days_after(instant: int, days: Float64) -> Int64:
     """The midnights that begin the day some days after an instant: int64, n."""
     later = instant + np.asarray(days * DAY, dtype=np.int64)
     return np.asarray(later // DAY * DAY)

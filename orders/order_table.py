@@ -14,14 +14,13 @@ from functools import cached_property
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from . import windows
-from .orders import Float64, Int32, Int64, Orders
+from .columns import Float64, Int32, Int64, Mask
+from .orders import Orders
 
 __all__ = ["Ledger", "ledger"]
 
-Mask = npt.NDArray[np.bool_]
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 

@@ -5,57 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from .columns import Float64, Int64, Mask, TextColumn
+
 if TYPE_CHECKING:
-    from ..features.attribute_features import Attributes
+    from .attributes import Attributes
 
-__all__ = ["Float64", "Int32", "Int64", "Orders", "OrdersReport", "TextColumn"]
-
-Int64 = npt.NDArray[np.int64]
-Int32 = npt.NDArray[np.int32]
-Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class TextColumn:
-    """A text column as codes into its sorted labels; -1 is missing."""
-
-    codes: Int32
-    values: pa.Array  # the labels in their order: text, or whole numbers sorted as text would be
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @cached_property
-    def labels(self) -> pa.StringArray:
-        """The labels as text; made for whole numbers when someone asks for it."""
-        return self.values.cast(pa.string())
-
-    @property
-    def is_missing(self) -> npt.NDArray[np.bool_]:
-        """Which lines have none."""
-        return np.asarray(self.codes < 0)
-
-    def where(self, keep: npt.NDArray[np.bool_]) -> TextColumn:
-        """The column of some lines."""
-        return self if keep.all() else TextColumn(self.codes[keep], self.values)
-
-    def to_text(self) -> pa.StringArray:
-        """The text itself, null where missing."""
-        return self.labels.take(pa.array(self.codes, mask=self.codes < 0))
-
-    def add_to(self, digest: hashlib._Hash, name: str) -> None:
-        """Add the content to a digest, whatever labels stand unused beside it."""
-        present, dense = np.unique(self.codes, return_inverse=True)
-        labels = self.labels.take(pa.array(present[present >= 0])).to_pylist()
-        digest.update(repr((name, labels, bool((present < 0).any()))).encode())
-        digest.update(dense.astype(np.int32).tobytes())
+__all__ = ["Orders", "OrdersReport"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +82,7 @@ class Orders:
         before = np.concatenate(([0], np.cumsum(self.amounts)))
         return np.diff(before[self.starts])
 
-    def keep_lines(self, keep: npt.NDArray[np.bool_]) -> Orders:
+    def keep_lines(self, keep: Mask) -> Orders:
         """The same orders with only the lines marked in `keep`; customers left empty are gone."""
         if keep.all():
             return self
@@ -140,7 +100,7 @@ class Orders:
             attributes=self.attributes and self.attributes.keep_customers(present),
         )
 
-    def keep_customers(self, keep: npt.NDArray[np.bool_]) -> Orders:
+    def keep_customers(self, keep: Mask) -> Orders:
         """The same orders with only the customers marked in `keep`."""
         return self.keep_lines(np.repeat(keep, np.diff(self.starts)))
 

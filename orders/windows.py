@@ -15,10 +15,10 @@ from datetime import datetime
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from .columns import Float64, Int64, Mask
 from .dates import DAY, as_instant
-from .orders import Int64, Orders
+from .orders import Orders
 
 __all__ = [
     "days_before",
@@ -37,8 +37,6 @@ __all__ = [
     "whole_months",
     "widened",
 ]
-
-Mask = npt.NDArray[np.bool_]
 
 
 def observed(orders: Orders, cutoff: int) -> Orders:
@@ -81,7 +79,7 @@ def newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
     return np.where(last < starts[:-1, None], -1, last)
 
 
-def days_before(moments: Int64, cutoffs: Int64) -> npt.NDArray[np.float64]:
+def days_before(moments: Int64, cutoffs: Int64) -> Float64:
     """Days from each moment to its cutoff; NaN for a moment at or after it."""
     known = moments < cutoffs
     return np.where(known, (cutoffs - np.where(known, moments, cutoffs)) / DAY, np.nan)

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import OrdersError
-from ..models.bundle import load
-from ..models.model import Model
+from ..models.bundle import load_bundle
+from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
 from ..orders.cutoffs import check_cutoff_from_now
 from ..orders.reading.nested_rows import unnest
@@ -25,7 +25,7 @@ __all__ = ["NestedModel"]
 class NestedModel:
     """A model whose input is one row per customer with its orders nested (`clvcast.nest`)."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: TrainedModel) -> None:
         self.model = model
 
     def predict(
@@ -54,4 +54,4 @@ class NestedModel:
 
 
 def _load_pyfunc(path: str) -> NestedModel:
-    return NestedModel(load(Path(path)))
+    return NestedModel(load_bundle(Path(path)))

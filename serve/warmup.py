@@ -14,7 +14,7 @@ from ..features.recency_frequency import OrderDays
 from ..features.table import feature_rows
 from ..models.btyd.forecasts import BgNbd, expected_order_days
 from ..models.golden_rows import CUTOFF, golden_rows
-from ..models.model import Model
+from ..models.model import TrainedModel
 from ..models.next_order import next_order
 from ..models.score_one import score_one
 from ..models.scoring import forecast_rows
@@ -48,7 +48,7 @@ def warm_code() -> None:
         feature_rows(orders_from_lines(_lines(rows), columns, OrdersConfig()), cutoff)
 
 
-def warm(model: Model) -> None:
+def warm(model: TrainedModel) -> None:
     """Forecast the golden rows, together and one by one, and load what explanations need."""
     numbers = model.numbers
     rows = golden_rows(numbers.optional_columns, numbers.attributes)

@@ -17,13 +17,13 @@ import clvcast
 from clvcast.configs.schema import parse_config
 from clvcast.decisions.customer_base import open_book
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.models.forecast_terms import MadeWith
+from clvcast.models.forecast_terms import ForecastTerms
 
 CONFIG = parse_config(
     "{horizon_days: 60, periods: 3, economics: {margin_rate: 0.4, annual_discount_rate: 0.1}, "
     "orders: {currency: GBP}}"
 )
-MADE = MadeWith(
+MADE = ForecastTerms(
     horizon_days=60,
     periods=3,
     margin_rate=0.4,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
-    from ..models.model import Model
+    from ..models.api import Model
     from ..orders.dates import Instant
     from ..orders.orders import Orders
 

@@ -12,19 +12,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from ..features.recency_frequency import order_days_of_rows
 from ..features.table import FeatureRows
 from ..models.blend import BtydViews, Heads, combine, log_odds, probability, valued_days
 from ..models.parameters import Blend
+from ..orders.columns import Float64
 from .btyd.fitting import fit_order_model, fit_value_model
 from .btyd.remarks import btyd_remarks
 from .season_estimation import PastYears
 
 __all__ = ["first_blend", "levelled", "repeat_rate"]
 
-Float64 = npt.NDArray[np.float64]
 _CHURN_WEIGHTS = (0.2, 0.5)  # with very many customers, with very few
 _SPEND_WEIGHTS = (0.1, 0.5)
 _HALFWAY = 1_000.0  # customers at which a weight stands between the two

@@ -13,7 +13,6 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import ModelConfig
 from ..errors import ConfigError
@@ -21,11 +20,10 @@ from ..features.table import FeatureRows
 from ..models.blend import HEADS, BtydViews, churn_start, direct_start
 from ..models.parameters import Blend
 from ..models.trees.lightgbm_trees import Trees
+from ..orders.columns import Float32, Float64, Mask
 
 __all__ = ["Examples", "grow"]
 
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.05,
@@ -49,7 +47,7 @@ class Examples:
 
     inputs: Float32  # n_rows x n_features
     features: tuple[str, ...]
-    churned: npt.NDArray[np.bool_]
+    churned: Mask
     spend: Float64  # max(spend, 0) of the first period
     weights: Float64
     churn_start: Float64  # log-odds, where the trees of churn start; zeros: at the mean
@@ -61,7 +59,7 @@ class Examples:
         cls,
         rows: FeatureRows,
         features: tuple[str, ...],
-        churned: npt.NDArray[np.bool_],
+        churned: Mask,
         spend: Float64,
         weights: Float64,
         blend: Blend,
@@ -79,7 +77,7 @@ class Examples:
             direct_start(rows, blend, btyd),
         )
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> Examples:
+    def where(self, keep: Mask) -> Examples:
         """Some rows."""
         return Examples(
             self.inputs[keep],

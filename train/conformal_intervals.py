@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import EconomicsConfig
 from ..features.recency_frequency import order_days_of_rows
@@ -16,14 +15,13 @@ from ..models.discounting import value_of_one
 from ..models.intervals import SURE, drift
 from ..models.parameters import Blend, Intervals, IntervalTable, Later
 from ..models.season import places_of
+from ..orders.columns import Float64, Int64
 from ..orders.dates import DAY
 from .btyd.fitting import fit_order_model
 from .training_frame import TrainingFrame
 
 __all__ = ["learn_intervals"]
 
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 _GROUPS = 20
 _LEAST_SHOWN = 1_000  # rows whose periods have all been realised
 _LEAST_GROUP = 100.0  # effective rows

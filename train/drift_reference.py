@@ -8,7 +8,7 @@ import numpy as np
 
 from ..features.table import feature_rows
 from ..models.drift_reference import Reference, category_shares, histogram, unknown_shares
-from ..models.model import Model
+from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
 from ..orders import windows
 from ..orders.orders import Orders
@@ -18,7 +18,7 @@ __all__ = ["FORECASTS", "reference_of"]
 FORECASTS = ("churn_probability", "expected_spend", "clv")
 
 
-def reference_of(model: Model, orders: Orders, end: int) -> Reference:
+def reference_of(model: TrainedModel, orders: Orders, end: int) -> Reference:
     """Counts of all customers at `end`; of order lines before it for categories."""
     known = windows.observed(model.usable_columns(orders), end)
     rows = feature_rows(known, np.array([end], dtype=np.int64))

@@ -13,7 +13,7 @@ from ..features.attribute_features import AttributeCoding, coded, learn_coding
 from ..features.table import FeatureRows, feature_rows
 from ..features.targets import line_values
 from ..models.blend import BtydViews, combine, direct_start, heads_of, log_odds, view_of_btyd
-from ..models.model import Model
+from ..models.model import TrainedModel
 from ..models.parameters import Blend, Intervals, Later, Numbers
 from ..orders.cutoffs import can_train, longest_horizon, newest_realised_cutoff
 from ..orders.dates import DAY
@@ -45,7 +45,7 @@ def fit(
     end: int,
     step: Callable[[str], None] = lambda _: None,
     drawn: TrainingFrame | None = None,
-) -> Model:
+) -> TrainedModel:
     """Train on the orders before `end`; the same orders and settings give the same model, to the byte.
 
     `step` hears what is being done. `drawn` are rows to grow the trees on in place of those of all
@@ -107,7 +107,7 @@ def fit(
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return with_segments(Model(numbers, trees), orders, config.segments, end)
+    return with_segments(TrainedModel(numbers, trees), orders, config.segments, end)
 
 
 def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
@@ -119,7 +119,7 @@ def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
     )
 
 
-def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> Model:
+def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     """A model without trees, where history has no realised window as long as the horizon.
 
     BTYD needs no labels. Its intervals are read off the longest window that history does show.
@@ -144,7 +144,7 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> Model:
     )
     intervals = learn_intervals(frame, combine(blend, btyd, None), later, blend)
     numbers = _numbers(config, orders, blend, later, intervals, features=(), short_history=True)
-    return with_segments(Model(numbers, {}), orders, config.segments, end)
+    return with_segments(TrainedModel(numbers, {}), orders, config.segments, end)
 
 
 def _numbers(

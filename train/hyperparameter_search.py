@@ -11,19 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import ModelConfig
 from ..evaluation import measures
 from ..models.blend import probability
 from ..models.trees.lightgbm_trees import Trees
+from ..orders.columns import Float64, Mask
 from ..orders.dates import DAY
 from .boosting import Examples, grow
 from .training_frame import TrainingFrame
 
 __all__ = ["searched"]
 
-Float64 = npt.NDArray[np.float64]
 _TRIALS = 25
 _LEAST_ROWS = 200
 
@@ -67,7 +66,7 @@ def searched(
     return model.model_copy(update={"parameters": model.parameters | study.best_params})
 
 
-def _forward(frame: TrainingFrame) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _forward(frame: TrainingFrame) -> tuple[Mask, Mask]:
     """Rows to learn from, all realised before the newest cutoff, and that cutoff's rows."""
     instants = frame.cutoffs.instants
     newest = len(instants) - 1

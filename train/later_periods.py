@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..features.recency_frequency import OrderDays, order_days_of_rows
 from ..features.table import FeatureRows
@@ -19,12 +18,11 @@ from ..models.blend import valued_days
 from ..models.btyd.forecasts import expected_order_days_by_period, expected_order_value
 from ..models.parameters import Blend, Later
 from ..models.season import later_factor, places_of
+from ..orders.columns import Float64, Int64
 from ..orders.dates import DAY
 
 __all__ = ["learn_later_periods"]
 
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 _KNOTS = 8
 _LEAST_PERIODS = 8  # more may be asked for at scoring than a model was trained for
 _YEAR = 365.0

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import ModelConfig
 from ..features.table import FeatureRows
 from ..models.blend import BtydViews, Heads, heads_of
 from ..models.parameters import Blend
+from ..orders.columns import Int64, Mask
 from .boosting import Examples, grow
 
 __all__ = ["left_out_heads"]
@@ -44,7 +44,7 @@ def left_out_heads(
     return Heads(*found)
 
 
-def _customer_folds(rows: FeatureRows) -> npt.NDArray[np.int64]:
+def _customer_folds(rows: FeatureRows) -> Int64:
     """A fold per row, by a hash of its customer id: no matter who else is there."""
     # keyed: a shop's own sample by a common hash must not be a single fold
     hashed = [
@@ -54,7 +54,7 @@ def _customer_folds(rows: FeatureRows) -> npt.NDArray[np.int64]:
     return (np.array(hashed, dtype=np.int64) % _FOLDS)[rows.customer_index]
 
 
-def _teaches(examples: Examples, learn: npt.NDArray[np.bool_]) -> bool:
+def _teaches(examples: Examples, learn: Mask) -> bool:
     """Whether rows show customers who spent, and any who did not order."""
     churned = examples.churned[learn]
     return bool(churned.any() and examples.spend[learn][~churned].sum() > 0)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..models.model import Model
+from ..models.api import Model
+from ..models.model import TrainedModel
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span
 from ..orders.orders import Orders
@@ -35,7 +36,7 @@ __all__ = [
 class TrainingRun:
     """A model to ship, and how a model trained the same way did on a window it could not know."""
 
-    model: Model
+    model: TrainedModel
     known: Orders  # what it was trained on
     cutoff: int  # nothing at or after it was read
     evaluation: Backtest | None  # at past cutoffs; None where history is too short to hold one out
@@ -54,7 +55,7 @@ def train(
     config = config or Config()
     orders = as_orders(orders, config.orders)
     orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    return shipped(orders, config, _training_end(orders, config, cutoff))
+    return Model.of(shipped(orders, config, _training_end(orders, config, cutoff)))
 
 
 def train_and_evaluate(
@@ -115,7 +116,9 @@ def _evaluated(
     return (joined(found) if found else None), curve
 
 
-def shipped(orders: Orders, config: Config, end: int, drawn: TrainingFrame | None = None) -> Model:
+def shipped(
+    orders: Orders, config: Config, end: int, drawn: TrainingFrame | None = None
+) -> TrainedModel:
     """A model with the reference that monitoring compares later orders with; `drawn` is as in `fit`."""
     model = fit(orders, config, end, drawn=drawn)
     return replace(model, reference=reference_of(model, orders, end))

@@ -14,7 +14,6 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import Target
 from ..features.table import feature_rows
@@ -23,12 +22,12 @@ from ..models.blend import log_odds, view_of_btyd
 from ..models.parameters import Blend
 from ..models.season import Season
 from ..orders import windows
+from ..orders.columns import Float64, Int64
 from ..orders.cutoffs import season_cutoffs
 from ..orders.orders import Orders
 
 __all__ = ["PastYears", "curve", "past_years"]
 
-Float64 = npt.NDArray[np.float64]
 _MOST_CUSTOMERS = 20_000  # a season is the whole shop's: these show it
 _PRIOR_NOISE = 0.15  # how far, in logs, a total is typically from what it was a year ago
 _PRIOR_POINTS = 13  # how many points that belief is worth
@@ -110,7 +109,7 @@ def level(rest: Float64) -> float:
     return math.fsum(known) / (len(known) + _PRIOR_POINTS)
 
 
-def curve(series: Float64, phases: npt.NDArray[np.int64], years: npt.NDArray[np.int64]) -> Float64:
+def curve(series: Float64, phases: Int64, years: Int64) -> Float64:
     """What returns every year of a series of points by phase and year back: one value a phase, mean 0.
 
     A steady drift from year to year is taken out first, then each year's level; the rest is shrunk by

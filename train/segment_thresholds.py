@@ -8,7 +8,7 @@ import numpy as np
 
 from ..configs.segments import SegmentsConfig
 from ..features.table import feature_rows
-from ..models.model import Model
+from ..models.model import TrainedModel
 from ..models.segment_columns import standing_of
 from ..models.segments import cut_thresholds
 from ..orders import windows
@@ -17,7 +17,9 @@ from ..orders.orders import Orders
 __all__ = ["with_segments"]
 
 
-def with_segments(model: Model, orders: Orders, config: SegmentsConfig, end: int) -> Model:
+def with_segments(
+    model: TrainedModel, orders: Orders, config: SegmentsConfig, end: int
+) -> TrainedModel:
     """The fitted model with its thresholds: quintiles of R, F, M and edges of forecast CLV at `end`.
 
     At `end`, not a horizon before it: the quintiles are those of the customers the model is shipped for.

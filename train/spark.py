@@ -19,7 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..models.model import Model
+from ..models.model import TrainedModel
 from ..orders import dates, windows
 from ..orders.cutoffs import can_train, newest_realised_cutoff
 from ..orders.orders import Orders
@@ -53,7 +53,7 @@ def train(
     cutoff: dates.Instant | None = None,
     *,
     customers: Customers | DataFrame | None = None,
-) -> Model:
+) -> TrainedModel:
     """Train a model on this machine: on the orders of `config.spark_training_customers` customers, and, with
     more customers than that, on about `config.spark_training_rows` feature rows of all.
 

@@ -24,14 +24,14 @@ from ..features.attribute_features import AttributeCoding, attribute_columns, co
 from ..features.table import FeatureRows, feature_blocks, feature_rows
 from ..features.targets import Targets, targets
 from ..orders import windows
+from ..orders.columns import Float64, Int64
 from ..orders.cutoffs import TrainingCutoffs, cutoffs_for_training
-from ..orders.orders import Int64, Orders
+from ..orders.orders import Orders
 from ..orders.spark.buckets import hashes, scrambled
 from .training_frame import TrainingFrame, age_weights, framed
 
 __all__ = ["Draw", "DrawnRows", "draw_for", "drawn_rows", "drawn_schema", "rows_drawn"]
 
-Float64 = npt.NDArray[np.float64]
 _ORDERS = (1, 2, 3, 5, 10)  # the number of orders at which a band begins
 _SILENCE = (1 / 3, 1.0, 2.0)  # days since the last order, in horizons
 _BANDS = (len(_ORDERS) + 1) * (len(_SILENCE) + 1)

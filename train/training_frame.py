@@ -10,13 +10,13 @@ import difflib
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
 from ..features.table import FeatureRows, feature_rows
 from ..features.targets import Targets, targets
 from ..orders import dates, windows
+from ..orders.columns import Float64
 from ..orders.cutoffs import TrainingCutoffs, cutoffs_for_training
 from ..orders.orders import Orders
 
@@ -32,15 +32,15 @@ class TrainingFrame:
 
     rows: FeatureRows
     targets: Targets
-    weights: npt.NDArray[np.float64]  # n_rows; newer cutoffs weigh more, times `counts`
-    counts: npt.NDArray[np.float64]  # n_rows; rows each stands for, over their mean
+    weights: Float64  # n_rows; newer cutoffs weigh more, times `counts`
+    counts: Float64  # n_rows; rows each stands for, over their mean
     cutoffs: TrainingCutoffs
     features: tuple[str, ...]  # the features to learn from
     horizon_days: int
     end: int
 
     @property
-    def spend(self) -> npt.NDArray[np.float64]:
+    def spend(self) -> Float64:
         """What mean heads learn: max(spend, 0) of the first period."""
         return np.maximum(self.targets.spend[:, 0], 0.0)
 
@@ -58,7 +58,7 @@ def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     return framed(rows, outcome, cutoffs, config, end)
 
 
-def age_weights(cutoffs: TrainingCutoffs, horizon_days: int) -> npt.NDArray[np.float64]:
+def age_weights(cutoffs: TrainingCutoffs, horizon_days: int) -> Float64:
     """What a row of each cutoff weighs: n_cutoffs."""
     return np.asarray(0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days)))
 
@@ -69,7 +69,7 @@ def framed(
     cutoffs: TrainingCutoffs,
     config: Config,
     end: int,
-    counts: npt.NDArray[np.float64] | None = None,
+    counts: Float64 | None = None,
 ) -> TrainingFrame:
     """The frame of rows with their outcomes; refuses settings about features that these have not."""
     horizon_days = config.horizon_days

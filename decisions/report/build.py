@@ -17,7 +17,7 @@ from ...errors import OrdersError
 from ...evaluation.backtest_frames import Evaluation
 from ...evaluation.forecast_file import as_forecasts
 from ...features.checks.data_checks import check
-from ...models.forecast_terms import made_with
+from ...models.forecast_terms import read_terms
 from ...orders import dates
 from ...orders.orders import Orders
 from ..customer_base import Book, open_book
@@ -35,7 +35,7 @@ from .value import facts, value_section
 
 if TYPE_CHECKING:
     from ...evaluation.comparison import Comparison
-    from ...models.model import Model
+    from ...models.model import TrainedModel
 
 __all__ = ["Report", "evaluation_report", "report", "report_of"]
 
@@ -78,7 +78,7 @@ def report(
     config: Config | None = None,
     *,
     previous: pd.DataFrame | pa.Table | str | Path | None = None,
-    model: Model | None = None,
+    model: TrainedModel | None = None,
     backtest: Evaluation | str | Path | None = None,
     with_ids: bool = False,
 ) -> Report:
@@ -99,7 +99,7 @@ def report_of(
     book: Book,
     *,
     previous: pd.DataFrame | pa.Table | str | Path | None = None,
-    model: Model | None = None,
+    model: TrainedModel | None = None,
     evaluation: Evaluation | None = None,
     with_ids: bool = False,
 ) -> Report:
@@ -166,7 +166,7 @@ def evaluation_report(
 def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: Book) -> pa.Table:
     """The earlier forecasts; raises `OrdersError` for those of another margin, span or horizon."""
     before = as_forecasts(previous)
-    then, now = made_with(before), made_with(book.forecasts)
+    then, now = read_terms(before), read_terms(book.forecasts)
     if then is None or now is None:
         return before
     ours = now.keys()
@@ -181,7 +181,9 @@ def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: Book) -> p
     return before
 
 
-def _changed(before: pa.Table, book: Book, model: Model | None, remarks: list[str]) -> Comparison:
+def _changed(
+    before: pa.Table, book: Book, model: TrainedModel | None, remarks: list[str]
+) -> Comparison:
     """The two forecasts compared: with their model and orders where these give them again."""
     from ...evaluation.comparison import (
         compare,  # which brings LightGBM, seconds that most reports need not wait
@@ -201,7 +203,7 @@ def _changed(before: pa.Table, book: Book, model: Model | None, remarks: list[st
     return compare(left, right)
 
 
-def _stranger(model: Model, content: Content, config: Config) -> list[str]:
+def _stranger(model: TrainedModel, content: Content, config: Config) -> list[str]:
     """What does not fit between a model and the forecasts beside it."""
     told = []
     if model.version != content.model_version:

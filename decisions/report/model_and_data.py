@@ -18,7 +18,7 @@ from .number_format import Writing
 from .page_model import Chart, Section, table
 
 if TYPE_CHECKING:
-    from ...models.model import Model
+    from ...models.model import TrainedModel
 
 __all__ = ["feature_importance", "model_section", "quality_section"]
 
@@ -26,7 +26,7 @@ _MEANINGS = {feature.name: feature.meaning for feature in CATALOGUE}
 _SHOWN_FEATURES = 15
 
 
-def feature_importance(model: Model) -> pd.DataFrame:
+def feature_importance(model: TrainedModel) -> pd.DataFrame:
     """Share of the trees' gain by feature: each head counts alike, its seeds averaged; most first.
 
     Gain is what splits on the feature took off the training loss.
@@ -47,7 +47,7 @@ def feature_importance(model: Model) -> pd.DataFrame:
     return frame.sort_values(["share", "feature"], ascending=[False, True]).reset_index(drop=True)
 
 
-def model_section(model: Model, writing: Writing) -> Section:
+def model_section(model: TrainedModel, writing: Writing) -> Section:
     """What the model looks at."""
     importance = feature_importance(model)
     lead = (

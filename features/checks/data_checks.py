@@ -6,6 +6,7 @@ import numpy as np
 
 from ...configs.schema import Config
 from ...orders import dates, windows
+from ...orders.columns import Int64
 from ...orders.cutoffs import (
     can_train,
     cutoffs_for_training,
@@ -14,7 +15,7 @@ from ...orders.cutoffs import (
     newest_realised_cutoff,
 )
 from ...orders.order_table import ledger
-from ...orders.orders import Int64, Orders
+from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import with_customers
 from ...orders.reading.read_orders import as_orders
 from ...orders.reading.validation_issues import counted

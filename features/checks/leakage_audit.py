@@ -11,10 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from ...orders import dates, windows
+from ...orders.attributes import Attributes
+from ...orders.columns import TextColumn
 from ...orders.cutoffs import default_cutoff, newest_realised_cutoff
-from ...orders.orders import Orders, TextColumn
+from ...orders.orders import Orders
 from ...orders.reading.validation_issues import counted
-from ..attribute_features import Attributes, coded, learn_coding
+from ..attribute_features import coded, learn_coding
 from ..table import FeatureRows, feature_rows
 from .finding import Finding
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ...orders.orders import Int64
+from ...orders.columns import Int64
 
 __all__ = ["Tables", "gather"]
 

@@ -8,9 +8,9 @@ each group of the catalogue writes its columns of their rows. The compiled parts
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from ...orders.orders import Float64, Int32, Int64, Orders
+from ...orders.columns import Float32, Float64, Int32, Int64
+from ...orders.orders import Orders
 from .histories import Tables, gather
 from .line_features import LINE_GROUPS, line_groups
 from .order_features import ORDER_GROUPS, order_groups
@@ -46,7 +46,7 @@ class Sweep:
         names = ("quantity", "discount", "cost")
         self._numbers: list[Float64] = [numbers.get(name, _NO_NUMBERS) for name in names]
 
-    def rows(self, starts: Int64, reach: Int64, out: npt.NDArray[np.float32], whole: Int32) -> int:
+    def rows(self, starts: Int64, reach: Int64, out: Float32, whole: Int32) -> int:
         """Write a row per customer and cutoff with an order before it, customer by customer.
 
         `starts` (n_customers + 1) delimits the lines of each customer; `reach` (n_customers x n_instants) holds

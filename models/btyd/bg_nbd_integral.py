@@ -7,12 +7,12 @@ from functools import lru_cache
 
 import numba
 import numpy as np
-import numpy.typing as npt
 from scipy.special import betainc
+
+from ...orders.columns import Float64, Int64
 
 __all__ = ["expected_if_alive"]
 
-Float64 = npt.NDArray[np.float64]
 _compiled = numba.njit(cache=True, nogil=True)
 
 
@@ -38,7 +38,7 @@ def expected_if_alive(
     return np.asarray(_integrated(r + n_repeat_days, growth, p, weights, which))
 
 
-def _distinct(values: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
+def _distinct(values: Float64) -> tuple[Float64, Int64]:
     """The distinct values, ascending, and which of them each is."""
     if len(values) == 1:
         return values, np.zeros(1, dtype=np.int64)

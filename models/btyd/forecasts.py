@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import exprel
 
 from ...features.recency_frequency import OrderDays
+from ...orders.columns import Float64
 from .bg_nbd_integral import expected_if_alive
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "race_nodes",
 ]
 
-Float64 = npt.NDArray[np.float64]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _NEGLIGIBLE = 40.0  # e^-40 of a survival function is nothing beside its integral

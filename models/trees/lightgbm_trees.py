@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import BundleError
+from ...orders.columns import Float32, Float64
 from .quick_scorer import FlatTrees
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Trees:
         line = self.text.partition("\nfeature_names=")[2].partition("\n")[0]
         return tuple(line.split(" "))
 
-    def predict(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def predict(self, inputs: Float32) -> Float64:
         """The sum over trees, before any link function: float64, n_rows, from n_rows x n_features.
 
         LightGBM's numbers to the last bit, in an eighth of its time, on the calling thread alone: threads
@@ -81,7 +81,7 @@ class Trees:
         """
         return np.asarray(self.flat.sums(inputs)[0])
 
-    def contributions(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def contributions(self, inputs: Float32) -> Float64:
         """Shapley values of the features, and what the trees say of nobody: n_rows x (n_features + 1)."""
         # threads wait for each other longer than a few rows take
         alone = _Process.is_forked or len(inputs) < _FEW

@@ -19,6 +19,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from ...orders.columns import Float32, Float64, Int32, Mask
+
 __all__ = ["FlatTrees"]
 
 _BLOCK = 64  # rows at a time: their inputs stay in the processor's first cache
@@ -40,9 +42,9 @@ class FlatTrees:
     the arrays, its leaves `leaves[t]:leaves[t + 1]`; the trees of model `m` are `models[m]:models[m + 1]`.
     """
 
-    nodes: npt.NDArray[np.int32]
-    leaves: npt.NDArray[np.int32]
-    models: npt.NDArray[np.int32]
+    nodes: Int32
+    leaves: Int32
+    models: Int32
     arrays: _Arrays
 
     @classmethod
@@ -60,7 +62,7 @@ class FlatTrees:
     def together(cls, parts: Sequence[FlatTrees]) -> FlatTrees:
         """Several models, for inputs that all of them read."""
 
-        def offsets(each: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+        def offsets(each: list[Int32]) -> Int32:
             return _offsets([n for own in each for n in np.diff(own).tolist()])
 
         return cls(
@@ -70,7 +72,7 @@ class FlatTrees:
             _Arrays.joined([part.arrays for part in parts]),
         )
 
-    def sums(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def sums(self, inputs: Float32) -> Float64:
         """Each model's sum over trees of each row's leaves: float64, n_models x n_rows, from n_rows x n_features."""
         own = self.arrays
         return np.asarray(
@@ -86,13 +88,13 @@ class FlatTrees:
 class _Arrays:
     """Nodes and leaves of some trees; a child is a node of the same tree, counted from its root, or -1 - leaf."""
 
-    feature: npt.NDArray[np.int32]
-    threshold: npt.NDArray[np.float32]
-    nan_goes_left: npt.NDArray[np.bool_]
-    left: npt.NDArray[np.int32]
-    right: npt.NDArray[np.int32]
+    feature: Int32
+    threshold: Float32
+    nan_goes_left: Mask
+    left: Int32
+    right: Int32
     kept: npt.NDArray[np.uint32]  # leaves that are left over when the answer is "right"
-    value: npt.NDArray[np.float64]  # of leaves, from left to right
+    value: Float64  # of leaves, from left to right
 
     @classmethod
     def joined(cls, parts: Sequence[_Arrays]) -> _Arrays:
@@ -134,13 +136,13 @@ class _Arrays:
         )
 
 
-def _renumbered(children: npt.NDArray[np.int32], place: list[int]) -> npt.NDArray[np.int32]:
+def _renumbered(children: Int32, place: list[int]) -> Int32:
     """Children whose leaves are numbered from left to right."""
     leaf = -1 - np.minimum(children, -1)
     return np.where(children < 0, -1 - np.array(place)[leaf], children).astype(np.int32)
 
 
-def _offsets(counts: list[int]) -> npt.NDArray[np.int32]:
+def _offsets(counts: list[int]) -> Int32:
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
 
 
@@ -148,7 +150,7 @@ def _numbers(text: str, kind: type) -> npt.NDArray[Any]:
     return np.array(text.split(" ") if text else [], dtype=np.float64).astype(kind)
 
 
-def _rounded_down(exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def _rounded_down(exact: Float64) -> Float32:
     """The largest float32 not above each threshold, and none among the values that count as zero."""
     with np.errstate(over="ignore"):
         found = exact.astype(np.float32)

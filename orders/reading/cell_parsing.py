@@ -13,17 +13,15 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import FormatConfig
-from ..orders import Float64, Int64
+from ..columns import Float64, Int64, Mask
 
 __all__ = ["Mask", "Parsed", "is_missing", "is_number", "parse_instants", "parse_numbers"]
 
-Mask = npt.NDArray[np.bool_]
 Values = TypeVar("Values")
 
 # what exports write where there is no customer, no date, no number

@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from ...configs.addresses import without_passwords
 from ...configs.schema import CustomersConfig, SourceConfig
 from ...errors import ConfigError, OrdersError
-from ...features.attribute_features import ALWAYS, NO_DATE, Attributes
-from ..orders import Float64, Int64, Orders, TextColumn
+from ..attributes import ALWAYS, NO_DATE, Attributes
+from ..columns import Float64, Int64, Mask, TextColumn
+from ..orders import Orders
 from .cell_parsing import Parsed, is_number, parse_instants, parse_numbers
 from .column_mapping import bare_columns
 from .files import Found, RawTable, found_in
@@ -282,7 +283,7 @@ def joined_to(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     return replace(orders, attributes=attributes), remarks
 
 
-def _both_nan(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _both_nan(values: npt.NDArray[Any]) -> Mask:
     if values.dtype.kind != "f":
         return np.zeros(len(values) - 1, dtype=np.bool_)
     gone = np.isnan(np.asarray(values, dtype=np.float64))

@@ -18,7 +18,7 @@ import pyarrow.parquet
 from ...configs.addresses import is_address, without_passwords
 from ...configs.schema import FormatConfig, SourceConfig
 from ...errors import ConfigError, OrdersError
-from ..orders import Int64
+from ..columns import Int64
 from .column_expressions import Expression
 from .databases import opened
 from .validation_issues import Fault, refuse, rejected_table

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..orders import Int32, Int64, TextColumn
+from ..columns import Int32, Int64, TextColumn
 from .cell_parsing import Mask, is_missing
 
 __all__ = [
@@ -41,7 +41,7 @@ _compiled = numba.njit(cache=True, nogil=True)
 class WholeNumbers:
     """A text column of whole numbers as they stand; -1 is missing."""
 
-    values: npt.NDArray[np.int32] | npt.NDArray[np.int64]
+    values: Int32 | Int64
     low: int  # no value is smaller
     high: int  # none is larger
 
@@ -70,7 +70,7 @@ class SharedCodes:
     """Per part of a column, what its numbers are in codes common to all: `table[value - low]`."""
 
     labels: pa.Array  # distinct values in the order of their text
-    parts: list[npt.NDArray[np.int32] | npt.NDArray[np.int64]]
+    parts: list[Int32 | Int64]
     lows: list[int]
     tables: list[Int32]
 
@@ -165,7 +165,7 @@ def _filled(numbers: pa.Array) -> npt.NDArray[Any]:
     return np.asarray(numbers.fill_null(-1) if numbers.null_count else numbers)
 
 
-def whole_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> WholeNumbers:
+def whole_numbers(values: Int32 | Int64) -> WholeNumbers:
     """Whole numbers of a column, -1 where missing."""
     known = values[values >= 0] if values.min(initial=0) < 0 else values
     low, high = (int(known.min()), int(known.max())) if len(known) else (0, -1)

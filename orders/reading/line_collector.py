@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig, SourceConfig
+from ..columns import Int64
 from ..orders import OrdersReport
 from .column_expressions import Expression
 from .files import RawTable
 from .line_validation import NO_CUSTOMER, Lines, parse_lines, unreadable
 from .multiple_sources import as_source, shared_remark
-from .packing import Counts, UsableLines
+from .usable_lines import Counts, UsableLines
 from .validation_issues import Fault, counted, refuse, rejected_table
 from .validation_summary import Tally
 
@@ -38,7 +39,7 @@ class _Told:
     mapping: Mapping[str, Expression]
     config: OrdersConfig  # with the file's own format
     tables: list[pa.Table] = field(default_factory=list)
-    rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    rows: list[Int64] = field(default_factory=list)
     rejected: list[pa.Table] = field(default_factory=list)  # lines that were no lines at all
     ids_as_decimals: bool = False
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ...configs.schema import OrdersConfig
 from .. import windows
-from ..orders import Float64, Int64
+from ..columns import Float64, Int64
 from .cell_parsing import Mask, Parsed, is_number, parse_instants, parse_numbers
 from .column_expressions import Expression
 from .column_mapping import NUMBERS, TEXTS

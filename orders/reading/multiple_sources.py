@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from ...configs.schema import SourceConfig
-from ..orders import TextColumn
+from ..columns import TextColumn
 from .cell_parsing import Mask
 from .label_encoding import joined
 from .validation_issues import counted
 
 if TYPE_CHECKING:
-    from .packing import Counts, UsableLines
+    from .usable_lines import Counts, UsableLines
 
 __all__ = ["SharedOrders", "as_source", "shared_orders", "shared_remark"]
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from ...configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig
 from ...errors import OrdersError
-from ...features.attribute_features import as_values
 from .. import dates, windows
+from ..attribute_values import as_values
 from ..orders import Orders
 from .attribute_records import with_told
 from .customer_attributes import as_they_are, join_customers

@@ -20,9 +20,11 @@ import pyarrow as pa
 from ...configs.schema import OrdersConfig
 from ...errors import OrdersError
 from .. import windows
-from ..orders import Float64, Int64, Orders, TextColumn
+from ..columns import Float64, Int64, TextColumn
+from ..orders import Orders
 from .column_mapping import NUMBERS, TEXTS
-from .packing import UsableLines, pack
+from .packing import pack
+from .usable_lines import UsableLines
 
 __all__ = ["LineError", "clean_id", "instant_fault", "is_no_id", "orders_from_lines"]
 

@@ -6,7 +6,6 @@ The sort writes each line of a column straight to its place, which a running cou
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numba
@@ -14,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..orders import Float64, Int64, Orders, TextColumn
-from .cell_parsing import Mask
-from .label_encoding import Ids, shared
+from ..columns import Float64, TextColumn
+from ..orders import Orders
+from .label_encoding import shared
 from .line_sorting import canonical_order
 from .multiple_sources import shared_orders
+from .usable_lines import Counts, UsableLines
 
-__all__ = ["Counts", "UsableLines", "pack"]
+__all__ = ["pack"]
 
 _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
@@ -28,55 +28,6 @@ _NO_TIMES = np.empty(0, dtype=np.int64)
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 _compiled = numba.njit(cache=True, nogil=True)
-
-
-@dataclass
-class UsableLines:
-    """Parsed lines that can be used; a column they lack is missing from `texts` or `numbers`."""
-
-    texts: dict[str, Ids]  # customer_id is among them, and never missing
-    times: Int64
-    numbers: dict[str, Float64]  # amount is among them
-    fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
-    source: int = 0  # which of several sources they are from, as they are named
-
-    @property
-    def n_lines(self) -> int:
-        """Lines."""
-        return len(self.times)
-
-    def where(self, keep: Mask) -> UsableLines:
-        """Some lines."""
-        if keep.all():
-            return self
-        return UsableLines(
-            {name: column.where(keep) for name, column in self.texts.items()},
-            self.times[keep],
-            {name: values[keep] for name, values in self.numbers.items()},
-            None if self.fingerprints is None else self.fingerprints[keep],
-            self.source,
-        )
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What packing did to lines; counts of disjoint sets of customers add up."""
-
-    used: int = 0
-    dropped: int = 0  # equal to an earlier one in every column of the file
-    repeated: int = 0  # equal to the one before in every mapped column
-    rounded: int = 0
-    rounding: int = 0  # millionths of the smallest unit, in all
-    customers: int = 0
-    spend: int = 0  # in the smallest unit, as is the next
-    largest: int = 0  # of a customer
-    shared: int = 0  # orders of one customer and order_id in several sources
-    shared_alike: int = 0  # of them, those with the same amount in each
-    shared_dropped: int = 0  # lines of them that are not of the first source
-
-    def __add__(self, other: Counts) -> Counts:
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        return Counts(**sums | {"largest": max(self.largest, other.largest)})
 
 
 def pack(

@@ -22,7 +22,8 @@ from .customer_attributes import with_customers
 from .files import RawTable, Resolve, files_of, found_in, wanted_columns
 from .line_collector import Intake, completed
 from .memory_estimate import estimate
-from .packing import UsableLines, pack
+from .packing import pack
+from .usable_lines import UsableLines
 
 __all__ = [
     "as_orders", "estimated_bytes", "orders_from_table", "read", "read_orders", "sources_shown",

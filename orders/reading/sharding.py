@@ -21,12 +21,14 @@ import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig
 from .. import dates, windows
-from ..orders import Int64, Orders, OrdersReport
+from ..columns import Int64
+from ..orders import Orders, OrdersReport
 from .label_encoding import Ids, WholeNumbers, code, whole_numbers
 from .line_collector import Intake, completed
-from .packing import Counts, UsableLines, pack
+from .packing import pack
 from .read_orders import estimated_bytes, sources_shown, usable_lines
 from .temporary_folder import temporary_folder
+from .usable_lines import Counts, UsableLines
 
 __all__ = ["Progress", "Shards", "customer_hashes", "read_shards"]
 

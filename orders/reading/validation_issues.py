@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ...errors import OrdersError
+from ..columns import Int64
 
 __all__ = [
     "REJECTED_SCHEMA",
@@ -105,7 +104,7 @@ def refuse(faults: Sequence[Fault], source: str) -> NoReturn:
 
 def rejected_table(
     file: str,
-    rows: npt.NDArray[np.int64] | None,
+    rows: Int64 | None,
     reason: str,
     column: str = "",
     customer_ids: pa.Array | None = None,

@@ -25,8 +25,9 @@ from ..reading.column_mapping import resolve
 from ..reading.files import RawTable
 from ..reading.label_encoding import Ids, read_ids
 from ..reading.line_collector import Intake
-from ..reading.packing import Counts, UsableLines, pack
+from ..reading.packing import pack
 from ..reading.sharding import customer_hashes
+from ..reading.usable_lines import Counts, UsableLines
 from ..reading.validation_issues import REJECTED_SCHEMA, refuse
 from ..reading.validation_summary import Tally
 

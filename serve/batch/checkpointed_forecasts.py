@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...models.scoring import FORECAST_SCHEMA
+from ...orders.columns import Float64
 from .checkpoint import Journal
 
 __all__ = ["Finished", "Sums"]
@@ -93,7 +93,7 @@ class Sums:
         return {"rows": self.rows, "totals": totals}
 
 
-def _exact_sum(values: npt.NDArray[np.float64]) -> Fraction:
+def _exact_sum(values: Float64) -> Fraction:
     """The sum without rounding: mantissas are integers, added up exponent by exponent, in two halves."""
     mantissas, exponents = np.frexp(values)
     whole = np.ldexp(mantissas, 53).astype(np.int64)

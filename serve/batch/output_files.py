@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ...atomic_files import REJECTED, replaced_file, replaced_folder
 from ...models.batch_manifest import Manifest, manifest_path, sha256_of_file
-from ...models.forecast_terms import MadeWith
+from ...models.forecast_terms import ForecastTerms
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates
 from ...orders.reading.validation_issues import rejected_table
@@ -63,7 +63,7 @@ def write_folder(found: Finished, output: Path, summary: Manifest, buckets: int)
 
 
 @contextmanager
-def _writer(path: Path, suffix: str, made: MadeWith) -> Iterator[Callable[[pa.Table], None]]:
+def _writer(path: Path, suffix: str, made: ForecastTerms) -> Iterator[Callable[[pa.Table], None]]:
     """Writes tables one after the other into one file."""
     if suffix == ".csv":
         with pa.csv.CSVWriter(path, FORECAST_SCHEMA) as csv:

@@ -25,9 +25,8 @@ from ...configs.schema import SourceConfig
 from ...errors import ConfigError, OrdersError
 from ...features.attribute_features import Unknown, not_known
 from ...models.batch_manifest import Manifest, batch_key, digest_of_files, is_done, manifest_path
-from ...models.forecast_terms import MadeWith
-from ...models.model import Model
-from ...models.scoring import FORECAST_SCHEMA, forecast_rows
+from ...models.model import TrainedModel
+from ...models.scoring import FORECAST_SCHEMA, describe_terms, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span
 from ...orders.orders import Orders
@@ -68,7 +67,7 @@ class BatchResult:
 
 
 def score_files(
-    model: Model,
+    model: TrainedModel,
     source: str | None,
     output: str | Path,
     cutoff: dates.Instant | None = None,
@@ -151,7 +150,7 @@ def score_files(
             cutoff=dates.iso(instant),
             input_sha256=input_sha256,
             config_sha256=config_sha256,
-            made_with=MadeWith.of(model),
+            made_with=describe_terms(model),
             rows=0,
             totals={},
             customers_without_orders=len(found.without),
@@ -169,7 +168,7 @@ def score_files(
 
 
 def _forecast(
-    model: Model,
+    model: TrainedModel,
     shards: Shards,
     instant: int,
     finished: Journal,
@@ -227,7 +226,7 @@ def _forecast(
 
 
 def _parts(
-    model: Model, known: Orders, instant: int, finished: Journal, prefix: str, most: int
+    model: TrainedModel, known: Orders, instant: int, finished: Journal, prefix: str, most: int
 ) -> Iterator[tuple[int, str, bool]]:
     """Forecast `most` customers at a time, some parts at once: the first customer's place, the part's name,
     and whether an earlier run had finished it.
@@ -272,7 +271,7 @@ def _result(
     )
 
 
-def _about_customers(model: Model, customers: str | None) -> str | None:
+def _about_customers(model: TrainedModel, customers: str | None) -> str | None:
     """Where a model that needs attributes of customers finds them."""
     if model.customers is None:
         if customers is not None:

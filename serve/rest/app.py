@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
-from ...models.model import Model
+from ...models.model import TrainedModel
 from ...orders.reading.attribute_records import attribute_names
 from .errors import Refusal
 from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
@@ -151,7 +151,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     async def rollback(request: Request) -> Response:
         return await _change(request, models.rollback)
 
-    async def _change(request: Request, change: Callable[[], Model]) -> Response:
+    async def _change(request: Request, change: Callable[[], TrainedModel]) -> Response:
         passage: Passage = request.scope["passage"]
         try:
             passage.model = await asyncio.to_thread(change)
@@ -198,11 +198,11 @@ def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _version(model: Model | None) -> str | None:
+def _version(model: TrainedModel | None) -> str | None:
     return None if model is None else model.version
 
 
-def _about(model: Model, previous: Model | None) -> ModelAnswer:
+def _about(model: TrainedModel, previous: TrainedModel | None) -> ModelAnswer:
     numbers, known = model.numbers, model.registered
     return ModelAnswer(
         model_version=model.version,
@@ -225,7 +225,7 @@ def _about(model: Model, previous: Model | None) -> ModelAnswer:
     )
 
 
-def _needed_attributes(model: Model) -> dict[str, str]:
+def _needed_attributes(model: TrainedModel) -> dict[str, str]:
     config = model.customers
     if config is None:
         return {}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +16,12 @@ from ...decisions.customer_base import Book, Grouping
 from ...errors import ConfigError, OrdersError
 from ...features.table import feature_rows
 from ...models.explain import explain_rows
-from ...models.model import Model
+from ...models.model import TrainedModel
 from ...models.segments import RISKS, TIERS
 from ...models.totals import SEGMENT_SHOCK, total_of_sums
 from ...orders import dates, windows
-from ...orders.orders import Int64, Orders, TextColumn
+from ...orders.columns import Int64, TextColumn
+from ...orders.orders import Orders
 
 __all__ = ["PAGE_ROWS", "Shelf"]
 
@@ -110,7 +110,7 @@ class Shelf:
         amounts = (entries.net[own] / self.book.unit).tolist()
         return list(zip(days, amounts, strict=True))[::-1]
 
-    def reasons(self, customer_id: str, model: Model) -> pd.DataFrame:
+    def reasons(self, customer_id: str, model: TrainedModel) -> pd.DataFrame:
         """Why, by the model that made the forecasts; raises `ConfigError` for another, `OrdersError`
         where the orders lack a column it needs.
         """
@@ -133,7 +133,7 @@ class Shelf:
             codes[name] = grouping.names.index(value)
         return codes
 
-    def _with_channel(self, rows: npt.NDArray[np.int64]) -> pa.Table:
+    def _with_channel(self, rows: Int64) -> pa.Table:
         found = self.best_first.take(pa.array(rows))
         channel = self.groupings.get("channel")
         if channel is not None:

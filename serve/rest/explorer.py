@@ -14,7 +14,7 @@ from ...decisions.customer_base import open_book
 from ...decisions.report.build import report_of
 from ...decisions.report.number_format import UNKNOWN, Writing
 from ...errors import ClvcastError, ConfigError, OrdersError
-from ...models.model import Model
+from ...models.model import TrainedModel
 from .auth import COOKIE, is_token
 from .customer_index import PAGE_ROWS, Shelf
 from .errors import Refusal
@@ -39,7 +39,11 @@ input, button {{ font: inherit; padding: 0.4rem 0.7rem; }} label {{ display: blo
 
 
 def explorer(
-    forecasts: Path, orders: str, model: Model, settings: Settings, config: Config | None = None
+    forecasts: Path,
+    orders: str,
+    model: TrainedModel,
+    settings: Settings,
+    config: Config | None = None,
 ) -> APIRouter:
     """Routes of the page. Reads the files, and makes the report once.
 
@@ -124,7 +128,7 @@ def _listed(shelf: Shelf, chosen: dict[str, str], page: int, writing: Writing) -
     }
 
 
-def _card(shelf: Shelf, customer_id: str, model: Model, writing: Writing) -> dict[str, Any]:
+def _card(shelf: Shelf, customer_id: str, model: TrainedModel, writing: Writing) -> dict[str, Any]:
     """One customer: the forecast with its interval, why, the orders."""
     row = shelf.customer(customer_id).to_pylist()[0]
     book, history = shelf.book, shelf.history(customer_id)

@@ -26,7 +26,7 @@ from ...errors import ConfigError, OrdersError
 from ...features.attribute_features import PREFIX
 from ...features.table import FeatureRows, feature_rows
 from ...models.explain import explain_rows
-from ...models.model import Model
+from ...models.model import TrainedModel
 from ...models.scoring import forecast_columns, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_from_now
@@ -73,7 +73,7 @@ class _Asked:
         return feature_rows(self.known, np.array([self.cutoff], dtype=np.int64))
 
 
-def answer_json(model: Model, body: bytes, limits: Limits) -> Answer:
+def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> Answer:
     """Forecast the customers of a JSON request, in its order; raises `Refusal`."""
     asked = _asked(model, body, limits)
     rows = asked.rows()
@@ -92,7 +92,7 @@ def answer_json(model: Model, body: bytes, limits: Limits) -> Answer:
     return _ordered(model, asked, found, "forecasts")
 
 
-def explain_json(model: Model, body: bytes, limits: Limits) -> Answer:
+def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> Answer:
     """Explain the forecasts of a JSON request, in its order; raises `Refusal`."""
     asked = _asked(model, body, limits)
     rows = asked.rows()
@@ -109,7 +109,7 @@ def explain_json(model: Model, body: bytes, limits: Limits) -> Answer:
     return _ordered(model, asked, found, "explanations")
 
 
-def _asked(model: Model, body: bytes, limits: Limits) -> _Asked:
+def _asked(model: TrainedModel, body: bytes, limits: Limits) -> _Asked:
     request = parsed(FORECAST_REQUEST, body)
     cutoff = _checked_cutoff(model, request["cutoff"])
     customers = request["customers"]
@@ -128,7 +128,9 @@ def _asked(model: Model, body: bytes, limits: Limits) -> _Asked:
     return _Asked(cutoff, ids, windows.observed(orders, cutoff))
 
 
-def _with_attributes(model: Model, orders: Orders, ids: list[str], told: list[Any]) -> Orders:
+def _with_attributes(
+    model: TrainedModel, orders: Orders, ids: list[str], told: list[Any]
+) -> Orders:
     """The orders with what the request tells of their customers, checked; raises `Refusal`."""
     config, zone = model.customers, model.orders.timezone
     if config is None:
@@ -157,7 +159,9 @@ def _with_attributes(model: Model, orders: Orders, ids: list[str], told: list[An
     return model.usable_columns(with_told(orders, ids, told, config, zone))
 
 
-def _ordered(model: Model, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str) -> Answer:
+def _ordered(
+    model: TrainedModel, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str
+) -> Answer:
     content = {
         "model_version": model.version,
         "cutoff": dates.iso(asked.cutoff),
@@ -168,7 +172,12 @@ def _ordered(model: Model, asked: _Asked, found: Mapping[str, dict[str, Any]], n
 
 
 def answer_table(
-    model: Model, body: bytes, media_type: str, cutoff: str | None, accepted: str, limits: Limits
+    model: TrainedModel,
+    body: bytes,
+    media_type: str,
+    cutoff: str | None,
+    accepted: str,
+    limits: Limits,
 ) -> Answer:
     """Forecast order lines given as a table, by customer_id; raises `Refusal`."""
     if not cutoff:
@@ -232,7 +241,7 @@ def _joined(
         raise _invalid([Fault(path=f"{PREFIX}*", rule=rule)]) from None
 
 
-def _checked_cutoff(model: Model, cutoff: str) -> int:
+def _checked_cutoff(model: TrainedModel, cutoff: str) -> int:
     """The cutoff; one more than a horizon from now is refused, for nothing is known of the time between."""
     moment = instant(cutoff)
     horizon_days = model.numbers.horizon_days
@@ -303,7 +312,7 @@ def _read(body: bytes, media_type: str, limits: Limits) -> pa.Table:
     return table
 
 
-def _orders(model: Model, table: pa.Table) -> Orders:
+def _orders(model: TrainedModel, table: pa.Table) -> Orders:
     plain = OrdersConfig(
         timezone=model.orders.timezone,
         currency_decimals=model.orders.currency_decimals,
@@ -328,7 +337,7 @@ def _invalid(faults: list[Fault]) -> Refusal:
     return Refusal(422, "invalid", f"the request has {counted}", faults)
 
 
-def _lacking(model: Model) -> Refusal:
+def _lacking(model: TrainedModel) -> Refusal:
     names = ", ".join(model.numbers.optional_columns)
     return Refusal(
         422,

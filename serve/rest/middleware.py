@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...models.model import Model
+from ...models.model import TrainedModel
 from .auth import HEALTH_PATHS, authorise
 from .errors import Refusal
 from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY, Backlog
@@ -40,7 +40,7 @@ class Passage:
     """One request on its way: its id, the model that answers all of it, and what came of it."""
 
     request_id: str
-    model: Model
+    model: TrainedModel
     status: int = 500
     customers: int = 0
     code: str = ""  # of the refusal

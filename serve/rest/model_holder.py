@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import BundleError, ClvcastError, ConfigError
-from ...models.bundle import load
-from ...models.model import Model
+from ...models.bundle import load_bundle
+from ...models.model import TrainedModel
 from ...models.registry_facts import Registered
 from ..warmup import warm
 
@@ -30,13 +30,13 @@ class Models:
 
     def __init__(
         self,
-        model: Model,
+        model: TrainedModel,
         root: Path | None = None,
         tracking_uri: str | None = None,
-        prepare: Callable[[Model], Model] = lambda model: model,
+        prepare: Callable[[TrainedModel], TrainedModel] = lambda model: model,
     ) -> None:
         self.current = model
-        self.previous: Model | None = None
+        self.previous: TrainedModel | None = None
         self.is_warm = False
         self._root, self._tracking_uri, self._prepare = root, tracking_uri, prepare
         self._changing = threading.Lock()
@@ -46,7 +46,7 @@ class Models:
         warm(self.current)
         self.is_warm = True
 
-    def reload(self, name: str) -> Model:
+    def reload(self, name: str) -> TrainedModel:
         """Take a model by `models:/NAME@ALIAS` or by a path below the root; the old one answers until then.
 
         Raises `BundleError`, `StoreError` or `ConfigError`, `BlockingIOError` while another one is on
@@ -60,7 +60,7 @@ class Models:
             self.current = model
             return model
 
-    def rollback(self) -> Model:
+    def rollback(self) -> TrainedModel:
         """Swap the current and the previous model; raises `ConfigError` where there is none."""
         with _only_one(self._changing):
             if self.previous is None:
@@ -108,7 +108,7 @@ except ClvcastError as error:
 """
 
 
-def verified_in_a_child(model: str, tracking_uri: str | None) -> Model:
+def verified_in_a_child(model: str, tracking_uri: str | None) -> TrainedModel:
     """Load a model that may be malformed; raises `BundleError` in the words of the child."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "bundle"
@@ -125,7 +125,7 @@ def verified_in_a_child(model: str, tracking_uri: str | None) -> Model:
             raise BundleError("the model kills the process that loads it; fetch it again")
         about = child.stdout.strip()
         try:
-            found = load(copy)
+            found = load_bundle(copy)
         except ClvcastError as error:
             raise BundleError(f"the model does not load a second time: {error}") from None
         registered = Registered.model_validate_json(about.splitlines()[-1]) if about else None

@@ -17,12 +17,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ...errors import ConfigError, StoreError
 from ...features.attribute_features import Unknown, not_known
-from ...models.model import Model
+from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates, windows
 from ...orders.reading.line_collector import completed
-from ...orders.reading.packing import Counts
 from ...orders.reading.read_orders import sources_shown
+from ...orders.reading.usable_lines import Counts
 from ...orders.reading.validation_issues import REJECTED_SCHEMA, rejected_table
 from ...orders.spark.buckets import Bucket
 from ...orders.spark.files import customers_of, read_files, told_in_a_sentence
@@ -41,7 +41,7 @@ _DONE = "_SUCCESS"  # the file Spark's committer writes last
 
 
 def score_files(
-    model: Model,
+    model: TrainedModel,
     source: str | None,
     output: str | Path,
     cutoff: dates.Instant | None = None,

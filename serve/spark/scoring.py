@@ -18,8 +18,8 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 
 from ...errors import ConfigError, OrdersError
-from ...models.bundle import load
-from ...models.model import Model
+from ...models.bundle import load_bundle, save_bundle
+from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span
@@ -30,7 +30,7 @@ from ...orders.spark.survey import Surveyed, in_buckets, surveyed
 __all__ = ["Sent", "cutoff_of", "forecasts_of", "score"]
 
 _OWN = ("own_periods", "own_economics", "own_orders", "own_segments", "own_customers")
-_loaded: dict[str, Model] = {}  # by version; of this worker process
+_loaded: dict[str, TrainedModel] = {}  # by version; of this worker process
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Sent:
     own: Mapping[str, Any]  # what `with_config` set; no part of the bundle
 
     @classmethod
-    def of(cls, model: Model, orders: Surveyed) -> Sent:
+    def of(cls, model: TrainedModel, orders: Surveyed) -> Sent:
         """Broadcast a model to the workers that hold the orders."""
         if model.own_cuts is not None:
             raise ConfigError(
@@ -53,22 +53,22 @@ class Sent:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "bundle"
             plain: dict[str, Any] = dict.fromkeys(_OWN)
-            replace(model, **plain).save(place)
+            save_bundle(replace(model, **plain), Path(place))
             files = {path.name: path.read_bytes() for path in place.iterdir()}
         return cls(model.version, orders.lines.sparkSession.sparkContext.broadcast(files), own)
 
-    def model(self) -> Model:
+    def model(self) -> TrainedModel:
         """The model, in a worker."""
         if self.version not in _loaded:
             with tempfile.TemporaryDirectory() as folder:
                 for name, content in self.bundle.value.items():
                     (Path(folder) / name).write_bytes(content)
-                _loaded[self.version] = load(Path(folder))
+                _loaded[self.version] = load_bundle(Path(folder))
         return replace(_loaded[self.version], **self.own)
 
 
 def score(
-    model: Model,
+    model: TrainedModel,
     orders_df: DataFrame,
     cutoff: dates.Instant | None = None,
     *,
@@ -91,7 +91,7 @@ def score(
 
 
 def cutoff_of(
-    model: Model, orders: Surveyed, cutoff: dates.Instant | None
+    model: TrainedModel, orders: Surveyed, cutoff: dates.Instant | None
 ) -> tuple[int, str | None]:
     """The cutoff, and what is to be said against it; refuses one the orders cannot serve."""
     model.check_columns(orders.columns)

@@ -1,6 +1,7 @@
 """Baselines: what a shop can do without a model. A new one is one function and one entry in METHODS."""
 
 from __future__ import annotations
+from ...orders.columns import Float64
 
 
 
@@ -22,7 +23,6 @@ from ..btyd.fitting import Kind, fit_order_model, fit_value_model
 
 __all__ = ["METHODS", "BaselineForecast", "Known", "known_at"]
 
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

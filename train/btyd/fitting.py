@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 
 from ...features.recency_frequency import OrderDays
 from ...models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
+from ...orders.columns import Float64
 from .likelihoods import Groups, bg_nbd, gamma_gamma, nbd, pareto_nbd
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "grouped",
 ]
 
-Float64 = npt.NDArray[np.float64]
 Kind = Literal["pareto_nbd", "bg_nbd", "nbd"]
 _Likelihood = Callable[[Float64, Groups], tuple[Float64, Float64]]
 

@@ -10,14 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import betaln, expit, gammaln, psi
 
 from ...models.btyd.forecasts import race_nodes
+from ...orders.columns import Float64
 
 __all__ = ["Groups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
-
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

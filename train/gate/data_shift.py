@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ClvcastError
 from ...evaluation import measures
 from ...evaluation.bootstrap import Interval
-from ...models.model import Model
+from ...models.model import TrainedModel
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ..run import TrainingRun
@@ -28,12 +28,14 @@ class Champion:
     """What serves now, as far as it can still be had."""
 
     version: str
-    model: Model | None
+    model: TrainedModel | None
     record: Record | None
     trouble: str = ""  # why there is no model
 
 
-def changes(candidate: Model, champion: Model | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def changes(
+    candidate: TrainedModel, champion: TrainedModel | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Columns the candidate needs and the champion does not; settings that change what forecasts mean."""
     if champion is None:
         return (), ()

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
@@ -26,6 +25,7 @@ from ...evaluation.bootstrap import Interval, bias_interval, error_ratio, gini_d
 from ...evaluation.sampling_error import calibration_chance
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
+from ...orders.columns import Float64
 from ..backtest.run import backtest_at
 from ..run import TrainingRun
 from .data_shift import Champion, changes, feed_of
@@ -36,7 +36,6 @@ from .training_record import Record
 __all__ = ["OURS", "gather"]
 
 OURS = "clvcast"
-Float64 = npt.NDArray[np.float64]
 
 
 def gather(

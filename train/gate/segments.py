@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ...features.table import FeatureRows, feature_rows
 from ...orders import dates
+from ...orders.columns import Int64, Text
 from ...orders.orders import Orders
 
 __all__ = ["parts_at", "segments_of"]
 
-Labels = npt.NDArray[np.object_]
 _TIERS = (0.5, 0.8)  # of customers by spend before the cutoff: low, medium, high
 
 
-def segments_of(known: Orders, rows: FeatureRows) -> dict[str, Labels]:
+def segments_of(known: Orders, rows: FeatureRows) -> dict[str, Text]:
     """Kind of segment -> each row's label: tier by past spend, cohort by quarter, main channel.
 
     `rows` are those of `known` at one cutoff. The channel is the one most lines came through.
@@ -30,7 +29,7 @@ def segments_of(known: Orders, rows: FeatureRows) -> dict[str, Labels]:
     return found
 
 
-def parts_at(known: Orders, cutoff: int) -> list[tuple[str, npt.NDArray[np.int64]]]:
+def parts_at(known: Orders, cutoff: int) -> list[tuple[str, Int64]]:
     """Each segment's name, such as `tier high`, and its rows among the forecasts of `known` at the cutoff."""
     rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
     return [
@@ -40,7 +39,7 @@ def parts_at(known: Orders, cutoff: int) -> list[tuple[str, npt.NDArray[np.int64
     ]
 
 
-def _main_channel(orders: Orders) -> Labels:
+def _main_channel(orders: Orders) -> Text:
     column = orders.texts["channel"]
     named = column.codes >= 0
     n_labels = max(len(column.labels), 1)

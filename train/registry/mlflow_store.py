@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...configs.schema import OPTIONAL_COLUMNS
 from ...errors import StoreError
-from ...models.bundle import digest
+from ...models.bundle import digest, save_bundle
 from ...models.golden_rows import golden_rows
 from ...models.loading import BUNDLE_SHA256, current_store, existing_store, hush_mlflow
-from ...models.model import Model
+from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
 from .entries import Dataset, Version, version_of
 from .store_location import locked, without_password
@@ -162,13 +162,15 @@ class Store:
             except (MlflowException, OSError, UnicodeDecodeError):
                 return None
 
-    def register(self, run_id: str, model: Model, name: str, tags: Mapping[str, str]) -> Version:
+    def register(
+        self, run_id: str, model: TrainedModel, name: str, tags: Mapping[str, str]
+    ) -> Version:
         """Log a model's bundle to a run, and register it as the next version of `name`."""
         import mlflow
 
         with tempfile.TemporaryDirectory() as folder, _told(self.uri), current_store(self.uri):
             bundle = Path(folder) / "bundle"
-            model.save(bundle)
+            save_bundle(model, bundle)
             with mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None):
                 logged = mlflow.pyfunc.log_model(
                     name="model",
@@ -255,7 +257,7 @@ class Store:
         return str(self.client.create_experiment(name, artifact_location=location))
 
 
-def _signature(model: Model) -> ModelSignature:
+def _signature(model: TrainedModel) -> ModelSignature:
     """One row per customer, its orders nested; times are ISO text, for MLflow refuses nested dates."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ...configs.schema import Config
 from ...decisions.report.build import Report, report
 from ...evaluation.backtest_frames import Evaluation
-from ...models.forecast_terms import MadeWith
-from ...models.scoring import forecast_rows
+from ...models.scoring import describe_terms, forecast_rows
 from ..run import TrainingRun
 
 __all__ = ["REPORT_FILE", "training_report"]
@@ -18,7 +17,7 @@ def training_report(run: TrainingRun, config: Config) -> Report:
     """Forecasts at the run's cutoff as a report; it names no customer."""
     held_out = run.evaluation
     return report(
-        MadeWith.of(run.model).carried_by(forecast_rows(run.model, run.known, run.cutoff)),
+        describe_terms(run.model).carried_by(forecast_rows(run.model, run.known, run.cutoff)),
         run.known,
         config,
         model=run.model,

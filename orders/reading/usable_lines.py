@@ -1,0 +1,63 @@
+"""Order lines that may be used, before they are packed, and what was counted of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from ..columns import Float64, Int64
+from .cell_parsing import Mask
+from .label_encoding import Ids
+
+__all__ = ["Counts", "UsableLines"]
+
+
+@dataclass
+class UsableLines:
+    """Parsed lines that can be used; a column they lack is missing from `texts` or `numbers`."""
+
+    texts: dict[str, Ids]  # customer_id is among them, and never missing
+    times: Int64
+    numbers: dict[str, Float64]  # amount is among them
+    fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
+    source: int = 0  # which of several sources they are from, as they are named
+
+    @property
+    def n_lines(self) -> int:
+        """Lines."""
+        return len(self.times)
+
+    def where(self, keep: Mask) -> UsableLines:
+        """Some lines."""
+        if keep.all():
+            return self
+        return UsableLines(
+            {name: column.where(keep) for name, column in self.texts.items()},
+            self.times[keep],
+            {name: values[keep] for name, values in self.numbers.items()},
+            None if self.fingerprints is None else self.fingerprints[keep],
+            self.source,
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What packing did to lines; counts of disjoint sets of customers add up."""
+
+    used: int = 0
+    dropped: int = 0  # equal to an earlier one in every column of the file
+    repeated: int = 0  # equal to the one before in every mapped column
+    rounded: int = 0
+    rounding: int = 0  # millionths of the smallest unit, in all
+    customers: int = 0
+    spend: int = 0  # in the smallest unit, as is the next
+    largest: int = 0  # of a customer
+    shared: int = 0  # orders of one customer and order_id in several sources
+    shared_alike: int = 0  # of them, those with the same amount in each
+    shared_dropped: int = 0  # lines of them that are not of the first source
+
+    def __add__(self, other: Counts) -> Counts:
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        return Counts(**sums | {"largest": max(self.largest, other.largest)})
