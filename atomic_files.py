@@ -20,8 +20,8 @@ __all__ = [
     "check_batch_output",
     "check_folder",
     "check_writable",
-    "replaced_file",
-    "replaced_folder",
+    "replace_file",
+    "replace_folder",
     "write_files",
 ]
 
@@ -37,7 +37,7 @@ def check_writable(path: Path) -> None:
         raise StoreError(f"the output {path} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise StoreError(f"the output's folder {path.parent} does not exist; make it first")
-    with replaced_file(path) as partial:
+    with replace_file(path) as partial:
         partial.touch()
         partial.unlink()
 
@@ -68,7 +68,7 @@ def check_batch_output(
 def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
     """Write text, and tables as .parquet or .csv by their paths' endings: all of them, or none."""
     with ExitStack() as stack:
-        partials = {path: stack.enter_context(replaced_file(path)) for path in contents}
+        partials = {path: stack.enter_context(replace_file(path)) for path in contents}
         for path, content in contents.items():
             if isinstance(content, str):
                 partials[path].write_text(content, encoding="utf-8")
@@ -81,23 +81,23 @@ def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
 
 def check_folder(path: Path) -> None:
     """Make an output folder; refuse, before long work, one that cannot be."""
-    with _told_in_a_sentence(path):
+    with translate_os_errors(path):
         if path.exists() and not path.is_dir():
             raise StoreError(f"the output {path} is a file; name a folder")
         path.mkdir(parents=True, exist_ok=True)
-    with replaced_file(path / "check") as partial:
+    with replace_file(path / "check") as partial:
         partial.touch()
         partial.unlink()
 
 
 @contextmanager
-def replaced_file(path: Path) -> Iterator[Path]:
+def replace_file(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to, and move it over `path` once it is written and synced.
 
     On any error, an interrupt included, `path` stays as it was and nothing is left beside it.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with _told_in_a_sentence(path):
+    with translate_os_errors(path):
         try:
             yield partial
             if partial.exists():
@@ -109,12 +109,12 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replaced_folder(path: Path) -> Iterator[Path]:
+def replace_folder(path: Path) -> Iterator[Path]:
     """The same for a folder: filled beside `path`, then moved to where it was."""
     path = path.resolve()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    with _told_in_a_sentence(path):
+    with translate_os_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.mkdir()
@@ -134,7 +134,7 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told_in_a_sentence(path: Path) -> Iterator[None]:
+def translate_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

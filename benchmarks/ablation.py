@@ -56,7 +56,7 @@ def _one_head(head: str) -> Patches:
         import clvcast.train.fit as fit
 
         for module in (model, fit, blending):
-            stack.enter_context(patch.object(module, "combine", blend))
+            stack.enter_context(patch.object(module, "blend_forecasts", blend))
 
     return patches
 
@@ -67,7 +67,7 @@ def _no_start(stack: ExitStack) -> None:
     stack.enter_context(patch.object(blend.BtydViews, "log_spend_if_ordered", flat))
 
 
-COMBINE = blend.combine
+COMBINE = blend.blend_forecasts
 TRICKS: dict[str, Patches] = {
     "nothing": lambda stack: None,
     "BTYD in churn": _set(blending, "_CHURN_WEIGHTS", (0.0, 0.0)),
@@ -110,7 +110,7 @@ def evaluate(trick: str, cell: Cell, customers: int | None) -> dict[str, float]:
         "MAE": measures.mean_absolute_error(spend, actual),
         "RMSE": measures.root_mean_squared_error(spend, actual),
         "bias": abs(measures.bias(spend, actual)),
-        "decile MAPE": measures.decile_error(spend, actual),
+        "decile MAPE": measures.decile_mape(spend, actual),
         "log loss": measures.log_loss(churn, ~ordered),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

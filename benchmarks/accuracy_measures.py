@@ -28,7 +28,7 @@ def measured(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
         "MAE": measures.mean_absolute_error(spend, actual),
         "RMSE": measures.root_mean_squared_error(spend, actual),
         "bias": measures.bias(spend, actual),
-        "decile_MAPE": measures.decile_error(spend, actual),
+        "decile_MAPE": measures.decile_mape(spend, actual),
         "churn_AUC": measures.auc(churn, churned),
         "churn_log_loss": measures.log_loss(churn, churned),
         "churn_Brier": float(((churn - churned) ** 2).mean()),
@@ -50,7 +50,7 @@ def clv_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
         "nGini": measures.normalised_gini(clv, total),
         "MAE": measures.mean_absolute_error(clv, total),
         "bias": measures.bias(clv, total),
-        "decile_MAPE": measures.decile_error(clv, total),
+        "decile_MAPE": measures.decile_mape(clv, total),
         "ratio": float(clv.sum() / spend.sum()),
         "actual_ratio": float(total.sum() / actual[:, 0].sum()),
     }

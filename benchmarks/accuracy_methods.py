@@ -26,10 +26,10 @@ from scipy.special import betaln, gammaln
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.recency_frequency import order_days
+from clvcast.features.recency_frequency import count_order_days
 from clvcast.models.btyd import forecasts
-from clvcast.orders.dates import as_instant
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.dates import parse_instant
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.btyd.fitting import fit_order_model, fit_value_model
 
 __all__ = ["COLUMNS", "METHODS", "Method", "log_likelihood"]
@@ -97,15 +97,15 @@ def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
     """Our own BTYD with Gamma-Gamma; churn is the chance of no order in the horizon."""
 
     def forecast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
-        orders = orders_from_table(days, OrdersConfig())
-        histories = order_days(orders, as_instant(cell.cutoff))
+        orders = read_table(days, OrdersConfig())
+        histories = count_order_days(orders, parse_instant(cell.cutoff))
         fitted = fit_order_model(histories, kind)
-        value = forecasts.expected_order_value(fit_value_model(histories).model, histories)
+        value = forecasts.predict_order_value(fit_value_model(histories).model, histories)
         expected, until_end = (
-            forecasts.expected_order_days(fitted.model, histories, cell.horizon_days * k)
+            forecasts.predict_order_days(fitted.model, histories, cell.horizon_days * k)
             for k in (1, cell.periods)
         )
-        ordering = forecasts.order_probability(fitted.model, histories, cell.horizon_days)
+        ordering = forecasts.predict_order_probability(fitted.model, histories, cell.horizon_days)
         columns = {"churn_probability": 1.0 - ordering, "expected_spend": expected * value}
         made = pd.DataFrame(
             columns | {"clv": until_end * value}, index=orders.customer_ids.to_pylist()
@@ -124,8 +124,8 @@ def log_likelihood(days: pd.DataFrame, cell: Cell, fitted: Mapping[str, Any]) ->
 
     The likelihood of being alive still, times 1 + the odds of having left (Fader, Hardie and Lee 2005, for both).
     """
-    orders = orders_from_table(days, OrdersConfig())
-    known = order_days(orders, as_instant(cell.cutoff))
+    orders = read_table(days, OrdersConfig())
+    known = count_order_days(orders, parse_instant(cell.cutoff))
     x, tenure = known.n_repeat_days, known.tenure_days
     kind = forecasts.ParetoNbd if fitted["fitted"] == "pareto_nbd" else forecasts.BgNbd
     model: Any = kind(**{name: fitted[name] for name in kind.model_fields if name != "kind"})
@@ -135,7 +135,7 @@ def log_likelihood(days: pd.DataFrame, cell: Cell, fitted: Mapping[str, Any]) ->
         alive = alive - model.s * np.log1p(tenure / model.beta)
     else:
         alive = alive + betaln(model.a, model.b + x) - betaln(model.a, model.b)
-    return float((alive + np.logaddexp(0.0, forecasts.log_odds_gone(model, known))).sum())
+    return float((alive + np.logaddexp(0.0, forecasts.compute_log_odds_gone(model, known))).sum())
 
 
 def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:

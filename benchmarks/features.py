@@ -146,8 +146,8 @@ def _clvcast(alike: bool) -> Blocks:
     from feature_peers import FEATURES
 
     from clvcast.features.catalogue import GROUPS
-    from clvcast.features.table import feature_blocks
-    from clvcast.orders.dates import as_instants
+    from clvcast.features.table import iterate_feature_blocks
+    from clvcast.orders.dates import parse_instants
     from clvcast.orders.reading.read_orders import read_orders
 
     groups = None
@@ -156,7 +156,9 @@ def _clvcast(alike: bool) -> Blocks:
 
     def blocks(path: str, count: int) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
         orders = read_orders(path)
-        for block in feature_blocks(orders, np.array(as_instants(cutoffs(count))), groups):
+        for block in iterate_feature_blocks(
+            orders, np.array(parse_instants(cutoffs(count))), groups
+        ):
             yield block.names, block.values
 
     with tempfile.TemporaryDirectory() as folder:  # load the compiled code
@@ -168,8 +170,8 @@ def _clvcast(alike: bool) -> Blocks:
 def _clvcast_in_shards(memory_limit: int) -> Blocks:
     """All features of logs that memory does not hold."""
     from clvcast.configs.schema import OrdersConfig
-    from clvcast.features.table import feature_blocks
-    from clvcast.orders.dates import as_instants
+    from clvcast.features.table import iterate_feature_blocks
+    from clvcast.orders.dates import parse_instants
     from clvcast.orders.reading.sharding import read_shards
 
     def blocks(
@@ -178,7 +180,9 @@ def _clvcast_in_shards(memory_limit: int) -> Blocks:
         config = OrdersConfig(source=path)
         with read_shards(config, limit, folder=Path(path).parent) as shards:
             for orders in shards:
-                for block in feature_blocks(orders, np.array(as_instants(cutoffs(count)))):
+                for block in iterate_feature_blocks(
+                    orders, np.array(parse_instants(cutoffs(count)))
+                ):
                     yield block.names, block.values
 
     with tempfile.TemporaryDirectory() as folder:

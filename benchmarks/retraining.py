@@ -26,13 +26,13 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.evaluation.monitoring import monitor
 from clvcast.orders import dates, windows
-from clvcast.orders.cutoffs import default_cutoff, newest_realised_cutoff
+from clvcast.orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from clvcast.orders.orders import Orders
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.gate.data_shift import Champion
-from clvcast.train.gate.evidence_collection import gather
+from clvcast.train.gate.evidence_collection import collect_evidence
 from clvcast.train.gate.rules import judge
-from clvcast.train.gate.training_record import record_of
+from clvcast.train.gate.training_record import build_record
 from clvcast.train.run import train_and_evaluate
 
 FIRST = pd.Timestamp("2022-01-01")
@@ -95,28 +95,28 @@ def retrained(orders: Orders, config: clvcast.Config, months: int) -> Iterator[R
     """Monthly trainings that end with the orders, oldest first; each is judged, and promoted if it passes."""
     champion: Champion | None = None
     waiting: list[tuple[int, clvcast.Model, pd.DataFrame]] = []
-    newest = default_cutoff(orders)
+    newest = get_default_cutoff(orders)
     for month in range(months):
         end = newest - (months - 1 - month) * 30 * dates.DAY
-        known = windows.observed(orders, end)
+        known = windows.slice_observed(orders, end)
         drift: list[str] = []
         if champion is not None and champion.model is not None:
-            forecast = clvcast.score(champion.model, known, dates.shown(end))
+            forecast = clvcast.score(champion.model, known, dates.format_instant(end))
             waiting.append((end, champion.model, forecast))
             drift = _alarms(forecast, known, champion.model, config)
         matured = []
         for at, model, forecast in list(waiting):
-            if at <= newest_realised_cutoff(end, config.horizon_days):
+            if at <= get_newest_realised_cutoff(end, config.horizon_days):
                 matured += _alarms(forecast, known, model, config)
                 waiting.remove((at, model, forecast))
-        run = train_and_evaluate(orders, config, dates.shown(end))
-        verdict = judge(gather(run, config, champion), config.gate)
+        run = train_and_evaluate(orders, config, dates.format_instant(end))
+        verdict = judge(collect_evidence(run, config, champion), config.gate)
         failed = [rule for rule in verdict.rules if rule.verdict == "fail"]
         if verdict.passed:
             number = str(int(champion.version) + 1 if champion else 1)
-            champion = Champion(number, run.model, record_of(run))
+            champion = Champion(number, run.model, build_record(run))
         yield Retraining(
-            dates.shown(end),
+            dates.format_instant(end),
             tuple(rule.name for rule in failed),
             tuple(rule.sentence for rule in failed),
             tuple(drift),
@@ -153,7 +153,7 @@ def main() -> None:
     for k in range(arguments.shops):
         kind = list(KINDS)[k % len(KINDS)]
         lines = shop(arguments.customers, kind, arguments.seed + k, arguments.days)
-        orders = orders_from_table(lines, OrdersConfig())
+        orders = read_table(lines, OrdersConfig())
         for one in retrained(orders, config, arguments.months):
             runs += 1
             refused += bool(one.failed)

@@ -43,14 +43,17 @@ MEASURED = HERE / "results" / "scale.json"
 
 def features_here(log: Path, folder: Path) -> dict[str, Any]:
     """Read a log, then its features at 12 cutoffs, block by block, into nothing."""
-    from clvcast.features.table import feature_blocks
-    from clvcast.orders.dates import as_instants
+    from clvcast.features.table import iterate_feature_blocks
+    from clvcast.orders.dates import parse_instants
     from clvcast.orders.reading.read_orders import read_orders
 
     began = _cpu()
     orders = read_orders(log)
     read = _cpu() - began
-    rows = sum(block.n_rows for block in feature_blocks(orders, np.array(as_instants(cutoffs(12)))))
+    rows = sum(
+        block.n_rows
+        for block in iterate_feature_blocks(orders, np.array(parse_instants(cutoffs(12))))
+    )
     counts = {"lines": orders.n_lines, "customers": orders.n_customers, "rows": rows}
     return {**counts, "read_cpu": read}
 

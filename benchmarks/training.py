@@ -39,15 +39,15 @@ def prepare(folder: Path) -> None:
     import numpy as np
     from orders_log import write_log
 
-    from clvcast.features.recency_frequency import order_days
-    from clvcast.orders.dates import as_instant
+    from clvcast.features.recency_frequency import count_order_days
+    from clvcast.orders.dates import parse_instant
     from clvcast.orders.reading.read_orders import read_orders
 
     lines = CUSTOMERS * LINES_OF_ONE
     write_log(folder / "orders.parquet", lines, customers=round(NEVER * CUSTOMERS))
     many = folder / "many.parquet"
     write_log(many, FITTED * LINES_OF_ONE, customers=round(NEVER * FITTED))
-    days = order_days(read_orders(str(many)), as_instant("2024-01-01"))
+    days = count_order_days(read_orders(str(many)), parse_instant("2024-01-01"))
     np.savez(folder / "days.npz", **vars(days))
     many.unlink()
 

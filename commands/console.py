@@ -31,8 +31,24 @@ if TYPE_CHECKING:
     from ..train.gate.rules import Verdict
 
 __all__ = [
-    "ConfigFile", "Cutoff", "Engine", "Json", "Quiet", "Store",
-    "announce_compilation", "err", "load", "money", "note", "out", "print_json", "print_metrics", "print_rules", "progress", "read_orders", "shares_done",
+    "ConfigFile",
+    "Cutoff",
+    "Engine",
+    "Json",
+    "Quiet",
+    "Store",
+    "announce_compilation",
+    "err",
+    "format_money",
+    "make_progress",
+    "note",
+    "out",
+    "print_json",
+    "print_metrics",
+    "print_rules",
+    "read_config",
+    "read_orders",
+    "show_progress_bars",
 ]  # fmt: skip
 
 # a log or a pipe has no width of its own: tables there are not cut to 80 characters
@@ -55,7 +71,7 @@ Cutoff = Annotated[
 ]
 
 
-def load(path: Path) -> Config:
+def read_config(path: Path) -> Config:
     """Read a configuration."""
     from ..configs.schema import load_config
 
@@ -79,7 +95,7 @@ def note(remarks: Sequence[str], silent: bool) -> None:
             err.print(f"note: {remark}")
 
 
-def progress(silent: bool) -> Callable[[str], None]:
+def make_progress(silent: bool) -> Callable[[str], None]:
     """What tells people what is going on: they are there when stderr is a terminal."""
 
     def say(message: str) -> None:
@@ -119,7 +135,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def shares_done(silent: bool) -> Iterator[Callable[[str, float, int], None]]:
+def show_progress_bars(silent: bool) -> Iterator[Callable[[str, float, int], None]]:
     """A bar per kind of work, with its rate and an estimate of the time left, where stderr is a terminal."""
     announce_compilation(silent)
     with Progress(
@@ -144,7 +160,7 @@ def shares_done(silent: bool) -> Iterator[Callable[[str, float, int], None]]:
 
 def print_metrics(metrics: dict[str, Any], currency: str) -> None:
     """A table of measures per cutoff, then sentences about it."""
-    from ..train.backtest.summary import TABLE_MEASURES, verdict
+    from ..train.backtest.summary import TABLE_MEASURES, describe_verdict
 
     for cutoff, summary in metrics.items():
         customers, days = summary["customers"], summary["horizon_days"]
@@ -154,10 +170,12 @@ def print_metrics(metrics: dict[str, Any], currency: str) -> None:
         for measure in TABLE_MEASURES:
             table.add_column(measure, justify="right")
         for name, values in summary["methods"].items():
-            table.add_row(name, *(_cell(measure, values[measure]) for measure in TABLE_MEASURES))
+            table.add_row(
+                name, *(_format_cell(measure, values[measure]) for measure in TABLE_MEASURES)
+            )
         out.print(table)
         _print_scorecard(summary["scorecard"])
-        for sentence in verdict(summary):
+        for sentence in describe_verdict(summary):
             out.print(sentence)
         out.print()
 
@@ -169,18 +187,18 @@ def _print_scorecard(card: dict[str, Any]) -> None:
         table.add_column(heading, justify="left" if heading in ("measure", "verdict") else "right")
     for line in card["lines"]:
         gain = f"{line['difference']:+.3f} [{line['lower']:+.3f}, {line['upper']:+.3f}]"
-        theirs = f"{_plain(line['theirs'])} {line['baseline']}"
-        table.add_row(line["measure"], _plain(line["ours"]), theirs, gain, line["verdict"])
+        theirs = f"{_format_number(line['theirs'])} {line['baseline']}"
+        table.add_row(line["measure"], _format_number(line["ours"]), theirs, gain, line["verdict"])
     if card["lines"]:
         out.print(table)
     out.print(card["sentence"])
 
 
-def _plain(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
-def _cell(measure: str, value: float | None) -> str:
+def _format_cell(measure: str, value: float | None) -> str:
     if value is None:
         return "-"
     if measure in ("MAE", "RMSE"):
@@ -205,7 +223,7 @@ def print_rules(verdict: Verdict) -> None:
             out.print(Text.assemble(("fail", "red"), f"  {rule.name}: {rule.sentence}"))
 
 
-def money(amount: float, currency: str) -> str:
+def format_money(amount: float, currency: str) -> str:
     """An amount as people read it, in whole units of the currency."""
     return f"{amount:,.0f} {currency}".rstrip()
 

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from ..errors import StoreError
-from .console import ConfigFile, Json, Quiet, load, out, print_json, read_orders
+from .console import ConfigFile, Json, Quiet, out, print_json, read_config, read_orders
 
 
 def init(
@@ -46,7 +46,7 @@ def check(
     """
     from ..features.checks.data_checks import check as findings_of
 
-    settings = load(config)
+    settings = read_config(config)
     orders = read_orders(settings, quiet or as_json)
     findings = findings_of(orders, settings, audit=audit)
     if as_json:

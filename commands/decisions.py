@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .console import Json, Quiet, load, money, note, out, print_json
-from .tables import Shown, print_legend, print_table
+from .console import Json, Quiet, format_money, note, out, print_json, read_config
+from .tables import PrintedTable, print_legend, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..configs.schema import Config
-    from ..decisions.customer_base import Book
+    from ..decisions.customer_base import CustomerBase
     from ..decisions.economics import Economics
 
 Forecasts = Annotated[Path, typer.Argument(metavar="FORECASTS", help="What clvcast score wrote.")]
@@ -131,16 +131,16 @@ def lists(
 
 def _books(
     forecasts: Path, orders: str, config: Path | None, past: Path | None, silent: bool
-) -> tuple[Book, Book | None]:
+) -> tuple[CustomerBase, CustomerBase | None]:
     """The forecasts beside their orders, and those of the past where there are any."""
-    from ..decisions.customer_base import open_book
+    from ..decisions.customer_base import open_customer_base
 
-    settings = None if config is None else load(config)
-    book = open_book(forecasts, orders, settings)
+    settings = None if config is None else read_config(config)
+    book = open_customer_base(forecasts, orders, settings)
     note(book.orders.report.remarks, silent)
     if past is None:
         return book, None
-    return book, open_book(past, book.orders, settings, what="the past forecasts")
+    return book, open_customer_base(past, book.orders, settings, what="the past forecasts")
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -169,10 +169,10 @@ def _print_measures(measures: pd.DataFrame, currency: str) -> None:
         f"AOV, purchase frequency, margin, churn; formula and forecast CLV{_in(currency)}",
         parts,
         (
-            Shown("customers", "customers", "count"), Shown("AOV", "aov", "money"),
-            Shown("orders", "purchase_frequency", "ratio"), Shown("margin", "margin_rate", "share"),
-            Shown("churn", "churn_rate", "tenths"), Shown("formula", "formula_clv_span", "money"),
-            Shown("forecast", "clv", "money"),
+            PrintedTable("customers", "customers", "count"), PrintedTable("AOV", "aov", "money"),
+            PrintedTable("orders", "purchase_frequency", "ratio"), PrintedTable("margin", "margin_rate", "share"),
+            PrintedTable("churn", "churn_rate", "tenths"), PrintedTable("formula", "formula_clv_span", "money"),
+            PrintedTable("forecast", "clv", "money"),
         ),
     )  # fmt: skip
     days = int(measures["period_days"].iloc[0])
@@ -200,27 +200,27 @@ def _print_economics(found: Economics, config: Config) -> None:
         f"What customers cost and bring{_in(currency)}",
         parts,
         (
-            Shown("new", "new_customers", "count"), Shown("CAC", "cac", "money"),
-            Shown("LTV", "ltv_forecast", "money"), Shown("LTV:CAC", "ltv_cac_forecast", "ratio"),
-            Shown("90 % interval", "range", "text"), Shown("verdict", "verdict", "text"),
+            PrintedTable("new", "new_customers", "count"), PrintedTable("CAC", "cac", "money"),
+            PrintedTable("LTV", "ltv_forecast", "money"), PrintedTable("LTV:CAC", "ltv_cac_forecast", "ratio"),
+            PrintedTable("90 % interval", "range", "text"), PrintedTable("verdict", "verdict", "text"),
         ),
     )  # fmt: skip
     print_table(
         f"When they pay back, and the most to pay for one{_in(currency)}",
         parts,
         (
-            Shown("month", "payback_month", "whole"),
-            Shown("chance", "payback_probability", "share"),
-            Shown(f"in {marks.payback_months}", "probability_within_mark", "share"),
-            Shown("break even", "most_to_break_even", "money"),
-            Shown(f"{marks.healthy_ratio:g}:1", "most_for_ratio", "money"),
-            Shown("most to pay", "most_to_pay", "money"),
+            PrintedTable("month", "payback_month", "whole"),
+            PrintedTable("chance", "payback_probability", "share"),
+            PrintedTable(f"in {marks.payback_months}", "probability_within_mark", "share"),
+            PrintedTable("break even", "most_to_break_even", "money"),
+            PrintedTable(f"{marks.healthy_ratio:g}:1", "most_for_ratio", "money"),
+            PrintedTable("most to pay", "most_to_pay", "money"),
         ),
     )
     shop = shown.iloc[0]
     if shop["unattributed_spend"] > 0:
         print_legend(
-            f"CAC is of channels that brought customers; with {money(shop['unattributed_spend'], currency)} "
+            f"CAC is of channels that brought customers; with {format_money(shop['unattributed_spend'], currency)} "
             f"spent on others the shop's is {shop['cac_fully_loaded']:,.2f} (LTV:CAC "
             f"{shop['ltv_cac_fully_loaded']:.2f})"
         )
@@ -228,8 +228,8 @@ def _print_economics(found: Economics, config: Config) -> None:
     print_legend(
         f"month: the first in which cumulated margin reaches the spend; chance: that it is reached by "
         f"then; in {marks.payback_months}: within {marks.payback_months} months. A point less churn is worth "
-        f"at most {money(levers['churn'], currency)} of CLV; 1 % more order value, frequency or margin "
-        f"{money(levers['margin'], currency)} each."
+        f"at most {format_money(levers['churn'], currency)} of CLV; 1 % more order value, frequency or margin "
+        f"{format_money(levers['margin'], currency)} each."
     )
 
 
@@ -237,10 +237,10 @@ def _print_lists(summary: pd.DataFrame, currency: str) -> None:
     from ..configs.lists import STAKES
 
     columns = (
-        Shown("customers", "customers", "count"), Shown("held out", "held_out", "count"),
-        Shown("at stake", "value_at_stake", "money"), Shown("caught", "money_share", "share"),
-        Shown("of", "customer_share", "share"), Shown("lift", "lift", "ratio"),
-        Shown("at stake is", "stake", "text"),
+        PrintedTable("customers", "customers", "count"), PrintedTable("held out", "held_out", "count"),
+        PrintedTable("at stake", "value_at_stake", "money"), PrintedTable("caught", "money_share", "share"),
+        PrintedTable("of", "customer_share", "share"), PrintedTable("lift", "lift", "ratio"),
+        PrintedTable("at stake is", "stake", "text"),
     )  # fmt: skip
     shown = [each for each in columns if each.column in summary.columns]
     rows = summary.assign(name=summary["list"], stake=summary["stake"].map(STAKES))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .console import Json, Quiet, Store, load, out, print_json
+from .console import Json, Quiet, Store, out, print_json, read_config
 
 app = typer.Typer(no_args_is_help=True, help="The registry: which model serves, and the way back.")
 
@@ -22,7 +22,7 @@ Settings = Annotated[
 def _place(name: str, config: Path | None, tracking_uri: str | None) -> tuple[str, str | None]:
     if config is None:
         return name, tracking_uri
-    tracking = load(config).tracking
+    tracking = read_config(config).tracking
     return tracking.model_name, tracking_uri or tracking.uri
 
 

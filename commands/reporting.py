@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from .console import Quiet, Store, load, note, out
+from .console import Quiet, Store, note, out, read_config
 from .decisions import ConfigOption, Forecasts, OrdersSource
 
 
@@ -43,7 +43,7 @@ def report(
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"a report's output must be an .html file, got {output}")
     check_folder(output.parent)
-    settings = None if config is None else load(config)
+    settings = None if config is None else read_config(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
     loaded = None
     if model is not None:

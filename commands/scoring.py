@@ -17,12 +17,12 @@ from .console import (
     Json,
     Quiet,
     Store,
-    load,
-    money,
+    format_money,
     note,
     out,
     print_json,
-    shares_done,
+    read_config,
+    show_progress_bars,
 )
 
 
@@ -76,7 +76,7 @@ def score(
     from ..models.loading import load_model
     from ..serve.batch.run import score_files
 
-    settings = None if config is None else load(config)
+    settings = None if config is None else read_config(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
     loaded = load_model(model, store, expect_sha256=expect_sha256)
     if settings is not None:
@@ -95,7 +95,7 @@ def score(
         )  # fmt: skip
     else:
         limit = settings.memory_limit if settings else None
-        with shares_done(quiet or as_json) as progress:
+        with show_progress_bars(quiet or as_json) as progress:
             result = score_files(
                 loaded,
                 orders,
@@ -121,8 +121,8 @@ def score(
         out.print("done before, from the same orders, model and settings (--force does it again):")
     out.print(
         f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
-        f"  expected spend {money(result.expected_spend, currency)} in {days} days\n"
-        f"  CLV            {money(result.clv, currency)} in {span} days\n"
+        f"  expected spend {format_money(result.expected_spend, currency)} in {days} days\n"
+        f"  CLV            {format_money(result.clv, currency)} in {span} days\n"
         f"  mean chance of no order in {days} days: {result.churn_rate:.1%}\n"
         f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
         f"{result.customers_without_orders:,} customers without an order",
@@ -181,7 +181,7 @@ def explain(
         out.print(f"wrote {output}: {reasons['customer_id'].nunique():,} customers")
     elif not quiet:
         for customer_id, rows in reasons.groupby("customer_id", sort=False):
-            clv = money(rows["clv"].iloc[0], loaded.orders.currency)
+            clv = format_money(rows["clv"].iloc[0], loaded.orders.currency)
             table = Table(title=f"{customer_id}: CLV {clv}", title_justify="left")
             table.add_column("because of")
             table.add_column("its value", justify="right")

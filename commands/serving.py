@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from .console import Quiet, Store, load, out
+from .console import Quiet, Store, out, read_config
 
 
 def serve(
@@ -47,11 +47,11 @@ def serve(
     from ..models.loading import load_model
     from ..models.model import TrainedModel
     from ..serve.rest.auth import read_tokens
-    from ..serve.rest.model_holder import Models
+    from ..serve.rest.model_holder import ModelHolder
     from ..serve.rest.server import run
     from ..serve.rest.settings import Settings
 
-    settings = None if config is None else load(config)
+    settings = None if config is None else read_config(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
 
     def prepare(loaded: TrainedModel) -> TrainedModel:
@@ -71,10 +71,10 @@ def serve(
     )
     pages = []
     if forecasts is not None and orders is not None:
-        from ..serve.rest.explorer import explorer
+        from ..serve.rest.explorer import create_explorer
 
-        pages.append(explorer(forecasts, orders, loaded, stated, settings))
-    run(Models(loaded, models_root, store, prepare), stated, pages)
+        pages.append(create_explorer(forecasts, orders, loaded, stated, settings))
+    run(ModelHolder(loaded, models_root, store, prepare), stated, pages)
 
 
 def warm(

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from .console import out
 
-__all__ = ["Shown", "print_legend", "print_table"]
+__all__ = ["PrintedTable", "print_legend", "print_table"]
 
 Kind = Literal["count", "money", "ratio", "share", "tenths", "whole", "text"]
 _COLUMNS, _MOST_WIDTH = 80, 1_000
@@ -24,7 +24,7 @@ _STYLES = {"count": ",.0f", "ratio": ".2f", "share": ".0%", "tenths": ".1%", "wh
 
 
 @dataclass(frozen=True)
-class Shown:
+class PrintedTable:
     """A column of a table: its heading, the frame's column, and how its numbers are written."""
 
     heading: str
@@ -33,7 +33,7 @@ class Shown:
 
 
 def print_table(
-    title: str, parts: Mapping[str, Sequence[Mapping[Any, Any]]], columns: Sequence[Shown]
+    title: str, parts: Mapping[str, Sequence[Mapping[Any, Any]]], columns: Sequence[PrintedTable]
 ) -> None:
     """Print rows by their `name`, under the heading of their part; a part without one has its rows at the margin.
 
@@ -63,7 +63,7 @@ def print_table(
             table.add_row(heading, style="bold")
         for row in part:
             name = f" {row['name']}" if heading else str(row["name"])
-            table.add_row(name, *(_cell(row[column], s) for column, s in written.items()))
+            table.add_row(name, *(_format_cell(row[column], s) for column, s in written.items()))
     needed = Measurement.get(out, out.options.update(max_width=_MOST_WIDTH), table).maximum
     # a console squeezes what is wider than itself
     wide = out if needed <= out.width else Console(width=needed, highlight=False, markup=False)
@@ -86,7 +86,7 @@ def _style(kind: Kind, values: Sequence[Any]) -> str:
     return ",.2f" if max(known, default=0.0) < 1e3 else ",.0f"
 
 
-def _cell(value: Any, style: str) -> str:
+def _format_cell(value: Any, style: str) -> str:
     if value is None or value != value:
         return "-"
     return format(value, style)

@@ -16,19 +16,19 @@ from .console import (
     Quiet,
     Store,
     err,
-    load,
+    make_progress,
     note,
     out,
     print_json,
     print_metrics,
     print_rules,
-    progress,
+    read_config,
     read_orders,
-    shares_done,
+    show_progress_bars,
 )
 
 if TYPE_CHECKING:
-    from ..train.registry.tracking import Registered
+    from ..train.registry.tracking import TrackedRun
 
 
 def train(
@@ -47,15 +47,15 @@ def train(
 
     Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
-    from ..train.backtest.summary import later_periods, season_told
-    from ..train.learning_curve import curve_sentences
-    from ..train.registry.store_location import without_password
+    from ..train.backtest.summary import describe_later_periods, describe_season
+    from ..train.learning_curve import describe_curve
+    from ..train.registry.store_location import hide_password
     from ..train.registry.tracking import track
     from ..train.run import train_and_evaluate
 
-    settings = load(config)
+    settings = read_config(config)
     silent = quiet or as_json
-    say = progress(silent)
+    say = make_progress(silent)
     if engine == "spark":
         from ..train.spark import train_on_files
 
@@ -80,7 +80,7 @@ def train(
                 "version": registered.version,
                 "champion": registered.champion,
                 "promoted": registered.promoted,
-                "tracking_uri": without_password(registered.uri),
+                "tracking_uri": hide_password(registered.uri),
                 "run_id": registered.run_id,
                 "gate": gate,
                 "evaluation": metrics,
@@ -91,10 +91,10 @@ def train(
         print_metrics(metrics, settings.orders.currency)
         if not metrics:
             out.print("History is too short to hold a window out: nothing was measured.")
-        for sentence in curve_sentences(run.curve):
+        for sentence in describe_curve(run.curve):
             out.print(sentence)
-        out.print(later_periods(run.model.numbers.later))
-        out.print(season_told(run.model.numbers.blend.season))
+        out.print(describe_later_periods(run.model.numbers.later))
+        out.print(describe_season(run.model.numbers.blend.season))
         out.print()
         _print_outcome(registered, run.model.version)
     if refused:
@@ -104,9 +104,9 @@ def train(
         raise typer.Exit(1)
 
 
-def _print_outcome(registered: Registered, model_version: str) -> None:
+def _print_outcome(registered: TrackedRun, model_version: str) -> None:
     """The gate's rules, and what came of them."""
-    from ..train.registry.store_location import without_password
+    from ..train.registry.store_location import hide_password
 
     name, verdict = registered.name, registered.verdict
     again = "" if registered.is_new else " (an identical model was registered before)"
@@ -115,7 +115,7 @@ def _print_outcome(registered: Registered, model_version: str) -> None:
         out.print(f"Model {model_version} is {where} and serves already: nothing to judge.")
         return
     print_rules(verdict)
-    out.print(f"Model {model_version} is {where}, in {without_password(registered.uri)}.")
+    out.print(f"Model {model_version} is {where}, in {hide_password(registered.uri)}.")
     if registered.promoted:
         out.print(
             f"{'It passed the gate' if verdict.passed else 'It failed the gate, was forced'} and is "
@@ -145,11 +145,11 @@ def backtest(
     from ..atomic_files import check_folder
     from ..train.backtest.run import backtest as evaluate
 
-    settings = load(config)
+    settings = read_config(config)
     silent = quiet or as_json
     orders = read_orders(settings, silent)
     check_folder(output)
-    with shares_done(silent) as done:
+    with show_progress_bars(silent) as done:
         result = evaluate(orders, settings, cutoff or (), jobs=jobs, done=done)
     result.save(output, settings, orders)
     if as_json:

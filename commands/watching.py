@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from .console import Json, Quiet, Store, err, load, out, print_json
+from .console import Json, Quiet, Store, err, out, print_json, read_config
 
 if TYPE_CHECKING:
     from ..models.model import TrainedModel
@@ -26,7 +26,7 @@ Overrides = Annotated[
 def _model(model: str | None, config: Path | None, tracking_uri: str | None) -> TrainedModel | None:
     from ..models.loading import load_model
 
-    settings = None if config is None else load(config)
+    settings = None if config is None else read_config(config)
     if model is None:
         return None
     loaded = load_model(model, tracking_uri or (settings.tracking.uri if settings else None))
@@ -93,7 +93,7 @@ def monitor(
     """
     from ..evaluation.monitoring import monitor as watched
 
-    settings = None if config is None else load(config)
+    settings = None if config is None else read_config(config)
     result = watched(forecasts, orders, _model(model, config, tracking_uri), settings)
     if as_json:
         plain = {

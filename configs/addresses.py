@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ..errors import ConfigError
 
-__all__ = ["expanded", "is_address", "secrets_of", "without_passwords"]
+__all__ = ["expand_variables", "find_secrets", "hide_passwords", "is_address"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
@@ -26,7 +26,7 @@ def is_address(source: str) -> bool:
     )
 
 
-def expanded(address: str) -> str:
+def expand_variables(address: str) -> str:
     """The address with every `${NAME}` replaced from the environment.
 
     What stands before the `@` is quoted, so that a password may hold any character. Raises
@@ -50,16 +50,16 @@ def _value(name: str) -> str:
     return value
 
 
-def secrets_of(address: str) -> list[str]:
+def find_secrets(address: str) -> list[str]:
     """What the environment puts into an address: never to be shown, plain or quoted."""
     values = [os.environ.get(name, "") for name in _VARIABLE.findall(address)]
     return [form for value in values if value for form in (value, quote(value, safe=""))]
 
 
-def without_passwords(text: str) -> str:
+def hide_passwords(text: str) -> str:
     """Text with the passwords of all addresses in it starred.
 
-    >>> without_passwords("postgresql://clv:secret@host/shop refuses")
+    >>> hide_passwords("postgresql://clv:secret@host/shop refuses")
     'postgresql://clv:***@host/shop refuses'
     """
     return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))

@@ -25,7 +25,7 @@ __all__ = [
     "Condition",
     "ListRule",
     "ListsConfig",
-    "condition",
+    "parse_condition",
 ]
 
 # what rules may speak of: numbers (how a reason writes them), texts and dates
@@ -71,12 +71,12 @@ class Condition:
     numbers: tuple[float, ...] = ()
 
 
-def condition(column: str, stated: Where) -> Condition:
+def parse_condition(column: str, stated: Where) -> Condition:
     """Read what a rule states of a column; raises `ValueError` in a sentence.
 
-    >>> condition("n_orders", ">= 2")
+    >>> parse_condition("n_orders", ">= 2")
     Condition(column='n_orders', kind='>=', texts=(), numbers=(2.0,))
-    >>> condition("clv", "top 5%").numbers
+    >>> parse_condition("clv", "top 5%").numbers
     (0.05,)
     """
     if column in TEXTS:
@@ -138,7 +138,7 @@ class ListRule(Section):
         if not value:
             raise ValueError("must hold at least one condition")
         for column, stated in value.items():
-            condition(column, stated)
+            parse_condition(column, stated)
         return value
 
     @field_validator("reason")

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from ..errors import ConfigError
-from .addresses import without_passwords
+from .addresses import hide_passwords
 from .decisions import AcquisitionConfig, KpisConfig
 from .gate import GateConfig, MonitorConfig
 from .lists import ListsConfig
@@ -47,10 +47,10 @@ __all__ = [
     "SourceConfig",
     "Target",
     "TrackingConfig",
-    "json_schema",
+    "build_json_schema",
     "load_config",
-    "orders_config",
     "parse_config",
+    "parse_orders_config",
 ]
 
 Target = Literal["spend", "gross", "before_discount", "contribution"]
@@ -207,7 +207,7 @@ def parse_config(text: str, name: str = "configuration") -> Config:
     try:
         content = yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
-        told = without_passwords(" ".join(str(error).split()))
+        told = hide_passwords(" ".join(str(error).split()))
         raise ConfigError(f"{name} is not valid YAML: {told}") from None
     except RecursionError:
         raise ConfigError(f"{name} is nested too deeply to be a configuration") from None
@@ -221,7 +221,7 @@ def parse_config(text: str, name: str = "configuration") -> Config:
         raise _refusal(error, Config, name) from None
 
 
-def orders_config(settings: Mapping[str, Any]) -> OrdersConfig:
+def parse_orders_config(settings: Mapping[str, Any]) -> OrdersConfig:
     """The `orders:` section from its keys; raises `ConfigError` naming every fault at once."""
     try:
         return OrdersConfig.model_validate(dict(settings))
@@ -261,7 +261,7 @@ def _sentence(fault: Any, section: type[BaseModel]) -> str:
     is_section = isinstance(fault["input"], Mapping) and path[-1:] != ["columns"]
     if path[-1:] == ["uri"] or where == "" or is_section:
         return f"{where} {rule}".strip()  # an address may hold a password: not repeated
-    return without_passwords(f"{where} {rule}, got {fault['input']!r}")
+    return hide_passwords(f"{where} {rule}, got {fault['input']!r}")
 
 
 def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
@@ -281,11 +281,11 @@ def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
     return list(section.model_fields)
 
 
-def json_schema() -> dict[str, Any]:
+def build_json_schema() -> dict[str, Any]:
     """The JSON Schema of a configuration, for editors; configs/schema.json is a copy."""
     return Config.model_json_schema()
 
 
 if __name__ == "__main__":
-    content = json.dumps(json_schema(), indent=1) + "\n"
+    content = json.dumps(build_json_schema(), indent=1) + "\n"
     Path(__file__).with_name("schema.json").write_text(content, encoding="utf-8")

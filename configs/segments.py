@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .section import Section
 
-__all__ = ["RFM_SEGMENTS", "RiskConfig", "SegmentsConfig", "TiersConfig", "rfm_grid"]
+__all__ = ["RFM_SEGMENTS", "RiskConfig", "SegmentsConfig", "TiersConfig", "build_rfm_grid"]
 
 # The customary eleven names. A block is R from-to by FM from-to; every cell of the 5 x 5 grid is in one.
 RFM_SEGMENTS: dict[str, tuple[str, ...]] = {
@@ -88,11 +88,11 @@ class SegmentsConfig(Section):
     @field_validator("rfm")
     @classmethod
     def _a_partition(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        rfm_grid(value)
+        build_rfm_grid(value)
         return value
 
 
-def rfm_grid(segments: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+def build_rfm_grid(segments: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     """The 5 x 5 grid of names: `grid[R - 1][FM - 1]`. Raises `ValueError` where it is no partition."""
     cells: dict[tuple[int, int], str] = {}
     for name, blocks in segments.items():

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask, Text
-from ..orders.reading.validation_issues import counted
-from .acquisition_spend import Spend, gaps
-from .customer_base import Book, Grouping
+from ..orders.reading.validation_issues import pluralize
+from .acquisition_spend import Spend, find_gaps
+from .customer_base import CustomerBase, Grouping
 
 __all__ = ["Cohorts", "Level"]
 
@@ -29,12 +29,12 @@ class Cohorts:
     is_ours: Mask  # a customer came through the cohort's channel, in whatever month
 
     @classmethod
-    def of(cls, book: Book, stated: Spend, remarks: list[str]) -> Cohorts:
+    def of(cls, book: CustomerBase, stated: Spend, remarks: list[str]) -> Cohorts:
         """Every channel and month with customers or stated spend; what is odd goes to `remarks`."""
         channel = book.grouping("channel" if book.has_channels else "shop")
-        month = dates.months(book.first_order_times)
+        month = dates.to_months(book.first_order_times)
         spent: dict[tuple[str, int], int] = {}
-        latest = dates.months(np.array([book.cutoff - 1]))[0]
+        latest = dates.to_months(np.array([book.cutoff - 1]))[0]
         late = 0
         for name, when, amount in zip(
             stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True
@@ -45,9 +45,9 @@ class Cohorts:
             key = (name if book.has_channels else ALL, when)
             spent[key] = spent.get(key, 0) + amount
         if late:
-            told = counted(late, "row")
+            told = pluralize(late, "row")
             remarks.append(
-                f"{told} of spend left out: after {dates.shown(book.cutoff)}, where nothing is known"
+                f"{told} of spend left out: after {dates.format_instant(book.cutoff)}, where nothing is known"
             )
         if not book.has_channels:
             remarks.append(
@@ -64,10 +64,10 @@ class Cohorts:
         for code, when in ours:
             lookup[code * width + when - low] = place[channel.names[code], int(when)]
         codes = lookup[channel.codes * width + month - low]
-        names = tuple(f"{name} {dates.month_name(when)}" for name, when in ordered)
+        names = tuple(f"{name} {dates.format_month(when)}" for name, when in ordered)
         if (ALL, low) in spent or any(when == low for _, when in spent):
             remarks.append(
-                f"{dates.month_name(low)} is the history's first month: old customers look new in "
+                f"{dates.format_month(low)} is the history's first month: old customers look new in "
                 "it, so its CAC is too low"
             )
         return cls(
@@ -80,7 +80,7 @@ class Cohorts:
 
     def levels(self) -> list[Level]:
         """What is reported: the shop, its channels, its months, every channel's month."""
-        names = [dates.month_name(month) for month in self.months.tolist()]
+        names = [dates.format_month(month) for month in self.months.tolist()]
         pairs = list(zip(self.channels.tolist(), names, strict=True))
         keys: dict[str, list[tuple[str | None, str | None]]] = {
             "shop": [(None, None)] * len(pairs),
@@ -120,7 +120,7 @@ class Level:
         return cls(name, tuple(rows), row_of, (counted | ~has_spend[row_of]) & ~apart, apart)
 
 
-def _say_channels(book: Book, stated: Spend, channel: Grouping, remarks: list[str]) -> None:
+def _say_channels(book: CustomerBase, stated: Spend, channel: Grouping, remarks: list[str]) -> None:
     if not book.has_channels:
         return
     for name in sorted(set(stated.channels) - set(channel.names)):
@@ -133,4 +133,4 @@ def _say_channels(book: Book, stated: Spend, channel: Grouping, remarks: list[st
     without = sorted(set(channel.names) - set(stated.channels))
     if without:
         remarks.append(f"no spend is stated for {', '.join(without)}: CAC is empty there")
-    remarks += gaps(stated, sorted(set(stated.channels) & set(channel.names)))
+    remarks += find_gaps(stated, sorted(set(stated.channels) & set(channel.names)))

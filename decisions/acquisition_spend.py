@@ -15,9 +15,9 @@ import pyarrow.parquet
 from ..errors import ConfigError, OrdersError
 from ..orders import dates
 from ..orders.columns import Int64
-from ..orders.reading.validation_issues import counted
+from ..orders.reading.validation_issues import pluralize
 
-__all__ = ["Spend", "as_spend", "gaps"]
+__all__ = ["Spend", "coerce_spend", "find_gaps"]
 
 _COLUMNS = ("channel", "month", "spend")
 _MOST_FAULTS = 5
@@ -34,7 +34,7 @@ class Spend:
     remarks: tuple[str, ...]
 
 
-def as_spend(source: object, *, unit: float, currency: str = "") -> Spend:
+def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     """Read spend from a .csv or .parquet file, or a table, with the columns channel, month and spend.
 
     `unit` is how many smallest units make one of the currency. Several rows of one channel and month
@@ -53,7 +53,7 @@ def as_spend(source: object, *, unit: float, currency: str = "") -> Spend:
         )
     _one_currency(name, table, currency)
     channels = [str(value).strip() for value in table["channel"].fillna("")]
-    months = [dates.month_number(str(value).strip()) for value in table["month"]]
+    months = [dates.parse_month(str(value).strip()) for value in table["month"]]
     spends = pd.to_numeric(table["spend"], errors="coerce").to_numpy(np.float64)
     faults = []
     for row, (channel, month, spend) in enumerate(zip(channels, months, spends, strict=True), 1):
@@ -68,7 +68,9 @@ def as_spend(source: object, *, unit: float, currency: str = "") -> Spend:
             faults.append(f"row {row}: spend must be at least 0 and at most 1e12, got {spend:g}")
     if faults:
         more = len(faults) - _MOST_FAULTS
-        shown = faults[:_MOST_FAULTS] + ([f"and {counted(more, 'fault')} more"] if more > 0 else [])
+        shown = faults[:_MOST_FAULTS] + (
+            [f"and {pluralize(more, 'fault')} more"] if more > 0 else []
+        )
         raise OrdersError("\n".join(f"{name}: {fault}" for fault in shown))
     rows = pd.DataFrame(
         {"channel": channels, "month": months, "minor": np.rint(spends * unit).astype(np.int64)}
@@ -76,7 +78,7 @@ def as_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     totals = rows.groupby(["channel", "month"], as_index=False, sort=True)["minor"].sum()
     remarks = []
     if len(totals) < len(rows):
-        repeated = counted(len(rows) - len(totals), "row")
+        repeated = pluralize(len(rows) - len(totals), "row")
         remarks.append(f"{repeated} of spend repeat a channel and month: added up")
     return Spend(
         tuple(totals["channel"]),
@@ -86,7 +88,7 @@ def as_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     )
 
 
-def gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
+def find_gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
     """For each channel the months between its first and last that have no row: they are unknown, not 0."""
     told = []
     for channel in channels:
@@ -95,11 +97,11 @@ def gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
         }
         missing = [month for month in range(min(own), max(own) + 1) if month not in own]
         if missing:
-            names = ", ".join(dates.month_name(month) for month in missing[:3])
+            names = ", ".join(dates.format_month(month) for month in missing[:3])
             names += ", ..." if len(missing) > 3 else ""
             told.append(
                 f"no spend is stated for {channel} in {names}: its new customers of "
-                f"{counted(len(missing), 'month')} are left out (state 0 if nothing was spent)"
+                f"{pluralize(len(missing), 'month')} are left out (state 0 if nothing was spent)"
             )
     return told
 

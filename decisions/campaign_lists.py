@@ -18,17 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..atomic_files import check_folder, write_files
-from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, condition
+from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, parse_condition
 from ..configs.schema import Config
 from ..errors import ConfigError
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
 from ..orders.orders import Orders
-from .customer_base import Book, open_book
+from .customer_base import CustomerBase, open_customer_base
 from .list_backtest import backtest_lists
-from .list_columns import Candidates, candidates
+from .list_columns import ListColumns, build_list_columns
 
-__all__ = ["Lists", "chosen_by", "lists", "lists_of"]
+__all__ = ["Lists", "lists", "lists_of", "select_by_rule"]
 
 _FIELD = re.compile(r"{(\w+)}")
 _HASH_KEY = "clvcast hold out"  # 16 characters; another key would hold other customers out
@@ -83,18 +83,20 @@ def lists(
     `past` are forecasts made at least a horizon before the end of the orders, by a model that knew
     nothing later: the same rules on them tell whether the lists would have caught the money.
     """
-    book = open_book(forecasts, orders, config)
+    book = open_customer_base(forecasts, orders, config)
     before = (
-        None if past is None else open_book(past, book.orders, config, what="the past forecasts")
+        None
+        if past is None
+        else open_customer_base(past, book.orders, config, what="the past forecasts")
     )
     return lists_of(book, before)
 
 
-def lists_of(book: Book, past: Book | None = None) -> Lists:
+def lists_of(book: CustomerBase, past: CustomerBase | None = None) -> Lists:
     """The same of open books."""
-    known = candidates(book)
+    known = build_list_columns(book)
     remarks = list(book.remarks)
-    chosen = chosen_by(book, known, remarks)
+    chosen = select_by_rule(book, known, remarks)
     held = _held_out(book)
     rules = book.config.lists.rules
     contacts = {name: members[~held[members]] for name, members in chosen.items()}
@@ -118,7 +120,7 @@ def lists_of(book: Book, past: Book | None = None) -> Lists:
             "of the orders by a model trained then"
         )
     else:
-        picked = chosen_by(past, candidates(past), [])
+        picked = select_by_rule(past, build_list_columns(past), [])
         summary = summary.merge(backtest_lists(past, picked, remarks), on="list", how="left")
 
     def written(members: Mapping[str, Int64]) -> _Tables:
@@ -146,7 +148,7 @@ class _Tables(Mapping[str, pa.Table]):
         return len(self._names)
 
 
-def chosen_by(book: Book, known: Candidates, remarks: list[str]) -> dict[str, Int64]:
+def select_by_rule(book: CustomerBase, known: ListColumns, remarks: list[str]) -> dict[str, Int64]:
     """List -> the rows of its customers, most at stake first; held-out customers included."""
     settings = book.config.lists
     wanted = settings.rules if settings.only is None else settings.only
@@ -158,7 +160,7 @@ def chosen_by(book: Book, known: Candidates, remarks: list[str]) -> dict[str, In
     members: dict[str, Mask] = {}
     found: dict[str, Int64] = {}
     for name, rule in settings.rules.items():
-        conditions = [condition(column, stated) for column, stated in rule.where.items()]
+        conditions = [parse_condition(column, stated) for column, stated in rule.where.items()]
         lacking = [
             each.column
             for each in conditions
@@ -184,7 +186,7 @@ def chosen_by(book: Book, known: Candidates, remarks: list[str]) -> dict[str, In
     return found
 
 
-def _holds(asked: Condition, known: Candidates) -> Mask:
+def _holds(asked: Condition, known: ListColumns) -> Mask:
     """For which customers a condition holds; what is not known holds for none."""
     if asked.kind in ("known", "in"):
         column = known.texts[asked.column]
@@ -204,19 +206,19 @@ def _holds(asked: Condition, known: Candidates) -> Mask:
     return np.asarray(compare.get(asked.kind, np.equal)(values, numbers[0]))
 
 
-def _held_out(book: Book) -> Mask:
+def _held_out(book: CustomerBase) -> Mask:
     """Who is held out: by a hash of the id alone, so the same customers in every list and run."""
     ids = book.forecasts["customer_id"].to_pandas().astype(object).to_numpy()
     hashed = pd.util.hash_array(ids, hash_key=_HASH_KEY, categorize=False)
     return np.asarray(hashed / 2.0**64 < book.config.lists.hold_out)
 
 
-def _stakes(book: Book, known: Candidates, rule: ListRule, members: Int64) -> Float64:
+def _stakes(book: CustomerBase, known: ListColumns, rule: ListRule, members: Int64) -> Float64:
     """What is at stake with each member, to the currency's smallest unit."""
     return np.round(known.numbers[rule.value][members], book.orders.currency_decimals)
 
 
-def _rows(book: Book, known: Candidates, rule: ListRule, members: Int64) -> pa.Table:
+def _rows(book: CustomerBase, known: ListColumns, rule: ListRule, members: Int64) -> pa.Table:
     """The rows of a list, in the order of `members`."""
     base = known.dates[rule.when][members]
     date = np.maximum(base + rule.days_after * dates.DAY, book.cutoff)
@@ -232,7 +234,7 @@ def _rows(book: Book, known: Candidates, rule: ListRule, members: Int64) -> pa.T
     )
 
 
-def _reasons(reason: str, known: Candidates, members: Int64, currency: str) -> pa.StringArray:
+def _reasons(reason: str, known: ListColumns, members: Int64, currency: str) -> pa.StringArray:
     """The reason of each member: its words, with what stands in braces written out."""
     parts = _FIELD.split(reason)
     texts = [
@@ -245,7 +247,7 @@ def _reasons(reason: str, known: Candidates, members: Int64, currency: str) -> p
     return pc.binary_join_element_wise(*texts, "", null_handling="replace", null_replacement="?")
 
 
-def _written(name: str, known: Candidates, members: Int64, currency: str) -> pa.StringArray:
+def _written(name: str, known: ListColumns, members: Int64, currency: str) -> pa.StringArray:
     if name in DATES:
         instants = pa.array(known.dates[name][members], mask=known.dates[name][members] < 0)
         return pc.strftime(instants.cast(pa.timestamp("us")), format="%Y-%m-%d")
@@ -265,7 +267,7 @@ def _written(name: str, known: Candidates, members: Int64, currency: str) -> pa.
     return pc.binary_join_element_wise(number, unit, "") if unit else number
 
 
-def _budget(book: Book, known: Candidates) -> pd.DataFrame:
+def _budget(book: CustomerBase, known: ListColumns) -> pd.DataFrame:
     """By segment, tier and risk: what a customer is worth if kept, and keeping one at most."""
     parts = []
     for dimension in ("rfm_segment", "tier", "risk"):

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from ..orders import dates
-from .customer_base import Book
+from .customer_base import CustomerBase
 
-__all__ = ["triangles"]
+__all__ = ["build_triangles"]
 
 
-def triangles(book: Book) -> pd.DataFrame:
+def build_triangles(book: CustomerBase) -> pd.DataFrame:
     """Retention and cumulated spend by cohort and age: a row per cohort and calendar month since.
 
     Age 0 is the month of the first order. `is_whole` is False for the month the cutoff lies in,
@@ -19,10 +19,10 @@ def triangles(book: Book) -> pd.DataFrame:
     retention and spend per customer are empty.
     """
     entries, cohort = book.entries, book.grouping("cohort")
-    first_month = dates.months(book.first_order_times)
+    first_month = dates.to_months(book.first_order_times)
     origin = int(first_month.min())
     n_cohorts = len(cohort.names)
-    month = dates.months(entries.times)
+    month = dates.to_months(entries.times)
     last = max(int(month.max()), origin + n_cohorts - 1)
     width = last - origin + 1
     owner = entries.customers
@@ -56,7 +56,7 @@ def triangles(book: Book) -> pd.DataFrame:
             "spend": spend / book.unit,
             "cumulated_spend": cumulated,
             "cumulated_spend_per_customer": each,
-            "is_whole": origin + k + ages < dates.unfinished_month(book.cutoff),
+            "is_whole": origin + k + ages < dates.find_unfinished_month(book.cutoff),
         }
     )
     return frame[shown].reset_index(drop=True)

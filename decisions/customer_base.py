@@ -15,21 +15,21 @@ import pyarrow.compute as pc
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..evaluation.forecast_file import as_forecasts
-from ..features.targets import line_values
+from ..evaluation.forecast_file import coerce_forecasts
+from ..features.targets import compute_line_values
 from ..models.forecast_terms import read_terms, reconcile_config
 from ..models.scoring import describe_terms
 from ..orders import dates
 from ..orders.columns import Float64, Int64
-from ..orders.order_table import Ledger, ledger
+from ..orders.order_table import OrderTable, build_order_table
 from ..orders.orders import Orders
-from ..orders.reading.read_orders import as_orders
-from ..orders.reading.validation_issues import counted
+from ..orders.reading.read_orders import coerce_orders
+from ..orders.reading.validation_issues import pluralize
 
 if TYPE_CHECKING:
     from ..models.model import TrainedModel
 
-__all__ = ["Book", "Grouping", "open_book"]
+__all__ = ["CustomerBase", "Grouping", "open_customer_base"]
 
 UNKNOWN = "(unknown)"
 _LEVELS = ("high", "medium", "low")
@@ -62,13 +62,13 @@ class Grouping:
 
 
 @dataclass(frozen=True)
-class Book:
+class CustomerBase:
     """Forecasts and the orders before their cutoff; row i of both is one customer."""
 
     forecasts: pa.Table  # n_rows, by customer_id
     orders: Orders  # as they were given: lines at and after the cutoff included
     positions: Int64  # n_rows; each row's customer among those of `orders`
-    entries: Ledger  # orders and returns before the cutoff, customer i being row i
+    entries: OrderTable  # orders and returns before the cutoff, customer i being row i
     cutoff: int
     config: Config
     remarks: tuple[str, ...]
@@ -107,7 +107,7 @@ class Book:
         """The orders with each line at what the forecasts' target counts of it."""
         if self.config.target == "spend":
             return self.orders
-        return replace(self.orders, amounts=line_values(self.orders, self.config.target))
+        return replace(self.orders, amounts=compute_line_values(self.orders, self.config.target))
 
     @cached_property
     def worth(self) -> Int64:
@@ -120,7 +120,7 @@ class Book:
             return self.entries.net
         keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
         keep[self.positions] = True  # entries are told apart by time and order_id: the same ones
-        return ledger(self.valued_orders, self.cutoff).of_customers(keep).net
+        return build_order_table(self.valued_orders, self.cutoff).of_customers(keep).net
 
     @cached_property
     def _groupings(self) -> dict[str, Grouping]:
@@ -136,9 +136,9 @@ class Book:
         if dimension == "shop":
             return Grouping("shop", np.zeros(self.n_rows, np.int64), ("all",))
         if dimension == "cohort":
-            month = dates.months(self.first_order_times)
+            month = dates.to_months(self.first_order_times)
             first, last = int(month.min()), int(month.max())
-            names = tuple(dates.month_name(number) for number in range(first, last + 1))
+            names = tuple(dates.format_month(number) for number in range(first, last + 1))
             return Grouping("cohort", month - first, names)
         if dimension == "channel":
             labels = tuple(self.orders.texts["channel"].labels.to_pylist())
@@ -173,14 +173,14 @@ def _used(dimension: str, codes: Int64, names: tuple[str, ...]) -> Grouping:
     return Grouping(dimension, dense[codes], tuple(names[code] for code in present))
 
 
-def open_book(
+def open_customer_base(
     forecasts: pd.DataFrame | pa.Table | str | Path,
     orders: Orders | pd.DataFrame | pa.Table | str | Path,
     config: Config | None = None,
     *,
     model: TrainedModel | None = None,
     what: str = "the forecasts",
-) -> Book:
+) -> CustomerBase:
     """Lay forecasts and orders side by side; only orders before the forecasts' cutoff are in the book.
 
     Horizon, periods, margin, discount, target and currency are those the forecasts were made with, where they
@@ -188,7 +188,7 @@ def open_book(
     others, `OrdersError` where the orders are not those the forecasts were made from. What else is
     amiss is said in `remarks`, where the forecasts are called `what`.
     """
-    table = as_forecasts(forecasts, whole=model is not None)
+    table = coerce_forecasts(forecasts, whole=model is not None)
     made = read_terms(table)
     if model is not None:
         stated = config or Config()
@@ -197,7 +197,7 @@ def open_book(
         reading = model.orders.overridden_by(stated.orders)
         config = (config or stated).model_copy(update={"orders": reading})
     config, remarks = reconcile_config(config, made, what)
-    orders = as_orders(orders, config.orders)
+    orders = coerce_orders(orders, config.orders)
     if model is None:  # which would explain forecasts by all of them
         orders = orders.keep_columns(_COLUMNS)
     cutoff = int(table["cutoff"][0].cast(pa.int64()).as_py())
@@ -209,17 +209,19 @@ def open_book(
             f"none of the {table.num_rows:,} forecast customers is in the orders; give the orders "
             "the forecasts were made from"
         )
-    entries = ledger(orders, cutoff)
+    entries = build_order_table(orders, cutoff)
     if not found.all():
         strangers = int(np.count_nonzero(~found))
-        remarks.append(f"{counted(strangers, 'forecast')} left out: not a customer of the orders")
+        remarks.append(f"{pluralize(strangers, 'forecast')} left out: not a customer of the orders")
     without = found & (entries.n_orders[position] == 0)
     if without.any():
-        told = counted(int(without.sum()), "forecast")
-        remarks.append(f"{told} left out: no order before {dates.shown(cutoff)}")
+        told = pluralize(int(without.sum()), "forecast")
+        remarks.append(f"{told} left out: no order before {dates.format_instant(cutoff)}")
         found &= ~without
     if not found.any():
-        raise OrdersError(f"none of the forecast customers ordered before {dates.shown(cutoff)}")
+        raise OrdersError(
+            f"none of the forecast customers ordered before {dates.format_instant(cutoff)}"
+        )
     rows = np.flatnonzero(found)
     rows = rows[np.argsort(position[rows], kind="stable")]
     if not np.array_equal(rows, np.arange(table.num_rows)):
@@ -229,10 +231,10 @@ def open_book(
     keep = np.zeros(orders.n_customers, dtype=np.bool_)
     keep[position] = True
     own = entries.of_customers(keep)
-    return Book(table, orders, position, own, cutoff, config, tuple(remarks))
+    return CustomerBase(table, orders, position, own, cutoff, config, tuple(remarks))
 
 
-def _compared(table: pa.Table, entries: Ledger, position: Int64, cutoff: int) -> list[str]:
+def _compared(table: pa.Table, entries: OrderTable, position: Int64, cutoff: int) -> list[str]:
     """Whether these are the orders the forecasts were made from; and whom the forecasts lack."""
     remarks = []
     told = np.asarray(table["n_orders"].cast(pa.float64()).to_numpy())
@@ -240,19 +242,19 @@ def _compared(table: pa.Table, entries: Ledger, position: Int64, cutoff: int) ->
     if differ > len(position) / 2:
         raise OrdersError(
             f"{differ:,} of {len(position):,} customers have another number of orders before "
-            f"{dates.shown(cutoff)} than their forecasts were made from; give the same orders, read "
+            f"{dates.format_instant(cutoff)} than their forecasts were made from; give the same orders, read "
             "with the same configuration"
         )
     if differ:
         remarks.append(
-            f"{counted(differ, 'customer')} of {len(position):,} have other orders than their "
+            f"{pluralize(differ, 'customer')} of {len(position):,} have other orders than their "
             "forecasts were made from"
         )
     has_orders = int(np.count_nonzero(entries.n_orders))
     lacking = has_orders - len(position)
     if lacking:
         remarks.append(
-            f"{counted(lacking, 'customer')} of {has_orders:,} with an order before "
-            f"{dates.shown(cutoff)} have no forecast and are left out"
+            f"{pluralize(lacking, 'customer')} of {has_orders:,} with an order before "
+            f"{dates.format_instant(cutoff)} have no forecast and are left out"
         )
     return remarks

@@ -22,12 +22,12 @@ from ..configs.schema import Config
 from ..orders import dates
 from ..orders.orders import Orders
 from .acquisition_cohorts import Cohorts, Level
-from .acquisition_spend import as_spend
-from .customer_base import Book, Grouping, open_book
-from .group_totals import group_totals
-from .lever_sensitivity import sensitivity
-from .payback import MarginCurve, margin_curve, reach_probability
-from .payback_backtest import backtest_payback, no_backtest
+from .acquisition_spend import coerce_spend
+from .customer_base import CustomerBase, Grouping, open_customer_base
+from .group_totals import sum_by_group
+from .lever_sensitivity import compute_sensitivity
+from .payback import MarginCurve, estimate_reach_probability, forecast_margin_curve
+from .payback_backtest import backtest_payback, make_empty_backtest
 
 __all__ = ["Economics", "economics", "economics_of"]
 
@@ -73,27 +73,29 @@ def economics(
     by a model trained then: they tell how far chances of payback came true. Raises `OrdersError` for spend that
     cannot be read, is negative or in another currency.
     """
-    book = open_book(forecasts, orders, config)
+    book = open_customer_base(forecasts, orders, config)
     before = (
-        None if past is None else open_book(past, book.orders, config, what="the past forecasts")
+        None
+        if past is None
+        else open_customer_base(past, book.orders, config, what="the past forecasts")
     )
     return economics_of(book, spend, before)
 
 
-def economics_of(book: Book, spend: object, past: Book | None = None) -> Economics:
+def economics_of(book: CustomerBase, spend: object, past: CustomerBase | None = None) -> Economics:
     """The same of an open book."""
-    stated = as_spend(spend, unit=book.unit, currency=book.config.orders.currency)
+    stated = coerce_spend(spend, unit=book.unit, currency=book.config.orders.currency)
     remarks = [*book.remarks, *stated.remarks]
     cohorts = Cohorts.of(book, stated, remarks)
-    curve = margin_curve(book, cohorts.grouping, cohorts.months)
+    curve = forecast_margin_curve(book, cohorts.grouping, cohorts.months)
     rows = [row for level in cohorts.levels() for row in _rows(book, cohorts, curve, level)]
     table = pd.DataFrame(rows)
     _say_margin(book, remarks)
-    backtest = backtest_payback(past) if past is not None else no_backtest()
+    backtest = backtest_payback(past) if past is not None else make_empty_backtest()
     if past is not None:
         remarks.append(_came_true(backtest))
     payback = _payback_table(cohorts, curve)
-    return Economics(table, payback, sensitivity(book), backtest, tuple(remarks))
+    return Economics(table, payback, compute_sensitivity(book), backtest, tuple(remarks))
 
 
 def _came_true(backtest: pd.DataFrame) -> str:
@@ -105,7 +107,9 @@ def _came_true(backtest: pd.DataFrame) -> str:
     )
 
 
-def _rows(book: Book, cohorts: Cohorts, curve: MarginCurve, level: Level) -> list[dict[str, Any]]:
+def _rows(
+    book: CustomerBase, cohorts: Cohorts, curve: MarginCurve, level: Level
+) -> list[dict[str, Any]]:
     """The rows of one level: cost, value, payback."""
     counts = cohorts.grouping.counts()
     worth = cohorts.grouping.sums(book.entries.per_customer(book.worth))
@@ -117,7 +121,7 @@ def _rows(book: Book, cohorts: Cohorts, curve: MarginCurve, level: Level) -> lis
         tuple(map(str, level.keys)),
     )
     forecasts = book.forecasts if counted_in.all() else book.forecasts.filter(pa.array(counted_in))
-    totals = group_totals(forecasts, own)
+    totals = sum_by_group(forecasts, own)
     rows = []
     for position, (channel, month) in enumerate(level.keys):
         mine = level.row_of == position
@@ -199,7 +203,7 @@ def _payback(
     def probability(age: int) -> float:
         realised, projected = float(curve.realised[0, age]), float(curve.projected[0, age])
         bounds = (projected * share for share in relative)
-        return reach_probability(spend, realised, projected, *bounds)
+        return estimate_reach_probability(spend, realised, projected, *bounds)
 
     row: dict[str, Any] = {
         "payback_month": math.nan,
@@ -253,7 +257,7 @@ def _payback_table(cohorts: Cohorts, curve: MarginCurve) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "channel": cohorts.channels[position],
-            "month": [dates.month_name(int(month)) for month in cohorts.months[position]],
+            "month": [dates.format_month(int(month)) for month in cohorts.months[position]],
             "age_months": np.tile(np.arange(1, n_ages + 1), n_cohorts),
             "new_customers": counts.astype(np.int64),
             "cac": cac,
@@ -267,7 +271,7 @@ def _payback_table(cohorts: Cohorts, curve: MarginCurve) -> pd.DataFrame:
     return frame[curve.reach.ravel()].reset_index(drop=True)
 
 
-def _say_margin(book: Book, remarks: list[str]) -> None:
+def _say_margin(book: CustomerBase, remarks: list[str]) -> None:
     margin = book.config.economics.margin_rate
     first = float(np.sum(book.numbers("expected_spend"))) * margin
     clv = float(np.sum(book.numbers("clv")))

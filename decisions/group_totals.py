@@ -12,7 +12,7 @@ from ..models.totals import total
 from ..orders.columns import Float64
 from .customer_base import Grouping
 
-__all__ = ["GroupTotals", "group_totals"]
+__all__ = ["GroupTotals", "sum_by_group"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class GroupTotals:
     upper: Float64
 
 
-def group_totals(forecasts: pa.Table, grouping: Grouping) -> GroupTotals:
+def sum_by_group(forecasts: pa.Table, grouping: Grouping) -> GroupTotals:
     """Sum the CLV of each group, with the interval that `clvcast.total` gives it."""
     n_groups = len(grouping.names)
     frame = pd.DataFrame({"group": grouping.codes, "clv": forecasts["clv"].to_numpy()})

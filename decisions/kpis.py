@@ -20,12 +20,12 @@ from ..configs.schema import Config
 from ..orders import dates
 from ..orders.columns import Float64
 from ..orders.orders import Orders
-from .cohort_triangles import triangles
-from .customer_base import Book, Grouping, open_book
-from .group_totals import group_totals
+from .cohort_triangles import build_triangles
+from .customer_base import CustomerBase, Grouping, open_customer_base
+from .group_totals import sum_by_group
 from .period_counts import DAYS_PER_MONTH, PeriodCounts, Sums
 
-__all__ = ["LEVERS", "Kpis", "kpis", "kpis_of", "measures"]
+__all__ = ["LEVERS", "Kpis", "compute_measures", "kpis", "kpis_of"]
 
 # the four levers, reported side by side
 LEVERS = ("aov", "purchase_frequency", "margin_rate", "churn_rate")
@@ -67,10 +67,10 @@ def kpis(
 
     Raises `OrdersError` for a file that holds no forecasts, or orders they were not made from.
     """
-    return kpis_of(open_book(forecasts, orders, config))
+    return kpis_of(open_customer_base(forecasts, orders, config))
 
 
-def kpis_of(book: Book) -> Kpis:
+def kpis_of(book: CustomerBase) -> Kpis:
     """The same of an open book."""
     counted = PeriodCounts.of(book)
     remarks = list(book.remarks)
@@ -87,24 +87,24 @@ def kpis_of(book: Book) -> Kpis:
     worth = _worth_of_revenue(book)
     for dimension in dimensions:
         grouping = book.grouping(dimension)
-        frame = measures(counted.sums_by(grouping), book.config, counted.period_days, worth)
+        frame = compute_measures(counted.sums_by(grouping), book.config, counted.period_days, worth)
         frame.insert(0, "dimension", dimension)
         frame.insert(1, "group", list(grouping.names))
         frame["is_circular"] = dimension in _OF_TODAY
-        frame["from"] = dates.shown(int(counted.bounds[counted.first_shown]))
-        frame["until"] = dates.shown(book.cutoff)
+        frame["from"] = dates.format_instant(int(counted.bounds[counted.first_shown]))
+        frame["until"] = dates.format_instant(book.cutoff)
         parts.append(_with_forecasts(frame, book, grouping))
     parts.append(_by_period(book, counted, worth))
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return Kpis(
         table,
-        triangles(book),
+        build_triangles(book),
         _by_customer(book, counted, table.iloc[0]),
         tuple(remarks),
     )
 
 
-def _worth_of_revenue(book: Book) -> float:
+def _worth_of_revenue(book: CustomerBase) -> float:
     """What the forecasts' target counts for each unit of net spend, before the cutoff; 1 for spend itself."""
     if book.config.target == "spend":
         return 1.0
@@ -112,7 +112,7 @@ def _worth_of_revenue(book: Book) -> float:
     return int(book.worth.sum()) / net if net > 0 else np.nan
 
 
-def measures(
+def compute_measures(
     sums: Sums, config: Config, period_days: int, worth_of_revenue: float = 1.0
 ) -> pd.DataFrame:
     """Every descriptive measure of some groups, from their sums: a row a group.
@@ -181,10 +181,10 @@ def _periods_lived(churn: Float64, config: Config, period_days: int) -> Float64:
     return total
 
 
-def _with_forecasts(frame: pd.DataFrame, book: Book, grouping: Grouping) -> pd.DataFrame:
+def _with_forecasts(frame: pd.DataFrame, book: CustomerBase, grouping: Grouping) -> pd.DataFrame:
     """The forecasts of each group beside its measures, and what the formula misses."""
     n = np.maximum(grouping.counts(), 1)
-    total = group_totals(book.forecasts, grouping)
+    total = sum_by_group(book.forecasts, grouping)
     empty = grouping.counts() == 0
     columns: dict[str, Float64] = {
         "clv": total.expected / n,
@@ -200,9 +200,9 @@ def _with_forecasts(frame: pd.DataFrame, book: Book, grouping: Grouping) -> pd.D
     return frame
 
 
-def _by_period(book: Book, counted: PeriodCounts, worth: float) -> pd.DataFrame:
-    frame = measures(counted.sums_of_periods(), book.config, counted.period_days, worth)
-    bounds = [dates.shown(int(bound)) for bound in counted.bounds[counted.first_shown :]]
+def _by_period(book: CustomerBase, counted: PeriodCounts, worth: float) -> pd.DataFrame:
+    frame = compute_measures(counted.sums_of_periods(), book.config, counted.period_days, worth)
+    bounds = [dates.format_instant(int(bound)) for bound in counted.bounds[counted.first_shown :]]
     frame.insert(0, "dimension", "period")
     frame.insert(1, "group", bounds[:-1])
     frame["is_circular"] = False
@@ -210,7 +210,7 @@ def _by_period(book: Book, counted: PeriodCounts, worth: float) -> pd.DataFrame:
     return frame
 
 
-def _by_customer(book: Book, counted: PeriodCounts, shop: pd.Series[float]) -> pd.DataFrame:
+def _by_customer(book: CustomerBase, counted: PeriodCounts, shop: pd.Series[float]) -> pd.DataFrame:
     """Formula CLV of each customer: own AOV x the shop's frequency x its lifetime, beside the forecast."""
     entries = book.entries
     net = entries.spend / book.unit

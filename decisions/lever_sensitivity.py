@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .customer_base import Book
+from .customer_base import CustomerBase
 
-__all__ = ["sensitivity"]
+__all__ = ["compute_sensitivity"]
 
 _POINT = 0.01
 _PER_CENT = 0.01
 
 
-def sensitivity(book: Book) -> pd.DataFrame:
+def compute_sensitivity(book: CustomerBase) -> pd.DataFrame:
     """The value of churn a point lower, and of AOV, frequency or margin a per cent higher.
 
     For the shop and by channel, tier and risk: dimension, group, lever, change, value, share_of_clv.

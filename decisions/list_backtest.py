@@ -9,16 +9,18 @@ import pandas as pd
 
 from ..orders import dates, windows
 from ..orders.columns import Int64
-from ..orders.cutoffs import default_cutoff
-from ..orders.order_table import ledger
-from .customer_base import Book
+from ..orders.cutoffs import get_default_cutoff
+from ..orders.order_table import build_order_table
+from .customer_base import CustomerBase
 
 __all__ = ["backtest_lists"]
 
 _YEAR_DAYS = 365
 
 
-def backtest_lists(past: Book, chosen: Mapping[str, Int64], remarks: list[str]) -> pd.DataFrame:
+def backtest_lists(
+    past: CustomerBase, chosen: Mapping[str, Int64], remarks: list[str]
+) -> pd.DataFrame:
     """A row per list: its share of customers, its share of the money, and the lift between them.
 
     The money of a list that aims to grow is what all customers spent in the horizon after the past
@@ -27,15 +29,15 @@ def backtest_lists(past: Book, chosen: Mapping[str, Int64], remarks: list[str]) 
     """
     columns = ["list", "past_customers", "customer_share", "money_share", "lift"]
     end = past.cutoff + past.horizon_days * dates.DAY
-    if end > default_cutoff(past.orders):
+    if end > get_default_cutoff(past.orders):
         remarks.append(
-            f"the lists are not backtested: the orders end before {dates.shown(end)}, a horizon after "
-            f"the past forecasts' cutoff {dates.shown(past.cutoff)}"
+            f"the lists are not backtested: the orders end before {dates.format_instant(end)}, a horizon after "
+            f"the past forecasts' cutoff {dates.format_instant(past.cutoff)}"
         )
         return pd.DataFrame(columns=columns)
     keep = np.zeros(past.orders.n_customers, dtype=np.bool_)
     keep[past.positions] = True
-    later = ledger(past.orders, end).of_customers(keep)
+    later = build_order_table(past.orders, end).of_customers(keep)
     is_after = ~windows.is_before(later.times, past.cutoff)
     came = np.maximum(later.per_customer(np.where(is_after, later.net, 0)), 0)
     ordered = later.per_customer((is_after & later.is_order).astype(np.int64)) > 0

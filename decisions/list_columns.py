@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from ..orders import dates, windows
 from ..orders.columns import Float64, Int64
-from .customer_base import Book
+from .customer_base import CustomerBase
 
-__all__ = ["Candidates", "candidates"]
+__all__ = ["ListColumns", "build_list_columns"]
 
 _LEAST_STAY = 0.01  # 1 - churn below this says nothing about what an order would be worth
 _MOST_CATEGORIES = 50
@@ -21,7 +21,7 @@ _NEXT_ORDER = "expected_next_order_at"
 
 
 @dataclass(frozen=True)
-class Candidates:
+class ListColumns:
     """Arrays of n_customers: numbers (NaN unknown), texts (null unknown), dates (-1 none)."""
 
     numbers: Mapping[str, Float64]
@@ -29,7 +29,7 @@ class Candidates:
     dates: Mapping[str, Int64]
 
 
-def candidates(book: Book) -> Candidates:
+def build_list_columns(book: CustomerBase) -> ListColumns:
     """Gather the columns named in `configs.lists`."""
     entries, forecasts = book.entries, book.forecasts
     clv, churn = book.numbers("clv"), book.numbers("churn_probability")
@@ -38,7 +38,7 @@ def candidates(book: Book) -> Candidates:
     if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
     first = book.first_order_times
     next_order = _next_orders(book)
-    anniversary = dates.next_anniversaries(first, book.cutoff)
+    anniversary = dates.find_next_anniversaries(first, book.cutoff)
     numbers = {
         **{
             name: book.numbers(name)
@@ -73,14 +73,14 @@ def candidates(book: Book) -> Candidates:
         "next_order_at": next_order,
         "anniversary_at": anniversary,
     }
-    return Candidates(numbers, texts, known_dates)
+    return ListColumns(numbers, texts, known_dates)
 
 
 def _days(instants: Int64, cutoff: int) -> Float64:
     return np.where(instants >= 0, (instants - cutoff) / dates.DAY, np.nan)
 
 
-def _next_orders(book: Book) -> Int64:
+def _next_orders(book: CustomerBase) -> Int64:
     """The forecast date of the next order, -1 where none is expected or the file does not say."""
     if _NEXT_ORDER not in book.forecasts.column_names:
         return np.full(book.n_rows, -1, dtype=np.int64)
@@ -88,11 +88,13 @@ def _next_orders(book: Book) -> Int64:
     return np.asarray(pc.fill_null(column, -1).to_numpy(), dtype=np.int64)
 
 
-def _missing_categories(book: Book) -> pa.StringArray:
+def _missing_categories(book: CustomerBase) -> pa.StringArray:
     """The category most other customers bought that this one has not; null where none is missing."""
     orders = book.orders
     column = orders.texts["category"]
-    ends = windows.positions(orders.times, orders.starts, np.array([book.cutoff], np.int64))[:, 0]
+    ends = windows.find_positions(orders.times, orders.starts, np.array([book.cutoff], np.int64))[
+        :, 0
+    ]
     # narrow types: there may be tens of millions of lines
     row_of = np.full(orders.n_customers, -1, dtype=np.int32)
     row_of[book.positions] = np.arange(book.n_rows, dtype=np.int32)

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
-from .customer_base import Book, Grouping
+from .customer_base import CustomerBase, Grouping
 
-__all__ = ["MarginCurve", "margin_curve", "reach_probability"]
+__all__ = ["MarginCurve", "estimate_reach_probability", "forecast_margin_curve"]
 
 _Z90 = 1.6449  # standard deviations to either side of a normal 90 % interval
 
@@ -37,7 +37,7 @@ class MarginCurve:
         )
 
 
-def margin_curve(book: Book, cohorts: Grouping, months: Int64) -> MarginCurve:
+def forecast_margin_curve(book: CustomerBase, cohorts: Grouping, months: Int64) -> MarginCurve:
     """The margin of every cohort by age; `months` are the cohorts' calendar months.
 
     A forecast is spread evenly over the days of its first period, and what CLV holds beyond it over
@@ -45,18 +45,18 @@ def margin_curve(book: Book, cohorts: Grouping, months: Int64) -> MarginCurve:
     """
     margin = book.config.economics.margin_rate
     n_cohorts = len(cohorts.names)
-    last = dates.months(dates.days_after(book.cutoff, np.array([float(book.span_days)])))[0]
+    last = dates.to_months(dates.add_days(book.cutoff, np.array([float(book.span_days)])))[0]
     n_ages = int(max(last - months.min(), 0)) + 1
     entries = book.entries
     owner = cohorts.codes[entries.customers]
-    age = np.clip(dates.months(entries.times) - months[owner], 0, n_ages - 1)
+    age = np.clip(dates.to_months(entries.times) - months[owner], 0, n_ages - 1)
     net = np.zeros(n_cohorts * n_ages, dtype=np.int64)
     np.add.at(net, owner * n_ages + age, book.worth)
     realised = np.cumsum(net.reshape(n_cohorts, n_ages), axis=1) / book.unit * margin
 
     first = np.asarray(cohorts.sums(book.numbers("expected_spend") * margin), np.float64)
     later = np.asarray(cohorts.sums(book.numbers("clv")), np.float64) - first
-    ends = dates.month_starts(months[:, None] + np.arange(1, n_ages + 1))
+    ends = dates.to_month_starts(months[:, None] + np.arange(1, n_ages + 1))
     days = np.maximum(ends - book.cutoff, 0) / dates.DAY
     horizon, beyond = book.horizon_days, book.span_days - book.horizon_days
     share_later = np.clip((days - horizon) / beyond, 0, 1) if beyond else np.zeros_like(days)
@@ -64,7 +64,7 @@ def margin_curve(book: Book, cohorts: Grouping, months: Int64) -> MarginCurve:
     return MarginCurve(realised, np.maximum(projected, 0.0), days <= book.span_days)
 
 
-def reach_probability(
+def estimate_reach_probability(
     needed: float, realised: float, expected: float, lower: float, upper: float
 ) -> float:
     """The chance that `realised` + a forecast reaches `needed`, from the forecast's 90 % interval.
@@ -72,9 +72,9 @@ def reach_probability(
     The forecast is a normal in two halves around `expected`, each with the spread its side of the
     interval says. NaN where the interval is not known and it matters.
 
-    >>> reach_probability(100, 60, 40, 20, 80)
+    >>> estimate_reach_probability(100, 60, 40, 20, 80)
     0.5
-    >>> round(reach_probability(80, 60, 40, 20, 80), 2)  # the lower bound: 95 %
+    >>> round(estimate_reach_probability(80, 60, 40, 20, 80), 2)  # the lower bound: 95 %
     0.95
     """
     missing = needed - realised

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..orders import dates, windows
 from ..orders.columns import Float64, Int64
-from .customer_base import Book, Grouping
+from .customer_base import CustomerBase, Grouping
 
 __all__ = ["DAYS_PER_MONTH", "PeriodCounts", "Sums"]
 
@@ -47,19 +47,19 @@ class PeriodCounts:
     net: Int64  # n_rows x n_periods, in the smallest unit
     costed: Int64  # n_rows x n_periods, in the smallest unit
     costs: Float64  # n_rows x n_periods, in the currency
-    book: Book
+    book: CustomerBase
 
     @classmethod
-    def of(cls, book: Book) -> PeriodCounts:
+    def of(cls, book: CustomerBase) -> PeriodCounts:
         """Count what every customer ordered in each period."""
         config, entries = book.config.kpis, book.entries
         days = config.period_days or book.horizon_days
         first = int(book.first_order_times.min())
-        bounds = windows.trailing_periods(first, book.cutoff, days, config.periods + 1)
+        bounds = windows.compute_trailing_periods(first, book.cutoff, days, config.periods + 1)
         if len(bounds) == 1:  # no whole period: what there is
             bounds = np.array([min(first, book.cutoff), book.cutoff], dtype=np.int64)
         n_periods = len(bounds) - 1
-        slot = windows.slots(entries.times, bounds)
+        slot = windows.find_slots(entries.times, bounds)
         inside = (slot >= 0) & (slot < n_periods)
         cell = entries.customers[inside] * n_periods + slot[inside]
         shape = (book.n_rows, n_periods)
@@ -96,7 +96,7 @@ class PeriodCounts:
         book, shown = self.book, slice(self.first_shown, None)
         active = self.orders > 0
         came, stayed = active[:, :-1], active[:, 1:]
-        first = windows.slots(book.first_order_times, self.bounds)
+        first = windows.find_slots(book.first_order_times, self.bounds)
         return {
             "new_customers": (first >= self.first_shown).astype(np.int64),
             "active_customer_periods": active[:, shown].sum(axis=1),
@@ -126,8 +126,8 @@ class PeriodCounts:
         n_periods = self.orders.shape[1]
         before = np.zeros((book.n_rows, 1), dtype=np.bool_)
         came = np.concatenate((before, active[:, :-1]), axis=1)
-        slot = np.minimum(windows.slots(book.entries.times, self.bounds), n_periods - 1)
-        first = windows.slots(book.first_order_times, self.bounds)
+        slot = np.minimum(windows.find_slots(book.entries.times, self.bounds), n_periods - 1)
+        first = windows.find_slots(book.first_order_times, self.bounds)
         known = np.array([np.count_nonzero(first <= k) for k in range(n_periods)])
         tenure, ever = np.zeros(n_periods), np.zeros(n_periods, np.int64)
         repeaters = np.zeros(n_periods, np.int64)

@@ -15,7 +15,14 @@ import numpy as np
 
 from ..orders.columns import Float64
 
-__all__ = ["Interval", "bias_interval", "error_ratio", "gini_difference", "interval", "samples"]
+__all__ = [
+    "ConfidenceInterval",
+    "bootstrap_bias",
+    "bootstrap_error_ratio",
+    "bootstrap_gini_difference",
+    "compute_interval",
+    "draw_samples",
+]
 
 _DRAWS = 1_000
 _LEAST_DRAWS = 200
@@ -24,7 +31,7 @@ _BLOCK_CELLS = 4_000_000  # held in memory at a time
 
 
 @dataclass(frozen=True)
-class Interval:
+class ConfidenceInterval:
     """An estimate on all customers, and the bounds a share of the draws lies between."""
 
     estimate: float
@@ -32,7 +39,7 @@ class Interval:
     upper: float
 
 
-def samples(n: int, seed: int = 0) -> Iterator[Float64]:
+def draw_samples(n: int, seed: int = 0) -> Iterator[Float64]:
     """How often each of `n` customers is in each draw: blocks of float64, n_draws x n.
 
     1,000 draws in all, fewer (at least 200) where `n` is past 200,000.
@@ -48,27 +55,27 @@ def samples(n: int, seed: int = 0) -> Iterator[Float64]:
         yield weights
 
 
-def error_ratio(
+def bootstrap_error_ratio(
     ours: Float64, theirs: Float64, actual: Float64, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+) -> ConfidenceInterval:
     """MAE of `ours` / MAE of `theirs` - 1: positive where ours is worse. NaN where theirs is never wrong."""
     errors = np.column_stack((np.abs(ours - actual), np.abs(theirs - actual)))
-    drawn = np.concatenate([weights @ errors for weights in samples(len(actual), seed)])
-    return interval(_ratio(*errors.sum(axis=0)), _ratio(*drawn.T), confidence)
+    drawn = np.concatenate([weights @ errors for weights in draw_samples(len(actual), seed)])
+    return compute_interval(_ratio(*errors.sum(axis=0)), _ratio(*drawn.T), confidence)
 
 
-def bias_interval(
+def bootstrap_bias(
     forecast: Float64, actual: Float64, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+) -> ConfidenceInterval:
     """Sum of forecasts / sum of actuals - 1."""
     sums = np.column_stack((forecast, actual))
-    drawn = np.concatenate([weights @ sums for weights in samples(len(actual), seed)])
-    return interval(_ratio(*sums.sum(axis=0)), _ratio(*drawn.T), confidence)
+    drawn = np.concatenate([weights @ sums for weights in draw_samples(len(actual), seed)])
+    return compute_interval(_ratio(*sums.sum(axis=0)), _ratio(*drawn.T), confidence)
 
 
-def gini_difference(
+def bootstrap_gini_difference(
     ours: Float64, theirs: Float64, actual: Float64, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+) -> ConfidenceInterval:
     """NGini of `ours` minus nGini of `theirs`: negative where ours ranks worse."""
     rankings = [_Ranking(values) for values in (ours, theirs, actual)]
 
@@ -77,9 +84,9 @@ def gini_difference(
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.where(perfect > 0, (left - right) / perfect, np.nan))
 
-    drawn = np.concatenate([difference(weights) for weights in samples(len(actual), seed)])
+    drawn = np.concatenate([difference(weights) for weights in draw_samples(len(actual), seed)])
     estimate = difference(np.ones((1, len(actual))))[0]
-    return interval(estimate, drawn, confidence)
+    return compute_interval(estimate, drawn, confidence)
 
 
 class _Ranking:
@@ -127,10 +134,12 @@ def _ratio(left: Float64, right: Float64) -> Float64:
         return np.asarray(np.where(right > 0, left / right - 1.0, np.nan))
 
 
-def interval(estimate: float | Float64, drawn: Float64, confidence: float) -> Interval:
+def compute_interval(
+    estimate: float | Float64, drawn: Float64, confidence: float
+) -> ConfidenceInterval:
     """An estimate with one-sided bounds: `confidence` of the draws lie above the lower, and as many below the upper."""
     known = drawn[~np.isnan(drawn)]
     if not len(known):
-        return Interval(float(estimate), float("nan"), float("nan"))
+        return ConfidenceInterval(float(estimate), float("nan"), float("nan"))
     lower, upper = np.quantile(known, (1.0 - confidence, confidence))
-    return Interval(float(estimate), float(lower), float(upper))
+    return ConfidenceInterval(float(estimate), float(lower), float(upper))

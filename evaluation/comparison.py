@@ -33,8 +33,8 @@ from ..models.scoring import forecast_rows
 from ..orders import dates, windows
 from ..orders.columns import Float64
 from ..orders.orders import Orders
-from ..orders.reading.read_orders import as_orders
-from .forecast_history import as_forecast_history
+from ..orders.reading.read_orders import coerce_orders
+from .forecast_history import coerce_forecast_history
 
 __all__ = ["Comparison", "Term", "compare"]
 
@@ -85,7 +85,7 @@ def compare(
         raise ConfigError(f"measure must be clv or expected_spend, got {measure}")
     if (model is None) != (orders is None):
         raise ConfigError("to forecast again, give both: B's model and the orders")
-    before, after = _one(as_forecast_history(a), "A"), _one(as_forecast_history(b), "B")
+    before, after = _one(coerce_forecast_history(a), "A"), _one(coerce_forecast_history(b), "B")
     if before["cutoff"].iloc[0] > after["cutoff"].iloc[0]:
         raise ConfigError("A must be the earlier forecast, B the later one; exchange them")
     before, after = before.set_index("customer_id"), after.set_index("customer_id")
@@ -93,7 +93,7 @@ def compare(
     common = before.index.intersection(after.index, sort=True)
     left, right = before.loc[common], after.loc[common]
     if model is not None and orders is not None:
-        known = as_orders(orders, model.orders)
+        known = coerce_orders(orders, model.orders)
         decimals = known.currency_decimals
         steps = _again(left, right, model, known, measure)
     else:
@@ -183,7 +183,7 @@ def _scored(
     measure: str,
 ) -> Float64:
     """Forecasts at `cutoff` from the orders before `known_to`; 0 for customers without any."""
-    table = forecast_rows(model, windows.observed(orders, known_to), cutoff)
+    table = forecast_rows(model, windows.slice_observed(orders, known_to), cutoff)
     own = pd.Series(table[measure].to_numpy(), index=table["customer_id"].to_pandas())
     return np.asarray(own.reindex(ids).fillna(0.0), dtype=np.float64)
 
@@ -207,7 +207,7 @@ def _from_files(left: pd.DataFrame, right: pd.DataFrame, measure: str) -> list[t
 
 
 def _instant(frame: pd.DataFrame) -> int:
-    return dates.as_instant(pd.Timestamp(frame["cutoff"].iloc[0]))
+    return dates.parse_instant(pd.Timestamp(frame["cutoff"].iloc[0]))
 
 
 def _shared(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:

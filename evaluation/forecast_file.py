@@ -11,9 +11,9 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ..errors import ConfigError, OrdersError
-from ..models.batch_manifest import manifest_of
+from ..models.batch_manifest import build_manifest
 
-__all__ = ["as_forecasts", "read_forecast_file"]
+__all__ = ["coerce_forecasts", "read_forecast_file"]
 
 _TEXTS = ("customer_id", "model_version", "rfm_segment", "tier", "risk")
 _NUMBERS = ("n_orders", "days_since_last_order", "tenure_days", "churn_probability", "expected_spend", "clv")  # fmt: skip
@@ -24,7 +24,7 @@ _OF_ONE_CUSTOMER = (
 _TIMES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_until")
 
 
-def as_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
+def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
     """Forecast rows from a .parquet or .csv file, or a table in memory, as a checked table.
 
     Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
@@ -86,7 +86,7 @@ def read_forecast_file(path: Path, *, whole: bool = True) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise OrdersError(f"the forecast file {path} cannot be read: {reason}") from None
-    manifest = manifest_of(path)
+    manifest = build_manifest(path)
     return table if manifest is None else manifest.made_with.carried_by(table)
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 from ..errors import OrdersError
 from .forecast_file import read_forecast_file
 
-__all__ = ["as_forecast_history"]
+__all__ = ["coerce_forecast_history"]
 
 _NEEDED = ("customer_id", "cutoff", "model_version", "churn_probability", "expected_spend", "clv")
 
 
-def as_forecast_history(forecasts: pd.DataFrame | str | Path) -> pd.DataFrame:
+def coerce_forecast_history(forecasts: pd.DataFrame | str | Path) -> pd.DataFrame:
     """Forecasts from a .parquet or .csv file, or a frame of `clvcast.score`, checked.
 
     Raises `OrdersError` for a file that is none, lacks a column, holds a missing number, or names a

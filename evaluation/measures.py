@@ -14,10 +14,10 @@ __all__ = [
     "auc",
     "bias",
     "calibration_error",
+    "compute_log_losses",
     "coverage",
-    "decile_error",
+    "decile_mape",
     "log_loss",
-    "log_losses",
     "mean_absolute_error",
     "normalised_gini",
     "root_mean_squared_error",
@@ -77,7 +77,7 @@ def _ranks(values: Float64) -> Float64:
     return (last - (count - 1) / 2.0)[group]
 
 
-def decile_error(forecast: Float64, actual: Float64) -> float:
+def decile_mape(forecast: Float64, actual: Float64) -> float:
     """Decile MAPE: mean over ten equal groups by forecast of |mean forecast - mean actual| / mean actual.
 
     Groups without spend have no ratio and are left out.
@@ -104,10 +104,10 @@ def auc(probability: Float64, happened: Mask) -> float:
 
 def log_loss(probability: Float64, happened: Mask) -> float:
     """Mean negative log likelihood in nats."""
-    return float(log_losses(probability, happened).mean())
+    return float(compute_log_losses(probability, happened).mean())
 
 
-def log_losses(probability: Float64, happened: Mask) -> Float64:
+def compute_log_losses(probability: Float64, happened: Mask) -> Float64:
     """Each row's negative log likelihood in nats."""
     clipped = np.clip(probability, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
     return np.asarray(-np.log(np.where(happened, clipped, 1.0 - clipped)))

@@ -22,19 +22,24 @@ import pyarrow as pa
 from ..configs.schema import Config, MonitorConfig
 from ..errors import ConfigError
 from ..features.catalogue import CATALOGUE
-from ..features.table import feature_rows
-from ..features.targets import targets
-from ..models.drift_reference import histogram, stability_index, unknown_shares
+from ..features.table import compute_feature_rows
+from ..features.targets import compute_targets
+from ..models.drift_reference import build_histogram, compute_stability_index, count_unknown_shares
 from ..models.model import TrainedModel
 from ..orders import dates, windows
 from ..orders.columns import Float64, Mask
-from ..orders.cutoffs import default_cutoff, newest_realised_cutoff
+from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
-from ..orders.reading.read_orders import as_orders
-from .forecast_history import as_forecast_history
-from .sampling_error import calibration_chance, capture_chance, share_chance, total_chance
+from ..orders.reading.read_orders import coerce_orders
+from .forecast_history import coerce_forecast_history
+from .sampling_error import (
+    estimate_calibration_noise,
+    estimate_capture_noise,
+    estimate_share_noise,
+    estimate_total_noise,
+)
 
-__all__ = ["Finding", "Monitoring", "Severity", "monitor"]
+__all__ = ["MonitorFinding", "Monitoring", "Severity", "monitor"]
 
 Severity = Literal["fine", "warning", "alarm"]
 _ORDER: tuple[Severity, ...] = ("fine", "warning", "alarm")
@@ -48,7 +53,7 @@ _LEAST_CUSTOMERS = 30  # a part with fewer raises no finding; its row is there
 
 
 @dataclass(frozen=True)
-class Finding:
+class MonitorFinding:
     """One number, what it may be, and what it means."""
 
     name: str
@@ -63,7 +68,7 @@ class Finding:
 class Monitoring:
     """All findings, and the matured forecasts' measures: a row per cutoff and part of the customers."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[MonitorFinding, ...]
     matured: pd.DataFrame
 
     @property
@@ -90,14 +95,14 @@ def monitor(
     bounds = (config or Config()).monitor
     horizon_days = model.numbers.horizon_days if model else (config or Config()).horizon_days
     mapping = model.orders if model else (config or Config()).orders
-    rows = as_forecast_history(forecasts)
-    known = as_orders(orders, mapping)
-    end = default_cutoff(known)
-    findings: list[Finding] = []
+    rows = coerce_forecast_history(forecasts)
+    known = coerce_orders(orders, mapping)
+    end = get_default_cutoff(known)
+    findings: list[MonitorFinding] = []
     matured = []
     for cutoff, group in rows.groupby("cutoff", sort=True):
-        instant = dates.as_instant(pd.Timestamp(str(cutoff)))
-        over = int(windows.period_ends(np.array([instant]), horizon_days, 1)[0, 1])
+        instant = dates.parse_instant(pd.Timestamp(str(cutoff)))
+        over = int(windows.compute_period_ends(np.array([instant]), horizon_days, 1)[0, 1])
         if windows.is_realised(np.array([over]), end)[0]:
             findings += _missing(group, known, instant, bounds)
             table = _matured(group, known, instant, horizon_days, end)
@@ -110,8 +115,8 @@ def monitor(
                 else "its bundle holds no reference to compare with"
             )
             raise ConfigError(
-                f"the forecasts at {dates.shown(instant)} are mature on {dates.shown(over)}, and "
-                f"the orders end at {dates.shown(end)}: to look for drift until then, {why}"
+                f"the forecasts at {dates.format_instant(instant)} are mature on {dates.format_instant(over)}, and "
+                f"the orders end at {dates.format_instant(end)}: to look for drift until then, {why}"
             )
         else:
             findings += _drift(group, known, instant, model, bounds)
@@ -121,13 +126,13 @@ def monitor(
 
 def _missing(
     group: pd.DataFrame, orders: Orders, cutoff: int, bounds: MonitorConfig
-) -> Iterator[Finding]:
+) -> Iterator[MonitorFinding]:
     """Every customer with a forecast ordered before its cutoff: whoever did not, the feed has lost."""
-    present = windows.observed(orders, cutoff).customer_ids.to_pandas()
+    present = windows.slice_observed(orders, cutoff).customer_ids.to_pandas()
     share = float((~group["customer_id"].isin(present)).mean())
     yield _finding(
         "missing customers", share, bounds.missing_customers,
-        f"{share:.1%} of the customers forecast at {dates.shown(cutoff)} are not in the orders",
+        f"{share:.1%} of the customers forecast at {dates.format_instant(cutoff)} are not in the orders",
     )  # fmt: skip
 
 
@@ -136,9 +141,9 @@ def _matured(
 ) -> pd.DataFrame:
     """Measures of one cutoff's forecasts, for all and by part; money in the shop's currency."""
     at = np.array([cutoff], dtype=np.int64)
-    known = windows.observed(orders, cutoff)
-    rows = feature_rows(known, at)
-    happened = targets(orders, rows, at, horizon_days, 1, end)
+    known = windows.slice_observed(orders, cutoff)
+    rows = compute_feature_rows(known, at)
+    happened = compute_targets(orders, rows, at, horizon_days, 1, end)
     ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
     actual = pd.DataFrame({"spend": happened.spend[:, 0], "churned": happened.churned}, index=ids)
     joined = actual.reindex(group["customer_id"])
@@ -150,7 +155,7 @@ def _matured(
         labels = group[name].astype(str).to_numpy()
         parts += [(name, label, labels == label) for label in sorted(set(labels))]
     found = [
-        {"cutoff": dates.shown(cutoff), "part": part, "value": value}
+        {"cutoff": dates.format_instant(cutoff), "part": part, "value": value}
         | _measures(group[inside], spend[inside], churned[inside])
         for part, value, inside in parts
     ]
@@ -184,13 +189,13 @@ def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, o
         "coverage": coverage,
         "capture": best / total if total > 0 else float("nan"),
         "capture_of_perfect": best / perfect if perfect > 0 else float("nan"),
-        "bias_by_chance": total_chance(expected, spend),
-        "calibration_by_chance": calibration_chance(probability),
-        "capture_by_chance": capture_chance(top, perfect),
+        "bias_by_chance": estimate_total_noise(expected, spend),
+        "calibration_by_chance": estimate_calibration_noise(probability),
+        "capture_by_chance": estimate_capture_noise(top, perfect),
     }
 
 
-def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[Finding]:
+def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFinding]:
     everyone = 0
     for row in table.to_dict("records"):
         whole = row["part"] in ("all", "model_version")
@@ -212,7 +217,7 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[Finding]:
             ),
             (
                 "coverage", max(0.9 - row["coverage"], 0.0), bounds.coverage,
-                share_chance(0.9, row["customers"]),
+                estimate_share_noise(0.9, row["customers"]),
                 f"90 % intervals {where} held {row['coverage']:.1%}",
             ),
             (
@@ -228,14 +233,14 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[Finding]:
 
 def _drift(
     group: pd.DataFrame, orders: Orders, cutoff: int, model: TrainedModel, bounds: MonitorConfig
-) -> Iterator[Finding]:
+) -> Iterator[MonitorFinding]:
     """Features and forecasts against the bundle's reference, and what the orders lack."""
     reference = model.reference
     assert reference is not None
     needed = model.numbers.optional_columns
     missing = [name for name in needed if name not in orders.optional_columns]
     for name in missing:
-        yield Finding(
+        yield MonitorFinding(
             f"column {name}", 1.0, 0.0, "alarm", f"the orders lack {name}, which the model needs"
         )
     versions = sorted(set(group["model_version"]) - {model.version})
@@ -245,28 +250,30 @@ def _drift(
         )
     yield from _missing(group, orders, cutoff, bounds)
     for name, then in reference.forecasts.items():
-        value = stability_index(then, histogram(group[name].to_numpy(dtype=np.float64), then.edges))
+        value = compute_stability_index(
+            then, build_histogram(group[name].to_numpy(dtype=np.float64), then.edges)
+        )
         said = f"forecasts of {name} moved by PSI {value:.2f} since training"
         yield _finding(f"forecast {name}", value, bounds.psi, said)
     if missing:
         return
-    known = windows.observed(model.usable_columns(orders), cutoff)
-    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    known = windows.slice_observed(model.usable_columns(orders), cutoff)
+    rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
     moved = []
     for name in (name for name in reference.features if name not in _OF_THE_CALENDAR):
         then = reference.features[name]
         values = rows.columns((name,))[:, 0].astype(np.float64)
-        value = stability_index(then, histogram(values, then.edges))
+        value = compute_stability_index(then, build_histogram(values, then.edges))
         moved.append(value > bounds.psi)
         said = f"the feature {name} moved by PSI {value:.2f} since training"
         yield _finding(f"feature {name}", value, bounds.psi, said, may_alarm=False)
     share = sum(moved) / max(len(moved), 1)
     said = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
     yield _finding("features moved", share, _MOST_MOVED, said)
-    since = newest_realised_cutoff(cutoff, model.numbers.horizon_days)
+    since = get_newest_realised_cutoff(cutoff, model.numbers.horizon_days)
     newest = known.keep_lines(~windows.is_before(known.times, since))
     for column, shares in reference.categories.items():
-        unknown = unknown_shares(newest, column, shares)
+        unknown = count_unknown_shares(newest, column, shares)
         # what was too rare to be kept is unknown as well, and no news: unknown = news + (1 - news) rare
         rare = min(reference.rare.get(column, 0.0), 0.999)
         value = max((sum(unknown.values()) - rare) / (1.0 - rare), 0.0)
@@ -286,8 +293,8 @@ def _finding(
     chance: float = 0.0,
     *,
     may_alarm: bool = True,
-) -> Finding:
+) -> MonitorFinding:
     severity: Severity = "fine"
     if value - chance > bound / 2:
         severity = "alarm" if value - chance > bound and may_alarm else "warning"
-    return Finding(name, float(value), bound, severity, sentence, float(chance))
+    return MonitorFinding(name, float(value), bound, severity, sentence, float(chance))

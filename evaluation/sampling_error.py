@@ -10,13 +10,18 @@ import numpy as np
 
 from ..orders.columns import Float64
 
-__all__ = ["calibration_chance", "capture_chance", "share_chance", "total_chance"]
+__all__ = [
+    "estimate_calibration_noise",
+    "estimate_capture_noise",
+    "estimate_share_noise",
+    "estimate_total_noise",
+]
 
 _SURE = 1.645  # 95 % of a normal distribution lies below this many standard deviations
 _GROUPS = 10
 
 
-def total_chance(forecast: Float64, actual: Float64) -> float:
+def estimate_total_noise(forecast: Float64, actual: Float64) -> float:
     """Of sum(forecast) / sum(actual) - 1: the error of a sum whose terms err as these customers did."""
     total = float(actual.sum())
     if total <= 0:
@@ -25,7 +30,7 @@ def total_chance(forecast: Float64, actual: Float64) -> float:
     return float(_SURE * np.sqrt(np.sum((errors - errors.mean()) ** 2)) / total)
 
 
-def calibration_chance(probability: Float64) -> float:
+def estimate_calibration_noise(probability: Float64) -> float:
     """Of the mean gap in ten groups by probability: |N(0, p (1 - p) / n)| in each, had they been right."""
     groups = [part for part in np.array_split(np.sort(probability), _GROUPS) if len(part)]
     if not groups:
@@ -36,12 +41,12 @@ def calibration_chance(probability: Float64) -> float:
     return float(mean + _SURE * np.sqrt((share**2) @ (spread**2) * (1.0 - 2.0 / np.pi)))
 
 
-def share_chance(share: float, n: int) -> float:
+def estimate_share_noise(share: float, n: int) -> float:
     """Of a share of `n` customers that is `share` in truth."""
     return float(_SURE * np.sqrt(share * (1.0 - share) / max(n, 1)))
 
 
-def capture_chance(captured: Float64, best: float) -> float:
+def estimate_capture_noise(captured: Float64, best: float) -> float:
     """Of sum(captured) / best, where the customers captured spent as unequally as these did."""
     if best <= 0 or not len(captured):
         return 0.0

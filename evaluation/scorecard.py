@@ -13,16 +13,16 @@ import numpy as np
 
 from ..orders.columns import Float64, Mask
 from . import bootstrap, measures
-from .bootstrap import Interval
+from .bootstrap import ConfidenceInterval
 
-__all__ = ["Line", "Scorecard", "scorecard"]
+__all__ = ["Scorecard", "ScorecardLine", "build_scorecard"]
 
 _ONE_SIDED = 0.975  # both bounds together: 95 %
 _OURS = "clvcast"
 
 
 @dataclass(frozen=True)
-class Line:
+class ScorecardLine:
     """One measure: ours against the best baseline's, and the difference with its 95 % interval."""
 
     measure: str
@@ -39,12 +39,12 @@ class Line:
 class Scorecard:
     """The lines of one cutoff, and a grade from A (surely better, nowhere worse) to D (surely worse)."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ScorecardLine, ...]
     grade: str
     sentence: str
 
 
-def scorecard(
+def build_scorecard(
     spends: Mapping[str, Float64],
     churns: Mapping[str, Float64],
     actual: Float64,
@@ -55,9 +55,9 @@ def scorecard(
     if actual.sum() > 0:
         lines += [
             _line("ranking (nGini)", spends, lambda f: measures.normalised_gini(f, actual),
-                  lambda a, b: bootstrap.gini_difference(a, b, actual, _ONE_SIDED), more=True),
+                  lambda a, b: bootstrap.bootstrap_gini_difference(a, b, actual, _ONE_SIDED), more=True),
             _line("error per customer (MAE)", spends, lambda f: measures.mean_absolute_error(f, actual),
-                  lambda a, b: _negated(bootstrap.error_ratio(a, b, actual, _ONE_SIDED)), more=False),
+                  lambda a, b: _negated(bootstrap.bootstrap_error_ratio(a, b, actual, _ONE_SIDED)), more=False),
             _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
                   lambda a, b: _nearer(a, b, actual), more=False),
         ]  # fmt: skip
@@ -75,10 +75,10 @@ def _line(
     name: str,
     forecasts: Mapping[str, Float64],
     measure: Callable[[Float64], float],
-    compare: Callable[[Float64, Float64], Interval],
+    compare: Callable[[Float64, Float64], ConfidenceInterval],
     *,
     more: bool,
-) -> Line:
+) -> ScorecardLine:
     values = {method: measure(forecast) for method, forecast in forecasts.items()}
     ours = values.pop(_OURS)
     best = (max if more else min)(values, key=lambda method: values[method])
@@ -91,18 +91,20 @@ def _line(
         verdict = "the same"
     else:
         verdict = "better, perhaps by luck" if found.estimate > 0 else "worse, perhaps by luck"
-    return Line(name, ours, best, values[best], found.estimate, found.lower, found.upper, verdict)
+    return ScorecardLine(
+        name, ours, best, values[best], found.estimate, found.lower, found.upper, verdict
+    )
 
 
-def _negated(found: Interval) -> Interval:
-    return Interval(-found.estimate, -found.upper, -found.lower)
+def _negated(found: ConfidenceInterval) -> ConfidenceInterval:
+    return ConfidenceInterval(-found.estimate, -found.upper, -found.lower)
 
 
-def _nearer(ours: Float64, theirs: Float64, actual: Float64) -> Interval:
+def _nearer(ours: Float64, theirs: Float64, actual: Float64) -> ConfidenceInterval:
     """How much nearer our total is to the actual one, as a share of it."""
     sums = np.column_stack((ours, theirs, actual))
-    drawn = np.concatenate([weights @ sums for weights in bootstrap.samples(len(actual))])
-    return bootstrap.interval(_gain(sums.sum(axis=0)[None, :])[0], _gain(drawn), _ONE_SIDED)
+    drawn = np.concatenate([weights @ sums for weights in bootstrap.draw_samples(len(actual))])
+    return bootstrap.compute_interval(_gain(sums.sum(axis=0)[None, :])[0], _gain(drawn), _ONE_SIDED)
 
 
 def _gain(sums: Float64) -> Float64:
@@ -111,13 +113,15 @@ def _gain(sums: Float64) -> Float64:
         return np.asarray(np.abs(theirs / actual - 1.0) - np.abs(ours / actual - 1.0))
 
 
-def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> Interval:
-    gains = measures.log_losses(theirs, churned) - measures.log_losses(ours, churned)
-    drawn = [weights @ gains / len(gains) for weights in bootstrap.samples(len(gains))]
-    return bootstrap.interval(float(gains.mean()), np.concatenate(drawn), _ONE_SIDED)
+def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> ConfidenceInterval:
+    gains = measures.compute_log_losses(theirs, churned) - measures.compute_log_losses(
+        ours, churned
+    )
+    drawn = [weights @ gains / len(gains) for weights in bootstrap.draw_samples(len(gains))]
+    return bootstrap.compute_interval(float(gains.mean()), np.concatenate(drawn), _ONE_SIDED)
 
 
-def _grade(lines: list[Line]) -> tuple[str, str]:
+def _grade(lines: list[ScorecardLine]) -> tuple[str, str]:
     if not lines:
         return "-", "Nothing was spent in the window, so nothing can be compared."
     better = [line.measure for line in lines if line.verdict == "surely better"]

@@ -21,20 +21,20 @@ from pydantic import BaseModel, ConfigDict
 from ..configs.schema import CustomersConfig
 from ..errors import OrdersError
 from ..orders import windows
-from ..orders.attribute_values import facts_known_at
+from ..orders.attribute_values import find_known_facts
 from ..orders.columns import Float32, Int64, TextColumn
 from ..orders.orders import Orders
-from ..orders.reading.validation_issues import counted
+from ..orders.reading.validation_issues import pluralize
 
 __all__ = [
     "PREFIX",
     "AttributeCoding",
-    "Unknown",
-    "attribute_columns",
-    "attribute_labels",
-    "coded",
+    "MissingAttributes",
+    "build_attribute_columns",
+    "build_attribute_labels",
+    "count_missing_attributes",
+    "encode_attributes",
     "learn_coding",
-    "not_known",
 ]
 
 PREFIX = "attribute_"
@@ -56,11 +56,11 @@ def learn_coding(orders: Orders, end: int) -> AttributeCoding | None:
 
     A vocabulary holds the labels that most customers with an order before `end` have then.
     """
-    known = windows.observed(orders, end)
+    known = windows.slice_observed(orders, end)
     attributes = known.attributes
     if attributes is None:
         return None
-    fact = facts_known_at(attributes, end)
+    fact = find_known_facts(attributes, end)
     vocabulary = {}
     for name, column in attributes.texts.items():
         codes = column.codes[fact[fact >= 0]]
@@ -71,7 +71,7 @@ def learn_coding(orders: Orders, end: int) -> AttributeCoding | None:
     return AttributeCoding(config=attributes.config, vocabulary=vocabulary)
 
 
-def coded(orders: Orders, coding: AttributeCoding | None) -> Orders:
+def encode_attributes(orders: Orders, coding: AttributeCoding | None) -> Orders:
     """The orders with the attributes of a coding and no others; raises `OrdersError` naming missing ones."""
     if coding is None:
         return replace(orders, attributes=None)
@@ -107,18 +107,18 @@ def coded(orders: Orders, coding: AttributeCoding | None) -> Orders:
     )
 
 
-def attribute_columns(
+def build_attribute_columns(
     orders: Orders, cutoffs: Int64, cutoff_index: Int64, customer_index: Int64
 ) -> tuple[tuple[str, ...], Float32]:
     """The features of rows (cutoff, customer): their names and float32, n_rows x n_attributes.
 
-    Text is a feature once it is `coded`.
+    Text is a feature once it is `encode_attributes`.
     """
     attributes = orders.attributes
     if attributes is None:
         return (), np.empty((len(cutoff_index), 0), dtype=np.float32)
     names = tuple(n for n in attributes.names if n not in attributes.texts or attributes.is_coded)
-    newest = windows.newest_before(attributes.valid_from, attributes.starts, cutoffs)
+    newest = windows.find_newest_before(attributes.valid_from, attributes.starts, cutoffs)
     fact = newest[customer_index, cutoff_index]
     values = np.full((len(fact), len(names)), np.nan, dtype=np.float32)
     known = fact >= 0
@@ -130,18 +130,18 @@ def attribute_columns(
         elif name in attributes.numbers:
             values[known, position] = attributes.numbers[name][fact]
         else:
-            values[known, position] = windows.days_before(attributes.dates[name][fact], at)
+            values[known, position] = windows.count_days_before(attributes.dates[name][fact], at)
     return tuple(PREFIX + name for name in names), values
 
 
-def attribute_labels(
+def build_attribute_labels(
     orders: Orders, cutoffs: Int64, cutoff_index: Int64, customer_index: Int64
 ) -> dict[str, pa.StringArray]:
     """The text attributes of rows (cutoff, customer) as text, by the names of their features."""
     attributes = orders.attributes
     if attributes is None:
         return {}
-    newest = windows.newest_before(attributes.valid_from, attributes.starts, cutoffs)
+    newest = windows.find_newest_before(attributes.valid_from, attributes.starts, cutoffs)
     fact = newest[customer_index, cutoff_index]
     labels = {}
     for name, column in attributes.texts.items():
@@ -151,16 +151,16 @@ def attribute_labels(
 
 
 @dataclass(frozen=True)
-class Unknown:
+class MissingAttributes:
     """Of how many customers which attributes are not known; counts of disjoint customers add up."""
 
     customers: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
     other: Mapping[str, int] = field(default_factory=dict)  # with a label the model does not know
 
-    def __add__(self, more: Unknown) -> Unknown:
+    def __add__(self, more: MissingAttributes) -> MissingAttributes:
         names = dict.fromkeys((*self.missing, *more.missing))
-        return Unknown(
+        return MissingAttributes(
             self.customers + more.customers,
             {n: self.missing.get(n, 0) + more.missing.get(n, 0) for n in names},
             {n: self.other.get(n, 0) + more.other.get(n, 0) for n in names},
@@ -176,23 +176,25 @@ class Unknown:
                 told.append(f"has a label the model does not know (taken as other) for {other:,}")
             if missing + other > beyond * self.customers:
                 found.append(
-                    f"{name} {' and '.join(told)} of {counted(self.customers, 'customer')}"
+                    f"{name} {' and '.join(told)} of {pluralize(self.customers, 'customer')}"
                 )
         return found
 
 
-def not_known(orders: Orders, coding: AttributeCoding | None, cutoff: int) -> Unknown:
+def count_missing_attributes(
+    orders: Orders, coding: AttributeCoding | None, cutoff: int
+) -> MissingAttributes:
     """Of how many customers with a line before the cutoff which of a model's attributes are not known."""
-    known = coded(windows.observed(orders, cutoff), coding)
+    known = encode_attributes(windows.slice_observed(orders, cutoff), coding)
     if known.attributes is None or coding is None:
-        return Unknown()
+        return MissingAttributes()
     n = known.n_customers
     at = np.array([cutoff], dtype=np.int64)
-    names, values = attribute_columns(known, at, np.zeros(n, np.int64), np.arange(n))
+    names, values = build_attribute_columns(known, at, np.zeros(n, np.int64), np.arange(n))
     missing, other = {}, {}
     for name, column in zip(names, values.T, strict=True):
         own = name.removeprefix(PREFIX)
         missing[own] = int(np.isnan(column).sum())
         is_text = own in coding.vocabulary
         other[own] = int((column == len(coding.vocabulary[own])).sum()) if is_text else 0
-    return Unknown(n, missing, other)
+    return MissingAttributes(n, missing, other)

@@ -16,8 +16,8 @@ __all__ = [
     "TRAILING_DAYS",
     "Feature",
     "Group",
-    "as_markdown",
-    "catalogue_for",
+    "format_catalogue",
+    "select_features",
 ]
 
 TRAILING_DAYS = (30, 60, 90, 180, 365)
@@ -161,7 +161,7 @@ GROUPS: tuple[Group, ...] = (
 CATALOGUE: tuple[Feature, ...] = tuple(feature for group in GROUPS for feature in group.features)
 
 
-def as_markdown() -> str:
+def format_catalogue() -> str:
     """The catalogue as the page docs/features.md."""
     lines = [
         "# Features",
@@ -181,7 +181,7 @@ def as_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def catalogue_for(
+def select_features(
     columns: Collection[str], groups: Collection[str] | None = None
 ) -> tuple[Feature, ...]:
     """The features that orders with these optional columns have, in the kernel's order; of some groups alone."""
@@ -196,4 +196,4 @@ def catalogue_for(
 
 if __name__ == "__main__":
     page = Path(__file__).parent.parent / "docs" / "features.md"
-    page.write_text(as_markdown(), encoding="utf-8")
+    page.write_text(format_catalogue(), encoding="utf-8")

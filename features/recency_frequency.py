@@ -16,7 +16,7 @@ from ..orders.columns import Float64, Int64, Mask
 from ..orders.orders import Orders
 from .table import FeatureRows
 
-__all__ = ["OrderDays", "order_days", "order_days_of_rows"]
+__all__ = ["OrderDays", "collect_order_days", "count_order_days"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class OrderDays:
         )
 
 
-def order_days(orders: Orders, cutoff: int) -> OrderDays:
+def count_order_days(orders: Orders, cutoff: int) -> OrderDays:
     """Histories before `cutoff`, one per customer of `orders`, by the convention of `lifetimes`.
 
     Amounts are summed per customer and day, and days with a sum <= 0 are dropped. A customer left without
@@ -61,7 +61,7 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     """
     known = windows.is_before(orders.times, cutoff)
     customer = orders.customer_of_line()[known]
-    day = dates.whole_days(orders.times[known])
+    day = dates.floor_to_days(orders.times[known])
     if not len(day):
         zeros = np.zeros(orders.n_customers)
         return OrderDays(zeros, zeros, zeros, zeros)
@@ -74,7 +74,7 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     ordered = n_days > 0
     first = (np.cumsum(n_days) - n_days)[ordered]  # each customer's first day among the days
     last = first + n_days[ordered] - 1
-    newest = dates.whole_days(cutoff - 1)
+    newest = dates.floor_to_days(cutoff - 1)
     total = np.bincount(customer, weights=value, minlength=orders.n_customers)[ordered]
     repeats = n_days[ordered] - 1
     found = np.zeros((4, orders.n_customers))
@@ -87,7 +87,7 @@ def order_days(orders: Orders, cutoff: int) -> OrderDays:
     return OrderDays(*found)
 
 
-def order_days_of_rows(rows: FeatureRows) -> OrderDays:
+def collect_order_days(rows: FeatureRows) -> OrderDays:
     """Histories as far as feature rows tell them, one per row.
 
     Features know instants, not days: an evening and the next morning are two days half a day apart, so

@@ -14,10 +14,10 @@ from ..orders import dates
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers
 from ..orders.spark.buckets import Bucket
-from ..orders.spark.survey import in_buckets, surveyed
-from .attribute_features import PREFIX, attribute_labels
-from .catalogue import catalogue_for
-from .table import feature_rows
+from ..orders.spark.survey import map_buckets, survey_orders
+from .attribute_features import PREFIX, build_attribute_labels
+from .catalogue import select_features
+from .table import compute_feature_rows
 
 __all__ = ["build_features"]
 
@@ -38,10 +38,10 @@ def build_features(
     cutoff that is no date.
     """
     settings = config.orders if isinstance(config, Config) else config or OrdersConfig()
-    instants = np.array(dates.as_instants(cutoffs), dtype=np.int64)
+    instants = np.array(dates.parse_instants(cutoffs), dtype=np.int64)
     about = config.customers if isinstance(config, Config) else None
-    orders = surveyed(orders_df, settings).knowing(customers, about)
-    names = [feature.name for feature in catalogue_for(orders.columns)]
+    orders = survey_orders(orders_df, settings).knowing(customers, about)
+    names = [feature.name for feature in select_features(orders.columns)]
     kinds = {} if about is None else {n: about.types.get(n, "text") for n in about.columns}
     kinds.pop("customer_id", None)
     labels = [PREFIX + name for name, kind in kinds.items() if kind == "text"]
@@ -54,7 +54,7 @@ def build_features(
             *((name, pa.string()) for name in labels),
         ]
     )
-    return in_buckets(orders, partial(_features, instants, schema), schema, buckets)
+    return map_buckets(orders, partial(_features, instants, schema), schema, buckets)
 
 
 def _features(instants: np.ndarray, schema: pa.Schema, found: Bucket) -> pa.Table:
@@ -64,9 +64,9 @@ def _features(instants: np.ndarray, schema: pa.Schema, found: Bucket) -> pa.Tabl
 
 
 def _feature_table(orders: Orders, instants: np.ndarray, schema: pa.Schema) -> pa.Table:
-    rows = feature_rows(orders, instants)
+    rows = compute_feature_rows(orders, instants)
     ids = orders.customer_ids.take(pa.array(rows.customer_index))
     cutoffs = pa.array(instants[rows.cutoff_index], pa.timestamp("us"))
     columns = [pa.array(np.ascontiguousarray(column)) for column in rows.values.T]
-    labels = attribute_labels(orders, instants, rows.cutoff_index, rows.customer_index)
+    labels = build_attribute_labels(orders, instants, rows.cutoff_index, rows.customer_index)
     return pa.Table.from_arrays([ids, cutoffs, *columns, *labels.values()], schema=schema)

@@ -1,6 +1,6 @@
 """The feature table: orders and cutoffs in, one row per customer and cutoff out.
 
-Training, batch, one customer and every other door come through `feature_rows`.
+Training, batch, one customer and every other door come through `compute_feature_rows`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..errors import ConfigError, OrdersError
 from ..orders import dates, windows
 from ..orders.columns import Float32, Int32, Int64, Mask
 from ..orders.orders import Orders
-from .attribute_features import attribute_columns, attribute_labels
-from .catalogue import GROUPS, TRAILING_DAYS, catalogue_for
+from .attribute_features import build_attribute_columns, build_attribute_labels
+from .catalogue import GROUPS, TRAILING_DAYS, select_features
 from .kernel.sweep import GROUP_ORDER, N_WHOLE, Sweep
 
-__all__ = ["FeatureRows", "build_features", "feature_blocks", "feature_rows"]
+__all__ = ["FeatureRows", "build_features", "compute_feature_rows", "iterate_feature_blocks"]
 
 _BLOCK_ROWS = 16_384  # what a thread makes at a time, at most; they stay in its cache
 
@@ -63,7 +63,7 @@ class FeatureRows:
         )
 
 
-def feature_rows(
+def compute_feature_rows(
     orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None = None
 ) -> FeatureRows:
     """Compute features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer).
@@ -76,13 +76,13 @@ def feature_rows(
 
 def _with_attributes(rows: FeatureRows, orders: Orders, cutoffs: Int64) -> FeatureRows:
     """The same rows with the attributes' features behind the catalogue's."""
-    names, values = attribute_columns(orders, cutoffs, rows.cutoff_index, rows.customer_index)
+    names, values = build_attribute_columns(orders, cutoffs, rows.cutoff_index, rows.customer_index)
     return replace(rows, names=(*rows.names, *names), values=np.hstack([rows.values, values]))
 
 
 def _of_blocks(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> FeatureRows:
     names = _names(orders.optional_columns, groups)
-    blocks = list(feature_blocks(orders, cutoffs, groups))
+    blocks = list(iterate_feature_blocks(orders, cutoffs, groups))
     if len(blocks) == 1 and len(cutoffs) == 1:
         return blocks[0]
     # blocks go customer by customer; rows are wanted cutoff by cutoff
@@ -97,10 +97,10 @@ def _of_blocks(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -
     )
 
 
-def feature_blocks(
+def iterate_feature_blocks(
     orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None = None
 ) -> Iterator[FeatureRows]:
-    """The rows of `feature_rows` in bounded memory: by blocks of customers, customer by customer."""
+    """The rows of `compute_feature_rows` in bounded memory: by blocks of customers, customer by customer."""
     names = _names(orders.optional_columns, groups)
     instants, slots = _instants(cutoffs)
     sweep = Sweep(orders, cutoffs, slots, _first_columns(orders, groups))
@@ -109,7 +109,7 @@ def feature_blocks(
     def fill(low: int) -> FeatureRows:
         high = min(low + block, orders.n_customers)
         starts = orders.starts[low : high + 1]
-        reach = windows.positions(orders.times, starts, instants)
+        reach = windows.find_positions(orders.times, starts, instants)
         most = len(cutoffs) * (high - low)
         out = np.empty((most, len(names)), dtype=np.float32)
         whole = np.empty((most, N_WHOLE), dtype=np.int32)
@@ -152,13 +152,13 @@ def build_features(
     """
     if not isinstance(orders, Orders):
         raise OrdersError(f"orders come from clvcast.read_orders, got {type(orders).__name__}")
-    instants = np.array(dates.as_instants(cutoffs), dtype=np.int64)
-    rows = feature_rows(orders, instants, None if groups is None else _checked(groups))
+    instants = np.array(dates.parse_instants(cutoffs), dtype=np.int64)
+    rows = compute_feature_rows(orders, instants, None if groups is None else _checked(groups))
     table = pd.DataFrame(rows.values, columns=list(rows.names), copy=False)
     ids = orders.customer_ids.take(pa.array(rows.customer_index))
     table.insert(0, "customer_id", ids.to_pandas())
     table.insert(1, "cutoff", instants.view("datetime64[us]")[rows.cutoff_index])
-    labels = attribute_labels(orders, instants, rows.cutoff_index, rows.customer_index)
+    labels = build_attribute_labels(orders, instants, rows.cutoff_index, rows.customer_index)
     for name, text in labels.items():
         table[name] = text.to_pandas()
     return table
@@ -178,7 +178,7 @@ def _checked(groups: Collection[str]) -> tuple[str, ...]:
 def _names(
     optional_columns: tuple[str, ...], groups: tuple[str, ...] | None = None
 ) -> tuple[str, ...]:
-    return tuple(feature.name for feature in catalogue_for(optional_columns, groups))
+    return tuple(feature.name for feature in select_features(optional_columns, groups))
 
 
 @lru_cache(maxsize=64)

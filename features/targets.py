@@ -15,7 +15,7 @@ from ..orders.columns import Float64, Int32, Int64, Mask
 from ..orders.orders import Orders
 from .table import FeatureRows
 
-__all__ = ["Targets", "line_values", "targets"]
+__all__ = ["Targets", "compute_line_values", "compute_targets"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Targets:
         return np.asarray(self.n_orders[:, 0] == 0)
 
 
-def targets(
+def compute_targets(
     orders: Orders,
     rows: FeatureRows,
     cutoffs: Int64,
@@ -47,16 +47,16 @@ def targets(
     """
     found = pc.index_in(rows.customer_ids, orders.customer_ids)
     customer = found.fill_null(-1).to_numpy().astype(np.int64)[rows.customer_index]
-    ends = windows.period_ends(cutoffs, horizon_days, periods)
+    ends = windows.compute_period_ends(cutoffs, horizon_days, periods)
     instants, slots = np.unique(ends, return_inverse=True)
-    reach = windows.positions(orders.times, orders.starts, instants)
+    reach = windows.find_positions(orders.times, orders.starts, instants)
     codes = orders.texts["order_id"].codes if "order_id" in orders.texts else np.empty(0, np.int32)
     spend, n_orders = _sums(
         reach,
         slots.reshape(ends.shape),
         orders.times,
         orders.amounts,
-        line_values(orders, target),
+        compute_line_values(orders, target),
         codes,
         rows.cutoff_index,
         customer,
@@ -68,7 +68,7 @@ def targets(
     )
 
 
-def line_values(orders: Orders, target: Target) -> Int64:
+def compute_line_values(orders: Orders, target: Target) -> Int64:
     """What each line is worth to `target`, in the smallest unit; raises `OrdersError` without its column.
 
     A missing cost or discount counts as none.

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Manifest",
-    "batch_key",
-    "digest_of_files",
+    "build_manifest",
+    "compute_batch_key",
+    "hash_file",
+    "hash_files",
     "is_done",
-    "manifest_of",
-    "manifest_path",
-    "sha256_of_file",
+    "locate_manifest",
 ]
 
 _FORMAT = 2
@@ -52,14 +52,16 @@ class Manifest(BaseModel):
         return json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n"
 
 
-def manifest_path(output: Path, *, is_folder: bool) -> Path:
+def locate_manifest(output: Path, *, is_folder: bool) -> Path:
     """Where an output's manifest stands."""
     return (
         output / "manifest.json" if is_folder else output.with_name(f"{output.name}.manifest.json")
     )
 
 
-def batch_key(model: TrainedModel, input_sha256: str, settings: Sequence[Any]) -> tuple[str, str]:
+def compute_batch_key(
+    model: TrainedModel, input_sha256: str, settings: Sequence[Any]
+) -> tuple[str, str]:
     """The key of a batch, and the digest of its configuration."""
     config = {
         "periods": model.periods,
@@ -74,15 +76,15 @@ def batch_key(model: TrainedModel, input_sha256: str, settings: Sequence[Any]) -
     return _sha256(json.dumps(parts)), config_sha256
 
 
-def digest_of_files(paths: Iterable[Path]) -> str:
+def hash_files(paths: Iterable[Path]) -> str:
     """A sha256 over the names and contents of files."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path} {sha256_of_file(path)}\n".encode())
+        digest.update(f"{path} {hash_file(path)}\n".encode())
     return digest.hexdigest()
 
 
-def sha256_of_file(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """A file's sha256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -93,21 +95,21 @@ def is_done(path: Path, key: str) -> Manifest | None:
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
         whole = all(
-            sha256_of_file(path.parent / name) == sha256 for name, sha256 in manifest.files.items()
+            hash_file(path.parent / name) == sha256 for name, sha256 in manifest.files.items()
         )
     except (OSError, ValidationError):
         return None
     return manifest if manifest.key == key and whole else None
 
 
-def manifest_of(output: Path) -> Manifest | None:
+def build_manifest(output: Path) -> Manifest | None:
     """The manifest beside a forecast file that is as it was written; None where it is not, or has none."""
-    path = manifest_path(output, is_folder=False)
+    path = locate_manifest(output, is_folder=False)
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
-    is_whole = manifest.files.get(output.name) == sha256_of_file(output)
+    is_whole = manifest.files.get(output.name) == hash_file(output)
     return manifest if is_whole else None
 
 

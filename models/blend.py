@@ -18,12 +18,12 @@ from itertools import islice
 
 import numpy as np
 
-from ..features.recency_frequency import OrderDays, order_days_of_rows
+from ..features.recency_frequency import OrderDays, collect_order_days
 from ..features.table import FeatureRows
 from ..orders.columns import Float64, Mask
-from .btyd.forecasts import expected_order_value, order_outlook
+from .btyd.forecasts import predict_order_outlook, predict_order_value
 from .parameters import Blend
-from .season import places_of
+from .season import locate_in_season
 from .trees.lightgbm_trees import Trees
 from .trees.quick_scorer import FlatTrees
 
@@ -32,16 +32,16 @@ __all__ = [
     "BtydViews",
     "Expected",
     "Heads",
-    "churn_start",
-    "combine",
-    "direct_start",
-    "heads_of",
-    "log_odds",
-    "order_value_offset",
-    "probability",
-    "seasonal_view",
-    "valued_days",
-    "view_of_btyd",
+    "apply_season",
+    "blend_forecasts",
+    "compute_churn_start",
+    "compute_order_value_offset",
+    "compute_spend_start",
+    "forecast_btyd",
+    "predict_heads",
+    "to_log_odds",
+    "to_probability",
+    "value_order_days",
 ]
 
 HEADS = ("churn", "ordered", "spend")
@@ -89,7 +89,7 @@ class BtydViews:
     @property
     def churn_log_odds(self) -> Float64:
         """Log-odds of no order."""
-        return log_odds(1.0 - self.order_probability)
+        return to_log_odds(1.0 - self.order_probability)
 
 
 @dataclass(frozen=True)
@@ -110,19 +110,19 @@ class Expected:
     spend: Float64
 
 
-def view_of_btyd(rows: FeatureRows, blend: Blend, horizon_days: int) -> BtydViews:
+def forecast_btyd(rows: FeatureRows, blend: Blend, horizon_days: int) -> BtydViews:
     """What BTYD forecasts of feature rows."""
-    days = order_days_of_rows(rows)
-    return seasonal_view(
+    days = collect_order_days(rows)
+    return apply_season(
         blend,
         days,
-        *order_outlook(blend.order_model, days, horizon_days),
-        expected_order_value(blend.order_values, valued_days(rows, days, blend.value_scale)),
-        places_of(blend.season, rows),
+        *predict_order_outlook(blend.order_model, days, horizon_days),
+        predict_order_value(blend.order_values, value_order_days(rows, days, blend.value_scale)),
+        locate_in_season(blend.season, rows),
     )
 
 
-def seasonal_view(
+def apply_season(
     blend: Blend,
     days: OrderDays,
     ordering: Float64,
@@ -148,7 +148,7 @@ def seasonal_view(
     )
 
 
-def valued_days(rows: FeatureRows, days: OrderDays, value_scale: float) -> OrderDays:
+def value_order_days(rows: FeatureRows, days: OrderDays, value_scale: float) -> OrderDays:
     """Histories whose value is that of all order days, the first one too.
 
     `value_scale` turns net spend into what the target counts. Gamma-Gamma is customarily fed repeat days alone, and then knows nothing of those who ordered once.
@@ -160,15 +160,15 @@ def valued_days(rows: FeatureRows, days: OrderDays, value_scale: float) -> Order
     )
 
 
-def combine(blend: Blend, btyd: BtydViews, heads: Heads | None) -> Expected:
+def blend_forecasts(blend: Blend, btyd: BtydViews, heads: Heads | None) -> Expected:
     """One mean forecast; without trees it is BTYD's."""
     if heads is None:
-        churn = probability(btyd.churn_log_odds + blend.churn_shift)
+        churn = to_probability(btyd.churn_log_odds + blend.churn_shift)
         spend = btyd.spend * blend.level
     else:
         a, b = blend.churn_weight, blend.spend_weight
         mixed = (1.0 - a) * heads.churn_log_odds + a * btyd.churn_log_odds
-        churn = probability(mixed + blend.churn_shift)
+        churn = to_probability(mixed + blend.churn_shift)
         trees = ((1.0 - churn) * heads.spend_if_ordered + heads.spend) / 2.0
         spend = blend.level * ((1.0 - b) * trees + b * btyd.spend)
     further = blend.repeat_rate * (btyd.days_if_ordered - 1.0)
@@ -176,7 +176,7 @@ def combine(blend: Blend, btyd: BtydViews, heads: Heads | None) -> Expected:
     return Expected(churn, orders, np.where(churn < 1.0, spend, 0.0))
 
 
-def heads_of(
+def predict_heads(
     trees: Mapping[str, Sequence[Trees]],
     features: Sequence[str],
     blend: Blend,
@@ -185,13 +185,13 @@ def heads_of(
 ) -> Heads:
     """Each head's mean over its seeds."""
     start = btyd.log_spend_if_ordered
-    direct = direct_start(rows, blend, btyd)
+    direct = compute_spend_start(rows, blend, btyd)
     found = iter(
         _all_together(tuple(t for h in HEADS for t in trees[h])).sums(rows.columns(features))
     )
     churn, ordered, spend = (list(islice(found, len(trees[head]))) for head in HEADS)
     return Heads(
-        _mean(churn) + churn_start(blend, btyd),
+        _mean(churn) + compute_churn_start(blend, btyd),
         _mean([np.exp(raw + start) for raw in ordered]),
         _mean([np.exp(raw + direct) for raw in spend]),
     )
@@ -210,7 +210,7 @@ def _mean(seeds: list[Float64]) -> Float64:
     return total / len(seeds)
 
 
-def order_value_offset(rows: FeatureRows, blend: Blend) -> Float64:
+def compute_order_value_offset(rows: FeatureRows, blend: Blend) -> Float64:
     """Log of each row's credibility-weighted order value: float64, n_rows."""
     spend, n_orders = rows.columns(("spend_total", "n_orders")).T.astype(np.float64)
     own = np.maximum(spend, 0.0) * blend.value_scale
@@ -219,22 +219,24 @@ def order_value_offset(rows: FeatureRows, blend: Blend) -> Float64:
     )
 
 
-def churn_start(blend: Blend, btyd: BtydViews) -> Float64:
+def compute_churn_start(blend: Blend, btyd: BtydViews) -> Float64:
     """Where the trees of churn start, in log-odds: float64, n_rows; zeros without a season."""
     return np.asarray(blend.churn_start + btyd.churn_season)
 
 
-def direct_start(rows: FeatureRows, blend: Blend, btyd: BtydViews) -> Float64:
+def compute_spend_start(rows: FeatureRows, blend: Blend, btyd: BtydViews) -> Float64:
     """Where the trees of direct spend start, in logs: float64, n_rows."""
-    return np.asarray(order_value_offset(rows, blend) + blend.spend_shift + btyd.spend_season)
+    return np.asarray(
+        compute_order_value_offset(rows, blend) + blend.spend_shift + btyd.spend_season
+    )
 
 
-def log_odds(chance: Float64) -> Float64:
+def to_log_odds(chance: Float64) -> Float64:
     """Log-odds of probabilities, kept finite."""
     kept = np.clip(chance, _LEAST, 1.0 - _LEAST)
     return np.asarray(np.log(kept) - np.log1p(-kept))
 
 
-def probability(odds_in_logs: Float64) -> Float64:
-    """The inverse of `log_odds`."""
+def to_probability(odds_in_logs: Float64) -> Float64:
+    """The inverse of `to_log_odds`."""
     return np.asarray(1.0 / (1.0 + np.exp(-odds_in_logs)))

@@ -1,7 +1,7 @@
 """The bundle: a model as a folder of text and numbers. No code, no pickle, no customer, no clock, no path.
 
     manifest.json   format version, model version, size and sha256 of every file, library versions
-    model.json      the numbers (`Numbers`)
+    model.json      the numbers (`Parameters`)
     churn-0.txt...  LightGBM trees as text, one file a head and seed; spend-0.txt likewise
     golden.json     expected forecasts of the golden rows
     reference.json  histograms of features and forecasts at the training's end, for monitoring; may be absent
@@ -20,17 +20,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
-from ..atomic_files import replaced_folder
+from ..atomic_files import replace_folder
 from ..errors import BundleError, StoreError
 from .blend import HEADS
-from .drift_reference import Reference
-from .golden_rows import check_golden, golden_forecasts
-from .model import TrainedModel, content_version
-from .parameters import Numbers
+from .drift_reference import DriftReference
+from .golden_rows import check_golden_rows, forecast_golden_rows
+from .model import TrainedModel, hash_content
+from .parameters import Parameters
 from .trees.lightgbm_trees import Trees
 from .trees.validation import check_trees
 
-__all__ = ["FORMAT_VERSION", "digest", "load_bundle", "save_bundle"]
+__all__ = ["FORMAT_VERSION", "hash_bundle", "load_bundle", "save_bundle"]
 
 FORMAT_VERSION = 2
 _MANIFEST = "manifest.json"
@@ -49,7 +49,7 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
     if folder.exists() and not (folder / _MANIFEST).is_file():
         raise StoreError(f"{folder} exists and is no bundle; name a new folder")
     files = model.files()
-    files[_GOLDEN] = _json(golden_forecasts(model))
+    files[_GOLDEN] = _json(forecast_golden_rows(model))
     if model.reference is not None:
         files[_REFERENCE] = _json(model.reference.model_dump(mode="json"))
     manifest = {
@@ -61,7 +61,7 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
         },
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
-    with replaced_folder(folder) as partial:
+    with replace_folder(folder) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
         (partial / _MANIFEST).write_bytes(_json(manifest))
@@ -83,7 +83,7 @@ class _Manifest(BaseModel):
     libraries: dict[str, str]
 
 
-def digest(folder: Path) -> str:
+def hash_bundle(folder: Path) -> str:
     """The sha256 of a bundle's manifest, which holds those of all its files: what `load` may expect."""
     return hashlib.sha256(_manifest_text(folder)).hexdigest()
 
@@ -92,7 +92,7 @@ def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
     """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong.
 
     The manifest's digests guard against damage. Against somebody who means it, who would make them fit,
-    guards `expect_sha256`: the `digest` noted when the bundle was made, kept somewhere else.
+    guards `expect_sha256`: the `hash_bundle` noted when the bundle was made, kept somewhere else.
     """
     text = _manifest_text(folder)
     found = hashlib.sha256(text).hexdigest()
@@ -109,13 +109,13 @@ def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
             f"{manifest.format_version}; {_which_can(manifest)}"
         )
     content = {n: bytes_ for n, bytes_ in files.items() if n not in (_GOLDEN, _REFERENCE)}
-    if content_version(content) != manifest.model_version:
+    if hash_content(content) != manifest.model_version:
         raise BundleError(f"the bundle {folder} is not the model its manifest names")
     try:
-        numbers = Numbers.model_validate_json(files[_NUMBERS])
+        numbers = Parameters.model_validate_json(files[_NUMBERS])
         expected = _GOLDEN_FORECASTS.validate_json(files[_GOLDEN])
         reference = (
-            Reference.model_validate_json(files[_REFERENCE]) if _REFERENCE in files else None
+            DriftReference.model_validate_json(files[_REFERENCE]) if _REFERENCE in files else None
         )
     except (KeyError, ValidationError) as error:
         reason = f"{type(error).__name__} in {_NUMBERS}, {_GOLDEN} or {_REFERENCE}"
@@ -133,7 +133,7 @@ def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
         for head in (HEADS if names else ())
     }
     model = TrainedModel(numbers, heads, reference=reference)
-    check_golden(model, expected)
+    check_golden_rows(model, expected)
     return model
 
 

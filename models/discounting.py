@@ -6,14 +6,14 @@ import numpy as np
 
 from ..configs.schema import EconomicsConfig
 from ..orders.columns import Float64
-from .parameters import Later
-from .season import Season, later_factor
+from .parameters import LaterPeriodRatios
+from .season import Season, compute_later_factor
 
-__all__ = ["value_of_one"]
+__all__ = ["discount_periods"]
 
 
-def value_of_one(
-    later: Later,
+def discount_periods(
+    later: LaterPeriodRatios,
     economics: EconomicsConfig,
     horizon_days: int,
     periods: int,
@@ -39,6 +39,10 @@ def value_of_one(
         else:
             fading = np.minimum(ratio / np.maximum(before, 1e-12), 1.0)
             before, ratio = ratio, ratio * fading
-        spent = ratio if places is None else ratio * later_factor(season, places, k * horizon_days)
+        spent = (
+            ratio
+            if places is None
+            else ratio * compute_later_factor(season, places, k * horizon_days)
+        )
         value = value + spent / yearly ** (k * horizon_days / 365.0)
     return np.asarray(economics.margin_rate * value)

@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict
 from ..orders.orders import Orders
 
 __all__ = [
+    "DriftReference",
     "Histogram",
-    "Reference",
-    "category_shares",
-    "histogram",
-    "stability_index",
-    "unknown_shares",
+    "build_histogram",
+    "compute_stability_index",
+    "count_category_shares",
+    "count_unknown_shares",
 ]
 
 _BINS = 10
@@ -42,7 +42,7 @@ class Histogram(BaseModel):
     missing: int
 
 
-class Reference(BaseModel):
+class DriftReference(BaseModel):
     """Features and forecasts of all customers at the training's end, and categories of the lines before it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +53,9 @@ class Reference(BaseModel):
     rare: Mapping[str, float] = {}  # column -> share of lines with a value that is not kept above
 
 
-def histogram(values: npt.NDArray[np.floating], edges: Sequence[float] | None = None) -> Histogram:
+def build_histogram(
+    values: npt.NDArray[np.floating], edges: Sequence[float] | None = None
+) -> Histogram:
     """Count values (NaN is missing) between `edges`; without them, between their own deciles."""
     known = np.asarray(values[~np.isnan(values)], dtype=np.float64)
     if edges is None:
@@ -67,7 +69,7 @@ def histogram(values: npt.NDArray[np.floating], edges: Sequence[float] | None = 
     )
 
 
-def stability_index(then: Histogram, now: Histogram) -> float:
+def compute_stability_index(then: Histogram, now: Histogram) -> float:
     """PSI between two histograms of the same edges, less what chance alone makes of it, at least 0."""
     counts = np.array([(*h.counts, h.missing) for h in (then, now)], dtype=np.float64)
     counts = counts[:, counts.sum(axis=0) > 0]
@@ -80,7 +82,7 @@ def stability_index(then: Histogram, now: Histogram) -> float:
     return max(index - chance, 0.0)
 
 
-def category_shares(orders: Orders) -> dict[str, dict[str, float]]:
+def count_category_shares(orders: Orders) -> dict[str, dict[str, float]]:
     """Per column of categories the orders have, the share of lines of each value, commonest first.
 
     The fifty commonest, and none that a line in a thousand has not.
@@ -88,12 +90,12 @@ def category_shares(orders: Orders) -> dict[str, dict[str, float]]:
     found = {}
     for name in _CATEGORIES:
         if name in orders.texts:
-            shares = list(unknown_shares(orders, name, ()).items())[:_MOST_CATEGORIES]
+            shares = list(count_unknown_shares(orders, name, ()).items())[:_MOST_CATEGORIES]
             found[name] = {value: share for value, share in shares if share >= _LEAST_CATEGORY}
     return found
 
 
-def unknown_shares(orders: Orders, name: str, known: Collection[str]) -> dict[str, float]:
+def count_unknown_shares(orders: Orders, name: str, known: Collection[str]) -> dict[str, float]:
     """The share of lines of each value of a column that is not `known`, commonest first."""
     if name not in orders.texts:
         return {}

@@ -15,8 +15,8 @@ __all__ = [
     "OWN",
     "SEASON_UNSEEN",
     "SHORT_HISTORY",
-    "describe",
-    "own_share",
+    "compute_own_share",
+    "describe_evidence",
 ]
 
 
@@ -28,7 +28,7 @@ SEASON_UNSEEN = "season_unseen"  # history does not show every part of the year:
 BTYD_ONLY = "btyd_only"  # too little history for trees: every number is BTYD's
 
 
-def describe(
+def describe_evidence(
     n_orders: Int32,
     *,
     short_history: bool,
@@ -48,7 +48,7 @@ def describe(
     return np.where(n_orders > 1, repeat, single).astype(object)
 
 
-def own_share(blend: Blend, history: OrderDays) -> Float64:
+def compute_own_share(blend: Blend, history: OrderDays) -> Float64:
     """How much of a forecast is the customer's own, the rest being the base's: n_rows, in (0, 1).
 
     The mean credibility (Buehlmann 1967), as BTYD weighs it, of the customer's own order rate,

@@ -20,24 +20,24 @@ import pyarrow as pa
 from ..errors import OrdersError
 from ..features.catalogue import CATALOGUE
 from ..features.recency_frequency import OrderDays
-from ..features.table import FeatureRows, feature_rows
+from ..features.table import FeatureRows, compute_feature_rows
 from ..orders import dates, windows
 from ..orders.columns import Float64
-from ..orders.cutoffs import check_cutoff, default_cutoff
+from ..orders.cutoffs import check_cutoff, get_default_cutoff
 from ..orders.orders import Orders
-from ..orders.reading.customer_attributes import Customers, with_customers
-from ..orders.reading.read_orders import as_orders
+from ..orders.reading.customer_attributes import Customers, attach_customers
+from ..orders.reading.read_orders import coerce_orders
 from .blend import (
     BtydViews,
-    churn_start,
-    order_value_offset,
-    probability,
-    seasonal_view,
-    view_of_btyd,
+    apply_season,
+    compute_churn_start,
+    compute_order_value_offset,
+    forecast_btyd,
+    to_probability,
 )
-from .btyd.forecasts import expected_order_value, order_outlook
+from .btyd.forecasts import predict_order_outlook, predict_order_value
 from .model import TrainedModel
-from .season import places_of
+from .season import locate_in_season
 
 __all__ = ["TYPICAL", "explain", "explain_rows"]
 
@@ -64,11 +64,11 @@ def explain(
     feature's. `customers` are ids; `attributes` a table of all customers' attributes or a path to it, for
     a model that learned from any. Raises what `clvcast.score` raises.
     """
-    orders = as_orders(orders, model.orders)
-    orders = with_customers(orders, attributes, model.customers, model.orders.timezone)
-    instant = default_cutoff(orders) if cutoff is None else dates.as_instant(cutoff)
+    orders = coerce_orders(orders, model.orders)
+    orders = attach_customers(orders, attributes, model.customers, model.orders.timezone)
+    instant = get_default_cutoff(orders) if cutoff is None else dates.parse_instant(cutoff)
     check_cutoff(orders, instant, model.numbers.horizon_days)
-    known = windows.observed(model.usable_columns(orders), instant)
+    known = windows.slice_observed(model.usable_columns(orders), instant)
     if customers is not None:
         wanted = {customers} if isinstance(customers, str) else set(map(str, customers))
         ids = known.customer_ids.to_pylist()
@@ -76,14 +76,16 @@ def explain(
         if not known.n_customers:
             raise OrdersError(
                 f"none of the {len(wanted)} customers asked for has an order before "
-                f"{dates.shown(instant)}; look the ids up in the orders"
+                f"{dates.format_instant(instant)}; look the ids up in the orders"
             )
-    return explain_rows(model, feature_rows(known, np.array([instant], dtype=np.int64)), largest)
+    return explain_rows(
+        model, compute_feature_rows(known, np.array([instant], dtype=np.int64)), largest
+    )
 
 
 def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:
     """The same of feature rows, row by row."""
-    return _largest(contributions(model, rows), rows, largest)
+    return _largest(compute_contributions(model, rows), rows, largest)
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,11 @@ class Contributions:
     clv: Float64
 
 
-def contributions(model: TrainedModel, rows: FeatureRows) -> Contributions:
+def compute_contributions(model: TrainedModel, rows: FeatureRows) -> Contributions:
     """Every reason's amount for every row."""
     predictions = model.predict(rows)
     blend, features = model.numbers.blend, model.numbers.features
-    btyd = view_of_btyd(rows, blend, model.numbers.horizon_days)
+    btyd = forecast_btyd(rows, blend, model.numbers.horizon_days)
     reasons = (TYPICAL, _RATE, _VALUE, *features)
     unknown = _unknown(model, rows)
     weight = blend.spend_weight if model.trees else 1.0
@@ -118,12 +120,12 @@ def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
     blend, horizon = model.numbers.blend, model.numbers.horizon_days
     nothing = np.zeros(rows.n_rows)
     new = OrderDays(nothing, nothing, nothing, nothing)
-    return seasonal_view(
+    return apply_season(
         blend,
         new,
-        *order_outlook(blend.order_model, new, horizon),
-        expected_order_value(blend.order_values, new),
-        places_of(blend.season, rows),
+        *predict_order_outlook(blend.order_model, new, horizon),
+        predict_order_value(blend.order_values, new),
+        locate_in_season(blend.season, rows),
     )
 
 
@@ -145,10 +147,10 @@ def _of_hurdle(
     logs[:, 2] += _log(btyd.order_value) - _log(unknown.order_value)
     blend = model.numbers.blend
     odds = (1.0 - blend.churn_weight) * _log_parts(model, rows, "churn")
-    odds[:, 0] += (1.0 - blend.churn_weight) * churn_start(blend, btyd)
+    odds[:, 0] += (1.0 - blend.churn_weight) * compute_churn_start(blend, btyd)
     odds[:, 0] += blend.churn_weight * unknown.churn_log_odds + blend.churn_shift
     odds[:, 1] += blend.churn_weight * (btyd.churn_log_odds - unknown.churn_log_odds)
-    base = _log(probability(-odds[:, 0]))
+    base = _log(to_probability(-odds[:, 0]))
     moved = odds[:, 1:].sum(axis=1)
     stays = _log(1.0 - churn) - base
     slope = np.divide(stays, moved, out=np.zeros_like(stays), where=np.abs(moved) > 1e-12)
@@ -161,7 +163,7 @@ def _of_direct(model: TrainedModel, rows: FeatureRows, btyd: BtydViews) -> Float
     logs = _log_parts(model, rows, "spend")
     typical = model.numbers.blend.typical_order_value
     logs[:, 0] += np.log(typical) + model.numbers.blend.spend_shift + btyd.spend_season
-    logs[:, 2] += order_value_offset(rows, model.numbers.blend) - np.log(typical)
+    logs[:, 2] += compute_order_value_offset(rows, model.numbers.blend) - np.log(typical)
     return _shared_out(logs)
 
 

@@ -17,7 +17,7 @@ from ..orders.reading.nested_rows import unnest
 from .model import TrainedModel
 from .scoring import forecast_rows
 
-__all__ = ["CUTOFF", "check_golden", "golden_forecasts", "golden_rows"]
+__all__ = ["CUTOFF", "build_golden_rows", "check_golden_rows", "forecast_golden_rows"]
 
 CUTOFF = "2020-03-01"
 _FORECASTS = (
@@ -45,7 +45,7 @@ _HISTORIES: dict[str, list[tuple[float, float, str]]] = {
 }
 
 
-def golden_rows(
+def build_golden_rows(
     optional_columns: tuple[str, ...], attributes: AttributeCoding | None = None
 ) -> pd.DataFrame:
     """The histories as nested rows, with invented values in the optional columns and attributes needed."""
@@ -90,10 +90,10 @@ def _golden_attributes(coding: AttributeCoding, k: int) -> dict[str, Any]:
     return told
 
 
-def golden_forecasts(model: TrainedModel) -> dict[str, dict[str, float]]:
+def forecast_golden_rows(model: TrainedModel) -> dict[str, dict[str, float]]:
     """Each golden customer's forecasts: {customer: {forecast: value}}."""
     numbers = model.numbers
-    rows = golden_rows(numbers.optional_columns, numbers.attributes)
+    rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
     instant, orders, _ = unnest(rows, numbers.orders, numbers.customers)[0]
     table = forecast_rows(model, orders, instant).to_pydict()
     return {
@@ -102,9 +102,9 @@ def golden_forecasts(model: TrainedModel) -> dict[str, dict[str, float]]:
     }
 
 
-def check_golden(model: TrainedModel, expected: dict[str, dict[str, float]]) -> None:
+def check_golden_rows(model: TrainedModel, expected: dict[str, dict[str, float]]) -> None:
     """Score the golden rows; raises `BundleError` if any number differs by more than 1e-9 relative."""
-    found = golden_forecasts(model)
+    found = forecast_golden_rows(model)
     same_names = all(set(forecasts) == set(_FORECASTS) for forecasts in expected.values())
     if found.keys() != expected.keys() or not same_names:
         raise BundleError("the bundle's golden rows are not the ones this version knows")

@@ -18,13 +18,13 @@ import numpy as np
 from ..orders.columns import Float64
 from .parameters import IntervalTable
 
-__all__ = ["SURE", "Band", "band", "drift"]
+__all__ = ["SURE", "Interval", "compute_growth_shock", "predict_interval"]
 
 SURE = 0.10  # below this chance of no order an interval has a lower end of its own
 
 
 @dataclass(frozen=True)
-class Band:
+class Interval:
     """Arrays of n_rows, in the shop's currency."""
 
     lower: Float64
@@ -32,13 +32,13 @@ class Band:
     deviation: Float64  # standard deviation of the customer's own outcome
 
 
-def band(
+def predict_interval(
     expected: Float64,
     spend: Float64,
     churn_probability: Float64,
     unsure: IntervalTable,
     sure: IntervalTable,
-) -> Band:
+) -> Interval:
     """The interval of each forecast: 0 <= lower <= expected <= upper.
 
     `spend` is what the first period is expected to bring: the tables' groups are of similar spend.
@@ -52,9 +52,9 @@ def band(
         np.where(is_sure, np.interp(at, sure.log_knots, a), np.interp(at, unsure.log_knots, b))
         for a, b in ((sure.upper, unsure.upper), (sure.deviation, unsure.deviation))
     )
-    return Band(lower, np.maximum(expected * upper, expected), expected * deviation)
+    return Interval(lower, np.maximum(expected * upper, expected), expected * deviation)
 
 
-def drift(periods: int) -> float:
+def compute_growth_shock(periods: int) -> float:
     """Spread of the mean level of k periods over that of the first, where each adds an equal shock."""
     return math.sqrt((periods + 1) * (2 * periods + 1) / (6 * periods))

@@ -16,7 +16,7 @@ from ..errors import BundleError, ConfigError, StoreError
 from .api import Model
 from .bundle import load_bundle
 from .model import TrainedModel
-from .registry_facts import Registered
+from .registry_facts import RegistryFacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUNDLE_SHA256",
-    "current_store",
-    "existing_store",
-    "hush_mlflow",
+    "find_existing_store",
     "load_model",
-    "whole_address",
+    "resolve_sqlite_path",
+    "silence_mlflow",
+    "use_store",
 ]
 
 BUNDLE_SHA256 = "clvcast.bundle_sha256"  # the tag of a registered version
@@ -59,10 +59,10 @@ def _load(uri: str, tracking_uri: str | None, expect_sha256: str | None) -> Trai
         return load_bundle(Path(uri), expect_sha256)
     if not uri.startswith(("models:/", "runs:/")):
         raise ConfigError(f"a model is a bundle folder, models:/... or runs:/..., got {uri}")
-    return _load_from_mlflow(uri, existing_store(tracking_uri), expect_sha256)
+    return _load_from_mlflow(uri, find_existing_store(tracking_uri), expect_sha256)
 
 
-def existing_store(tracking_uri: str | None) -> str:
+def find_existing_store(tracking_uri: str | None) -> str:
     """The MLflow store to read from; never makes a new one. Raises `StoreError` where there is none."""
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
     if not uri and _DEFAULT_STORE.exists():
@@ -81,10 +81,10 @@ def existing_store(tracking_uri: str | None) -> str:
         with database.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 raise StoreError(f"{uri} is no SQLite database, so no MLflow store")
-    return whole_address(uri)
+    return resolve_sqlite_path(uri)
 
 
-def whole_address(uri: str) -> str:
+def resolve_sqlite_path(uri: str) -> str:
     """The address with an SQLite file's whole path.
 
     MLflow keeps a store's connections by its address: after a change of folder sqlite:///mlflow.db
@@ -106,10 +106,10 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         raise StoreError(
             "models in MLflow need the mlflow extra: pip install 'clvcast[mlflow]'"
         ) from None
-    hush_mlflow()
+    silence_mlflow()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with current_store(tracking_uri):
+            with use_store(tracking_uri):
                 version = _version(mlflow.MlflowClient(tracking_uri, tracking_uri), uri)
                 path = mlflow.artifacts.download_artifacts(
                     artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
@@ -124,11 +124,11 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
             return load_bundle(manifests[0].parent, expect_sha256)
         noted = version.tags.get(BUNDLE_SHA256)
         found = load_bundle(manifests[0].parent, expect_sha256 or noted)
-        about = Registered.of(version.name, str(version.version), version.tags)
+        about = RegistryFacts.of(version.name, str(version.version), version.tags)
         return replace(found, registered=about)
 
 
-def hush_mlflow() -> None:
+def silence_mlflow() -> None:
     """Keep MLflow's chatter off stderr; what its database refuses is raised, and told in a sentence."""
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -136,7 +136,7 @@ def hush_mlflow() -> None:
 
 
 @contextmanager
-def current_store(uri: str) -> Iterator[None]:
+def use_store(uri: str) -> Iterator[None]:
     """MLflow's own addresses set to a store, for the calls that take no other; then as they were.
 
     A service's settings are not ours to change. MLflow keeps each twice, in a variable and in the

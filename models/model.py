@@ -19,26 +19,26 @@ import numpy as np
 from ..configs.schema import Config, CustomersConfig, EconomicsConfig, OrdersConfig
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
-from ..features.attribute_features import coded
+from ..features.attribute_features import encode_attributes
 from ..features.table import FeatureRows
 from ..orders.columns import Float64
 from ..orders.orders import Orders
-from .blend import BtydViews, Heads, combine, heads_of, view_of_btyd
-from .discounting import value_of_one
-from .drift_reference import Reference
-from .evidence import own_share
-from .intervals import Band, band
-from .next_order import NextOrder, next_order
-from .parameters import Numbers
-from .registry_facts import Registered
-from .season import places_of
+from .blend import BtydViews, Heads, blend_forecasts, forecast_btyd, predict_heads
+from .discounting import discount_periods
+from .drift_reference import DriftReference
+from .evidence import compute_own_share
+from .intervals import Interval, predict_interval
+from .next_order import NextOrder, predict_next_order
+from .parameters import Parameters
+from .registry_facts import RegistryFacts
+from .season import locate_in_season
 from .segments import SegmentThresholds
 from .trees.lightgbm_trees import Trees
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Predictions", "TrainedModel", "content_version"]
+__all__ = ["Predictions", "TrainedModel", "hash_content"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Predictions:
     churn_probability: Float64
     expected_orders: Float64
     expected_spend: Float64
-    spend_band: Band
+    spend_band: Interval
     clv: Float64
-    clv_band: Band
+    clv_band: Interval
     next_order: NextOrder
     own_share: Float64
 
@@ -59,7 +59,7 @@ class Predictions:
 class TrainedModel:
     """A trained model: what `score` needs, and nothing of the customers it learned from."""
 
-    numbers: Numbers
+    numbers: Parameters
     trees: Mapping[str, tuple[Trees, ...]]  # head -> one per seed; none: BTYD alone
     own_periods: int | None = None  # set by `with_config`; no part of the model's version
     own_economics: EconomicsConfig | None = None
@@ -67,13 +67,15 @@ class TrainedModel:
     own_segments: SegmentThresholds | None = None
     own_cuts: SegmentsConfig | None = None  # cut anew within each file
     own_customers: CustomersConfig | None = None
-    reference: Reference | None = None  # how features and forecasts lay; no part of the version
-    registered: Registered | None = None  # what the registry says of it; no part of the version
+    reference: DriftReference | None = (
+        None  # how features and forecasts lay; no part of the version
+    )
+    registered: RegistryFacts | None = None  # what the registry says of it; no part of the version
 
     @cached_property
     def version(self) -> str:
         """The first twelve digits of a sha256 over the model's files: equal models, equal versions."""
-        return content_version(self.files())
+        return hash_content(self.files())
 
     def files(self) -> dict[str, bytes]:
         """The files that make the model what it is, as they stand in a bundle: name -> content."""
@@ -153,7 +155,9 @@ class TrainedModel:
         missing ones.
         """
         self.check_columns(orders.optional_columns)
-        return coded(orders.keep_columns(self.numbers.optional_columns), self.numbers.attributes)
+        return encode_attributes(
+            orders.keep_columns(self.numbers.optional_columns), self.numbers.attributes
+        )
 
     def check_columns(self, names: Collection[str]) -> None:
         """Refuse orders that lack a column this model learned from."""
@@ -167,18 +171,18 @@ class TrainedModel:
     def predict(self, rows: FeatureRows) -> Predictions:
         """Forecast feature rows; each row's numbers depend on that row alone."""
         numbers, horizon = self.numbers, self.numbers.horizon_days
-        btyd = view_of_btyd(rows, numbers.blend, horizon)
-        expected = combine(numbers.blend, btyd, self.heads(rows, btyd))
+        btyd = forecast_btyd(rows, numbers.blend, horizon)
+        expected = blend_forecasts(numbers.blend, btyd, self.heads(rows, btyd))
         churn = expected.churn_probability
         season = numbers.blend.season
-        clv = expected.spend * value_of_one(
+        clv = expected.spend * discount_periods(
             numbers.later,
             self.economics,
             horizon,
             self.periods,
             churn,
             season,
-            places_of(season, rows),
+            locate_in_season(season, rows),
         )
         if not (np.isfinite(churn).all() and np.isfinite(clv).all()):
             raise BundleError(f"model {self.version} gives forecasts that are no numbers")
@@ -187,13 +191,15 @@ class TrainedModel:
             churn,
             expected.orders,
             expected.spend,
-            band(expected.spend, expected.spend, churn, intervals.spend, intervals.spend_sure),
+            predict_interval(
+                expected.spend, expected.spend, churn, intervals.spend, intervals.spend_sure
+            ),
             clv,
-            band(clv, expected.spend, churn, intervals.clv, intervals.clv_sure),
-            next_order(
+            predict_interval(clv, expected.spend, churn, intervals.clv, intervals.clv_sure),
+            predict_next_order(
                 numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
             ),
-            own_share(numbers.blend, btyd.history),
+            compute_own_share(numbers.blend, btyd.history),
         )
 
     def load_boosters(self) -> None:
@@ -206,10 +212,10 @@ class TrainedModel:
         """What the trees say of feature rows; None where the model has none."""
         if not self.trees:
             return None
-        return heads_of(self.trees, self.numbers.features, self.numbers.blend, rows, btyd)
+        return predict_heads(self.trees, self.numbers.features, self.numbers.blend, rows, btyd)
 
 
-def content_version(files: Mapping[str, bytes]) -> str:
+def hash_content(files: Mapping[str, bytes]) -> str:
     """The first twelve digits of a sha256 over files by name: {name: content}."""
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):

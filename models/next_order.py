@@ -19,7 +19,7 @@ from ..features.recency_frequency import OrderDays
 from ..orders.columns import Float64
 from .btyd.forecasts import OrderModel
 
-__all__ = ["NextOrder", "next_order"]
+__all__ = ["NextOrder", "predict_next_order"]
 
 _EXPECTED = 0.5  # an order is expected when it is more likely than not within the CLV's span
 _SHARES = (0.5, 0.1, 0.9)  # of the orders that do come within the span: the median, and a window
@@ -35,7 +35,7 @@ class NextOrder:
     latest: Float64
 
 
-def next_order(
+def predict_next_order(
     model: OrderModel,
     history: OrderDays,
     churn_probability: Float64,

@@ -13,17 +13,17 @@ from .btyd.forecasts import GammaGamma, OrderModel
 from .season import Season
 from .segments import SegmentThresholds
 
-__all__ = ["Blend", "IntervalTable", "Intervals", "Later", "Numbers"]
+__all__ = ["Blend", "IntervalTable", "Intervals", "LaterPeriodRatios", "Parameters"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Blend(_Part):
+class Blend(_Section):
     """How trees and BTYD make one forecast (see `models.blend`)."""
 
     order_model: OrderModel
@@ -41,7 +41,7 @@ class Blend(_Part):
     remarks: tuple[str, ...] = ()  # sentences: where a BTYD fit fell back or stands at a bound
 
 
-class Later(_Part):
+class LaterPeriodRatios(_Section):
     """Spend of period k for each unit of money in period 1, by churn probability."""
 
     churn_knots: tuple[float, ...]  # ascending; straight lines between
@@ -49,7 +49,7 @@ class Later(_Part):
     realised_periods: int  # periods that history has shown; later ones are BTYD's alone
 
 
-class IntervalTable(_Part):
+class IntervalTable(_Section):
     """Quantiles of actual / expected within groups by expected spend; straight lines between."""
 
     log_knots: tuple[float, ...]  # log of the groups' mean expected spend, ascending
@@ -58,7 +58,7 @@ class IntervalTable(_Part):
     deviation: tuple[float, ...]  # standard deviation of one customer's actual / expected
 
 
-class Intervals(_Part):
+class Intervals(_Section):
     """90 % intervals of spend and CLV: for customers who may well not order, and for the others."""
 
     spend: IntervalTable  # [0, q90]: chance of no order 10 % or more
@@ -68,7 +68,7 @@ class Intervals(_Part):
     spend_shock: Positive  # standard deviation, in logs, of what moves all customers together
 
 
-class Numbers(_Part):
+class Parameters(_Section):
     """Settings a model was trained with, and what it learned beside its trees."""
 
     orders: OrdersConfig  # how to read orders; its source is never kept
@@ -80,7 +80,7 @@ class Numbers(_Part):
     economics: EconomicsConfig
     target: Target = "spend"  # what counts as spend
     blend: Blend
-    later: Later
+    later: LaterPeriodRatios
     intervals: Intervals
     settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "Registered"]
+__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "RegistryFacts"]
 
 CUTOFF = "clvcast.cutoff"  # tag: where the training ended
 DATA_SPAN = "clvcast.data_span"  # tag: the first day to the training's end
 MEASURE = "clvcast.measure."  # tags: the headline measures of the newest evaluation
 
 
-class Registered(BaseModel):
+class RegistryFacts(BaseModel):
     """Where a model came from, when its training ended, on what, and how its evaluation came out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,7 +25,7 @@ class Registered(BaseModel):
     measures: Mapping[str, float]
 
     @classmethod
-    def of(cls, name: str, number: str, tags: Mapping[str, str]) -> Registered:
+    def of(cls, name: str, number: str, tags: Mapping[str, str]) -> RegistryFacts:
         """From the tags of a version; a measure that is no number is left out."""
         measures = {}
         for key, value in tags.items():

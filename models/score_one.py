@@ -12,13 +12,17 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import OrdersError
-from ..features.table import feature_rows
+from ..features.table import compute_feature_rows
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_from_now
 from ..orders.orders import Orders
-from ..orders.reading.attribute_records import attribute_names, faults_of_told, with_told
-from ..orders.reading.order_records import LineError, clean_id, is_no_id, orders_from_lines
-from ..orders.reading.read_orders import as_orders, orders_from_table
+from ..orders.reading.attribute_records import (
+    attach_attribute_records,
+    list_attribute_names,
+    validate_attribute_records,
+)
+from ..orders.reading.order_records import LineError, clean_id, is_missing_id, pack_records
+from ..orders.reading.read_orders import coerce_orders, read_table
 from .scoring import forecast_columns
 
 if TYPE_CHECKING:
@@ -80,7 +84,7 @@ def score_one(
     a cutoff more than a horizon from now: one customer's silence does not say when the shop's orders end,
     but nothing can be known of the time between now and the cutoff.
     """
-    instant = dates.as_instant(cutoff)
+    instant = dates.parse_instant(cutoff)
     check_cutoff_from_now(instant, model.numbers.horizon_days, datetime.now())
     packed = _packed(model, orders, customer_id)
     if packed.n_customers != 1:
@@ -88,13 +92,13 @@ def score_one(
             f"one customer's orders are wanted, got {packed.n_customers} customers; "
             "clvcast.score forecasts many"
         )
-    known = windows.observed(
+    known = windows.slice_observed(
         model.usable_columns(_with_attributes(model, packed, attributes)), instant
     )
-    rows = feature_rows(known, np.array([instant], dtype=np.int64))
+    rows = compute_feature_rows(known, np.array([instant], dtype=np.int64))
     if not rows.n_rows:
         raise OrdersError(
-            f"the customer has no order before {dates.shown(instant)}; leave the customer out"
+            f"the customer has no order before {dates.format_instant(instant)}; leave the customer out"
         )
     columns = forecast_columns(model, known, rows, instant)
     return Forecast(
@@ -116,21 +120,23 @@ def _with_attributes(
     if attributes is None:
         if orders.attributes is None:
             raise OrdersError(
-                f"the model needs the customer attributes {', '.join(attribute_names(config))}; give "
+                f"the model needs the customer attributes {', '.join(list_attribute_names(config))}; give "
                 "attributes={...}, None where unknown"
             )
         return orders
     zone = model.orders.timezone
-    for fault in faults_of_told([attributes], config, zone):
+    for fault in validate_attribute_records([attributes], config, zone):
         raise OrdersError(
             f"the attribute{'' if fault.name is None else ' ' + fault.name} {fault.rule}"
         )
-    return with_told(orders, orders.customer_ids.to_pylist(), [attributes], config, zone)
+    return attach_attribute_records(
+        orders, orders.customer_ids.to_pylist(), [attributes], config, zone
+    )
 
 
 def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Orders:
     if isinstance(orders, Orders | pd.DataFrame | pa.Table):
-        return as_orders(orders, model.orders)
+        return coerce_orders(orders, model.orders)
     if not isinstance(orders, Sequence) or isinstance(orders, str) or not len(orders):
         raise OrdersError(
             "a customer's orders are a list of order lines, a table or Orders, at least one line, "
@@ -142,16 +148,16 @@ def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Ord
         raise OrdersError(f"one customer's orders are wanted, got those of {len(stated)} customers")
     own = stated.pop() if stated else "customer" if customer_id is None else customer_id
     cleaned = clean_id(own) if isinstance(own, str) else ""
-    if is_no_id(cleaned):
+    if is_missing_id(cleaned):
         raise OrdersError(f"customer_id must be text and not empty, got {own!r}")
     config = model.orders
     try:
-        return orders_from_lines([(cleaned, lines)], model.numbers.optional_columns, config)
+        return pack_records([(cleaned, lines)], model.numbers.optional_columns, config)
     except LineError:  # written in another way than the usual: the reader knows more, and says more
         plain = config.model_copy(
             update={"columns": {}, "max_rejected_share": 0.0, "duplicates": "keep"}
         )
-        return orders_from_table(pd.DataFrame(lines).assign(customer_id=cleaned), plain)
+        return read_table(pd.DataFrame(lines).assign(customer_id=cleaned), plain)
 
 
 def _named(line: object) -> Mapping[str, Any]:

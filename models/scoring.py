@@ -16,19 +16,19 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import BundleError, ConfigError
-from ..features.attribute_features import not_known
-from ..features.table import FeatureRows, feature_rows
+from ..features.attribute_features import count_missing_attributes
+from ..features.table import FeatureRows, compute_feature_rows
 from ..orders import dates, windows
 from ..orders.columns import Float64
-from ..orders.cutoffs import check_cutoff, default_cutoff
+from ..orders.cutoffs import check_cutoff, get_default_cutoff
 from ..orders.orders import Orders
-from ..orders.reading.customer_attributes import Customers, with_customers
-from ..orders.reading.read_orders import as_orders
-from .evidence import describe
+from ..orders.reading.customer_attributes import Customers, attach_customers
+from ..orders.reading.read_orders import coerce_orders
+from .evidence import describe_evidence
 from .forecast_terms import ForecastTerms
-from .intervals import drift
+from .intervals import compute_growth_shock
 from .model import TrainedModel
-from .segment_columns import segment_columns
+from .segment_columns import assign_segments
 
 __all__ = ["FORECAST_SCHEMA", "describe_terms", "forecast_columns", "forecast_rows", "score"]
 
@@ -88,13 +88,13 @@ def score(
         raise ConfigError(
             f"a model comes from clvcast.load_model or clvcast.train, got {type(model).__name__}"
         )
-    orders = as_orders(orders, model.orders)
-    orders = with_customers(orders, customers, model.customers, model.orders.timezone)
-    instant = default_cutoff(orders) if cutoff is None else dates.as_instant(cutoff)
+    orders = coerce_orders(orders, model.orders)
+    orders = attach_customers(orders, customers, model.customers, model.orders.timezone)
+    instant = get_default_cutoff(orders) if cutoff is None else dates.parse_instant(cutoff)
     concern = check_cutoff(orders, instant, model.numbers.horizon_days)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
-    unknown = not_known(orders, model.numbers.attributes, instant)
+    unknown = count_missing_attributes(orders, model.numbers.attributes, instant)
     for sentence in unknown.sentences(beyond=_MOST_UNKNOWN_SHARE):
         warnings.warn(sentence, UserWarning, stacklevel=2)
     forecasts = pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
@@ -116,8 +116,8 @@ def describe_terms(model: TrainedModel) -> ForecastTerms:
 
 def forecast_rows(model: TrainedModel, orders: Orders, cutoff: int) -> pa.Table:
     """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
-    known = windows.observed(model.usable_columns(orders), cutoff)
-    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    known = windows.slice_observed(model.usable_columns(orders), cutoff)
+    rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
     columns = forecast_columns(model, known, rows, cutoff)
     arrays = [known.customer_ids.take(pa.array(rows.customer_index))]
     arrays += [pa.array(columns[field.name], field.type) for field in list(FORECAST_SCHEMA)[1:]]
@@ -130,8 +130,8 @@ def forecast_columns(
     """Every column of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT where none."""
     predictions = model.predict(rows)
     numbers = model.numbers
-    rfm_segment, tier, risk = segment_columns(model, known, rows, predictions)
-    evidence = describe(
+    rfm_segment, tier, risk = assign_segments(model, known, rows, predictions)
+    evidence = describe_evidence(
         rows.whole[:, 0],
         short_history=numbers.short_history,
         later_unseen=model.periods > numbers.later.realised_periods,
@@ -163,7 +163,9 @@ def forecast_columns(
         "spend_deviation": predictions.spend_band.deviation,
         "clv_deviation": predictions.clv_band.deviation,
         "spend_shock": np.full(rows.n_rows, numbers.intervals.spend_shock),
-        "clv_shock": np.full(rows.n_rows, numbers.intervals.spend_shock * drift(model.periods)),
+        "clv_shock": np.full(
+            rows.n_rows, numbers.intervals.spend_shock * compute_growth_shock(model.periods)
+        ),
     }
     _check_numbers(model, columns)
     return columns
@@ -187,7 +189,7 @@ def _check_numbers(model: TrainedModel, columns: Mapping[str, npt.NDArray[Any]])
 def _dates(cutoff: int, days: Float64) -> npt.NDArray[np.datetime64]:
     """Dates some days after the cutoff, to the day; NaT where NaN."""
     none = np.isnan(days)
-    instants = np.maximum(dates.days_after(cutoff, np.where(none, 0.0, days)), cutoff)
+    instants = np.maximum(dates.add_days(cutoff, np.where(none, 0.0, days)), cutoff)
     found = instants.view("datetime64[us]")
     found[none] = np.datetime64("NaT")
     return found

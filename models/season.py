@@ -16,7 +16,7 @@ from ..features.table import FeatureRows
 from ..orders.columns import Float64
 from ..orders.dates import YEAR_DAYS
 
-__all__ = ["Season", "later_factor", "places_of"]
+__all__ = ["Season", "compute_later_factor", "locate_in_season"]
 
 
 class Season(BaseModel):
@@ -41,7 +41,7 @@ class Season(BaseModel):
         return np.asarray(np.interp(places, self.places, curve, period=1.0))
 
 
-def places_of(season: Season, rows: FeatureRows) -> Float64 | None:
+def locate_in_season(season: Season, rows: FeatureRows) -> Float64 | None:
     """Where in the year each row's cutoff stands, 0 at its beginning, below 1; None without a season."""
     if not season.is_known:
         return None
@@ -49,7 +49,7 @@ def places_of(season: Season, rows: FeatureRows) -> Float64 | None:
     return np.asarray(np.arctan2(sine, cosine) / (2.0 * math.pi) % 1.0)
 
 
-def later_factor(season: Season, places: Float64, days: float) -> Float64:
+def compute_later_factor(season: Season, places: Float64, days: float) -> Float64:
     """How a total of some days later compares, by season alone, with one from the same places on."""
     later = season.at(season.spend, (places + days / YEAR_DAYS) % 1.0)
     return np.asarray(np.exp(later - season.at(season.spend, places)))

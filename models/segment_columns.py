@@ -10,20 +10,20 @@ from ..orders.orders import Orders
 from .model import Predictions, TrainedModel
 from .segments import Segments, Standing, cut_thresholds
 
-__all__ = ["segment_columns", "standing_of"]
+__all__ = ["assign_segments", "compute_standing"]
 
 
-def standing_of(known: Orders, rows: FeatureRows, clv: Float64) -> Standing:
+def compute_standing(known: Orders, rows: FeatureRows, clv: Float64) -> Standing:
     """What rows are sorted by; `known` are the orders they were made from."""
     spend = known.spend_by_customer()[rows.customer_index] / known.unit
     return Standing(rows.whole[:, 1], rows.whole[:, 0], spend, clv)
 
 
-def segment_columns(
+def assign_segments(
     model: TrainedModel, known: Orders, rows: FeatureRows, predictions: Predictions
 ) -> tuple[Text, ...]:
     """rfm_segment, tier and risk of each row, as text."""
-    standing = standing_of(known, rows, predictions.clv)
+    standing = compute_standing(known, rows, predictions.clv)
     thresholds = model.segments
     if model.own_cuts is not None:
         thresholds = cut_thresholds(model.own_cuts, standing)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from ..configs.segments import RiskConfig, SegmentsConfig, TiersConfig, rfm_grid
+from ..configs.segments import RiskConfig, SegmentsConfig, TiersConfig, build_rfm_grid
 from ..errors import ConfigError
 from ..orders.columns import Float64, Int32, Int64, Text
 
@@ -29,13 +29,13 @@ __all__ = [
     "SegmentThresholds",
     "Segments",
     "Standing",
+    "assign_risk_bands",
+    "assign_tiers",
+    "compute_quintile_cuts",
+    "compute_tier_edges",
     "cut_thresholds",
-    "quintile_cuts",
-    "rfm_scores",
-    "rfm_segments",
-    "risk_bands",
-    "tier_edges",
-    "tiers",
+    "name_rfm_segments",
+    "score_rfm",
 ]
 
 TIERS = ("low", "medium", "high")
@@ -102,33 +102,33 @@ class Segments:
     ) -> Segments:
         """Sort customers into segments."""
         days = standing.days_since_last_order
-        r = rfm_scores(days, thresholds.recency_cuts, fewer_is_better=True)
-        f = rfm_scores(standing.n_orders, thresholds.frequency_cuts)
-        m = rfm_scores(standing.spend, thresholds.money_cuts)
+        r = score_rfm(days, thresholds.recency_cuts, fewer_is_better=True)
+        f = score_rfm(standing.n_orders, thresholds.frequency_cuts)
+        m = score_rfm(standing.spend, thresholds.money_cuts)
         return cls(
-            rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
-            tiers(standing.clv, thresholds.tier_edges),
-            risk_bands(churn_probability, thresholds.risk),
+            name_rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
+            assign_tiers(standing.clv, thresholds.tier_edges),
+            assign_risk_bands(churn_probability, thresholds.risk),
         )
 
 
 def cut_thresholds(config: SegmentsConfig, standing: Standing) -> SegmentThresholds:
     """Thresholds from customers: quintile cuts of R, F and M, and tier edges of CLV."""
     return SegmentThresholds(
-        recency_cuts=quintile_cuts(standing.days_since_last_order),
-        frequency_cuts=quintile_cuts(standing.n_orders),
-        money_cuts=quintile_cuts(standing.spend),
-        tier_edges=tier_edges(standing.clv, config.tiers),
+        recency_cuts=compute_quintile_cuts(standing.days_since_last_order),
+        frequency_cuts=compute_quintile_cuts(standing.n_orders),
+        money_cuts=compute_quintile_cuts(standing.spend),
+        tier_edges=compute_tier_edges(standing.clv, config.tiers),
         tiers=config.tiers,
         risk=config.risk,
         rfm=config.rfm,
     )
 
 
-def quintile_cuts(values: npt.NDArray[Any]) -> tuple[float, ...]:
+def compute_quintile_cuts(values: npt.NDArray[Any]) -> tuple[float, ...]:
     """The four values at or below which 20, 40, 60 and 80 % of `values` lie; each occurs among them.
 
-    >>> quintile_cuts(np.array([1, 1, 1, 1, 1, 1, 2, 2, 5, 9]))
+    >>> compute_quintile_cuts(np.array([1, 1, 1, 1, 1, 1, 2, 2, 5, 9]))
     (1.0, 1.0, 1.0, 2.0)
     """
     if not len(values):
@@ -137,14 +137,14 @@ def quintile_cuts(values: npt.NDArray[Any]) -> tuple[float, ...]:
     return tuple(float(cut) for cut in cuts)
 
 
-def rfm_scores(
+def score_rfm(
     values: npt.NDArray[Any], cuts: tuple[float, ...], *, fewer_is_better: bool = False
 ) -> Int64:
     """1 + the number of cut points strictly passed: int64, n_customers, from 1 to 5.
 
-    >>> rfm_scores(np.array([1, 2, 9]), (1.0, 1.0, 2.0, 4.0))
+    >>> score_rfm(np.array([1, 2, 9]), (1.0, 1.0, 2.0, 4.0))
     array([1, 3, 5])
-    >>> rfm_scores(np.array([3, 10, 400]), (10.0, 50.0, 120.0, 260.0), fewer_is_better=True)
+    >>> score_rfm(np.array([3, 10, 400]), (10.0, 50.0, 120.0, 260.0), fewer_is_better=True)
     array([5, 4, 1])
     """
     if fewer_is_better:
@@ -152,7 +152,9 @@ def rfm_scores(
     return np.asarray(1 + np.array(cuts).searchsorted(values, side="left"), dtype=np.int64)
 
 
-def rfm_segments(r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...] | Text) -> Text:
+def name_rfm_segments(
+    r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...] | Text
+) -> Text:
     """The name in the grid's cell (R, FM), FM = floor((F + M) / 2 + 0.5)."""
     names = np.asarray(grid, dtype=object)
     return np.asarray(names[r - 1, (f + m + 1) // 2 - 1], dtype=object)
@@ -161,12 +163,12 @@ def rfm_segments(r: Int64, f: Int64, m: Int64, grid: tuple[tuple[str, ...], ...]
 @lru_cache(maxsize=16)
 def _grid(rfm: tuple[tuple[str, tuple[str, ...]], ...]) -> Text:
     """The grid of a table, read once: it is asked for with every customer."""
-    grid = np.array(rfm_grid(dict(rfm)), dtype=object)
+    grid = np.array(build_rfm_grid(dict(rfm)), dtype=object)
     grid.flags.writeable = False
     return grid
 
 
-def tier_edges(clv: Float64, config: TiersConfig) -> tuple[float, float]:
+def compute_tier_edges(clv: Float64, config: TiersConfig) -> tuple[float, float]:
     """The CLV from which on a customer is medium, and high.
 
     The best customers who together hold the share, of value or of customers, and whoever equals the
@@ -184,13 +186,13 @@ def tier_edges(clv: Float64, config: TiersConfig) -> tuple[float, float]:
     return float(best_first[counts[0]]), float(best_first[counts[1]])
 
 
-def tiers(clv: Float64, edges: tuple[float, float]) -> Text:
+def assign_tiers(clv: Float64, edges: tuple[float, float]) -> Text:
     """High from the second edge on, medium from the first; a CLV of zero is low whatever the edges."""
     place = np.searchsorted(edges, clv, side="right")
     return np.asarray(np.array(TIERS, dtype=object)[np.where(clv > 0, place, 0)])
 
 
-def risk_bands(churn_probability: Float64, config: RiskConfig) -> Text:
+def assign_risk_bands(churn_probability: Float64, config: RiskConfig) -> Text:
     """Low below one edge, high above the other, medium between, the edges included."""
     band = (churn_probability >= config.low_below).astype(np.int64)
     band += churn_probability > config.high_above

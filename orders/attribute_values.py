@@ -10,18 +10,18 @@ from . import dates, windows
 from .attributes import NO_DATE, Attributes
 from .columns import Int64
 
-__all__ = ["as_values", "facts_known_at"]
+__all__ = ["find_known_facts", "format_attributes"]
 
 
-def facts_known_at(attributes: Attributes, cutoff: int) -> Int64:
+def find_known_facts(attributes: Attributes, cutoff: int) -> Int64:
     """Per customer, the fact that holds at the cutoff, -1 without one: int64, n_customers."""
     instants = np.array([cutoff], dtype=np.int64)
-    return windows.newest_before(attributes.valid_from, attributes.starts, instants)[:, 0]
+    return windows.find_newest_before(attributes.valid_from, attributes.starts, instants)[:, 0]
 
 
-def as_values(attributes: Attributes, cutoff: int) -> list[dict[str, Any]]:
+def format_attributes(attributes: Attributes, cutoff: int) -> list[dict[str, Any]]:
     """Per customer the attributes known at the cutoff, as nested rows carry them; None is missing."""
-    fact = facts_known_at(attributes, cutoff).tolist()
+    fact = find_known_facts(attributes, cutoff).tolist()
     columns: dict[str, list[Any]] = {}
     for name in attributes.names:
         if name in attributes.texts:
@@ -31,5 +31,5 @@ def as_values(attributes: Attributes, cutoff: int) -> list[dict[str, Any]]:
             columns[name] = [None if value != value else value for value in values]
         else:
             instants = attributes.dates[name].tolist()
-            columns[name] = [None if at == NO_DATE else dates.iso(at) for at in instants]
+            columns[name] = [None if at == NO_DATE else dates.format_iso(at) for at in instants]
     return [{name: values[f] if f >= 0 else None for name, values in columns.items()} for f in fact]

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..errors import ConfigError, OrdersError
 from .columns import Float64, Int64
-from .dates import DAY, YEAR_DAYS, as_instant, midnight_after, shown, whole_days
+from .dates import DAY, YEAR_DAYS, floor_to_days, format_instant, get_midnight_after, parse_instant
 from .orders import Orders
-from .windows import first_order_at, is_realised
+from .windows import find_first_order_at, is_realised
 
 __all__ = [
     "SeasonCutoffs",
@@ -24,11 +24,11 @@ __all__ = [
     "check_cutoff",
     "check_cutoff_from_now",
     "check_cutoff_in_span",
-    "cutoffs_for_training",
-    "default_cutoff",
-    "longest_horizon",
-    "newest_realised_cutoff",
-    "season_cutoffs",
+    "choose_season_cutoffs",
+    "choose_training_cutoffs",
+    "get_default_cutoff",
+    "get_longest_horizon",
+    "get_newest_realised_cutoff",
 ]
 
 _MOST_CUTOFFS = 12
@@ -37,12 +37,12 @@ _SEASON_YEARS = 6  # a shop of longer ago is another shop
 _LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if that is more
 
 
-def default_cutoff(orders: Orders) -> int:
+def get_default_cutoff(orders: Orders) -> int:
     """The midnight after the newest usable line."""
-    return midnight_after(int(orders.times.max()))
+    return get_midnight_after(int(orders.times.max()))
 
 
-def newest_realised_cutoff(end: int, horizon_days: int) -> int:
+def get_newest_realised_cutoff(end: int, horizon_days: int) -> int:
     """The newest cutoff whose first prediction window is wholly before `end`."""
     return end - horizon_days * DAY
 
@@ -50,28 +50,28 @@ def newest_realised_cutoff(end: int, horizon_days: int) -> int:
 def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
     """Refuse a cutoff the orders cannot serve; a warning where they serve it badly, else None."""
     newest = int(orders.times.max())
-    return check_cutoff_in_span(first_order_at(orders), newest, cutoff, horizon_days)
+    return check_cutoff_in_span(find_first_order_at(orders), newest, cutoff, horizon_days)
 
 
 def check_cutoff_in_span(
     first: int, newest_line: int, cutoff: int, horizon_days: int
 ) -> str | None:
     """`check_cutoff` for orders from the instant `first` to `newest_line`."""
-    newest = midnight_after(newest_line)
+    newest = get_midnight_after(newest_line)
     if cutoff <= first:
         raise ConfigError(
-            f"the cutoff must be after the first order ({shown(first)}), got {shown(cutoff)}"
+            f"the cutoff must be after the first order ({format_instant(first)}), got {format_instant(cutoff)}"
         )
     if cutoff > newest + horizon_days * DAY:
         raise ConfigError(
             f"the cutoff must be within {horizon_days} days of the newest order "
-            f"(at most {shown(newest + horizon_days * DAY)}), got {shown(cutoff)}; "
+            f"(at most {format_instant(newest + horizon_days * DAY)}), got {format_instant(cutoff)}; "
             "give newer orders or an earlier cutoff"
         )
-    silent_days = int(whole_days(cutoff - newest))
+    silent_days = int(floor_to_days(cutoff - newest))
     if silent_days > 7:
         return (
-            f"the newest order is {silent_days} days before the cutoff {shown(cutoff)}: "
+            f"the newest order is {silent_days} days before the cutoff {format_instant(cutoff)}: "
             "customers look more silent than they may be"
         )
     return None
@@ -81,11 +81,11 @@ def check_cutoff_from_now(cutoff: int, horizon_days: int, now: datetime) -> None
     """Refuse a cutoff more than a horizon (and a day, as zones differ) from now; for those who ask with the
     orders of single customers, whose silence says nothing of when the shop's orders end.
     """
-    latest = as_instant(now) // DAY * DAY + (horizon_days + 2) * DAY
+    latest = parse_instant(now) // DAY * DAY + (horizon_days + 2) * DAY
     if cutoff >= latest:
         raise ConfigError(
             f"the cutoff must be within {horizon_days} days from now, the model's horizon, got "
-            f"{shown(cutoff)}; give an earlier one"
+            f"{format_instant(cutoff)}; give an earlier one"
         )
 
 
@@ -98,11 +98,11 @@ class TrainingCutoffs:
 
 
 def can_train(first: int, end: int, horizon_days: int) -> bool:
-    """Whether `cutoffs_for_training` finds any."""
+    """Whether `choose_training_cutoffs` finds any."""
     return end - horizon_days * DAY >= first + _least_history(horizon_days)
 
 
-def longest_horizon(first: int, end: int) -> int:
+def get_longest_horizon(first: int, end: int) -> int:
     """The longest horizon, in days, that `can_train` accepts; 0 where none does."""
     days = (end - first) // DAY
     return max((h for h in range(days + 1) if h and can_train(first, end, h)), default=0)
@@ -112,18 +112,18 @@ def _least_history(horizon_days: int) -> int:
     return max(_LEAST_HISTORY_DAYS, -(-horizon_days // 2)) * DAY
 
 
-def cutoffs_for_training(first: int, end: int, horizon_days: int) -> TrainingCutoffs:
+def choose_training_cutoffs(first: int, end: int, horizon_days: int) -> TrainingCutoffs:
     """Up to twelve cutoffs, a third of a horizon apart in whole weeks, all with cutoff + horizon <= end.
 
     Whole weeks keep the weekday, and with it the shop's weekly rhythm, the same at every cutoff.
     The oldest has half a horizon of history behind it: nearer to the first order, old customers
     cannot be told from new ones.
     """
-    newest = newest_realised_cutoff(end, horizon_days)
+    newest = get_newest_realised_cutoff(end, horizon_days)
     least_history = _least_history(horizon_days)
     if not can_train(first, end, horizon_days):
         days, needed = (end - first) // DAY, (horizon_days * DAY + least_history) // DAY
-        longest = longest_horizon(first, end)
+        longest = get_longest_horizon(first, end)
         mend = f"shorten horizon_days to {longest} or less, or" if longest else "please"
         raise OrdersError(
             f"training needs {needed} days of orders for a horizon of {horizon_days} days, got "
@@ -145,7 +145,7 @@ class SeasonCutoffs:
     places: Float64  # n_phases; each phase's place in the year, 0 to below 1
 
 
-def season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:
+def choose_season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:
     """Thirteen cutoffs a year, the first place that of `end`, up to six years back; all with a whole window.
 
     None where history does not show every place of the year, or a horizon is too short (a week is the

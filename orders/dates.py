@@ -23,20 +23,20 @@ __all__ = [
     "NEVER",
     "YEAR_DAYS",
     "Instant",
-    "as_instant",
-    "as_instants",
-    "days_after",
-    "iso",
-    "midnight_after",
-    "month_name",
-    "month_number",
-    "month_starts",
-    "months",
-    "next_anniversaries",
-    "quarter",
-    "shown",
-    "unfinished_month",
-    "whole_days",
+    "add_days",
+    "find_next_anniversaries",
+    "find_unfinished_month",
+    "floor_to_days",
+    "format_instant",
+    "format_iso",
+    "format_month",
+    "format_quarters",
+    "get_midnight_after",
+    "parse_instant",
+    "parse_instants",
+    "parse_month",
+    "to_month_starts",
+    "to_months",
 ]
 
 DAY = 86_400_000_000  # microseconds
@@ -48,27 +48,27 @@ _ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?
 _EPOCH = datetime(1970, 1, 1)
 
 
-def as_instant(moment: Instant) -> int:
+def parse_instant(moment: Instant) -> int:
     """A cutoff as given (ISO text such as `2011-06-10`, a date, a datetime) in microseconds since 1970.
 
-    >>> as_instant("1970-01-02") == DAY
+    >>> parse_instant("1970-01-02") == DAY
     True
     """
     if isinstance(moment, str):
-        return _text_as_instant(moment)
+        return _parse_text(moment)
     if type(moment) is datetime and moment.tzinfo is None:  # no pandas for the commonest
         since = moment - _EPOCH
         return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return _any_as_instant(moment)
+    return _parse_any(moment)
 
 
 @lru_cache(maxsize=256)
-def _text_as_instant(moment: str) -> int:
+def _parse_text(moment: str) -> int:
     """The same of text, remembered: a service is asked for few cutoffs, each time again."""
-    return _any_as_instant(moment)
+    return _parse_any(moment)
 
 
-def _any_as_instant(moment: Instant) -> int:
+def _parse_any(moment: Instant) -> int:
     rule = f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}"
     is_date = isinstance(moment, date | np.datetime64)  # datetimes and timestamps are dates
     if not is_date and not (isinstance(moment, str) and re.match(_ISO, moment)):
@@ -86,63 +86,63 @@ def _any_as_instant(moment: Instant) -> int:
     return int(stamp.to_datetime64().astype("datetime64[us]").astype(np.int64))
 
 
-def as_instants(moments: object) -> list[int]:
+def parse_instants(moments: object) -> list[int]:
     """One or several cutoffs, ascending, each once; a single one need not stand in a list."""
     if isinstance(moments, str | date | np.datetime64) or not isinstance(moments, Iterable):
-        return [as_instant(moments)]  # type: ignore[arg-type]
-    return sorted({as_instant(moment) for moment in moments})
+        return [parse_instant(moments)]  # type: ignore[arg-type]
+    return sorted({parse_instant(moment) for moment in moments})
 
 
-def shown(instant: int) -> str:
+def format_instant(instant: int) -> str:
     """An instant as people write it: 2011-06-10, or with the time where it is no midnight."""
     stamp = pd.Timestamp(instant, unit="us")
     return str(stamp.date()) if instant % DAY == 0 else str(stamp)
 
 
-def iso(instant: int) -> str:
+def format_iso(instant: int) -> str:
     """An instant as ISO text, to the microsecond where it has any."""
     return pd.Timestamp(instant, unit="us").isoformat()
 
 
-def midnight_after(instant: int) -> int:
+def get_midnight_after(instant: int) -> int:
     """The first midnight after an instant."""
     return (instant // DAY + 1) * DAY
 
 
-def whole_days(microseconds: Int64 | int) -> Int64:
+def floor_to_days(microseconds: Int64 | int) -> Int64:
     """Whole days, floored."""
     return np.asarray(microseconds, dtype=np.int64) // DAY
 
 
-def days_after(instant: int, days: Float64) -> Int64:
+def add_days(instant: int, days: Float64) -> Int64:
     """The midnights that begin the day some days after an instant: int64, n."""
     later = instant + np.asarray(days * DAY, dtype=np.int64)
     return np.asarray(later // DAY * DAY)
 
 
-def months(times: Int64) -> Int64:
+def to_months(times: Int64) -> Int64:
     """The calendar month of each instant, counted from January 1970: 2011-03 is 494."""
     return np.asarray(
         np.asarray(times, np.int64).view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
     )
 
 
-def month_starts(numbers: Int64) -> Int64:
+def to_month_starts(numbers: Int64) -> Int64:
     """The first instant of each calendar month."""
     starts = np.asarray(numbers, np.int64).view("datetime64[M]").astype("datetime64[us]")
     return np.asarray(starts.astype(np.int64))
 
 
-def month_name(number: int) -> str:
+def format_month(number: int) -> str:
     """A calendar month as people write it.
 
-    >>> month_name(494)
+    >>> format_month(494)
     '2011-03'
     """
     return f"{1970 + number // 12}-{number % 12 + 1:02d}"
 
 
-def month_number(name: str) -> int | None:
+def parse_month(name: str) -> int | None:
     """The calendar month of text such as `2011-03` or `2011-03-15`; None where it is none."""
     found = re.match(r"(\d{4})-(\d{2})(-\d{2}([T ][\d:.]*)?)?$", name)
     if found is None or not 1 <= int(found[2]) <= 12:
@@ -150,18 +150,18 @@ def month_number(name: str) -> int | None:
     return (int(found[1]) - 1970) * 12 + int(found[2]) - 1
 
 
-def unfinished_month(cutoff: int) -> int:
+def find_unfinished_month(cutoff: int) -> int:
     """The first calendar month that is not wholly before the cutoff."""
-    return int(months(np.array([cutoff]))[0])
+    return int(to_months(np.array([cutoff]))[0])
 
 
-def quarter(instants: Int64) -> list[str]:
+def format_quarters(instants: Int64) -> list[str]:
     """The calendar quarter of each instant, such as 2011 Q1."""
     months = instants.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
     return [f"{1970 + m // 12} Q{m % 12 // 3 + 1}" for m in months.tolist()]
 
 
-def next_anniversaries(times: Int64, cutoff: int) -> Int64:
+def find_next_anniversaries(times: Int64, cutoff: int) -> Int64:
     """The first anniversary, by calendar day, of each instant's day that is not before the cutoff's day.
 
     The 29th of February is kept on the 1st of March in years that have none.

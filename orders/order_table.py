@@ -19,14 +19,14 @@ from . import windows
 from .columns import Float64, Int32, Int64, Mask
 from .orders import Orders
 
-__all__ = ["Ledger", "ledger"]
+__all__ = ["OrderTable", "build_order_table"]
 
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class Ledger:
+class OrderTable:
     """Orders and returns before a cutoff, by customer and first line; money in the smallest unit."""
 
     starts: Int64  # n_customers + 1; entries of customer i are starts[i]:starts[i + 1]
@@ -77,13 +77,13 @@ class Ledger:
         before = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
         return np.diff(before[self.starts])
 
-    def of_customers(self, keep: Mask) -> Ledger:
+    def of_customers(self, keep: Mask) -> OrderTable:
         """The entries of some customers, who are renumbered without gaps."""
         if keep.all():
             return self
         counts = np.diff(self.starts)
         chosen = np.repeat(keep, counts)
-        return Ledger(
+        return OrderTable(
             np.concatenate((np.zeros(1, np.int64), np.cumsum(counts[keep]))),
             self.times[chosen],
             self.net[chosen],
@@ -93,13 +93,13 @@ class Ledger:
         )
 
 
-def ledger(orders: Orders, cutoff: int) -> Ledger:
+def build_order_table(orders: Orders, cutoff: int) -> OrderTable:
     """The orders and returns of every customer before the cutoff."""
-    ends = windows.positions(orders.times, orders.starts, np.array([cutoff], np.int64))[:, 0]
+    ends = windows.find_positions(orders.times, orders.starts, np.array([cutoff], np.int64))[:, 0]
     codes = orders.texts["order_id"].codes if "order_id" in orders.texts else _NO_CODES
     channels = orders.texts["channel"].codes if "channel" in orders.texts else _NO_CODES
     entry_of, starts = _number_entries(orders.starts, ends, orders.times, codes)
-    return Ledger(
+    return OrderTable(
         starts,
         *_gathered(
             orders.starts,

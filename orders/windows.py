@@ -4,7 +4,7 @@
     prediction window k   cutoff + (k - 1) horizon <= ordered_at < cutoff + k horizon,  k = 1, 2, ...
 
 Instants are int64 microseconds since 1970 in the shop's own zone, as dates.py makes them. Nothing else compares
-the times of lines: others ask here for `observed` orders or for `positions`, the index of the first line that
+the times of lines: others ask here for `slice_observed` orders or for `find_positions`, the index of the first line that
 is not before an instant, and add up between positions.
 """
 
@@ -17,29 +17,29 @@ import numba
 import numpy as np
 
 from .columns import Float64, Int64, Mask
-from .dates import DAY, as_instant
+from .dates import DAY, parse_instant
 from .orders import Orders
 
 __all__ = [
-    "days_before",
-    "first_order_at",
-    "implausible",
+    "compute_period_ends",
+    "compute_trailing_periods",
+    "count_days_before",
+    "count_lines_per_day",
+    "count_span_days",
+    "find_first_order_at",
+    "find_implausible",
+    "find_newest_before",
+    "find_positions",
+    "find_slots",
     "is_before",
     "is_realised",
-    "lines_per_day",
-    "newest_before",
-    "observed",
-    "period_ends",
-    "positions",
-    "slots",
-    "span_days",
-    "trailing_periods",
-    "whole_months",
-    "widened",
+    "slice_observed",
+    "sum_whole_months",
+    "widen_span",
 ]
 
 
-def observed(orders: Orders, cutoff: int) -> Orders:
+def slice_observed(orders: Orders, cutoff: int) -> Orders:
     """The orders as known at the cutoff: `ordered_at < cutoff`, and facts with `valid_from < cutoff`."""
     known = orders.keep_lines(is_before(orders.times, cutoff))
     if known.attributes is None:
@@ -54,7 +54,7 @@ def is_before(times: Int64, cutoff: int) -> Mask:
 
 
 @numba.njit(cache=True, nogil=True)
-def positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
+def find_positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
     """Where each customer's lines reach each instant: int64, n_customers x n_instants.
 
     `positions[i, j]` is the index of the first line of customer `i` with `time >= instants[j]`
@@ -70,22 +70,22 @@ def positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
     return found
 
 
-def newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
+def find_newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
     """Per customer and instant, the last index with `time < instant`, -1 without one.
 
     int64, n_customers x n_instants; `times` ascend within a customer, `instants` ascend.
     """
-    last = positions(times, starts, instants) - 1
+    last = find_positions(times, starts, instants) - 1
     return np.where(last < starts[:-1, None], -1, last)
 
 
-def days_before(moments: Int64, cutoffs: Int64) -> Float64:
+def count_days_before(moments: Int64, cutoffs: Int64) -> Float64:
     """Days from each moment to its cutoff; NaN for a moment at or after it."""
     known = moments < cutoffs
     return np.where(known, (cutoffs - np.where(known, moments, cutoffs)) / DAY, np.nan)
 
 
-def period_ends(cutoffs: Int64, horizon_days: int, periods: int) -> Int64:
+def compute_period_ends(cutoffs: Int64, horizon_days: int, periods: int) -> Int64:
     """The bounds of every prediction window: int64, n_cutoffs x (periods + 1)."""
     return cutoffs[:, None] + np.arange(periods + 1) * (horizon_days * DAY)
 
@@ -95,7 +95,7 @@ def is_realised(instants: Int64, end: int) -> Mask:
     return instants <= end
 
 
-def trailing_periods(first: int, cutoff: int, period_days: int, most: int) -> Int64:
+def compute_trailing_periods(first: int, cutoff: int, period_days: int, most: int) -> Int64:
     """The bounds of whole periods that end at the cutoff, ascending: int64, n_periods + 1.
 
     Up to `most` of them, as far as history reaches; where it holds no whole one, only the cutoff.
@@ -104,35 +104,35 @@ def trailing_periods(first: int, cutoff: int, period_days: int, most: int) -> In
     return cutoff - np.arange(count, -1, -1, dtype=np.int64) * (period_days * DAY)
 
 
-def slots(times: Int64, bounds: Int64) -> Int64:
+def find_slots(times: Int64, bounds: Int64) -> Int64:
     """Which interval `bounds[k] <= time < bounds[k + 1]` each instant is in; -1 before, n after all."""
     return np.asarray(np.searchsorted(bounds, times, side="right") - 1, dtype=np.int64)
 
 
-def first_order_at(orders: Orders) -> int:
+def find_first_order_at(orders: Orders) -> int:
     """The instant of the first line."""
     return int(orders.times.min())
 
 
-def span_days(orders: Orders, end: int) -> float:
+def count_span_days(orders: Orders, end: int) -> float:
     """Days from the first line to `end`."""
-    return (end - first_order_at(orders)) / DAY
+    return (end - find_first_order_at(orders)) / DAY
 
 
-def lines_per_day(orders: Orders) -> tuple[int, Int64]:
+def count_lines_per_day(orders: Orders) -> tuple[int, Int64]:
     """The first day's midnight, and how many lines each day from then to the newest has."""
     days = orders.times // DAY
     first = int(days.min())
     return first * DAY, np.bincount(days - first)
 
 
-def whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:
+def sum_whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:
     """Per calendar month wholly observed before `end`: lines, and net amount in the smallest unit.
 
     The month of the first line counts only where that line is on its first day.
     """
     month = orders.times.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
-    first = first_order_at(orders) // DAY * DAY
+    first = find_first_order_at(orders) // DAY * DAY
     found = {}
     for number in np.unique(month).tolist():
         start, stop = (
@@ -148,14 +148,14 @@ def whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:
     return found
 
 
-def widened(first: int, newest: int, times: Int64) -> tuple[int, int]:
+def widen_span(first: int, newest: int, times: Int64) -> tuple[int, int]:
     """A span of instants, made to hold some more."""
     return min(first, int(times.min())), max(newest, int(times.max()))
 
 
-def implausible(times: Int64, now: datetime) -> tuple[Mask, Mask]:
+def find_implausible(times: Int64, now: datetime) -> tuple[Mask, Mask]:
     """Which times are before 1970, and which are later than `now` by a day or more.
 
     A day of grace, because clocks and zones differ by up to one.
     """
-    return times < 0, times >= as_instant(now) + DAY
+    return times < 0, times >= parse_instant(now) + DAY

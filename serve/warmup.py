@@ -11,17 +11,17 @@ import pandas as pd
 
 from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
 from ..features.recency_frequency import OrderDays
-from ..features.table import feature_rows
-from ..models.btyd.forecasts import BgNbd, expected_order_days
-from ..models.golden_rows import CUTOFF, golden_rows
+from ..features.table import compute_feature_rows
+from ..models.btyd.forecasts import BgNbd, predict_order_days
+from ..models.golden_rows import CUTOFF, build_golden_rows
 from ..models.model import TrainedModel
-from ..models.next_order import next_order
+from ..models.next_order import predict_next_order
 from ..models.score_one import score_one
 from ..models.scoring import forecast_rows
 from ..models.trees.quick_scorer import FlatTrees
 from ..orders import dates
 from ..orders.reading.nested_rows import unnest
-from ..orders.reading.order_records import orders_from_lines
+from ..orders.reading.order_records import pack_records
 
 __all__ = ["warm", "warm_code"]
 
@@ -38,20 +38,20 @@ def warm_code() -> None:
     one = np.ones(1)
     btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
     days = OrderDays(one, one, one, one)
-    expected_order_days(btyd, days, 1)
-    next_order(btyd, days, one, 1, 1)
-    cutoff = np.array([dates.as_instant(CUTOFF)], dtype=np.int64)
+    predict_order_days(btyd, days, 1)
+    predict_next_order(btyd, days, one, 1, 1)
+    cutoff = np.array([dates.parse_instant(CUTOFF)], dtype=np.int64)
     for columns in ((), OPTIONAL_COLUMNS):
-        rows = golden_rows(columns)
+        rows = build_golden_rows(columns)
         for instant, orders, _ in unnest(rows, OrdersConfig()):
-            feature_rows(orders, np.array([instant], dtype=np.int64))
-        feature_rows(orders_from_lines(_lines(rows), columns, OrdersConfig()), cutoff)
+            compute_feature_rows(orders, np.array([instant], dtype=np.int64))
+        compute_feature_rows(pack_records(_lines(rows), columns, OrdersConfig()), cutoff)
 
 
 def warm(model: TrainedModel) -> None:
     """Forecast the golden rows, together and one by one, and load what explanations need."""
     numbers = model.numbers
-    rows = golden_rows(numbers.optional_columns, numbers.attributes)
+    rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
     for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
         forecast_rows(model, orders, instant)
     told = [None] * len(rows) if numbers.attributes is None else rows["attributes"].tolist()

@@ -16,7 +16,7 @@ import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 if TYPE_CHECKING:
     from postgresql import Server
@@ -57,9 +57,9 @@ def sample_config() -> clvcast.Config:
 
 @pytest.fixture(scope="session")
 def sample(sample_config: clvcast.Config) -> clvcast.Orders:
-    from clvcast.orders.reading.read_orders import read
+    from clvcast.orders.reading.read_orders import read_configured_orders
 
-    return read(sample_config.orders)
+    return read_configured_orders(sample_config.orders)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def shop_lines() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def shop_orders(shop_lines: pd.DataFrame) -> clvcast.Orders:
-    return orders_from_table(shop_lines, OrdersConfig())
+    return read_table(shop_lines, OrdersConfig())
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pandas as pd
 import clvcast
 from clvcast.models.segments import Segments, Standing, cut_thresholds
 from clvcast.orders import dates
-from clvcast.orders.order_table import ledger
+from clvcast.orders.order_table import build_order_table
 
 CONTRACT = (
     "customer_id", "cutoff", "model_version", "n_orders", "days_since_last_order", "tenure_days",
@@ -24,15 +24,15 @@ def forecast_file(
 ) -> pd.DataFrame:
     """Churn grows with silence, spend is the mean order value x (1 - churn), CLV is four times that."""
     config = config or clvcast.Config()
-    instant = dates.as_instant(cutoff)
-    book = ledger(orders, instant)
+    instant = dates.parse_instant(cutoff)
+    book = build_order_table(orders, instant)
     has_order = book.n_orders > 0
     own = book.of_customers(has_order)
     customers = own.customers[own.is_order]
     last = np.zeros(own.n_customers, np.int64)
     np.maximum.at(last, customers, own.times[own.is_order])
     first = own.times[own.first_orders]
-    silent, tenure = (dates.whole_days(instant - times) for times in (last, first))
+    silent, tenure = (dates.floor_to_days(instant - times) for times in (last, first))
     net = own.per_customer(own.net) / orders.unit
     churn = np.minimum(0.1 + silent / 200, 1.0)
     spend = np.maximum(net, 0) / own.n_orders * (1 - churn)

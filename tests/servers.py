@@ -10,21 +10,21 @@ from contextlib import contextmanager
 import httpx
 from fastapi import APIRouter
 
-from clvcast.serve.rest.model_holder import Models
-from clvcast.serve.rest.server import prepare, url
+from clvcast.serve.rest.model_holder import ModelHolder
+from clvcast.serve.rest.server import format_url, prepare
 from clvcast.serve.rest.settings import Settings
 
 
 @contextmanager
 def serving(
-    models: Models, settings: Settings | None = None, pages: Sequence[APIRouter] = ()
+    models: ModelHolder, settings: Settings | None = None, pages: Sequence[APIRouter] = ()
 ) -> Iterator[httpx.Client]:
     """Serve on a free port; a client of it."""
     settings = dataclasses.replace(settings or Settings(), port=0)
     server, listening = prepare(models, settings, pages)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    address = url(listening, settings).replace("0.0.0.0", "127.0.0.1")
+    address = format_url(listening, settings).replace("0.0.0.0", "127.0.0.1")
     try:
         with httpx.Client(base_url=address, timeout=180, trust_env=False) as client:
             yield client

@@ -18,12 +18,16 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import CustomersConfig, OrdersConfig, parse_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features.attribute_features import coded, learn_coding, not_known
-from clvcast.features.checks.leakage_audit import audit
-from clvcast.features.table import feature_rows
+from clvcast.features.attribute_features import (
+    count_missing_attributes,
+    encode_attributes,
+    learn_coding,
+)
+from clvcast.features.checks.leakage_audit import audit_leakage
+from clvcast.features.table import compute_feature_rows
 from clvcast.models.scoring import forecast_rows
 from clvcast.orders import dates, windows
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.serve.pyfunc import NestedModel
 
 CUTOFF = "2020-12-01"
@@ -75,17 +79,17 @@ def model(orders: clvcast.Orders, quick: clvcast.Config) -> clvcast.Model:
 
 
 def joined(lines: pd.DataFrame, facts: pd.DataFrame) -> clvcast.Orders:
-    return clvcast.join_customers(orders_from_table(lines, OrdersConfig()), facts, CONFIG)
+    return clvcast.join_customers(read_table(lines, OrdersConfig()), facts, CONFIG)
 
 
 def test_features_are_the_newest_fact_before_the_cutoff(
     orders: clvcast.Orders, facts: pd.DataFrame
 ) -> None:
     """Against pandas, one customer and cutoff at a time."""
-    cutoffs = np.array([dates.as_instant(c) for c in ("2020-03-01", "2020-07-15", CUTOFF)])
+    cutoffs = np.array([dates.parse_instant(c) for c in ("2020-03-01", "2020-07-15", CUTOFF)])
     coding = learn_coding(orders, int(cutoffs[-1]))
     assert coding is not None
-    rows = feature_rows(coded(orders, coding), cutoffs)
+    rows = compute_feature_rows(encode_attributes(orders, coding), cutoffs)
     assert rows.names[-4:] == tuple(f"attribute_{name}" for name in NAMES)
     labels = {name: list(coding.vocabulary[name]) for name in ("country", "level")}
     assert labels == {"country": ["DE", "FR", "GB"], "level": ["basic", "gold"]}
@@ -150,16 +154,16 @@ def test_facts_at_or_after_the_cutoff_touch_neither_model_nor_forecast(
 def test_the_audit_removes_and_corrupts_later_facts(
     orders: clvcast.Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finding = audit(orders, 60)
+    finding = audit_leakage(orders, 60)
     assert finding.verdict == "pass"
     assert re.search(r" and [1-9]\d* later facts removed and corrupted", finding.sentence)
-    real = windows.newest_before
+    real = windows.find_newest_before
 
     def leaky(times: Any, starts: Any, instants: Any) -> Any:
         return real(times, starts, instants + 400 * dates.DAY)
 
-    monkeypatch.setattr(windows, "newest_before", leaky)
-    assert audit(orders, 60).verdict == "fail"
+    monkeypatch.setattr(windows, "find_newest_before", leaky)
+    assert audit_leakage(orders, 60).verdict == "fail"
 
 
 def test_every_door_gives_the_same_bits(
@@ -189,7 +193,7 @@ def test_every_door_gives_the_same_bits(
         own = joined(
             shop_lines[shop_lines["customer_id"] == customer_id], facts[facts["id"] == customer_id]
         )
-        alone = forecast_rows(model, own, dates.as_instant(CUTOFF)).to_pandas()
+        alone = forecast_rows(model, own, dates.parse_instant(CUTOFF)).to_pandas()
         expected = batch[batch["customer_id"] == customer_id].reset_index(drop=True)
         pd.testing.assert_frame_equal(alone, expected, check_exact=True)
     shop_lines.to_parquet(tmp_path / "orders.parquet")
@@ -241,7 +245,7 @@ def test_rest_takes_them_in_every_form(
     batch = clvcast.score(model, orders, CUTOFF)
     nested = clvcast.nest(orders, CUTOFF)
     asked = asked_of(nested)
-    with servers.serving(rest.Models(model)) as client:
+    with servers.serving(rest.ModelHolder(model)) as client:
         about = client.get("/v1/model").json()
         assert about["needed_attributes"] == {
             "country": "text", "level": "text", "points": "number", "signed_up": "date",
@@ -396,10 +400,10 @@ def test_what_is_not_known_is_counted(
     model: clvcast.Model, shop_lines: pd.DataFrame, facts: pd.DataFrame
 ) -> None:
     assert model.numbers.attributes is not None
-    cutoff = dates.as_instant(CUTOFF)
+    cutoff = dates.parse_instant(CUTOFF)
     strange = joined(shop_lines, facts.assign(land="Mars", level="gold"))
-    told = not_known(strange, model.numbers.attributes, cutoff).sentences()
-    ids = windows.observed(strange, cutoff).customer_ids.to_pylist()
+    told = count_missing_attributes(strange, model.numbers.attributes, cutoff).sentences()
+    ids = windows.slice_observed(strange, cutoff).customer_ids.to_pylist()
     n = len(ids)
     known = facts[(facts["since"] < CUTOFF) & facts["id"].isin(ids)]["id"].nunique()
     assert f"country is missing for {n - known:,} and has a label the model does not know (taken as other) for {known:,} of {n:,} customers" in told  # fmt: skip
@@ -434,7 +438,7 @@ def test_nest_takes_a_table_with_our_names(
 def test_newest_before_is_what_a_person_would_pick(days: list[int], cutoff: int) -> None:
     times = np.sort(np.array(days, dtype=np.int64))
     starts = np.array([0, 0, len(times)], dtype=np.int64)
-    found = windows.newest_before(times, starts, np.array([cutoff], dtype=np.int64))
+    found = windows.find_newest_before(times, starts, np.array([cutoff], dtype=np.int64))
     earlier = [k for k, day in enumerate(times) if day < cutoff]
     assert found.tolist() == [[-1], [max(earlier, default=-1)]]
 
@@ -443,7 +447,7 @@ def lines() -> clvcast.Orders:
     frame = pd.DataFrame(
         {"customer_id": ["a", "b"], "ordered_at": ["2020-01-01"] * 2, "amount": [1.0, 2.0]}
     )
-    return orders_from_table(frame, OrdersConfig())
+    return read_table(frame, OrdersConfig())
 
 
 def test_bad_rows_are_set_aside_and_counted(tmp_path: Path) -> None:

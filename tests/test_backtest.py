@@ -13,9 +13,9 @@ from conftest import Run
 import clvcast
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.orders import dates, windows
-from clvcast.orders.cutoffs import default_cutoff
-from clvcast.train.backtest.baselines import METHODS, known_at
-from clvcast.train.backtest.run import default_cutoffs
+from clvcast.orders.cutoffs import get_default_cutoff
+from clvcast.train.backtest.baselines import METHODS, build_baseline_inputs
+from clvcast.train.backtest.run import choose_default_cutoffs
 
 
 def test_baselines_by_hand() -> None:
@@ -28,10 +28,10 @@ def test_baselines_by_hand() -> None:
         ],
         columns=["customer_id", "ordered_at", "amount"],
     )
-    orders = clvcast.orders.reading.read_orders.orders_from_table(
+    orders = clvcast.orders.reading.read_orders.read_table(
         lines, clvcast.configs.schema.OrdersConfig()
     )
-    known = known_at(orders, dates.as_instant("2020-03-31"), 30)
+    known = build_baseline_inputs(orders, dates.parse_instant("2020-03-31"), 30)
     # a: 120 net over 90 days, two orders of 75; b: 60 over max(10, 30) days
     found = {name: method(known).expected_spend.tolist() for name, method in METHODS.items()}
     assert found["historic_rate"] == pytest.approx([120 / 90 * 30, 60 / 30 * 30])
@@ -41,8 +41,8 @@ def test_baselines_by_hand() -> None:
 
 
 def test_cutoffs_are_the_newest_realised_ones(shop_orders: clvcast.Orders) -> None:
-    end = default_cutoff(shop_orders)
-    found = default_cutoffs(shop_orders, 60)
+    end = get_default_cutoff(shop_orders)
+    found = choose_default_cutoffs(shop_orders, 60)
     # the newest whose window is over, and a season apart as far as history reaches
     assert found == [end - days * dates.DAY for days in (60 + 2 * 91, 60 + 91, 60)]
     with pytest.raises(OrdersError, match="a backtest needs about"):
@@ -99,7 +99,7 @@ def test_a_backtest_equals_training_with_only_what_was_known(
 ) -> None:
     cutoff = "2020-10-01"
     result = clvcast.backtest(shop_orders, shop_config, [cutoff]).forecasts.to_pandas()
-    known = windows.observed(shop_orders, dates.as_instant(cutoff))
+    known = windows.slice_observed(shop_orders, dates.parse_instant(cutoff))
     forecast = clvcast.score(clvcast.train(known, shop_config, cutoff), known, cutoff)
     ours = result[result["method"] == "clvcast"].reset_index(drop=True)
     for column in ("customer_id", "model_version", "expected_spend", "clv", "churn_probability"):

@@ -25,8 +25,8 @@ from clvcast.models.scoring import forecast_rows
 from clvcast.orders import dates
 from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
 from clvcast.serve.batch import checkpointed_forecasts, run
-from clvcast.serve.batch.checkpoint import journal
-from clvcast.serve.batch.checkpointed_forecasts import Finished, Sums
+from clvcast.serve.batch.checkpoint import open_checkpoint
+from clvcast.serve.batch.checkpointed_forecasts import CheckpointedForecasts, Sums
 from clvcast.serve.batch.run import score_files
 
 CUTOFF = "2021-02-01"
@@ -193,7 +193,7 @@ def test_shards_give_the_same_rows(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = score_files(shop_model, str(orders), tmp_path / "whole.parquet", CUTOFF)
-    monkeypatch.setattr(run, "limit_in_bytes", lambda limit: 30_000)
+    monkeypatch.setattr(run, "parse_memory_limit", lambda limit: 30_000)
     steps = []
     parted = score_files(
         shop_model,
@@ -216,13 +216,13 @@ def test_shards_are_merged_without_all_of_them_in_memory(
 ) -> None:
     """Customers scattered over parts come out in order, table by table, each no larger than stated."""
     monkeypatch.setattr(checkpointed_forecasts, "_ROWS", 50)
-    whole = forecast_rows(shop_model, shop_orders, dates.as_instant(CUTOFF))
+    whole = forecast_rows(shop_model, shop_orders, dates.parse_instant(CUTOFF))
     part_of = np.random.default_rng(1).integers(0, 7, whole.num_rows)
-    with journal(tmp_path / "f.parquet", "key") as parts:
+    with open_checkpoint(tmp_path / "f.parquet", "key") as parts:
         for k in range(8):  # the last is empty
             parts.write(f"part-{k}", whole.filter(pa.array(part_of == k)))
         names = [f"part-{k}" for k in range(8)]
-        held = Finished(
+        held = CheckpointedForecasts(
             parts, names, 0, False, REJECTED_SCHEMA.empty_table(), pa.array([], pa.string())
         )
         tables = list(held.tables())

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from clvcast.evaluation import measures
 from clvcast.evaluation.bootstrap import (
     _Ranking,
-    bias_interval,
-    error_ratio,
-    gini_difference,
-    samples,
+    bootstrap_bias,
+    bootstrap_error_ratio,
+    bootstrap_gini_difference,
+    draw_samples,
 )
 
 customers = st.lists(
@@ -43,24 +43,24 @@ def test_estimates_are_the_measures_themselves_and_draws_are_seeded() -> None:
     random = np.random.default_rng(1)
     actual = random.lognormal(0, 1.5, 500) * (random.random(500) < 0.5)
     ours, theirs = actual + random.normal(0, 1, 500), random.lognormal(0, 1, 500)
-    gini = gini_difference(ours, theirs, actual)
+    gini = bootstrap_gini_difference(ours, theirs, actual)
     expected = measures.normalised_gini(ours, actual) - measures.normalised_gini(theirs, actual)
     assert gini.estimate == pytest.approx(expected)
     assert gini.lower < gini.estimate < gini.upper
-    assert gini == gini_difference(ours, theirs, actual)
-    assert gini != gini_difference(ours, theirs, actual, seed=1)
+    assert gini == bootstrap_gini_difference(ours, theirs, actual)
+    assert gini != bootstrap_gini_difference(ours, theirs, actual, seed=1)
     errors = [measures.mean_absolute_error(f, actual) for f in (ours, theirs)]
-    ratio = error_ratio(ours, theirs, actual)
+    ratio = bootstrap_error_ratio(ours, theirs, actual)
     assert ratio.estimate == pytest.approx(errors[0] / errors[1] - 1)
-    assert bias_interval(ours, actual).estimate == pytest.approx(measures.bias(ours, actual))
+    assert bootstrap_bias(ours, actual).estimate == pytest.approx(measures.bias(ours, actual))
 
 
 def test_a_forecast_beside_itself_is_neither_better_nor_worse() -> None:
     actual = np.arange(50.0)
     forecast = actual[::-1].copy()
     for interval in (
-        gini_difference(forecast, forecast, actual),
-        error_ratio(forecast, forecast, actual),
+        bootstrap_gini_difference(forecast, forecast, actual),
+        bootstrap_error_ratio(forecast, forecast, actual),
     ):
         assert (interval.lower, interval.estimate, interval.upper) == (0.0, 0.0, 0.0)
 
@@ -71,15 +71,15 @@ def test_intervals_cover_what_they_should() -> None:
     inside = 0
     for k in range(100):
         actual = random.gamma(2.0, 1.0, 300)
-        interval = bias_interval(np.full(300, 2.0), actual, 0.95, seed=k)
+        interval = bootstrap_bias(np.full(300, 2.0), actual, 0.95, seed=k)
         inside += interval.lower <= 0.0 <= interval.upper
     assert 80 <= inside <= 98
 
 
 def test_nothing_spent_gives_no_interval() -> None:
     nothing = np.zeros(5)
-    assert np.isnan(gini_difference(nothing, nothing, nothing).upper)
-    assert np.isnan(bias_interval(nothing, nothing).lower)
+    assert np.isnan(bootstrap_gini_difference(nothing, nothing, nothing).upper)
+    assert np.isnan(bootstrap_bias(nothing, nothing).lower)
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_nobody_has_no_gini() -> None:
 
 
 def test_large_shops_draw_less_and_hold_little() -> None:
-    blocks = list(samples(300_000))
+    blocks = list(draw_samples(300_000))
     assert sum(len(block) for block in blocks) == 666
     assert max(block.size for block in blocks) <= 4_000_000
     assert all((block.sum(axis=1) == 300_000).all() for block in blocks)

@@ -19,21 +19,21 @@ from scipy.integrate import quad
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.recency_frequency import OrderDays, order_days, order_days_of_rows
-from clvcast.features.table import feature_rows
+from clvcast.features.recency_frequency import OrderDays, collect_order_days, count_order_days
+from clvcast.features.table import compute_feature_rows
 from clvcast.models.btyd import forecasts
 from clvcast.models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from clvcast.orders import dates, windows
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.btyd.fitting import (
     _FAMILIES,
     FittedValue,
     fit_order_model,
     fit_value_model,
-    grouped,
+    group_histories,
 )
 from clvcast.train.btyd.likelihoods import gamma_gamma
-from clvcast.train.btyd.remarks import btyd_remarks
+from clvcast.train.btyd.remarks import describe_btyd_fits
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
 CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)
@@ -74,8 +74,8 @@ def simulated(model: BgNbd | ParetoNbd, n: int, seed: int) -> tuple[OrderDays, n
 @pytest.mark.parametrize("model", [CDNOW_BG, CDNOW_PARETO], ids=lambda model: model.kind)
 def test_forecasts_and_fits_equal_simulation(model: BgNbd | ParetoNbd) -> None:
     days, coming = simulated(model, 30_000, seed=1)
-    expected = forecasts.expected_order_days(model, days, 90.0)
-    probability = forecasts.order_probability(model, days, 90.0)
+    expected = forecasts.predict_order_days(model, days, 90.0)
+    probability = forecasts.predict_order_probability(model, days, 90.0)
     # overall and by number of repeats, within four standard errors
     for repeats in (None, 0, 1, 2, 5):
         rows = days.n_repeat_days == repeats if repeats is not None else np.full(len(coming), True)
@@ -88,7 +88,7 @@ def test_forecasts_and_fits_equal_simulation(model: BgNbd | ParetoNbd) -> None:
     assert found.converged
     assert not found.fell_back
     assert not found.at_bound
-    again = forecasts.expected_order_days(found.model, days, 90.0)
+    again = forecasts.predict_order_days(found.model, days, 90.0)
     assert again.mean() == pytest.approx(expected.mean(), rel=0.05)
     assert found.model.r / found.model.alpha == pytest.approx(model.r / model.alpha, rel=0.1)
     assert found.model.r == pytest.approx(model.r, rel=0.15)
@@ -102,7 +102,7 @@ def test_values_equal_simulation() -> None:
     repeats = random.integers(0, 6, n).astype(np.float64)
     value = random.gamma(model.p * np.maximum(repeats, 1)) * scale / np.maximum(repeats, 1)
     days = OrderDays.of(repeats, np.ones(n), np.ones(n), value)
-    expected = forecasts.expected_order_value(model, days)
+    expected = forecasts.predict_order_value(model, days)
     for k in (0, 1, 5):
         rows = repeats == k
         actual = model.p * scale[rows]
@@ -120,7 +120,7 @@ def test_values_equal_simulation() -> None:
 def test_gradients_equal_differences(name: str) -> None:
     family = _FAMILIES[name]
     days, _ = simulated(CDNOW_PARETO, 300, seed=3)
-    groups = grouped(days)
+    groups = group_histories(days)
     for values in ([0.4, 30.0, 0.8, 2.5], [3.0, 500.0, 0.05, 40.0], [1.0, 5.0, 20.0, 3000.0]):
         values = np.array(values[: len(family.names)])
         _, gradient = family.log_likelihood(values, groups)
@@ -175,7 +175,7 @@ def test_expected_orders_equal_their_definition(
         limit=500,
     )
     days = histories([(x, tenure, tenure, 1.0)])
-    found = forecasts.expected_order_days(model, days, 90.0) / forecasts.alive_probability(
+    found = forecasts.predict_order_days(model, days, 90.0) / forecasts.predict_alive_probability(
         model, days
     )
     assert found == pytest.approx(wanted, rel=1e-7)
@@ -186,7 +186,9 @@ def test_race_equals_its_closed_form_where_it_has_one() -> None:
     n, s = np.array([0.3, 2.0, 900.0]), np.array([0.7, 0.01, 40.0])
     scale, days = np.array([0.02, 30.0, 500.0]), np.array([1e4, 90.0, 3650.0])
     wanted = n / (n + s) * -np.expm1(-(n + s) * np.log1p(days / scale))
-    np.testing.assert_allclose(forecasts.race(n, scale, s, scale, days), wanted, rtol=1e-12)
+    np.testing.assert_allclose(
+        forecasts.compute_first_event_probability(n, scale, s, scale, days), wanted, rtol=1e-12
+    )
 
 
 shapes = st.floats(-3, 2).map(lambda power: 10.0**power)
@@ -211,27 +213,27 @@ some_days = st.lists(
 @given(model=models, days=some_days, horizon=st.floats(0.1, 3650))
 @settings(max_examples=60)
 def test_laws(model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon: float) -> None:
-    alive = forecasts.alive_probability(model, days)
-    probability = forecasts.order_probability(model, days, horizon)
-    expected = forecasts.expected_order_days(model, days, horizon)
-    periods = forecasts.expected_order_days_by_period(model, days, horizon, 3)
+    alive = forecasts.predict_alive_probability(model, days)
+    probability = forecasts.predict_order_probability(model, days, horizon)
+    expected = forecasts.predict_order_days(model, days, horizon)
+    periods = forecasts.predict_order_days_by_period(model, days, horizon, 3)
     assert np.isfinite(expected).all()
     # who orders is alive, and orders at least once
     assert ((probability >= 0) & (probability <= alive) & (alive <= 1)).all()
     assert (probability <= expected * (1 + 1e-12)).all()
     # longer is more
     assert (
-        forecasts.order_probability(model, days, 2 * horizon) >= probability * (1 - 1e-12)
+        forecasts.predict_order_probability(model, days, 2 * horizon) >= probability * (1 - 1e-12)
     ).all()
     # periods add up, and none is worth more than the one before: customers only leave
-    until = forecasts.expected_order_days(model, days, 3 * horizon)
+    until = forecasts.predict_order_days(model, days, 3 * horizon)
     np.testing.assert_allclose(periods.sum(axis=1), until, rtol=1e-9)
     assert (np.diff(periods, axis=1) <= 1e-9 * until[:, None]).all()
     # one customer alone gets the same numbers, to the bit
     for k in range(len(alive)):
         alone = one(days, k)
-        assert forecasts.order_probability(model, alone, horizon)[0] == probability[k]
-        assert forecasts.expected_order_days(model, alone, horizon)[0] == expected[k]
+        assert forecasts.predict_order_probability(model, alone, horizon)[0] == probability[k]
+        assert forecasts.predict_order_days(model, alone, horizon)[0] == expected[k]
 
 
 def test_without_leaving_all_models_are_nbd() -> None:
@@ -241,7 +243,7 @@ def test_without_leaving_all_models_are_nbd() -> None:
         BgNbd(r=0.8, alpha=50.0, a=1e-9, b=10.0),
         ParetoNbd(r=0.8, alpha=50.0, s=1e-9, beta=10.0),
     ):
-        for function in (forecasts.expected_order_days, forecasts.order_probability):
+        for function in (forecasts.predict_order_days, forecasts.predict_order_probability):
             np.testing.assert_allclose(
                 function(model, days, 90.0), function(plain, days, 90.0), rtol=1e-4
             )
@@ -254,21 +256,22 @@ def test_extremes_are_finite_in_forecasts_and_fits() -> None:
     )  # fmt: skip
     for name, family in _FAMILIES.items():
         for values in itertools.product(*family.bounds):
-            likelihood, gradient = family.log_likelihood(np.array(values), grouped(days))
+            likelihood, gradient = family.log_likelihood(np.array(values), group_histories(days))
             assert np.isfinite(likelihood).all()
             assert np.isfinite(gradient).all()
             if name != "bg_nbd" or values[2] < 1:
                 model = family.model(**dict(zip(family.names, values, strict=True)))
                 for horizon in (1.0, 1e4):
-                    expected = forecasts.expected_order_days(model, days, horizon)
+                    expected = forecasts.predict_order_days(model, days, horizon)
                     assert np.isfinite(expected).all()
                     assert (
-                        expected >= forecasts.order_probability(model, days, horizon) * 0.999
+                        expected
+                        >= forecasts.predict_order_probability(model, days, horizon) * 0.999
                     ).all()
         assert np.isfinite(
-            forecasts.expected_order_days(fit_order_model(days, name).model, days, 90.0)
+            forecasts.predict_order_days(fit_order_model(days, name).model, days, 90.0)
         ).all()
-    value = forecasts.expected_order_value(fit_value_model(days, mean_value=7.0).model, days)
+    value = forecasts.predict_order_value(fit_value_model(days, mean_value=7.0).model, days)
     assert (np.isfinite(value) & (value > 0)).all()
 
 
@@ -278,16 +281,16 @@ def test_fallbacks_say_so() -> None:
     found = fit_order_model(days, "pareto_nbd")
     assert found.fell_back
     assert not found.converged
-    expected = forecasts.expected_order_days(found.model, days, 90.0)
+    expected = forecasts.predict_order_days(found.model, days, 90.0)
     assert (expected > 0).all()
     assert (expected < 0.2).all()
     value = fit_value_model(days, mean_value=12.0)
     assert not value.converged
-    assert forecasts.expected_order_value(value.model, days).tolist() == [12.0, 12.0]
+    assert forecasts.predict_order_value(value.model, days).tolist() == [12.0, 12.0]
     # one order day of the mean beside three of the customer's own
     mixed = histories([(3, 10, 20, 100.0)])
     stand_in = fit_value_model(mixed, mean_value=20.0)
-    assert forecasts.expected_order_value(stand_in.model, mixed) == pytest.approx([80.0])
+    assert forecasts.predict_order_value(stand_in.model, mixed) == pytest.approx([80.0])
 
 
 def test_weights_count_customers_and_penalties_pull_in() -> None:
@@ -325,16 +328,16 @@ def test_histories_by_hand() -> None:
         ],
         columns=["customer_id", "ordered_at", "amount"],
     )
-    orders = orders_from_table(lines, OrdersConfig())
-    cutoff = dates.as_instant("2020-01-11")
-    days = order_days(orders, cutoff)
+    orders = read_table(lines, OrdersConfig())
+    cutoff = dates.parse_instant("2020-01-11")
+    days = count_order_days(orders, cutoff)
     # lifetimes.utils.summary_data_from_transaction_data with observation_period_end 2020-01-10
     assert days.n_repeat_days.tolist() == [2, 0, 0]
     assert days.active_days.tolist() == [8, 0, 0]
     assert days.tenure_days.tolist() == [9, 7, 6]
     assert days.repeat_value.tolist() == [50.0, 0.0, 0.0]
-    rows = feature_rows(windows.observed(orders, cutoff), np.array([cutoff]))
-    told = order_days_of_rows(rows)
+    rows = compute_feature_rows(windows.slice_observed(orders, cutoff), np.array([cutoff]))
+    told = collect_order_days(rows)
     assert told.n_repeat_days.tolist() == [2, 0, 0]
     assert told.active_days.tolist() == [8, 0, 0]
     assert told.repeat_value.tolist() == [50.0, 0.0, 0.0]
@@ -343,17 +346,17 @@ def test_histories_by_hand() -> None:
 
 
 def test_features_and_orders_tell_nearly_the_same(sample: clvcast.Orders) -> None:
-    cutoff = dates.as_instant("2011-06-10")
-    known = windows.observed(sample, cutoff)
-    rows = feature_rows(known, np.array([cutoff]))
-    exact = order_days(known, cutoff).where(rows.customer_index)
-    told = order_days_of_rows(rows)
+    cutoff = dates.parse_instant("2011-06-10")
+    known = windows.slice_observed(sample, cutoff)
+    rows = compute_feature_rows(known, np.array([cutoff]))
+    exact = count_order_days(known, cutoff).where(rows.customer_index)
+    told = collect_order_days(rows)
     assert (told.n_repeat_days == exact.n_repeat_days).mean() > 0.97
     assert np.abs(told.tenure_days - exact.tenure_days).mean() < 1
     assert np.abs(told.active_days - exact.active_days).mean() < 1
     by_exact = fit_order_model(exact, "bg_nbd").model
-    spend = forecasts.expected_order_days(by_exact, exact, 90.0).sum()
-    assert forecasts.expected_order_days(by_exact, told, 90.0).sum() == pytest.approx(
+    spend = forecasts.predict_order_days(by_exact, exact, 90.0).sum()
+    assert forecasts.predict_order_days(by_exact, told, 90.0).sum() == pytest.approx(
         spend, rel=0.02
     )
 
@@ -401,14 +404,16 @@ def test_what_is_not_as_asked_is_told() -> None:
     fits = [fit_order_model(days, kind) for kind in ("bg_nbd", "pareto_nbd")]
     free = [replace(fit, at_bound=()) for fit in fits]
     values = FittedValue(GammaGamma(p=1.0, q=2.0, v=3.0), True, (), -1.0)
-    assert btyd_remarks(free, free[0], values) == ()
-    (told,) = btyd_remarks([free[0], replace(free[1], at_bound=("s", "beta"))], free[0], values)
+    assert describe_btyd_fits(free, free[0], values) == ()
+    (told,) = describe_btyd_fits(
+        [free[0], replace(free[1], at_bound=("s", "beta"))], free[0], values
+    )
     assert told.startswith("BTYD: Pareto/NBD stands at the bound of s and beta: ")
     assert told.endswith("(not used)")
-    (told,) = btyd_remarks([replace(free[0], asked="pareto_nbd")], free[0], values)
+    (told,) = describe_btyd_fits([replace(free[0], asked="pareto_nbd")], free[0], values)
     assert "Pareto/NBD has no maximum on these orders; BG/NBD stands in" in told
     nobody = fit_order_model(histories([(0, 0, 100, 0), (0, 0, 300, 0)]), "pareto_nbd")
-    order_said, value_said = btyd_remarks([nobody], nobody, replace(values, converged=False))
+    order_said, value_said = describe_btyd_fits([nobody], nobody, replace(values, converged=False))
     assert (
         "the mean rate of all customers stands in (the model in use), and BTYD weighs nothing"
         in (order_said)

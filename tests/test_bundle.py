@@ -24,9 +24,9 @@ from conftest import Run
 import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.models.blend import HEADS
-from clvcast.models.bundle import FORMAT_VERSION, digest
-from clvcast.models.golden_rows import check_golden
-from clvcast.models.model import content_version
+from clvcast.models.bundle import FORMAT_VERSION, hash_bundle
+from clvcast.models.golden_rows import check_golden_rows
+from clvcast.models.model import hash_content
 from clvcast.models.trees.lightgbm_trees import Trees
 from clvcast.models.trees.quick_scorer import FlatTrees
 from clvcast.models.trees.validation import check_trees
@@ -174,7 +174,7 @@ def reseal(bundle: Path, name: str, content: str) -> None:
     digest = hashlib.sha256(content.encode()).hexdigest()
     manifest["files"][name] = {"bytes": len(content.encode()), "sha256": digest}
     model_files = {n: files[n] for n in manifest["files"] if n not in APART}
-    manifest["model_version"] = content_version(model_files)
+    manifest["model_version"] = hash_content(model_files)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -291,8 +291,8 @@ def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_store_is_that_of_the_folder_one_is_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clvcast.models.loading import existing_store
-    from clvcast.train.registry.store_location import writable_store
+    from clvcast.models.loading import find_existing_store
+    from clvcast.train.registry.store_location import find_writable_store
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for folder in (tmp_path / "one", tmp_path / "other"):
@@ -300,16 +300,16 @@ def test_a_store_is_that_of_the_folder_one_is_in(
         monkeypatch.chdir(folder)
         (folder / "mlflow.db").write_bytes(b"SQLite format 3\0")
         whole = f"sqlite:///{folder}/mlflow.db"
-        assert existing_store(None) == existing_store("sqlite:///mlflow.db") == whole
-        assert writable_store(clvcast.Config()) == whole
-    assert existing_store("http://there:5000") == "http://there:5000"
+        assert find_existing_store(None) == find_existing_store("sqlite:///mlflow.db") == whole
+        assert find_writable_store(clvcast.Config()) == whole
+    assert find_existing_store("http://there:5000") == "http://there:5000"
 
 
 def test_the_digest_guards_against_a_bundle_that_was_made_to_fit(
     run: Run, bundle: Path, shop_lines: pd.DataFrame, tmp_path: Path
 ) -> None:
     expected = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
-    assert digest(bundle) == expected
+    assert hash_bundle(bundle) == expected
     clvcast.load_model(bundle, expect_sha256=expected.upper())
     shop_lines.to_parquet(tmp_path / "orders.parquet")
     score = ("score", "--model", bundle, "--orders", tmp_path / "orders.parquet")
@@ -449,7 +449,7 @@ def test_flipped_bits_with_fitting_digests_crash_nothing(bundle: Path) -> None:
         except BundleError:
             pass
         else:
-            check_golden(loaded, expected)
+            check_golden_rows(loaded, expected)
             with contextlib.suppress(BundleError):
                 loaded.load_boosters()
         for other, content in kept.items():

@@ -10,10 +10,10 @@ import worlds
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.checks import leakage_audit
-from clvcast.features.table import FeatureRows, feature_rows
+from clvcast.features.table import FeatureRows, compute_feature_rows
 from clvcast.orders import windows
-from clvcast.orders.cutoffs import default_cutoff, longest_horizon
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.cutoffs import get_default_cutoff, get_longest_horizon
+from clvcast.orders.reading.read_orders import read_table
 
 LINES = worlds.shop(customers=1_200, seed=3)
 
@@ -38,9 +38,9 @@ def test_history() -> None:
 @pytest.mark.parametrize("days", [20, 40, 57, 100, 500])
 def test_the_mend_of_a_short_history_holds(days: int) -> None:
     lines = LINES[LINES["ordered_at"] < LINES["ordered_at"].min() + pd.Timedelta(days=days)]
-    orders = orders_from_table(lines, OrdersConfig())
-    first, end = windows.first_order_at(orders), default_cutoff(orders)
-    longest = longest_horizon(first, end)
+    orders = read_table(lines, OrdersConfig())
+    first, end = windows.find_first_order_at(orders), get_default_cutoff(orders)
+    longest = get_longest_horizon(first, end)
     sentence = clvcast.check(orders, clvcast.Config(horizon_days=3_000))[0].sentence
     if longest:
         assert f"shorten horizon_days to {longest} or less" in sentence
@@ -88,11 +88,11 @@ def test_an_audit_proves_that_later_orders_touch_nothing(monkeypatch: pytest.Mon
     assert "the features stay the same to the byte" in finding.sentence
 
     def leaking(orders: clvcast.Orders, cutoffs: np.ndarray) -> FeatureRows:
-        rows = feature_rows(orders, cutoffs)
+        rows = compute_feature_rows(orders, cutoffs)
         rows.values[0, 0] += orders.n_lines  # a feature that knows how many lines there will be
         return rows
 
-    monkeypatch.setattr(leakage_audit, "feature_rows", leaking)
+    monkeypatch.setattr(leakage_audit, "compute_feature_rows", leaking)
     finding = clvcast.check(LINES, audit=True)[-1]
     assert finding.verdict == "fail"
     assert "with the later lines" in finding.sentence

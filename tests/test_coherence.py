@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import OrdersError
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 MONEY = ["expected_spend", "clv"]
 
@@ -48,7 +48,7 @@ def test_any_customers_get_coherent_forecasts(
     hypothesis.assume(len(known))
     newest = known["ordered_at"].max().normalize() + pd.Timedelta(days=1)
     cutoff = min(cutoff, newest + pd.Timedelta(days=7))
-    orders = orders_from_table(known, OrdersConfig(max_rejected_share=1.0))
+    orders = read_table(known, OrdersConfig(max_rejected_share=1.0))
     hypothesis.assume(cutoff > known["ordered_at"].min())
     shorter = shop_model.with_config(clvcast.Config(periods=periods))
     longer = shop_model.with_config(clvcast.Config(periods=periods + 1))
@@ -103,7 +103,7 @@ def odd_shop(kind: str) -> pd.DataFrame:
 )
 def test_odd_shops_are_forecast_coherently_or_refused(kind: str) -> None:
     lines = odd_shop(kind)
-    orders = orders_from_table(lines, OrdersConfig())
+    orders = read_table(lines, OrdersConfig())
     config = clvcast.Config(horizon_days=60, effort="quick")
     if kind in ("spend all zero", "one customer"):
         with pytest.raises(OrdersError):
@@ -121,7 +121,7 @@ def test_odd_shops_are_forecast_coherently_or_refused(kind: str) -> None:
 @pytest.mark.parametrize("horizon_days", [1, 100, 150, 200, 1095])
 def test_horizons_from_a_day_to_years(horizon_days: int) -> None:
     lines = worlds.shop(customers=150, days=300, seed=5, mean_gap_days=20.0)
-    orders = orders_from_table(lines, OrdersConfig())
+    orders = read_table(lines, OrdersConfig())
     config = clvcast.Config(horizon_days=horizon_days, effort="quick")
     if horizon_days > 300:
         with pytest.raises(OrdersError, match="training needs"):
@@ -138,7 +138,7 @@ def test_horizons_from_a_day_to_years(horizon_days: int) -> None:
 
 def test_a_short_history_lives_through_a_bundle(tmp_path: object) -> None:
     lines = worlds.shop(customers=150, days=120, seed=5, mean_gap_days=20.0)
-    orders = orders_from_table(lines, OrdersConfig())
+    orders = read_table(lines, OrdersConfig())
     model = clvcast.train(orders, clvcast.Config(horizon_days=90, effort="quick"))
     assert not model.trees
     model.save(f"{tmp_path}/bundle")

@@ -13,10 +13,10 @@ from conftest import Run
 from postgresql import COLUMNS, PASSWORD, Server
 
 import clvcast
-from clvcast.configs.schema import orders_config
+from clvcast.configs.schema import parse_orders_config
 from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
 from clvcast.orders.reading import databases
-from clvcast.orders.reading.read_orders import read
+from clvcast.orders.reading.read_orders import read_configured_orders
 
 CUTOFF = "2020-12-01"
 
@@ -35,7 +35,7 @@ def sqlite(tmp_path: Path) -> sqlite3.Connection:
 
 def refused(kind: type[ClvcastError], **settings: Any) -> str:
     with pytest.raises(kind) as refusal:
-        read(orders_config(settings))
+        read_configured_orders(parse_orders_config(settings))
     assert PASSWORD not in str(refusal.value)
     assert "\n" not in str(refusal.value) or " faults:\n" in str(refusal.value)
     return str(refusal.value)
@@ -117,7 +117,7 @@ def test_ids_of_any_type_stay_what_they_are(postgres: Server) -> None:
     )
     columns = {"customer_id": "c", "order_id": "o", "product_id": "p", "ordered_at": "at"}
     settings = {"source": f"{postgres.address}#ids", "columns": {**columns, "amount": "amount"}}
-    orders = read(orders_config(settings))
+    orders = read_configured_orders(parse_orders_config(settings))
     assert orders.customer_ids.to_pylist() == ["123456789012345678901", "17850"]
     assert orders.texts["order_id"].to_text().to_pylist() == ["1", "9007199254740993"]
     assert orders.texts["product_id"].to_text().to_pylist()[1].endswith("-00000000000a")
@@ -133,7 +133,9 @@ def test_times_with_a_zone_need_the_shops_own(postgres: Server) -> None:
     )
     source = f"{postgres.address}#zoned"
     assert "set orders.timezone" in refused(OrdersError, source=source)
-    orders = read(orders_config({"source": source, "timezone": "Europe/London"}))
+    orders = read_configured_orders(
+        parse_orders_config({"source": source, "timezone": "Europe/London"})
+    )
     assert orders.times.astype("datetime64[us]").astype(str).tolist() == [
         "2020-06-30T23:30:00.000000",
         "2020-01-01T12:00:00.000000",
@@ -173,7 +175,7 @@ def test_sqlite_keeps_whatever_it_is_given(sqlite: sqlite3.Connection, tmp_path:
     sqlite.executemany("INSERT INTO t VALUES (?, ?, ?)", rows * 1)
     sqlite.commit()
     settings = {"source": f"sqlite:///{tmp_path}/shop.db#t", "max_rejected_share": 0.9}
-    orders = read(orders_config(settings))
+    orders = read_configured_orders(parse_orders_config(settings))
     assert (orders.customer_ids.to_pylist(), orders.amounts.tolist()) == (["7"], [150])
     assert orders.report.rejected_lines is not None
     found = orders.report.rejected_lines.to_pylist()
@@ -254,7 +256,7 @@ def test_rows_come_in_chunks_of_one_state_of_the_database(
 ) -> None:
     source = many(postgres)
     monkeypatch.setattr(databases, "_ROWS", 100)
-    with databases.opened(source, None) as answer:
+    with databases.open_query(source, None) as answer:
         chunks = answer.chunks(["amount"])
         sizes = [next(chunks).num_rows]
         with postgres.engine.begin() as connection:
@@ -270,7 +272,7 @@ def test_a_connection_cut_midway_fails_clean(
     monkeypatch.setattr(databases, "_ROWS", 100)
 
     def cut() -> None:
-        with databases.opened(source, None) as answer:
+        with databases.open_query(source, None) as answer:
             chunks = answer.chunks(["amount"])
             next(chunks)
             with postgres.engine.begin() as connection:
@@ -331,7 +333,7 @@ def test_sqlite_columns_may_change_their_type_on_the_way(
     sqlite.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
     sqlite.commit()
     settings = {"source": f"sqlite:///{tmp_path}/shop.db#t", "max_rejected_share": 0.9}
-    orders = read(orders_config(settings))
+    orders = read_configured_orders(parse_orders_config(settings))
     assert orders.customer_ids.to_pylist() == ["7", "9", "b"]
     assert orders.amounts.tolist() == [100, 250, 325]
     assert orders.report.rejected == {"amount is empty": 1, "amount is no number": 1}
@@ -467,7 +469,9 @@ def test_duckdb_types_stay_what_they_are() -> None:
         UNION ALL
         SELECT 17850, '2020-07-02', 2.5, 7, 0.7, NULL, NULL
         """
-    orders = read(orders_config({"source": "duckdb:", "query": query, "timezone": "Europe/London"}))
+    orders = read_configured_orders(
+        parse_orders_config({"source": "duckdb:", "query": query, "timezone": "Europe/London"})
+    )
     assert orders.customer_ids.to_pylist() == ["12345678901234567891", "17850"]
     texts = {name: column.to_text().to_pylist() for name, column in orders.texts.items()}
     assert texts["order_id"] == ["12345678901234567", "7"]
@@ -476,4 +480,4 @@ def test_duckdb_types_stay_what_they_are() -> None:
     assert orders.numbers["cost"].tolist() == [0.3, 0.7]
     assert orders.amounts.tolist() == [115, 250]
     with pytest.raises(OrdersError, match=r"set orders\.timezone"):
-        read(orders_config({"source": "duckdb:", "query": query}))
+        read_configured_orders(parse_orders_config({"source": "duckdb:", "query": query}))

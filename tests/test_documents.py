@@ -15,7 +15,7 @@ import pytest
 from conftest import Run
 
 import clvcast
-from clvcast.features.catalogue import CATALOGUE, as_markdown
+from clvcast.features.catalogue import CATALOGUE, format_catalogue
 
 PARTS = ("configs", "decisions", "evaluation", "features", "models", "orders", "serve", "train")
 MODULES = [
@@ -40,7 +40,7 @@ def test_every_public_name_is_there_and_says_what_it_does() -> None:
 
 def test_the_page_of_features_is_that_of_the_catalogue(root: Path) -> None:
     page = (root / "docs" / "features.md").read_text()
-    assert page == as_markdown(), "run: python -m clvcast.features.catalogue"
+    assert page == format_catalogue(), "run: python -m clvcast.features.catalogue"
     assert len({feature.name for feature in CATALOGUE}) == len(CATALOGUE) >= 40
 
 

@@ -15,7 +15,7 @@ import clvcast
 from clvcast.configs.schema import parse_config
 from clvcast.decisions.economics import _value
 from clvcast.decisions.payback import MarginCurve
-from clvcast.models.evidence import describe
+from clvcast.models.evidence import describe_evidence
 
 CUTOFF = "2020-12-15"
 
@@ -124,7 +124,7 @@ def test_the_evidence_behind_a_forecast(forecast: pd.DataFrame) -> None:
     assert set(told) <= {
         "own", "cohort", "short_history", "btyd_only", "later_unseen", "season_unseen",
     }  # fmt: skip
-    ones = describe(
+    ones = describe_evidence(
         np.array([1, 5]),
         short_history=False,
         later_unseen=False,

@@ -11,20 +11,20 @@ import worlds
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.orders import dates, windows
-from clvcast.orders.cutoffs import newest_realised_cutoff
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.cutoffs import get_newest_realised_cutoff
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.fit import fit
-from clvcast.train.learning_curve import curve_sentences
-from clvcast.train.run import run_until
+from clvcast.train.learning_curve import describe_curve
+from clvcast.train.run import train_until
 from clvcast.train.stratified_sampling import Draw, DrawnRows, draw_for, drawn_rows, rows_drawn
-from clvcast.train.training_frame import training_frame
+from clvcast.train.training_frame import build_training_frame
 
-END = dates.as_instant("2020-12-01")
+END = dates.parse_instant("2020-12-01")
 
 
 @pytest.fixture(scope="module")
 def many() -> clvcast.Orders:
-    return orders_from_table(worlds.shop(customers=2_500), OrdersConfig())
+    return read_table(worlds.shop(customers=2_500), OrdersConfig())
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def drawn(
 def draw_of(orders: clvcast.Orders, config: clvcast.Config, rows: int) -> Draw:
     """As if the pilot were all customers; `rows` may be fewer than a configuration allows."""
     wanted = config.model_copy(update={"spark_training_rows": rows})
-    return draw_for(orders, wanted, windows.first_order_at(orders), END, 1.0)
+    return draw_for(orders, wanted, windows.find_first_order_at(orders), END, 1.0)
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_a_frame_of_all_rows_gives_the_model_of_one_machine(
 ) -> None:
     draw = draw_of(shop_orders, quick, 10**9)
     frame = drawn(shop_orders, draw, quick, parts=3).frame(quick)
-    whole = training_frame(windows.observed(shop_orders, END), quick, END)
+    whole = build_training_frame(windows.slice_observed(shop_orders, END), quick, END)
     assert frame.features == whole.features
     np.testing.assert_array_equal(frame.rows.values, whole.rows.values)
     np.testing.assert_array_equal(frame.targets.spend, whole.targets.spend)
@@ -87,7 +87,7 @@ def test_drawn_rows_stand_for_all_and_rare_ones_are_there(
     draw = draw_of(many, shop_config, 5_000)
     found = drawn(many, draw, shop_config, parts=2)
     frame = found.frame(shop_config)
-    whole = training_frame(windows.observed(many, END), shop_config, END)
+    whole = build_training_frame(windows.slice_observed(many, END), shop_config, END)
     assert found.n_population == whole.rows.n_rows
     stands_for = frame.counts * found.n_population / frame.rows.n_rows
     by_stratum = np.bincount(found.strata, stands_for, len(found.sizes))
@@ -112,7 +112,7 @@ def test_nothing_after_the_end_touches_a_drawn_row(
     later = before.head(300).assign(ordered_at=pd.Timestamp("2020-12-01"), amount=9_999.0)
     frames = []
     for lines in (before, pd.concat([before, later])):
-        orders = orders_from_table(lines, OrdersConfig())
+        orders = read_table(lines, OrdersConfig())
         draw = draw_of(orders, shop_config, 1_000)
         frames.append(drawn(orders, draw, shop_config))
     np.testing.assert_array_equal(frames[0].rows.values, frames[1].rows.values)
@@ -124,12 +124,12 @@ def test_a_run_on_drawn_rows_has_a_learning_curve(
     shop_orders: clvcast.Orders, quick: clvcast.Config
 ) -> None:
     config = quick
-    evaluated = newest_realised_cutoff(END, config.horizon_days)
-    first = windows.first_order_at(shop_orders)
+    evaluated = get_newest_realised_cutoff(END, config.horizon_days)
+    first = windows.find_first_order_at(shop_orders)
     wanted = config.model_copy(update={"spark_training_rows": 1_000})
     draws = [draw_for(shop_orders, wanted, first, end, 1.0) for end in (END, evaluated)]
     rows = rows_drawn(drawn_rows(shop_orders, draws, config), draws)
-    run = run_until(shop_orders, config, END, drawn={each.draw.end: each for each in rows})
+    run = train_until(shop_orders, config, END, drawn={each.draw.end: each for each in rows})
     assert [point.share for point in run.curve] == [0.25, 0.5, 1.0]
     counts = [point.rows for point in run.curve]
     assert counts[0] < counts[1] < counts[2] == rows[1].rows.n_rows
@@ -137,7 +137,7 @@ def test_a_run_on_drawn_rows_has_a_learning_curve(
     ours = next(iter(run.evaluation.metrics.values()))["methods"]["clvcast"]
     assert run.curve[-1].nGini == pytest.approx(ours["nGini"])
     assert pytest.approx(ours["MAE"]) == run.curve[-1].MAE
-    told = curve_sentences(run.curve)
+    told = describe_curve(run.curve)
     assert len(told) == 4
     assert f"{counts[1]:,} rows" in told[1]
 
@@ -155,9 +155,9 @@ def test_vocabularies_are_those_of_the_pilot(
         effort="quick",
         customers={"columns": {"customer_id": "customer_id", "country": "country"}},
     )
-    from clvcast.orders.reading.customer_attributes import with_customers
+    from clvcast.orders.reading.customer_attributes import attach_customers
 
-    orders = with_customers(shop_orders, customers, config.customers)
+    orders = attach_customers(shop_orders, customers, config.customers)
     draw = draw_of(orders, config, 10**9)
     assert draw.coding is not None
     assert draw.coding.vocabulary == {"country": ("NO", "SE")}

@@ -15,10 +15,10 @@ from pandas.testing import assert_frame_equal
 
 import clvcast
 from clvcast.configs.schema import parse_config
-from clvcast.decisions.acquisition_spend import as_spend
-from clvcast.decisions.payback import reach_probability
+from clvcast.decisions.acquisition_spend import coerce_spend
+from clvcast.decisions.payback import estimate_reach_probability
 from clvcast.errors import OrdersError
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 CUTOFF = "2021-01-01"
 LINES = pd.DataFrame(
@@ -40,7 +40,7 @@ SPEND = pd.DataFrame(
 @pytest.fixture
 def world() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
     config = parse_config("{economics: {margin_rate: 0.5}, orders: {currency: EUR}}")
-    orders = orders_from_table(LINES, config.orders)
+    orders = read_table(LINES, config.orders)
     return forecast_file(orders, CUTOFF, config), orders, config
 
 
@@ -129,7 +129,9 @@ def test_the_chance_to_pay_back_falls_with_the_cost(
     cost: float, realised: float, expected: float, lower: float, upper: float
 ) -> None:
     def chance(needed: float) -> float:
-        return reach_probability(needed, realised, expected, expected * lower, expected * upper)
+        return estimate_reach_probability(
+            needed, realised, expected, expected * lower, expected * upper
+        )
 
     assert 0 <= chance(cost) <= 1
     assert chance(cost * 1.1 + 1) <= chance(cost)
@@ -160,7 +162,7 @@ def test_what_happened_is_read_off_the_lines() -> None:
          ("b", "2020-09-30", 5.0)],
         columns=["customer_id", "ordered_at", "amount"],
     )  # fmt: skip
-    orders = orders_from_table(lines, clvcast.Config().orders)
+    orders = read_table(lines, clvcast.Config().orders)
     past = forecast_file(orders, "2020-07-15")
     tried = clvcast.economics(
         forecast_file(orders, "2020-10-01"), orders, SPEND, clvcast.Config(), past
@@ -265,7 +267,7 @@ def test_ltv_counts_what_the_forecasts_target_counts(world: World) -> None:
     """Contribution: 40 % of every order is cost, so what customers brought is 60 % of it."""
     config = parse_config("{target: contribution, orders: {currency: EUR}}")
     lines = LINES.assign(cost=LINES["amount"] * 0.4)
-    orders = orders_from_table(lines, config.orders)
+    orders = read_table(lines, config.orders)
     web = row(found((world[0], orders, config)).acquisition, "channel", "web")
     assert web["ltv_historic"] == pytest.approx(0.6 * 210 / 2)
     curve = found((world[0], orders, config)).payback
@@ -284,14 +286,14 @@ def test_spend_in_months_without_customers_alone(world: World) -> None:
 
 def test_customers_whose_spend_is_not_stated_do_not_lower_the_cac(world: World) -> None:
     lines = pd.concat([LINES, LINES.head(1).assign(customer_id="e", ordered_at="2020-10-01")])
-    orders = orders_from_table(lines.assign(order_id=None), world[2].orders)
+    orders = read_table(lines.assign(order_id=None), world[2].orders)
     forecasts = forecast_file(orders, CUTOFF, world[2])
     web = row(found((forecasts, orders, world[2])).acquisition, "channel", "web")
     assert (web["new_customers"], web["customers_without_spend"], web["cac"]) == (2, 1, 65)
 
 
 def test_orders_without_channels_are_shown_by_month(world: World) -> None:
-    orders = orders_from_table(LINES.drop(columns="channel"), world[2].orders)
+    orders = read_table(LINES.drop(columns="channel"), world[2].orders)
     result = found((world[0], orders, world[2]))
     assert row(result.acquisition, "channel", "all")["spend"] == 1130
     assert any("the orders have no channel" in remark for remark in result.remarks)
@@ -321,7 +323,7 @@ def test_bad_spend_is_refused_in_a_sentence(
 
 def test_two_currencies_are_refused_where_none_is_configured() -> None:
     with pytest.raises(OrdersError, match="must be in one currency, got EUR and USD"):
-        as_spend(SPEND.assign(currency=["EUR", "USD"]), unit=100)
+        coerce_spend(SPEND.assign(currency=["EUR", "USD"]), unit=100)
 
 
 def test_repeated_rows_of_spend_add_up(world: World) -> None:

@@ -13,7 +13,7 @@ from conftest import missing
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 ASKED = {"cutoff": "2021-01-01", "orders": [{"ordered_at": "2020-11-02", "amount": 42.0}]}
 
@@ -31,7 +31,7 @@ def place(shop_lines: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("service")
     lines = shop_lines[["customer_id", "ordered_at", "amount"]]
     lines.to_parquet(folder / "orders.parquet")
-    orders = orders_from_table(lines, OrdersConfig())
+    orders = read_table(lines, OrdersConfig())
     clvcast.train(orders, clvcast.Config(horizon_days=60, periods=1)).save(folder / "bundle")
     return folder
 

@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import ModelConfig, OrdersConfig, parse_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.features.table import feature_rows
+from clvcast.features.table import compute_feature_rows
 from clvcast.models.scoring import FORECAST_SCHEMA, forecast_rows
 from clvcast.orders import dates, windows
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.serve.pyfunc import NestedModel
-from clvcast.train.training_frame import training_frame
+from clvcast.train.training_frame import build_training_frame
 
 CUTOFF = "2020-12-01"
 
 
 def packed(lines: pd.DataFrame) -> clvcast.Orders:
-    return orders_from_table(lines, OrdersConfig())
+    return read_table(lines, OrdersConfig())
 
 
 def test_two_trainings_give_the_same_bytes(
@@ -78,10 +78,12 @@ def test_a_training_may_end_after_the_newest_order_and_says_how_long(
 
 
 def test_training_and_scoring_see_the_same_features(shop_orders: clvcast.Orders) -> None:
-    end = dates.as_instant("2021-01-30")
-    frame = training_frame(shop_orders, clvcast.Config(horizon_days=60, periods=1), end)
+    end = dates.parse_instant("2021-01-30")
+    frame = build_training_frame(shop_orders, clvcast.Config(horizon_days=60, periods=1), end)
     for position, cutoff in enumerate(frame.cutoffs.instants):
-        scored = feature_rows(windows.observed(shop_orders, int(cutoff)), np.array([cutoff]))
+        scored = compute_feature_rows(
+            windows.slice_observed(shop_orders, int(cutoff)), np.array([cutoff])
+        )
         trained = frame.rows.where(frame.rows.cutoff_index == position)
         assert (
             trained.customer_ids.take(trained.customer_index).to_pylist()
@@ -106,7 +108,7 @@ def test_every_door_gives_the_same_bits(
     )
     for customer_id in batch.index[::40]:
         own = shop_lines[shop_lines["customer_id"] == customer_id]
-        alone = forecast_rows(shop_model, packed(own), dates.as_instant(CUTOFF)).to_pandas()
+        alone = forecast_rows(shop_model, packed(own), dates.parse_instant(CUTOFF)).to_pandas()
         pd.testing.assert_frame_equal(
             alone.set_index("customer_id"), batch.loc[[customer_id]], check_exact=True
         )

@@ -7,19 +7,25 @@ from dataclasses import replace
 import pytest
 
 from clvcast.configs.schema import GateConfig
-from clvcast.evaluation.bootstrap import Interval
-from clvcast.train.gate.evidence import CHAMPION, Contest, Evidence, Feed, Part
+from clvcast.evaluation.bootstrap import ConfidenceInterval
+from clvcast.train.gate.evidence import (
+    CHAMPION,
+    DataShift,
+    Evidence,
+    RivalComparison,
+    SegmentResult,
+)
 from clvcast.train.gate.rules import judge
 
 BOUNDS = GateConfig()
 
 
-def near(value: float, width: float = 0.01) -> Interval:
-    return Interval(value, value - width, value + width)
+def near(value: float, width: float = 0.01) -> ConfidenceInterval:
+    return ConfidenceInterval(value, value - width, value + width)
 
 
-def contest(rival: str = "span_rate", ngini: float = 0.0, mae: float = 0.0) -> Contest:
-    return Contest(rival, near(ngini), near(mae), -0.05, 100.0)
+def contest(rival: str = "span_rate", ngini: float = 0.0, mae: float = 0.0) -> RivalComparison:
+    return RivalComparison(rival, near(ngini), near(mae), -0.05, 100.0)
 
 
 GOOD = Evidence(
@@ -28,10 +34,12 @@ GOOD = Evidence(
     calibration=0.03,
     coverage=0.9,
     contests=(contest(CHAMPION), contest()),
-    segments=(Part("tier high", 500, near(0.0)),),
+    segments=(SegmentResult("tier high", 500, near(0.0)),),
     champion="3",
     judged_by="by its own bundle",
-    feed=Feed(1.0, 1.0, 1.0, 1.1, 0.01, 0.99, (Part("tier high", 500, near(1.1, 0.0)),)),
+    feed=DataShift(
+        1.0, 1.0, 1.0, 1.1, 0.01, 0.99, (SegmentResult("tier high", 500, near(1.1, 0.0)),)
+    ),
 )
 
 
@@ -60,7 +68,7 @@ def test_a_good_candidate_passes_every_rule() -> None:
         ({"calibration": 0.11}, "calibration"),
         ({"coverage": 0.79}, "coverage"),
         ({"coverage": 0.7, "coverage_in_season": 0.79}, "coverage"),
-        ({"segments": (Part("tier high", 50, near(0.3)),)}, "segments"),
+        ({"segments": (SegmentResult("tier high", 50, near(0.3)),)}, "segments"),
         ({"new_columns": ("channel",)}, "schema"),
         ({"other_settings": ("horizon_days 60 instead of 90",)}, "schema"),
         ({"rolled_back": "2026-11-21: twice what was sold"}, "rollback"),
@@ -74,7 +82,11 @@ def test_a_good_candidate_passes_every_rule() -> None:
         ({"feed": replace(GOOD.feed, churn_rate=-0.2)}, "churn rate"),
         ({"feed": replace(GOOD.feed, rank_correlation=0.7)}, "rank correlation"),
         (
-            {"feed": replace(GOOD.feed, segments=(Part("channel web", 50, near(2.5, 0.0)),))},
+            {
+                "feed": replace(
+                    GOOD.feed, segments=(SegmentResult("channel web", 50, near(2.5, 0.0)),)
+                )
+            },
             "segment totals",
         ),
     ],
@@ -92,18 +104,23 @@ def test_each_rule_fails_alone_with_its_number_in_a_sentence(
 
 
 def test_what_luck_could_explain_does_not_fail() -> None:
-    unsure = Interval(-0.05, -0.12, 0.01)  # worse, but not surely
+    unsure = ConfidenceInterval(-0.05, -0.12, 0.01)  # worse, but not surely
     assert failed(replace(GOOD, contests=(replace(contest(CHAMPION), ngini=unsure),))) == []
-    assert failed(replace(GOOD, contests=(replace(contest(), mae=Interval(0.2, 0.04, 0.4)),))) == []
-    assert failed(replace(GOOD, bias=Interval(-0.3, -0.45, -0.15))) == []
+    assert (
+        failed(
+            replace(GOOD, contests=(replace(contest(), mae=ConfidenceInterval(0.2, 0.04, 0.4)),))
+        )
+        == []
+    )
+    assert failed(replace(GOOD, bias=ConfidenceInterval(-0.3, -0.45, -0.15))) == []
     assert failed(replace(GOOD, calibration=0.14, calibration_noise=0.05)) == []
     assert failed(replace(GOOD, calibration=0.14, baseline_calibration=0.15)) == []
 
 
 def test_a_rule_shows_the_number_that_is_held_against_its_bound() -> None:
     """The estimate alone may look out of bounds: the end of its interval is what is judged, and is there to read."""
-    rival = replace(contest(mae=0.06), ngini=Interval(-0.05, -0.12, 0.012), bias=-0.369)
-    season = replace(GOOD, contests=(rival,), bias=Interval(-0.377, -0.41, -0.344))
+    rival = replace(contest(mae=0.06), ngini=ConfidenceInterval(-0.05, -0.12, 0.012), bias=-0.369)
+    season = replace(GOOD, contests=(rival,), bias=ConfidenceInterval(-0.377, -0.41, -0.344))
     rules = {rule.name: rule for rule in judge(season, BOUNDS).rules}
     shown = {name: (rules[name].bound, rules[name].verdict) for name in rules}
     assert shown["bias"] == ("near end 0.344 <= 0.369", "pass")
@@ -122,7 +139,7 @@ def test_a_season_that_no_rule_saw_either_is_forgiven() -> None:
     """The total may miss by what the best baseline (by MAE) missed, not by what a poor one did."""
     best = replace(contest("span_rate"), bias=-0.37, mean_error=90.0)
     poor = replace(contest("formula"), bias=0.9, mean_error=200.0)
-    surely = Interval(-0.33, -0.34, -0.32)
+    surely = ConfidenceInterval(-0.33, -0.34, -0.32)
     assert failed(replace(GOOD, bias=surely, contests=(best, poor))) == []
     assert failed(replace(GOOD, bias=near(-0.4), contests=(best, poor))) == ["bias"]
     assert failed(replace(GOOD, bias=near(0.6), contests=(best, poor))) == ["bias"]
@@ -133,7 +150,7 @@ def test_a_season_that_no_rule_saw_either_is_forgiven() -> None:
 
 
 def test_small_segments_are_not_judged() -> None:
-    small = Part("cohort 2011 Q3", BOUNDS.segment_customers - 1, near(3.0))
+    small = SegmentResult("cohort 2011 Q3", BOUNDS.segment_customers - 1, near(3.0))
     verdict = judge(replace(GOOD, segments=(small,)), BOUNDS)
     (rule,) = [r for r in verdict.rules if r.name == "segments"]
     assert (rule.verdict, rule.value) == ("unknown", None)

@@ -14,7 +14,7 @@ from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError
 from clvcast.features.catalogue import CATALOGUE, GROUPS
 from clvcast.features.kernel.sweep import GROUP_ORDER
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 CUTOFFS = ["2020-01-02", "2020-02-15", "2020-07-01", "2021-01-01 12:00", "2022-01-01"]
 MONEY = {feature.name for feature in CATALOGUE if feature.unit == "money"}
@@ -22,7 +22,7 @@ CALENDAR = {f.name for f in CATALOGUE if f.group in ("calendar", "season")}
 
 
 def build(lines: pd.DataFrame, cutoffs: list[str] = CUTOFFS) -> pd.DataFrame:
-    table = clvcast.build_features(orders_from_table(lines, OrdersConfig()), cutoffs)
+    table = clvcast.build_features(read_table(lines, OrdersConfig()), cutoffs)
     return table.set_index(["cutoff", "customer_id"])
 
 

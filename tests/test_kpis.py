@@ -15,13 +15,13 @@ from pandas.testing import assert_frame_equal
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig, parse_config
-from clvcast.decisions.kpis import LEVERS, measures
+from clvcast.decisions.kpis import LEVERS, compute_measures
 from clvcast.decisions.period_counts import Sums
 from clvcast.errors import OrdersError
 from clvcast.orders import dates, windows
-from clvcast.orders.cutoffs import default_cutoff
-from clvcast.orders.order_table import ledger
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.cutoffs import get_default_cutoff
+from clvcast.orders.order_table import build_order_table
+from clvcast.orders.reading.read_orders import read_table
 
 CUTOFF = "2021-01-01"
 
@@ -33,7 +33,7 @@ def sums(**given_sums: float) -> Sums:
 
 
 def one(config: clvcast.Config, period_days: int = 365, **given_sums: float) -> pd.Series:
-    return measures(sums(**given_sums), config, period_days).iloc[0]
+    return compute_measures(sums(**given_sums), config, period_days).iloc[0]
 
 
 YEARLY = {"revenue": 30_000, "orders": 300, "active_customer_periods": 100, "customers": 100}
@@ -93,7 +93,7 @@ def test_gross_margin() -> None:
 
 
 def test_the_four_levers_stand_side_by_side() -> None:
-    names = list(measures(sums(), clvcast.Config(), 90).columns)
+    names = list(compute_measures(sums(), clvcast.Config(), 90).columns)
     place = names.index("aov")
     assert tuple(names[place : place + 4]) == LEVERS
 
@@ -134,7 +134,7 @@ LINES = pd.DataFrame(
 @pytest.fixture
 def tiny() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
     config = parse_config("horizon_days: 80")
-    orders = orders_from_table(LINES, config.orders)
+    orders = read_table(LINES, config.orders)
     return forecast_file(orders, CUTOFF, config), orders, config
 
 
@@ -234,8 +234,8 @@ def test_the_formula_counts_what_the_forecasts_target_counts(
 @given(worlds.small_worlds())
 def test_groups_add_up_to_the_shop(lines: pd.DataFrame) -> None:
     """Whatever the cut, customers, orders, revenue and CLV of the groups are those of the shop."""
-    orders = orders_from_table(lines, OrdersConfig())
-    end = dates.shown(default_cutoff(orders))
+    orders = read_table(lines, OrdersConfig())
+    end = dates.format_instant(get_default_cutoff(orders))
     forecasts = forecast_file(orders, end)
     if not len(forecasts):
         return
@@ -254,15 +254,15 @@ def test_groups_add_up_to_the_shop(lines: pd.DataFrame) -> None:
 @settings(max_examples=60)
 @given(worlds.small_worlds())
 def test_the_ledger_counts_orders_as_features_do(lines: pd.DataFrame) -> None:
-    from clvcast.features.table import feature_rows
+    from clvcast.features.table import compute_feature_rows
 
-    orders = orders_from_table(lines, OrdersConfig())
-    for cutoff in (default_cutoff(orders), int(np.median(orders.times)) + 1):
-        known = windows.observed(orders, cutoff)
-        rows = feature_rows(known, np.array([cutoff]))
+    orders = read_table(lines, OrdersConfig())
+    for cutoff in (get_default_cutoff(orders), int(np.median(orders.times)) + 1):
+        known = windows.slice_observed(orders, cutoff)
+        rows = compute_feature_rows(known, np.array([cutoff]))
         counts = np.zeros(known.n_customers, np.int64)
         counts[rows.customer_index] = rows.whole[:, 0]
-        found = ledger(orders, cutoff)
+        found = build_order_table(orders, cutoff)
         named = dict(zip(orders.customer_ids.to_pylist(), found.n_orders.tolist(), strict=True))
         for customer, count in zip(known.customer_ids.to_pylist(), counts.tolist(), strict=True):
             assert named[customer] == count

@@ -12,7 +12,7 @@ import worlds
 from conftest import Run
 from test_documents import blocks
 
-from clvcast.train.registry.mlflow_store import reading
+from clvcast.train.registry.mlflow_store import open_for_reading
 from clvcast.train.registry.promotion import CHAMPION
 
 
@@ -33,7 +33,7 @@ def test_the_life_of_a_model(
         status, out, err = run(*shlex.split(command))
         # the autumn peak of the only year there is: monitoring tells of it
         assert status == (1 if command.startswith("monitor") else 0), (command, out, err)
-        champion = reading("sqlite:///mlflow.db").aliased("clv", CHAMPION)
+        champion = open_for_reading("sqlite:///mlflow.db").aliased("clv", CHAMPION)
         serving.append(champion.number if champion else None)
         if command.startswith("compare"):
             bridges = re.findall(r"│ ([a-z ]+?) +│ +([\d,]+) │ +([+-][\d,.]+) │", out)

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.configs.lists import DEFAULT_RULES, condition
+from clvcast.configs.lists import DEFAULT_RULES, parse_condition
 from clvcast.configs.schema import OrdersConfig, parse_config
 from clvcast.errors import ConfigError
 from clvcast.orders import dates
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 CUTOFF = "2021-01-10"
 EVERYBODY = "lists: {hold_out: 0}"
@@ -161,7 +161,7 @@ def test_the_hash_that_holds_out_is_the_same_for_ever() -> None:
     lines = pd.DataFrame(
         {"customer_id": list("abcdefghij"), "ordered_at": "2020-12-01", "amount": 10.0}
     )
-    orders = orders_from_table(lines, OrdersConfig())
+    orders = read_table(lines, OrdersConfig())
     text = "lists: {hold_out: 0.5, only: [all], rules: {all: {where: {clv: '>= 0'}, reason: every one}}}"
     found = clvcast.lists(forecast_file(orders, CUTOFF), orders, parse_config(text))
     assert found.held_out["all"]["customer_id"].to_pylist() == ["b", "c", "f", "h", "i"]
@@ -237,10 +237,10 @@ def test_what_the_orders_do_not_tell_leaves_a_list_out_and_is_said(
 @given(st.lists(st.floats(0, 100) | st.just(7.0), min_size=1, max_size=40), st.integers(1, 100))
 def test_top_takes_at_most_its_share(values: list[float], percent: int) -> None:
     from clvcast.decisions.campaign_lists import _holds
-    from clvcast.decisions.list_columns import Candidates
+    from clvcast.decisions.list_columns import ListColumns
 
-    known = Candidates({"clv": np.array(values)}, {}, {})
-    top = _holds(condition("clv", f"top {percent}%"), known)
+    known = ListColumns({"clv": np.array(values)}, {}, {})
+    top = _holds(parse_condition("clv", f"top {percent}%"), known)
     assert top.sum() <= np.ceil(len(values) * percent / 100)
     if top.any() and not top.all():
         assert np.array(values)[top].min() > np.array(values)[~top].max()
@@ -260,7 +260,7 @@ PAST = pd.DataFrame(
 
 def test_the_lift_of_a_past_list_by_hand() -> None:
     """Of 400 that came in 90 days, a list of a alone caught 300; of 80 that stayed away, b's 50."""
-    orders = orders_from_table(PAST, OrdersConfig())
+    orders = read_table(PAST, OrdersConfig())
     config = parse_config("""
 lists:
   hold_out: 0.5
@@ -282,11 +282,17 @@ lists:
 
 
 def test_anniversaries_of_leap_days() -> None:
-    first = np.array([dates.as_instant(day) for day in ("2020-02-29", "2019-12-31", "2020-03-01")])
-    found = dates.next_anniversaries(first, dates.as_instant("2021-03-01"))
-    assert [dates.shown(int(day)) for day in found] == ["2021-03-01", "2021-12-31", "2021-03-01"]
-    leap = dates.next_anniversaries(first[:1], dates.as_instant("2023-06-01"))
-    assert dates.shown(int(leap[0])) == "2024-02-29"
+    first = np.array(
+        [dates.parse_instant(day) for day in ("2020-02-29", "2019-12-31", "2020-03-01")]
+    )
+    found = dates.find_next_anniversaries(first, dates.parse_instant("2021-03-01"))
+    assert [dates.format_instant(int(day)) for day in found] == [
+        "2021-03-01",
+        "2021-12-31",
+        "2021-03-01",
+    ]
+    leap = dates.find_next_anniversaries(first[:1], dates.parse_instant("2023-06-01"))
+    assert dates.format_instant(int(leap[0])) == "2024-02-29"
 
 
 def test_the_command_writes_a_file_per_list(

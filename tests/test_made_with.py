@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 
 import clvcast
 from clvcast.configs.schema import parse_config
-from clvcast.decisions.customer_base import open_book
+from clvcast.decisions.customer_base import open_customer_base
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.models.forecast_terms import ForecastTerms
 
@@ -80,7 +80,7 @@ def test_every_door_of_the_scorer_says_what_forecasts_were_made_with(
         scored / "csv" / "f.csv",
         scored / "parts" / "part-00000.parquet",
     ):
-        book = open_book(given, shop_orders)
+        book = open_customer_base(given, shop_orders)
         assert book.config == MADE.within(clvcast.Config())
         assert (book.horizon_days, book.span_days) == (60, 180)
         assert not any("do not say what they were made with" in told for told in book.remarks)
@@ -90,7 +90,9 @@ def test_frames_written_by_pandas_keep_it(
     forecasts: pd.DataFrame, shop_orders: clvcast.Orders, tmp_path: Path
 ) -> None:
     forecasts.to_parquet(tmp_path / "f.parquet")
-    assert open_book(tmp_path / "f.parquet", shop_orders).config == MADE.within(clvcast.Config())
+    assert open_customer_base(tmp_path / "f.parquet", shop_orders).config == MADE.within(
+        clvcast.Config()
+    )
 
 
 def test_keys_the_configuration_does_not_state_are_those_of_the_forecasts(
@@ -171,7 +173,9 @@ def test_forecasts_that_carry_nothing_are_read_by_the_configuration_which_is_sai
     manifest = scored / "csv" / "f.csv.manifest.json"
     (tmp_path / manifest.name).write_bytes(manifest.read_bytes())  # of the whole file
     for given in (bare, changed):
-        told = "\n".join(open_book(given, shop_orders, parse_config("horizon_days: 50")).remarks)
+        told = "\n".join(
+            open_customer_base(given, shop_orders, parse_config("horizon_days: 50")).remarks
+        )
         assert "the forecasts do not say what they were made with" in told
         assert "4 x 50 days, a margin of 100% and a discount of 0% a year are taken" in told
 
@@ -181,21 +185,24 @@ def test_attributes_that_are_not_ours_are_no_obstacle(
 ) -> None:
     other = forecasts.copy()
     other.attrs = {"made by": "somebody"}
-    assert "do not say" in " ".join(open_book(other, shop_orders).remarks)
+    assert "do not say" in " ".join(open_customer_base(other, shop_orders).remarks)
     other.attrs = {"clvcast": {"horizon_days": "many"}}
     with pytest.raises(OrdersError, match="attributes of clvcast that cannot be read"):
-        open_book(other, shop_orders)
+        open_customer_base(other, shop_orders)
 
 
 def test_a_model_given_beside_forecasts_of_another_does_not_set_their_terms(
     forecasts: pd.DataFrame, shop_orders: clvcast.Orders, shop_model: clvcast.Model
 ) -> None:
-    assert open_book(forecasts, shop_orders, model=shop_model).config.economics.margin_rate == 0.4
+    assert (
+        open_customer_base(forecasts, shop_orders, model=shop_model).config.economics.margin_rate
+        == 0.4
+    )
     bare = forecasts.copy()
     bare.attrs.clear()
-    book = open_book(bare, shop_orders, model=shop_model)
+    book = open_customer_base(bare, shop_orders, model=shop_model)
     assert (book.horizon_days, book.config.periods) == (60, 3), "else what the model remembers"
-    book = open_book(bare, shop_orders, parse_config("periods: 2"), model=shop_model)
+    book = open_customer_base(bare, shop_orders, parse_config("periods: 2"), model=shop_model)
     assert (book.horizon_days, book.config.periods) == (60, 2), "unless it is stated otherwise"
 
 

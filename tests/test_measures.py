@@ -33,8 +33,8 @@ def test_errors_by_hand() -> None:
 
 def test_decile_error_by_hand() -> None:
     actual = np.repeat(np.arange(1.0, 11.0), 3)
-    assert measures.decile_error(actual, actual) == pytest.approx(0.0)
-    assert measures.decile_error(actual * 1.2, actual) == pytest.approx(0.2)
+    assert measures.decile_mape(actual, actual) == pytest.approx(0.0)
+    assert measures.decile_mape(actual * 1.2, actual) == pytest.approx(0.2)
 
 
 def test_spearman_by_hand() -> None:

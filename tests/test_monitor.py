@@ -17,13 +17,13 @@ from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError
 from clvcast.evaluation.monitoring import monitor
 from clvcast.evaluation.sampling_error import (
-    calibration_chance,
-    capture_chance,
-    share_chance,
-    total_chance,
+    estimate_calibration_noise,
+    estimate_capture_noise,
+    estimate_share_noise,
+    estimate_total_noise,
 )
-from clvcast.models.drift_reference import histogram, stability_index
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.models.drift_reference import build_histogram, compute_stability_index
+from clvcast.orders.reading.read_orders import read_table
 
 EARLY = "2020-12-01"
 
@@ -37,7 +37,7 @@ def test_matured_forecasts_by_hand() -> None:
     lines = [("a", "2020-01-05", 10.0), ("b", "2020-01-06", 20.0), ("a", "2020-02-10", 30.0)]
     lines += [("z", "2020-03-20", 5.0)]  # the window of 30 days from 2020-02-01 is over
     names = ["customer_id", "ordered_at", "amount"]
-    orders = orders_from_table(pd.DataFrame(lines, columns=names), OrdersConfig())
+    orders = read_table(pd.DataFrame(lines, columns=names), OrdersConfig())
     forecasts = pd.DataFrame(
         {
             "customer_id": ["a", "b", "gone"],
@@ -72,17 +72,17 @@ def test_a_real_model_on_its_own_shop_raises_no_alarm_and_a_broken_feed_does(
     assert len(matured.matured) > 3
     assert matured.severity != "alarm", [f for f in matured.findings if f.severity == "alarm"]
     known = shop_lines[shop_lines["ordered_at"] < EARLY]
-    fresh = orders_from_table(known, OrdersConfig())
+    fresh = read_table(known, OrdersConfig())
     drifting = monitor(forecasts, fresh, early_model)
     assert drifting.matured.empty
     assert {f.severity for f in drifting.findings} == {"fine"}  # the very rows it was trained on
     # amounts in cents where they were in euros, and channels with new names
     odd = known.assign(amount=known["amount"] * 100, channel="phone")
-    broken = orders_from_table(odd, OrdersConfig())
+    broken = read_table(odd, OrdersConfig())
     alarmed = monitor(clvcast.score(early_model, broken, EARLY), broken, early_model)
     alarms = {f.name for f in alarmed.findings if f.severity == "alarm"}
     assert {"forecast expected_spend", "new channel"} <= alarms
-    lacking = orders_from_table(known.drop(columns="channel"), OrdersConfig())
+    lacking = read_table(known.drop(columns="channel"), OrdersConfig())
     told = monitor(forecasts, lacking, early_model)
     assert "column channel" in {f.name for f in told.findings if f.severity == "alarm"}
 
@@ -100,23 +100,23 @@ def test_what_must_be_given(early_model: clvcast.Model, shop_orders: clvcast.Ord
 
 @given(st.lists(st.floats(-100, 100) | st.just(float("nan")), min_size=1, max_size=200))
 def test_nothing_moves_beside_itself(values: list[float]) -> None:
-    then = histogram(np.array(values))
-    now = histogram(np.array(values), then.edges)
+    then = build_histogram(np.array(values))
+    now = build_histogram(np.array(values), then.edges)
     assert then == now
     assert sum(now.counts) + now.missing == len(values)
-    assert stability_index(then, now) == 0.0
+    assert compute_stability_index(then, now) == 0.0
 
 
 def test_stability_index_by_hand() -> None:
-    then = histogram(np.repeat([1.0, 2.0], 5_000), edges=(1.0,))
-    now = histogram(np.repeat([1.0, 2.0], [8_000, 2_000]), edges=(1.0,))
+    then = build_histogram(np.repeat([1.0, 2.0], 5_000), edges=(1.0,))
+    now = build_histogram(np.repeat([1.0, 2.0], [8_000, 2_000]), edges=(1.0,))
     # (.8 - .5) ln(.8 / .5) + (.2 - .5) ln(.2 / .5) = .4159, less (2 - 1) (2 / 10,000)
-    assert stability_index(then, now) == pytest.approx(0.4159 - 0.0002, abs=1e-4)
+    assert compute_stability_index(then, now) == pytest.approx(0.4159 - 0.0002, abs=1e-4)
     random = np.random.default_rng(0)
     noise = [
-        stability_index(
-            histogram(random.random(500), (0.25, 0.5, 0.75)),
-            histogram(random.random(500), (0.25, 0.5, 0.75)),
+        compute_stability_index(
+            build_histogram(random.random(500), (0.25, 0.5, 0.75)),
+            build_histogram(random.random(500), (0.25, 0.5, 0.75)),
         )
         for _ in range(50)
     ]
@@ -161,16 +161,16 @@ def test_chance_is_taken_off_before_an_alarm() -> None:
             abs(chance[g].mean() - churned[g].mean()) * len(g)
             for g in np.array_split(np.argsort(chance), 10)
         ]
-        over += sum(gaps) / 200 > calibration_chance(chance)
+        over += sum(gaps) / 200 > estimate_calibration_noise(chance)
     assert 1 <= over <= 25  # one in twenty
     mean = random.lognormal(3.0, 0.5, 300)
     missed = 0
     for _ in range(200):
         spent = mean * random.lognormal(-0.5, 1.0, 300)
-        missed += abs(mean.sum() / spent.sum() - 1.0) > total_chance(mean, spent)
+        missed += abs(mean.sum() / spent.sum() - 1.0) > estimate_total_noise(mean, spent)
     assert 1 <= missed <= 45  # one in ten, for a total may miss either way
-    assert share_chance(0.9, 10_000) == pytest.approx(1.645 * 0.003)
-    assert capture_chance(np.array([5.0, 5.0]), 20.0) == 0.0
+    assert estimate_share_noise(0.9, 10_000) == pytest.approx(1.645 * 0.003)
+    assert estimate_capture_noise(np.array([5.0, 5.0]), 20.0) == 0.0
 
 
 def test_rare_categories_are_no_news_and_a_renamed_one_is(
@@ -180,12 +180,12 @@ def test_rare_categories_are_no_news_and_a_renamed_one_is(
     random = np.random.default_rng(1)
     names = pd.Series([f"K{k}" for k in random.integers(0, 200, len(shop_lines))])
     lines = shop_lines.assign(category=names.to_numpy())
-    model = clvcast.train(orders_from_table(lines, OrdersConfig()), shop_config)
+    model = clvcast.train(read_table(lines, OrdersConfig()), shop_config)
     late = lines["ordered_at"] >= "2021-01-15"
     renamed = lines.assign(category=lines["category"].where(~late, "renamed"))
 
     def news(table: pd.DataFrame) -> float:
-        orders = orders_from_table(table, OrdersConfig())
+        orders = read_table(table, OrdersConfig())
         found = monitor(clvcast.score(model, orders), orders, model).findings
         return next(f.value for f in found if f.name == "new category")
 

@@ -19,11 +19,16 @@ import clvcast
 from clvcast.configs.schema import OPTIONAL_COLUMNS, OrdersConfig
 from clvcast.features.recency_frequency import OrderDays
 from clvcast.models import scoring
-from clvcast.models.btyd.forecasts import BgNbd, ParetoNbd, expected_order_days, order_probability
+from clvcast.models.btyd.forecasts import (
+    BgNbd,
+    ParetoNbd,
+    predict_order_days,
+    predict_order_probability,
+)
 from clvcast.models.scoring import FORECAST_SCHEMA
 from clvcast.orders.reading.nested_rows import nest
-from clvcast.orders.reading.order_records import LineError, clean_id, is_no_id, orders_from_lines
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.order_records import LineError, clean_id, is_missing_id, pack_records
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.serve.pyfunc import NestedModel
 
 CUTOFF = "2021-02-01"
@@ -51,14 +56,14 @@ def test_one_by_one_gives_the_numbers_of_a_batch(
 @settings(max_examples=60)
 @given(worlds.small_worlds())
 def test_lines_are_packed_as_the_reader_packs_them(frame: pd.DataFrame) -> None:
-    read = orders_from_table(frame, OrdersConfig())
+    read = read_table(frame, OrdersConfig())
     lines: dict[str, list[dict[str, Any]]] = {}
     for row in frame.assign(ordered_at=frame["ordered_at"].map(pd.Timestamp.isoformat)).to_dict(
         "records"
     ):
         plain = {name: None if pd.isna(value) else value for name, value in row.items()}
         lines.setdefault(plain.pop("customer_id"), []).append(plain)
-    packed = orders_from_lines(list(lines.items()), OPTIONAL_COLUMNS, OrdersConfig())
+    packed = pack_records(list(lines.items()), OPTIONAL_COLUMNS, OrdersConfig())
     assert packed.digest() == read.digest()
 
 
@@ -91,8 +96,8 @@ def test_times_are_read_as_the_reader_reads_them(
 )
 def test_ids_are_cleaned_as_the_reader_cleans_them(text: str) -> None:
     frame = pd.DataFrame({"customer_id": [text], "ordered_at": ["2020-01-01"], "amount": [1.0]})
-    assert orders_from_table(frame, OrdersConfig()).customer_ids.to_pylist() == [clean_id(text)]
-    assert is_no_id(clean_id(" NULL "))
+    assert read_table(frame, OrdersConfig()).customer_ids.to_pylist() == [clean_id(text)]
+    assert is_missing_id(clean_id(" NULL "))
 
 
 def test_what_else_one_customer_may_be_given_as(
@@ -101,9 +106,9 @@ def test_what_else_one_customer_may_be_given_as(
     own = shop_lines[shop_lines["customer_id"] == "C00001"]
     expected = shop_model.score_one(own, CUTOFF)
     assert shop_model.score_one(own.to_dict("records"), CUTOFF) == expected
-    assert shop_model.score_one(orders_from_table(own, OrdersConfig()), CUTOFF) == expected
+    assert shop_model.score_one(read_table(own, OrdersConfig()), CUTOFF) == expected
     bare = clvcast.train(
-        orders_from_table(shop_lines[["customer_id", "ordered_at", "amount"]], OrdersConfig()),
+        read_table(shop_lines[["customer_id", "ordered_at", "amount"]], OrdersConfig()),
         clvcast.Config(horizon_days=60, periods=1),
     )
     pairs = [
@@ -147,7 +152,7 @@ def test_shapes_that_are_no_customer(
             shop_model.score_one(wrong, CUTOFF)  # type: ignore[arg-type]
     lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
     with pytest.raises(LineError, match="amount must be finite, which line 1 of customer 0 breaks"):
-        orders_from_lines([("c", lines)], (), OrdersConfig())
+        pack_records([("c", lines)], (), OrdersConfig())
 
 
 def test_a_cutoff_beyond_a_horizon_from_now_is_refused_and_silence_is_not(
@@ -255,7 +260,7 @@ def test_few_rows_add_up_to_the_bits_of_many(model: BgNbd | ParetoNbd) -> None:
     tenure = np.floor(random.uniform(0, 700, 500))
     repeats = np.floor(random.exponential(2.0, 500)) * (tenure > 0)
     many = OrderDays.of(repeats, np.floor(tenure * random.uniform(0, 1, 500)), tenure, tenure)
-    for forecast in (expected_order_days, order_probability):
+    for forecast in (predict_order_days, predict_order_probability):
         together = forecast(model, many, 60)
         alone = [forecast(model, many.where(np.arange(500) == k), 60)[0] for k in range(500)]
         assert together.tolist() == alone

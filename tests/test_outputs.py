@@ -49,11 +49,11 @@ def test_a_failure_leaves_the_old_output_and_nothing_beside_it(
 
 def test_a_folder_is_replaced_whole_or_left(tmp_path: Path) -> None:
     target = tmp_path / "folder"
-    with atomic_files.replaced_folder(target) as partial:
+    with atomic_files.replace_folder(target) as partial:
         (partial / "one").write_text("1")
 
     def fail_midway() -> None:
-        with atomic_files.replaced_folder(target) as partial:
+        with atomic_files.replace_folder(target) as partial:
             (partial / "two").write_text("2")
             raise RuntimeError
 

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.orders.reading.label_encoding import code, code_ids
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.label_encoding import encode_ids, encode_labels
+from clvcast.orders.reading.read_orders import read_table
 
 
 def packed(lines: pd.DataFrame) -> clvcast.Orders:
-    return orders_from_table(lines, OrdersConfig())
+    return read_table(lines, OrdersConfig())
 
 
 @given(st.lists(st.sampled_from(["b", "a", "10", "9", "", "é", None]), max_size=30))
 def test_codes_are_ranks_of_the_sorted_values(values: list[str | None]) -> None:
-    column = code(pa.array(values, pa.string()))
+    column = encode_labels(pa.array(values, pa.string()))
     labels = column.labels.to_pylist()
     assert labels == sorted({v for v in values if v is not None}, key=lambda v: v.encode())
     assert [labels[c] if c >= 0 else None for c in column.codes] == values
@@ -29,8 +29,8 @@ def test_codes_are_ranks_of_the_sorted_values(values: list[str | None]) -> None:
 
 @given(st.lists(st.integers(0, 10**17) | st.integers(0, 200), min_size=1, max_size=30))
 def test_whole_numbers_are_coded_as_the_text_they_are(values: list[int]) -> None:
-    numbers, _ = code_ids(pa.chunked_array([pa.array(values)]), nulls_by_name=False)
-    texts, _ = code_ids(pa.chunked_array([pa.array(list(map(str, values)))]), nulls_by_name=False)
+    numbers, _ = encode_ids(pa.chunked_array([pa.array(values)]), nulls_by_name=False)
+    texts, _ = encode_ids(pa.chunked_array([pa.array(list(map(str, values)))]), nulls_by_name=False)
     assert numbers.labels.to_pylist() == texts.labels.to_pylist() == sorted(set(map(str, values)))
     assert numbers.codes.tolist() == texts.codes.tolist()
 

@@ -14,22 +14,22 @@ from conftest import missing
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.decisions.report.number_format import Writing
-from clvcast.orders.cutoffs import default_cutoff
-from clvcast.orders.order_table import ledger
+from clvcast.decisions.report.number_format import NumberFormat
+from clvcast.orders.cutoffs import get_default_cutoff
+from clvcast.orders.order_table import build_order_table
 
 try:
     from servers import serving
 
     from clvcast.serve.rest.auth import read_tokens
-    from clvcast.serve.rest.explorer import explorer
-    from clvcast.serve.rest.model_holder import Models
+    from clvcast.serve.rest.explorer import create_explorer
+    from clvcast.serve.rest.model_holder import ModelHolder
     from clvcast.serve.rest.settings import Settings
 except ModuleNotFoundError:
     missing("the serve extra")
 
 TOKEN = "page-token-0123456789"
-ENGLISH = Writing("GBP")
+ENGLISH = NumberFormat("GBP")
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def files(
 def client(
     shop_model: clvcast.Model, files: tuple[Path, str], config: clvcast.Config
 ) -> Iterator[httpx.Client]:
-    pages = [explorer(*files, shop_model, Settings(), config)]
-    with serving(Models(shop_model), pages=pages) as found:
+    pages = [create_explorer(*files, shop_model, Settings(), config)]
+    with serving(ModelHolder(shop_model), pages=pages) as found:
         yield found
 
 
@@ -146,7 +146,7 @@ def test_a_card_has_the_forecast_the_reasons_and_the_orders(
         assert [reason[2] for reason in card["why"]["rows"]] == [
             ENGLISH.number(amount) for amount in why["amount"]
         ]
-        entries = ledger(shop_orders, default_cutoff(shop_orders))
+        entries = build_order_table(shop_orders, get_default_cutoff(shop_orders))
         position = shop_orders.customer_ids.to_pylist().index(name)
         assert len(card["history"]["rows"]) == int(
             entries.starts[position + 1] - entries.starts[position]
@@ -166,7 +166,9 @@ def test_another_model_leaves_the_reasons_out_and_says_so(
     other = dataclasses.replace(
         shop_model, numbers=shop_model.numbers.model_copy(update={"blend": blend})
     )
-    with serving(Models(other), pages=[explorer(*files, other, Settings(), config)]) as client:
+    with serving(
+        ModelHolder(other), pages=[create_explorer(*files, other, Settings(), config)]
+    ) as client:
         assert "the model given is" in client.get("/").text
         name = forecasts["customer_id"].iloc[0]
         card = client.get("/explore/customer", params={"id": name}).json()
@@ -179,8 +181,8 @@ def test_off_loopback_a_token_is_asked_for_once_and_kept_where_no_script_reads_i
 ) -> None:
     tokens = read_tokens(None, None, {"CLVCAST_TOKENS": TOKEN})
     settings = Settings(host="0.0.0.0", tokens=tokens)
-    pages = [explorer(*files, shop_model, settings, config)]
-    with serving(Models(shop_model), settings, pages) as client:
+    pages = [create_explorer(*files, shop_model, settings, config)]
+    with serving(ModelHolder(shop_model), settings, pages) as client:
         shut = client.get("/")
         assert (shut.status_code, shut.headers["location"]) == (303, "/login")
         assert client.get("/explore/customers").status_code == 401

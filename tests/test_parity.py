@@ -14,13 +14,13 @@ from conftest import Run, missing
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.orders.reading.nested_rows import nest
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.serve.pyfunc import NestedModel
 
 try:
     from servers import serving
 
-    from clvcast.serve.rest.model_holder import Models
+    from clvcast.serve.rest.model_holder import ModelHolder
 except ModuleNotFoundError:
     missing("the serve extra")
 
@@ -41,7 +41,7 @@ def test_five_ways_give_one_forecast(
     shop_model: clvcast.Model, tmp_path: Path, run: Run, seed: int
 ) -> None:
     lines = worlds.shop(customers=600, seed=seed)
-    orders = orders_from_table(lines, OrdersConfig())
+    orders = read_table(lines, OrdersConfig())
     batch = clvcast.score(shop_model, orders, CUTOFF)
     assert len(batch) > 500
     nested = nest(orders, CUTOFF)
@@ -56,7 +56,7 @@ def test_five_ways_give_one_forecast(
     compared(mlflow_rows, batch)
 
     rows: list[dict[str, Any]] = []
-    with serving(Models(shop_model)) as client:
+    with serving(ModelHolder(shop_model)) as client:
         asked = nested[["customer_id", "orders"]].to_dict("records")
         for size in (1, 7, 300, *[1] * len(asked)):  # one at a time, a few, many, one at a time
             body = {"cutoff": CUTOFF, "customers": asked[len(rows) : len(rows) + size]}

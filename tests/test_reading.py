@@ -16,7 +16,7 @@ import clvcast
 from clvcast.configs.schema import FormatConfig, OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.orders.reading.files import read_blocks
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 HEADER = "customer_id,ordered_at,amount,order_id"
 
@@ -346,7 +346,7 @@ def test_categories_named_na_are_categories_and_customers_named_so_are_missing()
             "category": ["NA", "x", ""],
         }
     )
-    orders = orders_from_table(lines, OrdersConfig())
+    orders = read_table(lines, OrdersConfig())
     assert orders.customer_ids.to_pylist() == ["a", "b"]
     assert orders.texts["category"].to_text().to_pylist() == ["NA", None]
 
@@ -354,7 +354,7 @@ def test_categories_named_na_are_categories_and_customers_named_so_are_missing()
 def test_sums_that_would_overflow_are_refused() -> None:
     lines = pd.DataFrame({"customer_id": "a", "ordered_at": "2020-01-01", "amount": [1e12] * 1000})
     with pytest.raises(OrdersError, match="all amounts together must stay below"):
-        orders_from_table(lines, OrdersConfig(currency_decimals=4))
+        read_table(lines, OrdersConfig(currency_decimals=4))
 
 
 def test_one_customer_with_most_of_the_revenue_is_a_remark(tmp_path: Path) -> None:

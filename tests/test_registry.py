@@ -19,11 +19,11 @@ from conftest import Run
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.errors import ConfigError, StoreError
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.train import fit as fitting
 from clvcast.train.registry import promotion
-from clvcast.train.registry.mlflow_store import reading, writing
-from clvcast.train.registry.tracking import Registered, track
+from clvcast.train.registry.mlflow_store import open_for_reading, open_for_writing
+from clvcast.train.registry.tracking import TrackedRun, track
 from clvcast.train.run import TrainingRun, train_and_evaluate
 from clvcast.train.training_frame import TrainingFrame
 
@@ -39,7 +39,7 @@ def lines() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def orders(lines: pd.DataFrame) -> clvcast.Orders:
-    return orders_from_table(lines, OrdersConfig())
+    return read_table(lines, OrdersConfig())
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def dealt_out_labels(share: float = 1.0) -> Iterator[None]:
         return replace(frame, targets=outcome)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "training_frame", dealt_out)
+        patch.setattr(fitting, "build_training_frame", dealt_out)
         yield
 
 
@@ -87,14 +87,14 @@ def permuted(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
         return train_and_evaluate(orders, config, LATER)
 
 
-Train = Callable[..., Registered]
+Train = Callable[..., TrackedRun]
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store as MLflow makes it: seconds, once."""
     database = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    with writing(f"sqlite:///{database}"):
+    with open_for_writing(f"sqlite:///{database}"):
         pass
     return database
 
@@ -112,7 +112,7 @@ def keep(uri: str, config: clvcast.Config) -> Train:
         update={"tracking": TrackingConfig(uri=uri, model_name="shop", evaluated_cutoffs=1)}
     )
 
-    def one(run: TrainingRun, force: str | None = None) -> Registered:
+    def one(run: TrainingRun, force: str | None = None) -> TrackedRun:
         horizon = run.model.numbers.horizon_days
         return track(run, own.model_copy(update={"horizon_days": horizon}), force=force)
 
@@ -120,11 +120,11 @@ def keep(uri: str, config: clvcast.Config) -> Train:
 
 
 def champion(uri: str) -> str | None:
-    version = reading(uri).aliased("shop", promotion.CHAMPION)
+    version = open_for_reading(uri).aliased("shop", promotion.CHAMPION)
     return version.number if version else None
 
 
-def failed(registered: Registered) -> list[str]:
+def failed(registered: TrackedRun) -> list[str]:
     assert registered.verdict is not None
     return [rule.name for rule in registered.verdict.rules if rule.verdict == "fail"]
 
@@ -228,7 +228,7 @@ def test_a_feed_with_a_tenth_of_its_lines_missing_is_refused(
 ) -> None:
     keep(earlier)
     thinned = lines[np.random.default_rng(3).random(len(lines)) > 0.1]
-    broken = keep(train_and_evaluate(orders_from_table(thinned, OrdersConfig()), config, LATER))
+    broken = keep(train_and_evaluate(read_table(thinned, OrdersConfig()), config, LATER))
     assert not broken.promoted
     assert {"history lines", "history money"} <= set(failed(broken))
     assert champion(uri) == "1"
@@ -324,7 +324,9 @@ def test_a_decision_on_a_champion_that_was_replaced_meanwhile_is_not_carried_out
     keep(earlier)
     keep(permuted)
     with pytest.raises(StoreError, match="another run promoted version 1 of shop meanwhile"):
-        promotion.promote_in(reading(uri), "shop", "2", "it was judged against nothing", None)
+        promotion.promote_in(
+            open_for_reading(uri), "shop", "2", "it was judged against nothing", None
+        )
     assert champion(uri) == "1"
 
 

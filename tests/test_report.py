@@ -18,13 +18,13 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.decisions.report import charts, headlines
 from clvcast.decisions.report.build import Report, evaluation_report
-from clvcast.decisions.report.number_format import UNKNOWN, Writing
+from clvcast.decisions.report.number_format import UNKNOWN, NumberFormat
 from clvcast.decisions.report.page_model import Chart
 from clvcast.decisions.report.palette import PAIRS
 from clvcast.evaluation.backtest_frames import Evaluation
 
 CUTOFF = "2020-12-01"
-ENGLISH = Writing("GBP")
+ENGLISH = NumberFormat("GBP")
 
 
 @pytest.fixture(scope="module")
@@ -213,10 +213,10 @@ def test_text_has_contrast_in_both_themes() -> None:
     ],
 )  # fmt: skip
 def test_numbers_are_written_as_the_locale_writes_them(locale: str, money: str, share: str) -> None:
-    writing = Writing("EUR", locale)  # type: ignore[arg-type]
+    writing = NumberFormat("EUR", locale)  # type: ignore[arg-type]
     assert writing.number(1_234_567.5, 2) == money
     assert writing.share(0.125, 1) == share
-    assert charts.bars(["a"], [1.0], writing, "EUR").layout.separators == writing.separators
+    assert charts.draw_bars(["a"], [1.0], writing, "EUR").layout.separators == writing.separators
 
 
 @pytest.mark.parametrize(
@@ -239,30 +239,30 @@ def test_findings_say_what_the_numbers_say() -> None:
             "clv_total": [50.0, 30.0, 20.0],
         }
     )
-    assert headlines.tier_finding(tiers, ENGLISH) == (
+    assert headlines.describe_tiers(tiers, ENGLISH) == (
         "1 customer, 10% of all, brings 50% of the expected value"
     )
-    assert headlines.largest_group(tiers, "tier", ENGLISH) == (
+    assert headlines.describe_largest_group(tiers, "tier", ENGLISH) == (
         "Most comes from high: 50% of the expected value, 50 GBP"
     )
     risks = tiers.assign(group=["low", "medium", "high"])
-    assert headlines.risk_finding(risks, ENGLISH) == (
+    assert headlines.describe_risk(risks, ENGLISH) == (
         "50 GBP, 50% of the expected value, rests on 9 customers at medium or high risk"
     )
     rising = pd.Series([np.nan, 0.4, 0.31])
     assert (
-        headlines.lever_finding("Churn", rising, ENGLISH, is_share=True)
+        headlines.describe_lever("Churn", rising, ENGLISH, is_share=True)
         == "Churn fell from 40% to 31%"
     )
-    assert headlines.lever_finding(
+    assert headlines.describe_lever(
         "Order value", pd.Series([100.0, 106.0]), ENGLISH, is_share=False
     ) == ("Order value rose by 6%")
-    assert "not known" in headlines.lever_finding("Churn", rising[:2], ENGLISH, is_share=True)
+    assert "not known" in headlines.describe_lever("Churn", rising[:2], ENGLISH, is_share=True)
     assert (
-        headlines.change_finding(200.0, 150.0, ENGLISH)
+        headlines.describe_change(200.0, 150.0, ENGLISH)
         == "The expected value fell by 25.0% to 150 GBP"
     )
-    assert headlines.change_finding(0.0, 150.0, ENGLISH) == (
+    assert headlines.describe_change(0.0, 150.0, ENGLISH) == (
         "The expected value is 150 GBP, after nothing before"
     )
 
@@ -382,16 +382,16 @@ def test_the_evaluation_is_that_of_its_rows() -> None:
     gains = found.gains()
     assert gains.loc[10, "clvcast"] == pytest.approx((20 + 19) / 210)
     assert (
-        headlines.gain_finding(gains, ENGLISH)
+        headlines.describe_gain(gains, ENGLISH)
         == "The best fifth by forecast spent 35% of the money"
     )
-    assert headlines.coverage_finding(deciles, ENGLISH) == (
+    assert headlines.describe_coverage(deciles, ENGLISH) == (
         "90% of customers spent within their 90% interval"
     )
-    assert headlines.calibration_finding(found.calibration(), ENGLISH).startswith(
+    assert headlines.describe_calibration(found.calibration(), ENGLISH).startswith(
         "Churn probabilities are off by 0.0%"
     )
-    assert "better than every other" in headlines.method_finding(found.methods(), ENGLISH)
+    assert "better than every other" in headlines.describe_methods(found.methods(), ENGLISH)
     page = evaluation_report(found, clvcast.Config())
     assert page.business == ()
     assert "How good the forecasts were" in page.html
@@ -418,7 +418,7 @@ def test_report_by_the_command_line(
     assert (status, "wrote" in out) == (0, True)
     text = page.read_text()
     assert "<title>Our shop</title>" in text
-    assert Writing("EUR", "de").money(forecasts["clv"].sum()) in text
+    assert NumberFormat("EUR", "de").money(forecasts["clv"].sum()) in text
     for wrong, told in (
         (("--output", tmp_path / "report.pdf"), "must be an .html file"),
         (

@@ -28,13 +28,13 @@ try:
     from servers import serving
 
     from clvcast.serve.rest import app as rest_app
-    from clvcast.serve.rest.app import document
+    from clvcast.serve.rest.app import build_document
     from clvcast.serve.rest.auth import read_tokens
     from clvcast.serve.rest.errors import Refusal
     from clvcast.serve.rest.handlers import ARROW, PARQUET
-    from clvcast.serve.rest.load_shedding import Backlog
+    from clvcast.serve.rest.load_shedding import LoadShedder
     from clvcast.serve.rest.logs import JsonLines
-    from clvcast.serve.rest.model_holder import Models
+    from clvcast.serve.rest.model_holder import ModelHolder
     from clvcast.serve.rest.settings import Limits, Settings
 except ModuleNotFoundError:
     missing("the serve extra")
@@ -53,7 +53,7 @@ def variant(model: clvcast.Model, value: float) -> clvcast.Model:
 
 @pytest.fixture(scope="module")
 def client(shop_model: clvcast.Model) -> Iterator[httpx.Client]:
-    with serving(Models(shop_model)) as client:
+    with serving(ModelHolder(shop_model)) as client:
         yield client
 
 
@@ -288,7 +288,7 @@ def test_no_payload_makes_the_server_fail(client: httpx.Client, body: object) ->
 
 def test_the_committed_description_is_that_of_the_routes(root: Path, client: httpx.Client) -> None:
     page = (root / "docs" / "openapi.json").read_text()
-    assert page == document(), "run: python -m clvcast.serve.rest.app"
+    assert page == build_document(), "run: python -m clvcast.serve.rest.app"
     assert json.loads(page) == client.get("/openapi.json").json()
     example = json.loads(page)["paths"]["/v1/forecasts"]["post"]["requestBody"]["content"]
     body = example["application/json"]["example"]
@@ -314,7 +314,7 @@ def test_what_else_can_be_asked(client: httpx.Client, shop_model: clvcast.Model)
 def test_it_is_ready_once_it_is_warm(
     shop_model: clvcast.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models, cold = Models(shop_model), threading.Event()
+    models, cold = ModelHolder(shop_model), threading.Event()
     monkeypatch.setattr("clvcast.serve.rest.model_holder.warm", lambda model: cold.wait(60))
     with serving(models) as client:
         assert client.get("/livez").status_code == 200
@@ -332,7 +332,7 @@ def test_tokens(shop_model: clvcast.Model, tmp_path: Path) -> None:
     tokens = read_tokens(file, None, {"CLVCAST_ADMIN_TOKENS": ADMIN})
 
     settings = Settings(host="0.0.0.0", tokens=tokens)
-    with serving(Models(shop_model), settings) as client:
+    with serving(ModelHolder(shop_model), settings) as client:
 
         def status(token: str | None, path: str = "/v1/model", method: str = "GET") -> int:
             headers = {} if token is None else {"Authorization": token}
@@ -365,7 +365,7 @@ def test_caps(shop_model: clvcast.Model) -> None:
     limits = Limits(body_bytes=3_000, customers=2, lines=3)
     long = request(line(order_id="x" * 900), line(order_id="x" * 900), line(order_id="x" * 900))
     three = [{"customer_id": str(k), "orders": [line()]} for k in range(3)]
-    with serving(Models(shop_model), Settings(limits=limits)) as client:
+    with serving(ModelHolder(shop_model), Settings(limits=limits)) as client:
         for body, words in (
             (long | {"extra": "x" * 900}, "at most 3000 bytes"),
             (request(customers=three), "at most 2 customers, got 3"),
@@ -389,7 +389,7 @@ def test_one_request_too_many_is_told_to_come_again(
 
     monkeypatch.setattr(rest_app, "answer_json", slow)
     limits = Limits(threads=1, waiting=1, request_seconds=30, small_bytes=0)
-    with serving(Models(shop_model), Settings(limits=limits)) as client:
+    with serving(ModelHolder(shop_model), Settings(limits=limits)) as client:
         answers: list[httpx.Response] = []
         ask: Callable[[], None] = lambda: answers.append(  # noqa: E731
             client.post("/v1/forecasts", json=request(line()))
@@ -408,7 +408,7 @@ def test_one_request_too_many_is_told_to_come_again(
 
 def test_a_burst_may_wait_and_in_a_queue_that_never_empties_nobody_may() -> None:
     now = 0.0
-    backlog = Backlog(lambda: now)
+    backlog = LoadShedder(lambda: now)
 
     def answered(waited: float, connections: int = 100) -> bool:
         """Whether one is that has waited for some seconds; it takes 3 ms."""
@@ -443,7 +443,7 @@ def test_what_takes_too_long_is_given_up(
     free = threading.Event()
     monkeypatch.setattr(rest_app, "answer_json", lambda *arguments: free.wait(30))
     settings = Settings(limits=Limits(request_seconds=0.05, small_bytes=0))
-    with serving(Models(shop_model), settings) as client:
+    with serving(ModelHolder(shop_model), settings) as client:
         assert client.post("/v1/forecasts", json=request(line())).status_code == 504
         free.set()
 
@@ -455,7 +455,7 @@ def test_a_failure_of_ours_shows_nothing(
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(rest_app, "answer_json", fail)
-    with serving(Models(shop_model)) as client:
+    with serving(ModelHolder(shop_model)) as client:
         answer = client.post("/v1/forecasts", json=request(line()))
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "failed")
     assert SECRET not in answer.text
@@ -485,7 +485,7 @@ def bundles(shop_model: clvcast.Model, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def admin(models: Models, root: Path) -> Iterator[httpx.Client]:
+def admin(models: ModelHolder, root: Path) -> Iterator[httpx.Client]:
     tokens = read_tokens(None, None, {"CLVCAST_ADMIN_TOKENS": ADMIN})
     with serving(models, Settings(tokens=tokens, models_root=root)) as client:
         client.headers["Authorization"] = f"Bearer {ADMIN}"
@@ -496,7 +496,7 @@ def admin(models: Models, root: Path) -> Iterator[httpx.Client]:
 def test_reload_and_rollback(
     shop_model: clvcast.Model, bundles: Path, shop_orders: clvcast.Orders
 ) -> None:
-    models = Models(shop_model, bundles)
+    models = ModelHolder(shop_model, bundles)
     with admin(models, bundles) as client:
         for name, words in (
             ("broken", "is damaged"),
@@ -525,7 +525,7 @@ def test_a_model_that_kills_its_process_is_not_taken(
     shop_model: clvcast.Model, bundles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clvcast.serve.rest.model_holder._CHILD", "import os; os.abort()")
-    models = Models(shop_model, bundles)
+    models = ModelHolder(shop_model, bundles)
     with admin(models, bundles) as client:
         answer = client.post("/v1/reload", json={"model": "next"})
     assert (answer.status_code, "kills the process" in answer.text) == (422, True)

@@ -32,7 +32,7 @@ from clvcast.orders.reading.nested_rows import nest
 try:
     from servers import serving
 
-    from clvcast.serve.rest.model_holder import Models
+    from clvcast.serve.rest.model_holder import ModelHolder
     from clvcast.serve.rest.server import prepare
     from clvcast.serve.rest.settings import Limits, Settings
 except ModuleNotFoundError:
@@ -49,7 +49,7 @@ def connected(client: httpx.Client) -> socket.socket:
 
 def test_who_says_nothing_is_cut_off(shop_model: clvcast.Model) -> None:
     limits = Limits(slow_seconds=0.3)
-    with serving(Models(shop_model), Settings(limits=limits)) as client:
+    with serving(ModelHolder(shop_model), Settings(limits=limits)) as client:
         silent, dripping, half, blank = (connected(client) for _ in range(4))
         dripping.sendall(b"POST /v1/forecasts HT")
         blank.sendall(b"\r\n")
@@ -67,7 +67,7 @@ def test_who_says_nothing_is_cut_off(shop_model: clvcast.Model) -> None:
 
 def test_who_takes_no_answers_is_cut_off(shop_model: clvcast.Model) -> None:
     limits = Limits(slow_seconds=0.3)
-    with serving(Models(shop_model), Settings(limits=limits)) as client:
+    with serving(ModelHolder(shop_model), Settings(limits=limits)) as client:
         with connected(client) as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             deaf.settimeout(0.2)
@@ -87,7 +87,7 @@ def test_who_takes_no_answers_is_cut_off(shop_model: clvcast.Model) -> None:
 
 
 def test_a_few_who_ask_without_a_pause_are_all_answered(shop_model: clvcast.Model) -> None:
-    with serving(Models(shop_model)) as client:
+    with serving(ModelHolder(shop_model)) as client:
         assert client.get("/readyz").status_code in (200, 503)
         while client.get("/readyz").status_code != 200:
             time.sleep(0.05)
@@ -102,7 +102,7 @@ def test_a_few_who_ask_without_a_pause_are_all_answered(shop_model: clvcast.Mode
 
 
 def test_heads_and_bodies_that_are_no_http(shop_model: clvcast.Model) -> None:
-    with serving(Models(shop_model), Settings(limits=Limits(body_bytes=1_000))) as client:
+    with serving(ModelHolder(shop_model), Settings(limits=Limits(body_bytes=1_000))) as client:
         for said in (
             b"\x16\x03\x01\x02\x00" * 20,
             HEAD + b"Content-Length: x\r\n\r\n",
@@ -139,14 +139,14 @@ def test_heads_and_bodies_that_are_no_http(shop_model: clvcast.Model) -> None:
 def test_a_head_and_a_body_sent_apart_do_not_wait_for_each_other(
     shop_model: clvcast.Model,
 ) -> None:
-    server, listening = prepare(Models(shop_model), Settings(port=0))
+    server, listening = prepare(ModelHolder(shop_model), Settings(port=0))
     with listening:  # connections inherit it
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
     assert not server.started
 
 
 def test_many_connections(shop_model: clvcast.Model) -> None:
-    with serving(Models(shop_model)) as client:
+    with serving(ModelHolder(shop_model)) as client:
         address = str(client.base_url)
 
         async def ask_all() -> Counter[int]:
@@ -163,7 +163,7 @@ def test_many_connections(shop_model: clvcast.Model) -> None:
 
 
 def test_one_connection_too_many_is_told_to_come_again(shop_model: clvcast.Model) -> None:
-    with serving(Models(shop_model), Settings(limits=Limits(connections=3))) as client:
+    with serving(ModelHolder(shop_model), Settings(limits=Limits(connections=3))) as client:
 
         def connection() -> http.client.HTTPConnection:
             return http.client.HTTPConnection(
@@ -194,7 +194,7 @@ def test_tls(shop_model: clvcast.Model, tmp_path: Path) -> None:
     certificate, private_key = self_signed(tmp_path)
     settings = Settings(certificate=certificate, private_key=private_key)
     trust = ssl.create_default_context(cafile=str(certificate))
-    with serving(Models(shop_model), settings) as stranger:
+    with serving(ModelHolder(shop_model), settings) as stranger:
         address = str(stranger.base_url)
         assert address.startswith("https://127.0.0.1:")
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -271,7 +271,7 @@ def test_reload_under_load_fails_nothing_and_mixes_nothing(
                 faults.append((own, wanted))
             seen[version] += 1
 
-    with admin(Models(shop_model, tmp_path), tmp_path) as client:
+    with admin(ModelHolder(shop_model, tmp_path), tmp_path) as client:
         threads = [threading.Thread(target=ask, args=(client,)) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -340,7 +340,7 @@ def test_schemathesis_finds_no_server_error(shop_model: clvcast.Model) -> None:
         missing("schemathesis")
     from hypothesis import HealthCheck, given, settings
 
-    with serving(Models(shop_model)) as client:
+    with serving(ModelHolder(shop_model)) as client:
         schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
         for operation in schema.get_all_operations():
 

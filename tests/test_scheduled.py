@@ -20,7 +20,7 @@ from conftest import missing
 import clvcast
 from clvcast.errors import ClvcastError
 from clvcast.train.registry import promotion
-from clvcast.train.registry.mlflow_store import reading
+from clvcast.train.registry.mlflow_store import open_for_reading
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -57,7 +57,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def champion(uri: str) -> str | None:
-    version = reading(uri).aliased("shop", promotion.CHAMPION)
+    version = open_for_reading(uri).aliased("shop", promotion.CHAMPION)
     return version.number if version else None
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from clvcast.evaluation.scorecard import scorecard
+from clvcast.evaluation.scorecard import build_scorecard
 
 RANDOM = np.random.default_rng(0)
 ACTUAL = RANDOM.gamma(0.5, 100.0, 800)
@@ -34,7 +34,7 @@ def test_verdicts_and_grades(
 ) -> None:
     spends = {"clvcast": ours, "rule": theirs}
     churns = dict(zip(("clvcast", "rule"), churn, strict=True))
-    card = scorecard(spends, churns, ACTUAL, CHURNED)
+    card = build_scorecard(spends, churns, ACTUAL, CHURNED)
     assert (card.grade, len(card.lines)) == (grade, 4)
     assert {line.verdict for line in card.lines} == {verdict}
     assert all(line.lower <= line.difference <= line.upper for line in card.lines)
@@ -43,7 +43,7 @@ def test_verdicts_and_grades(
 
 def test_the_best_baseline_is_chosen_per_measure() -> None:
     level = np.full(800, ACTUAL.mean())  # right in total, and ranks nobody
-    card = scorecard({"clvcast": GOOD, "rank": GOOD * 3, "level": level}, {}, ACTUAL, CHURNED)
+    card = build_scorecard({"clvcast": GOOD, "rank": GOOD * 3, "level": level}, {}, ACTUAL, CHURNED)
     chosen = {line.measure: line.baseline for line in card.lines}
     assert chosen["ranking (nGini)"] == "rank"
     assert chosen["total (bias)"] == "level"
@@ -51,9 +51,11 @@ def test_the_best_baseline_is_chosen_per_measure() -> None:
 
 def test_what_cannot_be_measured_has_no_line() -> None:
     nothing = np.zeros(10)
-    card = scorecard({"clvcast": nothing, "rule": nothing}, {}, nothing, np.ones(10, dtype=bool))
+    card = build_scorecard(
+        {"clvcast": nothing, "rule": nothing}, {}, nothing, np.ones(10, dtype=bool)
+    )
     assert (card.lines, card.grade) == ((), "-")
-    flat = scorecard(
+    flat = build_scorecard(
         {"clvcast": np.ones(10), "rule": np.ones(10)}, {}, np.ones(10), np.zeros(10, dtype=bool)
     )
     json.dumps([vars(line) for line in flat.lines], allow_nan=False)

@@ -13,16 +13,21 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.table import feature_rows
-from clvcast.models.parameters import Blend, Numbers
-from clvcast.models.season import later_factor
+from clvcast.features.table import compute_feature_rows
+from clvcast.models.parameters import Blend, Parameters
+from clvcast.models.season import compute_later_factor
 from clvcast.orders import dates, windows
-from clvcast.orders.cutoffs import season_cutoffs
+from clvcast.orders.cutoffs import choose_season_cutoffs
 from clvcast.orders.dates import DAY
-from clvcast.orders.reading.read_orders import orders_from_table
-from clvcast.train.backtest.summary import season_told
-from clvcast.train.blending import first_blend
-from clvcast.train.season_estimation import PastYears, curve, level, past_years
+from clvcast.orders.reading.read_orders import read_table
+from clvcast.train.backtest.summary import describe_season
+from clvcast.train.blending import fit_initial_blend
+from clvcast.train.season_estimation import (
+    PastYears,
+    estimate_curve,
+    estimate_level,
+    estimate_past_years,
+)
 
 HORIZON = 60
 AUTUMN, SPRING = "2022-10-15", "2023-03-01"  # before the peak and before the trough
@@ -40,9 +45,9 @@ def models(lines: pd.DataFrame) -> dict[str, clvcast.Model]:
 
 
 def past(lines: pd.DataFrame, end: str) -> PastYears:
-    orders, instant = orders_from_table(lines, OrdersConfig()), dates.as_instant(end)
-    now = feature_rows(windows.observed(orders, instant), np.array([instant]))
-    return past_years(orders, first_blend(now, 20.0, 1.0), HORIZON, "spend", instant)
+    orders, instant = read_table(lines, OrdersConfig()), dates.parse_instant(end)
+    now = compute_feature_rows(windows.slice_observed(orders, instant), np.array([instant]))
+    return estimate_past_years(orders, fit_initial_blend(now, 20.0, 1.0), HORIZON, "spend", instant)
 
 
 def actual(lines: pd.DataFrame, cutoff: str, days: int = HORIZON) -> float:
@@ -59,7 +64,7 @@ def test_season_cutoffs_end_before_the_end_and_show_every_place_of_the_year(
     days: int, horizon: int
 ) -> None:
     first, end = 12_345, days * DAY
-    grid = season_cutoffs(first, end, horizon)
+    grid = choose_season_cutoffs(first, end, horizon)
     if grid is None:
         assert horizon < 7 or days < 366 + 1.6 * horizon + 28 + 28
         return
@@ -75,19 +80,21 @@ def test_what_returns_every_year_is_season_and_drift_is_not() -> None:
     steps = np.arange(13 * 4)
     phases, years = steps % 13, steps // 13
     wave = 0.5 * np.cos(2 * np.pi * phases / 13)
-    found = curve(wave - 0.3 * steps / 13, phases, years)
+    found = estimate_curve(wave - 0.3 * steps / 13, phases, years)
     np.testing.assert_allclose(found, wave[:13], atol=0.02)
-    assert level(np.full(52, 0.5)) == pytest.approx(0.4)  # 52 points beside 13 that show nothing
+    assert estimate_level(np.full(52, 0.5)) == pytest.approx(
+        0.4
+    )  # 52 points beside 13 that show nothing
 
 
 def test_what_does_not_return_is_shrunk_away() -> None:
     steps = np.arange(13 * 4)
     noise = np.random.default_rng(1).normal(0.0, 0.3, len(steps))
-    assert np.abs(curve(noise, steps % 13, steps // 13)).max() < 0.15
-    seen_once = curve(noise[:13] / 3, steps[:13] % 13, steps[:13] // 13)
+    assert np.abs(estimate_curve(noise, steps % 13, steps // 13)).max() < 0.15
+    seen_once = estimate_curve(noise[:13] / 3, steps[:13] % 13, steps[:13] // 13)
     np.testing.assert_array_equal(seen_once, np.zeros(13))  # less than a year differs from the next
     missing = np.where(steps == 3, np.nan, noise)[:13]
-    np.testing.assert_array_equal(curve(missing, steps[:13], 0 * steps[:13]), np.zeros(13))
+    np.testing.assert_array_equal(estimate_curve(missing, steps[:13], 0 * steps[:13]), np.zeros(13))
 
 
 def test_the_season_of_a_shop_is_found(lines: pd.DataFrame) -> None:
@@ -139,7 +146,7 @@ def test_a_whole_year_is_worth_the_same_in_every_season(
     assert ratios[SPRING] > 1.5 * ratios[AUTUMN]
     season = models[AUTUMN].numbers.blend.season
     places = np.array([0.1, 0.8])
-    np.testing.assert_allclose(later_factor(season, places, 365.2425), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(compute_later_factor(season, places, 365.2425), 1.0, rtol=1e-9)
 
 
 @pytest.mark.slow
@@ -167,15 +174,15 @@ def test_one_customer_alone_gets_the_same_forecast(
 def test_what_is_not_known_is_said(
     shop_model: clvcast.Model, shop_orders: clvcast.Orders, lines: pd.DataFrame
 ) -> None:
-    assert "No season is known" in season_told(shop_model.numbers.blend.season)
+    assert "No season is known" in describe_season(shop_model.numbers.blend.season)
     assert clvcast.score(shop_model, shop_orders)["evidence"].str.contains("season_unseen").all()
     found = past(lines, AUTUMN).season
-    told = season_told(found)
+    told = describe_season(found)
     assert f"{np.expm1(max(found.spend)):+.0%} of the year's mean" in told
 
 
 def test_a_bundle_from_before_there_were_seasons_still_loads(shop_model: clvcast.Model) -> None:
     stored = json.loads(shop_model.numbers.model_dump_json())
     del stored["blend"]["season"], stored["blend"]["churn_start"]
-    assert Numbers.model_validate(stored) == shop_model.numbers
+    assert Parameters.model_validate(stored) == shop_model.numbers
     assert not Blend.model_validate(stored["blend"]).season.is_known

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import parse_config
-from clvcast.configs.segments import RFM_SEGMENTS, RiskConfig, TiersConfig, rfm_grid
+from clvcast.configs.segments import RFM_SEGMENTS, RiskConfig, TiersConfig, build_rfm_grid
 from clvcast.errors import BundleError, ConfigError
 from clvcast.models import segments
 
@@ -29,7 +29,7 @@ Lost | Hibernating | At Risk | Can't Lose Them | Can't Lose Them
 
 def test_rfm_segments_are_the_customary_eleven() -> None:
     rows = [line.split(" | ") for line in GRID.strip().splitlines()]
-    assert [list(row) for row in reversed(rfm_grid(RFM_SEGMENTS))] == rows
+    assert [list(row) for row in reversed(build_rfm_grid(RFM_SEGMENTS))] == rows
     assert len({name for row in rows for name in row}) == 11
 
 
@@ -37,8 +37,8 @@ def test_rfm_fm_is_the_mean_of_f_and_m_halves_rounded_up() -> None:
     f, m = (scores.ravel() for scores in np.meshgrid(range(1, 6), range(1, 6)))
     fm = np.floor((f + m) / 2 + 0.5).astype(int)
     for r in range(1, 6):
-        found = segments.rfm_segments(np.full(25, r), f, m, rfm_grid(RFM_SEGMENTS))
-        assert found.tolist() == [rfm_grid(RFM_SEGMENTS)[r - 1][k - 1] for k in fm]
+        found = segments.name_rfm_segments(np.full(25, r), f, m, build_rfm_grid(RFM_SEGMENTS))
+        assert found.tolist() == [build_rfm_grid(RFM_SEGMENTS)[r - 1][k - 1] for k in fm]
 
 
 @given(
@@ -50,8 +50,8 @@ def test_rfm_scores_count_the_cut_points_strictly_passed(
 ) -> None:
     """Equal customers score alike, better ones never less, and a score is what its definition says."""
     array = np.array(values)
-    cuts = segments.quintile_cuts(array)
-    scores = segments.rfm_scores(array, cuts, fewer_is_better=fewer_is_better)
+    cuts = segments.compute_quintile_cuts(array)
+    scores = segments.score_rfm(array, cuts, fewer_is_better=fewer_is_better)
     for value, score in zip(values, scores, strict=True):
         passed = sum(value < cut if fewer_is_better else value > cut for cut in cuts)
         assert score == 1 + passed
@@ -60,23 +60,25 @@ def test_rfm_scores_count_the_cut_points_strictly_passed(
 
 def test_rfm_quintiles_survive_ties() -> None:
     once = np.array([1] * 70 + [2] * 20 + [9] * 10)
-    scores = segments.rfm_scores(once, segments.quintile_cuts(once))
+    scores = segments.score_rfm(once, segments.compute_quintile_cuts(once))
     assert dict(zip(once.tolist(), scores.tolist(), strict=True)) == {1: 1, 2: 4, 9: 5}
     everyone = np.full(30, 3)
-    assert set(segments.rfm_scores(everyone, segments.quintile_cuts(everyone))) == {1}
+    assert set(segments.score_rfm(everyone, segments.compute_quintile_cuts(everyone))) == {1}
 
 
 def test_value_tiers_cut_by_share_of_value_or_of_customers() -> None:
     clv = np.array([0.0, 50.0, 10.0, 30.0, 10.0])  # half the value is one customer
-    by_value = segments.tier_edges(clv, TiersConfig(by="value", high=0.5, medium=0.3))
+    by_value = segments.compute_tier_edges(clv, TiersConfig(by="value", high=0.5, medium=0.3))
     assert by_value == (30.0, 50.0)
-    assert segments.tiers(clv, by_value).tolist() == ["low", "high", "low", "medium", "low"]
-    by_customers = segments.tier_edges(clv, TiersConfig(by="customers", high=0.2, medium=0.4))
+    assert segments.assign_tiers(clv, by_value).tolist() == ["low", "high", "low", "medium", "low"]
+    by_customers = segments.compute_tier_edges(
+        clv, TiersConfig(by="customers", high=0.2, medium=0.4)
+    )
     assert by_customers == (10.0, 50.0)
-    found = segments.tiers(clv, by_customers).tolist()
+    found = segments.assign_tiers(clv, by_customers).tolist()
     assert found == ["low", "high", "medium", "medium", "medium"], "equals stay together"
-    nothing = segments.tier_edges(np.zeros(4), TiersConfig())
-    assert set(segments.tiers(np.zeros(4), nothing)) == {"low"}
+    nothing = segments.compute_tier_edges(np.zeros(4), TiersConfig())
+    assert set(segments.assign_tiers(np.zeros(4), nothing)) == {"low"}
 
 
 @given(
@@ -88,7 +90,7 @@ def test_value_tiers_high_holds_its_share_and_no_customer_too_many(
 ) -> None:
     clv = np.array(values)
     config = TiersConfig(by="value", high=share, medium=0.04)
-    high = segments.tiers(clv, segments.tier_edges(clv, config)) == "high"
+    high = segments.assign_tiers(clv, segments.compute_tier_edges(clv, config)) == "high"
     if clv.sum() > 0:
         assert clv[high].sum() >= share * clv.sum() * (1 - 1e-9)
         last = clv[high].min()
@@ -97,10 +99,10 @@ def test_value_tiers_high_holds_its_share_and_no_customer_too_many(
 
 def test_risk_bands_are_low_below_33_and_high_above_66_per_cent() -> None:
     churn = np.array([0.0, 0.32, 0.33, 0.5, 0.66, 0.67, 1.0])
-    assert segments.risk_bands(churn, RiskConfig()).tolist() == [
+    assert segments.assign_risk_bands(churn, RiskConfig()).tolist() == [
         "low", "low", "medium", "medium", "medium", "high", "high",
     ]  # fmt: skip
-    assert segments.risk_bands(churn, RiskConfig(low_below=0.1, high_above=0.4))[3] == "high"
+    assert segments.assign_risk_bands(churn, RiskConfig(low_below=0.1, high_above=0.4))[3] == "high"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_forecasts_carry_segments_that_do_not_depend_on_who_else_is_there(
     for name in ("rfm_segment", "tier", "risk"):
         assert both[name].tolist() == both[f"{name}_alone"].tolist()
     spend = pd.Series(shop_orders.spend_by_customer() / 100)
-    assert thresholds.money_cuts == segments.quintile_cuts(
+    assert thresholds.money_cuts == segments.compute_quintile_cuts(
         spend[pd.Series(shop_orders.customer_ids).isin(forecast["customer_id"])].to_numpy()
     )
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig, orders_config, parse_config
+from clvcast.configs.schema import OrdersConfig, parse_config, parse_orders_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.orders.reading.read_orders import read
+from clvcast.orders.reading.read_orders import read_configured_orders
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def lines(orders: clvcast.Orders) -> list[tuple[Any, ...]]:
 
 
 def test_each_source_has_its_mapping_format_and_channel(shops: dict[str, Any]) -> None:
-    orders = read(orders_config(shops))
+    orders = read_configured_orders(parse_orders_config(shops))
     assert list(orders.texts) == ["order_id", "channel"]
     assert sorted(lines(orders)) == [
         ("a", 500, "o2", "till"),
@@ -72,7 +72,7 @@ def test_each_source_has_its_mapping_format_and_channel(shops: dict[str, Any]) -
 def test_dropping_duplicates_keeps_the_first_source_of_a_shared_order(
     shops: dict[str, Any],
 ) -> None:
-    orders = read(orders_config({**shops, "duplicates": "drop"}))
+    orders = read_configured_orders(parse_orders_config({**shops, "duplicates": "drop"}))
     assert sorted(line for line in lines(orders) if line[0] == "a") == [
         ("a", 500, "o9", "web"),
         ("a", 1000, "o1", "web"),
@@ -80,13 +80,17 @@ def test_dropping_duplicates_keeps_the_first_source_of_a_shared_order(
     ]
     assert any("3 lines dropped" in remark for remark in orders.report.remarks)
     swapped = {"sources": shops["sources"][::-1], "duplicates": "drop"}
-    kept = [line for line in lines(read(orders_config(swapped))) if line[2] == "o2"]
+    kept = [
+        line
+        for line in lines(read_configured_orders(parse_orders_config(swapped)))
+        if line[2] == "o2"
+    ]
     assert [line[3] for line in kept] == ["till", "till"]
 
 
 def test_a_prefix_tells_orders_numbered_alike_apart(shops: dict[str, Any]) -> None:
     shops["sources"][1]["order_id_prefix"] = "till-"
-    orders = read(orders_config({**shops, "duplicates": "drop"}))
+    orders = read_configured_orders(parse_orders_config({**shops, "duplicates": "drop"}))
     assert orders.report.shared_orders == 0
     assert {line[2] for line in lines(orders) if line[3] == "till"} == {
         "till-o2",
@@ -100,7 +104,7 @@ def test_equal_lines_of_two_sources_without_order_ids_are_both_kept(tmp_path: Pa
         text = "customer_id,ordered_at,amount\na,2020-01-01,5\na,2020-01-01,5\n"
         (tmp_path / f"{name}.csv").write_text(text)
     sources = [{"source": str(tmp_path / f"{name}.csv")} for name in ("web", "till")]
-    orders = read(orders_config({"sources": sources, "duplicates": "drop"}))
+    orders = read_configured_orders(parse_orders_config({"sources": sources, "duplicates": "drop"}))
     assert orders.n_lines == 2  # a copy within each goes; between them nothing tells a copy
     assert orders.report.duplicate_lines == 2
 
@@ -112,7 +116,10 @@ def test_two_halves_of_a_history_are_the_history(
     shop_lines[:half].to_parquet(tmp_path / "old.parquet")
     shop_lines[half:].to_parquet(tmp_path / "new.parquet")
     sources = [{"source": str(tmp_path / f"{name}.parquet")} for name in ("new", "old")]
-    assert read(orders_config({"sources": sources})).digest() == shop_orders.digest()
+    assert (
+        read_configured_orders(parse_orders_config({"sources": sources})).digest()
+        == shop_orders.digest()
+    )
 
 
 def test_what_one_source_leaves_out_is_as_in_orders(shops: dict[str, Any], tmp_path: Path) -> None:
@@ -120,23 +127,28 @@ def test_what_one_source_leaves_out_is_as_in_orders(shops: dict[str, Any], tmp_p
     columns = {"customer_id": "client", "ordered_at": "at", "amount": "total"}
     sources = [{"source": str(tmp_path / "old.csv")}, shops["sources"][1]]
     sources[1]["columns"] = {name: name for name in columns}
-    assert read(orders_config({"columns": columns, "sources": sources})).n_lines == 5
+    assert (
+        read_configured_orders(
+            parse_orders_config({"columns": columns, "sources": sources})
+        ).n_lines
+        == 5
+    )
 
 
 def test_every_message_names_its_file(shops: dict[str, Any], tmp_path: Path) -> None:
     till = tmp_path / "till.csv"
     till.write_text(till.read_text().replace("15,00", "much"))
     with pytest.raises(OrdersError) as refusal:
-        read(orders_config(shops))
+        read_configured_orders(parse_orders_config(shops))
     assert f"{till}: amount must be a number: 1 line (rows 1), such as 'much'" in str(refusal.value)
-    orders = read(orders_config({**shops, "max_rejected_share": 0.5}))
+    orders = read_configured_orders(parse_orders_config({**shops, "max_rejected_share": 0.5}))
     assert any(str(till) in remark for remark in orders.report.remarks)
     assert orders.report.rejected_lines is not None
     found = orders.report.rejected_lines.to_pydict()
     assert (set(found["file"]), sorted(found["row"])) == ({str(till)}, [1, 4])
     del shops["sources"][0]["columns"]
     with pytest.raises(OrdersError, match=r"web\.parquet: column 'customer_id' .* is missing"):
-        read(orders_config(shops))
+        read_configured_orders(parse_orders_config(shops))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +185,7 @@ def test_a_bundle_remembers_no_source(
 ) -> None:
     shop_lines.to_parquet(tmp_path / "old.parquet")
     settings = {"sources": [{"source": str(tmp_path / "old.parquet"), "channel": "web"}]}
-    config = shop_config.model_copy(update={"orders": orders_config(settings)})
+    config = shop_config.model_copy(update={"orders": parse_orders_config(settings)})
     model = clvcast.train(clvcast.read_orders(config), config)
     assert model.numbers.orders == OrdersConfig()
     assert b"old.parquet" not in b"".join(model.files().values())

@@ -21,16 +21,16 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.features.table import feature_rows
-from clvcast.orders.dates import as_instants
+from clvcast.features.table import compute_feature_rows
+from clvcast.orders.dates import parse_instants
 from clvcast.orders.orders import OrdersReport
-from clvcast.orders.reading.memory_estimate import limit_in_bytes
-from clvcast.orders.reading.read_orders import read
+from clvcast.orders.reading.memory_estimate import parse_memory_limit
+from clvcast.orders.reading.read_orders import read_configured_orders
 from clvcast.orders.reading.sharding import read_shards
-from clvcast.orders.reading.temporary_folder import temporary_folder
+from clvcast.orders.reading.temporary_folder import make_temporary_folder
 from clvcast.serve.batch.run import score_files
 
-CUTOFFS = np.array(as_instants(["2020-06-01", "2020-10-01"]))
+CUTOFFS = np.array(parse_instants(["2020-06-01", "2020-10-01"]))
 PLENTY = 10**12
 
 
@@ -41,7 +41,7 @@ def in_shards(
     tables = []
     with read_shards(config, limit) as shards:
         for orders in shards:
-            rows = feature_rows(orders, CUTOFFS)
+            rows = compute_feature_rows(orders, CUTOFFS)
             table = pd.DataFrame(rows.values, columns=list(rows.names))
             ids = orders.customer_ids.take(pa.array(rows.customer_index))
             keys = {"cutoff": rows.cutoff_index, "customer_id": ids.to_pandas()}
@@ -57,7 +57,7 @@ def assert_the_same(config: OrdersConfig, limit: int) -> None:
     pd.testing.assert_frame_equal(apart, together, check_exact=True)
     assert span_apart == span
     assert report_apart == report
-    orders = read(config)
+    orders = read_configured_orders(config)
     assert orders.report == report
     assert (orders.times.min(), orders.times.max()) == span
 
@@ -111,7 +111,7 @@ def test_random_worlds_are_the_same_in_shards(lines: pd.DataFrame, as_numbers: b
     if as_numbers:  # ids as whole numbers, some of them missing
         lines = lines.assign(order_id=lines["order_id"].str[1:].astype("Int64"))
         lines["customer_id"] = lines["customer_id"].map({"a": 7, "b": 70, "00123": 5, "é": 10**12})
-    with temporary_folder() as folder:
+    with make_temporary_folder() as folder:
         path = folder / "orders.parquet"
         lines.to_parquet(path, index=False)
         config = OrdersConfig(source=str(path))
@@ -215,15 +215,15 @@ def test_what_a_killed_run_left_goes_when_the_next_begins(
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
-    with temporary_folder(tmp_path) as one, temporary_folder(tmp_path) as other:
+    with make_temporary_folder(tmp_path) as one, make_temporary_folder(tmp_path) as other:
         assert one.exists()
         assert other != one
     assert not os.listdir(tmp_path)
 
 
 def test_limits_are_read_and_wrong_ones_refused() -> None:
-    assert limit_in_bytes("2GB") == 2 * 10**9
-    assert limit_in_bytes(" 0.5 mb ") == 500_000
-    assert limit_in_bytes(None) > 10**8
+    assert parse_memory_limit("2GB") == 2 * 10**9
+    assert parse_memory_limit(" 0.5 mb ") == 500_000
+    assert parse_memory_limit(None) > 10**8
     with pytest.raises(clvcast.ConfigError, match="memory_limit"):
         clvcast.configs.schema.parse_config("memory_limit: lots")  # type: ignore[attr-defined]

@@ -29,8 +29,8 @@ pyspark = pytest.importorskip("pyspark") if "CI" not in os.environ else __import
 from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 
 from clvcast.orders.spark.files import read_files  # noqa: E402
-from clvcast.orders.spark.survey import surveyed  # noqa: E402
-from clvcast.train.spark import draw  # noqa: E402
+from clvcast.orders.spark.survey import survey_orders  # noqa: E402
+from clvcast.train.spark import draw_training_rows  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -155,11 +155,11 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
 
     few = shop_config.model_copy(update={"spark_training_customers": 120})
     drawn = [
-        draw(surveyed(lines, few.orders), few)
+        draw_training_rows(survey_orders(lines, few.orders), few)
         for lines in (frame, spark.read.parquet(str(tmp_path)))
     ]
     assert drawn[0].orders.digest() == drawn[1].orders.digest()  # the same customers every time
-    assert drawn[0].end == clvcast.orders.cutoffs.default_cutoff(  # type: ignore[attr-defined]
+    assert drawn[0].end == clvcast.orders.cutoffs.get_default_cutoff(  # type: ignore[attr-defined]
         clvcast.read_orders(tmp_path)
     )
     assert 80 < drawn[0].orders.n_customers < 160
@@ -281,7 +281,7 @@ def test_several_sources_are_one_history_as_on_one_machine(
     orders = clvcast.read_orders(loaded)
     model = clvcast.train(orders, loaded)
 
-    drawn = draw(surveyed(read_files(loaded.orders), loaded.orders), loaded)
+    drawn = draw_training_rows(survey_orders(read_files(loaded.orders), loaded.orders), loaded)
     assert drawn.orders.digest() == orders.digest()
     assert drawn.orders.report.shared_orders == orders.report.shared_orders
     assert (orders.report.shared_orders > 0) == (duplicates == "drop")
@@ -392,7 +392,7 @@ def test_rows_are_drawn_alike_in_every_partitioning(spark: SparkSession, tmp_pat
     frame = spark.read.parquet(str(tmp_path / "o.parquet"))
     found = []
     for lines, buckets in ((frame.repartition(3), 2), (frame, 5)):
-        drawn = draw(surveyed(lines, config.orders), config, buckets=buckets)
+        drawn = draw_training_rows(survey_orders(lines, config.orders), config, buckets=buckets)
         assert len(drawn.rows) == 2  # the model to ship, and its twin that is evaluated
         found.append([each.frame(config) for each in drawn.rows.values()])
     for one, other in zip(*found, strict=True):
@@ -434,7 +434,7 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
 
 
 def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
-    from clvcast.orders.spark.buckets import Plan, survey
+    from clvcast.orders.spark.buckets import SourcePlan, survey_lines
 
     ids = pa.array([str(k) for k in range(60_000)] * 2)
     n = len(ids)
@@ -445,10 +445,10 @@ def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
             "amount": pa.array(np.ones(n)),
         }
     )
-    how = Plan(
+    how = SourcePlan(
         OrdersConfig(), tuple(batch.schema.names), pd.Timestamp("2024-01-01").to_pydatetime()
     )
-    halves = [survey([batch.slice(0, 70_000)], how), survey([batch.slice(70_000)], how)]
+    halves = [survey_lines([batch.slice(0, 70_000)], how), survey_lines([batch.slice(70_000)], how)]
     both = halves[0] + halves[1]
     assert both.tally.lines_read == n
     assert both.sketch.customers == pytest.approx(60_000, rel=0.05)

@@ -18,7 +18,7 @@ from test_scheduled import champion, start, write_shop
 import clvcast
 from clvcast.errors import BundleError, StoreError
 from clvcast.train.registry import promotion
-from clvcast.train.registry.mlflow_store import reading
+from clvcast.train.registry.mlflow_store import open_for_reading
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -140,11 +140,11 @@ def test_a_champion_that_was_deleted(tmp_path: Path, run: Run) -> None:
     assert run("train", config, "--cutoff", "2021-01-10")[0] == 0
     assert run("train", config, "--cutoff", "2021-01-20")[0] == 0
     place = ("--config", config)
-    reading(uri).client.delete_model_version("shop", "1")
+    open_for_reading(uri).client.delete_model_version("shop", "1")
     status, _, err = run("models", "rollback", "--reason", "odd", *place)
     assert (status, "has no version 1; see: clvcast models list" in err) == (1, True), err
     assert champion(uri) == "2"
-    reading(uri).client.delete_model_version("shop", "2")
+    open_for_reading(uri).client.delete_model_version("shop", "2")
     assert champion(uri) is None
     with pytest.raises(StoreError, match="MLflow cannot give the model models:/shop@champion"):
         clvcast.load_model("models:/shop@champion", uri)

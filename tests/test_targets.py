@@ -12,12 +12,12 @@ from hypothesis import given, settings
 
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import OrdersError
-from clvcast.features.table import feature_rows
-from clvcast.features.targets import line_values, targets
-from clvcast.orders.cutoffs import default_cutoff
-from clvcast.orders.dates import DAY, as_instant
-from clvcast.orders.reading.read_orders import orders_from_table
-from clvcast.orders.windows import observed
+from clvcast.features.table import compute_feature_rows
+from clvcast.features.targets import compute_line_values, compute_targets
+from clvcast.orders.cutoffs import get_default_cutoff
+from clvcast.orders.dates import DAY, parse_instant
+from clvcast.orders.reading.read_orders import read_table
+from clvcast.orders.windows import slice_observed
 
 HORIZON, PERIODS = 60, 3
 
@@ -35,13 +35,17 @@ def plain(lines: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> tuple[
 @settings(max_examples=60)
 @given(worlds.small_worlds())
 def test_targets_equal_the_plain_definition(lines: pd.DataFrame) -> None:
-    orders = orders_from_table(lines, OrdersConfig())
-    cutoffs = np.array([as_instant(c) for c in ("2020-02-01", "2020-06-15")])
-    end = default_cutoff(orders)
-    rows = feature_rows(observed(orders, int(cutoffs[-1])), cutoffs) if orders.n_lines else None
+    orders = read_table(lines, OrdersConfig())
+    cutoffs = np.array([parse_instant(c) for c in ("2020-02-01", "2020-06-15")])
+    end = get_default_cutoff(orders)
+    rows = (
+        compute_feature_rows(slice_observed(orders, int(cutoffs[-1])), cutoffs)
+        if orders.n_lines
+        else None
+    )
     if rows is None or not rows.n_rows:
         return
-    found = targets(orders, rows, cutoffs, HORIZON, PERIODS, end)
+    found = compute_targets(orders, rows, cutoffs, HORIZON, PERIODS, end)
     for row in range(rows.n_rows):
         customer_id = rows.customer_ids[int(rows.customer_index[row])].as_py()
         own = lines[lines["customer_id"] == customer_id]
@@ -68,17 +72,17 @@ def test_the_value_ladder_by_hand() -> None:
             "cost": [60.0, 50.0, 10.0],
         }
     )
-    orders = orders_from_table(lines, OrdersConfig())
-    cutoffs = np.array([as_instant("2020-01-15")])
-    rows = feature_rows(observed(orders, int(cutoffs[0])), cutoffs)
-    end = as_instant("2020-04-01")
+    orders = read_table(lines, OrdersConfig())
+    cutoffs = np.array([parse_instant("2020-01-15")])
+    rows = compute_feature_rows(slice_observed(orders, int(cutoffs[0])), cutoffs)
+    end = parse_instant("2020-04-01")
 
     def realised(target: Any) -> float:
-        return float(targets(orders, rows, cutoffs, 30, 1, end, target).spend[0, 0])
+        return float(compute_targets(orders, rows, cutoffs, 30, 1, end, target).spend[0, 0])
 
     assert realised("spend") == 80 - 30
     assert realised("gross") == 80 + 20
     assert realised("before_discount") == 80 + 20 - 30 - 5
     assert realised("contribution") == (80 - 50) - (30 - 10)
     with pytest.raises(OrdersError, match="the target contribution needs the column cost"):
-        line_values(orders.keep_columns(["order_id"]), "contribution")
+        compute_line_values(orders.keep_columns(["order_id"]), "contribution")

@@ -119,7 +119,7 @@ def test_a_server_tells_what_the_registry_knows(
         from servers import serving
 
         from clvcast.serve.rest.auth import read_tokens
-        from clvcast.serve.rest.model_holder import Models
+        from clvcast.serve.rest.model_holder import ModelHolder
         from clvcast.serve.rest.settings import Settings
     except ModuleNotFoundError:
         missing("the serve extra")
@@ -129,7 +129,7 @@ def test_a_server_tells_what_the_registry_knows(
     loaded.save(tmp_path / "bundle")
     bare = clvcast.load_model(tmp_path / "bundle")
     tokens = read_tokens(None, None, {"CLVCAST_ADMIN_TOKENS": "admin-token-0123456"})
-    with serving(Models(bare, None, uri(store)), Settings(tokens=tokens)) as client:
+    with serving(ModelHolder(bare, None, uri(store)), Settings(tokens=tokens)) as client:
         client.headers["Authorization"] = "Bearer admin-token-0123456"
         about = client.get("/v1/model").json()
         unknown = ("trained_until", "data_span", "measures", "registry")

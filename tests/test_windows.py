@@ -12,25 +12,30 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.orders import dates, windows
-from clvcast.orders.cutoffs import can_train, check_cutoff, cutoffs_for_training, default_cutoff
+from clvcast.orders.cutoffs import (
+    can_train,
+    check_cutoff,
+    choose_training_cutoffs,
+    get_default_cutoff,
+)
 from clvcast.orders.dates import DAY
-from clvcast.orders.reading.read_orders import orders_from_table
+from clvcast.orders.reading.read_orders import read_table
 
 
 def orders(*times: str) -> clvcast.Orders:
     lines = pd.DataFrame(
         {"customer_id": "a", "ordered_at": pd.to_datetime(list(times), format="ISO8601")}
     )
-    return orders_from_table(lines.assign(amount=1.0), OrdersConfig())
+    return read_table(lines.assign(amount=1.0), OrdersConfig())
 
 
 def test_a_cutoff_is_the_first_instant_not_observed() -> None:
-    known = windows.observed(
-        orders("2020-01-01 23:59:59.999999", "2020-01-02"), dates.as_instant("2020-01-02")
+    known = windows.slice_observed(
+        orders("2020-01-01 23:59:59.999999", "2020-01-02"), dates.parse_instant("2020-01-02")
     )
     assert known.n_lines == 1
-    assert default_cutoff(orders("2020-01-01 23:59")) == dates.as_instant("2020-01-02")
-    assert default_cutoff(orders("2020-01-02")) == dates.as_instant("2020-01-03")
+    assert get_default_cutoff(orders("2020-01-01 23:59")) == dates.parse_instant("2020-01-02")
+    assert get_default_cutoff(orders("2020-01-02")) == dates.parse_instant("2020-01-03")
 
 
 @pytest.mark.parametrize(
@@ -39,12 +44,12 @@ def test_a_cutoff_is_the_first_instant_not_observed() -> None:
 )
 def test_what_is_no_cutoff_is_refused(moment: str) -> None:
     with pytest.raises(ConfigError, match="a cutoff"):
-        dates.as_instant(moment)
+        dates.parse_instant(moment)
 
 
 def test_cutoffs_out_of_range_are_refused_and_late_ones_noted() -> None:
     known = orders("2020-01-01 10:00", "2020-06-01")
-    at = dates.as_instant
+    at = dates.parse_instant
     assert check_cutoff(known, at("2020-06-09"), 90) is None
     assert "silent" in str(check_cutoff(known, at("2020-06-10"), 90))
     assert check_cutoff(known, at("2020-08-31"), 90) is not None
@@ -60,9 +65,9 @@ def test_every_training_window_ends_before_the_training_end(horizon: int, days: 
     first, end = 12345, days * DAY
     if not can_train(first, end, horizon):
         with pytest.raises(OrdersError, match="training needs"):
-            cutoffs_for_training(first, end, horizon)
+            choose_training_cutoffs(first, end, horizon)
         return
-    cutoffs = cutoffs_for_training(first, end, horizon)
+    cutoffs = choose_training_cutoffs(first, end, horizon)
     assert (cutoffs.instants + horizon * DAY <= end).all()
     assert (cutoffs.instants >= first + max(28, horizon / 2) * DAY).all()
     assert (np.diff(cutoffs.instants) % (7 * DAY) == 0).all()
@@ -79,7 +84,7 @@ def test_positions_are_where_numpy_would_search(times: list[int], instants: list
     line_times = np.sort(np.array(times, dtype=np.int64))
     asked = np.sort(np.array(instants, dtype=np.int64))
     starts = np.array([0, len(times)], dtype=np.int64)
-    found = windows.positions(line_times, starts, asked)
+    found = windows.find_positions(line_times, starts, asked)
     np.testing.assert_array_equal(found[0], np.searchsorted(line_times, asked, side="left"))
 
 

@@ -13,16 +13,23 @@ import math
 
 import numpy as np
 
-from ..features.recency_frequency import order_days_of_rows
+from ..features.recency_frequency import collect_order_days
 from ..features.table import FeatureRows
-from ..models.blend import BtydViews, Heads, combine, log_odds, probability, valued_days
+from ..models.blend import (
+    BtydViews,
+    Heads,
+    blend_forecasts,
+    to_log_odds,
+    to_probability,
+    value_order_days,
+)
 from ..models.parameters import Blend
 from ..orders.columns import Float64
 from .btyd.fitting import fit_order_model, fit_value_model
-from .btyd.remarks import btyd_remarks
+from .btyd.remarks import describe_btyd_fits
 from .season_estimation import PastYears
 
-__all__ = ["first_blend", "levelled", "repeat_rate"]
+__all__ = ["estimate_repeat_rate", "fit_initial_blend", "set_levels"]
 
 _CHURN_WEIGHTS = (0.2, 0.5)  # with very many customers, with very few
 _SPEND_WEIGHTS = (0.1, 0.5)
@@ -32,19 +39,21 @@ _MOST_LEVEL = 2.0
 _MOST_REPEAT_RATE = 10.0
 
 
-def first_blend(rows: FeatureRows, typical_order_value: float, value_scale: float) -> Blend:
+def fit_initial_blend(rows: FeatureRows, typical_order_value: float, value_scale: float) -> Blend:
     """BTYD fitted on customers as they are at one cutoff, weighted by how many there are."""
-    days = order_days_of_rows(rows)
+    days = collect_order_days(rows)
     fits = [fit_order_model(days, kind) for kind in ("bg_nbd", "pareto_nbd")]
     sound = [fit for fit in fits if fit.converged]
     free = [fit for fit in sound if not fit.at_bound] or sound
     best = max(free, key=lambda fit: fit.log_likelihood, default=fits[0])
-    values = fit_value_model(valued_days(rows, days, value_scale), mean_value=typical_order_value)
+    values = fit_value_model(
+        value_order_days(rows, days, value_scale), mean_value=typical_order_value
+    )
     few = _HALFWAY / (_HALFWAY + rows.n_rows)
     churn, spend = (many + (rare - many) * few for many, rare in (_CHURN_WEIGHTS, _SPEND_WEIGHTS))
     trusted = 1.0 if best.converged else 0.0
     return Blend(
-        remarks=btyd_remarks(fits, best, values),
+        remarks=describe_btyd_fits(fits, best, values),
         order_model=best.model,
         order_values=values.model,
         churn_weight=churn * trusted,
@@ -58,24 +67,24 @@ def first_blend(rows: FeatureRows, typical_order_value: float, value_scale: floa
     )
 
 
-def levelled(blend: Blend, btyd: BtydViews, heads: Heads, past: PastYears) -> Blend:
+def set_levels(blend: Blend, btyd: BtydViews, heads: Heads, past: PastYears) -> Blend:
     """The blend with its churn shift and level set by customers as they are at the training end.
 
     Where whole years of history show that BTYD's totals are too high or too low, they count as mended.
     """
     if blend.spend_weight == 0.0:
         return blend
-    trees_rate = float(np.mean(probability(heads.churn_log_odds)))
+    trees_rate = float(np.mean(to_probability(heads.churn_log_odds)))
     btyd_rate = float(np.mean(1.0 - btyd.order_probability))
-    rates = log_odds(np.array([trees_rate, btyd_rate])) + np.array([0.0, past.churn_level])
-    rate = float(probability(np.array([_mixed(*rates)]))[0])
+    rates = to_log_odds(np.array([trees_rate, btyd_rate])) + np.array([0.0, past.churn_level])
+    rate = float(to_probability(np.array([_mixed(*rates)]))[0])
     mixed = (
         1 - blend.churn_weight
     ) * heads.churn_log_odds + blend.churn_weight * btyd.churn_log_odds
     shifted = blend.model_copy(update={"churn_shift": _shift_to(mixed, rate)})
-    trees_churn = probability(heads.churn_log_odds)
+    trees_churn = to_probability(heads.churn_log_odds)
     trees = math.fsum((1.0 - trees_churn) * heads.spend_if_ordered + heads.spend) / 2.0
-    total, now = math.fsum(btyd.spend), math.fsum(combine(shifted, btyd, heads).spend)
+    total, now = math.fsum(btyd.spend), math.fsum(blend_forecasts(shifted, btyd, heads).spend)
     if min(trees, total, now) <= 0:
         return shifted
     level = math.exp(_mixed(math.log(trees), math.log(total) + past.spend_level)) / now
@@ -92,14 +101,14 @@ def _shift_to(log_odds_: Float64, rate: float) -> float:
     low, high = -10.0, 10.0
     for _ in range(60):
         middle = (low + high) / 2.0
-        if float(np.mean(probability(log_odds_ + middle))) < rate:
+        if float(np.mean(to_probability(log_odds_ + middle))) < rate:
             low = middle
         else:
             high = middle
     return (low + high) / 2.0
 
 
-def repeat_rate(n_orders: Float64, btyd: BtydViews, weights: Float64) -> float:
+def estimate_repeat_rate(n_orders: Float64, btyd: BtydViews, weights: Float64) -> float:
     """Further orders of those who ordered, for each further order day BTYD expects of them."""
     ordered = n_orders > 0
     further = float(np.sum((n_orders[ordered] - 1.0) * weights[ordered]))

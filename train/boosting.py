@@ -17,12 +17,12 @@ import numpy as np
 from ..configs.schema import ModelConfig
 from ..errors import ConfigError
 from ..features.table import FeatureRows
-from ..models.blend import HEADS, BtydViews, churn_start, direct_start
+from ..models.blend import HEADS, BtydViews, compute_churn_start, compute_spend_start
 from ..models.parameters import Blend
 from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float32, Float64, Mask
 
-__all__ = ["Examples", "grow"]
+__all__ = ["Examples", "train_boosters"]
 
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
@@ -72,9 +72,9 @@ class Examples:
             churned,
             spend,
             weights,
-            churn_start(blend, btyd),
+            compute_churn_start(blend, btyd),
             btyd.log_spend_if_ordered,
-            direct_start(rows, blend, btyd),
+            compute_spend_start(rows, blend, btyd),
         )
 
     def where(self, keep: Mask) -> Examples:
@@ -91,7 +91,7 @@ class Examples:
         )
 
 
-def grow(
+def train_boosters(
     examples: Examples,
     model: ModelConfig,
     seeds: range,

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..configs.schema import EconomicsConfig
-from ..features.recency_frequency import order_days_of_rows
-from ..models.blend import Expected, valued_days
-from ..models.btyd.forecasts import expected_order_days, expected_order_value
-from ..models.discounting import value_of_one
-from ..models.intervals import SURE, drift
-from ..models.parameters import Blend, Intervals, IntervalTable, Later
-from ..models.season import places_of
+from ..features.recency_frequency import collect_order_days
+from ..models.blend import Expected, value_order_days
+from ..models.btyd.forecasts import predict_order_days, predict_order_value
+from ..models.discounting import discount_periods
+from ..models.intervals import SURE, compute_growth_shock
+from ..models.parameters import Blend, Intervals, IntervalTable, LaterPeriodRatios
+from ..models.season import locate_in_season
 from ..orders.columns import Float64, Int64
 from ..orders.dates import DAY
 from .btyd.fitting import fit_order_model
@@ -56,7 +56,7 @@ class Outcomes:
 
 
 def learn_intervals(
-    frame: TrainingFrame, unseen: Expected, later: Later, blend: Blend
+    frame: TrainingFrame, unseen: Expected, later: LaterPeriodRatios, blend: Blend
 ) -> Intervals:
     """Tables for spend and CLV, from forecasts of the frame's rows that no tree had seen.
 
@@ -79,14 +79,14 @@ def learn_intervals(
     known = [~np.isnan(realised[:, k]) for k in range(periods)]
     shown = max(k + 1 for k in range(periods) if known[k].sum() >= min(_LEAST_SHOWN, len(known[0])))
     season = blend.season
-    value = value_of_one(
+    value = discount_periods(
         later,
         EconomicsConfig(),
         horizon,
         shown,
         unseen.churn_probability,
         season,
-        places_of(season, rows),
+        locate_in_season(season, rows),
     )
     keep = known[shown - 1]
     clv = Outcomes(
@@ -98,7 +98,7 @@ def learn_intervals(
         frame.weights[keep],
         frame.counts[keep],
     )
-    clv_shock = shock * drift(periods)
+    clv_shock = shock * compute_growth_shock(periods)
     return Intervals(
         spend=_table(spend, shock, sure=False),
         spend_sure=_table(spend, shock, sure=True),
@@ -175,15 +175,17 @@ def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
         following = instants[j]
         at = rows.cutoff_index == j
         then, counts = rows.where(at), frame.counts[at]
-        days = order_days_of_rows(then)
+        days = collect_order_days(then)
         forecast = math.fsum(
-            expected_order_days(
+            predict_order_days(
                 fit_order_model(days, weights=counts).model, days, frame.horizon_days
             )
-            * expected_order_value(blend.order_values, valued_days(then, days, blend.value_scale))
+            * predict_order_value(
+                blend.order_values, value_order_days(then, days, blend.value_scale)
+            )
             * counts
         )
-        places = places_of(blend.season, then)
+        places = locate_in_season(blend.season, then)
         if places is not None:
             forecast *= math.exp(blend.season.at(blend.season.spend, places[:1])[0])
         total = math.fsum(actual[at] * counts)

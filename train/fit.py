@@ -9,26 +9,33 @@ import numpy as np
 
 from ..configs.schema import Config, Target
 from ..errors import OrdersError
-from ..features.attribute_features import AttributeCoding, coded, learn_coding
-from ..features.table import FeatureRows, feature_rows
-from ..features.targets import line_values
-from ..models.blend import BtydViews, combine, direct_start, heads_of, log_odds, view_of_btyd
+from ..features.attribute_features import AttributeCoding, encode_attributes, learn_coding
+from ..features.table import FeatureRows, compute_feature_rows
+from ..features.targets import compute_line_values
+from ..models.blend import (
+    BtydViews,
+    blend_forecasts,
+    compute_spend_start,
+    forecast_btyd,
+    predict_heads,
+    to_log_odds,
+)
 from ..models.model import TrainedModel
-from ..models.parameters import Blend, Intervals, Later, Numbers
-from ..orders.cutoffs import can_train, longest_horizon, newest_realised_cutoff
+from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
+from ..orders.cutoffs import can_train, get_longest_horizon, get_newest_realised_cutoff
 from ..orders.dates import DAY
 from ..orders.orders import Orders
-from ..orders.reading.validation_issues import counted
-from ..orders.windows import first_order_at, observed
-from .blending import first_blend, levelled, repeat_rate
-from .boosting import Examples, grow
+from ..orders.reading.validation_issues import pluralize
+from ..orders.windows import find_first_order_at, slice_observed
+from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
+from .boosting import Examples, train_boosters
 from .conformal_intervals import learn_intervals
-from .hyperparameter_search import searched
+from .hyperparameter_search import search_hyperparameters
 from .later_periods import learn_later_periods
-from .out_of_fold import left_out_heads
-from .season_estimation import past_years
-from .segment_thresholds import with_segments
-from .training_frame import TrainingFrame, training_frame
+from .out_of_fold import predict_out_of_fold
+from .season_estimation import estimate_past_years
+from .segment_thresholds import add_segment_thresholds
+from .training_frame import TrainingFrame, build_training_frame
 
 __all__ = ["SEEDS", "fit"]
 
@@ -56,16 +63,16 @@ def fit(
     if _is_short(orders, config.horizon_days, end):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
-    orders = coded(orders, coding)
-    frame = training_frame(orders, config, end) if drawn is None else drawn
+    orders = encode_attributes(orders, coding)
+    frame = build_training_frame(orders, config, end) if drawn is None else drawn
     _check_outcomes(frame, config.horizon_days)
-    now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
+    now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
     step("BTYD")
     horizon = config.horizon_days
     blend = _begun(orders, frame, now, config)
-    past = past_years(orders, blend, horizon, config.target, end)
+    past = estimate_past_years(orders, blend, horizon, config.target, end)
     blend = blend.model_copy(update={"season": past.season})
-    rows_btyd, now_btyd = (view_of_btyd(rows, blend, horizon) for rows in (frame.rows, now))
+    rows_btyd, now_btyd = (forecast_btyd(rows, blend, horizon) for rows in (frame.rows, now))
     blend = _with_starts(blend, frame, rows_btyd)
 
     churned, spend = frame.targets.churned, frame.spend
@@ -73,21 +80,21 @@ def fit(
         frame.rows, frame.features, churned, spend, frame.weights, blend, rows_btyd
     )
     if config.effort == "thorough":
-        found = searched(frame, examples, config.model, config.seed, step)
+        found = search_hyperparameters(frame, examples, config.model, config.seed, step)
         config = config.model_copy(update={"model": found})
     seeds = config.model.seeds or SEEDS[config.effort]
-    trees = grow(examples, config.model, range(config.seed, config.seed + seeds), step)
-    left_out = left_out_heads(
+    trees = train_boosters(examples, config.model, range(config.seed, config.seed + seeds), step)
+    left_out = predict_out_of_fold(
         examples, frame.rows, blend, rows_btyd, config.model, config.seed, step
     )
 
     step("levels and intervals")
-    now_heads = heads_of(trees, frame.features, blend, now, now_btyd)
-    rate = repeat_rate(frame.targets.n_orders[:, 0], rows_btyd, frame.weights)
-    blend = levelled(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads, past)
+    now_heads = predict_heads(trees, frame.features, blend, now, now_btyd)
+    rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], rows_btyd, frame.weights)
+    blend = set_levels(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads, past)
     later = learn_later_periods(
         now,
-        combine(blend, now_btyd, now_heads).churn_probability,
+        blend_forecasts(blend, now_btyd, now_heads).churn_probability,
         frame.rows,
         frame.targets.spend,
         frame.cutoffs.instants,
@@ -95,8 +102,8 @@ def fit(
         horizon,
         frame.counts,
     )
-    unseen = combine(blend, rows_btyd, left_out)
-    history_days = (int(frame.cutoffs.instants[-1]) - first_order_at(orders)) / DAY
+    unseen = blend_forecasts(blend, rows_btyd, left_out)
+    history_days = (int(frame.cutoffs.instants[-1]) - find_first_order_at(orders)) / DAY
     numbers = _numbers(
         config,
         orders,
@@ -107,15 +114,17 @@ def fit(
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return with_segments(TrainedModel(numbers, trees), orders, config.segments, end)
+    return add_segment_thresholds(TrainedModel(numbers, trees), orders, config.segments, end)
 
 
 def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
     """Whether history spans a horizon but not the labels of one, and something can be learned still."""
-    first = first_order_at(orders)
-    long_enough = first <= newest_realised_cutoff(end, horizon_days)
+    first = find_first_order_at(orders)
+    long_enough = first <= get_newest_realised_cutoff(end, horizon_days)
     return (
-        long_enough and not can_train(first, end, horizon_days) and longest_horizon(first, end) > 0
+        long_enough
+        and not can_train(first, end, horizon_days)
+        and get_longest_horizon(first, end) > 0
     )
 
 
@@ -124,15 +133,15 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
 
     BTYD needs no labels. Its intervals are read off the longest window that history does show.
     """
-    shown = longest_horizon(first_order_at(orders), end)
-    frame = training_frame(orders, config.model_copy(update={"horizon_days": shown}), end)
+    shown = get_longest_horizon(find_first_order_at(orders), end)
+    frame = build_training_frame(orders, config.model_copy(update={"horizon_days": shown}), end)
     _check_outcomes(frame, shown)
-    now = feature_rows(observed(orders, end), np.array([end], dtype=np.int64))
+    now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
     blend = _begun(orders, frame, now, config)
-    btyd = view_of_btyd(frame.rows, blend, shown)
-    rate = repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
+    btyd = forecast_btyd(frame.rows, blend, shown)
+    rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
-    now_churn = combine(blend, view_of_btyd(now, blend, config.horizon_days), None)
+    now_churn = blend_forecasts(blend, forecast_btyd(now, blend, config.horizon_days), None)
     later = learn_later_periods(
         now,
         now_churn.churn_probability,
@@ -142,23 +151,23 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
         blend,
         config.horizon_days,
     )
-    intervals = learn_intervals(frame, combine(blend, btyd, None), later, blend)
+    intervals = learn_intervals(frame, blend_forecasts(blend, btyd, None), later, blend)
     numbers = _numbers(config, orders, blend, later, intervals, features=(), short_history=True)
-    return with_segments(TrainedModel(numbers, {}), orders, config.segments, end)
+    return add_segment_thresholds(TrainedModel(numbers, {}), orders, config.segments, end)
 
 
 def _numbers(
     config: Config,
     orders: Orders,
     blend: Blend,
-    later: Later,
+    later: LaterPeriodRatios,
     intervals: Intervals,
     *,
     features: tuple[str, ...],
     coding: AttributeCoding | None = None,
     short_history: bool,
-) -> Numbers:
-    return Numbers(
+) -> Parameters:
+    return Parameters(
         orders=config.orders.reading(None),
         optional_columns=orders.optional_columns,
         attributes=coding,
@@ -191,7 +200,7 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
     n_ordered = int(np.count_nonzero(~churned))
     if n_ordered < _LEAST_ORDERED or frame.spend.sum() <= 0:
         raise OrdersError(
-            f"only {counted(n_ordered, 'time')} did a customer order, or nothing was spent, in the "
+            f"only {pluralize(n_ordered, 'time')} did a customer order, or nothing was spent, in the "
             f"{horizon_days} days after a cutoff, and training needs {_LEAST_ORDERED}; give a longer "
             "horizon_days or a longer history"
         )
@@ -209,17 +218,17 @@ def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Confi
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
     mean_value = float(np.average(value.astype(np.float64), weights=frame.counts[newest]))
     typical = max(mean_value * scale, _LEAST_ORDER_VALUE)
-    return first_blend(now, typical, scale)
+    return fit_initial_blend(now, typical, scale)
 
 
 def _with_starts(blend: Blend, frame: TrainingFrame, btyd: BtydViews) -> Blend:
     """The blend with the levels from which its trees start."""
-    start = np.exp(direct_start(frame.rows, blend, btyd))
+    start = np.exp(compute_spend_start(frame.rows, blend, btyd))
     average = partial(np.average, weights=frame.weights)
     found = {"spend_shift": float(np.log(average(frame.spend) / average(start)))}
     if blend.season.is_known:
         rate = np.array([average(frame.targets.churned)])
-        found["churn_start"] = float(log_odds(rate)[0])
+        found["churn_start"] = float(to_log_odds(rate)[0])
     return blend.model_copy(update=found)
 
 
@@ -227,8 +236,8 @@ def _value_scale(orders: Orders, end: int, target: Target) -> float:
     """What the target counts for each unit of net spend, over all orders before `end`."""
     if target == "spend":
         return 1.0
-    known = observed(orders, end)
-    counted, net = int(line_values(known, target).sum()), int(known.amounts.sum())
+    known = slice_observed(orders, end)
+    counted, net = int(compute_line_values(known, target).sum()), int(known.amounts.sum())
     if min(counted, net) <= 0:
         raise OrdersError(
             f"the target {target} adds up to {counted / known.unit:,.2f} over all orders, and must be "

@@ -14,20 +14,20 @@ import numpy as np
 
 from ..configs.schema import ModelConfig
 from ..evaluation import measures
-from ..models.blend import probability
+from ..models.blend import to_probability
 from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float64, Mask
 from ..orders.dates import DAY
-from .boosting import Examples, grow
+from .boosting import Examples, train_boosters
 from .training_frame import TrainingFrame
 
-__all__ = ["searched"]
+__all__ = ["search_hyperparameters"]
 
 _TRIALS = 25
 _LEAST_ROWS = 200
 
 
-def searched(
+def search_hyperparameters(
     frame: TrainingFrame,
     examples: Examples,
     model: ModelConfig,
@@ -55,7 +55,7 @@ def searched(
         step(f"search {trial.number + 1} of {_TRIALS}")
         tried = {name: of(trial) for name, of in space.items()}
         settings = model.model_copy(update={"parameters": model.parameters | tried})
-        trees = grow(examples.where(learn), settings, range(seed, seed + 1))
+        trees = train_boosters(examples.where(learn), settings, range(seed, seed + 1))
         return _loss(trees, examples.where(judge))
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -77,14 +77,14 @@ def _forward(frame: TrainingFrame) -> tuple[Mask, Mask]:
 
 def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
     """Log loss of churn and deviance of spend (Tweedie, power 1.5), each over that of knowing nothing."""
-    churn = probability(trees["churn"][0].predict(judged.inputs) + judged.churn_start)
+    churn = to_probability(trees["churn"][0].predict(judged.inputs) + judged.churn_start)
     spend = np.exp(trees["spend"][0].predict(judged.inputs) + judged.spend_start)
     weights = judged.weights  # of one cutoff: equal, unless rows were drawn
     base = np.full(len(churn), np.average(judged.churned, weights=weights))
     mean = np.full(len(spend), np.average(judged.spend, weights=weights))
     nothing, ours = (
         (
-            float(np.average(measures.log_losses(chance, judged.churned), weights=weights)),
+            float(np.average(measures.compute_log_losses(chance, judged.churned), weights=weights)),
             _deviance(money, judged.spend, weights),
         )
         for chance, money in ((base, mean), (churn, spend))

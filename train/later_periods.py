@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..features.recency_frequency import OrderDays, order_days_of_rows
+from ..features.recency_frequency import OrderDays, collect_order_days
 from ..features.table import FeatureRows
-from ..models.blend import valued_days
-from ..models.btyd.forecasts import expected_order_days_by_period, expected_order_value
-from ..models.parameters import Blend, Later
-from ..models.season import later_factor, places_of
+from ..models.blend import value_order_days
+from ..models.btyd.forecasts import predict_order_days_by_period, predict_order_value
+from ..models.parameters import Blend, LaterPeriodRatios
+from ..models.season import compute_later_factor, locate_in_season
 from ..orders.columns import Float64, Int64
 from ..orders.dates import DAY
 
@@ -45,9 +45,11 @@ class _Money:
         periods: int,
         counts: Float64 | None = None,
     ) -> _Money:
-        days: OrderDays = order_days_of_rows(rows)
-        orders = expected_order_days_by_period(blend.order_model, days, horizon_days, periods)
-        value = expected_order_value(blend.order_values, valued_days(rows, days, blend.value_scale))
+        days: OrderDays = collect_order_days(rows)
+        orders = predict_order_days_by_period(blend.order_model, days, horizon_days, periods)
+        value = predict_order_value(
+            blend.order_values, value_order_days(rows, days, blend.value_scale)
+        )
         money = orders * value[:, None]
         return cls(money if counts is None else money * counts[:, None])
 
@@ -66,7 +68,7 @@ def learn_later_periods(
     blend: Blend,
     horizon_days: int,
     counts: Float64 | None = None,
-) -> Later:
+) -> LaterPeriodRatios:
     """The ratios of periods 2 to n.
 
     `now` are customers at the training end with their `churn_probability`; `rows` past ones at
@@ -93,7 +95,7 @@ def learn_later_periods(
         knots.append(knot)
         columns.append([corrections[k - 1] * money.ratio(k) for k in range(1, periods)])
     by_period = tuple(tuple(column[k] for column in columns) for k in range(periods - 1))
-    return Later(churn_knots=tuple(knots), ratios=by_period, realised_periods=realised)
+    return LaterPeriodRatios(churn_knots=tuple(knots), ratios=by_period, realised_periods=realised)
 
 
 def _corrections(
@@ -118,9 +120,9 @@ def _corrections(
         thinned = known & (np.cumsum(known) % -(-int(known.sum()) // _MOST_ROWS) == 0)
         count = counts[thinned]
         actual = spend[thinned] * count[:, None]
-        places = places_of(blend.season, rows.where(thinned))
+        places = locate_in_season(blend.season, rows.where(thinned))
         if places is not None:  # as if no season were, which forecasts put in by themselves
-            factor = later_factor(blend.season, places, k * horizon_days)
+            factor = compute_later_factor(blend.season, places, k * horizon_days)
             base = np.exp(blend.season.at(blend.season.spend, places))
             actual[:, 0] /= base
             actual[:, k] /= base * factor

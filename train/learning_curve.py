@@ -16,7 +16,7 @@ from .backtest.run import Backtest
 from .fit import fit
 from .stratified_sampling import DrawnRows
 
-__all__ = ["CURVE_FILE", "CurvePoint", "curve_sentences", "learning_curve"]
+__all__ = ["CURVE_FILE", "CurvePoint", "describe_curve", "measure_learning_curve"]
 
 CURVE_FILE = "learning_curve.json"  # among the run's artifacts
 _SHARES = (0.25, 0.5)  # and all
@@ -34,7 +34,7 @@ class CurvePoint:
     churn_log_loss: float
 
 
-def learning_curve(
+def measure_learning_curve(
     known: Orders,
     config: Config,
     cutoff: int,
@@ -71,7 +71,7 @@ def learning_curve(
     return tuple(points)
 
 
-def curve_sentences(curve: Sequence[CurvePoint]) -> list[str]:
+def describe_curve(curve: Sequence[CurvePoint]) -> list[str]:
     """The curve as people read it, and what it says of a larger sample."""
     if not curve:
         return []

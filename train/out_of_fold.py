@@ -9,18 +9,18 @@ import numpy as np
 
 from ..configs.schema import ModelConfig
 from ..features.table import FeatureRows
-from ..models.blend import BtydViews, Heads, heads_of
+from ..models.blend import BtydViews, Heads, predict_heads
 from ..models.parameters import Blend
 from ..orders.columns import Int64, Mask
-from .boosting import Examples, grow
+from .boosting import Examples, train_boosters
 
-__all__ = ["left_out_heads"]
+__all__ = ["predict_out_of_fold"]
 
 _FOLDS = 2
 _KEY = b"clvcast folds"
 
 
-def left_out_heads(
+def predict_out_of_fold(
     examples: Examples,
     rows: FeatureRows,
     blend: Blend,
@@ -38,8 +38,8 @@ def left_out_heads(
             continue
         # where the other half teaches nothing, everybody does
         learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
-        trees = grow(examples.where(learn), model, range(seed, seed + 1), step)
-        heads = heads_of(trees, examples.features, blend, rows.where(out), btyd.where(out))
+        trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), step)
+        heads = predict_heads(trees, examples.features, blend, rows.where(out), btyd.where(out))
         found[:, out] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
     return Heads(*found)
 

@@ -13,22 +13,22 @@ from ..models.model import TrainedModel
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span
 from ..orders.orders import Orders
-from ..orders.reading.customer_attributes import with_customers
-from ..orders.reading.read_orders import as_orders
-from .backtest.run import Backtest, backtest_at, default_cutoffs, joined
-from .drift_reference import reference_of
+from ..orders.reading.customer_attributes import attach_customers
+from ..orders.reading.read_orders import coerce_orders
+from .backtest.run import Backtest, backtest_at, choose_default_cutoffs, join_backtests
+from .drift_reference import build_drift_reference
 from .fit import fit
-from .learning_curve import CurvePoint, learning_curve
+from .learning_curve import CurvePoint, measure_learning_curve
 from .stratified_sampling import DrawnRows
 from .training_frame import TrainingFrame
 
 __all__ = [
     "TrainingRun",
-    "run_until",
-    "shipped",
+    "resolve_training_end",
     "train",
     "train_and_evaluate",
-    "training_end",
+    "train_final_model",
+    "train_until",
 ]
 
 
@@ -53,9 +53,9 @@ def train(
     Raises `OrdersError` where the history is too short or shows no repeat customer.
     """
     config = config or Config()
-    orders = as_orders(orders, config.orders)
-    orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    return Model.of(shipped(orders, config, _training_end(orders, config, cutoff)))
+    orders = coerce_orders(orders, config.orders)
+    orders = attach_customers(orders, None, config.customers, config.orders.timezone)
+    return Model.of(train_final_model(orders, config, _resolve_end(orders, config, cutoff)))
 
 
 def train_and_evaluate(
@@ -65,10 +65,10 @@ def train_and_evaluate(
     say: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twins on the newest realised windows."""
-    return run_until(orders, config, _training_end(orders, config, cutoff, say), say)
+    return train_until(orders, config, _resolve_end(orders, config, cutoff, say), say)
 
 
-def run_until(
+def train_until(
     orders: Orders,
     config: Config,
     end: int,
@@ -80,11 +80,11 @@ def run_until(
     `drawn` are rows to grow trees on, by the training end they are for, where `orders` are a sample.
     """
     drawn = drawn or {}
-    known = windows.observed(orders, end)
+    known = windows.slice_observed(orders, end)
     evaluation, curve = _evaluated(known, config, end, say, drawn)
-    say(f"training on the orders before {dates.shown(end)}")
+    say(f"training on the orders before {dates.format_instant(end)}")
     frame = drawn[end].frame(config) if end in drawn else None
-    return TrainingRun(shipped(known, config, end, frame), known, end, evaluation, curve)
+    return TrainingRun(train_final_model(known, config, end, frame), known, end, evaluation, curve)
 
 
 def _evaluated(
@@ -101,40 +101,42 @@ def _evaluated(
     found: list[Backtest] = []
     curve: tuple[CurvePoint, ...] = ()
     wanted = 1 if drawn else config.tracking.evaluated_cutoffs
-    for cutoff in reversed(default_cutoffs(known, config.horizon_days, end)[-wanted:]):
-        say(f"evaluating: a model that knows nothing from {dates.shown(cutoff)} on")
+    for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-wanted:]):
+        say(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
         rows = drawn.get(cutoff)
         try:
             frame = None if rows is None else rows.frame(config)
             found.insert(0, backtest_at(known, config, cutoff, end, frame))
             if rows is not None:
-                curve = learning_curve(known, config, cutoff, rows, found[0], say)
+                curve = measure_learning_curve(known, config, cutoff, rows, found[0], say)
         except OrdersError as error:
             # too little was known then; the model to ship may still be fine
-            say(f"not evaluated from {dates.shown(cutoff)} on: {error}")
+            say(f"not evaluated from {dates.format_instant(cutoff)} on: {error}")
             break
-    return (joined(found) if found else None), curve
+    return (join_backtests(found) if found else None), curve
 
 
-def shipped(
+def train_final_model(
     orders: Orders, config: Config, end: int, drawn: TrainingFrame | None = None
 ) -> TrainedModel:
     """A model with the reference that monitoring compares later orders with; `drawn` is as in `fit`."""
     model = fit(orders, config, end, drawn=drawn)
-    return replace(model, reference=reference_of(model, orders, end))
+    return replace(model, reference=build_drift_reference(model, orders, end))
 
 
-def _training_end(
+def _resolve_end(
     orders: Orders,
     config: Config,
     cutoff: dates.Instant | None,
     say: Callable[[str], None] = warnings.warn,
 ) -> int:
     newest_line = int(orders.times.max())
-    return training_end(windows.first_order_at(orders), newest_line, config, cutoff, say)
+    return resolve_training_end(
+        windows.find_first_order_at(orders), newest_line, config, cutoff, say
+    )
 
 
-def training_end(
+def resolve_training_end(
     first: int,
     newest_line: int,
     config: Config,
@@ -146,8 +148,8 @@ def training_end(
     Refuses one out of range; `say` hears of one that the orders end more than a week before.
     """
     if cutoff is None:
-        return dates.midnight_after(newest_line)
-    end = dates.as_instant(cutoff)
+        return dates.get_midnight_after(newest_line)
+    end = dates.parse_instant(cutoff)
     concern = check_cutoff_in_span(first, newest_line, end, config.horizon_days)
     if concern:
         say(concern)

@@ -16,17 +16,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..configs.schema import Target
-from ..features.table import feature_rows
-from ..features.targets import targets
-from ..models.blend import log_odds, view_of_btyd
+from ..features.table import compute_feature_rows
+from ..features.targets import compute_targets
+from ..models.blend import forecast_btyd, to_log_odds
 from ..models.parameters import Blend
 from ..models.season import Season
 from ..orders import windows
 from ..orders.columns import Float64, Int64
-from ..orders.cutoffs import season_cutoffs
+from ..orders.cutoffs import choose_season_cutoffs
 from ..orders.orders import Orders
 
-__all__ = ["PastYears", "curve", "past_years"]
+__all__ = ["PastYears", "estimate_curve", "estimate_past_years"]
 
 _MOST_CUSTOMERS = 20_000  # a season is the whole shop's: these show it
 _PRIOR_NOISE = 0.15  # how far, in logs, a total is typically from what it was a year ago
@@ -43,12 +43,12 @@ class PastYears:
     spend_level: float = 0.0  # the same of a total, in logs
 
 
-def past_years(
+def estimate_past_years(
     orders: Orders, blend: Blend, horizon_days: int, target: Target, end: int
 ) -> PastYears:
     """What the orders before `end` show; nothing where they do not span the year."""
-    known = windows.observed(orders, end)
-    grid = season_cutoffs(windows.first_order_at(known), end, horizon_days)
+    known = windows.slice_observed(orders, end)
+    grid = choose_season_cutoffs(windows.find_first_order_at(known), end, horizon_days)
     if grid is None:
         return PastYears()
     known = _sampled(known)
@@ -58,13 +58,16 @@ def past_years(
             for cutoff in grid.instants.tolist()
         ]
     )
-    curves = [curve(series, grid.phases, grid.years) for series in found.T]
+    curves = [estimate_curve(series, grid.phases, grid.years) for series in found.T]
     order = np.argsort(grid.places)
     churn, ordered, spend = (tuple(c[order].tolist()) for c in curves)
     season = Season(
         places=tuple(grid.places[order].tolist()), churn=churn, ordered=ordered, spend=spend
     )
-    levels = [level(series - own[grid.phases]) for series, own in zip(found.T, curves, strict=True)]
+    levels = [
+        estimate_level(series - own[grid.phases])
+        for series, own in zip(found.T, curves, strict=True)
+    ]
     return PastYears(season, churn_level=levels[0], spend_level=levels[2])
 
 
@@ -89,27 +92,27 @@ def _beside_btyd(
     NaN where nobody ordered, or everybody did.
     """
     instants = np.array([cutoff], dtype=np.int64)
-    rows = feature_rows(known, instants)
-    outcome = targets(known, rows, instants, horizon_days, 1, end, target)
-    btyd = view_of_btyd(rows, blend, horizon_days)
+    rows = compute_feature_rows(known, instants)
+    outcome = compute_targets(known, rows, instants, horizon_days, 1, end, target)
+    btyd = forecast_btyd(rows, blend, horizon_days)
     spent = math.fsum(np.maximum(outcome.spend[:, 0], 0.0))
     expected = math.fsum(btyd.spend)
     ordered = np.count_nonzero(~outcome.churned)
     if min(spent, expected) <= 0 or not 0 < ordered < rows.n_rows:
         return math.nan, math.nan, math.nan
     orderers = math.fsum(btyd.order_probability)
-    rates = log_odds(np.array([1.0 - ordered / rows.n_rows, 1.0 - orderers / rows.n_rows]))
+    rates = to_log_odds(np.array([1.0 - ordered / rows.n_rows, 1.0 - orderers / rows.n_rows]))
     total = math.log(spent / expected)
     return float(rates[0] - rates[1]), total - math.log(ordered / orderers), total
 
 
-def level(rest: Float64) -> float:
+def estimate_level(rest: Float64) -> float:
     """The mean of what the season leaves of a series, shrunk as if as many points had shown nothing."""
     known = rest[~np.isnan(rest)]
     return math.fsum(known) / (len(known) + _PRIOR_POINTS)
 
 
-def curve(series: Float64, phases: Int64, years: Int64) -> Float64:
+def estimate_curve(series: Float64, phases: Int64, years: Int64) -> Float64:
     """What returns every year of a series of points by phase and year back: one value a phase, mean 0.
 
     A steady drift from year to year is taken out first, then each year's level; the rest is shrunk by

@@ -21,19 +21,19 @@ from ..configs.schema import Config
 from ..errors import OrdersError
 from ..models.model import TrainedModel
 from ..orders import dates, windows
-from ..orders.cutoffs import can_train, newest_realised_cutoff
+from ..orders.cutoffs import can_train, get_newest_realised_cutoff
 from ..orders.orders import Orders
-from ..orders.reading.customer_attributes import Customers, joined_to
-from ..orders.reading.line_collector import completed
-from ..orders.reading.read_orders import sources_shown
-from ..orders.reading.validation_issues import counted
+from ..orders.reading.customer_attributes import Customers, attach_facts
+from ..orders.reading.line_collector import complete_report
+from ..orders.reading.read_orders import describe_sources
+from ..orders.reading.validation_issues import pluralize
 from ..orders.spark.buckets import Bucket
-from ..orders.spark.files import customers_of, read_files, told_in_a_sentence
-from ..orders.spark.survey import HASH, Surveyed, in_buckets, surveyed
-from .run import TrainingRun, run_until, shipped, training_end
+from ..orders.spark.files import read_customers, read_files, translate_spark_errors
+from ..orders.spark.survey import HASH, SurveyedOrders, map_buckets, survey_orders
+from .run import TrainingRun, resolve_training_end, train_final_model, train_until
 from .stratified_sampling import Draw, DrawnRows, draw_for, drawn_rows, drawn_schema, rows_drawn
 
-__all__ = ["Drawn", "draw", "train", "train_on_files"]
+__all__ = ["Drawn", "draw_training_rows", "train", "train_on_files"]
 
 _SURELY_FEWER = 1.1  # the number of customers is known to within 2 % or so
 
@@ -61,10 +61,12 @@ def train(
     place of those `config.customers` names. Raises what that does.
     """
     config = config or Config()
-    orders = surveyed(orders_df, config.orders).knowing(customers, config.customers)
-    drawn = draw(orders, config, cutoff, evaluates=False)
+    orders = survey_orders(orders_df, config.orders).knowing(customers, config.customers)
+    drawn = draw_training_rows(orders, config, cutoff, evaluates=False)
     rows = drawn.rows.get(drawn.end)
-    return shipped(drawn.orders, config, drawn.end, None if rows is None else rows.frame(config))
+    return train_final_model(
+        drawn.orders, config, drawn.end, None if rows is None else rows.frame(config)
+    )
 
 
 def train_on_files(
@@ -73,17 +75,17 @@ def train_on_files(
     say: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """`train_and_evaluate` on the files a configuration names, read by Spark."""
-    with told_in_a_sentence():
-        shown = sources_shown(config.orders)
+    with translate_spark_errors():
+        shown = describe_sources(config.orders)
         say("looking at the orders in Spark")
-        orders = surveyed(read_files(config.orders), config.orders, shown)
-        orders = orders.knowing(customers_of(None, config.customers), config.customers)
-        drawn = draw(orders, config, cutoff, say)
-    return run_until(drawn.orders, config, drawn.end, say, drawn.rows)
+        orders = survey_orders(read_files(config.orders), config.orders, shown)
+        orders = orders.knowing(read_customers(None, config.customers), config.customers)
+        drawn = draw_training_rows(orders, config, cutoff, say)
+    return train_until(drawn.orders, config, drawn.end, say, drawn.rows)
 
 
-def draw(
-    orders: Surveyed,
+def draw_training_rows(
+    orders: SurveyedOrders,
     config: Config,
     cutoff: dates.Instant | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -95,7 +97,7 @@ def draw(
 
     Rows are drawn for the model to ship, and for its twin that is evaluated.
     """
-    end = training_end(orders.first, orders.newest, config, cutoff)
+    end = resolve_training_end(orders.first, orders.newest, config, cutoff)
     wanted, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= wanted
@@ -107,28 +109,28 @@ def draw(
             f"none of {wanted:,} customers drawn of about {customers:,} has a usable order line; "
             "raise spark_training_customers"
         )
-    report = completed(orders.report, found.counts, config.orders.currency_decimals)
+    report = complete_report(orders.report, found.counts, config.orders.currency_decimals)
     pilot = found.orders
     if orders.facts is not None:
         facts = orders.facts.value
-        told = joined_to(pilot, facts)[1]
+        told = attach_facts(pilot, facts)[1]
         report = replace(report, remarks=(*report.remarks, *facts.remarks, *told))
     if takes_all:
         return Drawn(replace(pilot, report=report), end)
     horizon, share = config.horizon_days, pilot.n_customers / customers
-    evaluated = newest_realised_cutoff(end, horizon)
+    evaluated = get_newest_realised_cutoff(end, horizon)
     ends = [end, evaluated] if evaluates else [end]
     # as `fit` has it: without room for labels there are no trees to grow
-    ends = [e for e in ends if can_train(windows.first_order_at(pilot), e, horizon)]
+    ends = [e for e in ends if can_train(windows.find_first_order_at(pilot), e, horizon)]
     draws = [draw_for(pilot, config, orders.first, e, share) for e in ends]
     rows = {}
     if draws:
         say("drawing feature rows in Spark")
         make = partial(_drawn, draws, config)
-        table = in_buckets(orders, make, drawn_schema(draws[0], config), buckets).toArrow()
+        table = map_buckets(orders, make, drawn_schema(draws[0], config), buckets).toArrow()
         rows = {each.draw.end: each for each in rows_drawn(table, draws)}
     remark = (
-        f"trained on {counted(pilot.n_customers, 'customer')} of about {customers:,}, drawn by a hash of "
+        f"trained on {pluralize(pilot.n_customers, 'customer')} of about {customers:,}, drawn by a hash of "
         "their ids (spark_training_customers)"
     )
     if end in rows:

@@ -20,15 +20,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.schema import Config
-from ..features.attribute_features import AttributeCoding, attribute_columns, coded, learn_coding
-from ..features.table import FeatureRows, feature_blocks, feature_rows
-from ..features.targets import Targets, targets
+from ..features.attribute_features import (
+    AttributeCoding,
+    build_attribute_columns,
+    encode_attributes,
+    learn_coding,
+)
+from ..features.table import FeatureRows, compute_feature_rows, iterate_feature_blocks
+from ..features.targets import Targets, compute_targets
 from ..orders import windows
 from ..orders.columns import Float64, Int64
-from ..orders.cutoffs import TrainingCutoffs, cutoffs_for_training
+from ..orders.cutoffs import TrainingCutoffs, choose_training_cutoffs
 from ..orders.orders import Orders
-from ..orders.spark.buckets import hashes, scrambled
-from .training_frame import TrainingFrame, age_weights, framed
+from ..orders.spark.buckets import hash_ids, scramble_bits
+from .training_frame import TrainingFrame, build_frame, compute_age_weights
 
 __all__ = ["Draw", "DrawnRows", "draw_for", "drawn_rows", "drawn_schema", "rows_drawn"]
 
@@ -64,18 +69,18 @@ class Draw:
 
 def draw_for(pilot: Orders, config: Config, first: int, end: int, share: float) -> Draw:
     """What to draw, about `config.spark_training_rows` rows, as a pilot with a share of the customers tells."""
-    cutoffs = cutoffs_for_training(first, end, config.horizon_days)
+    cutoffs = choose_training_cutoffs(first, end, config.horizon_days)
     coding = learn_coding(pilot, end)
-    known = windows.observed(coded(pilot, coding), end)
+    known = windows.slice_observed(encode_attributes(pilot, coding), end)
     sizes = np.zeros(len(cutoffs.instants) * _BANDS)
     names: tuple[str, ...] = ()
-    for block in feature_blocks(known, cutoffs.instants):
+    for block in iterate_feature_blocks(known, cutoffs.instants):
         names = block.names
         sizes += np.bincount(_strata(block, config.horizon_days), minlength=len(sizes))
-    weights = np.repeat(age_weights(cutoffs, config.horizon_days), _BANDS)
+    weights = np.repeat(compute_age_weights(cutoffs, config.horizon_days), _BANDS)
     shares = _shares(sizes / share, weights, float(config.spark_training_rows))
     none = np.empty(0, dtype=np.int64)
-    names = (*names, *attribute_columns(known, cutoffs.instants, none, none)[0])
+    names = (*names, *build_attribute_columns(known, cutoffs.instants, none, none)[0])
     return Draw(end, first, cutoffs, shares, coding, names)
 
 
@@ -119,18 +124,18 @@ def drawn_rows(orders: Orders, draws: Sequence[Draw], config: Config) -> pa.Tabl
 
 
 def _drawn(orders: Orders, position: int, draw: Draw, config: Config) -> pa.Table:
-    known = windows.observed(coded(orders, draw.coding), draw.end)
+    known = windows.slice_observed(encode_attributes(orders, draw.coding), draw.end)
     instants = draw.cutoffs.instants
-    rows = feature_rows(known, instants)
+    rows = compute_feature_rows(known, instants)
     strata = _strata(rows, config.horizon_days)
     sizes = np.bincount(strata, minlength=len(draw.shares)).astype(np.float64)
-    ids = hashes(known.customer_ids).to_numpy().view(np.uint64)
+    ids = hash_ids(known.customer_ids).to_numpy().view(np.uint64)
     cutoffs = instants.astype(np.uint64) * np.uint64(_GOLDEN)
-    mixed = scrambled(ids[rows.customer_index] ^ cutoffs[rows.cutoff_index])
+    mixed = scramble_bits(ids[rows.customer_index] ^ cutoffs[rows.cutoff_index])
     place = (mixed >> np.uint64(11)) * 2.0**-53 / draw.shares[strata]
     kept = place < 1.0
     rows, strata, place = rows.where(kept), strata[kept], place[kept]
-    outcome = targets(
+    outcome = compute_targets(
         known, rows, instants, config.horizon_days, config.periods, draw.end, config.target
     )
     n = rows.n_rows
@@ -181,7 +186,7 @@ class DrawnRows:
         drawn = np.bincount(strata, minlength=len(self.sizes))
         stands_for = (self.sizes / np.maximum(drawn, 1))[strata]
         outcome = Targets(self.outcome.spend[keep], self.outcome.n_orders[keep])
-        return framed(
+        return build_frame(
             self.rows.where(keep),
             outcome,
             self.draw.cutoffs,

@@ -13,14 +13,14 @@ import numpy as np
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
-from ..features.table import FeatureRows, feature_rows
-from ..features.targets import Targets, targets
+from ..features.table import FeatureRows, compute_feature_rows
+from ..features.targets import Targets, compute_targets
 from ..orders import dates, windows
 from ..orders.columns import Float64
-from ..orders.cutoffs import TrainingCutoffs, cutoffs_for_training
+from ..orders.cutoffs import TrainingCutoffs, choose_training_cutoffs
 from ..orders.orders import Orders
 
-__all__ = ["TrainingFrame", "age_weights", "framed", "training_frame"]
+__all__ = ["TrainingFrame", "build_frame", "build_training_frame", "compute_age_weights"]
 
 _HALF_LIFE_HORIZONS = 1.0  # a cutoff one horizon older than the newest weighs half
 _SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season: see train.season
@@ -45,25 +45,27 @@ class TrainingFrame:
         return np.maximum(self.targets.spend[:, 0], 0.0)
 
 
-def training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
+def build_training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     """Features at the training cutoffs before `end`; raises `OrdersError` where history is too short."""
-    known = windows.observed(orders, end)
+    known = windows.slice_observed(orders, end)
     if not known.n_lines:
-        raise OrdersError(f"there are no orders before {dates.shown(end)} to learn from")
+        raise OrdersError(f"there are no orders before {dates.format_instant(end)} to learn from")
     horizon_days, periods = config.horizon_days, config.periods
-    first = windows.first_order_at(known)
-    cutoffs = cutoffs_for_training(first, end, horizon_days)
-    rows = feature_rows(known, cutoffs.instants)
-    outcome = targets(known, rows, cutoffs.instants, horizon_days, periods, end, config.target)
-    return framed(rows, outcome, cutoffs, config, end)
+    first = windows.find_first_order_at(known)
+    cutoffs = choose_training_cutoffs(first, end, horizon_days)
+    rows = compute_feature_rows(known, cutoffs.instants)
+    outcome = compute_targets(
+        known, rows, cutoffs.instants, horizon_days, periods, end, config.target
+    )
+    return build_frame(rows, outcome, cutoffs, config, end)
 
 
-def age_weights(cutoffs: TrainingCutoffs, horizon_days: int) -> Float64:
+def compute_age_weights(cutoffs: TrainingCutoffs, horizon_days: int) -> Float64:
     """What a row of each cutoff weighs: n_cutoffs."""
     return np.asarray(0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days)))
 
 
-def framed(
+def build_frame(
     rows: FeatureRows,
     outcome: Targets,
     cutoffs: TrainingCutoffs,
@@ -77,7 +79,7 @@ def framed(
     _check_names(config, rows.names)
     left_out = {*config.model.leave_out, *_SEASON}
     names = tuple(name for name in rows.names if name not in left_out)
-    weights = age_weights(cutoffs, horizon_days)[rows.cutoff_index] * counts
+    weights = compute_age_weights(cutoffs, horizon_days)[rows.cutoff_index] * counts
     return TrainingFrame(rows, outcome, weights, counts, cutoffs, names, horizon_days, end)
 
 

@@ -8,17 +8,17 @@ import pandas as pd
 from ...evaluation.backtest_frames import OURS, Evaluation
 from . import charts
 from .headlines import (
-    calibration_finding,
-    coverage_finding,
-    decile_finding,
-    gain_finding,
-    method_finding,
+    describe_calibration,
+    describe_coverage,
+    describe_deciles,
+    describe_gain,
+    describe_methods,
 )
-from .number_format import Kind, Writing
-from .page_model import Chart, Section, table
+from .number_format import Kind, NumberFormat
+from .page_model import Chart, Section, build_table
 from .palette import ACCENT, GREY
 
-__all__ = ["accuracy_section"]
+__all__ = ["build_accuracy_section"]
 
 _TARGET = 0.9
 _MEASURES: dict[str, Kind] = {
@@ -27,7 +27,7 @@ _MEASURES: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
+def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Section:
     """Forecasts beside what happened: methods, deciles, gain, calibration, coverage."""
     methods, deciles = evaluation.methods(), evaluation.deciles()
     gains, groups = evaluation.gains(), evaluation.calibration()
@@ -38,9 +38,9 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
     found = [
         Chart(
             "methods",
-            method_finding(methods, writing),
+            describe_methods(methods, writing),
             "Ranking of customers by coming spend (nGini: 1 is perfect, 0 is chance), by method",
-            charts.bars(
+            charts.draw_bars(
                 shown["method"].tolist(),
                 shown["nGini"].tolist(),
                 writing,
@@ -48,22 +48,22 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
                 texts=[writing.cell(float(value), "ratio") for value in shown["nGini"]],
                 colours=[ACCENT if name == OURS else GREY for name in shown["method"]],
             ),
-            table(
+            build_table(
                 "Measures by method", methods, [("method", "method", "text"), *measures], writing
             ),
             "Means over the cutoffs. MAE and RMSE in the currency.",
         ),
         Chart(
             "gain",
-            gain_finding(gains, writing),
+            describe_gain(gains, writing),
             "Share of the money held by the best customers by forecast",
-            charts.curves(
+            charts.draw_curves(
                 gains["customers"].tolist(),
                 {name: gains[name].tolist() for name in gains.columns.drop("customers")},
                 writing,
                 ("share of customers, best forecast first", "share of the money they spent"),
             ),
-            table(
+            build_table(
                 "Share of the money held by the best customers",
                 gains.iloc[::10],
                 [(name, name, "share") for name in gains.columns],
@@ -72,9 +72,9 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
         ),
         Chart(
             "deciles",
-            decile_finding(deciles, writing),
+            describe_deciles(deciles, writing),
             f"Mean forecast and mean {spend}; each step of the scale is ten times the one below",
-            charts.compared(
+            charts.draw_comparison(
                 tenths,
                 deciles["expected_spend"].tolist(),
                 deciles["actual_spend"].tolist(),
@@ -82,7 +82,7 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
                 writing.money_unit,
                 "tenths of customers by forecast, best first",
             ),
-            table(
+            build_table(
                 "Forecast and fact by tenth",
                 deciles,
                 [
@@ -97,9 +97,9 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
         ),
         Chart(
             "coverage",
-            coverage_finding(deciles, writing),
+            describe_coverage(deciles, writing),
             f"Share of customers whose spend fell into their interval, by tenth; {writing.share(_TARGET)} is meant",
-            charts.columns(
+            charts.draw_columns(
                 tenths,
                 deciles["is_covered"].tolist(),
                 writing,
@@ -108,7 +108,7 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
                 texts=[writing.share(value) for value in deciles["is_covered"]],
                 share=True,
             ),
-            table(
+            build_table(
                 "Coverage by tenth",
                 deciles,
                 [
@@ -122,12 +122,12 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
         ),
         Chart(
             "calibration",
-            calibration_finding(groups, writing),
+            describe_calibration(groups, writing),
             "Churn probability beside the share that churned, ten equal groups of customers",
-            charts.calibration(
+            charts.draw_calibration(
                 groups["churn_probability"].tolist(), groups["churned"].tolist(), writing
             ),
-            table(
+            build_table(
                 "Calibration of churn",
                 groups,
                 [
@@ -150,7 +150,7 @@ def accuracy_section(evaluation: Evaluation, writing: Writing) -> Section:
     return Section("accuracy", "How good the forecasts were", lead, tuple(found))
 
 
-def _cutoffs(cutoffs: pd.DataFrame, writing: Writing) -> Chart:
+def _cutoffs(cutoffs: pd.DataFrame, writing: NumberFormat) -> Chart:
     bias = cutoffs["bias"].astype(np.float64)
     known = bias.dropna()
     if not len(known):
@@ -173,5 +173,5 @@ def _cutoffs(cutoffs: pd.DataFrame, writing: Writing) -> Chart:
         told,
         "Every cutoff that was evaluated",
         None,
-        table("Measures by cutoff", cutoffs, columns, writing),
+        build_table("Measures by cutoff", cutoffs, columns, writing),
     )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from ...configs.lists import STAKES
 from . import charts
-from .headlines import list_finding
-from .number_format import Kind, Writing
-from .page_model import Chart, Section, table
-from .report_data import Content
+from .headlines import describe_list
+from .number_format import Kind, NumberFormat
+from .page_model import Chart, Section, build_table
+from .report_data import ReportData
 
-__all__ = ["action_section"]
+__all__ = ["build_action_section"]
 
 _SHOWN_IDS = 20
 
 
-def action_section(content: Content, writing: Writing, *, with_ids: bool) -> Section:
+def build_action_section(content: ReportData, writing: NumberFormat, *, with_ids: bool) -> Section:
     """The campaign lists, with counts and money; names only where they were asked for."""
     summary = content.lists.summary
     columns: list[tuple[str, str, Kind]] = [
@@ -29,16 +29,16 @@ def action_section(content: Content, writing: Writing, *, with_ids: bool) -> Sec
     found = [
         Chart(
             "lists",
-            list_finding(summary, writing),
+            describe_list(summary, writing),
             f"Value at stake by list, {writing.money_unit}; a customer may be on several",
-            charts.bars(
+            charts.draw_bars(
                 best_first["list"].tolist(),
                 best_first["value_at_stake"].tolist(),
                 writing,
                 writing.money_unit,
                 texts=[writing.brief(value) for value in best_first["value_at_stake"]],
             ),
-            table("Campaign lists", best_first, columns, writing),
+            build_table("Campaign lists", best_first, columns, writing),
             "Held out are customers whom no list contacts, to measure the effect against.",
             is_open=True,
         )
@@ -56,7 +56,7 @@ def action_section(content: Content, writing: Writing, *, with_ids: bool) -> Sec
     return Section("actions", "What to do", lead, tuple(found))
 
 
-def _names(name: str, content: Content, writing: Writing) -> Chart:
+def _names(name: str, content: ReportData, writing: NumberFormat) -> Chart:
     rows = content.lists.contacts[name]
     first = rows.slice(0, _SHOWN_IDS).to_pandas()
     columns: list[tuple[str, str, Kind]] = [
@@ -71,5 +71,5 @@ def _names(name: str, content: Content, writing: Writing) -> Chart:
         f"{name}: the first {len(first)} of {writing.count(rows.num_rows, 'customer')}",
         "By value at stake",
         None,
-        table(f"First customers of {name}", first, columns, writing),
+        build_table(f"First customers of {name}", first, columns, writing),
     )

@@ -15,23 +15,23 @@ from ...atomic_files import write_files
 from ...configs.schema import Config
 from ...errors import OrdersError
 from ...evaluation.backtest_frames import Evaluation
-from ...evaluation.forecast_file import as_forecasts
+from ...evaluation.forecast_file import coerce_forecasts
 from ...features.checks.data_checks import check
 from ...models.forecast_terms import read_terms
 from ...orders import dates
 from ...orders.orders import Orders
-from ..customer_base import Book, open_book
-from .accuracy import accuracy_section
-from .actions import action_section
-from .change import change_section
-from .levers import lever_section
-from .model_and_data import model_section, quality_section
-from .number_format import Writing
+from ..customer_base import CustomerBase, open_customer_base
+from .accuracy import build_accuracy_section
+from .actions import build_action_section
+from .change import build_change_section
+from .levers import build_lever_section
+from .model_and_data import build_model_section, build_quality_section
+from .number_format import NumberFormat
 from .page_model import Fact, Section
 from .render import render
-from .report_data import Content
-from .risk import risk_section
-from .value import facts, value_section
+from .report_data import ReportData
+from .risk import build_risk_section
+from .value import build_facts, build_value_section
 
 if TYPE_CHECKING:
     from ...evaluation.comparison import Comparison
@@ -88,7 +88,7 @@ def report(
     forecasts were. Without a configuration the model's settings hold. Customers are named only
     `with_ids`. Raises what `clvcast.kpis` raises.
     """
-    book = open_book(forecasts, orders, config, model=model)
+    book = open_customer_base(forecasts, orders, config, model=model)
     evaluation = backtest if backtest is None or isinstance(backtest, Evaluation) else None
     if backtest is not None and evaluation is None:
         evaluation = Evaluation.read(Path(str(backtest)))
@@ -96,7 +96,7 @@ def report(
 
 
 def report_of(
-    book: Book,
+    book: CustomerBase,
     *,
     previous: pd.DataFrame | pa.Table | str | Path | None = None,
     model: TrainedModel | None = None,
@@ -104,40 +104,40 @@ def report_of(
     with_ids: bool = False,
 ) -> Report:
     """The same of an open book."""
-    content = Content.of(book)
-    writing = Writing.of(book.config)
+    content = ReportData.of(book)
+    writing = NumberFormat.of(book.config)
     remarks = list(content.remarks)
     science: list[Section] = []
     if evaluation is not None:
-        science.append(accuracy_section(evaluation, writing))
+        science.append(build_accuracy_section(evaluation, writing))
     if model is not None:
         told = _stranger(model, content, book.config)
         remarks += told
         if model.version == content.model_version:
-            science.append(model_section(model, writing))
+            science.append(build_model_section(model, writing))
     business = [
-        value_section(content, writing),
-        risk_section(content, writing),
-        lever_section(content, writing),
-        action_section(content, writing, with_ids=with_ids),
+        build_value_section(content, writing),
+        build_risk_section(content, writing),
+        build_lever_section(content, writing),
+        build_action_section(content, writing, with_ids=with_ids),
     ]
     if previous is not None:
         own = model if model is not None and model.version == content.model_version else None
         before = _comparable(previous, book)
-        since = dates.shown(int(before["cutoff"][0].cast(pa.int64()).as_py()))
+        since = dates.format_instant(int(before["cutoff"][0].cast(pa.int64()).as_py()))
         change = _changed(before, book, own, remarks)
         business.insert(
-            1, change_section(change, since, content.cutoff, writing, with_ids=with_ids)
+            1, build_change_section(change, since, content.cutoff, writing, with_ids=with_ids)
         )
     findings = check(book.orders, book.config)
-    science.append(quality_section(book.orders.report, findings, writing))
+    science.append(build_quality_section(book.orders.report, findings, writing))
     return Report(
         title=book.config.report.title,
         subtitle=(
             f"Forecasts at {content.cutoff} by model {content.model_version}, over "
             f"{content.span_days} days"
         ),
-        facts=facts(content, writing),
+        facts=build_facts(content, writing),
         business=tuple(business),
         science=tuple(science),
         remarks=_amiss(content, remarks),
@@ -148,10 +148,10 @@ def evaluation_report(
     evaluation: Evaluation, config: Config, orders: Orders | None = None
 ) -> Report:
     """The data scientists' half alone, of a backtest."""
-    writing = Writing.of(config)
-    science = [accuracy_section(evaluation, writing)]
+    writing = NumberFormat.of(config)
+    science = [build_accuracy_section(evaluation, writing)]
     if orders is not None:
-        science.append(quality_section(orders.report, check(orders, config), writing))
+        science.append(build_quality_section(orders.report, check(orders, config), writing))
     cutoffs = ", ".join(evaluation.metrics)
     return Report(
         title="How good the forecasts were",
@@ -163,9 +163,9 @@ def evaluation_report(
     )
 
 
-def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: Book) -> pa.Table:
+def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: CustomerBase) -> pa.Table:
     """The earlier forecasts; raises `OrdersError` for those of another margin, span or horizon."""
-    before = as_forecasts(previous)
+    before = coerce_forecasts(previous)
     then, now = read_terms(before), read_terms(book.forecasts)
     if then is None or now is None:
         return before
@@ -182,7 +182,7 @@ def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: Book) -> p
 
 
 def _changed(
-    before: pa.Table, book: Book, model: TrainedModel | None, remarks: list[str]
+    before: pa.Table, book: CustomerBase, model: TrainedModel | None, remarks: list[str]
 ) -> Comparison:
     """The two forecasts compared: with their model and orders where these give them again."""
     from ...evaluation.comparison import (
@@ -203,7 +203,7 @@ def _changed(
     return compare(left, right)
 
 
-def _stranger(model: TrainedModel, content: Content, config: Config) -> list[str]:
+def _stranger(model: TrainedModel, content: ReportData, config: Config) -> list[str]:
     """What does not fit between a model and the forecasts beside it."""
     told = []
     if model.version != content.model_version:
@@ -220,7 +220,7 @@ def _stranger(model: TrainedModel, content: Content, config: Config) -> list[str
     return told
 
 
-def _amiss(content: Content, remarks: Sequence[str]) -> tuple[str, ...]:
+def _amiss(content: ReportData, remarks: Sequence[str]) -> tuple[str, ...]:
     """The remarks, and what a reader of such forecasts must know."""
     told = list(remarks)
     if not content.clv[0] > 0:

@@ -9,18 +9,18 @@ import pandas as pd
 
 from ...models.segments import TIERS
 from . import charts
-from .headlines import change_finding
-from .number_format import Kind, Writing
-from .page_model import Chart, Section, table
+from .headlines import describe_change
+from .number_format import Kind, NumberFormat
+from .page_model import Chart, Section, build_table
 
 if TYPE_CHECKING:
     from ...evaluation.comparison import Comparison
 
-__all__ = ["change_section"]
+__all__ = ["build_change_section"]
 
 
-def change_section(
-    change: Comparison, since: str, until: str, writing: Writing, *, with_ids: bool
+def build_change_section(
+    change: Comparison, since: str, until: str, writing: NumberFormat, *, with_ids: bool
 ) -> Section:
     """The bridge, the movement between tiers, and who rose and fell where names were asked for."""
     steps = pd.DataFrame(
@@ -34,12 +34,12 @@ def change_section(
     found = [
         Chart(
             "bridge",
-            change_finding(change.before, change.after, writing),
+            describe_change(change.before, change.after, writing),
             f"Expected CLV at {since}, what moved it, and at {until}, {writing.money_unit}",
-            charts.steps(
+            charts.draw_steps(
                 steps["step"].tolist(), steps["amount"].tolist(), writing, writing.money_unit
             ),
-            table(
+            build_table(
                 "Bridge between the two forecasts",
                 steps,
                 [
@@ -60,7 +60,7 @@ def change_section(
     return Section("change", "What changed", lead, tuple(found))
 
 
-def _migration(moves: pd.DataFrame, writing: Writing) -> Chart:
+def _migration(moves: pd.DataFrame, writing: NumberFormat) -> Chart:
     rank = {tier: k for k, tier in enumerate(TIERS)}
     known = moves[moves["from"].isin(rank) & moves["to"].isin(rank)]
     up = known["to"].map(rank) > known["from"].map(rank)
@@ -85,12 +85,12 @@ def _migration(moves: pd.DataFrame, writing: Writing) -> Chart:
         "migration",
         f"{writing.count(rose, 'customer')} rose to a higher tier, {writing.number(fell)} fell to a lower one",
         "Customers by their tier before and now",
-        charts.grid(
+        charts.draw_grid(
             before, after, counts,
             [["" if count != count else writing.number(count) for count in row] for row in counts],
             writing, ("tier before", "tier now"),
         ),
-        table("Movement between tiers", moves, columns, writing),
+        build_table("Movement between tiers", moves, columns, writing),
         is_open=True,
     )  # fmt: skip
 
@@ -100,7 +100,7 @@ def _in_order(names: pd.Series[Any], rank: dict[str, int]) -> list[str]:
     return sorted({str(name) for name in names}, key=lambda name: -rank.get(name, -1))
 
 
-def _movers(way: str, rows: pd.DataFrame, writing: Writing) -> Chart:
+def _movers(way: str, rows: pd.DataFrame, writing: NumberFormat) -> Chart:
     columns: list[tuple[str, str, Kind]] = [
         ("customer_id", "customer", "text"),
         ("before", "CLV before", "money"),
@@ -112,5 +112,5 @@ def _movers(way: str, rows: pd.DataFrame, writing: Writing) -> Chart:
         f"The {writing.count(len(rows), 'customer')} who {way} most",
         "By change of expected CLV",
         None,
-        table(f"Customers who {way} most", rows, columns, writing),
+        build_table(f"Customers who {way} most", rows, columns, writing),
     )

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from .number_format import Writing
+from .number_format import NumberFormat
 from .palette import ACCENT, FAINT, GREY, INK, MUTED, PAPER, RULE, SOFT, STRONG
 
 __all__ = [
-    "bars", "calibration", "columns", "compared", "curves", "grid", "grouped", "stacked", "steps",
+    "draw_bars", "draw_calibration", "draw_columns", "draw_comparison", "draw_curves", "draw_grid", "draw_grouped", "draw_stacked", "draw_steps",
 ]  # fmt: skip
 
 Values = Sequence[float]
@@ -22,17 +22,17 @@ _ROW = 30  # pixels of a bar and its gap
 _MOST_LETTERS = 30
 
 
-def label(text: object) -> str:
+def add_label(text: object) -> str:
     """A name as plotly takes it: no markup, not longer than a margin holds."""
     shown = str(text)
     shown = shown if len(shown) <= _MOST_LETTERS else shown[: _MOST_LETTERS - 1] + "…"
     return html.escape(shown, quote=False)
 
 
-def bars(
+def draw_bars(
     names: Sequence[str],
     values: Values,
-    writing: Writing,
+    writing: NumberFormat,
     unit: str,
     *,
     bounds: tuple[Values, Values] | None = None,
@@ -40,7 +40,7 @@ def bars(
     colours: Sequence[str] | None = None,
 ) -> go.Figure:
     """Horizontal bars, first on top; a thin line is the interval."""
-    labels = list(map(label, names))
+    labels = list(map(add_label, names))
     figure = _empty(writing, 70 + _ROW * len(names), bargap=0.35, showlegend=False)
     known = _known(values)
     figure.add_bar(
@@ -66,10 +66,10 @@ def bars(
     return figure
 
 
-def columns(
+def draw_columns(
     names: Sequence[str],
     values: Values,
-    writing: Writing,
+    writing: NumberFormat,
     unit: str,
     *,
     over: str = "",
@@ -87,7 +87,7 @@ def columns(
         ACCENT if k == highlight % len(names) else SOFT for k in range(len(names))
     ]  # fmt: skip
     figure.add_bar(
-        x=[f"{name}-01"[:10] for name in names] if dates else list(map(label, names)),
+        x=[f"{name}-01"[:10] for name in names] if dates else list(map(add_label, names)),
         y=known,
         marker_color=colours,
         error_y=_whiskers(known, bounds),
@@ -95,7 +95,7 @@ def columns(
         textposition="outside",
         cliponaxis=False,
         hovertext=[
-            f"{label(name)}: {text}" for name, text in zip(names, texts or names, strict=True)
+            f"{add_label(name)}: {text}" for name, text in zip(names, texts or names, strict=True)
         ],
         hoverinfo="text",
     )
@@ -110,11 +110,11 @@ def columns(
     return figure
 
 
-def grouped(
-    names: Sequence[str], series: Mapping[str, Values], writing: Writing, unit: str
+def draw_grouped(
+    names: Sequence[str], series: Mapping[str, Values], writing: NumberFormat, unit: str
 ) -> go.Figure:
     """Horizontal bars side by side for each name: shares of different wholes."""
-    labels = list(map(label, names))
+    labels = list(map(add_label, names))
     figure = _empty(writing, 110 + 2 * _ROW * len(names), barmode="group", bargap=0.35)
     for (name, values), colour in zip(series.items(), (GREY, ACCENT), strict=True):
         figure.add_bar(
@@ -127,14 +127,14 @@ def grouped(
     return figure
 
 
-def stacked(
-    names: Sequence[str], series: Mapping[str, Values], writing: Writing, unit: str
+def draw_stacked(
+    names: Sequence[str], series: Mapping[str, Values], writing: NumberFormat, unit: str
 ) -> go.Figure:
     """Horizontal bars made of parts, from the lightest to the one that matters."""
     figure = _empty(writing, 120 + 44 * len(names), barmode="stack", bargap=0.35)
     for (name, values), colour in zip(series.items(), (FAINT, SOFT, STRONG), strict=True):
         figure.add_bar(
-            x=_known(values), y=list(map(label, names)), name=name, orientation="h",
+            x=_known(values), y=list(map(add_label, names)), name=name, orientation="h",
             marker={"color": colour, "line": {"color": GREY, "width": 0.5}},
             hovertext=[f"{name}: {writing.money(value)}" for value in values], hoverinfo="text",
         )  # fmt: skip
@@ -144,12 +144,12 @@ def stacked(
     return figure
 
 
-def grid(
+def draw_grid(
     rows: Sequence[str],
     names: Sequence[str],
     values: Sequence[Values],
     texts: Sequence[Sequence[str]],
-    writing: Writing,
+    writing: NumberFormat,
     over: tuple[str, str],
     *,
     most: float | None = None,
@@ -158,7 +158,7 @@ def grid(
     z = [_known(row) for row in values]
     figure = _empty(writing, 110 + 27 * len(rows), showlegend=False)
     figure.add_heatmap(
-        z=z, x=list(map(label, names)), y=list(map(label, rows)), text=[list(row) for row in texts],
+        z=z, x=list(map(add_label, names)), y=list(map(add_label, rows)), text=[list(row) for row in texts],
         texttemplate="%{text}", textfont_size=11, hoverinfo="y+x+text", xgap=1, ygap=1,
         zmin=0, zmax=most, colorscale=[[0, FAINT], [1, SOFT]], showscale=False,
     )  # fmt: skip
@@ -167,7 +167,7 @@ def grid(
     return figure
 
 
-def steps(names: Sequence[str], values: Values, writing: Writing, unit: str) -> go.Figure:
+def draw_steps(names: Sequence[str], values: Values, writing: NumberFormat, unit: str) -> go.Figure:
     """A bridge from one total to another: the first and last are wholes, the rest changes."""
     figure = _empty(writing, 80 + 38 * len(names), showlegend=False)
     kinds = ["absolute", *["relative"] * (len(values) - 2), "total"]
@@ -176,11 +176,11 @@ def steps(names: Sequence[str], values: Values, writing: Writing, unit: str) -> 
         text=[writing.brief(value) for value in values], textposition="outside",
         increasing_marker_color=ACCENT, decreasing_marker_color=STRONG, totals_marker_color=GREY,
         connector_line_color=RULE, hoverinfo="text",
-        hovertext=[f"{label(n)}: {writing.money(v)}" for n, v in zip(names, values, strict=True)],
+        hovertext=[f"{add_label(n)}: {writing.money(v)}" for n, v in zip(names, values, strict=True)],
     )  # fmt: skip
     figure.update_yaxes(
         tickvals=list(range(len(names))),
-        ticktext=list(map(label, names)),
+        ticktext=list(map(add_label, names)),
         autorange="reversed",
         showgrid=False,
         zeroline=False,
@@ -190,8 +190,13 @@ def steps(names: Sequence[str], values: Values, writing: Writing, unit: str) -> 
     return figure
 
 
-def compared(
-    names: Sequence[str], forecast: Values, actual: Values, writing: Writing, unit: str, over: str
+def draw_comparison(
+    names: Sequence[str],
+    forecast: Values,
+    actual: Values,
+    writing: NumberFormat,
+    unit: str,
+    over: str,
 ) -> go.Figure:
     """Forecast beside fact per group, on a scale of multiples: what is 0 or less is not drawn."""
     figure = _empty(writing, 340)
@@ -209,8 +214,8 @@ def compared(
     return figure
 
 
-def curves(
-    x: Values, series: Mapping[str, Values], writing: Writing, units: tuple[str, str]
+def draw_curves(
+    x: Values, series: Mapping[str, Values], writing: NumberFormat, units: tuple[str, str]
 ) -> go.Figure:
     """Lines of shares over shares; the first matters, the others are beside it."""
     figure = _empty(writing, 360)
@@ -226,7 +231,7 @@ def curves(
     return figure
 
 
-def calibration(forecast: Values, happened: Values, writing: Writing) -> go.Figure:
+def draw_calibration(forecast: Values, happened: Values, writing: NumberFormat) -> go.Figure:
     """Probabilities beside what happened: on the line they are honest."""
     figure = _empty(writing, 360, showlegend=False)
     figure.add_scatter(
@@ -248,7 +253,7 @@ def calibration(forecast: Values, happened: Values, writing: Writing) -> go.Figu
     return figure
 
 
-def _empty(writing: Writing, height: int, **more: Any) -> go.Figure:
+def _empty(writing: NumberFormat, height: int, **more: Any) -> go.Figure:
     axis = {
         "gridcolor": RULE, "zerolinecolor": RULE, "linecolor": RULE, "automargin": True,
         "title": {"font": {"size": 12, "color": MUTED}, "standoff": 8}, "fixedrange": True,

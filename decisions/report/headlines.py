@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ...evaluation.backtest_frames import OURS
-from .number_format import Writing
+from .number_format import NumberFormat
 
 __all__ = [
-    "calibration_finding", "change_finding", "cohort_finding", "coverage_finding", "decile_finding",
-    "formula_finding", "gain_finding", "importance_finding", "largest_group", "lever_finding",
-    "list_finding", "method_finding", "retention_finding", "risk_finding", "tier_finding",
+    "describe_calibration", "describe_change", "describe_cohorts", "describe_coverage", "describe_deciles",
+    "describe_formula", "describe_gain", "describe_importance", "describe_largest_group", "describe_lever",
+    "describe_list", "describe_methods", "describe_retention", "describe_risk", "describe_tiers",
 ]  # fmt: skip
 
 _LIKELY = ("medium", "high")  # risk bands that call for something to be done
@@ -29,7 +29,7 @@ def _month(name: str) -> str:
     return f"{month_name[int(month)]} {year}" if month.isdigit() else name
 
 
-def tier_finding(tiers: pd.DataFrame, writing: Writing) -> str:
+def describe_tiers(tiers: pd.DataFrame, writing: NumberFormat) -> str:
     """How few customers hold how much: tiers have group, customers, clv_total."""
     high = tiers[tiers["group"] == "high"]
     customers = int(high["customers"].sum())
@@ -43,7 +43,7 @@ def tier_finding(tiers: pd.DataFrame, writing: Writing) -> str:
     )
 
 
-def largest_group(groups: pd.DataFrame, what: str, writing: Writing) -> str:
+def describe_largest_group(groups: pd.DataFrame, what: str, writing: NumberFormat) -> str:
     """Which group brings most: groups have group, clv_total."""
     whole = float(groups["clv_total"].sum())
     if not whole > 0:
@@ -55,7 +55,7 @@ def largest_group(groups: pd.DataFrame, what: str, writing: Writing) -> str:
     )
 
 
-def cohort_finding(cohorts: pd.DataFrame, writing: Writing) -> str:
+def describe_cohorts(cohorts: pd.DataFrame, writing: NumberFormat) -> str:
     """Which month's customers bring most."""
     whole = float(cohorts["clv_total"].sum())
     if not whole > 0:
@@ -67,7 +67,7 @@ def cohort_finding(cohorts: pd.DataFrame, writing: Writing) -> str:
     )
 
 
-def risk_finding(risks: pd.DataFrame, writing: Writing) -> str:
+def describe_risk(risks: pd.DataFrame, writing: NumberFormat) -> str:
     """How much value rests on customers who may well not order: risks have group, customers, clv_total."""
     likely = risks[risks["group"].isin(_LIKELY)]
     value = float(likely["clv_total"].sum())
@@ -80,7 +80,9 @@ def risk_finding(risks: pd.DataFrame, writing: Writing) -> str:
     )
 
 
-def lever_finding(name: str, values: pd.Series[float], writing: Writing, *, is_share: bool) -> str:
+def describe_lever(
+    name: str, values: pd.Series[float], writing: NumberFormat, *, is_share: bool
+) -> str:
     """How a measure moved between the two newest periods in which it is known."""
     known = values.dropna()
     if len(known) < 2:
@@ -98,7 +100,7 @@ def lever_finding(name: str, values: pd.Series[float], writing: Writing, *, is_s
     return f"{name} {'rose' if change > 0 else 'fell'} by {writing.share(abs(change))}"
 
 
-def retention_finding(triangle: pd.DataFrame, writing: Writing) -> str:
+def describe_retention(triangle: pd.DataFrame, writing: NumberFormat) -> str:
     """How many come back in the month after the first: whole months only, cohorts pooled."""
     next_month = triangle[(triangle["age_months"] == 1) & triangle["is_whole"]]
     share = _over(float(next_month["active_customers"].sum()), float(next_month["customers"].sum()))
@@ -109,7 +111,7 @@ def retention_finding(triangle: pd.DataFrame, writing: Writing) -> str:
     )
 
 
-def formula_finding(formula: float, forecast: float, writing: Writing) -> str:
+def describe_formula(formula: float, forecast: float, writing: NumberFormat) -> str:
     """The rule of thumb beside the forecast, per customer."""
     if not np.isfinite(formula):
         return "The formula has no answer here: churn or frequency is not known"
@@ -123,7 +125,7 @@ def formula_finding(formula: float, forecast: float, writing: Writing) -> str:
     )
 
 
-def list_finding(lists: pd.DataFrame, writing: Writing) -> str:
+def describe_list(lists: pd.DataFrame, writing: NumberFormat) -> str:
     """Which list has most at stake: lists have list, customers, value_at_stake."""
     if not len(lists) or not lists["customers"].sum():
         return "No list names a customer"
@@ -134,7 +136,7 @@ def list_finding(lists: pd.DataFrame, writing: Writing) -> str:
     )
 
 
-def change_finding(before: float, after: float, writing: Writing) -> str:
+def describe_change(before: float, after: float, writing: NumberFormat) -> str:
     """How the total moved since the forecast before."""
     change = _over(after - before, before)
     if not np.isfinite(change):
@@ -147,7 +149,7 @@ def change_finding(before: float, after: float, writing: Writing) -> str:
     )
 
 
-def method_finding(methods: pd.DataFrame, writing: Writing) -> str:
+def describe_methods(methods: pd.DataFrame, writing: NumberFormat) -> str:
     """How our ranking of money compares with the other methods'."""
     known = methods.dropna(subset=["nGini"]).set_index("method")["nGini"]
     if OURS not in known:
@@ -163,7 +165,7 @@ def method_finding(methods: pd.DataFrame, writing: Writing) -> str:
     )
 
 
-def decile_finding(deciles: pd.DataFrame, writing: Writing) -> str:
+def describe_deciles(deciles: pd.DataFrame, writing: NumberFormat) -> str:
     """What the best tenth was forecast and spent."""
     best = deciles.iloc[0]
     return (
@@ -172,7 +174,7 @@ def decile_finding(deciles: pd.DataFrame, writing: Writing) -> str:
     )
 
 
-def gain_finding(gains: pd.DataFrame, writing: Writing) -> str:
+def describe_gain(gains: pd.DataFrame, writing: NumberFormat) -> str:
     """How much money the best fifth held."""
     held = float(np.interp(0.2, gains["customers"], gains[OURS]))
     if not np.isfinite(held):
@@ -180,14 +182,14 @@ def gain_finding(gains: pd.DataFrame, writing: Writing) -> str:
     return f"The best fifth by forecast spent {writing.share(held)} of the money"
 
 
-def calibration_finding(groups: pd.DataFrame, writing: Writing) -> str:
+def describe_calibration(groups: pd.DataFrame, writing: NumberFormat) -> str:
     """How far probabilities are from what happened, on average over the groups."""
     gap = (groups["churn_probability"] - groups["churned"]).abs()
     off = _over(float((gap * groups["customers"]).sum()), float(groups["customers"].sum()))
     return f"Churn probabilities are off by {writing.share(off, 1)} on average"
 
 
-def coverage_finding(deciles: pd.DataFrame, writing: Writing) -> str:
+def describe_coverage(deciles: pd.DataFrame, writing: NumberFormat) -> str:
     """How many customers ended inside their interval."""
     share = _over(
         float((deciles["is_covered"] * deciles["customers"]).sum()),
@@ -196,7 +198,7 @@ def coverage_finding(deciles: pd.DataFrame, writing: Writing) -> str:
     return f"{writing.share(share)} of customers spent within their 90% interval"
 
 
-def importance_finding(importance: pd.DataFrame, writing: Writing) -> str:
+def describe_importance(importance: pd.DataFrame, writing: NumberFormat) -> str:
     """Which feature the trees use most."""
     best = importance.iloc[0]
     return f"{best['feature']} leads: {writing.share(best['share'])} of what the trees gain"

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from . import charts
-from .headlines import formula_finding, lever_finding, retention_finding
-from .number_format import Kind, Writing
-from .page_model import Chart, Section, table
-from .report_data import Content
+from .headlines import describe_formula, describe_lever, describe_retention
+from .number_format import Kind, NumberFormat
+from .page_model import Chart, Section, build_table
+from .report_data import ReportData
 
-__all__ = ["lever_section"]
+__all__ = ["build_lever_section"]
 
 _LEVERS: dict[str, tuple[str, str, Kind]] = {
     "aov": ("Average order value", "revenue / orders", "money"),
@@ -21,7 +21,7 @@ _LEVERS: dict[str, tuple[str, str, Kind]] = {
 }
 
 
-def lever_section(content: Content, writing: Writing) -> Section:
+def build_lever_section(content: ReportData, writing: NumberFormat) -> Section:
     """The four levers side by side, period by period; retention; the formula beside the forecast."""
     periods = content.periods
     days = int(content.kpis.measures["period_days"].iloc[0])
@@ -46,10 +46,10 @@ def lever_section(content: Content, writing: Writing) -> Section:
     found.append(
         Chart(
             "formula",
-            formula_finding(float(shop["formula_clv_span"]), float(shop["clv"]), writing),
+            describe_formula(float(shop["formula_clv_span"]), float(shop["clv"]), writing),
             f"CLV a customer over {content.span_days} days: order value x frequency x lifetime, beside the forecast",
             None,
-            table("Formula and forecast, a customer", rows, columns, writing),
+            build_table("Formula and forecast, a customer", rows, columns, writing),
             "The formula takes every customer for active and alike. Tiers, segments and risk bands have none: "
             "whom the shop lost in past periods is who is in the low ones today.",
         )
@@ -61,7 +61,7 @@ def lever_section(content: Content, writing: Writing) -> Section:
     return Section("levers", "What moves it", lead, tuple(found))
 
 
-def _worth(content: Content, writing: Writing) -> tuple[str, ...]:
+def _worth(content: ReportData, writing: NumberFormat) -> tuple[str, ...]:
     rows = content.levers.set_index("lever")
     if not len(rows) or not rows["value"].sum() > 0:
         return ()
@@ -73,15 +73,15 @@ def _worth(content: Content, writing: Writing) -> tuple[str, ...]:
     )
 
 
-def _lever_chart(name: str, periods: pd.DataFrame, days: int, writing: Writing) -> Chart:
+def _lever_chart(name: str, periods: pd.DataFrame, days: int, writing: NumberFormat) -> Chart:
     title, meaning, kind = _LEVERS[name]
     values = periods[name]
     unit = f"{meaning}, {writing.money_unit}" if kind == "money" else meaning
     return Chart(
         name,
-        lever_finding(title, values, writing, is_share=kind == "share"),
+        describe_lever(title, values, writing, is_share=kind == "share"),
         f"{unit}; periods of {days} days, by their first day",
-        charts.columns(
+        charts.draw_columns(
             periods["group"].tolist(),
             values.tolist(),
             writing,
@@ -93,7 +93,7 @@ def _lever_chart(name: str, periods: pd.DataFrame, days: int, writing: Writing) 
             dates=True,
             share=kind == "share",
         ),
-        table(
+        build_table(
             f"{title} by period",
             periods,
             [
@@ -109,7 +109,7 @@ def _lever_chart(name: str, periods: pd.DataFrame, days: int, writing: Writing) 
     )
 
 
-def _retention_chart(triangle: pd.DataFrame, writing: Writing) -> Chart:
+def _retention_chart(triangle: pd.DataFrame, writing: NumberFormat) -> Chart:
     whole = triangle[triangle["is_whole"] & (triangle["age_months"] >= 1)]
     newest = list(dict.fromkeys(whole["cohort"]))[-24:]
     whole = whole[whole["cohort"].isin(newest)]
@@ -117,9 +117,9 @@ def _retention_chart(triangle: pd.DataFrame, writing: Writing) -> Chart:
     texts = [["" if np.isnan(v) else writing.share(v) for v in row] for row in wide.to_numpy()]
     return Chart(
         "retention",
-        retention_finding(triangle, writing),
+        describe_retention(triangle, writing),
         "Share of a cohort's customers who ordered, by months since the first order; whole months only",
-        charts.grid(
+        charts.draw_grid(
             [str(cohort) for cohort in wide.index],
             [str(age) for age in wide.columns],
             wide.to_numpy().tolist(),
@@ -127,7 +127,7 @@ def _retention_chart(triangle: pd.DataFrame, writing: Writing) -> Chart:
             writing,
             ("first order", "months since the first order"),
         ),
-        table(
+        build_table(
             "Retention and spend by cohort and month",
             whole,
             [

@@ -11,22 +11,22 @@ import pandas as pd
 from ...features.catalogue import CATALOGUE
 from ...features.checks.finding import Finding
 from ...orders.orders import OrdersReport
-from ...orders.reading.validation_issues import joined
+from ...orders.reading.validation_issues import join_words
 from . import charts
-from .headlines import importance_finding
-from .number_format import Writing
-from .page_model import Chart, Section, table
+from .headlines import describe_importance
+from .number_format import NumberFormat
+from .page_model import Chart, Section, build_table
 
 if TYPE_CHECKING:
     from ...models.model import TrainedModel
 
-__all__ = ["feature_importance", "model_section", "quality_section"]
+__all__ = ["build_model_section", "build_quality_section", "compute_feature_importance"]
 
 _MEANINGS = {feature.name: feature.meaning for feature in CATALOGUE}
 _SHOWN_FEATURES = 15
 
 
-def feature_importance(model: TrainedModel) -> pd.DataFrame:
+def compute_feature_importance(model: TrainedModel) -> pd.DataFrame:
     """Share of the trees' gain by feature: each head counts alike, its seeds averaged; most first.
 
     Gain is what splits on the feature took off the training loss.
@@ -47,12 +47,12 @@ def feature_importance(model: TrainedModel) -> pd.DataFrame:
     return frame.sort_values(["share", "feature"], ascending=[False, True]).reset_index(drop=True)
 
 
-def model_section(model: TrainedModel, writing: Writing) -> Section:
+def build_model_section(model: TrainedModel, writing: NumberFormat) -> Section:
     """What the model looks at."""
-    importance = feature_importance(model)
+    importance = compute_feature_importance(model)
     lead = (
         f"Model {model.version}, {len(model.numbers.features)} features, "
-        f"trees for {joined(list(model.trees)) or 'nothing'}; BTYD carries "
+        f"trees for {join_words(list(model.trees)) or 'nothing'}; BTYD carries "
         f"{writing.share(model.numbers.blend.spend_weight if model.trees else 1.0)} of the money.",
     )
     if not len(importance):
@@ -60,16 +60,16 @@ def model_section(model: TrainedModel, writing: Writing) -> Section:
     shown = importance.head(_SHOWN_FEATURES)
     chart = Chart(
         "importance",
-        importance_finding(importance, writing),
+        describe_importance(importance, writing),
         "Share of the loss that splits on a feature took off in training, the heads averaged",
-        charts.bars(
+        charts.draw_bars(
             shown["feature"].tolist(),
             shown["share"].tolist(),
             writing,
             "share of gain",
             texts=[writing.share(value, 1) for value in shown["share"]],
         ).update_xaxes(tickformat=".0%"),
-        table(
+        build_table(
             "Features by gain",
             importance,
             [
@@ -85,7 +85,9 @@ def model_section(model: TrainedModel, writing: Writing) -> Section:
     return Section("model", "What the model looks at", lead, (chart,))
 
 
-def quality_section(report: OrdersReport, findings: Sequence[Finding], writing: Writing) -> Section:
+def build_quality_section(
+    report: OrdersReport, findings: Sequence[Finding], writing: NumberFormat
+) -> Section:
     """What was read, what was left out, and what speaks against the data."""
     lines = {
         "lines read": report.lines_read,
@@ -109,7 +111,7 @@ def quality_section(report: OrdersReport, findings: Sequence[Finding], writing: 
             told,
             "Order lines by what became of them",
             None,
-            table(
+            build_table(
                 "Order lines",
                 counts,
                 [
@@ -134,7 +136,7 @@ def quality_section(report: OrdersReport, findings: Sequence[Finding], writing: 
                 else f"{amiss} of {len(frame)} checks of the orders warn or fail",
                 "What clvcast check says of the orders",
                 None,
-                table(
+                build_table(
                     "Checks of the orders",
                     frame,
                     [

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from ...configs.report import Locale
 from ...configs.schema import Config
 
-__all__ = ["UNKNOWN", "Kind", "Writing"]
+__all__ = ["UNKNOWN", "Kind", "NumberFormat"]
 
 Kind = Literal["text", "count", "money", "cents", "share", "points", "number", "ratio"]
 UNKNOWN = "–"
@@ -38,10 +38,10 @@ _BRIEF = ((1e9, "bn", 2), (1e6, "M", 2), (1e3, "k", 0))
 
 
 @dataclass(frozen=True)
-class Writing:
+class NumberFormat:
     """How a shop's report writes numbers; what is not known is a dash.
 
-    >>> Writing("GBP").money(11_730_485.6), Writing("EUR", "de").money(618_300.4)
+    >>> NumberFormat("GBP").money(11_730_485.6), NumberFormat("EUR", "de").money(618_300.4)
     ('11.73 million GBP', '618.300 EUR')
     """
 
@@ -103,7 +103,7 @@ class Writing:
     def money_range(self, lower: float, upper: float) -> str:
         """From one amount to another, the unit said once where it is the same.
 
-        >>> Writing("GBP").money_range(6.47e6, 21.27e6), Writing("GBP").money_range(9e5, 2e6)
+        >>> NumberFormat("GBP").money_range(6.47e6, 21.27e6), NumberFormat("GBP").money_range(9e5, 2e6)
         ('6.47 to 21.27 million GBP', '900,000 to 2.00 million GBP')
         """
         low, high = self.money(lower), self.money(upper)

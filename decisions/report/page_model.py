@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .number_format import Kind, Writing
+from .number_format import Kind, NumberFormat
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Chart", "Column", "Fact", "Section", "Table", "table"]
+__all__ = ["Chart", "Column", "Fact", "Section", "Table", "build_table"]
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Section:
     charts: tuple[Chart, ...]
 
 
-def table(
+def build_table(
     caption: str,
     frame: pd.DataFrame,
     columns: Sequence[tuple[str, str, Kind]],
-    writing: Writing,
+    writing: NumberFormat,
 ) -> Table:
     """A table of some columns of a frame: (column, heading, kind); money headings get the currency."""
     headings = tuple(Column(_heading(heading, kind, writing), kind) for _, heading, kind in columns)
@@ -82,6 +82,6 @@ def table(
     return Table(caption, headings, rows)
 
 
-def _heading(heading: str, kind: Kind, writing: Writing) -> str:
+def _heading(heading: str, kind: Kind, writing: NumberFormat) -> str:
     is_money = kind in ("money", "cents") and writing.currency
     return f"{heading}, {writing.currency}" if is_money else heading

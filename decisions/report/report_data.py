@@ -11,12 +11,12 @@ from ...models.segments import RISKS, TIERS
 from ...models.totals import total
 from ...orders import dates
 from ..campaign_lists import Lists, lists_of
-from ..customer_base import Book, Grouping
-from ..group_totals import group_totals
+from ..customer_base import CustomerBase, Grouping
+from ..group_totals import sum_by_group
 from ..kpis import Kpis, kpis_of
-from ..lever_sensitivity import sensitivity
+from ..lever_sensitivity import compute_sensitivity
 
-__all__ = ["Content"]
+__all__ = ["ReportData"]
 
 # the measures that a group's row is made of
 GROUP_COLUMNS = (
@@ -26,7 +26,7 @@ GROUP_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Content:
+class ReportData:
     """Frames of one book; money in the shop's currency, what cannot be known is NaN."""
 
     cutoff: str
@@ -46,13 +46,13 @@ class Content:
     segments: tuple[str, ...]  # every name a customer may have
 
     @classmethod
-    def of(cls, book: Book) -> Content:
+    def of(cls, book: CustomerBase) -> ReportData:
         """Compute all of it."""
         kpis, lists = kpis_of(book), lists_of(book)
         shop = kpis.measures.iloc[0]
-        levers = sensitivity(book)
+        levers = compute_sensitivity(book)
         return cls(
-            cutoff=dates.shown(book.cutoff),
+            cutoff=dates.format_instant(book.cutoff),
             model_version=str(book.forecasts["model_version"][0].as_py()),
             horizon_days=book.horizon_days,
             span_days=book.span_days,
@@ -101,7 +101,7 @@ class Content:
         return found[found["dimension"] == "period"].reset_index(drop=True)
 
 
-def _spend(book: Book) -> tuple[float, float, float]:
+def _spend(book: CustomerBase) -> tuple[float, float, float]:
     columns = ("expected_spend", "spend_deviation", "spend_shock")
     if set(columns) <= set(book.forecasts.column_names):
         frame = pd.DataFrame({name: book.numbers(name) for name in columns})
@@ -110,7 +110,7 @@ def _spend(book: Book) -> tuple[float, float, float]:
     return float(book.numbers("expected_spend").sum()), np.nan, np.nan
 
 
-def _tier_by_risk(book: Book) -> pd.DataFrame:
+def _tier_by_risk(book: CustomerBase) -> pd.DataFrame:
     tier, risk = book.grouping("tier"), book.grouping("risk")
     n = len(risk.names)
     pairs = Grouping(
@@ -123,7 +123,7 @@ def _tier_by_risk(book: Book) -> pd.DataFrame:
             "tier": np.repeat(np.array(tier.names, dtype=object), n),
             "risk": np.tile(np.array(risk.names, dtype=object), len(tier.names)),
             "customers": pairs.counts(),
-            "clv": group_totals(book.forecasts, pairs).expected,
+            "clv": sum_by_group(book.forecasts, pairs).expected,
         }
     ).set_index(["tier", "risk"])
     wanted = pd.MultiIndex.from_product([TIERS[::-1], RISKS], names=["tier", "risk"])

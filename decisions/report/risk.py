@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from . import charts
-from .headlines import risk_finding
-from .number_format import Writing
-from .page_model import Chart, Section, table
-from .report_data import Content
+from .headlines import describe_risk
+from .number_format import NumberFormat
+from .page_model import Chart, Section, build_table
+from .report_data import ReportData
 
-__all__ = ["risk_section"]
+__all__ = ["build_risk_section"]
 
 
-def risk_section(content: Content, writing: Writing) -> Section:
+def build_risk_section(content: ReportData, writing: NumberFormat) -> Section:
     """Who is at risk, and what that is worth."""
     risks = content.groups("risk")
     pairs = content.tier_by_risk
@@ -25,10 +25,12 @@ def risk_section(content: Content, writing: Writing) -> Section:
     worth = float(likely["most_to_keep_all"].sum())
     by_risk = Chart(
         "risk",
-        risk_finding(risks, writing),
+        describe_risk(risks, writing),
         f"Expected CLV by value tier and risk of leaving, {writing.money_unit}",
-        charts.stacked([f"{tier} tier" for tier in tiers], series, writing, writing.money_unit),
-        table(
+        charts.draw_stacked(
+            [f"{tier} tier" for tier in tiers], series, writing, writing.money_unit
+        ),
+        build_table(
             "Expected CLV by tier and risk",
             pairs,
             [
@@ -48,14 +50,14 @@ def risk_section(content: Content, writing: Writing) -> Section:
         "budget",
         f"Most is to be kept among {best['group']}: at most {writing.money(best['most_to_keep_all'])}",
         f"CLV that a sure order would add, at most; by segment, {writing.money_unit}",
-        charts.bars(
+        charts.draw_bars(
             segments["group"].tolist(),
             segments["most_to_keep_all"].tolist(),
             writing,
             writing.money_unit,
             texts=[writing.brief(value) for value in segments["most_to_keep_all"]],
         ),
-        table(
+        build_table(
             "What keeping customers is worth at most",
             segments,
             [

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from . import charts
-from .headlines import cohort_finding, largest_group, tier_finding
-from .number_format import Kind, Writing
-from .page_model import Chart, Fact, Section, table
-from .report_data import Content
+from .headlines import describe_cohorts, describe_largest_group, describe_tiers
+from .number_format import Kind, NumberFormat
+from .page_model import Chart, Fact, Section, build_table
+from .report_data import ReportData
 
-__all__ = ["facts", "value_section"]
+__all__ = ["build_facts", "build_value_section"]
 
 _GROUP_TABLE: list[tuple[str, str, Kind]] = [
     ("group", "group", "text"),
@@ -25,7 +25,7 @@ _GROUP_TABLE: list[tuple[str, str, Kind]] = [
 _MOST_BARS = 15
 
 
-def facts(content: Content, writing: Writing) -> tuple[Fact, ...]:
+def build_facts(content: ReportData, writing: NumberFormat) -> tuple[Fact, ...]:
     """What the report opens with."""
     risks = content.groups("risk")
     risks = risks[risks["group"] == "high"]
@@ -54,13 +54,13 @@ def facts(content: Content, writing: Writing) -> tuple[Fact, ...]:
     )
 
 
-def _interval(total: tuple[float, float, float], writing: Writing) -> str:
+def _interval(total: tuple[float, float, float], writing: NumberFormat) -> str:
     if np.isnan(total[1]):
         return "no interval: the forecast file has no deviations"
     return f"90% interval {writing.money_range(total[1], total[2])}"
 
 
-def value_section(content: Content, writing: Writing) -> Section:
+def build_value_section(content: ReportData, writing: NumberFormat) -> Section:
     """Where the expected value sits: tiers, segments, channels, cohorts."""
     tiers = content.groups("tier")
     whole = max(float(tiers["clv_total"].sum()), 1e-300)
@@ -71,10 +71,12 @@ def value_section(content: Content, writing: Writing) -> Section:
     found = [
         Chart(
             "tiers",
-            tier_finding(tiers, writing),
+            describe_tiers(tiers, writing),
             "Customers and expected CLV by value tier, share of the whole",
-            charts.grouped([f"{name} tier" for name in tiers["group"]], shares, writing, "share"),
-            table("Value tiers", tiers, _GROUP_TABLE, writing),
+            charts.draw_grouped(
+                [f"{name} tier" for name in tiers["group"]], shares, writing, "share"
+            ),
+            build_table("Value tiers", tiers, _GROUP_TABLE, writing),
         )
     ]
     names = {"rfm_segment": "segment", "channel": "channel"}
@@ -97,7 +99,7 @@ def value_section(content: Content, writing: Writing) -> Section:
 
 
 def _group_chart(
-    dimension: str, noun: str, groups: pd.DataFrame, content: Content, writing: Writing
+    dimension: str, noun: str, groups: pd.DataFrame, content: ReportData, writing: NumberFormat
 ) -> Chart:
     best_first = groups.sort_values("clv_total", ascending=False, kind="stable", na_position="last")
     shown = best_first.head(_MOST_BARS)
@@ -108,9 +110,9 @@ def _group_chart(
         note += f"Nobody is in {', '.join(empty)}."
     return Chart(
         dimension,
-        largest_group(groups, noun, writing),
+        describe_largest_group(groups, noun, writing),
         f"Expected CLV over {content.span_days} days by {noun}, {writing.money_unit}",
-        charts.bars(
+        charts.draw_bars(
             shown["group"].tolist(),
             shown["clv_total"].tolist(),
             writing,
@@ -118,18 +120,18 @@ def _group_chart(
             bounds=(shown["clv_total_lower"].tolist(), shown["clv_total_upper"].tolist()),
             texts=[writing.money(value) for value in shown["clv_total"]],
         ),
-        table(f"Expected CLV by {noun}", best_first, _GROUP_TABLE, writing),
+        build_table(f"Expected CLV by {noun}", best_first, _GROUP_TABLE, writing),
         note.strip(),
     )
 
 
-def _cohort_chart(content: Content, writing: Writing) -> Chart:
+def _cohort_chart(content: ReportData, writing: NumberFormat) -> Chart:
     cohorts = content.groups("cohort")
     return Chart(
         "cohorts",
-        cohort_finding(cohorts, writing),
+        describe_cohorts(cohorts, writing),
         f"Expected CLV over {content.span_days} days by month of the first order, {writing.money_unit}",
-        charts.columns(
+        charts.draw_columns(
             cohorts["group"].tolist(),
             cohorts["clv_total"].tolist(),
             writing,
@@ -138,6 +140,6 @@ def _cohort_chart(content: Content, writing: Writing) -> Chart:
             bounds=(cohorts["clv_total_lower"].tolist(), cohorts["clv_total_upper"].tolist()),
             dates=True,
         ),
-        table("Expected CLV by month of the first order", cohorts, _GROUP_TABLE, writing),
+        build_table("Expected CLV by month of the first order", cohorts, _GROUP_TABLE, writing),
         "The first months of a history hold customers who were there before it began.",
     )

@@ -9,19 +9,19 @@ from ...orders import dates, windows
 from ...orders.columns import Int64
 from ...orders.cutoffs import (
     can_train,
-    cutoffs_for_training,
-    default_cutoff,
-    longest_horizon,
-    newest_realised_cutoff,
+    choose_training_cutoffs,
+    get_default_cutoff,
+    get_longest_horizon,
+    get_newest_realised_cutoff,
 )
-from ...orders.order_table import ledger
+from ...orders.order_table import build_order_table
 from ...orders.orders import Orders
-from ...orders.reading.customer_attributes import with_customers
-from ...orders.reading.read_orders import as_orders
-from ...orders.reading.validation_issues import counted
+from ...orders.reading.customer_attributes import attach_customers
+from ...orders.reading.read_orders import coerce_orders
+from ...orders.reading.validation_issues import pluralize
 from .finding import Finding, Verdict
-from .leakage_audit import audit as audit_features
-from .recurring_charges import recurring_charges
+from .leakage_audit import audit_leakage as audit_features
+from .recurring_charges import find_recurring_charges
 
 __all__ = ["check"]
 
@@ -35,13 +35,13 @@ _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight
 def check(orders: Orders, config: Config | None = None, *, audit: bool = False) -> list[Finding]:
     """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order.
 
-    With `audit`, the last proves that nothing at or after a cutoff touches a feature of these orders.
+    With `audit_leakage`, the last proves that nothing at or after a cutoff touches a feature of these orders.
     """
     config = config or Config()
-    orders = as_orders(orders, config.orders)
-    orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    end = default_cutoff(orders)
-    entries = ledger(orders, end)
+    orders = coerce_orders(orders, config.orders)
+    orders = attach_customers(orders, None, config.customers, config.orders.timezone)
+    end = get_default_cutoff(orders)
+    entries = build_order_table(orders, end)
     ordered = entries.n_orders > 0
     n_orders = entries.n_orders[ordered].astype(np.float64)
     n_returns = entries.per_customer((~entries.is_order).astype(np.int64))[ordered]
@@ -52,26 +52,26 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
         _returns(n_orders, n_returns),
         _gap(orders),
         _breaks(orders),
-        recurring_charges(entries),
+        find_recurring_charges(entries),
         _unusable(orders),
         *([audit_features(orders, config.horizon_days)] if audit else []),
     ]
 
 
 def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
-    days = windows.span_days(orders, end)
+    days = windows.count_span_days(orders, end)
     horizons = days / horizon_days
-    first = windows.first_order_at(orders)
+    first = windows.find_first_order_at(orders)
     said = f"{days:,.0f} days of orders are {horizons:.1f} horizons of {horizon_days} days"
     if not can_train(first, end, horizon_days):
-        longest = longest_horizon(first, end)
+        longest = get_longest_horizon(first, end)
         mend = (
             f"shorten horizon_days to {longest} or less" if longest else "too few for any horizon"
         )
         return Finding("history", "fail", horizons, f"{said}; {mend}")
-    count = len(cutoffs_for_training(first, end, horizon_days).instants)
-    said += f", which allow {counted(count, 'training cutoff')}"
-    held_out = newest_realised_cutoff(end, horizon_days)
+    count = len(choose_training_cutoffs(first, end, horizon_days).instants)
+    said += f", which allow {pluralize(count, 'training cutoff')}"
+    held_out = get_newest_realised_cutoff(end, horizon_days)
     if not can_train(first, held_out, horizon_days):
         return Finding("history", "warn", horizons, f"{said}, but no window held out to evaluate")
     return Finding("history", "pass", horizons, said)
@@ -83,7 +83,7 @@ def _customers(n_customers: int) -> Finding:
         verdict = "fail" if n_customers < _CUSTOMERS[0] else "warn"
     limits = "" if verdict == "pass" else f"; {_CUSTOMERS[1]:,} make forecasts dependable"
     return Finding(
-        "customers", verdict, n_customers, f"{counted(n_customers, 'customer')} ordered{limits}"
+        "customers", verdict, n_customers, f"{pluralize(n_customers, 'customer')} ordered{limits}"
     )
 
 
@@ -110,20 +110,20 @@ def _returns(
 
 
 def _gap(orders: Orders) -> Finding:
-    first, lines = windows.lines_per_day(orders)
+    first, lines = windows.count_lines_per_day(orders)
     busy = np.flatnonzero(lines)
     gaps = np.diff(busy) - 1
     longest = int(gaps.max(initial=0))
     if longest == 0:
         return Finding("calendar", "pass", 0, "every day has orders")
     last_before = int(busy[int(np.argmax(gaps))])
-    since = dates.shown(first + (last_before + 1) * dates.DAY)
-    said = f"the longest time without an order is {counted(longest, 'day')}, from {since}"
+    since = dates.format_instant(first + (last_before + 1) * dates.DAY)
+    said = f"the longest time without an order is {pluralize(longest, 'day')}, from {since}"
     return Finding("calendar", "warn" if longest > _GAP_DAYS else "pass", longest, said)
 
 
 def _breaks(orders: Orders) -> Finding:
-    first, lines = windows.lines_per_day(orders)
+    first, lines = windows.count_lines_per_day(orders)
     weeks = lines[: len(lines) // 7 * 7].reshape(-1, 7).sum(axis=1).astype(np.float64)
     worst, week = 1.0, -1
     for k in range(8, len(weeks)):
@@ -133,7 +133,7 @@ def _breaks(orders: Orders) -> Finding:
             worst, week = factor, k
     if week < 0:
         return Finding("breaks", "pass", 1.0, "too few weeks to tell a sudden break")
-    since = dates.shown(first + week * 7 * dates.DAY)
+    since = dates.format_instant(first + week * 7 * dates.DAY)
     said = f"the oddest week, from {since}, has {worst:.2f} times the lines of the eight before"
     is_break = max(worst, 1 / worst) > _BREAK
     return Finding("breaks", "warn" if is_break else "pass", worst, said)

@@ -13,36 +13,36 @@ import numpy as np
 from ...orders import dates, windows
 from ...orders.attributes import Attributes
 from ...orders.columns import TextColumn
-from ...orders.cutoffs import default_cutoff, newest_realised_cutoff
+from ...orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ...orders.orders import Orders
-from ...orders.reading.validation_issues import counted
-from ..attribute_features import coded, learn_coding
-from ..table import FeatureRows, feature_rows
+from ...orders.reading.validation_issues import pluralize
+from ..attribute_features import encode_attributes, learn_coding
+from ..table import FeatureRows, compute_feature_rows
 from .finding import Finding
 
-__all__ = ["audit"]
+__all__ = ["audit_leakage"]
 
 
-def audit(orders: Orders, horizon_days: int) -> Finding:
+def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
     """Compare the features at the newest realised cutoff (or halfway through a shorter history)."""
-    first, end = windows.first_order_at(orders), default_cutoff(orders)
-    cutoff = newest_realised_cutoff(end, horizon_days)
+    first, end = windows.find_first_order_at(orders), get_default_cutoff(orders)
+    cutoff = get_newest_realised_cutoff(end, horizon_days)
     if cutoff <= first:
-        cutoff = dates.midnight_after((first + end) // 2)
+        cutoff = dates.get_midnight_after((first + end) // 2)
     at = np.array([cutoff], dtype=np.int64)
-    known = windows.observed(orders, cutoff)
-    expected = feature_rows(_coded(known, cutoff), at)
+    known = windows.slice_observed(orders, cutoff)
+    expected = compute_feature_rows(_coded(known, cutoff), at)
     later = orders.n_lines - known.n_lines
     others = {
-        "with the later lines": feature_rows(_coded(orders, cutoff), at),
-        "with the later lines corrupted": feature_rows(
+        "with the later lines": compute_feature_rows(_coded(orders, cutoff), at),
+        "with the later lines corrupted": compute_feature_rows(
             _coded(_corrupted(orders, cutoff), cutoff), at
         ),
     }
     changed = [name for name, rows in others.items() if not _same(expected, rows)]
     said = (
-        f"{expected.n_rows:,} rows of {len(expected.names)} features at {dates.shown(cutoff)}, "
-        f"{counted(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
+        f"{expected.n_rows:,} rows of {len(expected.names)} features at {dates.format_instant(cutoff)}, "
+        f"{pluralize(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
     )
     if changed:
         return Finding("audit", "fail", len(changed), f"{said}they change {' and '.join(changed)}")
@@ -51,14 +51,14 @@ def audit(orders: Orders, horizon_days: int) -> Finding:
 
 def _coded(orders: Orders, cutoff: int) -> Orders:
     """The orders with the attributes coded as training up to the cutoff would code them."""
-    return coded(orders, learn_coding(orders, cutoff))
+    return encode_attributes(orders, learn_coding(orders, cutoff))
 
 
 def _later_facts(orders: Orders, known: Orders) -> str:
     if orders.attributes is None or known.attributes is None:
         return ""
     later = len(orders.attributes.valid_from) - len(known.attributes.valid_from)
-    return f" and {counted(later, 'later fact')}"
+    return f" and {pluralize(later, 'later fact')}"
 
 
 def _corrupted(orders: Orders, cutoff: int) -> Orders:

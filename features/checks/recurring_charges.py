@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...orders import dates
-from ...orders.order_table import Ledger
+from ...orders.order_table import OrderTable
 from .finding import Finding
 
-__all__ = ["recurring_charges"]
+__all__ = ["find_recurring_charges"]
 
 _LEAST_ORDERS = 3
 _MONTH_DAYS = (27, 32)  # from one charge of a month to the next
@@ -16,11 +16,11 @@ _MOSTLY = 0.8  # of a customer's gaps
 _MOST_SHARE = 0.2
 
 
-def recurring_charges(entries: Ledger) -> Finding:
+def find_recurring_charges(entries: OrderTable) -> Finding:
     """How many customers pay the same amount every month, of those with three orders or more."""
     chosen = np.flatnonzero(entries.is_order)
     owner, net = entries.customers[chosen], entries.net[chosen]
-    days = dates.whole_days(entries.times[chosen])
+    days = dates.floor_to_days(entries.times[chosen])
     follows = owner[1:] == owner[:-1]
     gap = np.diff(days)
     monthly = follows & (gap >= _MONTH_DAYS[0]) & (gap <= _MONTH_DAYS[1]) & (net[1:] == net[:-1])

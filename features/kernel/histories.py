@@ -3,7 +3,7 @@
 A stretch is mostly a customer with all its cutoffs. Where a cutoff falls between the lines of one order, the
 order is not the same before and after it, and each cutoff has a stretch of its own.
 
-`gather` fills a few tables for as many stretches as they hold; the groups of features read them. Time is
+`build_histories` fills a few tables for as many stretches as they hold; the groups of features read them. Time is
 already sliced: `reach` holds positions from windows.py. Compiled code is cached by the time stamp of this
 file alone, so a function here calls no compiled function of another module.
 """
@@ -17,15 +17,15 @@ import numpy as np
 
 from ...orders.columns import Int64
 
-__all__ = ["Tables", "gather"]
+__all__ = ["HistoryTables", "build_histories"]
 
 _MANY_LINES = 128
 _SPREAD = 2_654_435_761  # spreads neighbouring codes over a table (Knuth's multiplicative hashing)
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-class Tables(NamedTuple):
-    """Room for some stretches; `gather` fills the beginning of each table."""
+class HistoryTables(NamedTuple):
+    """Room for some stretches; `build_histories` fills the beginning of each table."""
 
     stretches: Int64  # first line, its place in `totals`, first order, orders, first return, first row, rows
     totals: Int64  # per line, of the lines before it: net and gross amount, purchase lines, orders, returns
@@ -36,7 +36,7 @@ class Tables(NamedTuple):
     slot: Int64  # a table order code -> its group, for long histories
 
     @classmethod
-    def for_lines(cls, longest: int, lines: int, rows: int, n_bounds: int) -> Tables:
+    def for_lines(cls, longest: int, lines: int, rows: int, n_bounds: int) -> HistoryTables:
         """Tables that hold about so many lines and rows, and at least one customer of `longest` lines."""
         lines = max(lines, longest)
         capacity = 1
@@ -54,7 +54,7 @@ class Tables(NamedTuple):
 
 
 @_compiled
-def gather(
+def build_histories(
     starts, times, amounts, order_codes, reach, slots, customer, low,
     stretches, totals, orders, returns, ends, scratch, slot, whole,
 ):  # fmt: skip

@@ -10,7 +10,7 @@ import math
 import numba
 import numpy as np
 
-__all__ = ["LINE_GROUPS", "line_groups"]
+__all__ = ["LINE_GROUPS", "compute_line_features"]
 
 # As they are numbered here; the reason is in order_groups.py.
 LINE_GROUPS = ("products", "categories", "channels", "quantity", "discount", "cost")
@@ -20,7 +20,7 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled
-def line_groups(
+def compute_line_features(
     stretches, totals, ends, amounts, products, categories, channels,
     quantities, discounts, costs, most_labels, unit, columns, out,
 ):  # fmt: skip

@@ -10,7 +10,7 @@ import math
 import numba
 import numpy as np
 
-__all__ = ["ORDER_GROUPS", "order_groups"]
+__all__ = ["ORDER_GROUPS", "compute_order_features"]
 
 _DAY = 86_400_000_000  # microseconds
 _LEAST_TENURE = 28.0  # days; a rate over a shorter time says more about the time than the customer
@@ -26,7 +26,7 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled
-def order_groups(
+def compute_order_features(
     stretches, totals, orders, returns, ends, cutoffs, unit, columns, out, whole
 ):  # fmt: skip
     """Write the columns of every group that is on; `columns` holds each group's first, -1 where off.

@@ -1,8 +1,8 @@
 """The kernel: one sweep over customers' lines emits their features at every cutoff.
 
 Lines are gathered into the orders and returns of some customers, few enough to stay in a core's cache; then
-each group of the catalogue writes its columns of their rows. The compiled parts are `gather` (stretches.py),
-`order_groups` and `line_groups`.
+each group of the catalogue writes its columns of their rows. The compiled parts are `build_histories` (stretches.py),
+`compute_order_features` and `compute_line_features`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 
 from ...orders.columns import Float32, Float64, Int32, Int64
 from ...orders.orders import Orders
-from .histories import Tables, gather
-from .line_features import LINE_GROUPS, line_groups
-from .order_features import ORDER_GROUPS, order_groups
+from .histories import HistoryTables, build_histories
+from .line_features import LINE_GROUPS, compute_line_features
+from .order_features import ORDER_GROUPS, compute_order_features
 
 __all__ = ["GROUP_ORDER", "N_WHOLE", "Sweep"]
 
@@ -57,26 +57,26 @@ class Sweep:
         tables = self._tables(starts)
         customer = low = done = 0
         while customer < len(starts) - 1:
-            n, n_rows, customer, low = gather(
+            n, n_rows, customer, low = build_histories(
                 starts, orders.times, orders.amounts, self._order_codes, reach, self._slots,
                 customer, low, *tables, whole[done:],
             )  # fmt: skip
             stretches, ends = tables.stretches[:n], tables.ends[:n_rows]
             to = out[done : done + n_rows]
-            order_groups(
+            compute_order_features(
                 stretches, tables.totals, tables.orders, tables.returns, ends, cutoffs,
                 orders.unit, self._of_orders, to, whole[done:],
             )  # fmt: skip
-            line_groups(
+            compute_line_features(
                 stretches, tables.totals, ends, orders.amounts, *self._codes, *self._numbers,
                 self._most_labels, orders.unit, self._of_lines, to,
             )  # fmt: skip
             done += n_rows
         return done
 
-    def _tables(self, starts: Int64) -> Tables:
+    def _tables(self, starts: Int64) -> HistoryTables:
         longest = int(np.diff(starts).max(initial=0))
         n_customers, n_cutoffs = len(starts) - 1, len(self._cutoffs)
         lines = min(_CHUNK_LINES, int(starts[-1] - starts[0]))
         rows = max(n_cutoffs, min(_CHUNK_ROWS, n_customers * n_cutoffs))
-        return Tables.for_lines(longest, lines, rows, self._slots.shape[1])
+        return HistoryTables.for_lines(longest, lines, rows, self._slots.shape[1])

@@ -11,12 +11,12 @@ from scipy.special import betainc
 
 from ...orders.columns import Float64, Int64
 
-__all__ = ["expected_if_alive"]
+__all__ = ["expect_orders_if_alive"]
 
 _compiled = numba.njit(cache=True, nogil=True)
 
 
-def expected_if_alive(
+def expect_orders_if_alive(
     r: float, a: float, b: float, n_repeat_days: Float64, growth: Float64
 ) -> Float64:
     """E[(1 - (1 + p z)^-n) / p] over p ~ Beta(a, b + x), n = r + x: n_rows, >= 0.

@@ -25,7 +25,7 @@ from scipy.special import exprel
 
 from ...features.recency_frequency import OrderDays
 from ...orders.columns import Float64
-from .bg_nbd_integral import expected_if_alive
+from .bg_nbd_integral import expect_orders_if_alive
 
 __all__ = [
     "BgNbd",
@@ -33,15 +33,15 @@ __all__ = [
     "Nbd",
     "OrderModel",
     "ParetoNbd",
-    "alive_probability",
-    "expected_order_days",
-    "expected_order_days_by_period",
-    "expected_order_value",
-    "log_odds_gone",
-    "order_outlook",
-    "order_probability",
-    "race",
-    "race_nodes",
+    "build_integration_nodes",
+    "compute_first_event_probability",
+    "compute_log_odds_gone",
+    "predict_alive_probability",
+    "predict_order_days",
+    "predict_order_days_by_period",
+    "predict_order_outlook",
+    "predict_order_probability",
+    "predict_order_value",
 ]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -94,16 +94,16 @@ class GammaGamma(_Parameters):
     v: Positive
 
 
-def alive_probability(model: Nbd | BgNbd | ParetoNbd, days: OrderDays) -> Float64:
+def predict_alive_probability(model: Nbd | BgNbd | ParetoNbd, days: OrderDays) -> Float64:
     """P(the customer has not left by the end of its tenure): n_rows, in [0, 1].
 
     BgNbd lets nobody leave before the first repeat: 1 for one-time buyers, whatever their silence. For
-    churn take 1 - `order_probability`.
+    churn take 1 - `predict_order_probability`.
     """
-    return np.asarray(np.exp(-np.logaddexp(0.0, log_odds_gone(model, days))))
+    return np.asarray(np.exp(-np.logaddexp(0.0, compute_log_odds_gone(model, days))))
 
 
-def log_odds_gone(model: Nbd | BgNbd | ParetoNbd, days: OrderDays) -> Float64:
+def compute_log_odds_gone(model: Nbd | BgNbd | ParetoNbd, days: OrderDays) -> Float64:
     """Log-odds of having left by the end of the tenure: n_rows, -inf where it is impossible."""
     x, active, tenure = days.n_repeat_days, days.active_days, days.tenure_days
     if isinstance(model, Nbd):
@@ -115,18 +115,20 @@ def log_odds_gone(model: Nbd | BgNbd | ParetoNbd, days: OrderDays) -> Float64:
         chance = np.log(model.a) - np.log(model.b + np.maximum(x, 1.0) - 1.0)
         return np.asarray(np.where(x > 0, chance + unlikely, -np.inf))
     unlikely = unlikely + model.s * np.log1p(silence / (model.beta + active))
-    left = race(
+    left = compute_first_event_probability(
         np.full(len(x), model.s), model.beta + active, model.r + x, model.alpha + active, silence
     )
     with np.errstate(divide="ignore"):  # no silence: log 0
         return np.asarray(np.log(left) + unlikely)
 
 
-def order_probability(
+def predict_order_probability(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> Float64:
     """P(at least one order day within `horizon_days` after the tenure): n_rows, in [0, 1]."""
-    return alive_probability(model, days) * _order_probability_if_alive(model, days, horizon_days)
+    return predict_alive_probability(model, days) * _order_probability_if_alive(
+        model, days, horizon_days
+    )
 
 
 def _order_probability_if_alive(
@@ -136,7 +138,7 @@ def _order_probability_if_alive(
     scale = model.alpha + days.tenure_days
     if isinstance(model, ParetoNbd):
         n = len(scale)
-        return race(
+        return compute_first_event_probability(
             rate_shape,
             scale,
             np.full(n, model.s),
@@ -147,29 +149,29 @@ def _order_probability_if_alive(
     return np.asarray(-np.expm1(-rate_shape * np.log1p(horizon_days / scale)))
 
 
-def expected_order_days(
+def predict_order_days(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> Float64:
-    """E[order days within `horizon_days` after the tenure]: n_rows, >= 0, never below `order_probability`."""
-    return alive_probability(model, days) * _expected_if_alive(model, days, horizon_days)
+    """E[order days within `horizon_days` after the tenure]: n_rows, >= 0, never below `predict_order_probability`."""
+    return predict_alive_probability(model, days) * _expected_if_alive(model, days, horizon_days)
 
 
-def order_outlook(
+def predict_order_outlook(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> tuple[Float64, Float64]:
-    """`order_probability` and `expected_order_days`, for those who want both."""
-    alive = alive_probability(model, days)
+    """`predict_order_probability` and `predict_order_days`, for those who want both."""
+    alive = predict_alive_probability(model, days)
     return (
         alive * _order_probability_if_alive(model, days, horizon_days),
         alive * _expected_if_alive(model, days, horizon_days),
     )
 
 
-def expected_order_days_by_period(
+def predict_order_days_by_period(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float, periods: int
 ) -> Float64:
     """E[order days in (horizon (k - 1), horizon k]] for k = 1..periods: n_rows x periods, >= 0."""
-    alive = alive_probability(model, days)
+    alive = predict_alive_probability(model, days)
     until = [alive * _expected_if_alive(model, days, horizon_days * k) for k in range(periods + 1)]
     return np.maximum(np.diff(np.array(until), axis=0).T, 0.0)
 
@@ -182,12 +184,12 @@ def _expected_if_alive(
     if isinstance(model, Nbd):
         return np.asarray(rate_shape * growth)
     if isinstance(model, BgNbd) and len(growth) == 1:
-        return expected_if_alive(model.r, model.a, model.b, days.n_repeat_days, growth)
+        return expect_orders_if_alive(model.r, model.a, model.b, days.n_repeat_days, growth)
     if isinstance(model, BgNbd):
         # a shop has far fewer pairs of repeats and tenure than customers
         pairs, which = np.unique(days.n_repeat_days + 1j * days.tenure_days, return_inverse=True)
         growth = horizon_days / (model.alpha + pairs.imag)
-        return expected_if_alive(model.r, model.a, model.b, pairs.real, growth)[which]
+        return expect_orders_if_alive(model.r, model.a, model.b, pairs.real, growth)[which]
     # E[rate] x E[(1 - e^(-mu H)) / mu] = E[rate] x (B / (s - 1)) (1 - (B / (B + H))^(s - 1)), where
     # B = beta + T; in exprel it passes through s = 1
     scale = model.beta + days.tenure_days
@@ -198,7 +200,9 @@ def _expected_if_alive(
     )
 
 
-def race(n: Float64, a: Float64, s: Float64, b: Float64, days: Float64) -> Float64:
+def compute_first_event_probability(
+    n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
+) -> Float64:
     """P(an event with rate ~ Gamma(n, a) comes within `days`, and before one with rate ~ Gamma(s, b)).
 
         integral over u from 0 to days of  n / (a + u) (1 + u / a)^-n (1 + u / b)^-s
@@ -213,15 +217,15 @@ def race(n: Float64, a: Float64, s: Float64, b: Float64, days: Float64) -> Float
         )
     else:
         total = np.zeros(len(days))
-        for density, _, _, _ in race_nodes(n, a, s, b, days):
+        for density, _, _, _ in build_integration_nodes(n, a, s, b, days):
             total = total + density
     return np.minimum(total, -np.expm1(-n * np.log1p(days / a)))
 
 
-def race_nodes(
+def build_integration_nodes(
     n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
 ) -> Iterator[tuple[Float64, Float64, Float64, Float64]]:
-    """The nodes of `race`'s integral: (weighted density, u, log(1 + u / a), log(1 + u / b)), n_rows each.
+    """The nodes of `compute_first_event_probability`'s integral: (weighted density, u, log(1 + u / a), log(1 + u / b)), n_rows each.
 
     Gauss-Legendre over log(1 + u / min(a, b)), in which the integrand has no singularity nearer than pi,
     up to where either survival function has fallen below e^-40.
@@ -263,7 +267,7 @@ def _added_in_turn(terms: Float64) -> Float64:
     return np.asarray(np.add.accumulate(terms, axis=0)[-1])
 
 
-def expected_order_value(model: GammaGamma, days: OrderDays) -> Float64:
+def predict_order_value(model: GammaGamma, days: OrderDays) -> Float64:
     """E[value of an order day]: n_rows, > 0; between the base's mean and the customer's own repeat days'.
 
     p (v + x m) / (p x + q - 1), Fader and Hardie (2013), equation 5.

@@ -18,15 +18,20 @@ from ...configs.schema import CustomersConfig, FormatConfig
 from ...errors import OrdersError
 from ..orders import Orders
 from .customer_attributes import join_customers
-from .order_records import instant_fault
+from .order_records import describe_instant_fault
 
-__all__ = ["ToldFault", "attribute_names", "faults_of_told", "with_told"]
+__all__ = [
+    "AttributeFault",
+    "attach_attribute_records",
+    "list_attribute_names",
+    "validate_attribute_records",
+]
 
 _LONGEST = 1_000  # characters of a text
 
 
 @dataclass(frozen=True)
-class ToldFault:
+class AttributeFault:
     """An attribute that breaks a rule: of which customer (from 0), which, and the rule without the value."""
 
     customer: int
@@ -34,29 +39,29 @@ class ToldFault:
     rule: str
 
 
-def attribute_names(config: CustomersConfig) -> tuple[str, ...]:
+def list_attribute_names(config: CustomersConfig) -> tuple[str, ...]:
     """The attributes a model learned from."""
     return tuple(name for name in config.columns if name != "customer_id")
 
 
-def faults_of_told(
+def validate_attribute_records(
     told: Sequence[Any], config: CustomersConfig, timezone: str | None
-) -> Iterator[ToldFault]:
+) -> Iterator[AttributeFault]:
     """What is wrong with the attributes of some customers, each a mapping of names to values."""
-    names, zone = attribute_names(config), ZoneInfo(timezone) if timezone else None
+    names, zone = list_attribute_names(config), ZoneInfo(timezone) if timezone else None
     for customer, own in enumerate(told):
         if not isinstance(own, Mapping):
             rule = f"is required, with any of {', '.join(names)}; {{}} where nothing is known"
-            yield ToldFault(customer, None, rule)
+            yield AttributeFault(customer, None, rule)
             continue
         for name, value in own.items():
             if name not in names:
                 rule = f"is no attribute of this model, whose are {', '.join(names)}"
-                yield ToldFault(customer, str(name), rule)
+                yield AttributeFault(customer, str(name), rule)
             elif value is not None:
                 rule = _broken(value, config.types.get(name, "text"), zone)
                 if rule:
-                    yield ToldFault(customer, name, rule)
+                    yield AttributeFault(customer, name, rule)
 
 
 def _broken(value: object, kind: str, zone: ZoneInfo | None) -> str:
@@ -69,7 +74,7 @@ def _broken(value: object, kind: str, zone: ZoneInfo | None) -> str:
         except OverflowError:
             return "must be finite"
     if kind == "date":
-        return instant_fault(value, zone)
+        return describe_instant_fault(value, zone)
     if not isinstance(value, str):
         return "must be text"
     if len(value) > _LONGEST:
@@ -81,7 +86,7 @@ def _broken(value: object, kind: str, zone: ZoneInfo | None) -> str:
     return ""
 
 
-def with_told(
+def attach_attribute_records(
     orders: Orders,
     customer_ids: Sequence[str],
     told: Sequence[Any],
@@ -89,7 +94,7 @@ def with_told(
     timezone: str | None,
 ) -> Orders:
     """The orders with what is told of the customers named; raises `OrdersError`."""
-    names = attribute_names(config)
+    names = list_attribute_names(config)
     columns: dict[str, list[Any]] = {name: [] for name in names}
     for own in told:
         if own is not None and not isinstance(own, Mapping):

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from ...configs.schema import FormatConfig
 from ..columns import Float64, Int64, Mask
 
-__all__ = ["Mask", "Parsed", "is_missing", "is_number", "parse_instants", "parse_numbers"]
+__all__ = ["Mask", "Parsed", "is_missing", "is_number", "parse_instant_cells", "parse_number_cells"]
 
 Values = TypeVar("Values")
 
@@ -58,7 +58,7 @@ class Parsed(Generic[Values]):
     mend: str = ""  # what would make the bad cells readable
 
 
-def parse_numbers(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64]:
+def parse_number_cells(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64]:
     """Numbers as float64; NaN where bad or missing."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -78,11 +78,13 @@ def parse_numbers(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64
     return Parsed(values, bad, missing, _number_mend(cells, bad, text.decimal))
 
 
-def parse_instants(column: pa.ChunkedArray, text: FormatConfig, zone: str | None) -> Parsed[Int64]:
+def parse_instant_cells(
+    column: pa.ChunkedArray, text: FormatConfig, zone: str | None
+) -> Parsed[Int64]:
     """Microseconds since 1970 in the shop's zone; times with an offset are converted to `zone`."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return parse_instants(column.cast(kind.value_type), text, zone)
+        return parse_instant_cells(column.cast(kind.value_type), text, zone)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _typed_instants(column, zone)
     if text.date_format in _NUMERIC_DATES:
@@ -114,7 +116,7 @@ def parse_instants(column: pa.ChunkedArray, text: FormatConfig, zone: str | None
 
 def _numeric_instants(column: pa.ChunkedArray, form: str, zone: str | None) -> Parsed[Int64]:
     """Numbers since an epoch: unix times count from 1970 in UTC, a spreadsheet's days are local."""
-    numbers = parse_numbers(column, FormatConfig())
+    numbers = parse_number_cells(column, FormatConfig())
     usable = ~(numbers.bad | numbers.missing)
     scaled = np.where(usable, numbers.values, 0.0) * _NUMERIC_DATES[form]
     in_range = usable & (np.abs(scaled) < 4e15)  # a century around 1970; further is no such number

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ...errors import ConfigError
 
-__all__ = ["Expression", "parse"]
+__all__ = ["Expression", "parse_expression"]
 
 Column = npt.NDArray[np.float64]
 _Evaluate = Callable[[Mapping[str, Column]], Any]
@@ -44,10 +44,10 @@ class Expression:
             return np.asarray(self._evaluate(columns), dtype=np.float64)
 
 
-def parse(text: str, known: list[str]) -> Expression:
+def parse_expression(text: str, known: list[str]) -> Expression:
     """Parse `text`; one that is the exact name of a `known` column is that column.
 
-    >>> parse("Quantity * (Price - 1)", ["Quantity", "Price"]).columns
+    >>> parse_expression("Quantity * (Price - 1)", ["Quantity", "Price"]).columns
     ('Quantity', 'Price')
     """
     if text in known:
@@ -58,7 +58,7 @@ def parse(text: str, known: list[str]) -> Expression:
     evaluate = parser.sum()
     parser.expect_end()
     if parser.names and text.strip() == f"`{parser.names[0]}`":
-        return parse(parser.names[0], [parser.names[0]])
+        return parse_expression(parser.names[0], [parser.names[0]])
     return Expression(text, tuple(dict.fromkeys(parser.names)), evaluate)
 
 

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
-from .column_expressions import Expression, parse
+from .column_expressions import Expression, parse_expression
 from .validation_issues import Fault
 
-__all__ = ["NUMBERS", "TEXTS", "bare_columns", "resolve"]
+__all__ = ["NUMBERS", "TEXTS", "resolve_columns", "resolve_plain_columns"]
 
 TEXTS = ("order_id", "product_id", "category", "channel")
 NUMBERS = ("quantity", "discount", "cost")
 _TEXT_LIKE = ("customer_id", "ordered_at", *TEXTS)
 
 
-def resolve(
+def resolve_columns(
     columns: Mapping[Any, str], names: list[str], *, own_names_too: bool
 ) -> tuple[dict[str, Expression], list[Fault]]:
     """Which expression gives each of our columns, and a fault for each column that is missing.
@@ -42,7 +42,7 @@ def _resolve(
     for ours in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
         if ours not in wanted:
             continue
-        expression = parse(wanted[ours], names)
+        expression = parse_expression(wanted[ours], names)
         missing = [name for name in expression.columns if name not in names]
         faults += [_missing(name, ours, names) for name in missing]
         twice = [name for name in expression.columns if names.count(name) > 1]
@@ -55,13 +55,15 @@ def _resolve(
     return mapping, faults
 
 
-def bare_columns(
+def resolve_plain_columns(
     wanted: Mapping[str, str], names: list[str]
 ) -> tuple[dict[str, Expression], list[Fault]]:
     """The columns of other tables than orders: no arithmetic; our own names where theirs are missing."""
     if not all(theirs in names for theirs in wanted.values()) and all(n in names for n in wanted):
         wanted = {name: name for name in wanted}
-    found = {ours: parse(theirs, names) for ours, theirs in wanted.items() if theirs in names}
+    found = {
+        ours: parse_expression(theirs, names) for ours, theirs in wanted.items() if theirs in names
+    }
     missing = [_missing(t, ours, names) for ours, t in wanted.items() if t not in names]
     return found, missing
 

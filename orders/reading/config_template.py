@@ -9,7 +9,7 @@ import yaml
 
 from ...configs.schema import FormatConfig
 from ...errors import OrdersError
-from .files import column_names, find_files
+from .files import find_files, read_column_names
 
 __all__ = ["init"]
 
@@ -82,7 +82,7 @@ def _columns(path: Path) -> tuple[str, str, list[str]]:
         for delimiter in ",;\t|":
             try:
                 text = FormatConfig(delimiter=delimiter, encoding=encoding)
-                found.append((encoding, delimiter, column_names(path, text)))
+                found.append((encoding, delimiter, read_column_names(path, text)))
             except OrdersError as error:
                 if "orders.format" not in str(error):
                     raise

@@ -14,22 +14,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from ...configs.addresses import without_passwords
+from ...configs.addresses import hide_passwords
 from ...configs.schema import CustomersConfig, SourceConfig
 from ...errors import ConfigError, OrdersError
 from ..attributes import ALWAYS, NO_DATE, Attributes
 from ..columns import Float64, Int64, Mask, TextColumn
 from ..orders import Orders
-from .cell_parsing import Parsed, is_number, parse_instants, parse_numbers
-from .column_mapping import bare_columns
-from .files import Found, RawTable, found_in
-from .label_encoding import code_ids, joined
-from .line_validation import Lines, unreadable
-from .validation_issues import Fault, counted, refuse
+from .cell_parsing import Parsed, is_number, parse_instant_cells, parse_number_cells
+from .column_mapping import resolve_plain_columns
+from .files import OpenTable, RawTable, open_tables
+from .label_encoding import encode_ids, merge_labels
+from .line_validation import Lines, describe_unreadable
+from .validation_issues import Fault, pluralize, raise_faults
 
 __all__ = [
-    "Customers", "Facts", "as_they_are", "join_customers", "joined_to", "read_facts",
-    "with_customers",
+    "Customers",
+    "Facts",
+    "attach_customers",
+    "attach_facts",
+    "infer_customers_config",
+    "join_customers",
+    "read_facts",
 ]  # fmt: skip
 
 _MOST_BAD_SHARE = 0.05
@@ -47,7 +52,7 @@ def join_customers(
     What is worth saying is added to the remarks of the report. Raises `OrdersError` naming every fault.
     """
     facts = read_facts(customers, config, timezone)
-    joined_orders, remarks = joined_to(orders, facts)
+    joined_orders, remarks = attach_facts(orders, facts)
     report = replace(orders.report, remarks=(*orders.report.remarks, *facts.remarks, *remarks))
     return replace(joined_orders, report=report)
 
@@ -61,43 +66,43 @@ def read_facts(
     elif customers is None and config.source is None:
         raise ConfigError("customers.source must name a file, a folder or a database, got nothing")
     in_memory = customers if isinstance(customers, pd.DataFrame | pa.Table) else None
-    name = "the customers" if in_memory is not None else without_passwords(str(config.source))
+    name = "the customers" if in_memory is not None else hide_passwords(str(config.source))
     refused: list[Fault] = []
-    parts: list[_Part] = []
+    parts: list[_SourcePart] = []
     for found in _found(in_memory, config):
         refused += found.faults
         for raw in found.blocks:
-            wrong = unreadable(raw, found.mapping) + _types_not_told(raw, found, config)
+            wrong = describe_unreadable(raw, found.mapping) + _types_not_told(raw, found, config)
             refused += wrong
             if not refused:
                 parts.append(_parse(raw, found, config, timezone))
             if wrong:
                 break
     if refused:
-        refuse(refused, name)
+        raise_faults(refused, name)
     n_rows = sum(part.n_rows for part in parts)
     faults = [fault for part in parts for fault in part.faults]
     for rule in {fault.rule for fault in faults}:
         own = [fault for fault in faults if fault.rule == rule]
         if sum(fault.count for fault in own) > _MOST_BAD_SHARE * n_rows:
-            refuse(own, name)
+            raise_faults(own, name)
     remarks = [f"{name}: taken as missing: {fault.sentence()}" for fault in faults]
     facts = Facts(
         name,
         config,
-        joined([part.customers for part in parts]),
+        merge_labels([part.customers for part in parts]),
         np.concatenate([part.valid_from for part in parts]),
-        {n: joined([part.texts[n] for part in parts]) for n in parts[0].texts},
+        {n: merge_labels([part.texts[n] for part in parts]) for n in parts[0].texts},
         {n: np.concatenate([part.numbers[n] for part in parts]) for n in parts[0].numbers},
         {n: np.concatenate([part.dates[n] for part in parts]) for n in parts[0].dates},
     )
     aside = n_rows - len(facts.valid_from)
     if aside:
-        remarks.append(f"{name}: {counted(aside, 'row')} without customer or date are set aside")
+        remarks.append(f"{name}: {pluralize(aside, 'row')} without customer or date are set aside")
     return replace(facts, remarks=tuple(remarks))
 
 
-def with_customers(
+def attach_customers(
     orders: Orders,
     customers: Customers | None,
     config: CustomersConfig | None,
@@ -116,7 +121,7 @@ def with_customers(
     return join_customers(orders, customers, config, timezone)
 
 
-def as_they_are(customers: pd.DataFrame) -> CustomersConfig:
+def infer_customers_config(customers: pd.DataFrame) -> CustomersConfig:
     """How to read a table with our names: customer_id, maybe valid_from, the attributes by their types."""
     kinds = {}
     for name, column in customers.items():
@@ -150,7 +155,7 @@ class Facts:
 
 
 @dataclass
-class _Part:
+class _SourcePart:
     customers: TextColumn
     valid_from: Int64
     texts: dict[str, TextColumn] = field(default_factory=dict)
@@ -160,13 +165,13 @@ class _Part:
     n_rows: int = 0
 
 
-def _found(table: pd.DataFrame | pa.Table | None, config: CustomersConfig) -> Iterator[Found]:
+def _found(table: pd.DataFrame | pa.Table | None, config: CustomersConfig) -> Iterator[OpenTable]:
     wanted = dict(config.columns)
     if config.valid_from is not None:
         wanted["valid_from"] = config.valid_from
     if table is None:
         source = SourceConfig(source=str(config.source), query=config.query, format=config.format)
-        yield from found_in(source, lambda names: bare_columns(wanted, names))
+        yield from open_tables(source, lambda names: resolve_plain_columns(wanted, names))
         return
     if isinstance(table, pd.DataFrame):
         try:
@@ -176,12 +181,12 @@ def _found(table: pd.DataFrame | pa.Table | None, config: CustomersConfig) -> It
             raise OrdersError(f"a column of the customers mixes types or names: {reason}") from None
     else:
         made = table
-    mapping, faults = bare_columns(wanted, list(made.column_names))
+    mapping, faults = resolve_plain_columns(wanted, list(made.column_names))
     raw = RawTable(made, np.arange(1, made.num_rows + 1))
-    yield Found("", mapping, faults, iter([raw]))
+    yield OpenTable("", mapping, faults, iter([raw]))
 
 
-def _types_not_told(raw: RawTable, found: Found, config: CustomersConfig) -> list[Fault]:
+def _types_not_told(raw: RawTable, found: OpenTable, config: CustomersConfig) -> list[Fault]:
     """A fault for each typed column of numbers or dates that would silently be read as labels."""
     faults = []
     for name, expression in found.mapping.items():
@@ -195,11 +200,13 @@ def _types_not_told(raw: RawTable, found: Found, config: CustomersConfig) -> lis
     return faults
 
 
-def _parse(raw: RawTable, found: Found, config: CustomersConfig, timezone: str | None) -> _Part:
+def _parse(
+    raw: RawTable, found: OpenTable, config: CustomersConfig, timezone: str | None
+) -> _SourcePart:
     lines = Lines(found.file, raw)
     column = {name: e.columns[0] for name, e in found.mapping.items()}
     table, n_rows = raw.table, len(raw.rows)
-    customers, _ = code_ids(table[column["customer_id"]], nulls_by_name=True)
+    customers, _ = encode_ids(table[column["customer_id"]], nulls_by_name=True)
     valid_from = np.full(n_rows, ALWAYS, dtype=np.int64)
     keep = customers.codes >= 0
 
@@ -208,30 +215,30 @@ def _parse(raw: RawTable, found: Found, config: CustomersConfig, timezone: str |
             lines.faults.append(lines.fault(rule, column[name], parsed.bad, parsed.mend))
 
     if "valid_from" in column:
-        since = parse_instants(table[column["valid_from"]], config.format, timezone)
+        since = parse_instant_cells(table[column["valid_from"]], config.format, timezone)
         checked("valid_from", since, "must be a date")
         valid_from, keep = since.values, keep & ~(since.bad | since.missing)
-    facts = _Part(customers.where(keep), valid_from[keep], faults=lines.faults, n_rows=n_rows)
+    facts = _SourcePart(customers.where(keep), valid_from[keep], faults=lines.faults, n_rows=n_rows)
     for name in config.columns:
         kind = config.types.get(name, "text")
         if name == "customer_id":
             continue
         if kind == "text":
-            facts.texts[name] = code_ids(table[column[name]], nulls_by_name=False)[0].where(keep)
+            facts.texts[name] = encode_ids(table[column[name]], nulls_by_name=False)[0].where(keep)
         elif kind == "number":
-            numbers = parse_numbers(table[column[name]], config.format)
+            numbers = parse_number_cells(table[column[name]], config.format)
             checked(name, numbers, "must be a number")
             usable = ~(numbers.bad | numbers.missing)
             facts.numbers[name] = np.where(usable, numbers.values, np.nan)[keep]
         else:
-            dates = parse_instants(table[column[name]], config.format, timezone)
+            dates = parse_instant_cells(table[column[name]], config.format, timezone)
             checked(name, dates, "must be a date")
             usable = ~(dates.bad | dates.missing)
             facts.dates[name] = np.where(usable, dates.values, NO_DATE)[keep]
     return facts
 
 
-def joined_to(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
+def attach_facts(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     """The orders with the facts about their customers, sorted by date and content; and remarks."""
     config, name = facts.config, facts.name
     place = pc.index_in(facts.customers.labels, orders.customer_ids).fill_null(-1)
@@ -255,12 +262,12 @@ def joined_to(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     remarks = []
     if conflicts and config.valid_from is None:
         raise OrdersError(
-            f"{name}: {counted(conflicts, 'row')} tell other facts of a customer told before; give "
+            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer told before; give "
             "one row a customer, or customers.valid_from with the column of when each row began"
         )
     if conflicts:
         remarks.append(
-            f"{name}: {counted(conflicts, 'row')} tell other facts of a customer and an instant told "
+            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer and an instant told "
             "before: of those the last in sorted order holds"
         )
     order = order[~again]
@@ -269,7 +276,7 @@ def joined_to(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     )
     without = int((np.diff(starts) == 0).sum())
     if without:
-        told = counted(orders.n_customers, "customer")
+        told = pluralize(orders.n_customers, "customer")
         remarks.append(f"{name}: nothing is known of {without:,} of {told} with orders")
     complete = {n: config.types.get(n, "text") for n in config.columns if n != "customer_id"}
     attributes = Attributes(

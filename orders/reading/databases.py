@@ -19,13 +19,13 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from ...configs.addresses import expanded, secrets_of, without_passwords
+from ...configs.addresses import expand_variables, find_secrets, hide_passwords
 from ...errors import ConfigError, OrdersError, StoreError
 
 if TYPE_CHECKING:
     import sqlalchemy
 
-__all__ = ["Answer", "Place", "engine", "opened", "place"]
+__all__ = ["DatabaseAddress", "QueryResult", "create_engine", "open_query", "parse_address"]
 
 _ROWS = 100_000  # of a chunk
 _CONNECT_SECONDS = 30
@@ -34,7 +34,7 @@ _REASON_LENGTH = 300
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryResult:
     """What a database gives: its columns, and their rows chunk by chunk."""
 
     names: list[str]
@@ -42,7 +42,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Place:
+class DatabaseAddress:
     """A database's address, as given and as it may be shown, and the table it names, if any."""
 
     address: str
@@ -57,29 +57,29 @@ class Place:
     def reason(self, error: BaseException) -> str:
         """What a driver says, on one line and without secrets."""
         told = " ".join(str(getattr(error, "orig", None) or error).split())
-        for secret in secrets_of(self.address):
+        for secret in find_secrets(self.address):
             told = told.replace(secret, "***")
         own = self.address.rpartition("@")[0].rpartition(":")[2]
         if "@" in self.address and own and "${" not in own:
             told = told.replace(own, "***")
-        return without_passwords(told)[:_REASON_LENGTH]
+        return hide_passwords(told)[:_REASON_LENGTH]
 
 
-def place(source: str) -> Place:
+def parse_address(source: str) -> DatabaseAddress:
     """Take `ADDRESS` or `ADDRESS#TABLE` apart.
 
-    >>> place("sqlite:///shop.db#orders").table
+    >>> parse_address("sqlite:///shop.db#orders").table
     'orders'
     """
     start = source.rfind("@") + 1  # a password may hold the sign
     address, _, table = source[start:].partition("#")
-    return Place(source[:start] + address, without_passwords(source), table or None)
+    return DatabaseAddress(source[:start] + address, hide_passwords(source), table or None)
 
 
 @contextmanager
-def opened(source: str, query: str | None) -> Iterator[Answer]:
+def open_query(source: str, query: str | None) -> Iterator[QueryResult]:
     """Ask a database; raises `StoreError` where it refuses, `OrdersError` where it has no such rows."""
-    asked = place(source)
+    asked = parse_address(source)
     if (asked.table is None) == (query is None):
         got = "neither" if query is None else "both"
         raise ConfigError(f"{asked.shown} takes a query or a table (ADDRESS#TABLE), got {got}")
@@ -91,7 +91,7 @@ def opened(source: str, query: str | None) -> Iterator[Answer]:
             yield answer
 
 
-def engine(asked: Place, *, may_create: bool = False) -> sqlalchemy.Engine:
+def create_engine(asked: DatabaseAddress, *, may_create: bool = False) -> sqlalchemy.Engine:
     """A SQLAlchemy engine without a pool; `ConfigError` and `StoreError` where none can be made.
 
     A SQLite database must be there, unless it `may_create` one.
@@ -104,7 +104,7 @@ def engine(asked: Place, *, may_create: bool = False) -> sqlalchemy.Engine:
             f"{asked.shown} needs the package SQLAlchemy: pip install 'clvcast[postgres]'"
         ) from None
     try:
-        url = sqlalchemy.make_url(expanded(asked.address))
+        url = sqlalchemy.make_url(expand_variables(asked.address))
     except (exc.ArgumentError, ValueError):
         raise ConfigError(
             f"{asked.shown} is no database address; one is like sqlite:///shop.db or "
@@ -130,8 +130,8 @@ def engine(asked: Place, *, may_create: bool = False) -> sqlalchemy.Engine:
 
 
 @contextmanager
-def _opened_sqlalchemy(asked: Place, query: str | None) -> Iterator[Answer]:
-    made = engine(asked)
+def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[QueryResult]:
+    made = create_engine(asked)
     from sqlalchemy import inspect
 
     is_sqlite = made.dialect.name == "sqlite"
@@ -152,7 +152,7 @@ def _opened_sqlalchemy(asked: Place, query: str | None) -> Iterator[Answer]:
                         raise OrdersError(
                             f"{asked.shown}: the query must be a SELECT, it gives no rows"
                         )
-                    yield Answer(
+                    yield QueryResult(
                         list(result.keys()), lambda names: _chunks(asked, result, names, is_sqlite)
                     )
                 return
@@ -169,13 +169,15 @@ def _opened_sqlalchemy(asked: Place, query: str | None) -> Iterator[Answer]:
                 ):
                     yield from _chunks(asked, result, names, is_sqlite)
 
-            yield Answer([column["name"] for column in found], of_table)
+            yield QueryResult([column["name"] for column in found], of_table)
     finally:
         made.dispose()
 
 
-def _chunks(asked: Place, result: Any, names: Sequence[str], is_sqlite: bool) -> Iterator[pa.Table]:
-    """The rows of an answer. Faults are told here: whoever iterates may stand outside `opened`."""
+def _chunks(
+    asked: DatabaseAddress, result: Any, names: Sequence[str], is_sqlite: bool
+) -> Iterator[pa.Table]:
+    """The rows of an answer. Faults are told here: whoever iterates may stand outside `open_query`."""
     at = [list(result.keys()).index(name) for name in names]
     read = 0
     partitions = result.partitions(_ROWS)
@@ -191,7 +193,7 @@ def _chunks(asked: Place, result: Any, names: Sequence[str], is_sqlite: bool) ->
 
 
 @contextmanager
-def _in_sentences(asked: Place, is_sqlite: bool, read: int = 0) -> Iterator[None]:
+def _in_sentences(asked: DatabaseAddress, is_sqlite: bool, read: int = 0) -> Iterator[None]:
     """Turn what SQLAlchemy raises into a sentence."""
     from sqlalchemy import exc
 
@@ -199,7 +201,7 @@ def _in_sentences(asked: Place, is_sqlite: bool, read: int = 0) -> Iterator[None
         yield
     except exc.NoSuchTableError:
         raise OrdersError(
-            f"{without_passwords(asked.address)} has no table {asked.table}; name one of its tables "
+            f"{hide_passwords(asked.address)} has no table {asked.table}; name one of its tables "
             "or views, with its schema if it has one (ADDRESS#SCHEMA.TABLE)"
         ) from None
     except (exc.OperationalError, exc.InterfaceError) as error:
@@ -214,14 +216,14 @@ def _in_sentences(asked: Place, is_sqlite: bool, read: int = 0) -> Iterator[None
 
 
 @contextmanager
-def _opened_duckdb(asked: Place, query: str | None) -> Iterator[Answer]:
+def _opened_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryResult]:
     try:
         import duckdb
     except ImportError:
         raise StoreError(
             f"{asked.shown} needs the package duckdb: pip install 'clvcast[duckdb]'"
         ) from None
-    path = expanded(asked.address)[len("duckdb:") :]
+    path = expand_variables(asked.address)[len("duckdb:") :]
     path = path.removeprefix("///") if path.startswith("///") else path.removeprefix("//")
     if path and not Path(path).is_file():
         raise StoreError(f"there is no DuckDB database {path}; give the path of its file")
@@ -248,10 +250,10 @@ def _opened_duckdb(asked: Place, query: str | None) -> Iterator[Answer]:
         if rows is None:
             raise OrdersError(f"{asked.shown}: the query must be a SELECT, it gives no rows")
         reader: Any = rows.to_arrow_reader(_ROWS)
-        yield Answer(list(reader.schema.names), lambda names: chunks(reader, names))
+        yield QueryResult(list(reader.schema.names), lambda names: chunks(reader, names))
 
 
-def _array(values: Sequence[Any], name: str, asked: Place) -> pa.Array:
+def _array(values: Sequence[Any], name: str, asked: DatabaseAddress) -> pa.Array:
     """A column of Python values as Arrow; ids stay exact, decimals become the nearest float.
 
     What is neither text, number nor date becomes a structure, which the reader refuses by its name.

@@ -15,17 +15,24 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from ...configs.addresses import is_address, without_passwords
+from ...configs.addresses import hide_passwords, is_address
 from ...configs.schema import FormatConfig, SourceConfig
 from ...errors import ConfigError, OrdersError
 from ..columns import Int64
 from .column_expressions import Expression
-from .databases import opened
-from .validation_issues import Fault, refuse, rejected_table
+from .databases import open_query
+from .validation_issues import Fault, build_rejected_table, raise_faults
 
 __all__ = [
-    "Found", "RawTable", "column_names", "files_of", "find_files", "found_in", "parquet_size",
-    "read_blocks", "wanted_columns",
+    "OpenTable",
+    "RawTable",
+    "find_files",
+    "list_files",
+    "measure_parquet",
+    "open_tables",
+    "read_blocks",
+    "read_column_names",
+    "select_columns",
 ]  # fmt: skip
 
 _CSV = (".csv", ".csv.gz")
@@ -47,7 +54,7 @@ class RawTable:
 
 
 @dataclass(frozen=True)
-class Found:
+class OpenTable:
     """A file, or a database's answer: its blocks and which of ours its columns make."""
 
     file: str  # as messages and rejected lines name it
@@ -60,9 +67,9 @@ class Found:
 Resolve = Callable[[list[str]], tuple[dict[str, Expression], list[Fault]]]
 
 
-def found_in(
+def open_tables(
     source: SourceConfig, resolve: Resolve, *, every_column: bool = False
-) -> Iterator[Found]:
+) -> Iterator[OpenTable]:
     """What a source names, file by file; `resolve` maps the names of columns.
 
     Only those it needs are read, or `every_column`.
@@ -71,13 +78,13 @@ def found_in(
     if is_address(source.source):
         yield from _found_in_database(source, resolve, every_column)
         return
-    for path in files_of(source):
-        mapping, faults, wanted = wanted_columns(path, text, resolve, every_column)
+    for path in list_files(source):
+        mapping, faults, wanted = select_columns(path, text, resolve, every_column)
         size = path.stat().st_size
-        yield Found(str(path), mapping, faults, read_blocks(path, wanted, text), size)
+        yield OpenTable(str(path), mapping, faults, read_blocks(path, wanted, text), size)
 
 
-def files_of(source: SourceConfig) -> list[Path]:
+def list_files(source: SourceConfig) -> list[Path]:
     """The files a source reads; none for a database."""
     if is_address(source.source):
         return []
@@ -86,11 +93,11 @@ def files_of(source: SourceConfig) -> list[Path]:
     return find_files(source.source)
 
 
-def wanted_columns(
+def select_columns(
     path: Path, text: FormatConfig, resolve: Resolve, every_column: bool
 ) -> tuple[dict[str, Expression], list[Fault], list[str]]:
     """The mapping of one file, its faults, and the columns to read."""
-    names = column_names(path, text)
+    names = read_column_names(path, text)
     mapping, faults = resolve(names)
     return mapping, faults, list(dict.fromkeys(names)) if every_column else _needed(mapping)
 
@@ -101,8 +108,8 @@ def _needed(mapping: Mapping[str, Expression]) -> list[str]:
 
 def _found_in_database(
     source: SourceConfig, resolve: Resolve, every_column: bool
-) -> Iterator[Found]:
-    with opened(source.source, source.query) as answer:
+) -> Iterator[OpenTable]:
+    with open_query(source.source, source.query) as answer:
         mapping, faults = resolve(answer.names)
         wanted = list(dict.fromkeys(answer.names)) if every_column else _needed(mapping)
 
@@ -115,7 +122,7 @@ def _found_in_database(
             if not before:
                 yield RawTable(pa.table({name: pa.nulls(0) for name in wanted}), np.arange(0))
 
-        yield Found(without_passwords(source.source), mapping, faults, blocks())
+        yield OpenTable(hide_passwords(source.source), mapping, faults, blocks())
 
 
 def find_files(source: str) -> list[Path]:
@@ -154,7 +161,7 @@ def _kind(path: Path) -> str:
     return next((kind for kind in reversed(_KINDS) if path.name.lower().endswith(kind)), "")
 
 
-def column_names(path: Path, text: FormatConfig) -> list[str]:
+def read_column_names(path: Path, text: FormatConfig) -> list[str]:
     """The columns of one file."""
     if _kind(path) == ".parquet":
         return list(_open_parquet(path).schema_arrow.names)
@@ -162,7 +169,7 @@ def column_names(path: Path, text: FormatConfig) -> list[str]:
         with _open_text(path, text.encoding) as lines:
             names = next(csv.reader(lines, delimiter=text.delimiter), None)
     except UnicodeDecodeError:
-        refuse([_encoding_fault(text)], path.name)
+        raise_faults([_encoding_fault(text)], path.name)
     except csv.Error as error:
         raise OrdersError(f"{path.name} has a header that cannot be read: {error}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -178,7 +185,7 @@ def column_names(path: Path, text: FormatConfig) -> list[str]:
                 f"cells must be separated by {text.delimiter!r}, got the header {names[0]!r}",
                 mend=f"set orders.format.delimiter: {other[0]!r}",
             )
-            refuse([fault], path.name)
+            raise_faults([fault], path.name)
     return names
 
 
@@ -226,7 +233,7 @@ def _parquet_blocks(path: Path, names: Sequence[str]) -> Iterator[RawTable]:
         raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
 
 
-def parquet_size(path: Path, names: Collection[str]) -> tuple[int, int] | None:
+def measure_parquet(path: Path, names: Collection[str]) -> tuple[int, int] | None:
     """Lines of a parquet file, and bytes of the columns `names` before compression; None for others."""
     if _kind(path) != ".parquet":
         return None
@@ -275,13 +282,13 @@ def _csv_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterato
             share = 1.0 if file.closed else file.tell() / max(file.size(), 1)
             yield RawTable(pa.Table.from_batches([batch]), rows, share=share)
     except UnicodeDecodeError:
-        refuse([_encoding_fault(text)], path.name)
+        raise_faults([_encoding_fault(text)], path.name)
     except (OSError, pa.ArrowInvalid) as error:
         if "UTF8" in str(error):
-            refuse([_encoding_fault(text)], path.name)
+            raise_faults([_encoding_fault(text)], path.name)
         raise OrdersError(f"{path.name} cannot be read as CSV: {error}") from None
     bad = np.array(invalid, dtype=np.int64)
-    rejected = [rejected_table(path.name, bad, "the line has another number of cells")]
+    rejected = [build_rejected_table(path.name, bad, "the line has another number of cells")]
     yield RawTable(none, np.arange(0), rejected if len(bad) else [])
 
 

@@ -24,12 +24,12 @@ __all__ = [
     "Ids",
     "SharedCodes",
     "WholeNumbers",
-    "code",
-    "code_ids",
-    "joined",
+    "encode_ids",
+    "encode_labels",
+    "merge_labels",
+    "parse_whole_numbers",
     "read_ids",
-    "shared",
-    "whole_numbers",
+    "share_codes",
 ]
 
 _SPARSEST = 4  # a table of integers may be this many times longer than the column
@@ -84,17 +84,17 @@ class SharedCodes:
         return found
 
 
-def code(values: pa.Array) -> TextColumn:
+def encode_labels(values: pa.Array) -> TextColumn:
     """Code text by its sorted distinct values; null becomes -1."""
     encoded = values if pa.types.is_dictionary(values.type) else pc.dictionary_encode(values)
     codes = _filled(encoded.indices.cast(pa.int32()))
     return _ranked(codes, encoded.dictionary)
 
 
-def code_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[TextColumn, bool]:
+def encode_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[TextColumn, bool]:
     """`read_ids`, coded."""
     ids, as_decimals = read_ids(column, nulls_by_name=nulls_by_name)
-    return joined([ids]), as_decimals
+    return merge_labels([ids]), as_decimals
 
 
 def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool]:
@@ -121,28 +121,28 @@ def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool
     as_decimals = is_float or bool(pc.any(pc.not_equal(plain, text)).as_py())
     missing = pa.array(is_missing(plain)) if nulls_by_name else pc.equal(plain, "")
     cleaned = pc.if_else(pc.fill_null(missing, True), None, plain)
-    distinct = code(cleaned)
+    distinct = encode_labels(cleaned)
     return TextColumn(_through(distinct.codes, codes), distinct.values), as_decimals
 
 
-def joined(parts: Sequence[Ids]) -> TextColumn:
+def merge_labels(parts: Sequence[Ids]) -> TextColumn:
     """Columns one after the other, as one."""
     if len(parts) == 1 and isinstance(parts[0], TextColumn):
         return parts[0]
-    united = shared(parts)
+    united = share_codes(parts)
     return TextColumn(united.codes(), united.labels)
 
 
-def shared(parts: Sequence[Ids]) -> SharedCodes:
+def share_codes(parts: Sequence[Ids]) -> SharedCodes:
     """Codes common to the parts of one column, ready to be looked up."""
     numbers = [part for part in parts if isinstance(part, WholeNumbers)]
     if len(numbers) == len(parts):
         return _dense(numbers) or _sparse(numbers)
-    texts = [joined([part]) for part in parts]
+    texts = [merge_labels([part]) for part in parts]
     if len(texts) == 1:
         same = np.arange(len(texts[0].values), dtype=np.int32)
         return SharedCodes(texts[0].values, [texts[0].codes], [0], [same])
-    united = code(pa.concat_arrays([part.labels for part in texts]))
+    united = encode_labels(pa.concat_arrays([part.labels for part in texts]))
     bounds = np.cumsum([len(part.values) for part in texts])
     tables = np.split(united.codes, bounds[:-1])
     return SharedCodes(united.values, [part.codes for part in texts], [0] * len(texts), tables)
@@ -165,7 +165,7 @@ def _filled(numbers: pa.Array) -> npt.NDArray[Any]:
     return np.asarray(numbers.fill_null(-1) if numbers.null_count else numbers)
 
 
-def whole_numbers(values: Int32 | Int64) -> WholeNumbers:
+def parse_whole_numbers(values: Int32 | Int64) -> WholeNumbers:
     """Whole numbers of a column, -1 where missing."""
     known = values[values >= 0] if values.min(initial=0) < 0 else values
     low, high = (int(known.min()), int(known.max())) if len(known) else (0, -1)

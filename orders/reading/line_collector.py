@@ -21,13 +21,13 @@ from ..columns import Int64
 from ..orders import OrdersReport
 from .column_expressions import Expression
 from .files import RawTable
-from .line_validation import NO_CUSTOMER, Lines, parse_lines, unreadable
-from .multiple_sources import as_source, shared_remark
+from .line_validation import NO_CUSTOMER, Lines, describe_unreadable, parse_lines
+from .multiple_sources import describe_shared_orders, mark_source
 from .usable_lines import Counts, UsableLines
-from .validation_issues import Fault, counted, refuse, rejected_table
-from .validation_summary import Tally
+from .validation_issues import Fault, build_rejected_table, pluralize, raise_faults
+from .validation_summary import ValidationSummary
 
-__all__ = ["Intake", "completed"]
+__all__ = ["LineCollector", "complete_report"]
 
 _DECIMALS = "customer ids written as decimals (17850.0) are read as 17850"
 
@@ -44,7 +44,7 @@ class _Told:
     ids_as_decimals: bool = False
 
 
-class Intake:
+class LineCollector:
     """Takes blocks of files, one file after the other, and knows in the end what was in them."""
 
     def __init__(self, config: OrdersConfig, now: datetime | None = None) -> None:
@@ -77,7 +77,7 @@ class Intake:
         self.columns.update(mapping)
         self.faults += self._where(faults, file)
         for raw in blocks:
-            wrong_types = unreadable(raw, mapping)
+            wrong_types = describe_unreadable(raw, mapping)
             if wrong_types:
                 self.faults += self._where(wrong_types, file)
                 return
@@ -98,7 +98,7 @@ class Intake:
         return list(faults) if self._is_one else [replace(f, where=file) for f in faults]
 
     def _of(self, lines: UsableLines, source: SourceConfig, position: int) -> UsableLines:
-        of_source = as_source(lines, source, position)
+        of_source = mark_source(lines, source, position)
         self.columns.update(of_source.texts)
         return of_source
 
@@ -120,10 +120,10 @@ class Intake:
     def report(self, source: str) -> OrdersReport:
         """What was found in all the files; refuses them where they cannot be used."""
         if self.faults:
-            refuse(self.faults + self.tally().faults, source)
+            raise_faults(self.faults + self.tally().faults, source)
         return self.tally().report(self.config, source)
 
-    def tally(self) -> Tally:
+    def tally(self) -> ValidationSummary:
         """What was found in the lines, not yet judged; once all of them were read."""
         parts = [self._parsed(file, told) for (_, file), told in self._files.items()]
         ragged = sum(table.num_rows for part in parts for table in part.raw.rejected)
@@ -132,7 +132,7 @@ class Intake:
         for table in set_aside:
             reason = table["reason"][0].as_py()
             counts[reason] = counts.get(reason, 0) + table.num_rows
-        return Tally(
+        return ValidationSummary(
             lines_read=self.lines_read + ragged,
             lines_usable=self.lines_usable,
             lines_without_customer=counts.pop(NO_CUSTOMER, 0),
@@ -186,11 +186,13 @@ def _set_aside(part: Lines) -> list[pa.Table]:
             ids = part.texts["customer_id"].where(hit).to_text()
             cells = part.cells(reason.column, hit)
             rows = part.raw.rows[hit]
-            tables.append(rejected_table(part.file, rows, reason.words, reason.column, ids, cells))
+            tables.append(
+                build_rejected_table(part.file, rows, reason.words, reason.column, ids, cells)
+            )
     return tables
 
 
-def completed(report: OrdersReport, counts: Counts, decimals: int) -> OrdersReport:
+def complete_report(report: OrdersReport, counts: Counts, decimals: int) -> OrdersReport:
     """The report with what packing counted."""
     report = replace(
         report,
@@ -202,22 +204,22 @@ def completed(report: OrdersReport, counts: Counts, decimals: int) -> OrdersRepo
     )
     remarks = list(report.remarks)
     if counts.shared:
-        remarks.append(shared_remark(counts, report.duplicates_dropped))
+        remarks.append(describe_shared_orders(counts, report.duplicates_dropped))
     if report.lines_without_customer:
         share = report.lines_without_customer / report.lines_read
-        lines = counted(report.lines_without_customer, "line")
+        lines = pluralize(report.lines_without_customer, "line")
         remarks.append(f"{lines} ({share:.1%}) name no customer and are set aside")
     if report.duplicate_lines:
-        lines = counted(report.duplicate_lines, "line")
+        lines = pluralize(report.duplicate_lines, "line")
         if report.duplicates_dropped:
             remarks.append(f"{lines} repeated another in every column of the file: dropped")
         else:
             told = "orders.duplicates: drop removes those that do in every column of the file"
             remarks.append(f"{lines} repeat another in every mapped column: kept ({told})")
     if report.rounded_lines:
-        amounts = counted(report.rounded_lines, "amount")
+        amounts = pluralize(report.rounded_lines, "amount")
         remarks.append(
-            f"{amounts} rounded to {counted(decimals, 'decimal')}, "
+            f"{amounts} rounded to {pluralize(decimals, 'decimal')}, "
             f"{report.rounding_total:+.4f} in all"
         )
     if counts.customers > 1 and counts.spend > 0 and counts.largest > counts.spend / 2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-__all__ = ["canonical_order"]
+__all__ = ["sort_lines"]
 
 _FEW = 24  # lines an insertion sort orders faster than a merge
 _FEW_IN_PLACE = 14  # lines that change places in their columns faster than by way of a copy
@@ -17,7 +17,7 @@ _compiled = numba.njit(cache=True, nogil=True)
 
 
 @_compiled
-def canonical_order(
+def sort_lines(
     starts, times, amounts, order_codes, products, categories, channels,
     quantities, discounts, costs,
 ):  # fmt: skip

@@ -16,14 +16,14 @@ import pyarrow as pa
 from ...configs.schema import OrdersConfig
 from .. import windows
 from ..columns import Float64, Int64
-from .cell_parsing import Mask, Parsed, is_number, parse_instants, parse_numbers
+from .cell_parsing import Mask, Parsed, is_number, parse_instant_cells, parse_number_cells
 from .column_expressions import Expression
 from .column_mapping import NUMBERS, TEXTS
 from .files import RawTable
 from .label_encoding import Ids, read_ids
 from .validation_issues import Fault
 
-__all__ = ["NO_CUSTOMER", "Lines", "Reason", "parse_lines", "unreadable"]
+__all__ = ["NO_CUSTOMER", "Lines", "Reason", "describe_unreadable", "parse_lines"]
 
 NO_CUSTOMER = "customer_id is missing"
 _MOST_AMOUNT = 1e12
@@ -84,7 +84,7 @@ class Lines:
             self.reasons.append(Reason(f"{column} {words}", column, lines))
 
 
-def unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> list[Fault]:
+def describe_unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> list[Fault]:
     """A fault for each mapped column whose type holds neither text, numbers nor dates."""
     faults = []
     for name in dict.fromkeys(name for e in mapping.values() for name in e.columns):
@@ -124,11 +124,11 @@ def parse_lines(
 
 
 def _parse_times(lines: Lines, column: str, config: OrdersConfig, now: datetime) -> None:
-    parsed = parse_instants(lines.raw.table[column], config.format, config.timezone)
+    parsed = parse_instant_cells(lines.raw.table[column], config.format, config.timezone)
     lines.refuse(column, "must be a date", "is no date", parsed.bad, parsed.mend)
     lines.refuse(column, "must not be empty", "is empty", parsed.missing)
     usable = ~(parsed.bad | parsed.missing)
-    too_early, too_late = windows.implausible(parsed.values, now)
+    too_early, too_late = windows.find_implausible(parsed.values, now)
     lines.refuse(column, "must be 1970 or later", "is before 1970", usable & too_early)
     lines.refuse(column, "must not be in the future", "is in the future", usable & too_late)
     lines.times = parsed.values
@@ -143,7 +143,7 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
         for column in expression.columns:
             if column in parsed:
                 continue
-            cells = parsed[column] = parse_numbers(lines.raw.table[column], config.format)
+            cells = parsed[column] = parse_number_cells(lines.raw.table[column], config.format)
             if ours == "amount":
                 lines.refuse(column, "must be a number", "is no number", cells.bad, cells.mend)
                 lines.refuse(column, "must not be empty", "is empty", cells.missing)

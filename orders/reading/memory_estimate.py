@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from .files import parquet_size
+from .files import measure_parquet
 
-__all__ = ["estimate", "limit_in_bytes"]
+__all__ = ["estimate_memory", "parse_memory_limit"]
 
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _CONTAINER_LIMITS = (
@@ -22,10 +22,10 @@ _TEXT = 3.0  # CSV, as codes and labels
 _PACKED_TEXT = 18.0  # the same from gzip
 
 
-def limit_in_bytes(memory_limit: str | None) -> int:
+def parse_memory_limit(memory_limit: str | None) -> int:
     """A limit such as `2GB` in bytes; without one, half of what the machine (or container) has.
 
-    >>> limit_in_bytes("1.5GB")
+    >>> parse_memory_limit("1.5GB")
     1500000000
     """
     if memory_limit is None:
@@ -43,9 +43,9 @@ def _machine_bytes() -> int:
     return most
 
 
-def estimate(path: Path, names: Collection[str]) -> int:
+def estimate_memory(path: Path, names: Collection[str]) -> int:
     """About how many bytes reading the columns `names` of one file into memory takes."""
-    size = parquet_size(path, names)
+    size = measure_parquet(path, names)
     if size is None:
         packed = path.name.lower().endswith(".gz")
         return int(path.stat().st_size * (_PACKED_TEXT if packed else _TEXT))

@@ -12,26 +12,26 @@ import pyarrow as pa
 from ...configs.schema import SourceConfig
 from ..columns import TextColumn
 from .cell_parsing import Mask
-from .label_encoding import joined
-from .validation_issues import counted
+from .label_encoding import merge_labels
+from .validation_issues import pluralize
 
 if TYPE_CHECKING:
     from .usable_lines import Counts, UsableLines
 
-__all__ = ["SharedOrders", "as_source", "shared_orders", "shared_remark"]
+__all__ = ["SharedOrders", "describe_shared_orders", "find_shared_orders", "mark_source"]
 
 _SAME_AMOUNT = 0.005  # in the shop's currency; sums of floats are that near
 _APART = 0x9E37_79B9_7F4A_7C15  # equal lines of two sources are no copies: nothing tells that
 
 
-def as_source(lines: UsableLines, source: SourceConfig, position: int) -> UsableLines:
+def mark_source(lines: UsableLines, source: SourceConfig, position: int) -> UsableLines:
     """Lines of one source among several: constants become columns, order ids get their prefix."""
     texts = dict(lines.texts)
     for name, value in (("channel", source.channel), ("category", source.category)):
         if value is not None:
             texts[name] = TextColumn(np.zeros(lines.n_lines, dtype=np.int32), pa.array([value]))
     if source.order_id_prefix and "order_id" in texts:
-        ids = joined([texts["order_id"]])
+        ids = merge_labels([texts["order_id"]])
         labels = [source.order_id_prefix + label for label in ids.labels.to_pylist()]
         texts["order_id"] = TextColumn(ids.codes, pa.array(labels, pa.string()))
     prints = lines.fingerprints
@@ -50,14 +50,14 @@ class SharedOrders:
     copies: Sequence[Mask]  # per part, which lines those are
 
 
-def shared_remark(counts: Counts, is_dropped: bool) -> str:
+def describe_shared_orders(counts: Counts, is_dropped: bool) -> str:
     """What is worth saying of orders in more than one source, in words."""
     said = (
-        f"{counted(counts.shared, 'order')} of one customer and order_id in more than one "
+        f"{pluralize(counts.shared, 'order')} of one customer and order_id in more than one "
         f"source ({counts.shared_alike:,} with the same amount in each): "
     )
     if is_dropped:
-        lines = counted(counts.shared_dropped, "line")
+        lines = pluralize(counts.shared_dropped, "line")
         return f"{said}the first source's are kept, {lines} dropped"
     return (
         f"{said}all their lines are kept, as parts of one order; orders.duplicates: drop keeps "
@@ -65,7 +65,7 @@ def shared_remark(counts: Counts, is_dropped: bool) -> str:
     )
 
 
-def shared_orders(parts: Sequence[UsableLines]) -> SharedOrders | None:
+def find_shared_orders(parts: Sequence[UsableLines]) -> SharedOrders | None:
     """Find orders that stand in several sources, None where there are none.
 
     Lines without an order_id are in none.
@@ -73,8 +73,8 @@ def shared_orders(parts: Sequence[UsableLines]) -> SharedOrders | None:
     named = [part for part in parts if "order_id" in part.texts]
     if len({part.source for part in named}) < 2:
         return None
-    customers = joined([part.texts["customer_id"] for part in named])
-    ids = joined([part.texts["order_id"] for part in named])
+    customers = merge_labels([part.texts["customer_id"] for part in named])
+    ids = merge_labels([part.texts["order_id"] for part in named])
     known = ids.codes >= 0
     if not known.any():
         return None

@@ -17,12 +17,12 @@ import pyarrow as pa
 from ...configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig
 from ...errors import OrdersError
 from .. import dates, windows
-from ..attribute_values import as_values
+from ..attribute_values import format_attributes
 from ..orders import Orders
-from .attribute_records import with_told
-from .customer_attributes import as_they_are, join_customers
-from .label_encoding import code_ids
-from .read_orders import orders_from_table
+from .attribute_records import attach_attribute_records
+from .customer_attributes import infer_customers_config, join_customers
+from .label_encoding import encode_ids
+from .read_orders import read_table
 
 __all__ = ["nest", "unnest"]
 
@@ -41,10 +41,10 @@ def nest(
     customers are known (joined to the orders, or a table with customer_id, maybe valid_from, and a
     column each), a column `attributes` holds those of the cutoff: text, numbers, dates as ISO text.
     """
-    instant = dates.as_instant(cutoff)
+    instant = dates.parse_instant(cutoff)
     if customers is not None:
-        orders = join_customers(orders, customers, as_they_are(customers))
-    known = windows.observed(orders, instant)
+        orders = join_customers(orders, customers, infer_customers_config(customers))
+    known = windows.slice_observed(orders, instant)
     times = np.datetime_as_string(known.times.view("datetime64[us]"), unit="us")
     columns: dict[str, Sequence[Any]] = {
         "ordered_at": times.tolist(),
@@ -60,11 +60,11 @@ def nest(
     starts = known.starts.tolist()
     rows = {
         "customer_id": known.customer_ids.to_pylist(),
-        "cutoff": dates.iso(instant),
+        "cutoff": dates.format_iso(instant),
         "orders": [lines[low:high] for low, high in pairwise(starts)],
     }
     if known.attributes is not None:
-        rows["attributes"] = as_values(known.attributes, instant)
+        rows["attributes"] = format_attributes(known.attributes, instant)
     return pd.DataFrame(rows)
 
 
@@ -89,7 +89,7 @@ def unnest(
     for position, (customer_id, cutoff, own) in enumerate(
         zip(customer_ids, rows["cutoff"], rows["orders"], strict=True)
     ):
-        instant = dates.as_instant(cutoff)
+        instant = dates.parse_instant(cutoff)
         if customer_id in positions.setdefault(instant, {}):
             raise OrdersError(f"row {position} repeats an earlier row's customer and cutoff")
         positions[instant][customer_id] = position
@@ -105,10 +105,12 @@ def unnest(
     for instant, own_lines in lines.items():
         names = dict.fromkeys(key for line in own_lines for key in line)
         frame = pd.DataFrame({name: [line.get(name) for line in own_lines] for name in names})
-        orders = orders_from_table(frame, plain)
+        orders = read_table(frame, plain)
         if customers is not None and "attributes" in rows.columns:
             told = [rows["attributes"].iloc[k] for k in positions[instant].values()]
-            orders = with_told(orders, list(positions[instant]), told, customers, config.timezone)
+            orders = attach_attribute_records(
+                orders, list(positions[instant]), told, customers, config.timezone
+            )
         order = [positions[instant][customer] for customer in orders.customer_ids.to_pylist()]
         groups.append((instant, orders, order))
     return groups
@@ -119,7 +121,7 @@ def _customer_ids(column: pd.Series[Any]) -> list[str]:
     for position, customer_id in enumerate(column):
         if not isinstance(customer_id, str):
             raise OrdersError(f"customer_id must be text, got {customer_id!r} in row {position}")
-    ids, _ = code_ids(pa.chunked_array([pa.array(column, pa.string())]), nulls_by_name=True)
+    ids, _ = encode_ids(pa.chunked_array([pa.array(column, pa.string())]), nulls_by_name=True)
     if (ids.codes < 0).any():
         position = int(np.argmin(ids.codes))
         raise OrdersError(

@@ -26,7 +26,7 @@ from .column_mapping import NUMBERS, TEXTS
 from .packing import pack
 from .usable_lines import UsableLines
 
-__all__ = ["LineError", "clean_id", "instant_fault", "is_no_id", "orders_from_lines"]
+__all__ = ["LineError", "clean_id", "describe_instant_fault", "is_missing_id", "pack_records"]
 
 Line = Mapping[str, Any]
 _MOST_AMOUNT = 1e12
@@ -50,7 +50,7 @@ class LineError(OrdersError):
         self.customer, self.line, self.column, self.rule = customer, line, column, rule
 
 
-def orders_from_lines(
+def pack_records(
     customers: Sequence[tuple[str, Sequence[Line]]],
     columns: Sequence[str],
     config: OrdersConfig,
@@ -197,7 +197,7 @@ def clean_id(value: str) -> str:
     return text[:-2] if text.endswith(".0") and _DECIMAL_ID.fullmatch(text) else text
 
 
-def is_no_id(cleaned: str) -> bool:
+def is_missing_id(cleaned: str) -> bool:
     """Whether a cleaned customer id says that there is none: empty, null, nan, n/a ..."""
     return cleaned.lower() in _NO_ID
 
@@ -215,7 +215,7 @@ def _blamed(n_times: int, n_amounts: int, cells: Mapping[str, list[Any]]) -> str
     return short[0] if short else "ordered_at"
 
 
-def instant_fault(value: object, zone: ZoneInfo | None) -> str:
+def describe_instant_fault(value: object, zone: ZoneInfo | None) -> str:
     """The rule that an instant breaks, without its value; empty where it breaks none."""
     try:
         _micros(value, zone)
@@ -307,7 +307,7 @@ def _plausible(
     customers: Sequence[tuple[str, Sequence[Line]]],
     now: datetime,
 ) -> None:
-    too_early, too_late = windows.implausible(instants, now)
+    too_early, too_late = windows.find_implausible(instants, now)
     for wrong, rule in (
         (too_early, "must be 1970 or later"),
         (too_late, "must not be in the future"),

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from ..columns import Float64, TextColumn
 from ..orders import Orders
-from .label_encoding import shared
-from .line_sorting import canonical_order
-from .multiple_sources import shared_orders
+from .label_encoding import share_codes
+from .line_sorting import sort_lines
+from .multiple_sources import find_shared_orders
 from .usable_lines import Counts, UsableLines
 
 __all__ = ["pack"]
@@ -39,11 +39,11 @@ def pack(
     fingerprint and repeat an earlier one's are dropped.
     """
     dropped = _drop_repeated(parts)
-    together = shared_orders(parts)
+    together = find_shared_orders(parts)
     if together is not None and any(part.fingerprints is not None for part in parts):
         parts[:] = [part.where(~copy) for part, copy in zip(parts, together.copies, strict=True)]
     unit = 10.0**currency_decimals
-    united = shared([part.texts.pop("customer_id") for part in parts])
+    united = share_codes([part.texts.pop("customer_id") for part in parts])
     customers = united.codes()
     n_lines, labels = len(customers), united.labels
     del united
@@ -70,7 +70,7 @@ def pack(
     for name in (name for name in _TEXTS if name in names):
         found = [(k, part.texts.pop(name)) for k, part in enumerate(parts) if name in part.texts]
         codes = _made(n_lines, len(found) == len(parts), np.int32(-1))
-        united = shared([column for _, column in found])
+        united = share_codes([column for _, column in found])
         for (k, _), column, low, table in zip(
             found, united.parts, united.lows, united.tables, strict=True
         ):
@@ -87,7 +87,7 @@ def pack(
     parts.clear()
     columns: list[Any] = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
     columns += [numbers.get(name, _NO_NUMBERS) for name in _NUMBERS]
-    repeated = canonical_order(starts, times, amounts, *columns)
+    repeated = sort_lines(starts, times, amounts, *columns)
     ids = labels.cast(pa.string())
     orders = Orders(ids, starts, times, amounts, texts, numbers, currency_decimals)
     total, largest = _spend(starts, amounts)

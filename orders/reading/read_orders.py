@@ -13,21 +13,26 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ...configs.addresses import without_passwords
-from ...configs.schema import Config, FormatConfig, OrdersConfig, SourceConfig, orders_config
+from ...configs.addresses import hide_passwords
+from ...configs.schema import Config, FormatConfig, OrdersConfig, SourceConfig, parse_orders_config
 from ...errors import ConfigError, OrdersError
 from ..orders import Orders
-from .column_mapping import resolve
-from .customer_attributes import with_customers
-from .files import RawTable, Resolve, files_of, found_in, wanted_columns
-from .line_collector import Intake, completed
-from .memory_estimate import estimate
+from .column_mapping import resolve_columns
+from .customer_attributes import attach_customers
+from .files import RawTable, Resolve, list_files, open_tables, select_columns
+from .line_collector import LineCollector, complete_report
+from .memory_estimate import estimate_memory
 from .packing import pack
 from .usable_lines import UsableLines
 
 __all__ = [
-    "as_orders", "estimated_bytes", "orders_from_table", "read", "read_orders", "sources_shown",
-    "usable_lines",
+    "coerce_orders",
+    "describe_sources",
+    "estimate_bytes",
+    "iterate_usable_lines",
+    "read_configured_orders",
+    "read_orders",
+    "read_table",
 ]  # fmt: skip
 
 
@@ -44,35 +49,37 @@ def read_orders(
     once, `ConfigError` for a wrong option.
     """
     if isinstance(source, Config):
-        orders = read(source.orders)
-        return with_customers(orders, None, source.customers, source.orders.timezone)
+        orders = read_configured_orders(source.orders)
+        return attach_customers(orders, None, source.customers, source.orders.timezone)
     if isinstance(source, OrdersConfig):
-        return read(source)
+        return read_configured_orders(source)
     settings = {"source": str(source), "columns": columns or {}, **options}
-    return read(orders_config(settings))
+    return read_configured_orders(parse_orders_config(settings))
 
 
-def read(
+def read_configured_orders(
     config: OrdersConfig, now: datetime | None = None, *, own_names_too: bool = False
 ) -> Orders:
     """Read the orders a configuration names; lines a day later than `now` are in the future.
 
     With `own_names_too`, files the mapping does not fit are read by our own column names.
     """
-    intake = Intake(config, now)
-    return _assembled(intake, list(usable_lines(intake, own_names_too)), sources_shown(config))
+    intake = LineCollector(config, now)
+    return _assembled(
+        intake, list(iterate_usable_lines(intake, own_names_too)), describe_sources(config)
+    )
 
 
-def sources_shown(config: OrdersConfig) -> str:
+def describe_sources(config: OrdersConfig) -> str:
     """The sources as messages name them; raises `ConfigError` where there are none."""
     sources = config.all_sources()
     if not sources:
         raise ConfigError("orders.source must name a file, a glob or a folder, got nothing")
-    return ", ".join(without_passwords(one.source) for one in sources)
+    return ", ".join(hide_passwords(one.source) for one in sources)
 
 
-def usable_lines(
-    intake: Intake, own_names_too: bool, watch: Callable[[float], None] = lambda share: None
+def iterate_usable_lines(
+    intake: LineCollector, own_names_too: bool, watch: Callable[[float], None] = lambda share: None
 ) -> Iterator[UsableLines]:
     """The usable lines of all files an intake's configuration names, block by block.
 
@@ -80,7 +87,7 @@ def usable_lines(
     """
     every_column = intake.config.duplicates == "drop"
     sources = intake.config.all_sources()
-    sizes = [sum(path.stat().st_size for path in files_of(source)) for source in sources]
+    sizes = [sum(path.stat().st_size for path in list_files(source)) for source in sources]
     before = 0
 
     def watched(size: int, blocks: Iterator[RawTable]) -> Iterator[RawTable]:
@@ -90,7 +97,7 @@ def usable_lines(
 
     for position, source in enumerate(sources):
         resolving = _resolving(source, own_names_too)
-        for found in found_in(source, resolving, every_column=every_column):
+        for found in open_tables(source, resolving, every_column=every_column):
             blocks = watched(found.size, found.blocks) if found.size else found.blocks
             yield from intake.usable(
                 blocks, found.file, found.mapping, found.faults, source, position
@@ -98,22 +105,22 @@ def usable_lines(
             before += found.size
 
 
-def estimated_bytes(intake: Intake, own_names_too: bool) -> int:
+def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
     """About how much memory reading all files at once would take; of a database nothing is known."""
     every_column = intake.config.duplicates == "drop"
     total = 0
     for source in intake.config.all_sources():
         text, resolving = source.format or FormatConfig(), _resolving(source, own_names_too)
-        for path in files_of(source):
-            total += estimate(path, wanted_columns(path, text, resolving, every_column)[2])
+        for path in list_files(source):
+            total += estimate_memory(path, select_columns(path, text, resolving, every_column)[2])
     return total
 
 
 def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
-    return partial(resolve, source.columns, own_names_too=own_names_too)
+    return partial(resolve_columns, source.columns, own_names_too=own_names_too)
 
 
-def orders_from_table(
+def read_table(
     table: pa.Table | pd.DataFrame, config: OrdersConfig, now: datetime | None = None
 ) -> Orders:
     """Validate and pack order lines that are in memory, with our column names or the mapping's."""
@@ -123,30 +130,30 @@ def orders_from_table(
         except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise OrdersError(f"a column of the orders mixes types or names: {reason}") from None
-    intake = Intake(config, now)
-    mapping, faults = resolve(config.columns, table.column_names, own_names_too=True)
+    intake = LineCollector(config, now)
+    mapping, faults = resolve_columns(config.columns, table.column_names, own_names_too=True)
     raw = RawTable(table, np.arange(1, table.num_rows + 1))
     parts = list(intake.usable(iter([raw]), "", mapping, faults))
     return _assembled(intake, parts, "the orders")
 
 
-def _assembled(intake: Intake, parts: list[UsableLines], source: str) -> Orders:
+def _assembled(intake: LineCollector, parts: list[UsableLines], source: str) -> Orders:
     """The orders of all usable lines, with the report on all lines; refuses what cannot be used."""
     report = intake.report(source)
     decimals = intake.config.currency_decimals
     orders, counts = pack(parts, intake.columns, decimals)
-    return replace(orders, report=completed(report, counts, decimals))
+    return replace(orders, report=complete_report(report, counts, decimals))
 
 
-def as_orders(orders: object, config: OrdersConfig | None = None) -> Orders:
+def coerce_orders(orders: object, config: OrdersConfig | None = None) -> Orders:
     """What a public function was given as orders: `Orders`, a table of order lines, or a path to them."""
     if isinstance(orders, Orders):
         return orders
     config = config or OrdersConfig()
     if isinstance(orders, pd.DataFrame | pa.Table):
-        return orders_from_table(orders, config)
+        return read_table(orders, config)
     if isinstance(orders, str | Path):
-        return read(config.reading(str(orders)), own_names_too=True)
+        return read_configured_orders(config.reading(str(orders)), own_names_too=True)
     raise OrdersError(
         f"orders must be Orders, a table of order lines or a path, got {type(orders).__name__}"
     )

@@ -23,14 +23,14 @@ from ...configs.schema import OrdersConfig
 from .. import dates, windows
 from ..columns import Int64
 from ..orders import Orders, OrdersReport
-from .label_encoding import Ids, WholeNumbers, code, whole_numbers
-from .line_collector import Intake, completed
+from .label_encoding import Ids, WholeNumbers, encode_labels, parse_whole_numbers
+from .line_collector import LineCollector, complete_report
 from .packing import pack
-from .read_orders import estimated_bytes, sources_shown, usable_lines
-from .temporary_folder import temporary_folder
+from .read_orders import describe_sources, estimate_bytes, iterate_usable_lines
+from .temporary_folder import make_temporary_folder
 from .usable_lines import Counts, UsableLines
 
-__all__ = ["Progress", "Shards", "customer_hashes", "read_shards"]
+__all__ = ["Progress", "Shards", "hash_customers", "read_shards"]
 
 Progress = Callable[[str, float, int], None]  # what is being done, its share and its count that are
 
@@ -52,7 +52,7 @@ class Shards:
         self,
         parts: Iterator[list[UsableLines]],
         count: int,
-        intake: Intake,
+        intake: LineCollector,
         report: OrdersReport,
         span: tuple[int, int],
         progress: Progress,
@@ -75,7 +75,7 @@ class Shards:
                 del orders
             if self.count > 1:
                 self._progress("customers", (done + 1) / self.count, n_customers)
-        self.report = completed(self.report, total, decimals)
+        self.report = complete_report(self.report, total, decimals)
 
 
 @contextmanager
@@ -93,21 +93,21 @@ def read_shards(
     Temporary files go into a folder of their own in `folder` (else where the system keeps such) and are gone
     when the context ends; what a killed run left there goes first. Refuses what `reading.read` refuses.
     """
-    named = sources_shown(config)
-    intake = Intake(config, now)
-    needed = estimated_bytes(intake, own_names_too)
+    named = describe_sources(config)
+    intake = LineCollector(config, now)
+    needed = estimate_bytes(intake, own_names_too)
     n_shards = min(_MOST_SHARDS, -(-needed // max(1, int(memory_limit * _SHARE))))
     n_shards = 1 if needed <= memory_limit else max(2, n_shards)
     span = _Span()
     with ExitStack() as stack:
         if n_shards == 1:
-            lines = list(map(span.seen, usable_lines(intake, own_names_too)))
+            lines = list(map(span.seen, iterate_usable_lines(intake, own_names_too)))
             shards = iter([lines])
         else:
-            place = stack.enter_context(temporary_folder(folder))
+            place = stack.enter_context(make_temporary_folder(folder))
             files = [place / f"{k}.arrows" for k in range(n_shards)]
             watch = lambda share: progress("order lines", share, intake.lines_read)  # noqa: E731
-            for part in usable_lines(intake, own_names_too, watch):
+            for part in iterate_usable_lines(intake, own_names_too, watch):
                 _write(span.seen(part), files)
             shards = map(_read, files)
         report = intake.report(named)
@@ -121,13 +121,13 @@ class _Span:
         self.first, self.newest = dates.NEVER, -1
 
     def seen(self, part: UsableLines) -> UsableLines:
-        self.first, self.newest = windows.widened(self.first, self.newest, part.times)
+        self.first, self.newest = windows.widen_span(self.first, self.newest, part.times)
         return part
 
 
 def _write(part: UsableLines, files: list[Path]) -> None:
     """Append each line to its customer's shard."""
-    shard = (customer_hashes(part.texts["customer_id"]) % np.uint64(len(files))).astype(np.uint8)
+    shard = (hash_customers(part.texts["customer_id"]) % np.uint64(len(files))).astype(np.uint8)
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], np.arange(len(files) + 1))
     columns = {name: _as_array(column, order) for name, column in part.texts.items()}
@@ -175,17 +175,17 @@ def _as_lines(table: pa.Table) -> UsableLines:
         if name in (_TIMES, _PRINTS):
             continue
         if pa.types.is_integer(column.type):
-            texts[name] = whole_numbers(column.to_numpy())
+            texts[name] = parse_whole_numbers(column.to_numpy())
         elif pa.types.is_floating(column.type):
             numbers[name] = column.to_numpy()
         else:
-            texts[name] = code(column.unify_dictionaries().combine_chunks())
+            texts[name] = encode_labels(column.unify_dictionaries().combine_chunks())
     prints = table[_PRINTS].to_numpy() if _PRINTS in table.column_names else None
     source = int((table.schema.metadata or {}).get(_SOURCE, 0))
     return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source)
 
 
-def customer_hashes(customers: Ids) -> _Hashes:
+def hash_customers(customers: Ids) -> _Hashes:
     """Per line a hash of its customer's id as text: the same in whatever file and type it stands."""
     if isinstance(customers, WholeNumbers):
         return _hash_numbers(customers.values)  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...errors import StoreError
 
-__all__ = ["temporary_folder"]
+__all__ = ["make_temporary_folder"]
 
 _PREFIX = ".clvcast-shards-"
 _LOCK = "lock"
@@ -21,7 +21,7 @@ _YOUNG_SECONDS = 60.0  # a folder this young may be about to get its lock
 
 
 @contextmanager
-def temporary_folder(beside: Path | None = None) -> Iterator[Path]:
+def make_temporary_folder(beside: Path | None = None) -> Iterator[Path]:
     """A folder in `beside` (else where the system keeps temporary files), removed in the end.
 
     Its owner holds a lock on a file in it; the system lets go of that lock when the owner dies. Folders

@@ -15,11 +15,11 @@ __all__ = [
     "REJECTED_SCHEMA",
     "Fault",
     "FaultyOrdersError",
-    "counted",
-    "joined",
-    "merged",
-    "refuse",
-    "rejected_table",
+    "build_rejected_table",
+    "join_words",
+    "merge_faults",
+    "pluralize",
+    "raise_faults",
 ]
 
 REJECTED_SCHEMA = pa.schema(
@@ -54,13 +54,13 @@ class Fault:
         """
         parts = [f"{self.where}: " if self.where else "", self.rule]
         if self.count:
-            parts.append(f": {counted(self.count, 'line')}")
+            parts.append(f": {pluralize(self.count, 'line')}")
         if self.count and self.rows:
             rows = ", ".join(str(row) for row in self.rows[:_SHOWN])
             more = ", ..." if self.count > _SHOWN else ""
             parts.append(f" (rows {rows}{more})")
         if self.values:
-            parts.append(f", such as {joined([repr(value) for value in self.values[:_SHOWN]])}")
+            parts.append(f", such as {join_words([repr(value) for value in self.values[:_SHOWN]])}")
         if self.mend:
             parts.append(f"; {self.mend}")
         return "".join(parts)
@@ -74,7 +74,7 @@ class FaultyOrdersError(OrdersError):
         self.faults = tuple(faults)
 
 
-def merged(faults: Sequence[Fault]) -> list[Fault]:
+def merge_faults(faults: Sequence[Fault]) -> list[Fault]:
     """Faults of disjoint lines, each rule once: counts added up, the first rows, values and mend kept."""
     found: dict[tuple[str, str], Fault] = {}
     for fault in faults:
@@ -93,7 +93,7 @@ def merged(faults: Sequence[Fault]) -> list[Fault]:
     return list(found.values())
 
 
-def refuse(faults: Sequence[Fault], source: str) -> NoReturn:
+def raise_faults(faults: Sequence[Fault], source: str) -> NoReturn:
     """Raise one `OrdersError` that names every fault."""
     sentences = list(dict.fromkeys(fault.sentence() for fault in faults))
     if len(sentences) == 1:
@@ -102,7 +102,7 @@ def refuse(faults: Sequence[Fault], source: str) -> NoReturn:
     raise FaultyOrdersError(f"{source} has {len(sentences)} faults:\n{listed}", faults)
 
 
-def rejected_table(
+def build_rejected_table(
     file: str,
     rows: Int64 | None,
     reason: str,
@@ -125,11 +125,11 @@ def rejected_table(
     )
 
 
-def counted(n: int, noun: str) -> str:
+def pluralize(n: int, noun: str) -> str:
     """`1 line`, `1,200 lines`."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def joined(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

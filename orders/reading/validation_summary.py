@@ -9,15 +9,15 @@ import pyarrow as pa
 from ...configs.schema import OrdersConfig
 from ...errors import OrdersError
 from ..orders import OrdersReport
-from .validation_issues import Fault, counted, merged, refuse
+from .validation_issues import Fault, merge_faults, pluralize, raise_faults
 
-__all__ = ["Tally"]
+__all__ = ["ValidationSummary"]
 
 _MOST_MINOR_UNITS = 2.0**62  # integers of money must add up without overflow
 
 
 @dataclass
-class Tally:
+class ValidationSummary:
     """Counts of lines, and what speaks against some of them."""
 
     lines_read: int = 0
@@ -31,7 +31,7 @@ class Tally:
     remarks: list[str] = field(default_factory=list)
     rejected_lines: list[pa.Table] = field(default_factory=list)
 
-    def __add__(self, other: Tally) -> Tally:
+    def __add__(self, other: ValidationSummary) -> ValidationSummary:
         sums = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, value in sums.items():
             if name != "rejected":
@@ -42,8 +42,8 @@ class Tally:
             for reason in reasons
         }
         for name in ("faults", "taken_as_missing"):
-            sums[name] = merged(sums[name])
-        return Tally(**sums)
+            sums[name] = merge_faults(sums[name])
+        return ValidationSummary(**sums)
 
     def report(self, config: OrdersConfig, source: str) -> OrdersReport:
         """What was found, as people are told; refuses lines that cannot be used."""
@@ -57,17 +57,17 @@ class Tally:
         if rejected > config.max_rejected_share * with_customer:
             if self.lines_ragged:
                 faults.append(
-                    Fault(f"{counted(self.lines_ragged, 'line')} have another number of cells")
+                    Fault(f"{pluralize(self.lines_ragged, 'line')} have another number of cells")
                 )
             share = (
-                f"{rejected:,} of {counted(with_customer, 'line')} with a customer cannot be used"
+                f"{rejected:,} of {pluralize(with_customer, 'line')} with a customer cannot be used"
             )
             mend = f"more than orders.max_rejected_share ({config.max_rejected_share:g}) allows"
-            refuse([*faults, Fault(share, mend=mend)], source)
+            raise_faults([*faults, Fault(share, mend=mend)], source)
         if not self.lines_usable:
             raise OrdersError(
                 f"{source} holds no usable order line: {self.lines_without_customer:,} of "
-                f"{counted(self.lines_read, 'line')} name no customer; check orders.columns.customer_id"
+                f"{pluralize(self.lines_read, 'line')} name no customer; check orders.columns.customer_id"
             )
         unit = 10.0**config.currency_decimals
         if self.money * unit >= _MOST_MINOR_UNITS:

@@ -21,27 +21,27 @@ from ...configs.schema import OrdersConfig, SourceConfig
 from .. import dates, windows
 from ..orders import Orders
 from ..reading.column_expressions import Expression
-from ..reading.column_mapping import resolve
+from ..reading.column_mapping import resolve_columns
 from ..reading.files import RawTable
 from ..reading.label_encoding import Ids, read_ids
-from ..reading.line_collector import Intake
+from ..reading.line_collector import LineCollector
 from ..reading.packing import pack
-from ..reading.sharding import customer_hashes
+from ..reading.sharding import hash_customers
 from ..reading.usable_lines import Counts, UsableLines
-from ..reading.validation_issues import REJECTED_SCHEMA, refuse
-from ..reading.validation_summary import Tally
+from ..reading.validation_issues import REJECTED_SCHEMA, raise_faults
+from ..reading.validation_summary import ValidationSummary
 
 __all__ = [
     "SOURCE",
     "Bucket",
-    "Plan",
     "Sketch",
+    "SourcePlan",
     "Survey",
-    "bucket",
-    "hashes",
-    "plan",
-    "scrambled",
-    "survey",
+    "fill_bucket",
+    "hash_ids",
+    "plan_source",
+    "scramble_bits",
+    "survey_lines",
 ]
 
 SOURCE = "_clvcast_source"
@@ -52,7 +52,7 @@ _Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SourcePlan:
     """How every part of one source's orders is read: the same on every machine."""
 
     config: OrdersConfig
@@ -65,7 +65,9 @@ class Plan:
     @property
     def mapping(self) -> dict[str, Expression]:
         """Which expression over their columns gives each of ours; it does not travel, for it holds code."""
-        return resolve(_wanted(self.config, self.source), list(self.names), own_names_too=True)[0]
+        return resolve_columns(
+            _wanted(self.config, self.source), list(self.names), own_names_too=True
+        )[0]
 
     @property
     def columns(self) -> list[str]:
@@ -88,7 +90,9 @@ class Plan:
         """One of their columns' name in a table of all sources."""
         return name if self.source is None else f"{self.position} {name}"
 
-    def usable(self, intake: Intake, batches: Iterable[pa.RecordBatch]) -> Iterator[UsableLines]:
+    def usable(
+        self, intake: LineCollector, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[UsableLines]:
         """The usable lines of some of its lines."""
         intake.columns.update(self.given)
         blocks = _blocks(batches)
@@ -99,27 +103,29 @@ def _wanted(config: OrdersConfig, source: SourceConfig | None) -> Mapping[Any, s
     return config.columns if source is None else source.columns
 
 
-def plan(
+def plan_source(
     empty: pa.Table,
     config: OrdersConfig,
     now: datetime,
     shown: str,
     source: SourceConfig | None = None,
     position: int = 0,
-) -> Plan:
+) -> SourcePlan:
     """The plan for lines with the columns of an empty table; refuses columns that do not fit.
 
     `source` is whose lines they are, at `position` of several; messages call it `shown`.
     """
-    mapping, faults = resolve(_wanted(config, source), empty.column_names, own_names_too=True)
+    mapping, faults = resolve_columns(
+        _wanted(config, source), empty.column_names, own_names_too=True
+    )
     if faults:
-        refuse(faults, shown)
-    intake = Intake(config, now)
+        raise_faults(faults, shown)
+    intake = LineCollector(config, now)
     list(intake.usable(iter([RawTable(empty, np.arange(0))]), "", mapping, (), source))
     if intake.faults:
-        refuse(intake.faults, shown)
+        raise_faults(intake.faults, shown)
     name = "" if source is None else shown  # of a single source messages need none
-    return Plan(config, tuple(empty.column_names), now, source, position, name)
+    return SourcePlan(config, tuple(empty.column_names), now, source, position, name)
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ class Sketch:
 class Survey:
     """What must be known of all lines before any is used; surveys of disjoint lines add up."""
 
-    tally: Tally = field(default_factory=Tally)
+    tally: ValidationSummary = field(default_factory=ValidationSummary)
     first: int = dates.NEVER  # the instants of the first and the newest usable line
     newest: int = -1
     sketch: Sketch = field(default_factory=Sketch)
@@ -159,12 +165,12 @@ class Survey:
         )
 
 
-def survey(batches: Iterable[pa.RecordBatch], plan: Plan) -> Survey:
+def survey_lines(batches: Iterable[pa.RecordBatch], plan: SourcePlan) -> Survey:
     """Survey some lines of a source, wherever they come from; no line is kept."""
-    intake = Intake(plan.config, plan.now)
+    intake = LineCollector(plan.config, plan.now)
     found = Survey()
     for lines in plan.usable(intake, batches):
-        first, newest = windows.widened(found.first, found.newest, lines.times)
+        first, newest = windows.widen_span(found.first, found.newest, lines.times)
         seen = Sketch(np.unique(_mixed(lines.texts["customer_id"])))
         found = Survey(found.tally, first, newest, found.sketch + seen)
     return replace(found, tally=replace(intake.tally(), rejected_lines=[]))
@@ -179,10 +185,10 @@ class Bucket:
     set_aside: pa.Table  # of `REJECTED_SCHEMA`; their lines have no numbers
 
 
-def bucket(table: pa.Table, plans: Sequence[Plan]) -> Bucket:
+def fill_bucket(table: pa.Table, plans: Sequence[SourcePlan]) -> Bucket:
     """Pack the lines of some customers, of all sources."""
     config = plans[0].config
-    intake = Intake(config, plans[0].now)
+    intake = LineCollector(config, plans[0].now)
     parts: list[UsableLines] = []
     for plan in plans:
         parts += plan.usable(intake, _of_source(table, plan).to_batches())
@@ -195,7 +201,7 @@ def bucket(table: pa.Table, plans: Sequence[Plan]) -> Bucket:
     return Bucket(orders, counts, set_aside)
 
 
-def _of_source(table: pa.Table, plan: Plan) -> pa.Table:
+def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     """One source's lines, by its own names."""
     if plan.source is None:
         return table
@@ -203,7 +209,7 @@ def _of_source(table: pa.Table, plan: Plan) -> pa.Table:
     return own.select([plan.united(name) for name in plan.columns]).rename_columns(plan.columns)
 
 
-def hashes(customer_ids: pa.Array) -> pa.Array:
+def hash_ids(customer_ids: pa.Array) -> pa.Array:
     """A hash of each customer id, int64 and evenly spread; null where there is no customer."""
     ids, _ = read_ids(pa.chunked_array([customer_ids]), nulls_by_name=True)
     missing = ids.is_missing
@@ -214,10 +220,10 @@ def hashes(customer_ids: pa.Array) -> pa.Array:
 
 
 def _mixed(customers: Ids) -> _Hashes:
-    return scrambled(customer_hashes(customers))
+    return scramble_bits(hash_customers(customers))
 
 
-def scrambled(hashes: _Hashes) -> _Hashes:
+def scramble_bits(hashes: _Hashes) -> _Hashes:
     """Hashes whose every bit depends on every bit of the given ones (the finalizer of SplitMix64)."""
     mixed = hashes
     for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):

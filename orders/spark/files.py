@@ -17,9 +17,9 @@ from pyspark.sql import DataFrame, SparkSession
 from ...configs.addresses import is_address
 from ...configs.schema import CustomersConfig, FormatConfig, OrdersConfig, SourceConfig
 from ...errors import OrdersError, StoreError
-from ..reading.files import files_of
+from ..reading.files import list_files
 
-__all__ = ["customers_of", "read_files", "session", "told_in_a_sentence"]
+__all__ = ["get_session", "read_customers", "read_files", "translate_spark_errors"]
 
 _SPARKS = r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://"  # addresses that Spark opens
 _JAVA = "Spark needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
@@ -28,7 +28,7 @@ _PYTHON = re.compile(r"^\w+(?:\.\w+)*(?:Error|Exception): .+$", re.MULTILINE)
 _CAUSE = re.compile(r"Caused by: [\w.$]+: (.+)")
 
 
-def session() -> SparkSession:
+def get_session() -> SparkSession:
     """The running session, or a new one by Spark's own settings (spark-defaults.conf, PYSPARK_SUBMIT_ARGS)."""
     home = os.environ.get("JAVA_HOME")
     if SparkSession.getActiveSession() is None:
@@ -54,16 +54,16 @@ def read_files(config: OrdersConfig) -> list[DataFrame]:
     What cannot be read is refused before Spark starts.
     """
     places = [(_paths(place), place.format or config.format) for place in config.all_sources()]
-    running = session()
+    running = get_session()
     return [_read(running, paths, text) for paths, text in places]
 
 
-def customers_of(customers: str | None, config: CustomersConfig | None) -> str | DataFrame | None:
+def read_customers(customers: str | None, config: CustomersConfig | None) -> str | DataFrame | None:
     """Where the attributes of customers are: a table in Spark where only Spark knows the address."""
     place = customers or (config.source if config else None)
     if config is None or place is None or not re.match(_SPARKS, place):
         return customers
-    return _read(session(), [place], config.format)
+    return _read(get_session(), [place], config.format)
 
 
 def _paths(place: SourceConfig) -> list[str]:
@@ -74,11 +74,11 @@ def _paths(place: SourceConfig) -> list[str]:
             "--engine spark reads files, got the address of a database; load it with spark.read.jdbc "
             "and call clvcast.spark, or use --engine local"
         )
-    return [str(path.resolve()) for path in files_of(place)]
+    return [str(path.resolve()) for path in list_files(place)]
 
 
 def _read(running: SparkSession, paths: list[str], text: FormatConfig) -> DataFrame:
-    with told_in_a_sentence():
+    with translate_spark_errors():
         if not re.search(r"\.csv(\.gz)?/?$", paths[0].lower()):
             return running.read.option("mergeSchema", True).parquet(*paths)
         return running.read.csv(
@@ -95,7 +95,7 @@ def _read(running: SparkSession, paths: list[str], text: FormatConfig) -> DataFr
 
 
 @contextmanager
-def told_in_a_sentence() -> Iterator[None]:
+def translate_spark_errors() -> Iterator[None]:
     """Turn what Spark raises, pages of Java, into one sentence; what a worker of ours refused is ours."""
     try:
         yield

@@ -22,14 +22,23 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from ...configs.addresses import without_passwords
+from ...configs.addresses import hide_passwords
 from ...configs.schema import CustomersConfig, OrdersConfig
 from ...errors import ConfigError, OrdersError
 from ..orders import OrdersReport
-from ..reading.customer_attributes import Customers, Facts, joined_to, read_facts
-from .buckets import SOURCE, Bucket, Plan, Survey, bucket, hashes, plan, survey
+from ..reading.customer_attributes import Customers, Facts, attach_facts, read_facts
+from .buckets import (
+    SOURCE,
+    Bucket,
+    SourcePlan,
+    Survey,
+    fill_bucket,
+    hash_ids,
+    plan_source,
+    survey_lines,
+)
 
-__all__ = ["HASH", "Surveyed", "in_buckets", "spark_schema", "surveyed"]
+__all__ = ["HASH", "SurveyedOrders", "format_spark_schema", "map_buckets", "survey_orders"]
 
 HASH = "_clvcast_customer_hash"
 _BUCKET = "_clvcast_bucket"
@@ -45,11 +54,11 @@ _TYPES = {
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class SurveyedOrders:
     """Orders in Spark that may be used."""
 
     lines: DataFrame  # the columns that are read, and the hash of the customer (null: none)
-    plans: tuple[Plan, ...]  # of the sources
+    plans: tuple[SourcePlan, ...]  # of the sources
     report: OrdersReport
     first: int  # the instants of the first and the newest usable line
     newest: int
@@ -63,7 +72,7 @@ class Surveyed:
 
     def knowing(
         self, customers: Customers | DataFrame | None, config: CustomersConfig | None
-    ) -> Surveyed:
+    ) -> SurveyedOrders:
         """The same with facts about customers, which are read here and sent to every worker once."""
         if config is None and customers is not None:
             raise ConfigError(
@@ -81,12 +90,12 @@ class Surveyed:
         return _bucket(table, self.plans, self.facts)
 
 
-def surveyed(
+def survey_orders(
     orders_df: DataFrame | list[DataFrame],
     config: OrdersConfig,
     source: str = "the orders",
     now: datetime | None = None,
-) -> Surveyed:
+) -> SurveyedOrders:
     """Survey order lines: one scan of them. Raises `OrdersError` naming every fault at once.
 
     A list has a frame for each of the sources a configuration names.
@@ -101,12 +110,12 @@ def surveyed(
     plans, lines, total = [], [], Survey()
     for position, (frame, one) in enumerate(zip(frames, several, strict=True)):
         empty = to_arrow_schema(frame.schema, timezone="UTC").empty_table()
-        shown = source if one is None else without_passwords(one.source)
-        how = plan(empty, config, now, shown, one, position)
+        shown = source if one is None else hide_passwords(one.source)
+        how = plan_source(empty, config, now, shown, one, position)
         own = frame.select([_column(name) for name in how.columns])
         found = own.mapInArrow(partial(_survey, how), "survey binary").collect()
         total = reduce(add, (pickle.loads(row["survey"]) for row in found), total)
-        hashed = own.withColumn(HASH, arrow_udf(hashes, "long")(_column(how.customer)))
+        hashed = own.withColumn(HASH, arrow_udf(hash_ids, "long")(_column(how.customer)))
         if one is not None:
             names = {name: how.united(name) for name in how.columns}
             hashed = hashed.withColumnsRenamed(names).withColumn(SOURCE, F.lit(position))
@@ -115,18 +124,18 @@ def surveyed(
     report = total.tally.report(config, source)
     together = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), lines)
     customers = total.sketch.customers
-    return Surveyed(together, tuple(plans), report, total.first, total.newest, customers)
+    return SurveyedOrders(together, tuple(plans), report, total.first, total.newest, customers)
 
 
-def _bucket(table: pa.Table, plans: Sequence[Plan], facts: Broadcast[Facts] | None) -> Bucket:
-    found = bucket(table, plans)
+def _bucket(table: pa.Table, plans: Sequence[SourcePlan], facts: Broadcast[Facts] | None) -> Bucket:
+    found = fill_bucket(table, plans)
     if facts is None or found.orders is None:
         return found
-    return replace(found, orders=joined_to(found.orders, facts.value)[0])
+    return replace(found, orders=attach_facts(found.orders, facts.value)[0])
 
 
-def _survey(how: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    found = pickle.dumps(survey(batches, how))
+def _survey(how: SourcePlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    found = pickle.dumps(survey_lines(batches, how))
     yield pa.record_batch({"survey": pa.array([found], pa.binary())})
 
 
@@ -134,8 +143,8 @@ def _column(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
 
 
-def in_buckets(
-    orders: Surveyed,
+def map_buckets(
+    orders: SurveyedOrders,
     make: Callable[[Bucket], pa.Table],
     schema: pa.Schema,
     buckets: int | None = None,
@@ -161,9 +170,9 @@ def in_buckets(
     def work(table: pa.Table) -> pa.Table:  # Spark reads these hints
         return make(_bucket(table.drop_columns([_BUCKET]), plans, facts))
 
-    return spread.groupBy(_BUCKET).applyInArrow(work, spark_schema(schema))
+    return spread.groupBy(_BUCKET).applyInArrow(work, format_spark_schema(schema))
 
 
-def spark_schema(schema: pa.Schema) -> str:
+def format_spark_schema(schema: pa.Schema) -> str:
     """An Arrow schema as Spark writes schemas."""
     return ", ".join(f"`{field.name}` {_TYPES[field.type]}" for field in schema)

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ...atomic_files import replaced_file
+from ...atomic_files import replace_file
 from ...errors import StoreError
 
-__all__ = ["Journal", "clear_left", "journal"]
+__all__ = ["Checkpoint", "open_checkpoint", "remove_leftovers"]
 
 _KEY = "key"
 
 
 @dataclass(frozen=True)
-class Journal:
+class Checkpoint:
     """The parts of one batch."""
 
     folder: Path
@@ -38,7 +38,7 @@ class Journal:
     def write(self, part: str, table: pa.Table) -> None:
         """Finish a part."""
         with (
-            replaced_file(self._path(part)) as partial,
+            replace_file(self._path(part)) as partial,
             pa.ipc.new_file(str(partial), table.schema) as stream,
         ):
             stream.write_table(table)
@@ -62,7 +62,7 @@ class Journal:
 
 
 @contextmanager
-def journal(output: Path, key: str) -> Iterator[Journal]:
+def open_checkpoint(output: Path, key: str) -> Iterator[Checkpoint]:
     """The journal of an output; raises `StoreError` while another process writes the same output."""
     folder = output.with_name(f".{output.name}.journal")
     folder.mkdir(exist_ok=True)
@@ -74,9 +74,9 @@ def journal(output: Path, key: str) -> Iterator[Journal]:
             raise StoreError(f"another process is writing {output}; wait for it") from None
         try:
             _clear(folder, output, key)
-            with replaced_file(folder / _KEY) as partial:
+            with replace_file(folder / _KEY) as partial:
                 partial.write_text(key)
-            yield Journal(folder)
+            yield Checkpoint(folder)
         finally:
             if not any(folder.glob("*.arrow")):  # nothing to go on from
                 shutil.rmtree(folder, ignore_errors=True)
@@ -84,10 +84,10 @@ def journal(output: Path, key: str) -> Iterator[Journal]:
         os.close(handle)
 
 
-def clear_left(output: Path, key: str) -> None:
+def remove_leftovers(output: Path, key: str) -> None:
     """Remove what a process left that was killed between the last output and its journal."""
     if output.with_name(f".{output.name}.journal").exists():
-        with journal(output, key) as left:
+        with open_checkpoint(output, key) as left:
             left.close()
 
 

@@ -17,19 +17,19 @@ import pyarrow.compute as pc
 
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders.columns import Float64
-from .checkpoint import Journal
+from .checkpoint import Checkpoint
 
-__all__ = ["Finished", "Sums"]
+__all__ = ["CheckpointedForecasts", "Sums"]
 
 _ROWS = 50_000  # of a table that is handed on
 _TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
 
 
 @dataclass(frozen=True)
-class Finished:
+class CheckpointedForecasts:
     """What is forecast, in parts of the journal, each by customer_id, and what is known once all of it is."""
 
-    journal: Journal
+    journal: Checkpoint
     parts: list[str]
     resumed: int
     is_sorted: bool  # parts one after the other are in the order of customers

@@ -13,10 +13,10 @@ from ...errors import OrdersError
 from ...orders.orders import Orders
 from ...orders.reading.order_records import clean_id
 
-__all__ = ["only", "read_ids"]
+__all__ = ["read_ids", "select_customers"]
 
 
-def only(orders: Orders, wanted: set[str]) -> Orders:
+def select_customers(orders: Orders, wanted: set[str]) -> Orders:
     """The orders of the wanted customers."""
     kept = pc.is_in(orders.customer_ids, pa.array(sorted(wanted), pa.string()))
     return orders.keep_customers(np.asarray(kept.to_numpy(zero_copy_only=False), dtype=np.bool_))

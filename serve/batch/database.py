@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ...configs.addresses import expanded
+from ...configs.addresses import expand_variables
 from ...errors import ConfigError, StoreError
-from ...orders.reading.databases import Place, engine, place
+from ...orders.reading.databases import DatabaseAddress, create_engine, parse_address
 from ...orders.reading.validation_issues import REJECTED_SCHEMA
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def check_writable_table(output: str, forecasts: pa.Schema) -> None:
 
     The tables are made and undone, which also tells whether that is allowed.
     """
-    if _is_new_file(place(output)):
+    if _is_new_file(parse_address(output)):
         return
     with _transaction(output) as (connection, whole):
         _write(connection, whole, forecasts.empty_table(), REJECTED_SCHEMA.empty_table())
@@ -47,9 +47,9 @@ def write_tables(output: str, forecasts: pa.Table, rejected: pa.Table) -> None:
         connection.commit()
 
 
-def _is_new_file(target: Place) -> bool:
+def _is_new_file(target: DatabaseAddress) -> bool:
     """Whether the output is a SQLite database still to be made, in a folder that is there."""
-    address = expanded(target.address)
+    address = expand_variables(target.address)
     path = Path(address.partition(":///")[2])
     is_new = address.startswith("sqlite:///") and not path.exists()
     if is_new and not path.parent.is_dir():
@@ -60,10 +60,10 @@ def _is_new_file(target: Place) -> bool:
 @contextmanager
 def _transaction(output: str) -> Iterator[tuple[sqlalchemy.Connection, str]]:
     """A transaction that was never there unless it is committed; every fault is a sentence."""
-    target = place(output)
+    target = parse_address(output)
     if target.table is None:
         raise ConfigError(f"an output in a database must name its table, got {target.shown}")
-    made = None if target.is_duckdb else engine(target, may_create=True)
+    made = None if target.is_duckdb else create_engine(target, may_create=True)
     if made is None or made.dialect.name not in _DIALECTS:
         raise ConfigError(f"forecasts are written to PostgreSQL or SQLite, got {target.shown}")
     from sqlalchemy import exc

@@ -14,51 +14,53 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ...atomic_files import REJECTED, replaced_file, replaced_folder
-from ...models.batch_manifest import Manifest, manifest_path, sha256_of_file
+from ...atomic_files import REJECTED, replace_file, replace_folder
+from ...models.batch_manifest import Manifest, hash_file, locate_manifest
 from ...models.forecast_terms import ForecastTerms
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates
-from ...orders.reading.validation_issues import rejected_table
-from .checkpointed_forecasts import Finished, Sums
+from ...orders.reading.validation_issues import build_rejected_table
+from .checkpointed_forecasts import CheckpointedForecasts, Sums
 
 __all__ = ["write_file", "write_folder"]
 
 
-def write_file(found: Finished, output: Path, summary: Manifest) -> Manifest:
+def write_file(found: CheckpointedForecasts, output: Path, summary: Manifest) -> Manifest:
     """Write one .parquet or .csv file, rejected.parquet beside it and, last, the manifest.
 
     `summary` is all that the manifest tells but the files, their hashes and the totals; returned is the whole.
     """
-    rejected, manifest = output.with_name(REJECTED), manifest_path(output, is_folder=False)
+    rejected, manifest = output.with_name(REJECTED), locate_manifest(output, is_folder=False)
     sums = Sums()
     with ExitStack() as stack:
         # the first to be entered is the last to be moved into place
         partials = {
-            path: stack.enter_context(replaced_file(path)) for path in (manifest, rejected, output)
+            path: stack.enter_context(replace_file(path)) for path in (manifest, rejected, output)
         }
         with _writer(partials[output], output.suffix.lower(), summary.made_with) as write:
             for table in found.tables():
                 write(sums.passing(table))
         _write_rejected(found, summary, partials[rejected])
-        hashes = {p.name: sha256_of_file(partials[p]) for p in (output, rejected)}
+        hashes = {p.name: hash_file(partials[p]) for p in (output, rejected)}
         summary = summary.model_copy(update={"files": hashes, **sums.told()})
         partials[manifest].write_text(summary.text(), encoding="utf-8")
     return summary
 
 
-def write_folder(found: Finished, output: Path, summary: Manifest, buckets: int) -> Manifest:
+def write_folder(
+    found: CheckpointedForecasts, output: Path, summary: Manifest, buckets: int
+) -> Manifest:
     """The same as a folder, one parquet file a bucket of customers; `buckets` says how many."""
     sums = Sums()
-    with replaced_folder(output) as folder:
+    with replace_folder(output) as folder:
         for bucket in range(buckets):
             table = sums.passing(found.bucket(bucket, buckets))
             table = summary.made_with.carried_by(table)
             pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
         _write_rejected(found, summary, folder / REJECTED)
-        hashes = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
+        hashes = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
         summary = summary.model_copy(update={"files": hashes, **sums.told()})
-        manifest_path(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
+        locate_manifest(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
     return summary
 
 
@@ -73,9 +75,9 @@ def _writer(path: Path, suffix: str, made: ForecastTerms) -> Iterator[Callable[[
             yield parquet.write_table
 
 
-def _write_rejected(found: Finished, summary: Manifest, path: Path) -> None:
+def _write_rejected(found: CheckpointedForecasts, summary: Manifest, path: Path) -> None:
     """Write what was set aside: lines, then customers without an order."""
-    at = dates.shown(dates.as_instant(summary.cutoff))
+    at = dates.format_instant(dates.parse_instant(summary.cutoff))
     reason = f"the customer has no order before {at}"
-    no_orders = rejected_table("", None, reason, customer_ids=found.without)
+    no_orders = build_rejected_table("", None, reason, customer_ids=found.without)
     pq.write_table(pa.concat_tables([found.set_aside, no_orders]), path)

@@ -20,24 +20,30 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...atomic_files import REJECTED, check_batch_output
-from ...configs.addresses import is_address, without_passwords
+from ...configs.addresses import hide_passwords, is_address
 from ...configs.schema import SourceConfig
 from ...errors import ConfigError, OrdersError
-from ...features.attribute_features import Unknown, not_known
-from ...models.batch_manifest import Manifest, batch_key, digest_of_files, is_done, manifest_path
+from ...features.attribute_features import MissingAttributes, count_missing_attributes
+from ...models.batch_manifest import (
+    Manifest,
+    compute_batch_key,
+    hash_files,
+    is_done,
+    locate_manifest,
+)
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA, describe_terms, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span
 from ...orders.orders import Orders
-from ...orders.reading.customer_attributes import Facts, joined_to, read_facts
-from ...orders.reading.files import files_of
-from ...orders.reading.memory_estimate import limit_in_bytes
+from ...orders.reading.customer_attributes import Facts, attach_facts, read_facts
+from ...orders.reading.files import list_files
+from ...orders.reading.memory_estimate import parse_memory_limit
 from ...orders.reading.sharding import Progress, Shards, read_shards
-from ...orders.reading.validation_issues import REJECTED_SCHEMA, counted
-from .checkpoint import Journal, clear_left, journal
-from .checkpointed_forecasts import Finished
-from .customer_filter import only, read_ids
+from ...orders.reading.validation_issues import REJECTED_SCHEMA, pluralize
+from .checkpoint import Checkpoint, open_checkpoint, remove_leftovers
+from .checkpointed_forecasts import CheckpointedForecasts
+from .customer_filter import read_ids, select_customers
 from .database import check_writable_table, write_tables
 from .output_files import write_file, write_folder
 
@@ -100,20 +106,20 @@ def score_files(
             )  # fmt: skip
             tables = pq.read_table(scratch), pq.read_table(result.rejected)
         write_tables(str(output), *tables)
-        shown = without_passwords(str(output))
+        shown = hide_passwords(str(output))
         return replace(result, output=shown, rejected=f"{shown}_rejected", manifest=None)
     output = Path(output)
     config = model.orders if source is None else model.orders.reading(source, query)
     if not config.all_sources():
         raise ConfigError("score needs --orders, or a --config that names them")
     rejected = output / REJECTED if partitions else output.with_name(REJECTED)
-    manifest = manifest_path(output, is_folder=bool(partitions))
+    manifest = locate_manifest(output, is_folder=bool(partitions))
     about = _about_customers(model, customers)
     places = [*config.all_sources(), *([SourceConfig(source=about)] if about else [])]
-    inputs = [path for place in places for path in files_of(place)]
+    inputs = [path for place in places for path in list_files(place)]
     check_batch_output(inputs, output, rejected, manifest, partitions)
     wanted = None if only_customers is None else read_ids(only_customers)
-    stated = None if cutoff is None else dates.as_instant(cutoff)
+    stated = None if cutoff is None else dates.parse_instant(cutoff)
     named = None if wanted is None else sorted(wanted)
     settings = [stated, named, partitions, output.suffix.lower()]
     # what a database holds has no digest: it is asked again
@@ -121,22 +127,22 @@ def score_files(
     facts = None
     if about is not None and model.customers is not None:
         facts = read_facts(customers, model.customers, config.timezone)
-    input_sha256 = digest_of_files(inputs)
-    key, config_sha256 = batch_key(model, input_sha256, settings)
+    input_sha256 = hash_files(inputs)
+    key, config_sha256 = compute_batch_key(model, input_sha256, settings)
     done = None if force else is_done(manifest, key)
     if done is not None:
-        clear_left(output, key)
+        remove_leftovers(output, key)
         return _result(done, output, rejected, manifest, was_done=True)
-    limit = limit_in_bytes(memory_limit)
+    limit = parse_memory_limit(memory_limit)
     with (
         read_shards(
             config, limit, own_names_too=True, folder=output.parent, progress=progress
         ) as shards,
-        journal(output, key) as finished,
+        open_checkpoint(output, key) as finished,
     ):
         if force:
             finished.clear()
-        newest = dates.midnight_after(shards.newest)
+        newest = dates.get_midnight_after(shards.newest)
         instant = newest if stated is None else stated
         concern = check_cutoff_in_span(
             shards.first, shards.newest, instant, model.numbers.horizon_days
@@ -147,7 +153,7 @@ def score_files(
         summary = Manifest(
             key=key,
             model_version=model.version,
-            cutoff=dates.iso(instant),
+            cutoff=dates.format_iso(instant),
             input_sha256=input_sha256,
             config_sha256=config_sha256,
             made_with=describe_terms(model),
@@ -171,11 +177,11 @@ def _forecast(
     model: TrainedModel,
     shards: Shards,
     instant: int,
-    finished: Journal,
+    finished: Checkpoint,
     wanted: set[str] | None,
     facts: Facts | None,
     progress: Progress,
-) -> tuple[Finished, list[str]]:
+) -> tuple[CheckpointedForecasts, list[str]]:
     """Forecast what the journal does not hold yet, shard by shard and part by part."""
     parts, without, resumed, n_wanted = [], [pa.array([], pa.string())], 0, 0
     if model.own_cuts is not None and shards.count > 1:
@@ -183,15 +189,15 @@ def _forecast(
             "segments cut within a file need all of it in memory; raise memory_limit, or leave "
             "segments.within_file out"
         )
-    unknown = Unknown()
+    unknown = MissingAttributes()
     for number, orders in enumerate(shards):
         if facts is not None:
-            orders, _ = joined_to(orders, facts)
+            orders, _ = attach_facts(orders, facts)
         if wanted is not None:
-            orders = only(orders, wanted)
+            orders = select_customers(orders, wanted)
             n_wanted += orders.n_customers
-        known = windows.observed(model.usable_columns(orders), instant)
-        unknown += not_known(known, model.numbers.attributes, instant)
+        known = windows.slice_observed(model.usable_columns(orders), instant)
+        unknown += count_missing_attributes(known, model.numbers.attributes, instant)
         most = max(known.n_customers, 1) if model.own_cuts is not None else _PART
         prefix = f"shard-{number:03d}-of-{shards.count:03d}"
         for low, name, is_old in _parts(model, known, instant, finished, prefix, most):
@@ -213,8 +219,10 @@ def _forecast(
         if not n_wanted:
             raise OrdersError("none of the customers named in --only-customers has an order line")
         if missing:
-            told += [f"{counted(missing, 'customer')} named in --only-customers have no order line"]
-    found = Finished(
+            told += [
+                f"{pluralize(missing, 'customer')} named in --only-customers have no order line"
+            ]
+    found = CheckpointedForecasts(
         finished,
         parts,
         resumed,
@@ -226,7 +234,7 @@ def _forecast(
 
 
 def _parts(
-    model: TrainedModel, known: Orders, instant: int, finished: Journal, prefix: str, most: int
+    model: TrainedModel, known: Orders, instant: int, finished: Checkpoint, prefix: str, most: int
 ) -> Iterator[tuple[int, str, bool]]:
     """Forecast `most` customers at a time, some parts at once: the first customer's place, the part's name,
     and whether an earlier run had finished it.
@@ -258,7 +266,7 @@ def _result(
         rejected=rejected,
         manifest=manifest,
         model_version=summary.model_version,
-        cutoff=dates.shown(dates.as_instant(summary.cutoff)),
+        cutoff=dates.format_instant(dates.parse_instant(summary.cutoff)),
         customers=summary.rows,
         expected_spend=summary.totals["expected_spend"],
         clv=summary.totals["clv"],

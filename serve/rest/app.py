@@ -14,14 +14,22 @@ from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
 from ...models.model import TrainedModel
-from ...orders.reading.attribute_records import attribute_names
+from ...orders.reading.attribute_records import list_attribute_names
 from .errors import Refusal
 from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
 from .metrics import Metrics
-from .middleware import Guard, Passage
-from .model_holder import Models
-from .openapi import ADMIN, REFUSALS, UNUSABLE, body_of, forecast_body, only, openapi
-from .request_limits import Gate
+from .middleware import Middleware, RequestContext
+from .model_holder import ModelHolder
+from .openapi import (
+    ADMIN,
+    REFUSALS,
+    UNUSABLE,
+    build_openapi,
+    describe_body,
+    describe_forecast_body,
+    keep_paths,
+)
+from .request_limits import WorkerPool
 from .schemas import (
     FORECAST_REQUEST,
     RELOAD,
@@ -31,21 +39,21 @@ from .schemas import (
     Reload,
     Reloaded,
     Status,
-    example_request,
-    parsed,
+    build_example_request,
+    parse_body,
 )
 from .settings import Settings
 
-__all__ = ["create_app", "document", "openapi"]
+__all__ = ["build_document", "build_openapi", "create_app"]
 
 _API_VERSION = "1"
 _NO_DATES = "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to have them from the registry"
 
 
-def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> FastAPI:
+def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()) -> FastAPI:
     """The server's application. `pages` are further routers: what people look at in a browser."""
     metrics = Metrics()
-    gate = Gate(settings.limits)
+    gate = WorkerPool(settings.limits)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -67,15 +75,17 @@ def create_app(models: Models, settings: Settings, pages: Sequence[APIRouter] = 
     app.include_router(_routes(models, settings, metrics, gate))
     for router in pages:
         app.include_router(router)
-    app.add_middleware(Guard, models=models, settings=settings, metrics=metrics)
+    app.add_middleware(Middleware, models=models, settings=settings, metrics=metrics)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _failed)
-    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) -> APIRouter:
+def _routes(
+    models: ModelHolder, settings: Settings, metrics: Metrics, gate: WorkerPool
+) -> APIRouter:
     router = APIRouter()
     limits = settings.limits
 
@@ -87,10 +97,10 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
             **REFUSALS,
             **UNUSABLE,
         },
-        openapi_extra=forecast_body(),
+        openapi_extra=describe_forecast_body(),
     )
     async def forecasts(request: Request) -> Response:
-        passage: Passage = request.scope["passage"]
+        passage: RequestContext = request.scope["passage"]
         body = await request.body()
         kind = _kind(request)
         if kind == JSON and passage.is_small:
@@ -113,11 +123,11 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.post(
         "/v1/explain",
         summary="Explain forecasts: amounts of money that add up to each CLV",
-        responses={**only(200, 400, 401, 403, 408, 413, 503, of=ExplainAnswer), **UNUSABLE},
-        openapi_extra={"requestBody": body_of(FORECAST_REQUEST, example_request())},
+        responses={**keep_paths(200, 400, 401, 403, 408, 413, 503, of=ExplainAnswer), **UNUSABLE},
+        openapi_extra={"requestBody": describe_body(FORECAST_REQUEST, build_example_request())},
     )
     async def explain(request: Request) -> Response:
-        passage: Passage = request.scope["passage"]
+        passage: RequestContext = request.scope["passage"]
         body = await request.body()
         if _kind(request) != JSON:
             raise Refusal(415, "unsupported", f"the content type must be {JSON}")
@@ -128,7 +138,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.get(
         "/v1/model",
         summary="The model that answers",
-        responses=only(200, 401, 403, of=ModelAnswer),
+        responses=keep_paths(200, 401, 403, of=ModelAnswer),
     )
     async def model(request: Request) -> Response:
         return _json(_about(request.scope["passage"].model, models.previous))
@@ -136,23 +146,23 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.post(
         "/v1/reload",
         summary="Take another model, proved in a process of its own (admin token)",
-        responses={**only(200, 400, 401, 403, 408, 413, 503, of=Reloaded), **ADMIN},
-        openapi_extra={"requestBody": body_of(RELOAD, {"model": "models:/clv@champion"})},
+        responses={**keep_paths(200, 400, 401, 403, 408, 413, 503, of=Reloaded), **ADMIN},
+        openapi_extra={"requestBody": describe_body(RELOAD, {"model": "models:/clv@champion"})},
     )
     async def reload(request: Request) -> Response:
-        wanted: Reload = parsed(RELOAD, await request.body())
+        wanted: Reload = parse_body(RELOAD, await request.body())
         return await _change(request, lambda: models.reload(wanted["model"]))
 
     @router.post(
         "/v1/rollback",
         summary="Go back to the previous model (admin token)",
-        responses={**only(200, 401, 403, 408, 413, of=Reloaded), **ADMIN},
+        responses={**keep_paths(200, 401, 403, 408, 413, of=Reloaded), **ADMIN},
     )
     async def rollback(request: Request) -> Response:
         return await _change(request, models.rollback)
 
     async def _change(request: Request, change: Callable[[], TrainedModel]) -> Response:
-        passage: Passage = request.scope["passage"]
+        passage: RequestContext = request.scope["passage"]
         try:
             passage.model = await asyncio.to_thread(change)
         except BlockingIOError:
@@ -166,7 +176,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
             )
         )
 
-    @router.get("/livez", summary="Whether the server lives", responses=only(200, of=Status))
+    @router.get("/livez", summary="Whether the server lives", responses=keep_paths(200, of=Status))
     async def livez(request: Request) -> Response:
         version = request.scope["passage"].model.version
         return _json(Status(status="live", model_version=version))
@@ -174,7 +184,7 @@ def _routes(models: Models, settings: Settings, metrics: Metrics, gate: Gate) ->
     @router.get(
         "/readyz",
         summary="Whether it is warm and answers",
-        responses={**only(200, of=Status), 503: REFUSALS[503]},
+        responses={**keep_paths(200, of=Status), 503: REFUSALS[503]},
     )
     async def readyz(request: Request) -> Response:
         if not models.is_warm:
@@ -229,7 +239,7 @@ def _needed_attributes(model: TrainedModel) -> dict[str, str]:
     config = model.customers
     if config is None:
         return {}
-    return {name: config.types.get(name, "text") for name in attribute_names(config)}
+    return {name: config.types.get(name, "text") for name in list_attribute_names(config)}
 
 
 def _json(content: object, status: int = 200) -> Response:
@@ -237,7 +247,7 @@ def _json(content: object, status: int = 200) -> Response:
 
 
 def _answer(request: Request, refusal: Refusal) -> Response:
-    passage: Passage = request.scope["passage"]
+    passage: RequestContext = request.scope["passage"]
     passage.code = refusal.code
     body = refusal.body(passage.model.version, passage.request_id)
     return Response(body, refusal.status, refusal.headers, media_type=JSON)
@@ -260,7 +270,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     )
 
 
-def document() -> str:
+def build_document() -> str:
     """docs/openapi.json: the description, made without a server or a model."""
     routes = FastAPI(
         title="clvcast",
@@ -268,10 +278,10 @@ def document() -> str:
         summary="Order histories in, customer lifetime value forecasts out.",
     )
     settings = Settings()
-    routes.include_router(_routes(None, settings, Metrics(), Gate(settings.limits)))  # type: ignore[arg-type]
-    return json.dumps(openapi(routes), indent=1) + "\n"
+    routes.include_router(_routes(None, settings, Metrics(), WorkerPool(settings.limits)))  # type: ignore[arg-type]
+    return json.dumps(build_openapi(routes), indent=1) + "\n"
 
 
 if __name__ == "__main__":
     place = Path(__file__).parents[2] / "docs" / "openapi.json"
-    place.write_text(document(), encoding="utf-8")
+    place.write_text(build_document(), encoding="utf-8")

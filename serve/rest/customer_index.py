@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...decisions.customer_base import Book, Grouping
+from ...decisions.customer_base import CustomerBase, Grouping
 from ...errors import ConfigError, OrdersError
-from ...features.table import feature_rows
+from ...features.table import compute_feature_rows
 from ...models.explain import explain_rows
 from ...models.model import TrainedModel
 from ...models.segments import RISKS, TIERS
@@ -23,7 +23,7 @@ from ...orders import dates, windows
 from ...orders.columns import Int64, TextColumn
 from ...orders.orders import Orders
 
-__all__ = ["PAGE_ROWS", "Shelf"]
+__all__ = ["PAGE_ROWS", "CustomerIndex"]
 
 PAGE_ROWS = 25
 _DIMENSIONS = ("tier", "rfm_segment", "risk", "channel")
@@ -31,17 +31,17 @@ _ORDERED = {"tier": TIERS[::-1], "risk": RISKS[::-1]}
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CustomerIndex:
     """Forecasts by CLV, best first, and the sums of every cell of tier, segment, risk and channel."""
 
-    book: Book
+    book: CustomerBase
     best_first: pa.Table
     groupings: Mapping[str, Grouping]  # of the rows of `best_first`
     cells: pd.DataFrame  # a row a cell: a code per dimension, customers, clv, variance
     shock: float  # NaN where the file has no deviations
 
     @classmethod
-    def of(cls, book: Book) -> Shelf:
+    def of(cls, book: CustomerBase) -> CustomerIndex:
         """Sort and sum, once."""
         clv = book.numbers("clv")
         order = np.argsort(-clv, kind="stable")  # equals by customer_id
@@ -106,7 +106,7 @@ class Shelf:
         row = pc.index(self.book.forecasts["customer_id"], customer_id).as_py()
         entries = self.book.entries
         own = slice(int(entries.starts[row]), int(entries.starts[row + 1]))
-        days = [dates.shown(int(at) // dates.DAY * dates.DAY) for at in entries.times[own]]
+        days = [dates.format_instant(int(at) // dates.DAY * dates.DAY) for at in entries.times[own]]
         amounts = (entries.net[own] / self.book.unit).tolist()
         return list(zip(days, amounts, strict=True))[::-1]
 
@@ -122,7 +122,9 @@ class Shelf:
         position = pc.index(self.book.orders.customer_ids, customer_id).as_py()
         own = model.usable_columns(_one_customer(self.book.orders, position))
         at = np.array([self.book.cutoff], dtype=np.int64)
-        return explain_rows(model, feature_rows(windows.observed(own, self.book.cutoff), at))
+        return explain_rows(
+            model, compute_feature_rows(windows.slice_observed(own, self.book.cutoff), at)
+        )
 
     def _codes(self, chosen: Mapping[str, str]) -> dict[str, int]:
         codes = {}

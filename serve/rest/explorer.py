@@ -10,17 +10,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from ...configs.schema import Config
-from ...decisions.customer_base import open_book
+from ...decisions.customer_base import open_customer_base
 from ...decisions.report.build import report_of
-from ...decisions.report.number_format import UNKNOWN, Writing
+from ...decisions.report.number_format import UNKNOWN, NumberFormat
 from ...errors import ClvcastError, ConfigError, OrdersError
 from ...models.model import TrainedModel
 from .auth import COOKIE, is_token
-from .customer_index import PAGE_ROWS, Shelf
+from .customer_index import PAGE_ROWS, CustomerIndex
 from .errors import Refusal
 from .settings import Settings
 
-__all__ = ["explorer"]
+__all__ = ["create_explorer"]
 
 _HTML, _JSON = "text/html; charset=utf-8", "application/json"
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -38,7 +38,7 @@ input, button {{ font: inherit; padding: 0.4rem 0.7rem; }} label {{ display: blo
 </form></main></body></html>"""
 
 
-def explorer(
+def create_explorer(
     forecasts: Path,
     orders: str,
     model: TrainedModel,
@@ -49,8 +49,8 @@ def explorer(
 
     Raises what `clvcast.report` raises.
     """
-    book = open_book(forecasts, orders, config, model=model)
-    shelf, writing = Shelf.of(book), Writing.of(book.config)
+    book = open_customer_base(forecasts, orders, config, model=model)
+    shelf, writing = CustomerIndex.of(book), NumberFormat.of(book.config)
     page = report_of(book, model=model).page(shelf.filters).encode()
     router = APIRouter(include_in_schema=False)
 
@@ -102,7 +102,9 @@ def explorer(
     return router
 
 
-def _listed(shelf: Shelf, chosen: dict[str, str], page: int, writing: Writing) -> dict[str, Any]:
+def _listed(
+    shelf: CustomerIndex, chosen: dict[str, str], page: int, writing: NumberFormat
+) -> dict[str, Any]:
     """One page of a selection, as it is written."""
     total = shelf.total(chosen)
     told = f"{writing.count(total['customers'], 'customer')}, expected CLV {writing.money(total['expected'])}"
@@ -128,7 +130,9 @@ def _listed(shelf: Shelf, chosen: dict[str, str], page: int, writing: Writing) -
     }
 
 
-def _card(shelf: Shelf, customer_id: str, model: TrainedModel, writing: Writing) -> dict[str, Any]:
+def _card(
+    shelf: CustomerIndex, customer_id: str, model: TrainedModel, writing: NumberFormat
+) -> dict[str, Any]:
     """One customer: the forecast with its interval, why, the orders."""
     row = shelf.customer(customer_id).to_pylist()[0]
     book, history = shelf.book, shelf.history(customer_id)

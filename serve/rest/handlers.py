@@ -24,21 +24,25 @@ from ...configs.schema import (
 )
 from ...errors import ConfigError, OrdersError
 from ...features.attribute_features import PREFIX
-from ...features.table import FeatureRows, feature_rows
+from ...features.table import FeatureRows, compute_feature_rows
 from ...models.explain import explain_rows
 from ...models.model import TrainedModel
 from ...models.scoring import forecast_columns, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_from_now
 from ...orders.orders import Orders
-from ...orders.reading.attribute_records import attribute_names, faults_of_told, with_told
+from ...orders.reading.attribute_records import (
+    attach_attribute_records,
+    list_attribute_names,
+    validate_attribute_records,
+)
 from ...orders.reading.customer_attributes import join_customers
-from ...orders.reading.order_records import LineError, clean_id, is_no_id, orders_from_lines
-from ...orders.reading.read_orders import orders_from_table
+from ...orders.reading.order_records import LineError, clean_id, is_missing_id, pack_records
+from ...orders.reading.read_orders import read_table
 from ...orders.reading.validation_issues import FaultyOrdersError
 from .arrow_safety import is_compressed
 from .errors import Fault, Refusal
-from .schemas import FORECAST_REQUEST, instant, parsed
+from .schemas import FORECAST_REQUEST, parse_body, parse_instant_field
 from .settings import Limits
 
 __all__ = ["ARROW", "JSON", "PARQUET", "Answer", "answer_json", "answer_table", "explain_json"]
@@ -70,7 +74,7 @@ class _Asked:
 
     def rows(self) -> FeatureRows:
         """The feature rows of those known."""
-        return feature_rows(self.known, np.array([self.cutoff], dtype=np.int64))
+        return compute_feature_rows(self.known, np.array([self.cutoff], dtype=np.int64))
 
 
 def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> Answer:
@@ -110,14 +114,14 @@ def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> Answer:
 
 
 def _asked(model: TrainedModel, body: bytes, limits: Limits) -> _Asked:
-    request = parsed(FORECAST_REQUEST, body)
+    request = parse_body(FORECAST_REQUEST, body)
     cutoff = _checked_cutoff(model, request["cutoff"])
     customers = request["customers"]
     _within(len(customers), sum(len(c["orders"]) for c in customers), limits)
     ids = _cleaned([customer["customer_id"] for customer in customers])
     given = [(own, customer["orders"]) for own, customer in zip(ids, customers, strict=True)]
     try:
-        orders = orders_from_lines(given, model.numbers.optional_columns, model.orders)
+        orders = pack_records(given, model.numbers.optional_columns, model.orders)
     except LineError as error:
         path = f"customers[{error.customer}].orders[{error.line}].{error.column}"
         raise _invalid([Fault(path=path, rule=error.rule)]) from None
@@ -125,7 +129,7 @@ def _asked(model: TrainedModel, body: bytes, limits: Limits) -> _Asked:
         raise _lacking(model) from None
     told = [customer.get("attributes") for customer in customers]
     orders = _with_attributes(model, orders, ids, told)
-    return _Asked(cutoff, ids, windows.observed(orders, cutoff))
+    return _Asked(cutoff, ids, windows.slice_observed(orders, cutoff))
 
 
 def _with_attributes(
@@ -145,7 +149,7 @@ def _with_attributes(
         if faults:
             raise _invalid(faults[:_MOST_FAULTS])
         return orders
-    found = islice(faults_of_told(told, config, zone), _MOST_FAULTS)
+    found = islice(validate_attribute_records(told, config, zone), _MOST_FAULTS)
     faults = [
         Fault(
             path=f"customers[{fault.customer}].attributes"
@@ -156,7 +160,7 @@ def _with_attributes(
     ]
     if faults:
         raise _invalid(faults)
-    return model.usable_columns(with_told(orders, ids, told, config, zone))
+    return model.usable_columns(attach_attribute_records(orders, ids, told, config, zone))
 
 
 def _ordered(
@@ -164,7 +168,7 @@ def _ordered(
 ) -> Answer:
     content = {
         "model_version": model.version,
-        "cutoff": dates.iso(asked.cutoff),
+        "cutoff": dates.format_iso(asked.cutoff),
         name: [found[own] for own in asked.ids if own in found],
         "without_orders": [own for own in asked.ids if own not in found],
     }
@@ -184,7 +188,7 @@ def answer_table(
         raise _invalid([Fault(path="cutoff", rule="is required, as a query parameter")])
     moment = _checked_cutoff(model, cutoff)
     table = _read(body, media_type, limits)
-    attributes = [] if model.customers is None else [*attribute_names(model.customers)]
+    attributes = [] if model.customers is None else [*list_attribute_names(model.customers)]
     own = [PREFIX + name for name in attributes]
     allowed = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *own)
     unknown = [n for n in table.column_names if n not in allowed]
@@ -207,7 +211,7 @@ def answer_table(
     scored = set(forecasts["customer_id"].to_pylist())
     content = {
         "model_version": model.version,
-        "cutoff": dates.iso(moment),
+        "cutoff": dates.format_iso(moment),
         "forecasts": forecasts.to_pylist(),
         "without_orders": [own for own in orders.customer_ids.to_pylist() if own not in scored],
     }
@@ -243,7 +247,7 @@ def _joined(
 
 def _checked_cutoff(model: TrainedModel, cutoff: str) -> int:
     """The cutoff; one more than a horizon from now is refused, for nothing is known of the time between."""
-    moment = instant(cutoff)
+    moment = parse_instant_field(cutoff)
     horizon_days = model.numbers.horizon_days
     try:
         check_cutoff_from_now(moment, horizon_days, datetime.now())
@@ -272,7 +276,7 @@ def _cleaned(stated: list[str]) -> list[str]:
     faults = []
     for position, own in enumerate(ids):
         path = f"customers[{position}].customer_id"
-        if is_no_id(own):
+        if is_missing_id(own):
             faults.append(Fault(path=path, rule="must name a customer, not nothing"))
         elif own in seen:
             faults.append(Fault(path=path, rule="must be another than those before it"))
@@ -319,7 +323,7 @@ def _orders(model: TrainedModel, table: pa.Table) -> Orders:
         max_rejected_share=0.0,
     )
     try:
-        orders = orders_from_table(table, plain)
+        orders = read_table(table, plain)
     except FaultyOrdersError as error:
         faults = [
             Fault(path=f"rows {list(f.rows[:3])}", rule=f.rule) for f in error.faults[:_MOST_FAULTS]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from .request_limits import busy
+from .request_limits import too_many_requests
 
-__all__ = ["ARRIVAL", "CONNECTIONS", "TOO_MANY", "Backlog"]
+__all__ = ["ARRIVAL", "CONNECTIONS", "TOO_MANY", "LoadShedder"]
 
 # In a request's scope: when its last byte came, by the monotonic clock; how many connections are open; and whether
 # its own was one more than may be when it was opened.
@@ -26,7 +26,7 @@ _PAUSE_SECONDS = (
 )
 
 
-class Backlog:
+class LoadShedder:
     """Decides whether a request that has waited for its turn is still worth an answer."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +41,7 @@ class Backlog:
             self._paused_at = arrived_at
         is_overrun = connections > _FEW_CONNECTIONS and arrived_at - self._paused_at > _BUSY_SECONDS
         if self._clock() - arrived_at > (_STRICT_SECONDS if is_overrun else _PATIENT_SECONDS):
-            raise busy()
+            raise too_many_requests()
 
     def answered(self) -> None:
         """Note that a request is done with, answered or turned away."""

@@ -14,14 +14,14 @@ from typing import Any
 from ...models.model import TrainedModel
 from .auth import HEALTH_PATHS, authorise
 from .errors import Refusal
-from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY, Backlog
+from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY, LoadShedder
 from .logs import request_logger
 from .metrics import Metrics
-from .model_holder import Models
-from .request_limits import Bodies, Receive, busy
+from .model_holder import ModelHolder
+from .request_limits import BodyReader, Receive, too_many_requests
 from .settings import Settings
 
-__all__ = ["Guard", "Passage"]
+__all__ = ["Middleware", "RequestContext"]
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -36,7 +36,7 @@ class _GoneError(Exception):
 
 
 @dataclass
-class Passage:
+class RequestContext:
     """One request on its way: its id, the model that answers all of it, and what came of it."""
 
     request_id: str
@@ -47,13 +47,13 @@ class Passage:
     is_small: bool = False  # answered on the loop
 
 
-class Guard:
+class Middleware:
     """Tokens, body limits, slow clients, ids, metrics and logs around an ASGI application."""
 
-    def __init__(self, app: App, models: Models, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: App, models: ModelHolder, settings: Settings, metrics: Metrics) -> None:
         self._app, self._models, self._settings, self._metrics = app, models, settings, metrics
-        self._bodies = Bodies(settings.limits)
-        self._backlog = Backlog()
+        self._bodies = BodyReader(settings.limits)
+        self._backlog = LoadShedder()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI's call: one request, or the life of the server."""
@@ -64,7 +64,7 @@ class Guard:
         headers = dict(scope["headers"])
         stated = headers.get(b"x-request-id", b"")
         request_id = stated.decode() if _REQUEST_ID.fullmatch(stated) else uuid.uuid4().hex
-        passage = scope["passage"] = Passage(request_id, self._models.current)
+        passage = scope["passage"] = RequestContext(request_id, self._models.current)
         self._metrics.in_flight.inc()
         answer = self._noting(passage, send)
         try:
@@ -84,10 +84,10 @@ class Guard:
         receive: Receive,
         answer: Send,
     ) -> None:
-        passage: Passage = scope["passage"]
+        passage: RequestContext = scope["passage"]
         try:
             if scope.get(TOO_MANY) and scope["path"] not in HEALTH_PATHS:
-                raise busy(close=True)
+                raise too_many_requests(close=True)
             authorise(
                 scope["path"],
                 headers,
@@ -111,7 +111,7 @@ class Guard:
             return False
         return body.count(b",") <= limits.small_commas
 
-    def _noting(self, passage: Passage, send: Send) -> Send:
+    def _noting(self, passage: RequestContext, send: Send) -> Send:
         """The way back: the id and the model's version on every answer, and no waiting for who takes none."""
         headers = [
             (b"x-request-id", passage.request_id.encode()),
@@ -131,7 +131,9 @@ class Guard:
 
         return answer
 
-    def _note(self, scope: MutableMapping[str, Any], passage: Passage, seconds: float) -> None:
+    def _note(
+        self, scope: MutableMapping[str, Any], passage: RequestContext, seconds: float
+    ) -> None:
         route = getattr(scope.get("route"), "path", None) or "none"
         self._metrics.requests.labels(route, str(passage.status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
@@ -152,7 +154,7 @@ class Guard:
             request_logger.info("", extra={"fields": fields})
 
 
-async def send_refusal(refusal: Refusal, passage: Passage, send: Send) -> None:
+async def send_refusal(refusal: Refusal, passage: RequestContext, send: Send) -> None:
     """Send a refusal as an answer; nothing to a client that is gone."""
     if refusal.status == _GONE:
         passage.status = _GONE

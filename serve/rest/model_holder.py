@@ -17,15 +17,15 @@ from pathlib import Path
 from ...errors import BundleError, ClvcastError, ConfigError
 from ...models.bundle import load_bundle
 from ...models.model import TrainedModel
-from ...models.registry_facts import Registered
+from ...models.registry_facts import RegistryFacts
 from ..warmup import warm
 
-__all__ = ["Models", "verified_in_a_child"]
+__all__ = ["ModelHolder", "verify_in_subprocess"]
 
 _LONGEST = 120.0  # seconds a child may take to load a model
 
 
-class Models:
+class ModelHolder:
     """The current model and the previous one; a swap is one assignment, so a request sees one or the other."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Models:
         its way; then nothing has changed.
         """
         with _only_one(self._changing):
-            model = self._prepare(verified_in_a_child(self._allowed(name), self._tracking_uri))
+            model = self._prepare(verify_in_subprocess(self._allowed(name), self._tracking_uri))
             warm(model)
             if model.version != self.current.version:
                 self.previous = self.current
@@ -108,7 +108,7 @@ except ClvcastError as error:
 """
 
 
-def verified_in_a_child(model: str, tracking_uri: str | None) -> TrainedModel:
+def verify_in_subprocess(model: str, tracking_uri: str | None) -> TrainedModel:
     """Load a model that may be malformed; raises `BundleError` in the words of the child."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "bundle"
@@ -128,5 +128,5 @@ def verified_in_a_child(model: str, tracking_uri: str | None) -> TrainedModel:
             found = load_bundle(copy)
         except ClvcastError as error:
             raise BundleError(f"the model does not load a second time: {error}") from None
-        registered = Registered.model_validate_json(about.splitlines()[-1]) if about else None
+        registered = RegistryFacts.model_validate_json(about.splitlines()[-1]) if about else None
         return replace(found, registered=registered)

@@ -10,9 +10,17 @@ from pydantic import TypeAdapter
 
 from .errors import ErrorAnswer
 from .handlers import ARROW, JSON, PARQUET
-from .schemas import FORECAST_REQUEST, RELOAD, example_request
+from .schemas import FORECAST_REQUEST, RELOAD, build_example_request
 
-__all__ = ["ADMIN", "REFUSALS", "UNUSABLE", "body_of", "forecast_body", "only", "openapi"]
+__all__ = [
+    "ADMIN",
+    "REFUSALS",
+    "UNUSABLE",
+    "build_openapi",
+    "describe_body",
+    "describe_forecast_body",
+    "keep_paths",
+]
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is no JSON, or no table."},
@@ -36,15 +44,15 @@ ADMIN: dict[int | str, dict[str, Any]] = {
 }
 
 
-def only(*statuses: int, of: type) -> dict[int | str, dict[str, Any]]:
+def keep_paths(*statuses: int, of: type) -> dict[int | str, dict[str, Any]]:
     """Some refusals, and the answer of 200."""
     return {s: {"model": of} if s == 200 else REFUSALS[s] for s in statuses}
 
 
-def forecast_body() -> dict[str, Any]:
+def describe_forecast_body() -> dict[str, Any]:
     """The body of a request for forecasts, in each of its forms."""
     lines = {"schema": {"type": "string", "format": "binary"}}
-    body = body_of(FORECAST_REQUEST, example_request())
+    body = describe_body(FORECAST_REQUEST, build_example_request())
     body["content"] |= {ARROW: lines, PARQUET: lines}
     cutoff = {
         "name": "cutoff",
@@ -56,14 +64,14 @@ def forecast_body() -> dict[str, Any]:
     return {"requestBody": body, "parameters": [cutoff]}
 
 
-def body_of(adapter: TypeAdapter[Any], example: object) -> dict[str, Any]:
+def describe_body(adapter: TypeAdapter[Any], example: object) -> dict[str, Any]:
     """A body of JSON."""
     schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
 
 
-def openapi(app: FastAPI) -> dict[str, Any]:
+def build_openapi(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description: every route, payload and refusal, with examples."""
     if app.openapi_schema:
         return app.openapi_schema

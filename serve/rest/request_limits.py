@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from .errors import Refusal
 from .settings import Limits
 
-__all__ = ["Bodies", "Gate", "Receive", "busy"]
+__all__ = ["BodyReader", "Receive", "WorkerPool", "too_many_requests"]
 
 Result = TypeVar("Result")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-class Bodies:
+class BodyReader:
     """Reads request bodies: each within a size and a time, all together within the memory for them."""
 
     def __init__(self, limits: Limits) -> None:
@@ -43,7 +43,7 @@ class Bodies:
                     if size > most:
                         raise self._too_large()
                     if self._buffered > self._limits.buffered_bytes:
-                        raise busy()
+                        raise too_many_requests()
                     if not message.get("more_body"):
                         return b"".join(parts)
         except TimeoutError:
@@ -66,13 +66,13 @@ class Bodies:
 _CLOSE = {"Connection": "close"}
 
 
-def busy(*, close: bool = False) -> Refusal:
+def too_many_requests(*, close: bool = False) -> Refusal:
     """The answer to one request too many; `close`: and to the connection it came on."""
     headers = {"Retry-After": "1"} | (_CLOSE if close else {})
     return Refusal(503, "busy", "the server is at its limit; come again", headers=headers)
 
 
-class Gate:
+class WorkerPool:
     """A bounded queue before some threads."""
 
     def __init__(self, limits: Limits) -> None:
@@ -86,7 +86,7 @@ class Gate:
         Work that takes too long keeps its thread, and its place, until it ends.
         """
         if self._room <= 0:
-            raise busy()
+            raise too_many_requests()
         self._room -= 1
         loop = asyncio.get_running_loop()
         future = self._pool.submit(work, *arguments)

@@ -18,9 +18,9 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from ...models.golden_rows import CUTOFF, golden_rows
+from ...models.golden_rows import CUTOFF, build_golden_rows
 from ...models.scoring import FORECAST_SCHEMA
-from ...orders.dates import as_instant
+from ...orders.dates import parse_instant
 from .errors import Fault, Refusal
 
 __all__ = [
@@ -33,10 +33,10 @@ __all__ = [
     "Reload",
     "Reloaded",
     "Status",
-    "example_request",
-    "field_path",
-    "instant",
-    "parsed",
+    "build_example_request",
+    "format_field_path",
+    "parse_body",
+    "parse_instant_field",
 ]
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
@@ -238,7 +238,7 @@ class Status(BaseModel):
     model_version: str
 
 
-def parsed(adapter: TypeAdapter[Any], body: bytes) -> Any:
+def parse_body(adapter: TypeAdapter[Any], body: bytes) -> Any:
     """A body as what it must be; raises a `Refusal` that names every field at fault and no value."""
     try:
         return adapter.validate_json(body)
@@ -249,16 +249,16 @@ def parsed(adapter: TypeAdapter[Any], body: bytes) -> Any:
         found = error.errors(include_url=False, include_input=False, include_context=True)
     if found[0]["type"] == "json_invalid":
         raise Refusal(400, "no_json", f"the body must be JSON: {_json_fault(found[0])}")
-    faults = [Fault(path=field_path(f["loc"]), rule=_rule(f)) for f in found[:_MOST_FAULTS]]
+    faults = [Fault(path=format_field_path(f["loc"]), rule=_rule(f)) for f in found[:_MOST_FAULTS]]
     more = f", {_MOST_FAULTS} of them named" if len(found) > _MOST_FAULTS else ""
     counted = f"{len(found)} fault{'s' if len(found) > 1 else ''}"
     raise Refusal(422, "invalid", f"the request has {counted}{more}", faults)
 
 
-def field_path(location: Iterable[int | str]) -> str:
+def format_field_path(location: Iterable[int | str]) -> str:
     """Where a field stands.
 
-    >>> field_path(("customers", 0, "orders", 2, "amount"))
+    >>> format_field_path(("customers", 0, "orders", 2, "amount"))
     'customers[0].orders[2].amount'
     """
     path = ""
@@ -267,12 +267,12 @@ def field_path(location: Iterable[int | str]) -> str:
     return path.removeprefix(".") or "body"
 
 
-def instant(cutoff: str) -> int:
+def parse_instant_field(cutoff: str) -> int:
     """The cutoff's instant; raises a `Refusal` for one that no calendar has."""
     from ...errors import ConfigError
 
     try:
-        return as_instant(cutoff)
+        return parse_instant(cutoff)
     except ConfigError:
         fault = Fault(path="cutoff", rule="must be a date of the calendar such as 2011-12-10")
         raise Refusal(422, "invalid", "the request has 1 fault", [fault]) from None
@@ -307,9 +307,9 @@ def _rule(fault: Mapping[str, Any]) -> str:
     return str(fault["msg"]).replace("Input should", "should")
 
 
-def example_request() -> dict[str, Any]:
+def build_example_request() -> dict[str, Any]:
     """A request that passes: an invented customer."""
-    row = golden_rows(("order_id", "product_id", "quantity")).iloc[2]
+    row = build_golden_rows(("order_id", "product_id", "quantity")).iloc[2]
     return {
         "cutoff": CUTOFF,
         "customers": [{"customer_id": row["customer_id"], "orders": row["orders"]}],

@@ -21,16 +21,16 @@ from ...errors import ConfigError, StoreError
 from .app import create_app
 from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY
 from .logs import request_logger, start_logging
-from .model_holder import Models
+from .model_holder import ModelHolder
 from .settings import Limits, Settings
 
-__all__ = ["prepare", "run", "url"]
+__all__ = ["format_url", "prepare", "run"]
 
 _DRAIN_SECONDS = 30
 _LONGEST_HEAD = 64 << 10  # bytes
 
 
-def run(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> None:
+def run(models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()) -> None:
     """Serve until told to stop (SIGTERM, SIGINT); what is on its way is answered first.
 
     Raises `ConfigError` for an address others can reach without tokens, `StoreError` where the
@@ -41,7 +41,7 @@ def run(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> 
     # what is loaded stays: left out of collections, it cannot make a request wait for tens of milliseconds
     gc.collect()
     gc.freeze()
-    fields = {"event": "listening", "url": url(listening, settings)}
+    fields = {"event": "listening", "url": format_url(listening, settings)}
     request_logger.info("", extra={"fields": fields | {"model_version": models.current.version}})
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn drains on either, then raises it anew for whoever was to know: nobody
@@ -52,7 +52,7 @@ def run(models: Models, settings: Settings, pages: Sequence[APIRouter] = ()) -> 
 
 
 def prepare(
-    models: Models, settings: Settings, pages: Sequence[APIRouter] = ()
+    models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()
 ) -> tuple[uvicorn.Server, socket.socket]:
     """A server that is ready to run, and the socket it listens on."""
     if not settings.is_loopback and not settings.tokens.forecast:
@@ -84,7 +84,7 @@ def prepare(
     return uvicorn.Server(config), _listen(settings.host, settings.port)
 
 
-def url(listening: socket.socket, settings: Settings) -> str:
+def format_url(listening: socket.socket, settings: Settings) -> str:
     """Where a server can be reached."""
     host, port = listening.getsockname()[:2]
     scheme = "https" if settings.certificate else "http"

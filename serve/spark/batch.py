@@ -16,19 +16,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ...errors import ConfigError, StoreError
-from ...features.attribute_features import Unknown, not_known
+from ...features.attribute_features import MissingAttributes, count_missing_attributes
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates, windows
-from ...orders.reading.line_collector import completed
-from ...orders.reading.read_orders import sources_shown
+from ...orders.reading.line_collector import complete_report
+from ...orders.reading.read_orders import describe_sources
 from ...orders.reading.usable_lines import Counts
-from ...orders.reading.validation_issues import REJECTED_SCHEMA, rejected_table
+from ...orders.reading.validation_issues import REJECTED_SCHEMA, build_rejected_table
 from ...orders.spark.buckets import Bucket
-from ...orders.spark.files import customers_of, read_files, told_in_a_sentence
-from ...orders.spark.survey import in_buckets, surveyed
+from ...orders.spark.files import read_customers, read_files, translate_spark_errors
+from ...orders.spark.survey import map_buckets, survey_orders
 from ..batch.run import BatchResult
-from .scoring import Sent, cutoff_of, forecasts_of
+from .scoring import SparkModel, forecast_bucket, resolve_cutoff
 
 __all__ = ["score_files"]
 
@@ -64,13 +64,13 @@ def score_files(
     rejected = output.with_name(f"{output.name}-rejected")
     _check_output(output, rejected, force)
     config = model.orders if source is None else model.orders.reading(source)
-    named = sources_shown(config)
-    with told_in_a_sentence():
-        orders = surveyed(read_files(config), config, named)
-        orders = orders.knowing(customers_of(customers, model.customers), model.customers)
-        instant, concern = cutoff_of(model, orders, cutoff)
-        make = partial(_outcome, Sent.of(model, orders), instant)
-        outcome = in_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()
+    named = describe_sources(config)
+    with translate_spark_errors():
+        orders = survey_orders(read_files(config), config, named)
+        orders = orders.knowing(read_customers(customers, model.customers), model.customers)
+        instant, concern = resolve_cutoff(model, orders, cutoff)
+        make = partial(_outcome, SparkModel.of(model, orders), instant)
+        outcome = map_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()
         try:
             told = outcome.where(F.col("reason") == _SUMMARY).select("value").collect()
             is_forecast = F.col("reason").isNull()
@@ -81,8 +81,10 @@ def score_files(
             outcome.unpersist()
     found = [json.loads(row["value"]) for row in told]
     counts = reduce(add, (Counts(**one["counts"]) for one in found), Counts())
-    report = completed(orders.report, counts, config.currency_decimals)
-    unknown = reduce(add, (Unknown(**one["unknown"]) for one in found), Unknown())
+    report = complete_report(orders.report, counts, config.currency_decimals)
+    unknown = reduce(
+        add, (MissingAttributes(**one["unknown"]) for one in found), MissingAttributes()
+    )
     about = orders.facts.value.remarks if orders.facts else ()
     remarks = (*report.remarks, *about, *unknown.sentences(), *([concern] if concern else []))
     n_customers = sum(one["customers"] for one in found)
@@ -92,7 +94,7 @@ def score_files(
         rejected=rejected,
         manifest=None,
         model_version=model.version,
-        cutoff=dates.shown(instant),
+        cutoff=dates.format_instant(instant),
         customers=n_customers,
         expected_spend=sums["expected_spend"],
         clv=sums["clv"],
@@ -132,12 +134,12 @@ def _write(frame: DataFrame, folder: Path) -> None:
     frame.write.mode("overwrite").parquet(folder.resolve().as_uri())
 
 
-def _outcome(sent: Sent, instant: int, found: Bucket) -> pa.Table:
+def _outcome(sent: SparkModel, instant: int, found: Bucket) -> pa.Table:
     """In a worker: forecasts, what was set aside and why, and last a summary of the bucket."""
-    forecasts = forecasts_of(sent, instant, found)
+    forecasts = forecast_bucket(sent, instant, found)
     ids = pa.array([], pa.string()) if found.orders is None else found.orders.customer_ids
     without = ids.filter(pc.invert(pc.is_in(ids, forecasts["customer_id"].combine_chunks())))
-    reason = f"the customer has no order before {dates.shown(instant)}"
+    reason = f"the customer has no order before {dates.format_instant(instant)}"
     summary = {
         "counts": asdict(found.counts),
         "customers": forecasts.num_rows,
@@ -147,18 +149,18 @@ def _outcome(sent: Sent, instant: int, found: Bucket) -> pa.Table:
         **{name: math.fsum(forecasts[name].to_pylist()) for name in _SUMMED},
     }
     about = pa.table({"reason": [_SUMMARY], "value": [json.dumps(summary)]})
-    without_orders = rejected_table("", None, reason, customer_ids=without)
+    without_orders = build_rejected_table("", None, reason, customer_ids=without)
     parts = (forecasts, found.set_aside, without_orders, about)
     return pa.concat_tables([_widened(part) for part in parts])
 
 
-def _unknown(sent: Sent, instant: int, found: Bucket) -> Unknown:
+def _unknown(sent: SparkModel, instant: int, found: Bucket) -> MissingAttributes:
     """Of how many customers an attribute is not known."""
     if found.orders is None:
-        return Unknown()
+        return MissingAttributes()
     model = sent.model()
-    known = windows.observed(model.usable_columns(found.orders), instant)
-    return not_known(known, model.numbers.attributes, instant)
+    known = windows.slice_observed(model.usable_columns(found.orders), instant)
+    return count_missing_attributes(known, model.numbers.attributes, instant)
 
 
 def _widened(table: pa.Table) -> pa.Table:

@@ -25,16 +25,16 @@ from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span
 from ...orders.reading.customer_attributes import Customers
 from ...orders.spark.buckets import Bucket
-from ...orders.spark.survey import Surveyed, in_buckets, surveyed
+from ...orders.spark.survey import SurveyedOrders, map_buckets, survey_orders
 
-__all__ = ["Sent", "cutoff_of", "forecasts_of", "score"]
+__all__ = ["SparkModel", "forecast_bucket", "resolve_cutoff", "score"]
 
 _OWN = ("own_periods", "own_economics", "own_orders", "own_segments", "own_customers")
 _loaded: dict[str, TrainedModel] = {}  # by version; of this worker process
 
 
 @dataclass(frozen=True)
-class Sent:
+class SparkModel:
     """A model on its way to the workers."""
 
     version: str
@@ -42,7 +42,7 @@ class Sent:
     own: Mapping[str, Any]  # what `with_config` set; no part of the bundle
 
     @classmethod
-    def of(cls, model: TrainedModel, orders: Surveyed) -> Sent:
+    def of(cls, model: TrainedModel, orders: SurveyedOrders) -> SparkModel:
         """Broadcast a model to the workers that hold the orders."""
         if model.own_cuts is not None:
             raise ConfigError(
@@ -82,16 +82,16 @@ def score(
     a Spark DataFrame or what `clvcast.score` takes. Rows come bucket by bucket, by customer_id within. Raises
     `OrdersError` for orders the model cannot read, `ConfigError` for a cutoff out of range.
     """
-    orders = surveyed(orders_df, model.orders).knowing(customers, model.customers)
-    instant, concern = cutoff_of(model, orders, cutoff)
+    orders = survey_orders(orders_df, model.orders).knowing(customers, model.customers)
+    instant, concern = resolve_cutoff(model, orders, cutoff)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
-    sent = Sent.of(model, orders)
-    return in_buckets(orders, partial(forecasts_of, sent, instant), FORECAST_SCHEMA, buckets)
+    sent = SparkModel.of(model, orders)
+    return map_buckets(orders, partial(forecast_bucket, sent, instant), FORECAST_SCHEMA, buckets)
 
 
-def cutoff_of(
-    model: TrainedModel, orders: Surveyed, cutoff: dates.Instant | None
+def resolve_cutoff(
+    model: TrainedModel, orders: SurveyedOrders, cutoff: dates.Instant | None
 ) -> tuple[int, str | None]:
     """The cutoff, and what is to be said against it; refuses one the orders cannot serve."""
     model.check_columns(orders.columns)
@@ -100,13 +100,13 @@ def cutoff_of(
             "the model learned attributes of customers, and none were given; name a file of customers "
             "(--customers, or customers: in a configuration)"
         )
-    newest = dates.midnight_after(orders.newest)
-    instant = newest if cutoff is None else dates.as_instant(cutoff)
+    newest = dates.get_midnight_after(orders.newest)
+    instant = newest if cutoff is None else dates.parse_instant(cutoff)
     horizon = model.numbers.horizon_days
     return instant, check_cutoff_in_span(orders.first, orders.newest, instant, horizon)
 
 
-def forecasts_of(sent: Sent, instant: int, found: Bucket) -> pa.Table:
+def forecast_bucket(sent: SparkModel, instant: int, found: Bucket) -> pa.Table:
     """The forecasts of a bucket, in a worker."""
     orders = found.orders
     if orders is None or not windows.is_before(orders.times, instant).any():

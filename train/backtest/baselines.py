@@ -13,20 +13,20 @@ import numpy.typing as npt
 
 from ...configs.schema import EconomicsConfig, Target
 from ...orders import windows
-from ...orders.cutoffs import newest_realised_cutoff
-from ...features.recency_frequency import OrderDays, order_days
+from ...orders.cutoffs import get_newest_realised_cutoff
+from ...features.recency_frequency import OrderDays, count_order_days
 from ...orders.orders import Orders
-from ...features.table import feature_rows
-from ...features.targets import line_values
+from ...features.table import compute_feature_rows
+from ...features.targets import compute_line_values
 from ...models.btyd import forecasts
 from ..btyd.fitting import Kind, fit_order_model, fit_value_model
 
-__all__ = ["METHODS", "BaselineForecast", "Known", "known_at"]
+__all__ = ["METHODS", "BaselineForecast", "BaselineInputs", "build_baseline_inputs"]
 
 
 
 @dataclass(frozen=True)
-class Known:
+class BaselineInputs:
     """What a baseline may look at: each customer at the cutoff (arrays of n_rows), and the base."""
 
     spend: Float64  # net, before the cutoff
@@ -51,22 +51,22 @@ class BaselineForecast:
     clv: Float64 | None = None
 
 
-def known_at(
+def build_baseline_inputs(
     orders: Orders,
     cutoff: int,
     horizon_days: int,
     periods: int = 1,
     economics: EconomicsConfig | None = None,
     target: Target = "spend",
-) -> Known:
+) -> BaselineInputs:
     """Gather it from the orders before the cutoff, for the customers that feature rows have.
 
     Amounts are what `target` counts of each line.
     """
-    known = windows.observed(orders, cutoff)
-    known = replace(known, amounts=line_values(known, target))
-    earlier = newest_realised_cutoff(cutoff, horizon_days)
-    rows = feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
+    known = windows.slice_observed(orders, cutoff)
+    known = replace(known, amounts=compute_line_values(known, target))
+    earlier = get_newest_realised_cutoff(cutoff, horizon_days)
+    rows = compute_feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
     n_orders = np.zeros((2, known.n_customers))
     n_orders[rows.cutoff_index, rows.customer_index] = rows.whole[:, 0]
     recent = n_orders[1] - n_orders[0]
@@ -74,55 +74,55 @@ def known_at(
     spend, count, value, tenure = at_cutoff.columns(
         ("spend_total", "n_orders", "order_value_mean", "tenure_days")
     ).T.astype(np.float64)
-    return Known(
+    return BaselineInputs(
         spend=spend,
         n_orders=count,
         order_value=value,
         tenure_days=tenure,
-        shop_days=windows.span_days(known, cutoff),
+        shop_days=windows.count_span_days(known, cutoff),
         base_frequency=float(recent.sum() / max(np.count_nonzero(recent > 0), 1)),
         horizon_days=horizon_days,
-        days=order_days(known, cutoff).where(at_cutoff.customer_index),
+        days=count_order_days(known, cutoff).where(at_cutoff.customer_index),
         periods=periods,
         economics=economics or EconomicsConfig(),
     )
 
 
-def _historic_rate(known: Known) -> BaselineForecast:
+def _historic_rate(known: BaselineInputs) -> BaselineForecast:
     """The customer's own net spend per day since its first order, at least a horizon ago."""
     return BaselineForecast(
         known.spend / np.maximum(known.tenure_days, known.horizon_days) * known.horizon_days
     )
 
 
-def _span_rate(known: Known) -> BaselineForecast:
+def _span_rate(known: BaselineInputs) -> BaselineForecast:
     """The customer's net spend per day since the shop's first order: newcomers start low."""
     return BaselineForecast(known.spend / known.shop_days * known.horizon_days)
 
 
-def _formula(known: Known) -> BaselineForecast:
+def _formula(known: BaselineInputs) -> BaselineForecast:
     """The textbook's customer value: own average order value x the base's purchase frequency."""
     return BaselineForecast(known.order_value * known.base_frequency)
 
 
-def _btyd(kind: Kind) -> Callable[[Known], BaselineForecast]:
+def _btyd(kind: Kind) -> Callable[[BaselineInputs], BaselineForecast]:
     """Order days by BG/NBD or Pareto/NBD, their value by Gamma-Gamma, as `lifetimes` users do."""
 
-    def forecast(known: Known) -> BaselineForecast:
+    def forecast(known: BaselineInputs) -> BaselineForecast:
         days = known.days
         model = fit_order_model(days, kind).model
         # where Gamma-Gamma has no maximum: the mean value of an order
         mean_value = float(np.average(np.maximum(known.order_value, 0.0)))
         value_model = fit_value_model(days, mean_value=mean_value).model
-        value = forecasts.expected_order_value(value_model, days)
-        expected = forecasts.expected_order_days_by_period(
+        value = forecasts.predict_order_value(value_model, days)
+        expected = forecasts.predict_order_days_by_period(
             model, days, known.horizon_days, known.periods
         )
         years = np.arange(known.periods) * known.horizon_days / 365.0
         discount = (1.0 + known.economics.annual_discount_rate) ** years
         return BaselineForecast(
             expected_spend=expected[:, 0] * value,
-            churn_probability=1.0 - forecasts.order_probability(model, days, known.horizon_days),
+            churn_probability=1.0 - forecasts.predict_order_probability(model, days, known.horizon_days),
             expected_orders=expected[:, 0],
             clv=known.economics.margin_rate * value * (expected / discount).sum(axis=1),
         )
@@ -130,7 +130,7 @@ def _btyd(kind: Kind) -> Callable[[Known], BaselineForecast]:
     return forecast
 
 
-METHODS: Mapping[str, Callable[[Known], BaselineForecast]] = {
+METHODS: Mapping[str, Callable[[BaselineInputs], BaselineForecast]] = {
     "bg_nbd": _btyd("bg_nbd"),
     "pareto_nbd": _btyd("pareto_nbd"),
     "historic_rate": _historic_rate,

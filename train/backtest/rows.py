@@ -9,7 +9,7 @@ from ...configs.schema import Config
 from ...features.targets import Targets
 from .baselines import BaselineForecast
 
-__all__ = ["backtest_rows"]
+__all__ = ["build_backtest_rows"]
 
 _FORECASTS = (
     "churn_probability", "expected_orders",
@@ -33,7 +33,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def backtest_rows(
+def build_backtest_rows(
     method: str,
     forecasts: pa.Table,
     config: Config,

@@ -17,24 +17,24 @@ import pyarrow.compute as pc
 from ...configs.schema import Config
 from ...errors import ConfigError, OrdersError
 from ...orders import dates, windows
-from ...orders.reading.customer_attributes import with_customers
-from ...orders.cutoffs import can_train, default_cutoff, newest_realised_cutoff
+from ...orders.reading.customer_attributes import attach_customers
+from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
 from ...orders.orders import Orders
-from ...orders.reading.read_orders import as_orders
-from ...features.table import feature_rows
-from ...features.targets import Targets, targets
+from ...orders.reading.read_orders import coerce_orders
+from ...features.table import compute_feature_rows
+from ...features.targets import Targets, compute_targets
 from ...atomic_files import check_folder, write_files
 from ...evaluation.backtest_frames import Evaluation
 from ...decisions.report.build import evaluation_report
 from ...models.scoring import forecast_rows
 from ...evaluation import measures
-from .rows import backtest_rows
-from .baselines import METHODS, BaselineForecast, known_at
+from .rows import build_backtest_rows
+from .baselines import METHODS, BaselineForecast, build_baseline_inputs
 from ..fit import fit
 from ..training_frame import TrainingFrame
-from ...evaluation.scorecard import scorecard
+from ...evaluation.scorecard import build_scorecard
 
-__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "default_cutoffs", "joined"]
+__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "choose_default_cutoffs", "join_backtests"]
 
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91
@@ -45,7 +45,7 @@ MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "MAE": measures.mean_absolute_error,
     "RMSE": measures.root_mean_squared_error,
     "bias": measures.bias,
-    "decile_MAPE": measures.decile_error,
+    "decile_MAPE": measures.decile_mape,
 }
 _CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "churn_AUC": measures.auc,
@@ -64,7 +64,7 @@ class Backtest:
     @property
     def newest(self) -> str:
         """The newest cutoff, as `metrics` names it."""
-        return max(self.metrics, key=dates.as_instant)
+        return max(self.metrics, key=dates.parse_instant)
 
     def at(self, cutoff: int) -> pa.Table:
         """The forecasts of one cutoff."""
@@ -107,20 +107,20 @@ def backtest(
     prediction window is not over, `OrdersError` where none can be evaluated.
     """
     config = config or Config()
-    orders = as_orders(orders, config.orders)
-    orders = with_customers(orders, None, config.customers, config.orders.timezone)
-    end = default_cutoff(orders)
+    orders = coerce_orders(orders, config.orders)
+    orders = attach_customers(orders, None, config.customers, config.orders.timezone)
+    end = get_default_cutoff(orders)
     if cutoffs:
-        instants = dates.as_instants(cutoffs)
-        latest = newest_realised_cutoff(end, config.horizon_days)
-        late = [dates.shown(c) for c in instants if c > latest]
+        instants = dates.parse_instants(cutoffs)
+        latest = get_newest_realised_cutoff(end, config.horizon_days)
+        late = [dates.format_instant(c) for c in instants if c > latest]
         if late:
             raise ConfigError(
-                f"a backtest's cutoff must be at most {dates.shown(latest)}, {config.horizon_days} "
+                f"a backtest's cutoff must be at most {dates.format_instant(latest)}, {config.horizon_days} "
                 f"days before the newest order, got {late[0]}"
             )
     else:
-        instants = default_cutoffs(orders, config.horizon_days)
+        instants = choose_default_cutoffs(orders, config.horizon_days)
         if not instants:
             raise OrdersError(
                 f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
@@ -132,10 +132,10 @@ def backtest(
     # a cutoff that was chosen here may have too few customers yet: the others tell enough
     if refusals and (cutoffs or not parts):
         raise refusals[0]
-    return joined(parts)
+    return join_backtests(parts)
 
 
-def joined(parts: Sequence[Backtest]) -> Backtest:
+def join_backtests(parts: Sequence[Backtest]) -> Backtest:
     """Evaluations at several cutoffs as one."""
     return Backtest(
         pa.concat_tables([part.forecasts for part in parts]),
@@ -170,13 +170,13 @@ def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtes
         return error
 
 
-def default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
+def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
     """The newest realised cutoffs a model can be trained for, oldest first, at least a season apart."""
-    end = default_cutoff(orders) if end is None else end
-    first = windows.first_order_at(orders)
+    end = get_default_cutoff(orders) if end is None else end
+    first = windows.find_first_order_at(orders)
     found: list[int] = []
     for k in range(_MOST_CUTOFFS):
-        cutoff = newest_realised_cutoff(end, horizon_days + k * max(horizon_days, _SEASON_DAYS))
+        cutoff = get_newest_realised_cutoff(end, horizon_days + k * max(horizon_days, _SEASON_DAYS))
         if not can_train(first, cutoff, horizon_days):
             break
         found.insert(0, cutoff)
@@ -191,12 +191,12 @@ def backtest_at(
     `drawn` is as in `fit`.
     """
     model = fit(orders, config, cutoff, drawn=drawn)
-    known = windows.observed(orders, cutoff)
+    known = windows.slice_observed(orders, cutoff)
     forecasts = forecast_rows(model, known, cutoff)
     instants = np.array([cutoff], dtype=np.int64)
-    rows = feature_rows(known, instants)
-    happened = targets(
-        windows.observed(orders, end),
+    rows = compute_feature_rows(known, instants)
+    happened = compute_targets(
+        windows.slice_observed(orders, end),
         rows,
         instants,
         config.horizon_days,
@@ -205,13 +205,13 @@ def backtest_at(
         config.target,
     )
     actual = happened.spend[:, 0]
-    known_rows = known_at(
+    known_rows = build_baseline_inputs(
         orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
     )
     baselines = {name: method(known_rows) for name, method in METHODS.items()}
-    tables = [backtest_rows("clvcast", forecasts, config, happened)]
+    tables = [build_backtest_rows("clvcast", forecasts, config, happened)]
     for name, made in baselines.items():
-        tables.append(backtest_rows(name, forecasts, config, happened, made))
+        tables.append(build_backtest_rows(name, forecasts, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
@@ -219,7 +219,7 @@ def backtest_at(
     measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
     lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
     measured["clvcast"]["coverage_90"] = measures.coverage(lower, upper, actual)
-    card = scorecard(
+    card = build_scorecard(
         {name: made.expected_spend for name, made in methods.items()},
         {
             name: made.churn_probability
@@ -241,7 +241,7 @@ def backtest_at(
         "scorecard": dataclasses.asdict(card),
         "remarks": list(model.numbers.blend.remarks),
     }
-    return Backtest(pa.concat_tables(tables), {dates.shown(cutoff): summary})
+    return Backtest(pa.concat_tables(tables), {dates.format_instant(cutoff): summary})
 
 
 def _measured(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...orders.reading.validation_issues import joined
-from ...models.parameters import Later
+from ...orders.reading.validation_issues import join_words
+from ...models.parameters import LaterPeriodRatios
 from ...models.season import Season
 
-__all__ = ["TABLE_MEASURES", "later_periods", "season_told", "verdict"]
+__all__ = ["TABLE_MEASURES", "describe_later_periods", "describe_season", "describe_verdict"]
 
 TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
 _OURS = "clvcast"
 
 
-def verdict(summary: dict[str, Any]) -> list[str]:
+def describe_verdict(summary: dict[str, Any]) -> list[str]:
     """Sentences about one evaluated cutoff (an entry of `Backtest.metrics`), beside its scorecard."""
     ours = summary["methods"][_OURS]
     return [
@@ -26,19 +26,19 @@ def verdict(summary: dict[str, Any]) -> list[str]:
     ]
 
 
-def later_periods(later: Later) -> str:
+def describe_later_periods(later: LaterPeriodRatios) -> str:
     """What the model takes later periods to bring, beside the first."""
     if not later.ratios:
         return "CLV spans one period: it is the expected spend times the margin."
     ranges = [(f"{min(ratios):.2f}", f"{max(ratios):.2f}") for ratios in later.ratios]
     shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
     return (
-        f"For each unit of money in period 1 it expects {joined(shown)} in later periods "
+        f"For each unit of money in period 1 it expects {join_words(shown)} in later periods "
         f"(history shows {later.realised_periods} of {len(later.ratios) + 1})."
     )
 
 
-def season_told(season: Season) -> str:
+def describe_season(season: Season) -> str:
     """What the model knows of the season, for a total of one period."""
     if not season.is_known:
         return (

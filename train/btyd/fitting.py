@@ -25,7 +25,7 @@ __all__ = [
     "Kind",
     "fit_order_model",
     "fit_value_model",
-    "grouped",
+    "group_histories",
 ]
 
 Kind = Literal["pareto_nbd", "bg_nbd", "nbd"]
@@ -69,7 +69,9 @@ class FittedValue:
     log_likelihood: float  # NaN where it stands in
 
 
-def grouped(days: OrderDays, weights: Float64 | None = None, step_days: float = 1.0) -> Groups:
+def group_histories(
+    days: OrderDays, weights: Float64 | None = None, step_days: float = 1.0
+) -> Groups:
     """Histories rounded to whole days (or multiples of `step_days`), each distinct one once."""
     x = np.rint(days.n_repeat_days).astype(np.int64)
     active, tenure = (
@@ -92,7 +94,7 @@ def fit_order_model(
     `weights` counts customers per row. `penalty` times the sum of squared parameters (time scaled so that
     the longest tenure is 10) is taken off the mean log-likelihood, as `lifetimes`' `penalizer_coef`.
     """
-    groups = grouped(days, weights)
+    groups = group_histories(days, weights)
     evaluations = 0
     longest = float(groups.tenure_days.max(initial=0.0))
     if longest > 0 and (groups.weights @ groups.n_repeat_days) > 0:
@@ -100,7 +102,7 @@ def fit_order_model(
         stages = [groups]
         if len(groups.weights) > _MANY_GROUPS:
             steps = [max(longest / count, 2.0) for count in _COARSE_STEPS]
-            stages = [grouped(days, weights, step) for step in steps] + stages
+            stages = [group_histories(days, weights, step) for step in steps] + stages
         scaled = [stage.scaled(scale) for stage in stages]
         for name in _FALLBACKS[_FALLBACKS.index(kind) :]:
             search = _search(_FAMILIES[name], scaled, penalty)

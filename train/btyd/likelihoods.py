@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import betaln, expit, gammaln, psi
 
-from ...models.btyd.forecasts import race_nodes
+from ...models.btyd.forecasts import build_integration_nodes
 from ...orders.columns import Float64
 
 __all__ = ["Groups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
@@ -95,7 +95,7 @@ def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
         silence = tenure - active
         left = np.zeros(len(x))
         d_n, d_late, d_s, d_gone = (np.zeros(len(x)) for _ in range(4))
-        nodes = race_nodes(np.full(len(x), s), gone_scale, n, late, silence)
+        nodes = build_integration_nodes(np.full(len(x), s), gone_scale, n, late, silence)
         for density, u, log_gone, log_late in nodes:
             left += density
             d_s -= density * log_gone

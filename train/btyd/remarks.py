@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...orders.reading.validation_issues import joined
+from ...orders.reading.validation_issues import join_words
 from .fitting import FittedOrders, FittedValue, Kind
 
-__all__ = ["btyd_remarks"]
+__all__ = ["describe_btyd_fits"]
 
 _NAMES: dict[Kind, str] = {"pareto_nbd": "Pareto/NBD", "bg_nbd": "BG/NBD", "nbd": "NBD"}
 
 
-def btyd_remarks(
+def describe_btyd_fits(
     fits: Sequence[FittedOrders], chosen: FittedOrders, values: FittedValue
 ) -> tuple[str, ...]:
     """A sentence for each thing that is not as asked; empty where every fit is a free maximum.
@@ -36,7 +36,7 @@ def _of_orders(fit: FittedOrders, *, is_used: bool) -> str | None:
         return f"BTYD: {asked} has no maximum on these orders; {stand_in} stands in ({used})"
     if fit.at_bound:
         return (
-            f"BTYD: {asked} stands at the bound of {joined(list(fit.at_bound))}: these orders do not "
+            f"BTYD: {asked} stands at the bound of {join_words(list(fit.at_bound))}: these orders do not "
             f"tell how customers differ in it ({used})"
         )
     return None
@@ -49,5 +49,5 @@ def _of_values(values: FittedValue) -> str | None:
             "typical order value is used"
         )
     if values.at_bound:
-        return f"BTYD: Gamma-Gamma stands at the bound of {joined(list(values.at_bound))}"
+        return f"BTYD: Gamma-Gamma stands at the bound of {join_words(list(values.at_bound))}"
     return None

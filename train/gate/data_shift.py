@@ -11,16 +11,16 @@ import numpy as np
 
 from ...errors import ClvcastError
 from ...evaluation import measures
-from ...evaluation.bootstrap import Interval
+from ...evaluation.bootstrap import ConfidenceInterval
 from ...models.model import TrainedModel
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ..run import TrainingRun
-from .evidence import Feed, Part
-from .segments import parts_at
+from .evidence import DataShift, SegmentResult
+from .segments import assign_segments_at
 from .training_record import Record
 
-__all__ = ["Champion", "changes", "feed_of"]
+__all__ = ["Champion", "find_schema_changes", "measure_data_shift"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Champion:
     trouble: str = ""  # why there is no model
 
 
-def changes(
+def find_schema_changes(
     candidate: TrainedModel, champion: TrainedModel | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Columns the candidate needs and the champion does not; settings that change what forecasts mean."""
@@ -51,9 +51,9 @@ def changes(
     return tuple(new), tuple(changed)
 
 
-def feed_of(run: TrainingRun, champion: Champion) -> Feed:
+def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     """Both models on the orders known at the run's cutoff; what cannot be measured is None."""
-    feed = _counts(run, champion.record) if champion.record else Feed()
+    feed = _counts(run, champion.record) if champion.record else DataShift()
     model = champion.model
     if model is None or model.numbers.horizon_days != run.model.numbers.horizon_days:
         return feed
@@ -65,10 +65,10 @@ def feed_of(run: TrainingRun, champion: Champion) -> Feed:
     own, other = (table["expected_spend"].to_numpy() for table in (ours, theirs))
     churn = [float(np.mean(table["churn_probability"].to_numpy())) for table in (ours, theirs)]
     parts = []
-    for name, rows in parts_at(run.known, run.cutoff):
+    for name, rows in assign_segments_at(run.known, run.cutoff):
         ratio = _ratio(own[rows].sum(), other[rows].sum())
         if ratio is not None:
-            parts.append(Part(name, len(rows), Interval(ratio, ratio, ratio)))
+            parts.append(SegmentResult(name, len(rows), ConfidenceInterval(ratio, ratio, ratio)))
     return replace(
         feed,
         total=_ratio(own.sum(), other.sum()),
@@ -78,22 +78,22 @@ def feed_of(run: TrainingRun, champion: Champion) -> Feed:
     )
 
 
-def _counts(run: TrainingRun, record: Record) -> Feed:
+def _counts(run: TrainingRun, record: Record) -> DataShift:
     """Today's orders against those the champion knew, as far as both reach back."""
-    end, first = dates.as_instant(record.end), dates.as_instant(record.first)
+    end, first = dates.parse_instant(record.end), dates.parse_instant(record.first)
     if end > run.cutoff:
-        return Feed()  # trained on newer orders than these
-    months = windows.whole_months(run.known, end)
+        return DataShift()  # trained on newer orders than these
+    months = windows.sum_whole_months(run.known, end)
     both = [name for name in record.months if name in months]
     # a month that is gone within the time both cover counts as empty; one before it was let go
     both += [name for name in record.months if name not in months and name > min(both, default="~")]
     then = [record.months[name] for name in both]
     now = [months.get(name, (0, 0)) for name in both]
     customers = None
-    if windows.first_order_at(run.known) <= first:
-        known = windows.observed(run.known, end).n_customers
+    if windows.find_first_order_at(run.known) <= first:
+        known = windows.slice_observed(run.known, end).n_customers
         customers = _ratio(float(known), float(record.customers))
-    return Feed(
+    return DataShift(
         lines=_ratio(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
         money=_ratio(sum(m for _, m in now) / run.known.unit, sum(month.money for month in then)),
         customers=customers,

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...evaluation.bootstrap import Interval
+from ...evaluation.bootstrap import ConfidenceInterval
 
-__all__ = ["CHAMPION", "Contest", "Evidence", "Feed", "Part"]
+__all__ = ["CHAMPION", "DataShift", "Evidence", "RivalComparison", "SegmentResult"]
 
 CHAMPION = "the champion"
 
 
 @dataclass(frozen=True)
-class Contest:
+class RivalComparison:
     """The candidate's evaluation model against one rival, on the same customers and window."""
 
     rival: str
-    ngini: Interval  # ours minus theirs
-    mae: Interval  # ours / theirs - 1
+    ngini: ConfidenceInterval  # ours minus theirs
+    mae: ConfidenceInterval  # ours / theirs - 1
     bias: float | None  # the rival's own
     mean_error: float  # the rival's MAE
 
 
 @dataclass(frozen=True)
-class Part:
+class SegmentResult:
     """A segment: how the candidate did in it against the rival to beat, or its total beside the champion's."""
 
     name: str  # such as tier high, cohort 2011 Q1, channel web
     customers: int
-    number: Interval
+    number: ConfidenceInterval
 
 
 @dataclass(frozen=True)
-class Feed:
+class DataShift:
     """The shipped candidate beside the champion, on today's orders; None where it could not be measured."""
 
     lines: float | None = None  # of months the champion knew: now / then
@@ -41,7 +41,7 @@ class Feed:
     total: float | None = None  # expected spend, candidate / champion
     churn_rate: float | None = None  # mean churn probability, candidate minus champion
     rank_correlation: float | None = None  # Spearman, of expected spend
-    segments: tuple[Part, ...] = ()  # expected spend, candidate / champion
+    segments: tuple[SegmentResult, ...] = ()  # expected spend, candidate / champion
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ class Evidence:
     """All the gate looks at."""
 
     evaluated: str | None  # the cutoff of the evaluation; None where history is too short for one
-    bias: Interval | None = None
+    bias: ConfidenceInterval | None = None
     calibration: float | None = None  # mean gap of churn probabilities (ECE)
     calibration_noise: float = 0.0  # the gap that right probabilities would show by chance
     baseline_calibration: float = 0.0  # the smallest gap of a baseline that forecasts churn
     coverage: float | None = None  # share of customers inside their 90 % interval
     coverage_in_season: float | None = None  # the same, intervals moved as all of spend moved
-    contests: tuple[Contest, ...] = ()
-    segments: tuple[Part, ...] = ()  # MAE of ours / that of the rival to beat - 1
+    contests: tuple[RivalComparison, ...] = ()
+    segments: tuple[SegmentResult, ...] = ()  # MAE of ours / that of the rival to beat - 1
     champion: str | None = None  # version; None: there is none yet
     judged_by: str = ""  # which way the champion was judged, in a sentence
     new_columns: tuple[str, ...] = ()  # columns the candidate needs and the champion did not
     other_settings: tuple[str, ...] = ()  # what its forecasts mean otherwise, such as horizon_days
     rolled_back: str | None = None  # when and why the same model was taken down before
-    feed: Feed = field(default_factory=Feed)
+    feed: DataShift = field(default_factory=DataShift)

@@ -21,24 +21,29 @@ from pydantic import ValidationError
 from ...configs.schema import Config
 from ...errors import ClvcastError
 from ...evaluation import measures
-from ...evaluation.bootstrap import Interval, bias_interval, error_ratio, gini_difference
-from ...evaluation.sampling_error import calibration_chance
+from ...evaluation.bootstrap import (
+    ConfidenceInterval,
+    bootstrap_bias,
+    bootstrap_error_ratio,
+    bootstrap_gini_difference,
+)
+from ...evaluation.sampling_error import estimate_calibration_noise
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ...orders.columns import Float64
 from ..backtest.run import backtest_at
 from ..run import TrainingRun
-from .data_shift import Champion, changes, feed_of
-from .evidence import CHAMPION, Contest, Evidence, Part
-from .segments import parts_at
+from .data_shift import Champion, find_schema_changes, measure_data_shift
+from .evidence import CHAMPION, Evidence, RivalComparison, SegmentResult
+from .segments import assign_segments_at
 from .training_record import Record
 
-__all__ = ["OURS", "gather"]
+__all__ = ["OURS", "collect_evidence"]
 
 OURS = "clvcast"
 
 
-def gather(
+def collect_evidence(
     run: TrainingRun,
     config: Config,
     champion: Champion | None,
@@ -53,13 +58,13 @@ def gather(
         rolled_back=rolled_back,
     )
     if champion is not None:
-        columns, settings = changes(run.model, champion.model)
+        columns, settings = find_schema_changes(run.model, champion.model)
         evidence = replace(
             evidence,
             judged_by="",
             new_columns=columns,
             other_settings=settings,
-            feed=feed_of(run, champion),
+            feed=measure_data_shift(run, champion),
         )
     if run.evaluation is None:
         return evidence
@@ -75,7 +80,7 @@ def _evaluated(
 ) -> Evidence:
     assert run.evaluation is not None
     evaluated = run.evaluation.newest
-    cutoff = dates.as_instant(evaluated)
+    cutoff = dates.parse_instant(evaluated)
     table = run.evaluation.at(cutoff)
     sure = config.gate.confidence
     spends = {
@@ -106,10 +111,10 @@ def _evaluated(
     return replace(
         evidence,
         evaluated=evaluated,
-        bias=bias_interval(ours, actual, sure),
+        bias=bootstrap_bias(ours, actual, sure),
         calibration=ece,
         baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
-        calibration_noise=calibration_chance(own["churn_probability"].to_numpy()),
+        calibration_noise=estimate_calibration_noise(own["churn_probability"].to_numpy()),
         coverage=_coverage(own, actual),
         coverage_in_season=_coverage(own, actual, _season(spends, actual)),
         contests=tuple(contests),
@@ -123,12 +128,14 @@ def _spend_of(table: pa.Table, method: str) -> Float64 | None:
     return None if spend.null_count else np.asarray(spend.to_numpy(), dtype=np.float64)
 
 
-def _contest(name: str, ours: Float64, theirs: Float64, actual: Float64, sure: float) -> Contest:
+def _contest(
+    name: str, ours: Float64, theirs: Float64, actual: Float64, sure: float
+) -> RivalComparison:
     bias = measures.bias(theirs, actual)
-    return Contest(
+    return RivalComparison(
         rival=name,
-        ngini=gini_difference(ours, theirs, actual, sure),
-        mae=error_ratio(ours, theirs, actual, sure),
+        ngini=bootstrap_gini_difference(ours, theirs, actual, sure),
+        mae=bootstrap_error_ratio(ours, theirs, actual, sure),
         bias=None if np.isnan(bias) else bias,
         mean_error=measures.mean_absolute_error(theirs, actual),
     )
@@ -149,8 +156,8 @@ def _champion_spend(
             f"the champion, version {champion.version}, forecasts another horizon: not compared",
         )
     try:
-        if record is not None and dates.as_instant(record.end) <= cutoff:
-            known = windows.observed(run.known, cutoff)
+        if record is not None and dates.parse_instant(record.end) <= cutoff:
+            known = windows.slice_observed(run.known, cutoff)
             spend = forecast_rows(model, known, cutoff)["expected_spend"].to_numpy()
             return spend, f"{named} its own bundle, which never saw the window"
         if not model.numbers.settings:
@@ -175,7 +182,7 @@ def _same_horizon(run: TrainingRun, champion: Champion) -> bool:
     return model is None or model.numbers.horizon_days == run.model.numbers.horizon_days
 
 
-def _stored_contest(now: Mapping[str, Any], record: Record) -> Contest | None:
+def _stored_contest(now: Mapping[str, Any], record: Record) -> RivalComparison | None:
     """Two evaluations of two windows: nGini as it is, MAE as a share of the best baseline's of its window."""
 
     def relative(methods: Mapping[str, Mapping[str, float | None]]) -> tuple[float, float] | None:
@@ -189,8 +196,12 @@ def _stored_contest(now: Mapping[str, Any], record: Record) -> Contest | None:
     if ours is None or theirs is None:
         return None
     gini, ratio = ours[0] - theirs[0], ours[1] / theirs[1] - 1.0
-    return Contest(
-        CHAMPION, Interval(gini, gini, gini), Interval(ratio, ratio, ratio), None, float("inf")
+    return RivalComparison(
+        CHAMPION,
+        ConfidenceInterval(gini, gini, gini),
+        ConfidenceInterval(ratio, ratio, ratio),
+        None,
+        float("inf"),
     )
 
 
@@ -221,11 +232,11 @@ def _segments(
     to_beat: Float64 | None,
     actual: Float64,
     sure: float,
-) -> tuple[Part, ...]:
+) -> tuple[SegmentResult, ...]:
     if to_beat is None:
         return ()
     parts = []
-    for name, rows in parts_at(windows.observed(run.known, cutoff), cutoff):
-        ratio = error_ratio(ours[rows], to_beat[rows], actual[rows], sure)
-        parts.append(Part(name, len(rows), ratio))
+    for name, rows in assign_segments_at(windows.slice_observed(run.known, cutoff), cutoff):
+        ratio = bootstrap_error_ratio(ours[rows], to_beat[rows], actual[rows], sure)
+        parts.append(SegmentResult(name, len(rows), ratio))
     return tuple(parts)

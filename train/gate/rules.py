@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...configs.schema import GateConfig
-from .evidence import CHAMPION, Contest, Evidence, Feed, Part
+from .evidence import CHAMPION, DataShift, Evidence, RivalComparison, SegmentResult
 
 __all__ = ["Rule", "Verdict", "judge"]
 
@@ -79,7 +79,7 @@ def _evaluated(evidence: Evidence) -> Rule:
     return Rule("evaluation", 1.0, "a window no model has seen", "pass", said)
 
 
-def _ngini(contest: Contest, bounds: GateConfig) -> Rule:
+def _ngini(contest: RivalComparison, bounds: GateConfig) -> Rule:
     name, gap = f"nGini against {contest.rival}", contest.ngini
     least = f">= -{bounds.ngini:g}"
     if gap.upper != gap.upper:
@@ -93,7 +93,7 @@ def _ngini(contest: Contest, bounds: GateConfig) -> Rule:
     return Rule(name, gap.estimate, f"upper end {gap.upper:+.3f} {least}", _outcome(failed), said)
 
 
-def _mae(contest: Contest, bounds: GateConfig) -> Rule:
+def _mae(contest: RivalComparison, bounds: GateConfig) -> Rule:
     name, ratio = f"MAE against {contest.rival}", contest.mae
     most = f"<= {bounds.mae:g}"
     if ratio.lower != ratio.lower:
@@ -200,7 +200,7 @@ def _schema(evidence: Evidence) -> Rule:
     return Rule("schema", float(len(faults)), "no change", _outcome(bool(faults)), said)
 
 
-def _feed(feed: Feed, bounds: GateConfig) -> Iterable[Rule]:
+def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
     """The shipped candidate and the champion on today's orders: a broken feed shows here."""
     history = f"within {bounds.history:g} of 1"
     for name, noun, ratio in (
@@ -252,7 +252,7 @@ def _ratio_rule(
     return Rule(name, value, bound, _outcome(broken(value)), sentence.format(value))
 
 
-def _large(parts: tuple[Part, ...], bounds: GateConfig) -> list[Part]:
+def _large(parts: tuple[SegmentResult, ...], bounds: GateConfig) -> list[SegmentResult]:
     return [
         part
         for part in parts

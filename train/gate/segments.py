@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...features.table import FeatureRows, feature_rows
+from ...features.table import FeatureRows, compute_feature_rows
 from ...orders import dates
 from ...orders.columns import Int64, Text
 from ...orders.orders import Orders
 
-__all__ = ["parts_at", "segments_of"]
+__all__ = ["assign_segments_at", "compare_segments"]
 
 _TIERS = (0.5, 0.8)  # of customers by spend before the cutoff: low, medium, high
 
 
-def segments_of(known: Orders, rows: FeatureRows) -> dict[str, Text]:
+def compare_segments(known: Orders, rows: FeatureRows) -> dict[str, Text]:
     """Kind of segment -> each row's label: tier by past spend, cohort by quarter, main channel.
 
     `rows` are those of `known` at one cutoff. The channel is the one most lines came through.
@@ -23,18 +23,18 @@ def segments_of(known: Orders, rows: FeatureRows) -> dict[str, Text]:
     cuts = np.quantile(spend, _TIERS) if len(spend) else np.zeros(2)
     tier = np.array(["low", "medium", "high"], dtype=object)[np.searchsorted(cuts, spend)]
     firsts = known.times[known.starts[:-1]][rows.customer_index]
-    found = {"tier": tier, "cohort": np.array(dates.quarter(firsts), dtype=object)}
+    found = {"tier": tier, "cohort": np.array(dates.format_quarters(firsts), dtype=object)}
     if "channel" in known.texts:
         found["channel"] = _main_channel(known)[rows.customer_index]
     return found
 
 
-def parts_at(known: Orders, cutoff: int) -> list[tuple[str, Int64]]:
+def assign_segments_at(known: Orders, cutoff: int) -> list[tuple[str, Int64]]:
     """Each segment's name, such as `tier high`, and its rows among the forecasts of `known` at the cutoff."""
-    rows = feature_rows(known, np.array([cutoff], dtype=np.int64))
+    rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
     return [
         (f"{kind} {label}", np.flatnonzero(labels == label))
-        for kind, labels in segments_of(known, rows).items()
+        for kind, labels in compare_segments(known, rows).items()
         for label in sorted(set(labels.tolist()))
     ]
 

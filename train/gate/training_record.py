@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ...orders import dates, windows
 from ..run import TrainingRun
 
-__all__ = ["RECORD_FILE", "Month", "Record", "parse_record", "record_of"]
+__all__ = ["RECORD_FILE", "Month", "Record", "build_record", "parse_record"]
 
 RECORD_FILE = "training.json"  # among the run's artifacts
 
@@ -36,15 +36,15 @@ class Record(BaseModel):
     methods: Mapping[str, Mapping[str, float | None]]  # method -> measure -> value
 
 
-def record_of(run: TrainingRun) -> Record:
+def build_record(run: TrainingRun) -> Record:
     """The record of a finished training."""
     evaluation = run.evaluation
     evaluated = evaluation.newest if evaluation else None
-    months = windows.whole_months(run.known, run.cutoff)
+    months = windows.sum_whole_months(run.known, run.cutoff)
     unit = run.known.unit
     return Record(
-        first=dates.iso(windows.first_order_at(run.known)),
-        end=dates.iso(run.cutoff),
+        first=dates.format_iso(windows.find_first_order_at(run.known)),
+        end=dates.format_iso(run.cutoff),
         customers=run.known.n_customers,
         months={n: Month(lines=lines, money=m / unit) for n, (lines, m) in months.items()},
         evaluated=evaluated,

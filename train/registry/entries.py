@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["Dataset", "Version", "version_of"]
+__all__ = ["Dataset", "Version", "build_version"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Dataset:
     profile: Mapping[str, Any]
 
 
-def version_of(entry: Any, aliases: Sequence[str]) -> Version:
+def build_version(entry: Any, aliases: Sequence[str]) -> Version:
     """What MLflow holds of a version, and the aliases that point at it."""
     made = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
     return Version(

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from ...evaluation.backtest_frames import OURS, Evaluation
 
-__all__ = ["PLOT_FILE", "evaluation_plot"]
+__all__ = ["PLOT_FILE", "draw_evaluation"]
 
 PLOT_FILE = "plots/evaluation.svg"
 _BLUE, _ORANGE, _GREY = "#1f5fbf", "#d9822b", "#8a8f98"
 
 
-def evaluation_plot(evaluation: Evaluation, currency: str = "") -> str:
+def draw_evaluation(evaluation: Evaluation, currency: str = "") -> str:
     """Forecast against fact by tenths of customers, the money found, and churn's calibration: SVG text."""
     figure = Figure(
         figsize=(13.5, 4.2), layout="constrained"

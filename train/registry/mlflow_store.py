@@ -19,36 +19,36 @@ from typing import TYPE_CHECKING, Any
 
 from ...configs.schema import OPTIONAL_COLUMNS
 from ...errors import StoreError
-from ...models.bundle import digest, save_bundle
-from ...models.golden_rows import golden_rows
-from ...models.loading import BUNDLE_SHA256, current_store, existing_store, hush_mlflow
+from ...models.bundle import hash_bundle, save_bundle
+from ...models.golden_rows import build_golden_rows
+from ...models.loading import BUNDLE_SHA256, find_existing_store, silence_mlflow, use_store
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
-from .entries import Dataset, Version, version_of
-from .store_location import locked, without_password
+from .entries import Dataset, Version, build_version
+from .store_location import hide_password, lock_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-__all__ = ["Store", "reading", "writing"]
+__all__ = ["Store", "open_for_reading", "open_for_writing"]
 
 
 @contextmanager
-def writing(uri: str) -> Iterator[Store]:
+def open_for_writing(uri: str) -> Iterator[Store]:
     """The store, for one writer at a time; raises `StoreError` where it refuses.
 
     Two processes that make the same SQLite store at once break each other, and two trainings that
     promote at once would each be judged against a champion that is gone: a lock file beside the
     database lets one in. A server keeps its own database whole; `registry.promote` checks the rest.
     """
-    with locked(uri):
+    with lock_store(uri):
         yield _opened(uri)
 
 
-def reading(tracking_uri: str | None) -> Store:
+def open_for_reading(tracking_uri: str | None) -> Store:
     """A store that is there; never makes a new one."""
-    return _opened(existing_store(tracking_uri))
+    return _opened(find_existing_store(tracking_uri))
 
 
 def _opened(uri: str) -> Store:
@@ -62,7 +62,7 @@ def _opened(uri: str) -> Store:
         import mlflow
     except ImportError:
         raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
-    hush_mlflow()
+    silence_mlflow()
     with _told(uri):
         return Store(uri, mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
 
@@ -76,12 +76,10 @@ def _told(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = without_password((str(error).splitlines() or [type(error).__name__])[0])
+        reason = hide_password((str(error).splitlines() or [type(error).__name__])[0])
         is_full = any(said in str(error) for said in ("disk is full", "No space left"))
         mend = "; free some space and run it again" if is_full else ""
-        raise StoreError(
-            f"the MLflow store {without_password(uri)} refuses: {reason}{mend}"
-        ) from None
+        raise StoreError(f"the MLflow store {hide_password(uri)} refuses: {reason}{mend}") from None
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class Store:
             name="orders",
             digest=dataset.digest[:36],  # all MLflow keeps
             source_type="clvcast.orders",
-            source=json.dumps({"source": without_password(dataset.source)}),
+            source=json.dumps({"source": hide_password(dataset.source)}),
             profile=json.dumps(dict(dataset.profile)),
         )
         context = InputTag("mlflow.data.context", "training")
@@ -168,7 +166,7 @@ class Store:
         """Log a model's bundle to a run, and register it as the next version of `name`."""
         import mlflow
 
-        with tempfile.TemporaryDirectory() as folder, _told(self.uri), current_store(self.uri):
+        with tempfile.TemporaryDirectory() as folder, _told(self.uri), use_store(self.uri):
             bundle = Path(folder) / "bundle"
             save_bundle(model, bundle)
             with mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None):
@@ -177,7 +175,7 @@ class Store:
                     loader_module="clvcast.serve.pyfunc",
                     data_path=str(bundle),
                     signature=_signature(model),
-                    input_example=golden_rows(
+                    input_example=build_golden_rows(
                         model.numbers.optional_columns, model.numbers.attributes
                     ).head(1),
                     pip_requirements=["clvcast"],
@@ -188,7 +186,7 @@ class Store:
                 name,
                 logged.model_uri,
                 run_id,
-                {**tags, BUNDLE_SHA256: digest(bundle)},
+                {**tags, BUNDLE_SHA256: hash_bundle(bundle)},
                 model_id=logged.model_id,  # a server asks for it, the embedded store does not
             )
             return self.version(name, str(made.version))
@@ -206,7 +204,7 @@ class Store:
                 page = self.client.search_model_versions(
                     f"name='{name}'", max_results=200, page_token=token
                 )
-                found += [version_of(v, aliases.get(str(v.version), [])) for v in page]
+                found += [build_version(v, aliases.get(str(v.version), [])) for v in page]
                 token = page.token
                 if not token:
                     break

@@ -14,22 +14,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ...errors import ConfigError, StoreError
-from ...models.loading import existing_store
+from ...models.loading import find_existing_store
 from .entries import Version
-from .mlflow_store import Store, reading, writing
+from .mlflow_store import Store, open_for_reading, open_for_writing
 
 __all__ = [
     "CANDIDATE",
     "CHAMPION",
     "MODEL_VERSION",
     "Change",
-    "Listed",
+    "VersionSummary",
+    "find_rollback",
     "list_models",
     "promote",
     "promote_in",
     "refuse_in",
     "rollback",
-    "rolled_back",
 ]
 
 CHAMPION = "champion"
@@ -45,7 +45,7 @@ _MOST_REASON = 1_000  # characters a tag keeps
 
 
 @dataclass(frozen=True)
-class Listed:
+class VersionSummary:
     """A version as `models list` shows it."""
 
     version: str
@@ -69,22 +69,24 @@ class Change:
     sentence: str
 
 
-def list_models(name: str, tracking_uri: str | None = None) -> tuple[list[Listed], list[str]]:
+def list_models(
+    name: str, tracking_uri: str | None = None
+) -> tuple[list[VersionSummary], list[str]]:
     """The versions of a model, newest first, and what was done with them, oldest first.
 
     Raises `StoreError` where the store or the model is not there.
     """
-    store = reading(tracking_uri)
+    store = open_for_reading(tracking_uri)
     versions = store.versions(name)
     if not versions:
         raise StoreError(f"the MLflow store has no model {name}; train one first")
-    return [_listed(version) for version in versions], history(store, name)
+    return [_listed(version) for version in versions], read_history(store, name)
 
 
-def _listed(version: Version) -> Listed:
+def _listed(version: Version) -> VersionSummary:
     tags = version.tags
     shown = "clvcast.measure."
-    return Listed(
+    return VersionSummary(
         version=version.number,
         aliases=version.aliases,
         registered_at=version.registered_at,
@@ -96,7 +98,7 @@ def _listed(version: Version) -> Listed:
     )
 
 
-def history(store: Store, name: str) -> list[str]:
+def read_history(store: Store, name: str) -> list[str]:
     """The dated log of a model, oldest first."""
     tags = store.model_tags(name)
     entries = sorted(key for key in tags if key.startswith(_HISTORY))
@@ -117,7 +119,7 @@ def promote(name: str, number: str, reason: str, tracking_uri: str | None = None
 
     Raises `StoreError` where there is no such version, `ConfigError` without a reason.
     """
-    with writing(existing_store(tracking_uri)) as store:
+    with open_for_writing(find_existing_store(tracking_uri)) as store:
         return promote_in(store, name, number, _given(reason))
 
 
@@ -160,13 +162,13 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
 
     Raises `StoreError` where there is no champion, or none before it.
     """
-    with writing(existing_store(tracking_uri)) as store:
+    with open_for_writing(find_existing_store(tracking_uri)) as store:
         champion = store.aliased(name, CHAMPION)
         if champion is None:
             raise StoreError(
                 f"{name} has no champion to roll back from; name one: clvcast models promote N"
             )
-        undone = [v for v in store.versions(name) if rolled_back(v)]
+        undone = [v for v in store.versions(name) if find_rollback(v)]
         newest = max(undone, key=lambda v: v.tags[_ROLLED_BACK], default=None)
         at = champion.tags.get(VERDICT_AT, "")
         if (
@@ -195,7 +197,7 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
         return Change(name, target.number, champion.number, True, said)
 
 
-def rolled_back(version: Version) -> str | None:
+def find_rollback(version: Version) -> str | None:
     """When and why a version was taken down; None where it was not, or was promoted again since."""
     return version.tags.get(_ROLLED_BACK) or None
 

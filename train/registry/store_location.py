@@ -11,28 +11,28 @@ from filelock import FileLock, Timeout
 
 from ...configs.schema import Config
 from ...errors import StoreError
-from ...models.loading import whole_address
+from ...models.loading import resolve_sqlite_path
 
-__all__ = ["locked", "without_password", "writable_store"]
+__all__ = ["find_writable_store", "hide_password", "lock_store"]
 
 _DEFAULT_STORE = "sqlite:///mlflow.db"
 _LOCK_SECONDS = 600.0
 
 
-def writable_store(config: Config, tracking_uri: str | None = None) -> str:
+def find_writable_store(config: Config, tracking_uri: str | None = None) -> str:
     """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
     configured = tracking_uri or config.tracking.uri
     chosen = configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
-    return whole_address(chosen)
+    return resolve_sqlite_path(chosen)
 
 
-def without_password(uri: str) -> str:
+def hide_password(uri: str) -> str:
     """An address as it may be shown."""
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
 
 
 @contextmanager
-def locked(uri: str) -> Iterator[None]:
+def lock_store(uri: str) -> Iterator[None]:
     """Hold the lock file beside an SQLite database; a server keeps its own order."""
     if not uri.startswith("sqlite:///"):
         yield

@@ -18,32 +18,32 @@ from typing import Any
 
 import pyarrow.parquet
 
-from ...configs.addresses import without_passwords
+from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
 from ...errors import BundleError, ClvcastError, ConfigError
 from ...evaluation.backtest_frames import Evaluation
 from ...models.loading import load_model
 from ...orders import dates, windows
 from ..gate.data_shift import Champion
-from ..gate.evidence_collection import OURS, gather
+from ..gate.evidence_collection import OURS, collect_evidence
 from ..gate.rules import Verdict, judge
-from ..gate.training_record import RECORD_FILE, parse_record, record_of
+from ..gate.training_record import RECORD_FILE, build_record, parse_record
 from ..learning_curve import CURVE_FILE
 from ..run import TrainingRun
 from . import promotion
 from .entries import Dataset, Version
-from .evaluation_plot import PLOT_FILE, evaluation_plot
-from .mlflow_store import Store, writing
-from .store_location import writable_store
-from .training_report import REPORT_FILE, training_report
+from .evaluation_plot import PLOT_FILE, draw_evaluation
+from .mlflow_store import Store, open_for_writing
+from .store_location import find_writable_store
+from .training_report import REPORT_FILE, write_training_report
 
-__all__ = ["Registered", "track", "verdict_table"]
+__all__ = ["TrackedRun", "format_verdict_table", "track"]
 
 _HEADLINES = ("nGini", "MAE", "bias", "churn_ECE")
 
 
 @dataclass(frozen=True)
-class Registered:
+class TrackedRun:
     """Where a run and its model are now, and what the gate said."""
 
     uri: str
@@ -62,7 +62,7 @@ def track(
     tracking_uri: str | None = None,
     force: str | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> Registered:
+) -> TrackedRun:
     """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
     `force` is a reason to make it champion even where it fails. An identical model is not registered
@@ -70,28 +70,30 @@ def track(
     """
     if force is not None and not force.strip():
         raise ConfigError('--force needs a reason: --force "..."')
-    uri, name = writable_store(config, tracking_uri), config.tracking.model_name
-    with writing(uri) as store:
+    uri, name = find_writable_store(config, tracking_uri), config.tracking.model_name
+    with open_for_writing(uri) as store:
         tags = {
             promotion.MODEL_VERSION: run.model.version,
             "clvcast.data_digest": run.known.digest(),
-            "clvcast.cutoff": dates.shown(run.cutoff),
+            "clvcast.cutoff": dates.format_instant(run.cutoff),
             "clvcast.remarks": "; ".join(run.model.numbers.blend.remarks) or "none",
         }
-        with store.run(config.tracking.experiment, f"train {dates.shown(run.cutoff)}", tags) as own:
+        with store.run(
+            config.tracking.experiment, f"train {dates.format_instant(run.cutoff)}", tags
+        ) as own:
             _log_training(store, own, run, config)
             version, is_new = _registered(store, own, run, name, tags)
             store.set_alias(name, promotion.CANDIDATE, version.number)
             serving = store.aliased(name, promotion.CHAMPION)
             if serving is not None and serving.number == version.number:
                 number = version.number
-                return Registered(uri, own, name, number, is_new, number, False, None)
+                return TrackedRun(uri, own, name, number, is_new, number, False, None)
             say("judging the candidate")
             champion = _champion(store, name, serving) if serving else None
-            undone = promotion.rolled_back(version)
-            verdict = judge(gather(run, config, champion, undone, say), config.gate)
+            undone = promotion.find_rollback(version)
+            verdict = judge(collect_evidence(run, config, champion, undone, say), config.gate)
             store.log_text(own, json.dumps(_plain(verdict), indent=1), "gate.json")
-            store.log_text(own, verdict_table(verdict), "gate.txt")
+            store.log_text(own, format_verdict_table(verdict), "gate.txt")
             before = serving.number if serving else None
             promoted = verdict.passed or force is not None
             if promoted:
@@ -100,10 +102,10 @@ def track(
             else:
                 promotion.refuse_in(store, name, version.number, verdict.reason)
             now = version.number if promoted else before
-            return Registered(uri, own, name, version.number, is_new, now, promoted, verdict)
+            return TrackedRun(uri, own, name, version.number, is_new, now, promoted, verdict)
 
 
-def verdict_table(verdict: Verdict) -> str:
+def format_verdict_table(verdict: Verdict) -> str:
     """The gate's rules as plain text, a line each."""
     lines = [verdict.judged_by] if verdict.judged_by else []
     for rule in verdict.rules:
@@ -127,13 +129,13 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
         "lines": run.known.n_lines,
         "lines_rejected": sum(report.rejected.values()),
     }
-    named = [without_passwords(one.source) for one in config.orders.all_sources()]
+    named = [hide_passwords(one.source) for one in config.orders.all_sources()]
     source = ", ".join(named) or "given in Python"
     store.log_dataset(run_id, Dataset(run.known.digest(), source, profile))
-    store.log_text(run_id, record_of(run).model_dump_json(indent=1), RECORD_FILE)
+    store.log_text(run_id, build_record(run).model_dump_json(indent=1), RECORD_FILE)
     # a point of each curve for every cutoff; its step is the cutoff as days since 1970
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
-        measures, day = _measures(summary), dates.as_instant(cutoff) // dates.DAY
+        measures, day = _measures(summary), dates.parse_instant(cutoff) // dates.DAY
         tags = {"clvcast.cutoff": cutoff, "clvcast.kind": "evaluation"}
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
@@ -141,10 +143,10 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     if run.curve:
         points = [dataclasses.asdict(point) for point in run.curve]
         store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
-    store.log_text(run_id, training_report(run, config).html, REPORT_FILE)
+    store.log_text(run_id, write_training_report(run, config).html, REPORT_FILE)
     if run.evaluation is not None:
         seen = Evaluation(run.evaluation.forecasts, run.evaluation.metrics)
-        store.log_text(run_id, evaluation_plot(seen, config.orders.currency), PLOT_FILE)
+        store.log_text(run_id, draw_evaluation(seen, config.orders.currency), PLOT_FILE)
     if report.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"
@@ -155,7 +157,7 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
 def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
     report = run.known.report
     return {
-        "cutoff": dates.shown(run.cutoff),
+        "cutoff": dates.format_instant(run.cutoff),
         "horizon_days": config.horizon_days,
         "periods": config.periods,
         "margin_rate": config.economics.margin_rate,
@@ -166,7 +168,7 @@ def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
         "order_lines": run.known.n_lines,
         "lines_without_customer": report.lines_without_customer,
         "lines_rejected": sum(report.rejected.values()),
-        "first_order": dates.shown(windows.first_order_at(run.known)),
+        "first_order": dates.format_instant(windows.find_first_order_at(run.known)),
     }
 
 
@@ -187,8 +189,8 @@ def _registered(
     for known in store.versions(name):
         if known.tags.get(promotion.MODEL_VERSION) == run.model.version:
             return known, False
-    first = dates.shown(windows.first_order_at(run.known) // dates.DAY * dates.DAY)
-    own = {**tags, "clvcast.data_span": f"{first} to {dates.shown(run.cutoff)}"}
+    first = dates.format_instant(windows.find_first_order_at(run.known) // dates.DAY * dates.DAY)
+    own = {**tags, "clvcast.data_span": f"{first} to {dates.format_instant(run.cutoff)}"}
     if run.evaluation is not None:
         measures = _measures(run.evaluation.metrics[run.evaluation.newest])
         shown = [measure for measure in _HEADLINES if measure in measures]

@@ -8,12 +8,12 @@ from ...evaluation.backtest_frames import Evaluation
 from ...models.scoring import describe_terms, forecast_rows
 from ..run import TrainingRun
 
-__all__ = ["REPORT_FILE", "training_report"]
+__all__ = ["REPORT_FILE", "write_training_report"]
 
 REPORT_FILE = "report.html"
 
 
-def training_report(run: TrainingRun, config: Config) -> Report:
+def write_training_report(run: TrainingRun, config: Config) -> Report:
     """Forecasts at the run's cutoff as a report; it names no customer."""
     held_out = run.evaluation
     return report(
