@@ -149,8 +149,8 @@ def backtest(
     silent = quiet or as_json
     orders = read_orders(settings, silent)
     check_folder(output)
-    with show_progress_bars(silent) as done:
-        result = evaluate(orders, settings, cutoff or (), jobs=jobs, done=done)
+    with show_progress_bars(silent) as progress:
+        result = evaluate(orders, settings, cutoff or (), jobs=jobs, progress=progress)
     result.save(output, settings, orders)
     if as_json:
         print_json(result.metrics)

@@ -104,7 +104,7 @@ class Orders:
         """The same orders with only the customers marked in `keep`."""
         return self.keep_lines(np.repeat(keep, np.diff(self.starts)))
 
-    def run_of(self, low: int, high: int) -> Orders:
+    def slice_customers(self, low: int, high: int) -> Orders:
         """The orders of customers `low:high`; lines are not copied."""
         starts = self.starts[low : high + 1]
         lines = slice(int(starts[0]), int(starts[-1]))

@@ -95,9 +95,9 @@ def train_boosters(
     examples: Examples,
     model: ModelConfig,
     seeds: range,
-    step: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, tuple[Trees, ...]]:
-    """The trees of every head, one booster per seed; `step` hears of each."""
+    """The trees of every head, one booster per seed; `progress` hears of each."""
     heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
     for seed in seeds:
         everybody = None  # the rows of two heads, binned once
@@ -111,7 +111,7 @@ def train_boosters(
             heads[head].append(_trees(parameters, data, model))
             if head != "ordered":
                 everybody = data
-            step(head)
+            progress(head)
     return {head: tuple(trees) for head, trees in heads.items()}
 
 

@@ -50,16 +50,16 @@ def fit(
     orders: Orders,
     config: Config,
     end: int,
-    step: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
     drawn: TrainingFrame | None = None,
 ) -> TrainedModel:
     """Train on the orders before `end`; the same orders and settings give the same model, to the byte.
 
-    `step` hears what is being done. `drawn` are rows to grow the trees on in place of those of all
+    `progress` hears what is being done. `drawn` are rows to grow the trees on in place of those of all
     `orders`, which are then a sample of customers themselves (`drawing.py`). Raises `OrdersError` where the history is too short, or shows
     nobody who came back or who stayed away.
     """
-    step("features")
+    progress("features")
     if _is_short(orders, config.horizon_days, end):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
@@ -67,7 +67,7 @@ def fit(
     frame = build_training_frame(orders, config, end) if drawn is None else drawn
     _check_outcomes(frame, config.horizon_days)
     now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
-    step("BTYD")
+    progress("BTYD")
     horizon = config.horizon_days
     blend = _begun(orders, frame, now, config)
     past = estimate_past_years(orders, blend, horizon, config.target, end)
@@ -80,15 +80,17 @@ def fit(
         frame.rows, frame.features, churned, spend, frame.weights, blend, rows_btyd
     )
     if config.effort == "thorough":
-        found = search_hyperparameters(frame, examples, config.model, config.seed, step)
+        found = search_hyperparameters(frame, examples, config.model, config.seed, progress)
         config = config.model_copy(update={"model": found})
     seeds = config.model.seeds or SEEDS[config.effort]
-    trees = train_boosters(examples, config.model, range(config.seed, config.seed + seeds), step)
+    trees = train_boosters(
+        examples, config.model, range(config.seed, config.seed + seeds), progress
+    )
     left_out = predict_out_of_fold(
-        examples, frame.rows, blend, rows_btyd, config.model, config.seed, step
+        examples, frame.rows, blend, rows_btyd, config.model, config.seed, progress
     )
 
-    step("levels and intervals")
+    progress("levels and intervals")
     now_heads = predict_heads(trees, frame.features, blend, now, now_btyd)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], rows_btyd, frame.weights)
     blend = set_levels(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads, past)

@@ -32,7 +32,7 @@ def search_hyperparameters(
     examples: Examples,
     model: ModelConfig,
     seed: int,
-    step: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> ModelConfig:
     """The model's settings with the best parameters found; as they were where nothing can be compared.
 
@@ -52,7 +52,7 @@ def search_hyperparameters(
         return model
 
     def loss(trial: optuna.Trial) -> float:
-        step(f"search {trial.number + 1} of {_TRIALS}")
+        progress(f"search {trial.number + 1} of {_TRIALS}")
         tried = {name: of(trial) for name, of in space.items()}
         settings = model.model_copy(update={"parameters": model.parameters | tried})
         trees = train_boosters(examples.where(learn), settings, range(seed, seed + 1))

@@ -40,7 +40,7 @@ def measure_learning_curve(
     cutoff: int,
     drawn: DrawnRows,
     evaluation: Backtest,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[CurvePoint, ...]:
     """A point for a quarter, a half and all of the rows; all is the `evaluation` itself.
 
@@ -52,7 +52,7 @@ def measure_learning_curve(
     for share in (*_SHARES, 1.0):
         frame = drawn.frame(config, share)
         if share < 1.0:
-            say(f"learning curve: a model of {frame.rows.n_rows:,} rows")
+            progress(f"learning curve: a model of {frame.rows.n_rows:,} rows")
             forecasts = forecast_rows(fit(known, config, cutoff, drawn=frame), known, cutoff)
         else:
             forecasts = own

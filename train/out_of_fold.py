@@ -27,7 +27,7 @@ def predict_out_of_fold(
     btyd: BtydViews,
     model: ModelConfig,
     seed: int,
-    step: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Heads:
     """Each row's heads, from trees of one seed grown on the other half of the customers."""
     fold = _customer_folds(rows)
@@ -38,7 +38,7 @@ def predict_out_of_fold(
             continue
         # where the other half teaches nothing, everybody does
         learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
-        trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), step)
+        trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), progress)
         heads = predict_heads(trees, examples.features, blend, rows.where(out), btyd.where(out))
         found[:, out] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
     return Heads(*found)

@@ -62,17 +62,17 @@ def train_and_evaluate(
     orders: Orders,
     config: Config,
     cutoff: dates.Instant | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twins on the newest realised windows."""
-    return train_until(orders, config, _resolve_end(orders, config, cutoff, say), say)
+    return train_until(orders, config, _resolve_end(orders, config, cutoff, progress), progress)
 
 
 def train_until(
     orders: Orders,
     config: Config,
     end: int,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
     drawn: Mapping[int, DrawnRows] | None = None,
 ) -> TrainingRun:
     """`train_and_evaluate` on the orders before an instant.
@@ -81,8 +81,8 @@ def train_until(
     """
     drawn = drawn or {}
     known = windows.slice_observed(orders, end)
-    evaluation, curve = _evaluated(known, config, end, say, drawn)
-    say(f"training on the orders before {dates.format_instant(end)}")
+    evaluation, curve = _evaluated(known, config, end, progress, drawn)
+    progress(f"training on the orders before {dates.format_instant(end)}")
     frame = drawn[end].frame(config) if end in drawn else None
     return TrainingRun(train_final_model(known, config, end, frame), known, end, evaluation, curve)
 
@@ -91,7 +91,7 @@ def _evaluated(
     known: Orders,
     config: Config,
     end: int,
-    say: Callable[[str], None],
+    progress: Callable[[str], None],
     drawn: Mapping[int, DrawnRows],
 ) -> tuple[Backtest | None, tuple[CurvePoint, ...]]:
     """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without the newest.
@@ -102,16 +102,16 @@ def _evaluated(
     curve: tuple[CurvePoint, ...] = ()
     wanted = 1 if drawn else config.tracking.evaluated_cutoffs
     for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-wanted:]):
-        say(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
+        progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
         rows = drawn.get(cutoff)
         try:
             frame = None if rows is None else rows.frame(config)
             found.insert(0, backtest_at(known, config, cutoff, end, frame))
             if rows is not None:
-                curve = measure_learning_curve(known, config, cutoff, rows, found[0], say)
+                curve = measure_learning_curve(known, config, cutoff, rows, found[0], progress)
         except OrdersError as error:
             # too little was known then; the model to ship may still be fine
-            say(f"not evaluated from {dates.format_instant(cutoff)} on: {error}")
+            progress(f"not evaluated from {dates.format_instant(cutoff)} on: {error}")
             break
     return (join_backtests(found) if found else None), curve
 
@@ -128,11 +128,11 @@ def _resolve_end(
     orders: Orders,
     config: Config,
     cutoff: dates.Instant | None,
-    say: Callable[[str], None] = warnings.warn,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> int:
     newest_line = int(orders.times.max())
     return resolve_training_end(
-        windows.find_first_order_at(orders), newest_line, config, cutoff, say
+        windows.find_first_order_at(orders), newest_line, config, cutoff, warn
     )
 
 
@@ -141,16 +141,16 @@ def resolve_training_end(
     newest_line: int,
     config: Config,
     cutoff: dates.Instant | None,
-    say: Callable[[str], None] = warnings.warn,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> int:
     """The first instant training reads nothing at or after.
 
-    Refuses one out of range; `say` hears of one that the orders end more than a week before.
+    Refuses one out of range; `warn` is called when the orders end more than a week before it.
     """
     if cutoff is None:
         return dates.get_midnight_after(newest_line)
     end = dates.parse_instant(cutoff)
     concern = check_cutoff_in_span(first, newest_line, end, config.horizon_days)
     if concern:
-        say(concern)
+        warn(concern)
     return end

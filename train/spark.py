@@ -72,23 +72,23 @@ def train(
 def train_on_files(
     config: Config,
     cutoff: dates.Instant | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """`train_and_evaluate` on the files a configuration names, read by Spark."""
     with translate_spark_errors():
         shown = describe_sources(config.orders)
-        say("looking at the orders in Spark")
+        progress("looking at the orders in Spark")
         orders = survey_orders(read_files(config.orders), config.orders, shown)
         orders = orders.knowing(read_customers(None, config.customers), config.customers)
-        drawn = draw_training_rows(orders, config, cutoff, say)
-    return train_until(drawn.orders, config, drawn.end, say, drawn.rows)
+        drawn = draw_training_rows(orders, config, cutoff, progress)
+    return train_until(drawn.orders, config, drawn.end, progress, drawn.rows)
 
 
 def draw_training_rows(
     orders: SurveyedOrders,
     config: Config,
     cutoff: dates.Instant | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
     *,
     evaluates: bool = True,
     buckets: int | None = None,
@@ -125,7 +125,7 @@ def draw_training_rows(
     draws = [draw_for(pilot, config, orders.first, e, share) for e in ends]
     rows = {}
     if draws:
-        say("drawing feature rows in Spark")
+        progress("drawing feature rows in Spark")
         make = partial(_drawn, draws, config)
         table = map_buckets(orders, make, drawn_schema(draws[0], config), buckets).toArrow()
         rows = {each.draw.end: each for each in rows_drawn(table, draws)}

@@ -79,11 +79,13 @@ def describe_sources(config: OrdersConfig) -> str:
 
 
 def iterate_usable_lines(
-    intake: LineCollector, own_names_too: bool, watch: Callable[[float], None] = lambda share: None
+    intake: LineCollector,
+    own_names_too: bool,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[UsableLines]:
     """The usable lines of all files an intake's configuration names, block by block.
 
-    `watch` is told the share of the files' bytes that is read.
+    `progress` is told the share of the files' bytes that is read.
     """
     every_column = intake.config.duplicates == "drop"
     sources = intake.config.all_sources()
@@ -93,7 +95,7 @@ def iterate_usable_lines(
     def watched(size: int, blocks: Iterator[RawTable]) -> Iterator[RawTable]:
         for raw in blocks:
             yield raw
-            watch((before + size * raw.share) / max(1, sum(sizes)))
+            progress((before + size * raw.share) / max(1, sum(sizes)))
 
     for position, source in enumerate(sources):
         resolving = _resolving(source, own_names_too)

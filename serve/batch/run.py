@@ -244,7 +244,9 @@ def _parts(
         name = f"{prefix}-from-{low:09d}"
         is_old = finished.has(name)
         if not is_old:
-            finished.write(name, forecast_rows(model, known.run_of(low, low + most), instant))
+            finished.write(
+                name, forecast_rows(model, known.slice_customers(low, low + most), instant)
+            )
         return low, name, is_old
 
     threads = os.cpu_count() or 1

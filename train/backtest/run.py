@@ -97,13 +97,13 @@ def backtest(
     cutoffs: Sequence[dates.Instant] = (),
     *,
     jobs: int = 1,
-    done: Callable[[str, float, int], None] = lambda what, share, count: None,
+    progress: Callable[[str, float, int], None] = lambda what, share, count: None,
 ) -> Backtest:
     """Evaluate the model and the baselines, rolling-origin, at each cutoff.
 
     At every cutoff a model is trained on the orders before it alone. Without `cutoffs` the newest
     realised ones are taken, up to four, a season or a horizon apart, whichever is longer. `jobs` cutoffs
-    are evaluated at a time, each in a process of its own; `done` hears of progress. Raises `ConfigError` for a cutoff whose
+    are evaluated at a time, each in a process of its own; `progress` is called with the kind of work, its share done and a count. Raises `ConfigError` for a cutoff whose
     prediction window is not over, `OrdersError` where none can be evaluated.
     """
     config = config or Config()
@@ -126,7 +126,7 @@ def backtest(
                 f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
-    found = _in_parallel(orders, config, instants, end, jobs, done)
+    found = _in_parallel(orders, config, instants, end, jobs, progress)
     refusals = [part for part in found if isinstance(part, OrdersError)]
     parts = [part for part in found if isinstance(part, Backtest)]
     # a cutoff that was chosen here may have too few customers yet: the others tell enough
@@ -149,17 +149,17 @@ def _in_parallel(
     instants: Sequence[int],
     end: int,
     jobs: int,
-    done: Callable[[str, float, int], None],
+    progress: Callable[[str, float, int], None],
 ) -> list[Backtest | OrdersError]:
     """Each cutoff's evaluation, or why there can be none, in order."""
     what = f"{len(instants)} cutoffs" if len(instants) > 1 else "1 cutoff"
-    done(what, 0.0, 0)
+    progress(what, 0.0, 0)
     tasks = (joblib.delayed(_evaluated)(orders, config, instant, end) for instant in instants)
     parallel = joblib.Parallel(n_jobs=min(jobs, len(instants)), return_as="generator")
     parts: list[Backtest | OrdersError] = []
     for part in parallel(tasks):
         parts.append(part)
-        done(what, len(parts) / len(instants), len(parts))
+        progress(what, len(parts) / len(instants), len(parts))
     return parts
 
 

@@ -48,7 +48,7 @@ def collect_evidence(
     config: Config,
     champion: Champion | None,
     rolled_back: str | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Evidence:
     """Measure all the gate looks at; the longest part is a champion that has to be fitted again."""
     evidence = Evidence(
@@ -68,7 +68,7 @@ def collect_evidence(
         )
     if run.evaluation is None:
         return evidence
-    return _evaluated(run, config, champion, evidence, say)
+    return _evaluated(run, config, champion, evidence, progress)
 
 
 def _evaluated(
@@ -76,7 +76,7 @@ def _evaluated(
     config: Config,
     champion: Champion | None,
     evidence: Evidence,
-    say: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> Evidence:
     assert run.evaluation is not None
     evaluated = run.evaluation.newest
@@ -94,7 +94,7 @@ def _evaluated(
     contests = [_contest(name, ours, spend, actual, sure) for name, spend in spends.items()]
     judged_by = evidence.judged_by
     if champion is not None:
-        say("judging the champion on the same window")
+        progress("judging the champion on the same window")
         theirs, judged_by = _champion_spend(run, champion, cutoff, ours)
         if theirs is not None:
             spends[CHAMPION] = theirs

@@ -61,7 +61,7 @@ def track(
     config: Config,
     tracking_uri: str | None = None,
     force: str | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> TrackedRun:
     """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
@@ -88,10 +88,10 @@ def track(
             if serving is not None and serving.number == version.number:
                 number = version.number
                 return TrackedRun(uri, own, name, number, is_new, number, False, None)
-            say("judging the candidate")
+            progress("judging the candidate")
             champion = _champion(store, name, serving) if serving else None
             undone = promotion.find_rollback(version)
-            verdict = judge(collect_evidence(run, config, champion, undone, say), config.gate)
+            verdict = judge(collect_evidence(run, config, champion, undone, progress), config.gate)
             store.log_text(own, json.dumps(_plain(verdict), indent=1), "gate.json")
             store.log_text(own, format_verdict_table(verdict), "gate.txt")
             before = serving.number if serving else None
