@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pyarrow.compute as pc
 
 from ..configs.schema import Target
 from ..errors import OrdersError
 from ..orders import windows
-from ..orders.columns import Float64, Int32, Int64, Mask
+from ..orders.columns import Float64, Int64, Mask
+from ..orders.order_groups import count_orders
 from ..orders.orders import Orders
 from .table import FeatureRows
 
@@ -50,17 +50,12 @@ def compute_targets(
     ends = windows.compute_period_ends(cutoffs, horizon_days, periods)
     instants, slots = np.unique(ends, return_inverse=True)
     reach = windows.find_positions(orders.times, orders.starts, instants)
-    codes = orders.texts["order_id"].codes if "order_id" in orders.texts else np.empty(0, np.int32)
-    spend, n_orders = _sums(
-        reach,
-        slots.reshape(ends.shape),
-        orders.times,
-        orders.amounts,
-        compute_line_values(orders, target),
-        codes,
-        rows.cutoff_index,
-        customer,
-    )
+    bounds = reach[customer[:, None], slots.reshape(ends.shape)[rows.cutoff_index]]
+    first, last = bounds[:, :-1], bounds[:, 1:]
+    before = np.concatenate(([0], np.cumsum(compute_line_values(orders, target))))
+    is_known = (customer >= 0)[:, None]
+    spend = np.where(is_known, before[last] - before[first], 0)
+    n_orders = np.where(is_known, count_orders(orders, first, last), 0)
     realised = windows.is_realised(ends[:, 1:], end)[rows.cutoff_index]
     return Targets(
         spend=np.where(realised, spend / orders.unit, np.nan),
@@ -85,47 +80,3 @@ def compute_line_values(orders: Orders, target: Target) -> Int64:
         return np.asarray(orders.amounts - beside)
     before = orders.amounts + beside
     return np.maximum(before, 0) if target == "gross" else np.asarray(before)
-
-
-@numba.njit(cache=True, nogil=True)
-def _sums(
-    reach: Int64,
-    slots: Int64,
-    times: Int64,
-    amounts: Int64,
-    values: Int64,
-    order_codes: Int32,
-    cutoff_index: Int64,
-    customer_index: Int64,
-) -> tuple[Int64, Int64]:
-    """Net amount and number of orders between neighbouring `slots`: both int64, n_rows x periods."""
-    periods = slots.shape[1] - 1
-    spend = np.zeros((len(cutoff_index), periods), dtype=np.int64)
-    n_orders = np.zeros((len(cutoff_index), periods), dtype=np.int64)
-    most_code = order_codes.max() if len(order_codes) else 0
-    net = np.zeros(most_code + 1, dtype=np.int64)
-    for row in range(len(cutoff_index)):
-        if customer_index[row] < 0:
-            continue
-        ends = reach[customer_index[row]]
-        for k in range(periods):
-            first, last = ends[slots[cutoff_index[row], k]], ends[slots[cutoff_index[row], k + 1]]
-            unnamed = np.int64(0)  # net amount of the lines without an order_id at one instant
-            for line in range(first, last):
-                spend[row, k] += values[line]
-                if len(order_codes) and order_codes[line] >= 0:
-                    net[order_codes[line]] += amounts[line]
-            for line in range(first, last):
-                if len(order_codes) and order_codes[line] >= 0:
-                    n_orders[row, k] += net[order_codes[line]] > 0
-                    net[order_codes[line]] = 0  # counted once, and clean for the next window
-            open_instant = np.int64(-1)
-            for line in range(first, last):
-                if len(order_codes) and order_codes[line] >= 0:
-                    continue
-                if times[line] != open_instant:
-                    n_orders[row, k] += unnamed > 0
-                    unnamed, open_instant = np.int64(0), times[line]
-                unnamed += amounts[line]
-            n_orders[row, k] += unnamed > 0
-    return spend, n_orders

@@ -1,28 +1,18 @@
-"""The ledger: order lines gathered into orders and returns, as descriptive measures need them.
-
-An order is the lines of one customer and one order_id (else one customer and instant) before the
-cutoff with a positive net amount; with zero or less it is a return.
-
-Compiled code is cached by the time stamp of this file alone, so it calls no compiled function of
-another module; time is already sliced: `ends` holds positions from windows.py.
-"""
+"""The order table: orders and returns before a cutoff, as descriptive measures need them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 
 from . import windows
 from .columns import Float64, Int32, Int64, Mask
+from .order_groups import group_orders
 from .orders import Orders
 
 __all__ = ["OrderTable", "build_order_table"]
-
-_NO_CODES = np.empty(0, dtype=np.int32)
-_NO_NUMBERS = np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -96,79 +86,19 @@ class OrderTable:
 def build_order_table(orders: Orders, cutoff: int) -> OrderTable:
     """The orders and returns of every customer before the cutoff."""
     ends = windows.find_positions(orders.times, orders.starts, np.array([cutoff], np.int64))[:, 0]
-    codes = orders.texts["order_id"].codes if "order_id" in orders.texts else _NO_CODES
-    channels = orders.texts["channel"].codes if "channel" in orders.texts else _NO_CODES
-    entry_of, starts = _number_entries(orders.starts, ends, orders.times, codes)
-    return OrderTable(
-        starts,
-        *_gathered(
-            orders.starts,
-            ends,
-            entry_of,
-            int(starts[-1]),
-            orders.times,
-            orders.amounts,
-            channels,
-            orders.numbers.get("cost", _NO_NUMBERS),
-        ),
-    )
-
-
-@numba.njit(cache=True, nogil=True)
-def _number_entries(starts: Int64, ends: Int64, times: Int64, codes: Int32) -> tuple[Int32, Int64]:
-    """Per line the number of its entry, by customer and first line; and where each customer's begin."""
-    entry_of = np.full(len(times), -1, dtype=np.int32)
-    entry_starts = np.zeros(len(starts), dtype=np.int64)
-    slot = np.full(codes.max() + 1 if len(codes) else 1, -1, dtype=np.int32)
-    following = 0
-    for customer in range(len(starts) - 1):
-        open_instant, unnamed = np.int64(-1), np.int32(-1)
-        for line in range(starts[customer], ends[customer]):
-            code = codes[line] if len(codes) else -1
-            if code >= 0:
-                if slot[code] < 0:
-                    slot[code] = following
-                    following += 1
-                entry_of[line] = slot[code]
-            else:
-                if unnamed < 0 or times[line] != open_instant:
-                    unnamed, open_instant = np.int32(following), times[line]
-                    following += 1
-                entry_of[line] = unnamed
-        if len(codes):
-            for line in range(starts[customer], ends[customer]):
-                if codes[line] >= 0:
-                    slot[codes[line]] = -1  # an order_id another customer has is another order
-        entry_starts[customer + 1] = following
-    return entry_of, entry_starts
-
-
-@numba.njit(cache=True, nogil=True)
-def _gathered(
-    starts: Int64,
-    ends: Int64,
-    entry_of: Int32,
-    n_entries: int,
-    times: Int64,
-    amounts: Int64,
-    channels: Int32,
-    costs: Float64,
-) -> tuple[Int64, Int64, Int32, Int64, Float64]:
-    """What each entry adds up to: time, net, channel, amount with a known cost, that cost."""
-    time = np.full(n_entries, -1, dtype=np.int64)
-    net = np.zeros(n_entries, dtype=np.int64)
-    channel = np.full(n_entries, -1, dtype=np.int32)
-    costed = np.zeros(n_entries, dtype=np.int64)
-    cost = np.zeros(n_entries, dtype=np.float64)
-    for customer in range(len(starts) - 1):
-        for line in range(starts[customer], ends[customer]):
-            entry = entry_of[line]
-            if time[entry] < 0:
-                time[entry] = times[line]
-                if len(channels):
-                    channel[entry] = channels[line]
-            net[entry] += amounts[line]
-            if len(costs) and amounts[line] > 0 and not np.isnan(costs[line]):
-                costed[entry] += amounts[line]
-                cost[entry] += costs[line]
-    return time, net, channel, costed, cost
+    groups = group_orders(orders, ends)
+    n_groups = len(groups.net)
+    costed = np.zeros(n_groups, dtype=np.int64)
+    costs = np.zeros(n_groups, dtype=np.float64)
+    if "cost" in orders.numbers:
+        is_sold = (groups.group_of_line >= 0) & (orders.amounts > 0)
+        lines = np.flatnonzero(is_sold & ~np.isnan(orders.numbers["cost"]))
+        group = groups.group_of_line[lines]
+        np.add.at(costed, group, orders.amounts[lines])
+        np.add.at(costs, group, orders.numbers["cost"][lines])
+    if "channel" in orders.texts:
+        channels = orders.texts["channel"].codes[groups.first_lines]
+    else:
+        channels = np.full(n_groups, -1, dtype=np.int32)
+    times = orders.times[groups.first_lines]
+    return OrderTable(groups.starts, times, groups.net, channels, costed, costs)

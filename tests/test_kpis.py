@@ -18,9 +18,8 @@ from clvcast.configs.schema import OrdersConfig, parse_config
 from clvcast.decisions.kpis import LEVERS, compute_measures
 from clvcast.decisions.period_counts import Sums
 from clvcast.errors import OrdersError
-from clvcast.orders import dates, windows
+from clvcast.orders import dates
 from clvcast.orders.cutoffs import get_default_cutoff
-from clvcast.orders.order_table import build_order_table
 from clvcast.orders.reading.read_orders import read_table
 
 CUTOFF = "2021-01-01"
@@ -249,24 +248,6 @@ def test_groups_add_up_to_the_shop(lines: pd.DataFrame) -> None:
             for name in ("customers", "clv_total"):
                 assert part[name].sum() == pytest.approx(shop[name]), (dimension, name)
     assert not np.isinf(found.select_dtypes("number").to_numpy(np.float64)).any()
-
-
-@settings(max_examples=60)
-@given(worlds.small_worlds())
-def test_the_ledger_counts_orders_as_features_do(lines: pd.DataFrame) -> None:
-    from clvcast.features.table import compute_feature_rows
-
-    orders = read_table(lines, OrdersConfig())
-    for cutoff in (get_default_cutoff(orders), int(np.median(orders.times)) + 1):
-        known = windows.slice_observed(orders, cutoff)
-        rows = compute_feature_rows(known, np.array([cutoff]))
-        counts = np.zeros(known.n_customers, np.int64)
-        counts[rows.customer_index] = rows.whole[:, 0]
-        found = build_order_table(orders, cutoff)
-        named = dict(zip(orders.customer_ids.to_pylist(), found.n_orders.tolist(), strict=True))
-        for customer, count in zip(known.customer_ids.to_pylist(), counts.tolist(), strict=True):
-            assert named[customer] == count
-        assert found.net.sum() == known.amounts.sum()
 
 
 def test_a_forecast_file_of_other_orders_or_models_is_refused(
