@@ -51,19 +51,19 @@ def prepare() -> None:
 
 def together() -> None:
     """KPIs, segments cut anew and lists by one reading of the files, with all of their tables written."""
-    from clvcast.decisions.campaign_lists import lists_of
+    from clvcast.decisions.campaign_lists import lists
     from clvcast.decisions.customer_base import open_customer_base
-    from clvcast.decisions.kpis import kpis_of
+    from clvcast.decisions.kpis import kpis
     from clvcast.models.segments import Segments, Standing, cut_thresholds
 
     book = open_customer_base("forecasts.parquet", "orders.parquet")
-    kpis_of(book).save(Path("kpis"))
+    kpis(book).save(Path("kpis"))
     silent = book.numbers("days_since_last_order").astype("int32")
     n_orders = book.entries.n_orders.astype("int32")
     standing = Standing(silent, n_orders, book.entries.spend / book.unit, book.numbers("clv"))
     thresholds = cut_thresholds(book.config.segments, standing)
     Segments.of(thresholds, standing, book.numbers("churn_probability"))
-    lists_of(book).save(Path("lists"))
+    lists(book).save(Path("lists"))
 
 
 def page() -> list[str]:

@@ -47,11 +47,11 @@ def kpis(
     --config configs/online_retail.yaml --output kpis
     """
     from ..atomic_files import check_folder
-    from ..decisions.kpis import kpis_of
+    from ..decisions.kpis import kpis as compute
 
     check_folder(output)
-    book, _ = _books(forecasts, orders, config, None, quiet or as_json)
-    found = kpis_of(book)
+    base, _ = _books(forecasts, orders, config, None, quiet or as_json)
+    found = compute(base)
     found.save(output, ending)
     if as_json:
         print_json({"measures": _records(found.measures), "remarks": found.remarks})
@@ -59,7 +59,7 @@ def kpis(
     note(found.remarks, quiet)
     if quiet:
         return
-    _print_measures(found.measures, book.config.orders.currency)
+    _print_measures(found.measures, base.config.orders.currency)
     out.print(f"wrote measures, triangles and customers into {output}")
 
 
@@ -80,11 +80,11 @@ def economics(
     --config shop.yaml --output economics
     """
     from ..atomic_files import check_folder
-    from ..decisions.economics import economics_of
+    from ..decisions.economics import economics as compute
 
     check_folder(output)
-    book, before = _books(forecasts, orders, config, past, quiet or as_json)
-    found = economics_of(book, spend, before)
+    base, before = _books(forecasts, orders, config, past, quiet or as_json)
+    found = compute(base, spend=spend, past=before)
     found.save(output, ending)
     if as_json:
         tables = {"acquisition": found.acquisition, "levers": found.levers}
@@ -93,7 +93,7 @@ def economics(
     note(found.remarks, quiet)
     if quiet:
         return
-    _print_economics(found, book.config)
+    _print_economics(found, base.config)
     out.print(f"wrote acquisition, payback and levers into {output}")
 
 
@@ -113,11 +113,11 @@ def lists(
     --config configs/online_retail.yaml --output lists
     """
     from ..atomic_files import check_folder
-    from ..decisions.campaign_lists import lists_of
+    from ..decisions.campaign_lists import lists as compute
 
     check_folder(output)
-    book, before = _books(forecasts, orders, config, past, quiet or as_json)
-    found = lists_of(book, before)
+    base, before = _books(forecasts, orders, config, past, quiet or as_json)
+    found = compute(base, past=before)
     found.save(output, ending)
     if as_json:
         print_json({"lists": _records(found.summary), "remarks": found.remarks})
@@ -125,7 +125,7 @@ def lists(
     note(found.remarks, quiet)
     if quiet:
         return
-    _print_lists(found.summary, book.config.orders.currency)
+    _print_lists(found.summary, base.config.orders.currency)
     out.print(f"wrote a file per list, held_out, summary and budget into {output}")
 
 
@@ -136,11 +136,11 @@ def _books(
     from ..decisions.customer_base import open_customer_base
 
     settings = None if config is None else read_config(config)
-    book = open_customer_base(forecasts, orders, settings)
-    note(book.orders.report.remarks, silent)
+    base = open_customer_base(forecasts, orders, settings)
+    note(base.orders.report.remarks, silent)
     if past is None:
-        return book, None
-    return book, open_customer_base(past, book.orders, settings, what="the past forecasts")
+        return base, None
+    return base, open_customer_base(past, base.orders, settings, what="the past forecasts")
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

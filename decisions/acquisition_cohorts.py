@@ -29,12 +29,12 @@ class Cohorts:
     is_ours: Mask  # a customer came through the cohort's channel, in whatever month
 
     @classmethod
-    def of(cls, book: CustomerBase, stated: Spend, remarks: list[str]) -> Cohorts:
+    def of(cls, base: CustomerBase, stated: Spend, remarks: list[str]) -> Cohorts:
         """Every channel and month with customers or stated spend; what is odd goes to `remarks`."""
-        channel = book.grouping("channel" if book.has_channels else "shop")
-        month = dates.to_months(book.first_order_times)
+        channel = base.grouping("channel" if base.has_channels else "shop")
+        month = dates.to_months(base.first_order_times)
         spent: dict[tuple[str, int], int] = {}
-        latest = dates.to_months(np.array([book.cutoff - 1]))[0]
+        latest = dates.to_months(np.array([base.cutoff - 1]))[0]
         late = 0
         for name, when, amount in zip(
             stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True
@@ -42,19 +42,19 @@ class Cohorts:
             if when > latest:
                 late += 1
                 continue
-            key = (name if book.has_channels else ALL, when)
+            key = (name if base.has_channels else ALL, when)
             spent[key] = spent.get(key, 0) + amount
         if late:
             told = pluralize(late, "row")
             remarks.append(
-                f"{told} of spend left out: after {dates.format_instant(book.cutoff)}, where nothing is known"
+                f"{told} of spend left out: after {dates.format_instant(base.cutoff)}, where nothing is known"
             )
-        if not book.has_channels:
+        if not base.has_channels:
             remarks.append(
                 "the orders have no channel: spend is added up and shown by month; map "
                 "orders.columns.channel to tell channels apart"
             )
-        _say_channels(book, stated, channel, remarks)
+        _say_channels(base, stated, channel, remarks)
         ours = np.unique(np.stack([channel.codes, month], axis=1), axis=0)
         keys = {(channel.names[code], int(when)) for code, when in ours} | set(spent)
         ordered = sorted(keys)
@@ -74,7 +74,7 @@ class Cohorts:
             Grouping("channel_month", codes, names),
             np.array([name for name, _ in ordered], dtype=object),
             np.array([when for _, when in ordered], dtype=np.int64),
-            np.array([spent[key] / book.unit if key in spent else np.nan for key in ordered]),
+            np.array([spent[key] / base.unit if key in spent else np.nan for key in ordered]),
             np.array([name == ALL or name in channel.names for name, _ in ordered]),
         )
 
@@ -120,8 +120,8 @@ class Level:
         return cls(name, tuple(rows), row_of, (counted | ~has_spend[row_of]) & ~apart, apart)
 
 
-def _say_channels(book: CustomerBase, stated: Spend, channel: Grouping, remarks: list[str]) -> None:
-    if not book.has_channels:
+def _say_channels(base: CustomerBase, stated: Spend, channel: Grouping, remarks: list[str]) -> None:
+    if not base.has_channels:
         return
     for name in sorted(set(stated.channels) - set(channel.names)):
         nearest = difflib.get_close_matches(name, channel.names, n=1)

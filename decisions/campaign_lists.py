@@ -23,12 +23,11 @@ from ..configs.schema import Config
 from ..errors import ConfigError
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
-from ..orders.orders import Orders
-from .customer_base import CustomerBase, open_customer_base
+from .customer_base import CustomerBase, ForecastSource, OrdersSource, open_customer_base
 from .list_backtest import backtest_lists
 from .list_columns import ListColumns, build_list_columns
 
-__all__ = ["Lists", "lists", "lists_of", "select_by_rule"]
+__all__ = ["Lists", "lists", "select_by_rule"]
 
 _FIELD = re.compile(r"{(\w+)}")
 _HASH_KEY = "clvcast hold out"  # 16 characters; another key would hold other customers out
@@ -73,32 +72,24 @@ class Lists:
 
 
 def lists(
-    forecasts: pd.DataFrame | pa.Table | str | Path,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    forecasts: ForecastSource | CustomerBase,
+    orders: OrdersSource | None = None,
     config: Config | None = None,
-    past: pd.DataFrame | pa.Table | str | Path | None = None,
+    past: ForecastSource | CustomerBase | None = None,
 ) -> Lists:
     """The campaign lists of the configuration's rules.
 
     `past` are forecasts made at least a horizon before the end of the orders, by a model that knew
     nothing later: the same rules on them tell whether the lists would have caught the money.
     """
-    book = open_customer_base(forecasts, orders, config)
-    before = (
-        None
-        if past is None
-        else open_customer_base(past, book.orders, config, what="the past forecasts")
-    )
-    return lists_of(book, before)
-
-
-def lists_of(book: CustomerBase, past: CustomerBase | None = None) -> Lists:
-    """The same of open books."""
-    known = build_list_columns(book)
-    remarks = list(book.remarks)
-    chosen = select_by_rule(book, known, remarks)
-    held = _held_out(book)
-    rules = book.config.lists.rules
+    base = open_customer_base(forecasts, orders, config)
+    if past is not None:
+        past = open_customer_base(past, base.orders, config, what="the past forecasts")
+    known = build_list_columns(base)
+    remarks = list(base.remarks)
+    chosen = select_by_rule(base, known, remarks)
+    held = _held_out(base)
+    rules = base.config.lists.rules
     contacts = {name: members[~held[members]] for name, members in chosen.items()}
     held_out = {name: members[held[members]] for name, members in chosen.items()}
     rows = [
@@ -106,7 +97,7 @@ def lists_of(book: CustomerBase, past: CustomerBase | None = None) -> Lists:
             "list": name,
             "customers": len(members),
             "held_out": len(held_out[name]),
-            "value_at_stake": float(_stakes(book, known, rules[name], members).sum()),
+            "value_at_stake": float(_stakes(base, known, rules[name], members).sum()),
             "stake": rules[name].value,
             "aim": rules[name].aim,
         }
@@ -124,9 +115,9 @@ def lists_of(book: CustomerBase, past: CustomerBase | None = None) -> Lists:
         summary = summary.merge(backtest_lists(past, picked, remarks), on="list", how="left")
 
     def written(members: Mapping[str, Int64]) -> _Tables:
-        return _Tables(members, lambda name: _rows(book, known, rules[name], members[name]))
+        return _Tables(members, lambda name: _rows(base, known, rules[name], members[name]))
 
-    budget = _budget(book, known)
+    budget = _budget(base, known)
     return Lists(written(contacts), written(held_out), summary, budget, tuple(remarks))
 
 
@@ -148,9 +139,9 @@ class _Tables(Mapping[str, pa.Table]):
         return len(self._names)
 
 
-def select_by_rule(book: CustomerBase, known: ListColumns, remarks: list[str]) -> dict[str, Int64]:
+def select_by_rule(base: CustomerBase, known: ListColumns, remarks: list[str]) -> dict[str, Int64]:
     """List -> the rows of its customers, most at stake first; held-out customers included."""
-    settings = book.config.lists
+    settings = base.config.lists
     wanted = settings.rules if settings.only is None else settings.only
     unknown = [name for name in wanted if name not in settings.rules]
     if unknown:
@@ -167,7 +158,7 @@ def select_by_rule(book: CustomerBase, known: ListColumns, remarks: list[str]) -
             if each.column not in known.texts and each.column not in known.numbers
         ]
         if lacking:
-            members[name] = np.zeros(book.n_rows, dtype=np.bool_)
+            members[name] = np.zeros(base.n_rows, dtype=np.bool_)
             if name in wanted:
                 remarks.append(f"the list {name} is left out: nothing is known of {lacking[0]}")
             continue
@@ -179,7 +170,7 @@ def select_by_rule(book: CustomerBase, known: ListColumns, remarks: list[str]) -
         order = np.flatnonzero(mask)
         stake = known.numbers[rule.value][order]
         order = order[np.argsort(-stake, kind="stable")][: rule.most]  # equals by customer_id
-        members[name] = np.zeros(book.n_rows, dtype=np.bool_)
+        members[name] = np.zeros(base.n_rows, dtype=np.bool_)
         members[name][order] = True
         if name in wanted:
             found[name] = order
@@ -206,28 +197,28 @@ def _holds(asked: Condition, known: ListColumns) -> Mask:
     return np.asarray(compare.get(asked.kind, np.equal)(values, numbers[0]))
 
 
-def _held_out(book: CustomerBase) -> Mask:
+def _held_out(base: CustomerBase) -> Mask:
     """Who is held out: by a hash of the id alone, so the same customers in every list and run."""
-    ids = book.forecasts["customer_id"].to_pandas().astype(object).to_numpy()
+    ids = base.forecasts["customer_id"].to_pandas().astype(object).to_numpy()
     hashed = pd.util.hash_array(ids, hash_key=_HASH_KEY, categorize=False)
-    return np.asarray(hashed / 2.0**64 < book.config.lists.hold_out)
+    return np.asarray(hashed / 2.0**64 < base.config.lists.hold_out)
 
 
-def _stakes(book: CustomerBase, known: ListColumns, rule: ListRule, members: Int64) -> Float64:
+def _stakes(base: CustomerBase, known: ListColumns, rule: ListRule, members: Int64) -> Float64:
     """What is at stake with each member, to the currency's smallest unit."""
-    return np.round(known.numbers[rule.value][members], book.orders.currency_decimals)
+    return np.round(known.numbers[rule.value][members], base.orders.currency_decimals)
 
 
-def _rows(book: CustomerBase, known: ListColumns, rule: ListRule, members: Int64) -> pa.Table:
+def _rows(base: CustomerBase, known: ListColumns, rule: ListRule, members: Int64) -> pa.Table:
     """The rows of a list, in the order of `members`."""
-    base = known.dates[rule.when][members]
-    date = np.maximum(base + rule.days_after * dates.DAY, book.cutoff)
+    due = known.dates[rule.when][members]
+    date = np.maximum(due + rule.days_after * dates.DAY, base.cutoff)
     return pa.Table.from_arrays(
         [
-            book.forecasts["customer_id"].take(pa.array(members)).combine_chunks(),
+            base.forecasts["customer_id"].take(pa.array(members)).combine_chunks(),
             pa.array(np.arange(1, len(members) + 1), pa.int32()),
-            pa.array(_stakes(book, known, rule, members)),
-            _reasons(rule.reason, known, members, book.config.orders.currency),
+            pa.array(_stakes(base, known, rule, members)),
+            _reasons(rule.reason, known, members, base.config.orders.currency),
             pa.array(date, pa.timestamp("us")).cast(pa.date32(), safe=False),
         ],
         schema=SCHEMA,
@@ -267,11 +258,11 @@ def _written(name: str, known: ListColumns, members: Int64, currency: str) -> pa
     return pc.binary_join_element_wise(number, unit, "") if unit else number
 
 
-def _budget(book: CustomerBase, known: ListColumns) -> pd.DataFrame:
+def _budget(base: CustomerBase, known: ListColumns) -> pd.DataFrame:
     """By segment, tier and risk: what a customer is worth if kept, and keeping one at most."""
     parts = []
     for dimension in ("rfm_segment", "tier", "risk"):
-        grouping = book.grouping(dimension)
+        grouping = base.grouping(dimension)
         counts = grouping.counts()
 
         def mean(name: str, grouping=grouping, counts=counts) -> Float64:  # type: ignore[no-untyped-def]

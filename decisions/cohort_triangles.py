@@ -11,15 +11,15 @@ from .customer_base import CustomerBase
 __all__ = ["build_triangles"]
 
 
-def build_triangles(book: CustomerBase) -> pd.DataFrame:
+def build_triangles(base: CustomerBase) -> pd.DataFrame:
     """Retention and cumulated spend by cohort and age: a row per cohort and calendar month since.
 
     Age 0 is the month of the first order. `is_whole` is False for the month the cutoff lies in,
     which is not over. A month in which nobody first ordered is a cohort of no customers, whose
     retention and spend per customer are empty.
     """
-    entries, cohort = book.entries, book.grouping("cohort")
-    first_month = dates.to_months(book.first_order_times)
+    entries, cohort = base.entries, base.grouping("cohort")
+    first_month = dates.to_months(base.first_order_times)
     origin = int(first_month.min())
     n_cohorts = len(cohort.names)
     month = dates.to_months(entries.times)
@@ -42,7 +42,7 @@ def build_triangles(book: CustomerBase) -> pd.DataFrame:
     k, ages = np.divmod(np.arange(n_cohorts * width), width)
     shown = k + ages < width
     customers = cohort.counts()[k].astype(np.float64)
-    cumulated = np.cumsum(spend.reshape(n_cohorts, width), axis=1).ravel() / book.unit
+    cumulated = np.cumsum(spend.reshape(n_cohorts, width), axis=1).ravel() / base.unit
     with np.errstate(divide="ignore", invalid="ignore"):
         retention = np.where(customers > 0, active / customers, np.nan)
         each = np.where(customers > 0, cumulated / customers, np.nan)
@@ -53,10 +53,10 @@ def build_triangles(book: CustomerBase) -> pd.DataFrame:
             "customers": cohort.counts()[k],
             "active_customers": active,
             "retention": retention,
-            "spend": spend / book.unit,
+            "spend": spend / base.unit,
             "cumulated_spend": cumulated,
             "cumulated_spend_per_customer": each,
-            "is_whole": origin + k + ages < dates.find_unfinished_month(book.cutoff),
+            "is_whole": origin + k + ages < dates.find_unfinished_month(base.cutoff),
         }
     )
     return frame[shown].reset_index(drop=True)

@@ -1,11 +1,11 @@
-"""The book: forecasts beside the orders they were made from, row by row. KPIs, economics and lists read it."""
+"""The customer base: forecasts beside the orders they were made from, row by row."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.schema import Config
-from ..errors import OrdersError
+from ..errors import ConfigError, OrdersError
 from ..evaluation.forecast_file import coerce_forecasts
 from ..features.targets import compute_line_values
 from ..models.forecast_terms import read_terms, reconcile_config
@@ -29,17 +29,13 @@ from ..orders.reading.validation_issues import pluralize
 if TYPE_CHECKING:
     from ..models.model import TrainedModel
 
-__all__ = ["CustomerBase", "Grouping", "open_customer_base"]
+__all__ = ["CustomerBase", "ForecastSource", "Grouping", "OrdersSource", "open_customer_base"]
 
+ForecastSource: TypeAlias = pd.DataFrame | pa.Table | str | Path
+OrdersSource: TypeAlias = Orders | pd.DataFrame | pa.Table | str | Path
 UNKNOWN = "(unknown)"
 _LEVELS = ("high", "medium", "low")
-_COLUMNS = (
-    "order_id",
-    "channel",
-    "category",
-    "cost",
-    "discount",
-)  # of the orders, that a book is read for
+_COLUMNS = ("order_id", "channel", "category", "cost", "discount")  # of the orders that are read
 
 
 @dataclass(frozen=True)
@@ -174,20 +170,24 @@ def _used(dimension: str, codes: Int64, names: tuple[str, ...]) -> Grouping:
 
 
 def open_customer_base(
-    forecasts: pd.DataFrame | pa.Table | str | Path,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    forecasts: ForecastSource | CustomerBase,
+    orders: OrdersSource | None = None,
     config: Config | None = None,
     *,
     model: TrainedModel | None = None,
     what: str = "the forecasts",
 ) -> CustomerBase:
-    """Lay forecasts and orders side by side; only orders before the forecasts' cutoff are in the book.
+    """Lay forecasts and orders side by side; only orders before the forecasts' cutoff count.
 
     Horizon, periods, margin, discount, target and currency are those the forecasts were made with, where they
     say so; else the configuration's, else those `model` remembers. Raises `ConfigError` where the configuration states
     others, `OrdersError` where the orders are not those the forecasts were made from. What else is
-    amiss is said in `remarks`, where the forecasts are called `what`.
+    amiss is said in `remarks`, where the forecasts are called `what`. An open base is returned as it is.
     """
+    if isinstance(forecasts, CustomerBase):
+        return forecasts
+    if orders is None:
+        raise ConfigError("forecasts must come with the orders they were made from, got none")
     table = coerce_forecasts(forecasts, whole=model is not None)
     made = read_terms(table)
     if model is not None:

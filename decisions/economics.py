@@ -20,16 +20,15 @@ from ..atomic_files import check_folder, write_files
 from ..configs.decisions import AcquisitionConfig
 from ..configs.schema import Config
 from ..orders import dates
-from ..orders.orders import Orders
 from .acquisition_cohorts import Cohorts, Level
 from .acquisition_spend import coerce_spend
-from .customer_base import CustomerBase, Grouping, open_customer_base
+from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
 from .group_totals import sum_by_group
 from .lever_sensitivity import compute_sensitivity
 from .payback import MarginCurve, estimate_reach_probability, forecast_margin_curve
 from .payback_backtest import backtest_payback, make_empty_backtest
 
-__all__ = ["Economics", "economics", "economics_of"]
+__all__ = ["Economics", "economics"]
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,11 @@ class Economics:
 
 
 def economics(
-    forecasts: pd.DataFrame | pa.Table | str | Path,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
-    spend: pd.DataFrame | pa.Table | str | Path,
+    forecasts: ForecastSource | CustomerBase,
+    orders: OrdersSource | None = None,
+    spend: pd.DataFrame | pa.Table | str | Path | None = None,
     config: Config | None = None,
-    past: pd.DataFrame | pa.Table | str | Path | None = None,
+    past: ForecastSource | CustomerBase | None = None,
 ) -> Economics:
     """CAC, LTV:CAC, payback and the most that may be paid, by channel and month.
 
@@ -73,29 +72,21 @@ def economics(
     by a model trained then: they tell how far chances of payback came true. Raises `OrdersError` for spend that
     cannot be read, is negative or in another currency.
     """
-    book = open_customer_base(forecasts, orders, config)
-    before = (
-        None
-        if past is None
-        else open_customer_base(past, book.orders, config, what="the past forecasts")
-    )
-    return economics_of(book, spend, before)
-
-
-def economics_of(book: CustomerBase, spend: object, past: CustomerBase | None = None) -> Economics:
-    """The same of an open book."""
-    stated = coerce_spend(spend, unit=book.unit, currency=book.config.orders.currency)
-    remarks = [*book.remarks, *stated.remarks]
-    cohorts = Cohorts.of(book, stated, remarks)
-    curve = forecast_margin_curve(book, cohorts.grouping, cohorts.months)
-    rows = [row for level in cohorts.levels() for row in _rows(book, cohorts, curve, level)]
+    base = open_customer_base(forecasts, orders, config)
+    if past is not None:
+        past = open_customer_base(past, base.orders, config, what="the past forecasts")
+    stated = coerce_spend(spend, unit=base.unit, currency=base.config.orders.currency)
+    remarks = [*base.remarks, *stated.remarks]
+    cohorts = Cohorts.of(base, stated, remarks)
+    curve = forecast_margin_curve(base, cohorts.grouping, cohorts.months)
+    rows = [row for level in cohorts.levels() for row in _rows(base, cohorts, curve, level)]
     table = pd.DataFrame(rows)
-    _say_margin(book, remarks)
+    _say_margin(base, remarks)
     backtest = backtest_payback(past) if past is not None else make_empty_backtest()
     if past is not None:
         remarks.append(_came_true(backtest))
     payback = _payback_table(cohorts, curve)
-    return Economics(table, payback, compute_sensitivity(book), backtest, tuple(remarks))
+    return Economics(table, payback, compute_sensitivity(base), backtest, tuple(remarks))
 
 
 def _came_true(backtest: pd.DataFrame) -> str:
@@ -108,19 +99,19 @@ def _came_true(backtest: pd.DataFrame) -> str:
 
 
 def _rows(
-    book: CustomerBase, cohorts: Cohorts, curve: MarginCurve, level: Level
+    base: CustomerBase, cohorts: Cohorts, curve: MarginCurve, level: Level
 ) -> list[dict[str, Any]]:
     """The rows of one level: cost, value, payback."""
     counts = cohorts.grouping.counts()
-    worth = cohorts.grouping.sums(book.entries.per_customer(book.worth))
-    historic = np.asarray(worth, np.float64) / book.unit * book.config.economics.margin_rate
+    worth = cohorts.grouping.sums(base.entries.per_customer(base.worth))
+    historic = np.asarray(worth, np.float64) / base.unit * base.config.economics.margin_rate
     counted_in = level.used[cohorts.grouping.codes]
     own = Grouping(
         level.name,
         level.row_of[cohorts.grouping.codes][counted_in],
         tuple(map(str, level.keys)),
     )
-    forecasts = book.forecasts if counted_in.all() else book.forecasts.filter(pa.array(counted_in))
+    forecasts = base.forecasts if counted_in.all() else base.forecasts.filter(pa.array(counted_in))
     totals = sum_by_group(forecasts, own)
     rows = []
     for position, (channel, month) in enumerate(level.keys):
@@ -142,7 +133,7 @@ def _rows(
             float(historic[used].sum()),
             (float(bounds[0][position]), float(bounds[1][position]), float(bounds[2][position])),
             curve.of(used),
-            book.config.acquisition,
+            base.config.acquisition,
         )
         apart = float(cohorts.spend[mine & level.apart].sum())
         loaded = row["spend"] + apart  # NaN where the row's own spend is not known
@@ -271,10 +262,10 @@ def _payback_table(cohorts: Cohorts, curve: MarginCurve) -> pd.DataFrame:
     return frame[curve.reach.ravel()].reset_index(drop=True)
 
 
-def _say_margin(book: CustomerBase, remarks: list[str]) -> None:
-    margin = book.config.economics.margin_rate
-    first = float(np.sum(book.numbers("expected_spend"))) * margin
-    clv = float(np.sum(book.numbers("clv")))
+def _say_margin(base: CustomerBase, remarks: list[str]) -> None:
+    margin = base.config.economics.margin_rate
+    first = float(np.sum(base.numbers("expected_spend"))) * margin
+    clv = float(np.sum(base.numbers("clv")))
     if first > clv * (1 + 1e-9):
         remarks.append(
             f"the forecasts' CLV is below one period's spend x the margin of {margin:.0%}: they were "

@@ -1,4 +1,4 @@
-"""Totals of the groups of a book, by `clvcast.total`; a file without deviations has no interval."""
+"""Totals of the groups of a customer base, by `clvcast.total`; a file without deviations has no interval."""
 
 from __future__ import annotations
 

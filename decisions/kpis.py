@@ -19,13 +19,12 @@ from ..atomic_files import check_folder, write_files
 from ..configs.schema import Config
 from ..orders import dates
 from ..orders.columns import Float64
-from ..orders.orders import Orders
 from .cohort_triangles import build_triangles
-from .customer_base import CustomerBase, Grouping, open_customer_base
+from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
 from .group_totals import sum_by_group
 from .period_counts import DAYS_PER_MONTH, PeriodCounts, Sums
 
-__all__ = ["LEVERS", "Kpis", "compute_measures", "kpis", "kpis_of"]
+__all__ = ["LEVERS", "Kpis", "compute_measures", "kpis"]
 
 # the four levers, reported side by side
 LEVERS = ("aov", "purchase_frequency", "margin_rate", "churn_rate")
@@ -59,23 +58,19 @@ class Kpis:
 
 
 def kpis(
-    forecasts: pd.DataFrame | pa.Table | str | Path,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    forecasts: ForecastSource | CustomerBase,
+    orders: OrdersSource | None = None,
     config: Config | None = None,
 ) -> Kpis:
     """Measure the shop at the forecasts' cutoff, as a whole and by channel, cohort, segment and period.
 
     Raises `OrdersError` for a file that holds no forecasts, or orders they were not made from.
     """
-    return kpis_of(open_customer_base(forecasts, orders, config))
-
-
-def kpis_of(book: CustomerBase) -> Kpis:
-    """The same of an open book."""
-    counted = PeriodCounts.of(book)
-    remarks = list(book.remarks)
+    base = open_customer_base(forecasts, orders, config)
+    counted = PeriodCounts.of(base)
+    remarks = list(base.remarks)
     dimensions = ["shop", "channel", "cohort", "rfm_segment", "tier", "risk"]
-    if not book.has_channels:
+    if not base.has_channels:
         dimensions.remove("channel")
         remarks.append("the orders have no channel: nothing is shown by channel")
     if not counted.n_whole:
@@ -84,32 +79,32 @@ def kpis_of(book: CustomerBase) -> Kpis:
             "are empty"
         )
     parts = []
-    worth = _worth_of_revenue(book)
+    worth = _worth_of_revenue(base)
     for dimension in dimensions:
-        grouping = book.grouping(dimension)
-        frame = compute_measures(counted.sums_by(grouping), book.config, counted.period_days, worth)
+        grouping = base.grouping(dimension)
+        frame = compute_measures(counted.sums_by(grouping), base.config, counted.period_days, worth)
         frame.insert(0, "dimension", dimension)
         frame.insert(1, "group", list(grouping.names))
         frame["is_circular"] = dimension in _OF_TODAY
         frame["from"] = dates.format_instant(int(counted.bounds[counted.first_shown]))
-        frame["until"] = dates.format_instant(book.cutoff)
-        parts.append(_with_forecasts(frame, book, grouping))
-    parts.append(_by_period(book, counted, worth))
+        frame["until"] = dates.format_instant(base.cutoff)
+        parts.append(_with_forecasts(frame, base, grouping))
+    parts.append(_by_period(base, counted, worth))
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return Kpis(
         table,
-        build_triangles(book),
-        _by_customer(book, counted, table.iloc[0]),
+        build_triangles(base),
+        _by_customer(base, counted, table.iloc[0]),
         tuple(remarks),
     )
 
 
-def _worth_of_revenue(book: CustomerBase) -> float:
+def _worth_of_revenue(base: CustomerBase) -> float:
     """What the forecasts' target counts for each unit of net spend, before the cutoff; 1 for spend itself."""
-    if book.config.target == "spend":
+    if base.config.target == "spend":
         return 1.0
-    net = int(book.entries.net.sum())
-    return int(book.worth.sum()) / net if net > 0 else np.nan
+    net = int(base.entries.net.sum())
+    return int(base.worth.sum()) / net if net > 0 else np.nan
 
 
 def compute_measures(
@@ -181,18 +176,18 @@ def _periods_lived(churn: Float64, config: Config, period_days: int) -> Float64:
     return total
 
 
-def _with_forecasts(frame: pd.DataFrame, book: CustomerBase, grouping: Grouping) -> pd.DataFrame:
+def _with_forecasts(frame: pd.DataFrame, base: CustomerBase, grouping: Grouping) -> pd.DataFrame:
     """The forecasts of each group beside its measures, and what the formula misses."""
     n = np.maximum(grouping.counts(), 1)
-    total = sum_by_group(book.forecasts, grouping)
+    total = sum_by_group(base.forecasts, grouping)
     empty = grouping.counts() == 0
     columns: dict[str, Float64] = {
         "clv": total.expected / n,
         "clv_total": total.expected,
         "clv_total_lower": total.lower,
         "clv_total_upper": total.upper,
-        "expected_spend_total": np.asarray(grouping.sums(book.numbers("expected_spend"))),
-        "churn_probability": np.asarray(grouping.sums(book.numbers("churn_probability"))) / n,
+        "expected_spend_total": np.asarray(grouping.sums(base.numbers("expected_spend"))),
+        "churn_probability": np.asarray(grouping.sums(base.numbers("churn_probability"))) / n,
     }
     for name, values in columns.items():
         frame[name] = np.where(empty, np.nan, values)
@@ -200,8 +195,8 @@ def _with_forecasts(frame: pd.DataFrame, book: CustomerBase, grouping: Grouping)
     return frame
 
 
-def _by_period(book: CustomerBase, counted: PeriodCounts, worth: float) -> pd.DataFrame:
-    frame = compute_measures(counted.sums_of_periods(), book.config, counted.period_days, worth)
+def _by_period(base: CustomerBase, counted: PeriodCounts, worth: float) -> pd.DataFrame:
+    frame = compute_measures(counted.sums_of_periods(), base.config, counted.period_days, worth)
     bounds = [dates.format_instant(int(bound)) for bound in counted.bounds[counted.first_shown :]]
     frame.insert(0, "dimension", "period")
     frame.insert(1, "group", bounds[:-1])
@@ -210,17 +205,17 @@ def _by_period(book: CustomerBase, counted: PeriodCounts, worth: float) -> pd.Da
     return frame
 
 
-def _by_customer(book: CustomerBase, counted: PeriodCounts, shop: pd.Series[float]) -> pd.DataFrame:
+def _by_customer(base: CustomerBase, counted: PeriodCounts, shop: pd.Series[float]) -> pd.DataFrame:
     """Formula CLV of each customer: own AOV x the shop's frequency x its lifetime, beside the forecast."""
-    entries = book.entries
-    net = entries.spend / book.unit
+    entries = base.entries
+    net = entries.spend / base.unit
     aov = net / entries.n_orders
-    clv = book.numbers("clv")
+    clv = base.numbers("clv")
     per_aov = float(shop["purchase_frequency"]) * float(shop["expected_lifetime"])
     within = float(shop["formula_clv_span"]) / float(shop["aov"]) if shop["aov"] else np.nan
     return pd.DataFrame(
         {
-            "customer_id": book.forecasts["customer_id"].to_pandas(),
+            "customer_id": base.forecasts["customer_id"].to_pandas(),
             "n_orders": entries.n_orders,
             "aov": aov,
             "formula_clv": aov * per_aov,

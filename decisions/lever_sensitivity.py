@@ -13,7 +13,7 @@ _POINT = 0.01
 _PER_CENT = 0.01
 
 
-def compute_sensitivity(book: CustomerBase) -> pd.DataFrame:
+def compute_sensitivity(base: CustomerBase) -> pd.DataFrame:
     """The value of churn a point lower, and of AOV, frequency or margin a per cent higher.
 
     For the shop and by channel, tier and risk: dimension, group, lever, change, value, share_of_clv.
@@ -21,11 +21,11 @@ def compute_sensitivity(book: CustomerBase) -> pd.DataFrame:
     clv x 0.01 / (1 - churn) of each customer, at most what is left of the churn; the other three
     multiply it. Each is the change alone, the others held.
     """
-    clv, churn = book.numbers("clv"), book.numbers("churn_probability")
+    clv, churn = base.numbers("clv"), base.numbers("churn_probability")
     saved = np.minimum(_POINT, churn)
     stays = 1.0 - churn
     by_churn = np.divide(clv * saved, stays, out=np.zeros(len(clv)), where=stays > 0)
-    dimensions = ["shop", *(["channel"] if book.has_channels else []), "tier", "risk"]
+    dimensions = ["shop", *(["channel"] if base.has_channels else []), "tier", "risk"]
     levers = (
         ("churn", "a point lower", by_churn),
         ("aov", "1 % higher", clv * _PER_CENT),
@@ -34,7 +34,7 @@ def compute_sensitivity(book: CustomerBase) -> pd.DataFrame:
     )
     parts = []
     for dimension in dimensions:
-        grouping = book.grouping(dimension)
+        grouping = base.grouping(dimension)
         total = np.asarray(grouping.sums(clv), np.float64)
         for lever, change, gain in levers:
             value = np.asarray(grouping.sums(gain), np.float64)

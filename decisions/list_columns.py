@@ -1,4 +1,4 @@
-"""Candidates: what list rules may speak of, a value for every customer of a book."""
+"""Candidates: what list rules may speak of, a value for every customer of a base."""
 
 from __future__ import annotations
 
@@ -29,47 +29,47 @@ class ListColumns:
     dates: Mapping[str, Int64]
 
 
-def build_list_columns(book: CustomerBase) -> ListColumns:
+def build_list_columns(base: CustomerBase) -> ListColumns:
     """Gather the columns named in `configs.lists`."""
-    entries, forecasts = book.entries, book.forecasts
-    clv, churn = book.numbers("clv"), book.numbers("churn_probability")
-    spend = entries.spend / book.unit
+    entries, forecasts = base.entries, base.forecasts
+    clv, churn = base.numbers("clv"), base.numbers("churn_probability")
+    spend = entries.spend / base.unit
     # clv = (1 - churn) x what an order is worth with all that follows
     if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
-    first = book.first_order_times
-    next_order = _next_orders(book)
-    anniversary = dates.find_next_anniversaries(first, book.cutoff)
+    first = base.first_order_times
+    next_order = _next_orders(base)
+    anniversary = dates.find_next_anniversaries(first, base.cutoff)
     numbers = {
         **{
-            name: book.numbers(name)
+            name: base.numbers(name)
             for name in ("n_orders", "days_since_last_order", "tenure_days")
         },
         "churn_probability": churn,
-        "expected_spend": book.numbers("expected_spend"),
+        "expected_spend": base.numbers("expected_spend"),
         "clv": clv,
         "spend_so_far": spend,
         "order_value": np.maximum(spend, 0.0) / entries.n_orders,
         "value_if_kept": if_kept,
         "value_at_risk": if_kept - clv,
-        "days_to_anniversary": _days(anniversary, book.cutoff),
+        "days_to_anniversary": _days(anniversary, base.cutoff),
         "years": np.rint((anniversary - first) / dates.DAY / 365.25),
-        "horizon_days": np.full(book.n_rows, float(book.horizon_days)),
-        "span_days": np.full(book.n_rows, float(book.span_days)),
+        "horizon_days": np.full(base.n_rows, float(base.horizon_days)),
+        "span_days": np.full(base.n_rows, float(base.span_days)),
     }
     if _NEXT_ORDER in forecasts.column_names:
-        numbers["days_to_next_order"] = _days(next_order, book.cutoff)
+        numbers["days_to_next_order"] = _days(next_order, base.cutoff)
     texts = {
         name: forecasts[name].combine_chunks().cast(pa.string())
         for name in ("tier", "risk", "rfm_segment", "evidence")
         if name in forecasts.column_names
     }
-    if book.has_channels:
-        grouping = book.grouping("channel")
+    if base.has_channels:
+        grouping = base.grouping("channel")
         texts["channel"] = pa.array(grouping.names, pa.string()).take(pa.array(grouping.codes))
-    if "category" in book.orders.texts:
-        texts["missing_category"] = _missing_categories(book)
+    if "category" in base.orders.texts:
+        texts["missing_category"] = _missing_categories(base)
     known_dates = {
-        "cutoff": np.full(book.n_rows, book.cutoff),
+        "cutoff": np.full(base.n_rows, base.cutoff),
         "next_order_at": next_order,
         "anniversary_at": anniversary,
     }
@@ -80,24 +80,24 @@ def _days(instants: Int64, cutoff: int) -> Float64:
     return np.where(instants >= 0, (instants - cutoff) / dates.DAY, np.nan)
 
 
-def _next_orders(book: CustomerBase) -> Int64:
+def _next_orders(base: CustomerBase) -> Int64:
     """The forecast date of the next order, -1 where none is expected or the file does not say."""
-    if _NEXT_ORDER not in book.forecasts.column_names:
-        return np.full(book.n_rows, -1, dtype=np.int64)
-    column = book.forecasts[_NEXT_ORDER].cast(pa.timestamp("us")).cast(pa.int64())
+    if _NEXT_ORDER not in base.forecasts.column_names:
+        return np.full(base.n_rows, -1, dtype=np.int64)
+    column = base.forecasts[_NEXT_ORDER].cast(pa.timestamp("us")).cast(pa.int64())
     return np.asarray(pc.fill_null(column, -1).to_numpy(), dtype=np.int64)
 
 
-def _missing_categories(book: CustomerBase) -> pa.StringArray:
+def _missing_categories(base: CustomerBase) -> pa.StringArray:
     """The category most other customers bought that this one has not; null where none is missing."""
-    orders = book.orders
+    orders = base.orders
     column = orders.texts["category"]
-    ends = windows.find_positions(orders.times, orders.starts, np.array([book.cutoff], np.int64))[
+    ends = windows.find_positions(orders.times, orders.starts, np.array([base.cutoff], np.int64))[
         :, 0
     ]
     # narrow types: there may be tens of millions of lines
     row_of = np.full(orders.n_customers, -1, dtype=np.int32)
-    row_of[book.positions] = np.arange(book.n_rows, dtype=np.int32)
+    row_of[base.positions] = np.arange(base.n_rows, dtype=np.int32)
     lines = np.diff(orders.starts)
     owner = np.repeat(row_of, lines)
     known = np.arange(orders.n_lines, dtype=np.int32) < np.repeat(ends.astype(np.int32), lines)
@@ -109,7 +109,7 @@ def _missing_categories(book: CustomerBase) -> pa.StringArray:
     busiest = np.argsort(-lines_of, kind="stable")[:_MOST_CATEGORIES]
     place = np.full(n_labels, -1, dtype=np.int64)
     place[busiest] = np.arange(len(busiest))
-    bought = np.zeros((book.n_rows, len(busiest)), dtype=np.bool_)
+    bought = np.zeros((base.n_rows, len(busiest)), dtype=np.bool_)
     among = place[codes] >= 0
     bought[owner[among], place[codes[among]]] = True
     by_customers = np.argsort(-bought.sum(axis=0), kind="stable")

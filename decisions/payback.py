@@ -37,31 +37,31 @@ class MarginCurve:
         )
 
 
-def forecast_margin_curve(book: CustomerBase, cohorts: Grouping, months: Int64) -> MarginCurve:
+def forecast_margin_curve(base: CustomerBase, cohorts: Grouping, months: Int64) -> MarginCurve:
     """The margin of every cohort by age; `months` are the cohorts' calendar months.
 
     A forecast is spread evenly over the days of its first period, and what CLV holds beyond it over
     the days of the later periods.
     """
-    margin = book.config.economics.margin_rate
+    margin = base.config.economics.margin_rate
     n_cohorts = len(cohorts.names)
-    last = dates.to_months(dates.add_days(book.cutoff, np.array([float(book.span_days)])))[0]
+    last = dates.to_months(dates.add_days(base.cutoff, np.array([float(base.span_days)])))[0]
     n_ages = int(max(last - months.min(), 0)) + 1
-    entries = book.entries
+    entries = base.entries
     owner = cohorts.codes[entries.customers]
     age = np.clip(dates.to_months(entries.times) - months[owner], 0, n_ages - 1)
     net = np.zeros(n_cohorts * n_ages, dtype=np.int64)
-    np.add.at(net, owner * n_ages + age, book.worth)
-    realised = np.cumsum(net.reshape(n_cohorts, n_ages), axis=1) / book.unit * margin
+    np.add.at(net, owner * n_ages + age, base.worth)
+    realised = np.cumsum(net.reshape(n_cohorts, n_ages), axis=1) / base.unit * margin
 
-    first = np.asarray(cohorts.sums(book.numbers("expected_spend") * margin), np.float64)
-    later = np.asarray(cohorts.sums(book.numbers("clv")), np.float64) - first
+    first = np.asarray(cohorts.sums(base.numbers("expected_spend") * margin), np.float64)
+    later = np.asarray(cohorts.sums(base.numbers("clv")), np.float64) - first
     ends = dates.to_month_starts(months[:, None] + np.arange(1, n_ages + 1))
-    days = np.maximum(ends - book.cutoff, 0) / dates.DAY
-    horizon, beyond = book.horizon_days, book.span_days - book.horizon_days
+    days = np.maximum(ends - base.cutoff, 0) / dates.DAY
+    horizon, beyond = base.horizon_days, base.span_days - base.horizon_days
     share_later = np.clip((days - horizon) / beyond, 0, 1) if beyond else np.zeros_like(days)
     projected = first[:, None] * np.minimum(days / horizon, 1) + later[:, None] * share_later
-    return MarginCurve(realised, np.maximum(projected, 0.0), days <= book.span_days)
+    return MarginCurve(realised, np.maximum(projected, 0.0), days <= base.span_days)
 
 
 def estimate_reach_probability(

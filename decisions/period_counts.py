@@ -47,28 +47,28 @@ class PeriodCounts:
     net: Int64  # n_rows x n_periods, in the smallest unit
     costed: Int64  # n_rows x n_periods, in the smallest unit
     costs: Float64  # n_rows x n_periods, in the currency
-    book: CustomerBase
+    base: CustomerBase
 
     @classmethod
-    def of(cls, book: CustomerBase) -> PeriodCounts:
+    def of(cls, base: CustomerBase) -> PeriodCounts:
         """Count what every customer ordered in each period."""
-        config, entries = book.config.kpis, book.entries
-        days = config.period_days or book.horizon_days
-        first = int(book.first_order_times.min())
-        bounds = windows.compute_trailing_periods(first, book.cutoff, days, config.periods + 1)
+        config, entries = base.config.kpis, base.entries
+        days = config.period_days or base.horizon_days
+        first = int(base.first_order_times.min())
+        bounds = windows.compute_trailing_periods(first, base.cutoff, days, config.periods + 1)
         if len(bounds) == 1:  # no whole period: what there is
-            bounds = np.array([min(first, book.cutoff), book.cutoff], dtype=np.int64)
+            bounds = np.array([min(first, base.cutoff), base.cutoff], dtype=np.int64)
         n_periods = len(bounds) - 1
         slot = windows.find_slots(entries.times, bounds)
         inside = (slot >= 0) & (slot < n_periods)
         cell = entries.customers[inside] * n_periods + slot[inside]
-        shape = (book.n_rows, n_periods)
+        shape = (base.n_rows, n_periods)
 
         # a customer's entries ascend in time, so cells ascend: each is one run
         begins = np.flatnonzero(np.diff(cell, prepend=-1))
 
         def per_cell(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-            total = np.zeros(book.n_rows * n_periods, dtype=values.dtype)
+            total = np.zeros(base.n_rows * n_periods, dtype=values.dtype)
             if len(begins):
                 total[cell[begins]] = np.add.reduceat(values[inside], begins)
             return total.reshape(shape)
@@ -81,7 +81,7 @@ class PeriodCounts:
             np.asarray(per_cell(entries.net), np.int64),
             np.asarray(per_cell(entries.costed), np.int64),
             np.asarray(per_cell(entries.costs), np.float64),
-            book,
+            base,
         )
 
     @property
@@ -93,10 +93,10 @@ class PeriodCounts:
     @cached_property
     def _per_customer(self) -> dict[str, npt.NDArray[np.generic]]:
         """What groups add up: arrays of n_rows by the names of `Sums`, money in the smallest unit."""
-        book, shown = self.book, slice(self.first_shown, None)
+        base, shown = self.base, slice(self.first_shown, None)
         active = self.orders > 0
         came, stayed = active[:, :-1], active[:, 1:]
-        first = windows.find_slots(book.first_order_times, self.bounds)
+        first = windows.find_slots(base.first_order_times, self.bounds)
         return {
             "new_customers": (first >= self.first_shown).astype(np.int64),
             "active_customer_periods": active[:, shown].sum(axis=1),
@@ -104,10 +104,10 @@ class PeriodCounts:
             "revenue": self.net[:, shown].sum(axis=1),
             "at_start": came.sum(axis=1),
             "lost": (came & ~stayed).sum(axis=1),
-            "repeaters": (book.entries.n_orders >= 2).astype(np.int64),
-            "revenue_ever": book.entries.spend,
+            "repeaters": (base.entries.n_orders >= 2).astype(np.int64),
+            "revenue_ever": base.entries.spend,
             "costed": self.costed[:, shown].sum(axis=1),
-            "tenure_months": (book.cutoff - book.first_order_times) / dates.DAY / DAYS_PER_MONTH,
+            "tenure_months": (base.cutoff - base.first_order_times) / dates.DAY / DAYS_PER_MONTH,
             "costs": self.costs[:, shown].sum(axis=1),
         }
 
@@ -115,30 +115,30 @@ class PeriodCounts:
         """The sums of each group over the measured periods."""
         sums = {name: grouping.sums(values) for name, values in self._per_customer.items()}
         for name in ("revenue", "revenue_ever", "costed"):
-            sums[name] = np.asarray(sums[name], np.float64) / self.book.unit
+            sums[name] = np.asarray(sums[name], np.float64) / self.base.unit
         whole = self.n_whole > 0
         return Sums(customers=grouping.counts(), whole_periods=whole, **sums)  # type: ignore[arg-type]
 
     def sums_of_periods(self) -> Sums:
         """The sums of each measured period over all customers; what counts ever counts to its end."""
-        book, shown = self.book, slice(self.first_shown, None)
+        base, shown = self.base, slice(self.first_shown, None)
         active = self.orders > 0
         n_periods = self.orders.shape[1]
-        before = np.zeros((book.n_rows, 1), dtype=np.bool_)
+        before = np.zeros((base.n_rows, 1), dtype=np.bool_)
         came = np.concatenate((before, active[:, :-1]), axis=1)
-        slot = np.minimum(windows.find_slots(book.entries.times, self.bounds), n_periods - 1)
-        first = windows.find_slots(book.first_order_times, self.bounds)
+        slot = np.minimum(windows.find_slots(base.entries.times, self.bounds), n_periods - 1)
+        first = windows.find_slots(base.first_order_times, self.bounds)
         known = np.array([np.count_nonzero(first <= k) for k in range(n_periods)])
         tenure, ever = np.zeros(n_periods), np.zeros(n_periods, np.int64)
         repeaters = np.zeros(n_periods, np.int64)
         for k in range(self.first_shown, n_periods):
             there = first <= k
             end = self.bounds[k + 1]
-            days = (end - book.first_order_times[there]).sum() / dates.DAY
+            days = (end - base.first_order_times[there]).sum() / dates.DAY
             tenure[k] = days / DAYS_PER_MONTH
-            ever[k] = book.entries.net[slot <= k].sum()
-            so_far = book.entries.per_customer(
-                (book.entries.is_order & (slot <= k)).astype(np.int64)
+            ever[k] = base.entries.net[slot <= k].sum()
+            so_far = base.entries.per_customer(
+                (base.entries.is_order & (slot <= k)).astype(np.int64)
             )
             repeaters[k] = np.count_nonzero(so_far >= 2)
         return Sums(
@@ -148,13 +148,13 @@ class PeriodCounts:
             ],
             active_customer_periods=active.sum(axis=0)[shown],
             orders=self.orders.sum(axis=0)[shown],
-            revenue=self.net.sum(axis=0)[shown] / book.unit,
+            revenue=self.net.sum(axis=0)[shown] / base.unit,
             at_start=came.sum(axis=0)[shown],
             lost=(came & ~active).sum(axis=0)[shown],
             repeaters=repeaters[shown],
-            revenue_ever=ever[shown] / book.unit,
+            revenue_ever=ever[shown] / base.unit,
             tenure_months=tenure[shown],
-            costed=self.costed.sum(axis=0)[shown] / book.unit,
+            costed=self.costed.sum(axis=0)[shown] / base.unit,
             costs=self.costs.sum(axis=0)[shown],
             whole_periods=self.n_whole > 0,
         )

@@ -20,7 +20,7 @@ from ...features.checks.data_checks import check
 from ...models.forecast_terms import read_terms
 from ...orders import dates
 from ...orders.orders import Orders
-from ..customer_base import CustomerBase, open_customer_base
+from ..customer_base import CustomerBase, ForecastSource, OrdersSource, open_customer_base
 from .accuracy import build_accuracy_section
 from .actions import build_action_section
 from .change import build_change_section
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ...evaluation.comparison import Comparison
     from ...models.model import TrainedModel
 
-__all__ = ["Report", "evaluation_report", "report", "report_of"]
+__all__ = ["Report", "evaluation_report", "report"]
 
 _BUSINESS, _SCIENCE = "For those who decide", "For data scientists"
 
@@ -73,8 +73,8 @@ class Report:
 
 
 def report(
-    forecasts: pd.DataFrame | pa.Table | str | Path,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    forecasts: ForecastSource | CustomerBase,
+    orders: OrdersSource | None = None,
     config: Config | None = None,
     *,
     previous: pd.DataFrame | pa.Table | str | Path | None = None,
@@ -88,30 +88,18 @@ def report(
     forecasts were. Without a configuration the model's settings hold. Customers are named only
     `with_ids`. Raises what `clvcast.kpis` raises.
     """
-    book = open_customer_base(forecasts, orders, config, model=model)
+    base = open_customer_base(forecasts, orders, config, model=model)
     evaluation = backtest if backtest is None or isinstance(backtest, Evaluation) else None
     if backtest is not None and evaluation is None:
         evaluation = Evaluation.read(Path(str(backtest)))
-    return report_of(book, previous=previous, model=model, evaluation=evaluation, with_ids=with_ids)
-
-
-def report_of(
-    book: CustomerBase,
-    *,
-    previous: pd.DataFrame | pa.Table | str | Path | None = None,
-    model: TrainedModel | None = None,
-    evaluation: Evaluation | None = None,
-    with_ids: bool = False,
-) -> Report:
-    """The same of an open book."""
-    content = ReportData.of(book)
-    writing = NumberFormat.of(book.config)
+    content = ReportData.of(base)
+    writing = NumberFormat.of(base.config)
     remarks = list(content.remarks)
     science: list[Section] = []
     if evaluation is not None:
         science.append(build_accuracy_section(evaluation, writing))
     if model is not None:
-        told = _stranger(model, content, book.config)
+        told = _stranger(model, content, base.config)
         remarks += told
         if model.version == content.model_version:
             science.append(build_model_section(model, writing))
@@ -123,16 +111,16 @@ def report_of(
     ]
     if previous is not None:
         own = model if model is not None and model.version == content.model_version else None
-        before = _comparable(previous, book)
+        before = _comparable(previous, base)
         since = dates.format_instant(int(before["cutoff"][0].cast(pa.int64()).as_py()))
-        change = _changed(before, book, own, remarks)
+        change = _changed(before, base, own, remarks)
         business.insert(
             1, build_change_section(change, since, content.cutoff, writing, with_ids=with_ids)
         )
-    findings = check(book.orders, book.config)
-    science.append(build_quality_section(book.orders.report, findings, writing))
+    findings = check(base.orders, base.config)
+    science.append(build_quality_section(base.orders.report, findings, writing))
     return Report(
-        title=book.config.report.title,
+        title=base.config.report.title,
         subtitle=(
             f"Forecasts at {content.cutoff} by model {content.model_version}, over "
             f"{content.span_days} days"
@@ -163,10 +151,10 @@ def evaluation_report(
     )
 
 
-def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: CustomerBase) -> pa.Table:
+def _comparable(previous: pd.DataFrame | pa.Table | str | Path, base: CustomerBase) -> pa.Table:
     """The earlier forecasts; raises `OrdersError` for those of another margin, span or horizon."""
     before = coerce_forecasts(previous)
-    then, now = read_terms(before), read_terms(book.forecasts)
+    then, now = read_terms(before), read_terms(base.forecasts)
     if then is None or now is None:
         return before
     ours = now.keys()
@@ -182,22 +170,22 @@ def _comparable(previous: pd.DataFrame | pa.Table | str | Path, book: CustomerBa
 
 
 def _changed(
-    before: pa.Table, book: CustomerBase, model: TrainedModel | None, remarks: list[str]
+    before: pa.Table, base: CustomerBase, model: TrainedModel | None, remarks: list[str]
 ) -> Comparison:
     """The two forecasts compared: with their model and orders where these give them again."""
     from ...evaluation.comparison import (
         compare,  # which brings LightGBM, seconds that most reports need not wait
     )
 
-    left, right = before.to_pandas(), book.forecasts.to_pandas()
-    own = before["model_version"][0].as_py(), book.forecasts["model_version"][0].as_py()
+    left, right = before.to_pandas(), base.forecasts.to_pandas()
+    own = before["model_version"][0].as_py(), base.forecasts["model_version"][0].as_py()
     if own[0] != own[1]:
         remarks.append(
             f"the forecasts before were made by another model, {own[0]}: part of the change is the model's"
         )
     if model is not None:
         try:
-            return compare(left, right, model, book.orders)
+            return compare(left, right, model, base.orders)
         except OrdersError as error:
             remarks.append(f"the change is told from the files alone: {error}")
     return compare(left, right)

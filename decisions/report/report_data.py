@@ -10,10 +10,10 @@ import pandas as pd
 from ...models.segments import RISKS, TIERS
 from ...models.totals import total
 from ...orders import dates
-from ..campaign_lists import Lists, lists_of
+from ..campaign_lists import Lists, lists
 from ..customer_base import CustomerBase, Grouping
 from ..group_totals import sum_by_group
-from ..kpis import Kpis, kpis_of
+from ..kpis import Kpis, kpis
 from ..lever_sensitivity import compute_sensitivity
 
 __all__ = ["ReportData"]
@@ -27,7 +27,7 @@ GROUP_COLUMNS = (
 
 @dataclass(frozen=True)
 class ReportData:
-    """Frames of one book; money in the shop's currency, what cannot be known is NaN."""
+    """Frames of one customer base; money in the shop's currency, what cannot be known is NaN."""
 
     cutoff: str
     model_version: str
@@ -46,31 +46,31 @@ class ReportData:
     segments: tuple[str, ...]  # every name a customer may have
 
     @classmethod
-    def of(cls, book: CustomerBase) -> ReportData:
+    def of(cls, base: CustomerBase) -> ReportData:
         """Compute all of it."""
-        kpis, lists = kpis_of(book), lists_of(book)
-        shop = kpis.measures.iloc[0]
-        levers = compute_sensitivity(book)
+        measures, campaigns = kpis(base), lists(base)
+        shop = measures.measures.iloc[0]
+        levers = compute_sensitivity(base)
         return cls(
-            cutoff=dates.format_instant(book.cutoff),
-            model_version=str(book.forecasts["model_version"][0].as_py()),
-            horizon_days=book.horizon_days,
-            span_days=book.span_days,
-            margin_rate=book.config.economics.margin_rate,
-            customers=book.n_rows,
+            cutoff=dates.format_instant(base.cutoff),
+            model_version=str(base.forecasts["model_version"][0].as_py()),
+            horizon_days=base.horizon_days,
+            span_days=base.span_days,
+            margin_rate=base.config.economics.margin_rate,
+            customers=base.n_rows,
             clv=(shop["clv_total"], shop["clv_total_lower"], shop["clv_total_upper"]),
-            spend=_spend(book),
-            kpis=kpis,
-            lists=lists,
-            tier_by_risk=_tier_by_risk(book),
+            spend=_spend(base),
+            kpis=measures,
+            lists=campaigns,
+            tier_by_risk=_tier_by_risk(base),
             levers=levers[levers["dimension"] == "shop"].reset_index(drop=True),
-            remarks=book.remarks,
+            remarks=base.remarks,
             left_out=tuple(
                 told
-                for told in dict.fromkeys((*kpis.remarks, *lists.remarks))
-                if told not in book.remarks
+                for told in dict.fromkeys((*measures.remarks, *campaigns.remarks))
+                if told not in base.remarks
             ),
-            segments=tuple(book.config.segments.rfm),
+            segments=tuple(base.config.segments.rfm),
         )
 
     def groups(self, dimension: str) -> pd.DataFrame:
@@ -101,17 +101,17 @@ class ReportData:
         return found[found["dimension"] == "period"].reset_index(drop=True)
 
 
-def _spend(book: CustomerBase) -> tuple[float, float, float]:
+def _spend(base: CustomerBase) -> tuple[float, float, float]:
     columns = ("expected_spend", "spend_deviation", "spend_shock")
-    if set(columns) <= set(book.forecasts.column_names):
-        frame = pd.DataFrame({name: book.numbers(name) for name in columns})
+    if set(columns) <= set(base.forecasts.column_names):
+        frame = pd.DataFrame({name: base.numbers(name) for name in columns})
         row = total(frame, "spend").iloc[0]
         return float(row["expected"]), float(row["lower"]), float(row["upper"])
-    return float(book.numbers("expected_spend").sum()), np.nan, np.nan
+    return float(base.numbers("expected_spend").sum()), np.nan, np.nan
 
 
-def _tier_by_risk(book: CustomerBase) -> pd.DataFrame:
-    tier, risk = book.grouping("tier"), book.grouping("risk")
+def _tier_by_risk(base: CustomerBase) -> pd.DataFrame:
+    tier, risk = base.grouping("tier"), base.grouping("risk")
     n = len(risk.names)
     pairs = Grouping(
         "tier and risk",
@@ -123,7 +123,7 @@ def _tier_by_risk(book: CustomerBase) -> pd.DataFrame:
             "tier": np.repeat(np.array(tier.names, dtype=object), n),
             "risk": np.tile(np.array(risk.names, dtype=object), len(tier.names)),
             "customers": pairs.counts(),
-            "clv": sum_by_group(book.forecasts, pairs).expected,
+            "clv": sum_by_group(base.forecasts, pairs).expected,
         }
     ).set_index(["tier", "risk"])
     wanted = pd.MultiIndex.from_product([TIERS[::-1], RISKS], names=["tier", "risk"])

@@ -34,30 +34,30 @@ _ORDERED = {"tier": TIERS[::-1], "risk": RISKS[::-1]}
 class CustomerIndex:
     """Forecasts by CLV, best first, and the sums of every cell of tier, segment, risk and channel."""
 
-    book: CustomerBase
+    base: CustomerBase
     best_first: pa.Table
     groupings: Mapping[str, Grouping]  # of the rows of `best_first`
     cells: pd.DataFrame  # a row a cell: a code per dimension, customers, clv, variance
     shock: float  # NaN where the file has no deviations
 
     @classmethod
-    def of(cls, book: CustomerBase) -> CustomerIndex:
+    def of(cls, base: CustomerBase) -> CustomerIndex:
         """Sort and sum, once."""
-        clv = book.numbers("clv")
+        clv = base.numbers("clv")
         order = np.argsort(-clv, kind="stable")  # equals by customer_id
-        dimensions = [d for d in _DIMENSIONS if d != "channel" or book.has_channels]
+        dimensions = [d for d in _DIMENSIONS if d != "channel" or base.has_channels]
         groupings = {}
         for name in dimensions:
-            made = book.grouping(name)
+            made = base.grouping(name)
             groupings[name] = replace(made, codes=made.codes[order].astype(np.int32))
-        has_spread = {"clv_deviation", "clv_shock"} <= set(book.forecasts.column_names)
-        deviation = book.numbers("clv_deviation") if has_spread else np.zeros(len(clv))
+        has_spread = {"clv_deviation", "clv_shock"} <= set(base.forecasts.column_names)
+        deviation = base.numbers("clv_deviation") if has_spread else np.zeros(len(clv))
         frame = pd.DataFrame({name: made.codes for name, made in groupings.items()})
         frame["customers"] = 1
         frame["clv"], frame["variance"] = clv[order], deviation[order] ** 2
         cells = frame.groupby(dimensions, sort=True).sum().reset_index()
-        shock = float(book.numbers("clv_shock").max()) if has_spread else math.nan
-        return cls(book, book.forecasts.take(pa.array(order)), groupings, cells, shock)
+        shock = float(base.numbers("clv_shock").max()) if has_spread else math.nan
+        return cls(base, base.forecasts.take(pa.array(order)), groupings, cells, shock)
 
     @property
     def filters(self) -> dict[str, tuple[str, ...]]:
@@ -103,11 +103,11 @@ class CustomerIndex:
 
     def history(self, customer_id: str) -> list[tuple[str, float]]:
         """One customer's orders and returns before the cutoff: day and net amount, newest first."""
-        row = pc.index(self.book.forecasts["customer_id"], customer_id).as_py()
-        entries = self.book.entries
+        row = pc.index(self.base.forecasts["customer_id"], customer_id).as_py()
+        entries = self.base.entries
         own = slice(int(entries.starts[row]), int(entries.starts[row + 1]))
         days = [dates.format_instant(int(at) // dates.DAY * dates.DAY) for at in entries.times[own]]
-        amounts = (entries.net[own] / self.book.unit).tolist()
+        amounts = (entries.net[own] / self.base.unit).tolist()
         return list(zip(days, amounts, strict=True))[::-1]
 
     def reasons(self, customer_id: str, model: TrainedModel) -> pd.DataFrame:
@@ -119,11 +119,11 @@ class CustomerIndex:
             raise ConfigError(
                 f"the forecasts were made by model {made_by}, the server has {model.version}"
             )
-        position = pc.index(self.book.orders.customer_ids, customer_id).as_py()
-        own = model.usable_columns(_one_customer(self.book.orders, position))
-        at = np.array([self.book.cutoff], dtype=np.int64)
+        position = pc.index(self.base.orders.customer_ids, customer_id).as_py()
+        own = model.usable_columns(_one_customer(self.base.orders, position))
+        at = np.array([self.base.cutoff], dtype=np.int64)
         return explain_rows(
-            model, compute_feature_rows(windows.slice_observed(own, self.book.cutoff), at)
+            model, compute_feature_rows(windows.slice_observed(own, self.base.cutoff), at)
         )
 
     def _codes(self, chosen: Mapping[str, str]) -> dict[str, int]:

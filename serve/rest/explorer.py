@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from ...configs.schema import Config
 from ...decisions.customer_base import open_customer_base
-from ...decisions.report.build import report_of
+from ...decisions.report.build import report
 from ...decisions.report.number_format import UNKNOWN, NumberFormat
 from ...errors import ClvcastError, ConfigError, OrdersError
 from ...models.model import TrainedModel
@@ -49,13 +49,13 @@ def create_explorer(
 
     Raises what `clvcast.report` raises.
     """
-    book = open_customer_base(forecasts, orders, config, model=model)
-    shelf, writing = CustomerIndex.of(book), NumberFormat.of(book.config)
-    page = report_of(book, model=model).page(shelf.filters).encode()
+    base = open_customer_base(forecasts, orders, config, model=model)
+    shelf, writing = CustomerIndex.of(base), NumberFormat.of(base.config)
+    page = report(base, model=model).page(shelf.filters).encode()
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
-    def report() -> Response:
+    def show_page() -> Response:
         return Response(page, media_type=_HTML, headers=_NOT_KEPT)
 
     @router.get("/explore/customers")
@@ -135,7 +135,7 @@ def _card(
 ) -> dict[str, Any]:
     """One customer: the forecast with its interval, why, the orders."""
     row = shelf.customer(customer_id).to_pylist()[0]
-    book, history = shelf.book, shelf.history(customer_id)
+    base, history = shelf.base, shelf.history(customer_id)
 
     def interval(name: str) -> str:
         lower, upper = row.get(f"{name}_lower"), row.get(f"{name}_upper")
@@ -145,8 +145,8 @@ def _card(
     due = row.get("expected_next_order_at")
     window = [row.get(name) for name in ("next_order_from", "next_order_until")]
     facts = [
-        [f"Expected CLV in {book.span_days} days", writing.money(row["clv"]), interval("clv")],
-        [f"Expected spend in {book.horizon_days} days", writing.money(row["expected_spend"]), interval("expected_spend")],
+        [f"Expected CLV in {base.span_days} days", writing.money(row["clv"]), interval("clv")],
+        [f"Expected spend in {base.horizon_days} days", writing.money(row["expected_spend"]), interval("expected_spend")],
         ["Chance of no order", writing.share(row["churn_probability"]), f"{row['risk']} risk"],
         ["Next order", "none expected" if due is None else f"{due:%Y-%m-%d}",
          f"between {window[0]:%Y-%m-%d} and {window[1]:%Y-%m-%d}" if all(window) else ""],
