@@ -45,7 +45,7 @@ def draw_samples(n: int, seed: int = 0) -> Iterator[Float64]:
     1,000 draws in all, fewer (at least 200) where `n` is past 200,000.
     """
     random = np.random.default_rng(seed)
-    draws = int(np.clip(_MOST_CELLS // max(n, 1), _LEAST_DRAWS, _DRAWS))
+    draws = _count_draws(n)
     block = max(1, _BLOCK_CELLS // max(n, 1))
     for first in range(0, draws, block):
         size = min(block, draws - first)
@@ -53,6 +53,10 @@ def draw_samples(n: int, seed: int = 0) -> Iterator[Float64]:
         for k in range(size):
             weights[k] = np.bincount(random.integers(0, n, n), minlength=n)
         yield weights
+
+
+def _count_draws(n: int) -> int:
+    return int(np.clip(_MOST_CELLS // max(n, 1), _LEAST_DRAWS, _DRAWS))
 
 
 def bootstrap_error_ratio(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..orders.columns import Float64, Mask
-from . import bootstrap, measures
+from . import bootstrap, measures, standard_measures
 from .bootstrap import ConfidenceInterval
 
 __all__ = ["Scorecard", "ScorecardLine", "build_scorecard"]
@@ -56,14 +56,14 @@ def build_scorecard(
         lines += [
             _line("ranking (nGini)", spends, lambda f: measures.normalised_gini(f, actual),
                   lambda a, b: bootstrap.bootstrap_gini_difference(a, b, actual, _ONE_SIDED), more=True),
-            _line("error per customer (MAE)", spends, lambda f: measures.mean_absolute_error(f, actual),
+            _line("error per customer (MAE)", spends, lambda f: standard_measures.mean_absolute_error(f, actual),
                   lambda a, b: _negated(bootstrap.bootstrap_error_ratio(a, b, actual, _ONE_SIDED)), more=False),
             _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
                   lambda a, b: _nearer(a, b, actual), more=False),
         ]  # fmt: skip
     if len(churns) > 1 and 0 < churned.sum() < len(churned):
         lines.append(
-            _line("churn (log loss)", churns, lambda f: measures.log_loss(f, churned),
+            _line("churn (log loss)", churns, lambda f: standard_measures.log_loss(f, churned),
                   lambda a, b: _log_loss_gain(a, b, churned), more=False)
         )  # fmt: skip
     # what cannot be measured has no line
@@ -114,9 +114,9 @@ def _gain(sums: Float64) -> Float64:
 
 
 def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> ConfidenceInterval:
-    gains = measures.compute_log_losses(theirs, churned) - measures.compute_log_losses(
-        ours, churned
-    )
+    gains = standard_measures.compute_log_losses(
+        theirs, churned
+    ) - standard_measures.compute_log_losses(ours, churned)
     drawn = [weights @ gains / len(gains) for weights in bootstrap.draw_samples(len(gains))]
     return bootstrap.compute_interval(float(gains.mean()), np.concatenate(drawn), _ONE_SIDED)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ..configs.schema import Config
-from ..evaluation import measures
+from ..evaluation import measures, standard_measures
 from ..models.scoring import forecast_rows
 from ..orders.orders import Orders
 from .backtest.run import Backtest
@@ -64,8 +64,8 @@ def measure_learning_curve(
                 frame.rows.n_rows,
                 share,
                 measures.normalised_gini(expected, spend),
-                measures.mean_absolute_error(expected, spend),
-                measures.log_loss(churn, churned),
+                standard_measures.mean_absolute_error(expected, spend),
+                standard_measures.log_loss(churn, churned),
             )
         )
     return tuple(points)

@@ -18,7 +18,7 @@ from ...atomic_files import check_folder, write_files
 from ...configs.schema import Config
 from ...decisions.report.build import evaluation_report
 from ...errors import ConfigError, OrdersError
-from ...evaluation import measures
+from ...evaluation import measures, standard_measures
 from ...evaluation.backtest_frames import Evaluation
 from ...evaluation.scorecard import build_scorecard
 from ...features.table import compute_feature_rows
@@ -48,15 +48,15 @@ _SEASON_DAYS = 91
 # measure -> its function of forecast and actual spend
 MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "nGini": measures.normalised_gini,
-    "spearman": measures.spearman,
-    "MAE": measures.mean_absolute_error,
-    "RMSE": measures.root_mean_squared_error,
+    "spearman": standard_measures.spearman,
+    "MAE": standard_measures.mean_absolute_error,
+    "RMSE": standard_measures.root_mean_squared_error,
     "bias": measures.bias,
     "decile_MAPE": measures.decile_mape,
 }
 _CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
-    "churn_AUC": measures.auc,
-    "churn_log_loss": measures.log_loss,
+    "churn_AUC": standard_measures.auc,
+    "churn_log_loss": standard_measures.log_loss,
     "churn_ECE": measures.calibration_error,
 }
 
