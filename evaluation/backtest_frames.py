@@ -19,7 +19,7 @@ from . import measures
 
 __all__ = ["OURS", "Evaluation"]
 
-OURS = "clvcast"
+OURS = "clvcast"  # the method that is our model, among the baselines
 _POINTS = 101  # of a gain curve
 _NEEDED = (
     "cutoff", "method", "customer_id", "churn_probability", "expected_spend", "expected_spend_lower",
@@ -88,7 +88,7 @@ class Evaluation:
         )
 
     def deciles(self) -> pd.DataFrame:
-        """Ten equal groups of customers by our forecast, best first: mean forecast, actual, coverage."""
+        """Ten equal groups by our forecast, best first: mean forecast, actual, coverage."""
         forecast, actual = self._columns(OURS, "expected_spend", "actual_spend")
         lower, upper, spent = self._intervals()
         groups = measures.split_into_groups(-forecast)
@@ -104,7 +104,7 @@ class Evaluation:
         return measures.coverage(*self._intervals())
 
     def calibration(self) -> pd.DataFrame:
-        """Ten equal groups by churn probability, lowest first: mean probability, share that churned."""
+        """Ten equal groups by churn probability, lowest first: its mean, and who churned."""
         probability, churned = self._columns(OURS, "churn_probability", "churned")
         groups = measures.split_into_groups(probability)
         return _frame(

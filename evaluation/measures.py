@@ -1,8 +1,8 @@
 """Measures with a definition of clvcast's own; numpy only, so that a serving install has them.
 
-What scikit-learn and scipy define as we need it is in `standard_measures`. Every customer counts, zeros
-kept; ties in a ranking are averaged unless a function says otherwise, so that no measure depends on the
-order of the rows.
+What scikit-learn and scipy define as we need it is in `standard_measures`. Every customer counts,
+zeros kept; ties in a ranking are averaged unless a function says otherwise, so that no measure
+depends on the order of the rows.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def bias(forecast: Float64, actual: Float64) -> float:
 def normalised_gini(forecast: Float64, actual: Float64) -> float:
     """Compute how well a forecast ranks customers by spend, G(forecast) / G(actual).
 
-    G(ranking) = (2 / n) sum of C_k - 1, with C_k of `compute_captured_shares`. Source: the normalised
-    Gini coefficient of Wang, Liu and Miao 2019, "A Deep Probabilistic Model for Customer Lifetime Value
-    Prediction", section 4.
+    G(ranking) = (2 / n) sum of C_k - 1, with C_k of `compute_captured_shares`. Source: the
+    normalised Gini coefficient of Wang, Liu and Miao 2019, "A Deep Probabilistic Model for Customer
+    Lifetime Value Prediction".
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ def select_top_tenth(ranking: Float64, actual: Float64) -> Float64:
     Returns
     -------
     array of max(1, round(n_customers / 10))
-        Their spend, best first. Its sum over that of all is the top decile's capture (Neslin et al. 2006,
-        "Defection Detection").
+        Their spend, best first. Its sum over that of all is the capture of the top decile (Neslin
+        et al. 2006, "Defection Detection", has it as a lift).
 
     Examples
     --------
@@ -138,9 +138,9 @@ def select_top_tenth(ranking: Float64, actual: Float64) -> Float64:
 def split_into_groups(values: Float64, n_groups: int = 10) -> list[Int64]:
     """Split rows into equal groups by value, lowest first.
 
-    Sizes differ by at most one; equal values may part, and are in the order of the rows. (Bins between
-    quantiles, as scikit-learn's `calibration_curve` makes them, keep equal values together, so that their
-    sizes differ: BTYD's probabilities have many ties.)
+    Sizes differ by at most one; equal values may part, and are in the order of the rows. (Bins
+    between quantiles, as scikit-learn's `calibration_curve` makes them, keep equal values together,
+    so that their sizes differ: BTYD's probabilities have many ties.)
 
     Parameters
     ----------
@@ -171,8 +171,8 @@ def average_by_group(values: Float64 | Mask, groups: Sequence[Int64]) -> Float64
 def decile_mape(forecast: Float64, actual: Float64) -> float:
     """Compute the decile MAPE: mean over ten groups of |mean forecast - mean actual| / mean actual.
 
-    Groups are those of `split_into_groups` by forecast; one in which nothing was spent has no ratio and
-    is left out. Source: the decile-level MAPE of Wang, Liu and Miao 2019, section 4.
+    Groups are those of `split_into_groups` by forecast; one in which nothing was spent has no ratio
+    and is left out. Source: the decile-level MAPE of Wang, Liu and Miao 2019, as above.
 
     Parameters
     ----------
@@ -200,8 +200,9 @@ def decile_mape(forecast: Float64, actual: Float64) -> float:
 def calibration_error(probability: Float64, happened: Mask) -> float:
     """Compute the expected calibration error (ECE) over ten equal groups by probability.
 
-    The mean over customers of |mean probability - share that happened| of their group. Source: Naeini,
-    Cooper and Hauskrecht 2015, with the equal groups of Nixon et al. 2019 (adaptive calibration error).
+    The mean over customers of |mean probability - share that happened| of their group. Source:
+    Naeini, Cooper and Hauskrecht 2015, with the equal groups of Nixon et al. 2019 ("Measuring
+    Calibration in Deep Learning", adaptive calibration error).
 
     Parameters
     ----------
@@ -228,12 +229,14 @@ def calibration_error(probability: Float64, happened: Mask) -> float:
 def coverage(lower: Float64, upper: Float64, actual: Float64) -> float:
     """Compute the share of actual values inside their interval, the ends included.
 
-    Source: Gneiting, Balabdaoui and Raftery 2007, "Probabilistic forecasts, calibration and sharpness".
+    Source: Gneiting, Balabdaoui and Raftery 2007, "Probabilistic forecasts, calibration and
+    sharpness".
 
     Parameters
     ----------
     lower, upper, actual : array of n_customers
-        Spend, in one currency. Forecasts are of max(spend, 0): give that where returns may exceed orders.
+        Spend, in one currency. Forecasts are of max(spend, 0): give that where returns may exceed
+        orders.
 
     Returns
     -------

@@ -22,10 +22,10 @@ _SURE = 1.645  # 95 % of a normal distribution lies below this many standard dev
 
 
 def estimate_total_noise(forecast: Float64, actual: Float64) -> float:
-    """Estimate the noise of `measures.bias`: a sum errs by as much as its customers differ in their errors.
+    """Estimate the noise of `measures.bias` from how much customers differ in their errors.
 
-    1.645 sqrt(sum of (e - mean e)^2) / sum(actual), e = forecast - actual: the standard error of a sum of
-    independent terms, one-sided 95 %.
+    1.645 sqrt(sum of (e - mean e)^2) / sum(actual), e = forecast - actual: the standard error of a
+    sum of independent terms, one-sided 95 %.
 
     Parameters
     ----------
@@ -52,8 +52,9 @@ def estimate_total_noise(forecast: Float64, actual: Float64) -> float:
 def estimate_calibration_noise(probability: Float64) -> float:
     """Estimate the noise of `measures.calibration_error`, had the probabilities been right.
 
-    The gap of a group of n customers is then |N(0, s^2)| with s^2 = mean p (1 - p) / n: half-normal, with
-    mean s sqrt(2 / pi) and variance s^2 (1 - 2 / pi). Groups are averaged by their share of customers.
+    The gap of a group of n customers is then |N(0, s^2)|, s^2 = mean p (1 - p) / n: half-normal,
+    with mean s sqrt(2 / pi) and variance s^2 (1 - 2 / pi). Groups are averaged by their share of
+    customers.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def estimate_share_noise(share: float, n: int) -> float:
 
 
 def estimate_capture_noise(captured: Float64, best: float) -> float:
-    """Estimate the noise of sum(captured) / best, where customers spend as unequally as those captured.
+    """Estimate the noise of sum(captured) / best from how unequally those captured spent.
 
     Parameters
     ----------

@@ -13,12 +13,12 @@ import numpy as np
 
 from ..orders.columns import Float64, Mask
 from . import bootstrap, measures, standard_measures
+from .backtest_frames import OURS
 from .bootstrap import ConfidenceInterval
 
 __all__ = ["Scorecard", "ScorecardLine", "build_scorecard"]
 
 _ONE_SIDED = 0.975  # both bounds together: 95 %
-_OURS = "clvcast"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def build_scorecard(
         lines += [
             _line("ranking (nGini)", spends, lambda f: measures.normalised_gini(f, actual),
                   lambda a, b: bootstrap.bootstrap_gini_difference(a, b, actual, _ONE_SIDED), more=True),
-            _line("error per customer (MAE)", spends, lambda f: standard_measures.mean_absolute_error(f, actual),
+            _line("error per customer (MAE)", spends,
+                  lambda f: standard_measures.mean_absolute_error(f, actual),
                   lambda a, b: _negated(bootstrap.bootstrap_error_ratio(a, b, actual, _ONE_SIDED)), more=False),
             _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
                   lambda a, b: _nearer(a, b, actual), more=False),
@@ -80,9 +81,9 @@ def _line(
     more: bool,
 ) -> ScorecardLine:
     values = {method: measure(forecast) for method, forecast in forecasts.items()}
-    ours = values.pop(_OURS)
+    ours = values.pop(OURS)
     best = (max if more else min)(values, key=lambda method: values[method])
-    found = compare(forecasts[_OURS], forecasts[best])
+    found = compare(forecasts[OURS], forecasts[best])
     if found.lower > 0:
         verdict = "surely better"
     elif found.upper < 0:

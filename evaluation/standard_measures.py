@@ -1,7 +1,7 @@
 """Measures as scikit-learn and scipy define them, with the arguments in the order of `measures`.
 
-They need the extra `train`: only training and its evaluation import this module, which import-linter
-holds. Arrays must be finite and not empty, or scikit-learn raises `ValueError`.
+They need the extra `train`: only training and its evaluation import this module, which
+import-linter holds. Arrays must be finite and not empty, or scikit-learn raises `ValueError`.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def mean_tweedie_deviance(
 ) -> float:
     """Compute the mean Tweedie deviance of power 1.5; `sklearn.metrics.mean_tweedie_deviance`.
 
-    The mean of 4 (y / sqrt(m) - 2 sqrt(y) + sqrt(m)) of spend y and forecast m: fit for spend with many
-    zeros and a long tail. Source: Jorgensen 1987, "Exponential Dispersion Models".
+    The mean of 4 (y / sqrt(m) - 2 sqrt(y) + sqrt(m)) of spend y and forecast m: fit for spend with
+    many zeros and a long tail. Source: Jorgensen 1987, "Exponential Dispersion Models".
 
     Parameters
     ----------
@@ -131,8 +131,8 @@ def spearman(forecast: Float64, actual: Float64) -> float:
 def auc(probability: Float64, happened: Mask) -> float:
     """Compute the area under the ROC curve; `sklearn.metrics.roc_auc_score`.
 
-    The chance that an event has a higher probability than a non-event, ties counted half. Source: Hanley
-    and McNeil 1982.
+    The chance that an event has a higher probability than a non-event, ties counted half. Source:
+    Hanley and McNeil 1982.
 
     Parameters
     ----------
@@ -184,8 +184,8 @@ def brier_score(probability: Float64, happened: Mask) -> float:
 def log_loss(probability: Float64, happened: Mask, weights: Float64 | None = None) -> float:
     """Compute the mean negative log likelihood; `sklearn.metrics.log_loss`.
 
-    The mean of -ln(p) of what happened, p at least 1e-6 so that no single forecast makes it infinite.
-    Source: Good 1952, "Rational Decisions".
+    The mean of -ln(p) of what happened, p at least 1e-6 so that no single forecast makes it
+    infinite. Source: Good 1952, "Rational Decisions".
 
     Parameters
     ----------

@@ -28,7 +28,8 @@ def test_too_few_rows_are_not_searched(
     monkeypatch.setattr(search, "_loss", lambda *_: 1.0)
     examples: Any = SimpleNamespace(where=lambda mask: None)
     model = ModelConfig(seeds=1)
-    found = search.search_hyperparameters(SimpleNamespace(), examples, model, 0)  # type: ignore[arg-type]
+    frame: Any = SimpleNamespace()
+    found = search.search_hyperparameters(frame, examples, model, 0)
     assert (found != model) == is_searched
     if is_searched:  # all trials are alike: the first, our defaults, stands
         assert found.parameters["num_leaves"] == 7
@@ -56,14 +57,14 @@ def judged_by(churn: float, spend: list[float]) -> float:
         churn_start=np.full(3, np.log(churn / (1.0 - churn))),
         spend_start=np.log(spend),
     )
-    flat = (SimpleNamespace(predict=lambda inputs: np.zeros(3)),)
-    return search._loss({"churn": flat, "spend": flat}, examples)  # type: ignore[dict-item]
+    flat: Any = (SimpleNamespace(predict=lambda inputs: np.zeros(3)),)
+    return search._loss({"churn": flat, "spend": flat}, examples)
 
 
 def test_the_loss_is_two_for_knowing_nothing_and_scale_is_left_out() -> None:
     assert judged_by(1 / 3, [5 / 3] * 3) == pytest.approx(2.0, rel=1e-12)
     assert judged_by(1 / 3, [500.0] * 3) == pytest.approx(2.0, rel=1e-12)
-    # right in proportion: only its log loss is left, over that of a third, and a zero forecast as 0.001
+    # right spend, but for 0.001 where none came: what is left is the log loss over that of a third
     loss = judged_by(0.5, [1e-3, 1.0, 4.0])
     assert loss == pytest.approx(np.log(2.0) / (np.log(3.0) / 3 + np.log(1.5) * 2 / 3), abs=0.05)
     assert judged_by(1 / 3, [4.0, 1.0, 0.5]) > 2.0

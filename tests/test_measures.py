@@ -1,4 +1,4 @@
-"""Measures against numbers worked by hand and formulas written out, on either side of each threshold."""
+"""Measures against numbers worked by hand and formulas, on either side of each threshold."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_decile_error_by_hand() -> None:
     actual = np.repeat(np.arange(1.0, 11.0), 3)
     assert measures.decile_mape(actual, actual) == pytest.approx(0.0)
     assert measures.decile_mape(actual * 1.2, actual) == pytest.approx(0.2)
-    # a tenth that spent nothing has no ratio, one that spent a little has: (|1 - .5| / .5 + 9 * 0) / 10
+    # a tenth that spent nothing has no ratio, one that spent a little has: (|1 - .5| / .5 + 0) / 10
     spent = np.arange(1.0, 11.0)
     assert measures.decile_mape(spent, np.where(spent > 1, spent, 0.0)) == 0.0
     assert measures.decile_mape(spent, np.where(spent > 1, spent, 0.5)) == pytest.approx(0.1)
@@ -88,7 +88,7 @@ def test_calibration_error_by_hand() -> None:
     happened = np.array([False] * 5 + [True] * 5)
     assert measures.calibration_error(happened.astype(float), happened) == 0.0
     assert measures.calibration_error(np.full(10, 0.5), happened) == pytest.approx(0.5)
-    # eleven: the first group has two, whose mean is .5 and of whom one churned; the others are right
+    # eleven: the first group has two, of mean .5, of whom one churned; the others are off by .4
     eleven = a(0.5, 0.5, *[0.6] * 9)
     churned = np.array([True, False] + [True] * 9)
     assert measures.calibration_error(eleven, churned) == pytest.approx(9 * 0.4 / 11)

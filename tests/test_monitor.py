@@ -67,7 +67,7 @@ def test_matured_forecasts_by_hand() -> None:
 
 
 def history(customers: int, missing: int = 0, tier: int = 0) -> pd.DataFrame:
-    """Forecasts of customers c0, c1, ..., the last of whom the orders do not hold; the first in a tier."""
+    """Forecasts of c0, c1, ...: the last `missing` are not in the orders, the first `tier` high."""
     names = [f"c{k}" for k in range(customers - missing)] + [f"gone{k}" for k in range(missing)]
     return pd.DataFrame(
         {

@@ -31,7 +31,7 @@ ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPAT
 TOKEN = "a-token-of-this-test"
 
 
-# scikit-learn is of the extra `train`: hidden, as it is not there, where forecasts are only made and used
+# scikit-learn is of the extra `train`: absent, hence hidden here, where forecasts are only used
 SERVING = """
 import sys
 sys.modules["sklearn"] = None

@@ -19,7 +19,7 @@ from ...configs.schema import Config
 from ...decisions.report.build import evaluation_report
 from ...errors import ConfigError, OrdersError
 from ...evaluation import measures, standard_measures
-from ...evaluation.backtest_frames import Evaluation
+from ...evaluation.backtest_frames import OURS, Evaluation
 from ...evaluation.scorecard import build_scorecard
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
@@ -216,16 +216,16 @@ def backtest_at(
         orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
     )
     baselines = {name: method(known_rows) for name, method in METHODS.items()}
-    tables = [build_backtest_rows("clvcast", forecasts, config, happened)]
+    tables = [build_backtest_rows(OURS, forecasts, config, happened)]
     for name, made in baselines.items():
         tables.append(build_backtest_rows(name, forecasts, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
-    methods = {"clvcast": ours} | baselines
+    methods = {OURS: ours} | baselines
     measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
     lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
-    measured["clvcast"]["coverage_90"] = measures.coverage(lower, upper, actual)
+    measured[OURS]["coverage_90"] = measures.coverage(lower, upper, actual)
     card = build_scorecard(
         {name: made.expected_spend for name, made in methods.items()},
         {

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from ...configs.schema import Config
 from ...errors import ClvcastError
 from ...evaluation import measures, standard_measures
+from ...evaluation.backtest_frames import OURS
 from ...evaluation.bootstrap import (
     ConfidenceInterval,
     bootstrap_bias,
@@ -38,9 +39,7 @@ from .evidence import CHAMPION, Evidence, RivalComparison, SegmentResult
 from .segments import assign_segments_at
 from .training_record import Record
 
-__all__ = ["OURS", "collect_evidence"]
-
-OURS = "clvcast"
+__all__ = ["collect_evidence"]
 
 
 def collect_evidence(
