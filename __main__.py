@@ -54,6 +54,7 @@ _EXTRAS = {
     "prometheus_client": "serve",
     "py4j": "spark",
     "pyspark": "spark",
+    "sklearn": "train",
     "starlette": "serve",
     "uvicorn": "serve",
 }

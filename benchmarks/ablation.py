@@ -25,7 +25,7 @@ import numpy as np
 from accuracy_data import CELLS, ROOT, Cell, actual_spend, known_days, order_days
 
 import clvcast
-from clvcast.evaluation import measures
+from clvcast.evaluation import measures, standard_measures
 from clvcast.models import blend
 from clvcast.train import blending, boosting, training_frame
 
@@ -107,11 +107,11 @@ def evaluate(trick: str, cell: Cell, customers: int | None) -> dict[str, float]:
     ordered = actual > 0
     found = {
         "nGini": measures.normalised_gini(spend, actual),
-        "MAE": measures.mean_absolute_error(spend, actual),
-        "RMSE": measures.root_mean_squared_error(spend, actual),
+        "MAE": standard_measures.mean_absolute_error(spend, actual),
+        "RMSE": standard_measures.root_mean_squared_error(spend, actual),
         "bias": abs(measures.bias(spend, actual)),
         "decile MAPE": measures.decile_mape(spend, actual),
-        "log loss": measures.log_loss(churn, ~ordered),
+        "log loss": standard_measures.log_loss(churn, ~ordered),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found))

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from clvcast.evaluation import measures
+from clvcast.evaluation import measures, standard_measures
 
 __all__ = ["RESAMPLED", "clv_measures", "interval_measures", "measured", "resampled", "zero_floor"]
 
 Float64 = npt.NDArray[np.float64]
-LEVEL = 0.9
 RESAMPLED = ("nGini", "spearman", "MAE", "RMSE", "churn_log_loss")
 _BLOCK = 50  # resamples at a time: what a block of customers x resamples takes in memory
 
@@ -24,14 +23,14 @@ def measured(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
     churned = actual == 0
     found = {
         "nGini": measures.normalised_gini(spend, actual),
-        "spearman": measures.spearman(spend, actual),
-        "MAE": measures.mean_absolute_error(spend, actual),
-        "RMSE": measures.root_mean_squared_error(spend, actual),
+        "spearman": standard_measures.spearman(spend, actual),
+        "MAE": standard_measures.mean_absolute_error(spend, actual),
+        "RMSE": standard_measures.root_mean_squared_error(spend, actual),
         "bias": measures.bias(spend, actual),
         "decile_MAPE": measures.decile_mape(spend, actual),
-        "churn_AUC": measures.auc(churn, churned),
-        "churn_log_loss": measures.log_loss(churn, churned),
-        "churn_Brier": float(((churn - churned) ** 2).mean()),
+        "churn_AUC": standard_measures.auc(churn, churned),
+        "churn_log_loss": standard_measures.log_loss(churn, churned),
+        "churn_Brier": standard_measures.brier_score(churn, churned),
         "churn_ECE": measures.calibration_error(churn, churned),
     }
     if {"expected_spend_lower", "expected_spend_upper"} <= set(forecast):
@@ -48,7 +47,7 @@ def clv_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
     total = actual.sum(axis=1)
     return {
         "nGini": measures.normalised_gini(clv, total),
-        "MAE": measures.mean_absolute_error(clv, total),
+        "MAE": standard_measures.mean_absolute_error(clv, total),
         "bias": measures.bias(clv, total),
         "decile_MAPE": measures.decile_mape(clv, total),
         "ratio": float(clv.sum() / spend.sum()),
@@ -69,7 +68,7 @@ def interval_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, floa
     )
     inside = (lower <= actual) & (actual <= upper)
     floor = zero_floor(spend, actual)
-    fifths = np.array_split(np.argsort(spend, kind="stable"), 5)
+    fifths = measures.split_into_groups(spend, 5)
     buyers = actual > 0
     top = np.where(lower > 0, 0.95, 0.9)
     over = np.maximum(top * (actual - upper), (top - 1.0) * (actual - upper))
@@ -88,8 +87,8 @@ def interval_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, floa
 def zero_floor(spend: Float64, actual: Float64) -> Float64:
     """Per customer, the coverage that zeros alone force: max(90 %, share of zeros in its twentieth)."""
     floor = np.empty(len(spend))
-    for rows in np.array_split(np.argsort(spend, kind="stable"), 20):
-        floor[rows] = max(LEVEL, float((actual[rows] == 0).mean())) if len(rows) else LEVEL
+    for rows in measures.split_into_groups(spend, 20):
+        floor[rows] = max(measures.NOMINAL_COVERAGE, float((actual[rows] == 0).mean()))
     return floor
 
 
@@ -119,14 +118,13 @@ def _weighted_measures(
     """The measures where customer i stands `weights[b, i]` times, for each resample b."""
     spend, churn = _array(forecast, "expected_spend"), _array(forecast, "churn_probability")
     n = weights.sum(axis=1)
-    likelihood = np.clip(np.where(actual == 0, churn, 1.0 - churn), 1e-6, 1.0 - 1e-6)
     perfect = _weighted_gini(actual, actual, weights)
     return {
         "nGini": _weighted_gini(spend, actual, weights) / perfect,
         "spearman": _weighted_spearman(spend, actual, weights),
         "MAE": weights @ np.abs(spend - actual) / n,
         "RMSE": np.sqrt(weights @ (spend - actual) ** 2 / n),
-        "churn_log_loss": weights @ -np.log(likelihood) / n,
+        "churn_log_loss": weights @ standard_measures.compute_log_losses(churn, actual == 0) / n,
     }
 
 

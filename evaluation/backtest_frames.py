@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ import pyarrow.parquet
 
 from ..errors import OrdersError
 from ..orders.columns import Float64, Int64
+from . import measures
 
 __all__ = ["OURS", "Evaluation"]
 
-OURS = "clvcast"
-_GROUPS = 10
+OURS = "clvcast"  # the method that is our model, among the baselines
 _POINTS = 101  # of a gain curve
 _NEEDED = (
     "cutoff", "method", "customer_id", "churn_probability", "expected_spend", "expected_spend_lower",
@@ -63,9 +63,9 @@ class Evaluation:
     def methods(self) -> pd.DataFrame:
         """A row per method: its measures, the mean over the cutoffs; ours first."""
         rows = [
-            {"method": name, "cutoff": cutoff, **measures}
+            {"method": name, "cutoff": cutoff, **values}
             for cutoff, summary in self.metrics.items()
-            for name, measures in summary["methods"].items()
+            for name, values in summary["methods"].items()
         ]
         frame = pd.DataFrame(rows).drop(columns="cutoff")
         numbers = frame.columns.drop("method")
@@ -88,26 +88,35 @@ class Evaluation:
         )
 
     def deciles(self) -> pd.DataFrame:
-        """Ten equal groups of customers by our forecast, best first: mean forecast, actual, coverage."""
-        rows = self._rows(OURS)
-        ranked = rows.sort_values("expected_spend", ascending=False, kind="stable")
-        ranked["is_covered"] = (
-            ranked["actual_spend"]
-            .clip(lower=0.0)
-            .between(ranked["expected_spend_lower"], ranked["expected_spend_upper"])
+        """Ten equal groups by our forecast, best first: mean forecast, actual, coverage."""
+        forecast, actual = self._columns(OURS, "expected_spend", "actual_spend")
+        lower, upper, spent = self._intervals()
+        groups = measures.split_into_groups(-forecast)
+        return _frame(
+            groups,
+            expected_spend=measures.average_by_group(forecast, groups),
+            actual_spend=measures.average_by_group(actual, groups),
+            is_covered=[measures.coverage(lower[g], upper[g], spent[g]) for g in groups],
         )
-        grouped = ranked.groupby(_equal_groups(len(ranked)))
-        means = grouped[["expected_spend", "actual_spend", "is_covered"]].mean()
-        means.insert(0, "customers", grouped.size())
-        return means.rename_axis("group").reset_index()
+
+    def coverage(self) -> float:
+        """The share of customers who spent within their interval."""
+        return measures.coverage(*self._intervals())
 
     def calibration(self) -> pd.DataFrame:
-        """Ten equal groups by churn probability, lowest first: mean probability, share that churned."""
-        rows = self._rows(OURS).sort_values("churn_probability", kind="stable")
-        grouped = rows.groupby(_equal_groups(len(rows)))
-        means = grouped[["churn_probability", "churned"]].mean()
-        means.insert(0, "customers", grouped.size())
-        return means.rename_axis("group").reset_index().astype({"churned": np.float64})
+        """Ten equal groups by churn probability, lowest first: its mean, and who churned."""
+        probability, churned = self._columns(OURS, "churn_probability", "churned")
+        groups = measures.split_into_groups(probability)
+        return _frame(
+            groups,
+            churn_probability=measures.average_by_group(probability, groups),
+            churned=measures.average_by_group(churned, groups),
+        )
+
+    def calibration_error(self) -> float:
+        """The mean gap between churn probabilities and what happened, over those groups."""
+        probability, churned = self._columns(OURS, "churn_probability", "churned")
+        return measures.calibration_error(probability, churned > 0)
 
     def gains(self) -> pd.DataFrame:
         """Share of the money held by the first customers by forecast: a column per method.
@@ -117,32 +126,30 @@ class Evaluation:
         share = np.linspace(0.0, 1.0, _POINTS)
         curves: dict[str, Float64] = {"customers": share}
         for method in self.methods()["method"]:
-            rows = self._rows(method)
-            curves[method] = _gain(
-                rows["expected_spend"].to_numpy(np.float64),
-                np.maximum(rows["actual_spend"].to_numpy(np.float64), 0.0),
-                share,
-            )
+            forecast, actual = self._columns(method, "expected_spend", "actual_spend")
+            curves[method] = _interpolate_gain(forecast, np.maximum(actual, 0.0), share)
         return pd.DataFrame(curves)
 
-    def _rows(self, method: str) -> pd.DataFrame:
-        mask = pa.compute.equal(self.forecasts["method"], method)
-        names = [name for name in _NEEDED if name not in ("method", "customer_id")]
-        rows: pd.DataFrame = self.forecasts.filter(mask).select(names).to_pandas()
-        return rows
+    def _intervals(self) -> list[Float64]:
+        """Lower and upper ends, and what was spent, at least 0: forecasts are of max(spend, 0)."""
+        names = ("expected_spend_lower", "expected_spend_upper", "actual_spend")
+        lower, upper, actual = self._columns(OURS, *names)
+        return [lower, upper, np.maximum(actual, 0.0)]
+
+    def _columns(self, method: str, *names: str) -> list[Float64]:
+        """Columns of one method's rows; truth as 1, false as 0."""
+        rows = self.forecasts.filter(pa.compute.equal(self.forecasts["method"], method))
+        return [rows[name].to_numpy().astype(np.float64) for name in names]
 
 
-def _equal_groups(n: int) -> Int64:
-    """The group of each of n ranked rows, from 1; sizes differ by at most one."""
-    groups = min(_GROUPS, n)
-    return np.arange(n, dtype=np.int64) * groups // max(n, 1) + 1
+def _frame(groups: Sequence[Int64], **means: Float64 | list[float]) -> pd.DataFrame:
+    """A row per group, numbered from 1: its customers, and means."""
+    numbers = np.arange(1, len(groups) + 1)
+    return pd.DataFrame({"group": numbers, "customers": [len(g) for g in groups], **means})
 
 
-def _gain(forecast: Float64, money: Float64, share: Float64) -> Float64:
-    whole = money.sum()
-    if not whole > 0:
+def _interpolate_gain(forecast: Float64, money: Float64, share: Float64) -> Float64:
+    if not money.sum() > 0:
         return np.full(len(share), np.nan)
-    _, group = np.unique(-forecast, return_inverse=True)
-    even = np.bincount(group, weights=money) / np.bincount(group)
-    held = np.concatenate(([0.0], np.cumsum(even[np.sort(group)]))) / whole
+    held = np.concatenate(([0.0], measures.compute_captured_shares(forecast, money)))
     return np.asarray(np.interp(share, np.linspace(0.0, 1.0, len(held)), held))

@@ -45,7 +45,7 @@ def draw_samples(n: int, seed: int = 0) -> Iterator[Float64]:
     1,000 draws in all, fewer (at least 200) where `n` is past 200,000.
     """
     random = np.random.default_rng(seed)
-    draws = int(np.clip(_MOST_CELLS // max(n, 1), _LEAST_DRAWS, _DRAWS))
+    draws = _count_draws(n)
     block = max(1, _BLOCK_CELLS // max(n, 1))
     for first in range(0, draws, block):
         size = min(block, draws - first)
@@ -55,10 +55,29 @@ def draw_samples(n: int, seed: int = 0) -> Iterator[Float64]:
         yield weights
 
 
+def _count_draws(n: int) -> int:
+    return int(np.clip(_MOST_CELLS // max(n, 1), _LEAST_DRAWS, _DRAWS))
+
+
 def bootstrap_error_ratio(
     ours: Float64, theirs: Float64, actual: Float64, confidence: float = 0.95, seed: int = 0
 ) -> ConfidenceInterval:
-    """MAE of `ours` / MAE of `theirs` - 1: positive where ours is worse. NaN where theirs is never wrong."""
+    """Bootstrap MAE of `ours` / MAE of `theirs` - 1: positive where ours is worse.
+
+    Parameters
+    ----------
+    ours, theirs, actual : array of n_customers
+        Two forecasts of spend, and what was spent.
+    confidence : float
+        Share of the draws above the lower bound, and below the upper.
+    seed : int
+        Of the draws; the same seed gives the same interval.
+
+    Returns
+    -------
+    ConfidenceInterval
+        NaN where theirs is never wrong.
+    """
     errors = np.column_stack((np.abs(ours - actual), np.abs(theirs - actual)))
     drawn = np.concatenate([weights @ errors for weights in draw_samples(len(actual), seed)])
     return compute_interval(_ratio(*errors.sum(axis=0)), _ratio(*drawn.T), confidence)
@@ -67,7 +86,18 @@ def bootstrap_error_ratio(
 def bootstrap_bias(
     forecast: Float64, actual: Float64, confidence: float = 0.95, seed: int = 0
 ) -> ConfidenceInterval:
-    """Sum of forecasts / sum of actuals - 1."""
+    """Bootstrap `measures.bias`, sum of forecasts / sum of actuals - 1.
+
+    Parameters
+    ----------
+    forecast, actual, confidence, seed
+        As in `bootstrap_error_ratio`.
+
+    Returns
+    -------
+    ConfidenceInterval
+        NaN where nothing was spent.
+    """
     sums = np.column_stack((forecast, actual))
     drawn = np.concatenate([weights @ sums for weights in draw_samples(len(actual), seed)])
     return compute_interval(_ratio(*sums.sum(axis=0)), _ratio(*drawn.T), confidence)
@@ -76,7 +106,18 @@ def bootstrap_bias(
 def bootstrap_gini_difference(
     ours: Float64, theirs: Float64, actual: Float64, confidence: float = 0.95, seed: int = 0
 ) -> ConfidenceInterval:
-    """NGini of `ours` minus nGini of `theirs`: negative where ours ranks worse."""
+    """Bootstrap the nGini of `ours` less that of `theirs`: negative where ours ranks worse.
+
+    Parameters
+    ----------
+    ours, theirs, actual, confidence, seed
+        As in `bootstrap_error_ratio`.
+
+    Returns
+    -------
+    ConfidenceInterval
+        NaN where nothing was spent.
+    """
     rankings = [_Ranking(values) for values in (ours, theirs, actual)]
 
     def difference(weights: Float64) -> Float64:

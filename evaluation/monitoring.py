@@ -31,6 +31,7 @@ from ..orders.columns import Float64, Mask
 from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import coerce_orders
+from . import measures
 from .forecast_history import coerce_forecast_history
 from .sampling_error import (
     estimate_calibration_noise,
@@ -164,34 +165,28 @@ def _matured(
 
 def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, object]:
     expected = group["expected_spend"].to_numpy(dtype=np.float64)
-    total = float(spend.sum())
     probability = group["churn_probability"].to_numpy(dtype=np.float64)
-    ranked = np.argsort(probability, kind="stable")
-    groups = [part for part in np.array_split(ranked, 10) if len(part)]
-    gap = sum(abs(float(probability[g].mean() - churned[g].mean())) * len(g) for g in groups)
     coverage = float("nan")
     names = ["expected_spend_lower", "expected_spend_upper"]
     if all(name in group and group[name].notna().all() for name in names):
         lower, upper = (group[name].to_numpy(dtype=np.float64) for name in names)
-        spent = np.maximum(spend, 0.0)
-        coverage = float(((lower <= spent) & (spent <= upper)).mean())
-    tenth = max(1, round(len(group) / 10))
-    top, ideal = (spend[np.argsort(-by, kind="stable")[:tenth]] for by in (expected, spend))
-    best, perfect = float(top.sum()), float(ideal.sum())
+        coverage = measures.coverage(lower, upper, np.maximum(spend, 0.0))
+    captured, perfect = (measures.select_top_tenth(by, spend) for by in (expected, spend))
+    best = float(perfect.sum())
     return {
         "customers": len(group),
         "forecast": float(expected.sum()),
-        "actual": total,
-        "bias": float(expected.sum()) / total - 1.0 if total > 0 else float("nan"),
+        "actual": float(spend.sum()),
+        "bias": measures.bias(expected, spend),
         "churn_forecast": float(probability.mean()),
         "churn_actual": float(churned.mean()),
-        "calibration": gap / len(group),
+        "calibration": measures.calibration_error(probability, churned),
         "coverage": coverage,
-        "capture": best / total if total > 0 else float("nan"),
-        "capture_of_perfect": best / perfect if perfect > 0 else float("nan"),
+        "capture": measures.divide(captured.sum(), spend.sum()),
+        "capture_of_perfect": measures.divide(captured.sum(), best),
         "bias_by_chance": estimate_total_noise(expected, spend),
         "calibration_by_chance": estimate_calibration_noise(probability),
-        "capture_by_chance": estimate_capture_noise(top, perfect),
+        "capture_by_chance": estimate_capture_noise(captured, best),
     }
 
 
@@ -216,8 +211,8 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFindi
                 f"churn probabilities {where} are off by {row['calibration']:.1%} on average",
             ),
             (
-                "coverage", max(0.9 - row["coverage"], 0.0), bounds.coverage,
-                estimate_share_noise(0.9, row["customers"]),
+                "coverage", max(measures.NOMINAL_COVERAGE - row["coverage"], 0.0), bounds.coverage,
+                estimate_share_noise(measures.NOMINAL_COVERAGE, row["customers"]),
                 f"90 % intervals {where} held {row['coverage']:.1%}",
             ),
             (

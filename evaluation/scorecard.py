@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..orders.columns import Float64, Mask
-from . import bootstrap, measures
+from . import bootstrap, measures, standard_measures
+from .backtest_frames import OURS
 from .bootstrap import ConfidenceInterval
 
 __all__ = ["Scorecard", "ScorecardLine", "build_scorecard"]
 
 _ONE_SIDED = 0.975  # both bounds together: 95 %
-_OURS = "clvcast"
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,15 @@ def build_scorecard(
         lines += [
             _line("ranking (nGini)", spends, lambda f: measures.normalised_gini(f, actual),
                   lambda a, b: bootstrap.bootstrap_gini_difference(a, b, actual, _ONE_SIDED), more=True),
-            _line("error per customer (MAE)", spends, lambda f: measures.mean_absolute_error(f, actual),
+            _line("error per customer (MAE)", spends,
+                  lambda f: standard_measures.mean_absolute_error(f, actual),
                   lambda a, b: _negated(bootstrap.bootstrap_error_ratio(a, b, actual, _ONE_SIDED)), more=False),
             _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
                   lambda a, b: _nearer(a, b, actual), more=False),
         ]  # fmt: skip
     if len(churns) > 1 and 0 < churned.sum() < len(churned):
         lines.append(
-            _line("churn (log loss)", churns, lambda f: measures.log_loss(f, churned),
+            _line("churn (log loss)", churns, lambda f: standard_measures.log_loss(f, churned),
                   lambda a, b: _log_loss_gain(a, b, churned), more=False)
         )  # fmt: skip
     # what cannot be measured has no line
@@ -80,9 +81,9 @@ def _line(
     more: bool,
 ) -> ScorecardLine:
     values = {method: measure(forecast) for method, forecast in forecasts.items()}
-    ours = values.pop(_OURS)
+    ours = values.pop(OURS)
     best = (max if more else min)(values, key=lambda method: values[method])
-    found = compare(forecasts[_OURS], forecasts[best])
+    found = compare(forecasts[OURS], forecasts[best])
     if found.lower > 0:
         verdict = "surely better"
     elif found.upper < 0:
@@ -114,9 +115,9 @@ def _gain(sums: Float64) -> Float64:
 
 
 def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> ConfidenceInterval:
-    gains = measures.compute_log_losses(theirs, churned) - measures.compute_log_losses(
-        ours, churned
-    )
+    gains = standard_measures.compute_log_losses(
+        theirs, churned
+    ) - standard_measures.compute_log_losses(ours, churned)
     drawn = [weights @ gains / len(gains) for weights in bootstrap.draw_samples(len(gains))]
     return bootstrap.compute_interval(float(gains.mean()), np.concatenate(drawn), _ONE_SIDED)
 

@@ -16,6 +16,7 @@ from clvcast.orders import dates, windows
 from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.train.backtest.baselines import METHODS, build_baseline_inputs
 from clvcast.train.backtest.run import choose_default_cutoffs
+from clvcast.train.backtest.summary import describe_verdict
 
 
 def test_baselines_by_hand() -> None:
@@ -91,6 +92,16 @@ def test_files_and_numbers_of_a_backtest(
         ours["expected_spend_lower"], ours["expected_spend_upper"]
     )
     assert summary["methods"]["clvcast"]["coverage_90"] == pytest.approx(inside.mean())
+
+
+@pytest.mark.parametrize(
+    ("bias", "said"),
+    [(0.0049, "to half a per cent"), (0.0051, "1% more"), (-0.0051, "1% less"), (None, "Nothing")],
+)
+def test_a_verdict_says_how_the_total_was_met(bias: float | None, said: str) -> None:
+    ours = {"bias": bias, "churn_ECE": 0.02, "churn_AUC": 0.8, "coverage_90": 0.9}
+    told = describe_verdict({"methods": {"clvcast": ours}, "churn_rate": 0.5, "remarks": []})
+    assert said in told[0]
 
 
 @pytest.mark.slow

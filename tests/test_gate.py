@@ -103,6 +103,18 @@ def test_each_rule_fails_alone_with_its_number_in_a_sentence(
     assert broken.bound
 
 
+@pytest.mark.parametrize(
+    ("measure", "passes", "fails"),
+    [("calibration", 0.1, 0.1001), ("coverage", 0.8, 0.7999), ("coverage_in_season", 0.8, 0.7999)],
+)
+def test_a_measure_passes_at_its_bound_and_fails_beyond(
+    measure: str, passes: float, fails: float
+) -> None:
+    start = replace(GOOD, coverage=0.5) if measure == "coverage_in_season" else GOOD
+    assert failed(replace(start, **{measure: passes})) == []
+    assert failed(replace(start, **{measure: fails})) == [measure.removesuffix("_in_season")]
+
+
 def test_what_luck_could_explain_does_not_fail() -> None:
     unsure = ConfidenceInterval(-0.05, -0.12, 0.01)  # worse, but not surely
     assert failed(replace(GOOD, contests=(replace(contest(CHAMPION), ngini=unsure),))) == []

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig
+from clvcast.configs.schema import MonitorConfig, OrdersConfig
 from clvcast.errors import ConfigError
-from clvcast.evaluation.monitoring import monitor
+from clvcast.evaluation import monitoring
+from clvcast.evaluation.measures import calibration_error
+from clvcast.evaluation.monitoring import _finding, monitor
 from clvcast.evaluation.sampling_error import (
     estimate_calibration_noise,
     estimate_capture_noise,
@@ -62,6 +64,84 @@ def test_matured_forecasts_by_hand() -> None:
     assert named["missing customers"].value == pytest.approx(1 / 3)
     assert named["missing customers"].severity == "alarm"
     assert result.severity == "alarm"
+
+
+def history(customers: int, missing: int = 0, tier: int = 0) -> pd.DataFrame:
+    """Forecasts of c0, c1, ...: the last `missing` are not in the orders, the first `tier` high."""
+    names = [f"c{k}" for k in range(customers - missing)] + [f"gone{k}" for k in range(missing)]
+    return pd.DataFrame(
+        {
+            "customer_id": names,
+            "cutoff": pd.Timestamp("2020-02-01"),
+            "model_version": "m1",
+            "churn_probability": 0.0,
+            "expected_spend": 10.0,
+            "clv": 1.0,
+            "tier": ["high"] * tier + ["low"] * (customers - tier),
+        }
+    )
+
+
+def shop_of(customers: int) -> clvcast.Orders:
+    """Each orders for 10 before and within the window, which is over."""
+    days = ["2020-01-05", "2020-02-10", "2020-03-20"]
+    lines = [(f"c{k}", day, 10.0) for k in range(customers) for day in days]
+    names = ["customer_id", "ordered_at", "amount"]
+    return read_table(pd.DataFrame(lines, columns=names), OrdersConfig())
+
+
+@pytest.mark.parametrize(
+    ("missing", "severity"),
+    [
+        (1, "fine"),
+        (2, "warning"),
+        (3, "alarm"),
+    ],  # 5 %, 10 %, 15 %; half the bound is 5 %, not above
+)
+def test_above_half_a_bound_warns_and_above_it_alarms(missing: int, severity: str) -> None:
+    config = clvcast.Config(horizon_days=30, monitor=MonitorConfig(missing_customers=0.1))
+    result = monitor(history(20, missing), shop_of(20), config=config)
+    (finding,) = [f for f in result.findings if f.name == "missing customers"]
+    assert finding.severity == severity
+
+
+@pytest.mark.parametrize(("chance", "severity"), [(0.0, "alarm"), (0.06, "warning"), (0.2, "fine")])
+def test_chance_comes_on_top_of_a_bound(chance: float, severity: str) -> None:
+    assert _finding("m", 0.25, 0.2, "s", chance).severity == severity
+    may_not = _finding("m", 0.25, 0.2, "s", chance, may_alarm=False)
+    assert may_not.severity == ("fine" if severity == "fine" else "warning")
+
+
+@pytest.mark.parametrize(("tier", "judged"), [(29, False), (30, True)])
+def test_small_parts_raise_no_finding_and_have_their_row(tier: int, judged: bool) -> None:
+    result = monitor(history(70, tier=tier), shop_of(70), config=clvcast.Config(horizon_days=30))
+    named = {f.name for f in result.findings}
+    assert ("bias of tier high at 2020-02-01" in named) == judged
+    assert "bias of tier low at 2020-02-01" in named
+    assert "bias of model_version m1 at 2020-02-01" not in named  # all customers, said already
+    assert "coverage of all customers at 2020-02-01" not in named  # the forecasts have no intervals
+    assert result.matured.set_index("value")["customers"]["high"] == tier
+
+
+@pytest.mark.parametrize(("beyond", "severity"), [(0, "warning"), (1, "alarm")])
+def test_many_features_that_move_at_once_alarm(
+    early_model: clvcast.Model,
+    shop_lines: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    beyond: int,
+    severity: str,
+) -> None:
+    known = read_table(shop_lines[shop_lines["ordered_at"] < EARLY], OrdersConfig())
+    assert early_model.reference is not None
+    judged = [n for n in early_model.reference.features if n not in monitoring._OF_THE_CALENDAR]
+    features = early_model.reference.features
+    moved = {id(features[name]) for name in judged[: len(judged) // 4 + beyond]}
+    monkeypatch.setattr(
+        monitoring, "compute_stability_index", lambda then, now: 9.0 if id(then) in moved else 0.0
+    )
+    result = monitor(clvcast.score(early_model, known, EARLY), known, early_model)
+    (finding,) = [f for f in result.findings if f.name == "features moved"]
+    assert finding.severity == severity
 
 
 def test_a_real_model_on_its_own_shop_raises_no_alarm_and_a_broken_feed_does(
@@ -157,11 +237,7 @@ def test_chance_is_taken_off_before_an_alarm() -> None:
     for _ in range(200):
         chance = random.beta(2.0, 2.0, 200)
         churned = random.random(200) < chance
-        gaps = [
-            abs(chance[g].mean() - churned[g].mean()) * len(g)
-            for g in np.array_split(np.argsort(chance), 10)
-        ]
-        over += sum(gaps) / 200 > estimate_calibration_noise(chance)
+        over += calibration_error(chance, churned) > estimate_calibration_noise(chance)
     assert 1 <= over <= 25  # one in twenty
     mean = random.lognormal(3.0, 0.5, 300)
     missed = 0
@@ -170,7 +246,17 @@ def test_chance_is_taken_off_before_an_alarm() -> None:
         missed += abs(mean.sum() / spent.sum() - 1.0) > estimate_total_noise(mean, spent)
     assert 1 <= missed <= 45  # one in ten, for a total may miss either way
     assert estimate_share_noise(0.9, 10_000) == pytest.approx(1.645 * 0.003)
+    assert estimate_share_noise(0.5, 0) == estimate_share_noise(0.5, 1) == 1.645 / 2
     assert estimate_capture_noise(np.array([5.0, 5.0]), 20.0) == 0.0
+
+
+def test_where_nothing_was_spent_chance_explains_nothing() -> None:
+    forecast, nothing = np.array([1.0, 3.0]), np.zeros(2)
+    assert estimate_total_noise(forecast, nothing) == 0.0
+    assert estimate_total_noise(forecast, np.array([0.0, 0.01])) > 0
+    assert estimate_capture_noise(forecast, 0.0) == 0.0
+    assert estimate_capture_noise(forecast, 0.01) > 0
+    assert estimate_calibration_noise(np.empty(0)) == 0.0
 
 
 def test_rare_categories_are_no_news_and_a_renamed_one_is(

@@ -385,16 +385,33 @@ def test_the_evaluation_is_that_of_its_rows() -> None:
         headlines.describe_gain(gains, ENGLISH)
         == "The best fifth by forecast spent 35% of the money"
     )
-    assert headlines.describe_coverage(deciles, ENGLISH) == (
+    assert headlines.describe_coverage(found.coverage(), ENGLISH) == (
         "90% of customers spent within their 90% interval"
     )
-    assert headlines.describe_calibration(found.calibration(), ENGLISH).startswith(
+    assert headlines.describe_calibration(found.calibration_error(), ENGLISH).startswith(
         "Churn probabilities are off by 0.0%"
     )
+    assert found.calibration()["churned"].tolist() == [0.0] * 5 + [1.0] * 5
     assert "better than every other" in headlines.describe_methods(found.methods(), ENGLISH)
     page = evaluation_report(found, clvcast.Config())
     assert page.business == ()
     assert "How good the forecasts were" in page.html
+
+
+def test_an_evaluation_counts_returns_as_no_spend_and_divides_any_number() -> None:
+    table = evaluation().forecasts.to_pandas()
+    table = table[table["customer_id"] != "c3"]  # of nineteen, the last tenth has one
+    table.loc[table["customer_id"] == "c5", "actual_spend"] = -4.0
+    found = Evaluation(pa.Table.from_pandas(table, preserve_index=False), evaluation().metrics)
+    deciles = found.deciles()
+    assert deciles["customers"].tolist() == [2] * 9 + [1]
+    assert deciles["actual_spend"].tolist()[:3] == [19.5, 17.0, 5.0]  # 20, 19; 18, 16; -4, 14
+    assert deciles["is_covered"].tolist() == [1.0] * 8 + [0.5, 0.0]
+    assert found.coverage() == 17 / 19
+    table["actual_spend"] = -1.0
+    nothing = Evaluation(pa.Table.from_pandas(table, preserve_index=False), evaluation().metrics)
+    assert nothing.gains()["clvcast"].isna().all()
+    assert "Nothing was spent" in headlines.describe_gain(nothing.gains(), ENGLISH)
 
 
 def test_report_by_the_command_line(

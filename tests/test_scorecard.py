@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from clvcast.evaluation.scorecard import build_scorecard
+from clvcast.evaluation.bootstrap import ConfidenceInterval
+from clvcast.evaluation.scorecard import ScorecardLine, _grade, _line, build_scorecard
 
 RANDOM = np.random.default_rng(0)
 ACTUAL = RANDOM.gamma(0.5, 100.0, 800)
@@ -39,6 +40,45 @@ def test_verdicts_and_grades(
     assert {line.verdict for line in card.lines} == {verdict}
     assert all(line.lower <= line.difference <= line.upper for line in card.lines)
     assert grade in card.sentence
+
+
+def interval(estimate: float, lower: float, upper: float) -> ConfidenceInterval:
+    return ConfidenceInterval(estimate, lower, upper)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (interval(0.1, 1e-9, 0.2), "surely better"),
+        (interval(0.1, 0.0, 0.2), "better, perhaps by luck"),
+        (interval(-0.1, -0.2, -1e-9), "surely worse"),
+        (interval(-0.1, -0.2, 0.0), "worse, perhaps by luck"),
+        (interval(0.0, -0.1, 0.1), "the same"),
+    ],
+)
+def test_a_verdict_is_sure_where_the_interval_leaves_out_zero(
+    found: ConfidenceInterval, verdict: str
+) -> None:
+    forecasts = {"clvcast": np.ones(1), "rule": np.zeros(1)}
+    line = _line("m", forecasts, lambda forecast: forecast[0], lambda a, b: found, more=True)
+    assert (line.verdict, line.ours, line.theirs, line.baseline) == (verdict, 1.0, 0.0, "rule")
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "grade"),
+    [(0, 0, "B"), (1, 0, "A"), (1, 1, "C"), (2, 1, "C"), (0, 1, "D"), (1, 2, "D")],
+)
+def test_a_grade_weighs_what_is_sure(better: int, worse: int, grade: str) -> None:
+    verdicts = ["surely better"] * better + ["surely worse"] * worse + ["the same"]
+    lines = [ScorecardLine("m", 1.0, "rule", 1.0, 0.0, 0.0, 0.0, verdict) for verdict in verdicts]
+    assert _grade(lines)[0] == grade
+
+
+@pytest.mark.parametrize(("churned", "lines"), [(0, 3), (1, 4), (799, 4), (800, 3)])
+def test_churn_has_a_line_where_some_left_and_some_stayed(churned: int, lines: int) -> None:
+    spends = {"clvcast": GOOD, "rule": POOR}
+    churns = {"clvcast": np.full(800, 0.5), "rule": np.full(800, 0.4)}
+    assert len(build_scorecard(spends, churns, ACTUAL, np.arange(800) < churned).lines) == lines
 
 
 def test_the_best_baseline_is_chosen_per_measure() -> None:

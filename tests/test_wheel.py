@@ -31,6 +31,19 @@ ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPAT
 TOKEN = "a-token-of-this-test"
 
 
+# scikit-learn is of the extra `train`: absent, hence hidden here, where forecasts are only used
+SERVING = """
+import sys
+sys.modules["sklearn"] = None
+import importlib, pkgutil, clvcast
+for part in ("configs", "decisions", "features", "models", "orders", "serve"):
+    folder = [f"{clvcast.__path__[0]}/{part}"]
+    for module in pkgutil.walk_packages(folder, f"clvcast.{part}."):
+        importlib.import_module(module.name)
+from clvcast.evaluation import comparison, monitoring
+"""
+
+
 @dataclass(frozen=True)
 class Installed:
     """A clean environment with the wheel, and what installs more into it."""
@@ -50,6 +63,10 @@ class Installed:
         pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
         constraints = str(self.folder / "constraints.txt")
         subprocess.run([*pip, "-c", constraints, what], check=True)
+
+
+def test_what_serves_decides_and_monitors_imports_no_scikit_learn() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", SERVING], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +158,28 @@ def test_the_example_of_embedding_runs_with_only_the_wheel(
     assert model.version in done.stdout
     many = clvcast.score(model, service / "orders.parquet", cutoff="2021-02-01")
     assert str(many["clv"].sum()) in done.stdout
+
+
+@pytest.mark.slow
+def test_forecasts_are_watched_and_compared_with_only_the_wheel(
+    installed: Installed, service: Path
+) -> None:
+    for cutoff in ("2020-11-01", "2020-12-01"):
+        asked = ["--model", "bundle", "--orders", "orders.parquet", "--cutoff", cutoff]
+        output = ["--output", f"{cutoff}.parquet", "--quiet"]
+        command = [installed.clvcast, "score", *asked, *output]
+        subprocess.run(command, cwd=service, check=True, env=ALONE)
+    compared = subprocess.run(
+        [installed.clvcast, "compare", "2020-11-01.parquet", "2020-12-01.parquet", "--json"],
+        cwd=service, capture_output=True, text=True, check=True, env=ALONE,
+    )  # fmt: skip
+    assert json.loads(compared.stdout)["terms"]
+    place = ["--forecasts", "2020-12-01.parquet", "--orders", "orders.parquet"]
+    watched = subprocess.run(
+        [installed.clvcast, "monitor", *place, "--model", "bundle", "--json"],
+        cwd=service, capture_output=True, text=True, check=False, env=ALONE,
+    )  # fmt: skip
+    assert json.loads(watched.stdout)["matured"][0]["part"] == "all", watched.stderr
 
 
 @pytest.mark.slow

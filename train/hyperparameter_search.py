@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..configs.schema import ModelConfig
-from ..evaluation import measures
+from ..evaluation import standard_measures
 from ..models.blend import to_probability
 from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float64, Mask
@@ -84,7 +84,7 @@ def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
     mean = np.full(len(spend), np.average(judged.spend, weights=weights))
     nothing, ours = (
         (
-            float(np.average(measures.compute_log_losses(chance, judged.churned), weights=weights)),
+            standard_measures.log_loss(chance, judged.churned, weights),
             _deviance(money, judged.spend, weights),
         )
         for chance, money in ((base, mean), (churn, spend))
@@ -93,9 +93,8 @@ def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
 
 
 def _deviance(forecast: Float64, actual: Float64, weights: Float64) -> float:
-    """Tweedie's mean deviance at power 1.5, the level left out: it is set by `blending.levelled`."""
+    """Tweedie's mean deviance at power 1.5, the level left out: it is set by `blending.set_levels`."""
     total = (weights * forecast).sum()
     level = (weights * actual).sum() / total if total > 0 else 1.0
-    root = np.sqrt(np.maximum(forecast * level, 1e-9))
-    # 4 (actual / root - 2 sqrt(actual) + root), Jorgensen 1987
-    return float(4.0 * np.average(actual / root - 2.0 * np.sqrt(actual) + root, weights=weights))
+    positive = np.maximum(forecast * level, 1e-9)
+    return standard_measures.mean_tweedie_deviance(positive, actual, weights)

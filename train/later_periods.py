@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..evaluation.measures import split_into_groups
 from ..features.recency_frequency import OrderDays, collect_order_days
 from ..features.table import FeatureRows
 from ..models.blend import value_order_days
@@ -80,12 +81,9 @@ def learn_later_periods(
         rows, np.maximum(spend, 0.0), instants, blend, horizon_days, counts
     )
     corrections += [corrections[-1] if corrections else 1.0] * (periods - 1 - len(corrections))
-    order = np.argsort(churn_probability, kind="stable")
     knots: list[float] = []
     columns: list[list[float]] = []
-    for group in np.array_split(order, _KNOTS):
-        if not len(group):
-            continue
+    for group in split_into_groups(churn_probability, _KNOTS):
         knot = float(np.mean(churn_probability[group]))
         if knots and knot <= knots[-1]:
             continue

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ..configs.schema import Config
-from ..evaluation import measures
+from ..evaluation import measures, standard_measures
+from ..evaluation.backtest_frames import OURS
 from ..models.scoring import forecast_rows
 from ..orders.orders import Orders
 from .backtest.run import Backtest
@@ -20,7 +21,6 @@ __all__ = ["CURVE_FILE", "CurvePoint", "describe_curve", "measure_learning_curve
 
 CURVE_FILE = "learning_curve.json"  # among the run's artifacts
 _SHARES = (0.25, 0.5)  # and all
-_OURS = "clvcast"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def measure_learning_curve(
 
     Only the rows that trees grow on change: BTYD, levels and the judged customers are the same.
     """
-    own = evaluation.forecasts.filter(pc.equal(evaluation.forecasts["method"], _OURS))
+    own = evaluation.forecasts.filter(pc.equal(evaluation.forecasts["method"], OURS))
     spend, churned = (own[name].to_numpy() for name in ("actual_spend", "churned"))
     points = []
     for share in (*_SHARES, 1.0):
@@ -64,8 +64,8 @@ def measure_learning_curve(
                 frame.rows.n_rows,
                 share,
                 measures.normalised_gini(expected, spend),
-                measures.mean_absolute_error(expected, spend),
-                measures.log_loss(churn, churned),
+                standard_measures.mean_absolute_error(expected, spend),
+                standard_measures.log_loss(churn, churned),
             )
         )
     return tuple(points)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...evaluation.backtest_frames import OURS, Evaluation
+from ...evaluation.measures import NOMINAL_COVERAGE
 from . import charts
 from .headlines import (
     describe_calibration,
@@ -20,7 +21,6 @@ from .palette import ACCENT, GREY
 
 __all__ = ["build_accuracy_section"]
 
-_TARGET = 0.9
 _MEASURES: dict[str, Kind] = {
     "nGini": "ratio", "spearman": "ratio", "MAE": "number", "RMSE": "number", "bias": "share",
     "decile_MAPE": "ratio", "churn_AUC": "ratio", "churn_log_loss": "ratio", "churn_ECE": "share",
@@ -97,8 +97,8 @@ def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Sec
         ),
         Chart(
             "coverage",
-            describe_coverage(deciles, writing),
-            f"Share of customers whose spend fell into their interval, by tenth; {writing.share(_TARGET)} is meant",
+            describe_coverage(evaluation.coverage(), writing),
+            f"Share of customers whose spend fell into their interval, by tenth; {writing.share(NOMINAL_COVERAGE)} is meant",
             charts.draw_columns(
                 tenths,
                 deciles["is_covered"].tolist(),
@@ -122,7 +122,7 @@ def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Sec
         ),
         Chart(
             "calibration",
-            describe_calibration(groups, writing),
+            describe_calibration(evaluation.calibration_error(), writing),
             "Churn probability beside the share that churned, ten equal groups of customers",
             charts.draw_calibration(
                 groups["churn_probability"].tolist(), groups["churned"].tolist(), writing

@@ -182,19 +182,13 @@ def describe_gain(gains: pd.DataFrame, writing: NumberFormat) -> str:
     return f"The best fifth by forecast spent {writing.share(held)} of the money"
 
 
-def describe_calibration(groups: pd.DataFrame, writing: NumberFormat) -> str:
-    """How far probabilities are from what happened, on average over the groups."""
-    gap = (groups["churn_probability"] - groups["churned"]).abs()
-    off = _over(float((gap * groups["customers"]).sum()), float(groups["customers"].sum()))
-    return f"Churn probabilities are off by {writing.share(off, 1)} on average"
+def describe_calibration(error: float, writing: NumberFormat) -> str:
+    """How far probabilities are from what happened, on average."""
+    return f"Churn probabilities are off by {writing.share(error, 1)} on average"
 
 
-def describe_coverage(deciles: pd.DataFrame, writing: NumberFormat) -> str:
+def describe_coverage(share: float, writing: NumberFormat) -> str:
     """How many customers ended inside their interval."""
-    share = _over(
-        float((deciles["is_covered"] * deciles["customers"]).sum()),
-        float(deciles["customers"].sum()),
-    )
     return f"{writing.share(share)} of customers spent within their 90% interval"
 
 

@@ -14,42 +14,49 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...atomic_files import check_folder, write_files
 from ...configs.schema import Config
+from ...decisions.report.build import evaluation_report
 from ...errors import ConfigError, OrdersError
-from ...orders import dates, windows
-from ...orders.reading.customer_attributes import attach_customers
-from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
-from ...orders.orders import Orders
-from ...orders.reading.read_orders import coerce_orders
+from ...evaluation import measures, standard_measures
+from ...evaluation.backtest_frames import OURS, Evaluation
+from ...evaluation.scorecard import build_scorecard
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
-from ...atomic_files import check_folder, write_files
-from ...evaluation.backtest_frames import Evaluation
-from ...decisions.report.build import evaluation_report
 from ...models.scoring import forecast_rows
-from ...evaluation import measures
-from .rows import build_backtest_rows
-from .baselines import METHODS, BaselineForecast, build_baseline_inputs
+from ...orders import dates, windows
+from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
+from ...orders.orders import Orders
+from ...orders.reading.customer_attributes import attach_customers
+from ...orders.reading.read_orders import coerce_orders
 from ..fit import fit
 from ..training_frame import TrainingFrame
-from ...evaluation.scorecard import build_scorecard
+from .baselines import METHODS, BaselineForecast, build_baseline_inputs
+from .rows import build_backtest_rows
 
-__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "choose_default_cutoffs", "join_backtests"]
+__all__ = [
+    "MEASURES",
+    "Backtest",
+    "backtest",
+    "backtest_at",
+    "choose_default_cutoffs",
+    "join_backtests",
+]
 
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91
 # measure -> its function of forecast and actual spend
 MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "nGini": measures.normalised_gini,
-    "spearman": measures.spearman,
-    "MAE": measures.mean_absolute_error,
-    "RMSE": measures.root_mean_squared_error,
+    "spearman": standard_measures.spearman,
+    "MAE": standard_measures.mean_absolute_error,
+    "RMSE": standard_measures.root_mean_squared_error,
     "bias": measures.bias,
     "decile_MAPE": measures.decile_mape,
 }
 _CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
-    "churn_AUC": measures.auc,
-    "churn_log_loss": measures.log_loss,
+    "churn_AUC": standard_measures.auc,
+    "churn_log_loss": standard_measures.log_loss,
     "churn_ECE": measures.calibration_error,
 }
 
@@ -209,16 +216,16 @@ def backtest_at(
         orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
     )
     baselines = {name: method(known_rows) for name, method in METHODS.items()}
-    tables = [build_backtest_rows("clvcast", forecasts, config, happened)]
+    tables = [build_backtest_rows(OURS, forecasts, config, happened)]
     for name, made in baselines.items():
         tables.append(build_backtest_rows(name, forecasts, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
-    methods = {"clvcast": ours} | baselines
+    methods = {OURS: ours} | baselines
     measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
     lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
-    measured["clvcast"]["coverage_90"] = measures.coverage(lower, upper, actual)
+    measured[OURS]["coverage_90"] = measures.coverage(lower, upper, actual)
     card = build_scorecard(
         {name: made.expected_spend for name, made in methods.items()},
         {

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...orders.reading.validation_issues import join_words
+from ...evaluation.backtest_frames import OURS
 from ...models.parameters import LaterPeriodRatios
 from ...models.season import Season
+from ...orders.reading.validation_issues import join_words
 
 __all__ = ["TABLE_MEASURES", "describe_later_periods", "describe_season", "describe_verdict"]
 
 TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
-_OURS = "clvcast"
 
 
 def describe_verdict(summary: dict[str, Any]) -> list[str]:
     """Sentences about one evaluated cutoff (an entry of `Backtest.metrics`), beside its scorecard."""
-    ours = summary["methods"][_OURS]
+    ours = summary["methods"][OURS]
     return [
         _total(ours["bias"]),
         _churn(ours, summary["churn_rate"]),

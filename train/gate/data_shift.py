@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import ClvcastError
-from ...evaluation import measures
+from ...evaluation import standard_measures
 from ...evaluation.bootstrap import ConfidenceInterval
 from ...models.model import TrainedModel
 from ...models.scoring import forecast_rows
@@ -73,7 +73,7 @@ def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
         feed,
         total=_ratio(own.sum(), other.sum()),
         churn_rate=churn[0] - churn[1],
-        rank_correlation=measures.spearman(own, other),
+        rank_correlation=standard_measures.spearman(own, other),
         segments=tuple(parts),
     )
 

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 from ...configs.schema import Config
 from ...errors import ClvcastError
-from ...evaluation import measures
+from ...evaluation import measures, standard_measures
+from ...evaluation.backtest_frames import OURS
 from ...evaluation.bootstrap import (
     ConfidenceInterval,
     bootstrap_bias,
@@ -38,9 +39,7 @@ from .evidence import CHAMPION, Evidence, RivalComparison, SegmentResult
 from .segments import assign_segments_at
 from .training_record import Record
 
-__all__ = ["OURS", "collect_evidence"]
-
-OURS = "clvcast"
+__all__ = ["collect_evidence"]
 
 
 def collect_evidence(
@@ -104,7 +103,9 @@ def _evaluated(
             contests = ([stored] if stored else []) + contests
     to_beat = spends.get(CHAMPION)
     if to_beat is None and spends:
-        to_beat = min(spends.values(), key=lambda s: measures.mean_absolute_error(s, actual))
+        to_beat = min(
+            spends.values(), key=lambda s: standard_measures.mean_absolute_error(s, actual)
+        )
     methods = run.evaluation.metrics[evaluated]["methods"]
     gaps = {name: measured.get("churn_ECE") for name, measured in methods.items()}
     ece = gaps.pop(OURS)
@@ -137,7 +138,7 @@ def _contest(
         ngini=bootstrap_gini_difference(ours, theirs, actual, sure),
         mae=bootstrap_error_ratio(ours, theirs, actual, sure),
         bias=None if np.isnan(bias) else bias,
-        mean_error=measures.mean_absolute_error(theirs, actual),
+        mean_error=standard_measures.mean_absolute_error(theirs, actual),
     )
 
 
@@ -210,7 +211,7 @@ def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
     baselines = [spend for name, spend in spends.items() if name != CHAMPION]
     if not baselines:
         return 1.0
-    best = min(baselines, key=lambda spend: measures.mean_absolute_error(spend, actual))
+    best = min(baselines, key=lambda spend: standard_measures.mean_absolute_error(spend, actual))
     spent, expected = math.fsum(actual), math.fsum(best)
     return spent / expected if min(spent, expected) > 0 else 1.0
 
@@ -222,7 +223,7 @@ def _coverage(own: pa.Table, actual: Float64, season: float = 1.0) -> float | No
         return None
     lower, upper = (own[name].to_numpy() for name in names)
     spent = np.maximum(actual, 0.0)  # what mean heads forecast
-    return float(((lower * season <= spent) & (spent <= upper * season)).mean())
+    return measures.coverage(lower * season, upper * season, spent)
 
 
 def _segments(

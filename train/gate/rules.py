@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...configs.schema import GateConfig
+from ...evaluation.measures import NOMINAL_COVERAGE
 from .evidence import CHAMPION, DataShift, Evidence, RivalComparison, SegmentResult
 
 __all__ = ["Rule", "Verdict", "judge"]
@@ -145,7 +146,7 @@ def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
 
 
 def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
-    least = 0.9 - bounds.coverage
+    least = NOMINAL_COVERAGE - bounds.coverage
     bound, share = f">= {least:g}", evidence.coverage
     if share is None:
         return _unknown("coverage", bound, "the forecasts have no intervals")

@@ -21,11 +21,11 @@ import pyarrow.parquet
 from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
 from ...errors import BundleError, ClvcastError, ConfigError
-from ...evaluation.backtest_frames import Evaluation
+from ...evaluation.backtest_frames import OURS, Evaluation
 from ...models.loading import load_model
 from ...orders import dates, windows
 from ..gate.data_shift import Champion
-from ..gate.evidence_collection import OURS, collect_evidence
+from ..gate.evidence_collection import collect_evidence
 from ..gate.rules import Verdict, judge
 from ..gate.training_record import RECORD_FILE, build_record, parse_record
 from ..learning_curve import CURVE_FILE
