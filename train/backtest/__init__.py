@@ -1,0 +1,1 @@
+"""Backtests: the model and the baselines at past cutoffs."""
