@@ -9,7 +9,6 @@ from types import FrameType
 
 import typer
 
-from . import __version__
 from .commands import data, decisions, models, reporting, scoring, serving, training, watching
 from .commands.console import err, out
 from .errors import ClvcastError
@@ -62,6 +61,8 @@ _EXTRAS = {
 @app.command()
 def version() -> None:
     """Print the version."""
+    from . import __version__
+
     out.print(__version__)
 
 

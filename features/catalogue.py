@@ -195,5 +195,5 @@ def select_features(
 
 
 if __name__ == "__main__":
-    page = Path(__file__).parent.parent / "docs" / "features.md"
+    page = Path(__file__).resolve().parents[1] / "docs" / "features.md"
     page.write_text(format_catalogue(), encoding="utf-8")

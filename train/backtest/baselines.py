@@ -1,28 +1,24 @@
 """Baselines: what a shop can do without a model. A new one is one function and one entry in METHODS."""
 
 from __future__ import annotations
-from ...orders.columns import Float64
-
-
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ...configs.schema import EconomicsConfig, Target
-from ...orders import windows
-from ...orders.cutoffs import get_newest_realised_cutoff
 from ...features.recency_frequency import OrderDays, count_order_days
-from ...orders.orders import Orders
 from ...features.table import compute_feature_rows
 from ...features.targets import compute_line_values
 from ...models.btyd import forecasts
+from ...orders import windows
+from ...orders.columns import Float64
+from ...orders.cutoffs import get_newest_realised_cutoff
+from ...orders.orders import Orders
 from ..btyd.fitting import Kind, fit_order_model, fit_value_model
 
 __all__ = ["METHODS", "BaselineForecast", "BaselineInputs", "build_baseline_inputs"]
-
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,8 @@ def _btyd(kind: Kind) -> Callable[[BaselineInputs], BaselineForecast]:
         discount = (1.0 + known.economics.annual_discount_rate) ** years
         return BaselineForecast(
             expected_spend=expected[:, 0] * value,
-            churn_probability=1.0 - forecasts.predict_order_probability(model, days, known.horizon_days),
+            churn_probability=1.0
+            - forecasts.predict_order_probability(model, days, known.horizon_days),
             expected_orders=expected[:, 0],
             clv=known.economics.margin_rate * value * (expected / discount).sum(axis=1),
         )

@@ -14,27 +14,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...atomic_files import check_folder, write_files
 from ...configs.schema import Config
+from ...decisions.report.build import evaluation_report
 from ...errors import ConfigError, OrdersError
-from ...orders import dates, windows
-from ...orders.reading.customer_attributes import attach_customers
-from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
-from ...orders.orders import Orders
-from ...orders.reading.read_orders import coerce_orders
+from ...evaluation import measures
+from ...evaluation.backtest_frames import Evaluation
+from ...evaluation.scorecard import build_scorecard
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
-from ...atomic_files import check_folder, write_files
-from ...evaluation.backtest_frames import Evaluation
-from ...decisions.report.build import evaluation_report
 from ...models.scoring import forecast_rows
-from ...evaluation import measures
-from .rows import build_backtest_rows
-from .baselines import METHODS, BaselineForecast, build_baseline_inputs
+from ...orders import dates, windows
+from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
+from ...orders.orders import Orders
+from ...orders.reading.customer_attributes import attach_customers
+from ...orders.reading.read_orders import coerce_orders
 from ..fit import fit
 from ..training_frame import TrainingFrame
-from ...evaluation.scorecard import build_scorecard
+from .baselines import METHODS, BaselineForecast, build_baseline_inputs
+from .rows import build_backtest_rows
 
-__all__ = ["MEASURES", "Backtest", "backtest", "backtest_at", "choose_default_cutoffs", "join_backtests"]
+__all__ = [
+    "MEASURES",
+    "Backtest",
+    "backtest",
+    "backtest_at",
+    "choose_default_cutoffs",
+    "join_backtests",
+]
 
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...orders.reading.validation_issues import join_words
 from ...models.parameters import LaterPeriodRatios
 from ...models.season import Season
+from ...orders.reading.validation_issues import join_words
 
 __all__ = ["TABLE_MEASURES", "describe_later_periods", "describe_season", "describe_verdict"]
 

@@ -1,0 +1,60 @@
+"""What an installation promises: types, one version, every folder in the wheel, and a train that is a function."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pydoc
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clvcast
+
+
+@pytest.fixture(scope="module")
+def project(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_the_typed_script_runs(root: Path, tmp_path: Path) -> None:
+    """`make check` proves its types."""
+    command = [sys.executable, str(root / "tests" / "typed_script.py"), str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout == f"clvcast {clvcast.__version__}: 200 forecasts\n"
+
+
+def test_train_is_a_function_and_a_folder_of_modules() -> None:
+    text = pydoc.render_doc(clvcast.train, renderer=pydoc.plaintext)
+    assert "train(orders: 'Orders', config: 'Config | None' = None" in text
+    run = importlib.import_module("clvcast.train.run")
+    assert inspect.signature(clvcast.train) == inspect.signature(run.train)
+    imported: dict[str, Any] = {}
+    exec("import clvcast.train.gate.rules\nfrom clvcast.train import run, fit as fitting", imported)
+    assert imported["run"] is run is clvcast.train.run  # type: ignore[attr-defined]
+    assert imported["fitting"].__name__ == "clvcast.train.fit"
+    assert imported["clvcast"].train.gate.rules.__name__ == "clvcast.train.gate.rules"
+
+
+def test_there_is_one_version_number(root: Path, project: dict[str, Any]) -> None:
+    version = project["project"]["version"]
+    assert clvcast.__version__ == version, "the installation is older than pyproject.toml: run make"
+    command = [sys.executable, "-m", "clvcast", "version"]
+    assert (
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        == version
+    )
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert ("## Unreleased" in changes) if ".dev" in version else (f"## {version} - " in changes)
+
+
+def test_every_folder_of_the_package_is_in_the_wheel(root: Path, project: dict[str, Any]) -> None:
+    parts = [path.parent for path in root.glob("*/__init__.py")]
+    folders = {module.parent for part in parts for module in part.rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
+    names = {".".join(("clvcast", *folder.relative_to(root).parts)) for folder in folders}
+    assert set(project["tool"]["setuptools"]["packages"]) == {"clvcast"} | names
