@@ -29,7 +29,7 @@ def test_the_typed_script_runs(root: Path, tmp_path: Path) -> None:
 
 
 def test_train_is_a_function_and_a_folder_of_modules() -> None:
-    text = pydoc.render_doc(clvcast.train, renderer=pydoc.plaintext)
+    text = pydoc.plain(pydoc.render_doc(clvcast.train))
     assert "train(orders: 'Orders', config: 'Config | None' = None" in text
     run = importlib.import_module("clvcast.train.run")
     ours, theirs = (inspect.signature(train).parameters for train in (clvcast.train, run.train))
