@@ -1,4 +1,4 @@
-"""The command line: assembles the commands, and turns every error a user can mend into one sentence."""
+"""The command line's entry: registers the commands, prints an error as one sentence."""
 
 from __future__ import annotations
 

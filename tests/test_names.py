@@ -17,11 +17,11 @@ VERBS = frozenset(
         "forecast", "format", "get", "group", "hash", "hide", "infer", "init", "is", "iterate",
         "join", "judge", "keep", "learn", "list", "load", "locate", "lock", "make", "map", "mark",
         "measure", "merge", "monitor", "nest", "note", "open", "pack", "parse", "plan", "pluralize",
-        "predict", "prepare", "print", "promote", "raise", "read", "reconcile", "refuse", "remove", "replace",
-        "render", "report", "resolve", "rollback", "run", "save", "score", "scramble", "search",
-        "select", "send", "serve", "set", "show", "silence", "slice", "sort", "start", "sum", "survey",
-        "track", "train", "translate", "unnest", "use", "validate", "verify", "warm", "widen",
-        "write",
+        "predict", "prepare", "print", "promote", "raise", "read", "reconcile", "refuse", "remove",
+        "render", "replace", "report", "resolve", "rollback", "run", "save", "score", "scramble",
+        "search", "select", "send", "serve", "set", "show", "silence", "slice", "sort", "start",
+        "sum", "survey", "track", "train", "translate", "unnest", "use", "validate", "verify",
+        "warm", "widen", "write",
     }
 )  # fmt: skip
 LEAST_SHARE = 0.7
