@@ -4,8 +4,8 @@ python docs/draw_architecture.py            writes both
 python docs/draw_architecture.py --check    says whether both are current (exit status 1 if not)
 
 Layers are those that import-linter enforces (pyproject.toml), arrows the imports that are there,
-descriptions the first line of each folder's `__init__.py`. Shares of the code are rounded to 5 %, so
-that the picture changes with the architecture and not with every commit.
+descriptions the first line of each folder's `__init__.py`. Shares of the code are rounded to 5 %,
+so that the picture changes with the architecture and not with every commit.
 """
 
 import ast
@@ -23,7 +23,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- begin: draw_architecture.py -->\n", "<!-- end -->\n"
 
-# What each layer hands up to the next. `check_flow` proves that the upper one imports the lower one.
+# What each layer hands up to the next; `check_flow` requires that the upper one imports the lower.
 FLOW = {
     ("orders", "features"): "order histories",
     ("features", "models"): "feature rows",
@@ -133,9 +133,9 @@ def build_picture() -> str:
             boxes[part] = (x, y, width, height)
             x += width + 16
         y += height + GAP
+    subtitle = "Imports point down only. Data flow up: orders, features, forecasts, decisions."
     shapes = [_text(LEFT, 34, "clvcast: layers and data flow", 19, INK, 600),
-              _text(LEFT, 56, "Imports point down only. Data flow up: orders, features, forecasts, decisions.",
-                    13, QUIET)]  # fmt: skip
+              _text(LEFT, 56, subtitle, 13, QUIET)]  # fmt: skip
     for upper, lower in sorted((a, b) for a, others in drawn.items() for b in others):
         rows = [next(k for k, row in enumerate(layers) if part in row) for part in (upper, lower)]
         between = layers[rows[0] + 1 : rows[1]]
@@ -145,7 +145,8 @@ def build_picture() -> str:
         shapes += _draw_box(part, box)
     shapes += _draw_flow(boxes)
     shapes += _draw_shares(layers, boxes, shares)
-    size = f'width="{LEFT + WIDTH + RIGHT}" height="{y:.0f}" viewBox="0 0 {LEFT + WIDTH + RIGHT} {y:.0f}"'
+    across = LEFT + WIDTH + RIGHT
+    size = f'width="{across}" height="{y:.0f}" viewBox="0 0 {across} {y:.0f}"'
     arrows = "".join(
         f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{color}"/></marker>'
@@ -246,6 +247,7 @@ def build_table() -> str:
     """Folder, what lives there, its modules, what it imports."""
     layers, imports = read_layers(), read_imports()
     shares = measure_shares(layers)
+    lines = [""]
     rows = ["| folder | what lives there | modules |", "|---|---|---|"]
     for part in [name for row in layers for name in row]:
         if not (ROOT / part).is_dir():
@@ -256,9 +258,9 @@ def build_table() -> str:
             modules = ", ".join(sorted(m.stem for m in folder.glob("*.py") if m.stem != "__init__"))
             bold = f"**{name}** ({describe_share(shares[part])})" if folder == ROOT / part else name
             rows.append(f"| {bold} | {read_purpose(folder)} | {modules} |")
-    reads = [f"`{part}` imports {', '.join(sorted(imports[part]))}" for row in layers for part in row
-             if imports.get(part)]  # fmt: skip
-    return "\n".join([*rows, "", *(f"- {line}" for line in reads), ""])
+    for part in [name for row in layers for name in row if imports.get(name)]:
+        lines.append(f"- `{part}` imports {', '.join(sorted(imports[part]))}")
+    return "\n".join([*rows, *lines, ""])
 
 
 def build_page() -> str:
@@ -278,9 +280,9 @@ def main() -> None:
     stale = [path.name for path, text in made.items()
              if not path.is_file() or path.read_text(encoding="utf-8") != text]  # fmt: skip
     if stale:
-        sys.exit(
-            f"{' and '.join(stale)} differ from the code; run: python docs/draw_architecture.py"
-        )
+        verb = "differs" if len(stale) == 1 else "differ"
+        names = " and ".join(stale)
+        sys.exit(f"{names} {verb} from the code; run: python docs/draw_architecture.py")
 
 
 if __name__ == "__main__":

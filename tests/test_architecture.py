@@ -1,4 +1,4 @@
-"""The picture and the table of the architecture are those of the code, and no folder holds it all."""
+"""The picture and the table of the architecture are current, and no folder holds it all."""
 
 from __future__ import annotations
 
