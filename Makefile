@@ -41,8 +41,10 @@ score: $(VENV)/run.stamp ## write one forecast per customer of ORDERS (or of CON
 backtest: $(VENV)/run.stamp ## compare the model of CONFIG with the baselines at past cutoffs
 	$(BIN)/clvcast backtest "$(CONFIG)" --output backtest
 
+ifneq ($(filter report,$(MAKECMDGOALS)),)
+$(if $(ORDERS),,$(error make report needs the orders that OUTPUT is about, got none: add ORDERS=...))
+endif
 report: $(VENV)/run.stamp $(OUTPUT) ## write report.html about OUTPUT; includes ./backtest if it is there
-	$(if $(ORDERS),,$(error make report needs the orders, got none: add ORDERS=...))
 	$(BIN)/clvcast report "$(OUTPUT)" --orders "$(ORDERS)" --config "$(CONFIG)" --model "$(MODEL)" $(if $(wildcard backtest/metrics.json),--backtest backtest) --output report.html
 
 $(OUTPUT):

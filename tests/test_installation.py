@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pydoc
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -29,8 +30,9 @@ def test_the_typed_script_runs(root: Path, tmp_path: Path) -> None:
 
 
 def test_train_is_a_function_and_a_folder_of_modules() -> None:
-    text = pydoc.plain(pydoc.render_doc(clvcast.train))
-    assert "train(orders: 'Orders', config: 'Config | None' = None" in text
+    text = " ".join(pydoc.plain(pydoc.render_doc(clvcast.train)).split())
+    assert "function clvcast.train in" in text
+    assert "orders: 'Orders', config: 'Config | None' = None" in text
     run = importlib.import_module("clvcast.train.run")
     ours, theirs = (inspect.signature(train).parameters for train in (clvcast.train, run.train))
     assert [(p.name, p.default) for p in ours.values()] == [
@@ -61,3 +63,30 @@ def test_every_folder_of_the_package_is_in_the_wheel(root: Path, project: dict[s
     assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
     names = {".".join(("clvcast", *folder.relative_to(root).parts)) for folder in folders}
     assert set(project["tool"]["setuptools"]["packages"]) == {"clvcast"} | names
+
+
+def test_links_follow_the_parts_of_the_package(root: Path, tmp_path: Path) -> None:
+    """As after a `git pull` that brought one folder, one module, and took a folder away."""
+    clone = tmp_path / "a clone"
+    clone.mkdir()
+    shutil.copy(root / "Makefile", clone)
+    links = clone / "build" / "editable" / "clvcast"
+
+    def find_parts_after_make() -> set[str]:
+        subprocess.run(["make", "--quiet", "build/editable/clvcast"], cwd=clone, check=True)
+        return {link.name for link in links.iterdir() if link.exists()}
+
+    for path in ("__init__.py", "py.typed", "orders/__init__.py", "old/__init__.py", "docs/x.py"):
+        (clone / path).parent.mkdir(exist_ok=True)
+        (clone / path).touch()
+    assert find_parts_after_make() == {"__init__.py", "py.typed", "orders", "old"}
+    (clone / "orders" / "new_file.py").touch()
+    assert (links / "orders" / "new_file.py").is_file()
+    (links / "__pycache__").mkdir()
+    shutil.rmtree(clone / "old")
+    for path in ("new/__init__.py", "errors.py"):
+        (clone / path).parent.mkdir(exist_ok=True)
+        (clone / path).touch()
+    expected = {"__init__.py", "py.typed", "orders", "new", "errors.py"}
+    assert find_parts_after_make() - {"__pycache__"} == expected
+    assert not (links / "old").is_symlink()
