@@ -44,7 +44,7 @@ OLD_MODULES = frozenset(
         "cohorts", "combine", "content", "drawing", "faults", "feed", "findings", "finished",
         "flat_trees", "forecasting", "frame", "given", "golden", "guard", "intake", "journal",
         "ledger", "left_out", "line_groups", "lines", "made_with", "make", "nested", "numbers",
-        "one", "only_customers", "order_days", "order_groups", "outputs", "place", "ratios",
+        "one", "only_customers", "order_days", "outputs", "place", "ratios",
         "record", "recurring", "reference", "refusals", "registered", "science", "scorer",
         "segmenting", "several", "shards", "shelf", "spark_batch", "spark_files", "spend_file",
         "starter", "stretches", "tally", "temporary", "thresholds", "told", "tree_check", "trial",
