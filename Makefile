@@ -1,54 +1,93 @@
 # Needs Python 3.11+ (with venv) and make. Each target makes the environment it needs.
 PYTHON ?= python3
-CONFIG ?= configs/online_retail.yaml
-MODEL ?= models:/clv@champion
+# The shipped sample, unless CONFIG names a shop of your own; then its orders are those of the config.
+ifeq ($(origin CONFIG),undefined)
+CONFIG := configs/online_retail.yaml
 ORDERS ?= data/online_retail.parquet
+else
+OVERRIDES := --config "$(CONFIG)"
+endif
+MODEL ?= models:/clv@champion
 OUTPUT ?= forecasts.parquet
 VENV := .venv
 BIN := $(VENV)/bin
-# two processes; a file's tests share what they made
+# two processes; the tests of one file stay together, because they share fixtures
 PARALLEL := -n 2 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The package's parts, and the folder of links that Python, mypy, pyright and editors find them through.
+PARTS := $(sort $(wildcard *.py) py.typed $(patsubst %/__init__.py,%,$(wildcard */__init__.py)))
+LINKS := build/editable/clvcast
+LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
-.PHONY: train score backtest report ui check test test-slow benchmark benchmark-start benchmark-decisions benchmark-serving serve benchmark-features benchmark-accuracy benchmark-scale benchmark-training lock clean
+.DEFAULT_GOAL := help
+.PHONY: help train score backtest report serve ui check test test-slow coverage lock clean benchmark \
+	benchmark-accuracy benchmark-decisions benchmark-features benchmark-scale benchmark-serving \
+	benchmark-start benchmark-training
 
-train: $(VENV)/run.stamp ## train on CONFIG, evaluate; champion if the gate passes
-	$(BIN)/clvcast train $(CONFIG)
+help: ## list the targets (the default)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "Variables: CONFIG (your shop), ORDERS, MODEL, OUTPUT, PYTHON. Example: make train CONFIG=shop.yaml"
 
-score: $(VENV)/run.stamp ## one forecast per customer of ORDERS into OUTPUT
-	$(BIN)/clvcast score --model $(MODEL) --orders $(ORDERS) --output $(OUTPUT)
+##@ Forecasts
 
-backtest: $(VENV)/run.stamp ## the model and the baselines at past cutoffs
-	$(BIN)/clvcast backtest $(CONFIG) --output backtest
+train: $(VENV)/run.stamp ## train on CONFIG and evaluate; promote to champion if the gate passes
+	$(BIN)/clvcast train "$(CONFIG)"
 
-serve: $(VENV)/run.stamp ## forecasts over HTTP at http://127.0.0.1:8000
-	$(BIN)/clvcast serve --model $(MODEL)
+score: $(VENV)/run.stamp ## write one forecast per customer of ORDERS (or of CONFIG) to OUTPUT
+	$(BIN)/clvcast score --model "$(MODEL)" $(if $(ORDERS),--orders "$(ORDERS)") --output "$(OUTPUT)" $(OVERRIDES)
 
-report: $(VENV)/run.stamp $(OUTPUT) ## report.html of OUTPUT, scored first where it is not there; with ./backtest if you made it
-	$(BIN)/clvcast report $(OUTPUT) --orders $(ORDERS) --config $(CONFIG) --model $(MODEL) $(if $(wildcard backtest/metrics.json),--backtest backtest) --output report.html
+backtest: $(VENV)/run.stamp ## compare the model of CONFIG with the baselines at past cutoffs
+	$(BIN)/clvcast backtest "$(CONFIG)" --output backtest
+
+ifneq ($(filter report,$(MAKECMDGOALS)),)
+$(if $(ORDERS),,$(error make report needs the orders that OUTPUT is about, got none: add ORDERS=...))
+endif
+report: $(VENV)/run.stamp $(OUTPUT) ## write report.html about OUTPUT; includes ./backtest if it is there
+	$(BIN)/clvcast report "$(OUTPUT)" --orders "$(ORDERS)" --config "$(CONFIG)" --model "$(MODEL)" $(if $(wildcard backtest/metrics.json),--backtest backtest) --output report.html
 
 $(OUTPUT):
 	$(MAKE) score
 
-ui: $(VENV)/run.stamp ## MLflow's pages at http://127.0.0.1:5000
+serve: $(VENV)/run.stamp ## serve forecasts over HTTP at http://127.0.0.1:8000
+	$(BIN)/clvcast serve --model "$(MODEL)" $(OVERRIDES)
+
+ui: $(VENV)/run.stamp ## show MLflow's pages at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
-check: $(VENV)/dev.stamp build/types/clvcast ## lint, format, types, layers
+##@ Development
+
+check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file= --strict --explicit-package-bases --cache-dir=.mypy_cache/user tests/typed_script.py
+	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-test: $(VENV)/dev.stamp ## the fast tests
+test: $(VENV)/dev.stamp ## run the fast tests
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests
 
-test-slow: $(VENV)/dev.stamp ## the rest
+test-slow: $(VENV)/dev.stamp ## run the slow tests
 	$(BIN)/python -m pytest $(PARALLEL) -m slow tests
 
-benchmark: benchmark-start benchmark-features benchmark-decisions
+coverage: $(VENV)/dev.stamp ## run the fast tests and print their coverage per folder
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --cov=. --cov-report= tests
+	$(BIN)/python tests/coverage_by_folder.py
 
-benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas; an hour or more; goes on where it was stopped
-	$(BIN)/python benchmarks/features.py
+lock: ## resolve both lock files again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra train --extra serve pyproject.toml requirements.in -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--all-extras --group dev -c requirements.lock pyproject.toml requirements.in -o requirements-dev.lock
+
+clean: ## remove the environment and builds; keep models and forecasts
+	rm -rf $(VENV) build *.egg-info
+
+##@ Benchmarks
+
+benchmark: benchmark-start benchmark-features benchmark-decisions ## the three that cover most
 
 benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real orders; downloads the data
 	$(BIN)/python benchmarks/accuracy.py
@@ -56,36 +95,34 @@ benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real
 benchmark-decisions: $(VENV)/dev.stamp ## KPIs, lists, report and page for a million customers (minutes)
 	$(BIN)/python benchmarks/decisions.py
 
-benchmark-serving: $(VENV)/dev.stamp ## one customer, REST, batch, overload; beside MLflow (minutes)
-	$(BIN)/python benchmarks/serving.py
+benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
+	$(BIN)/python benchmarks/features.py
 
-benchmark-scale: $(VENV)/dev.stamp ## what grows how with order lines: one machine, and Spark
+benchmark-scale: $(VENV)/dev.stamp ## time and memory against the number of order lines: one machine, and Spark
 	$(BIN)/python benchmarks/scale.py
 
-benchmark-training: $(VENV)/dev.stamp ## training 25,000 customers at each effort, and BTYD on a million (minutes)
-	$(BIN)/python benchmarks/training.py
+benchmark-serving: $(VENV)/dev.stamp ## one customer, REST, batch, overload; beside MLflow (minutes)
+	$(BIN)/python benchmarks/serving.py
 
 benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import and help
 	$(BIN)/python benchmarks/start.py
 
-lock: ## resolve both lock files anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra train --extra serve pyproject.toml requirements.in -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--all-extras --group dev -c requirements.lock pyproject.toml requirements.in -o requirements-dev.lock
+benchmark-training: $(VENV)/dev.stamp ## 25,000 customers at each effort, and BTYD on a million (minutes)
+	$(BIN)/python benchmarks/training.py
 
-clean: ## remove what the targets made, not what you trained
-	rm -rf $(VENV) build *.egg-info
+# ---- what the targets above need
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clvcast needs Python 3.11 or newer, got " + sys.version.split()[0] + "; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
-# The lock first, hash by hash; then the project itself, which pip cannot install by hash.
-$(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
+# The lock first, hash by hash; then the project itself, which pip cannot install by hash. pip's own
+# editable install hides the package from type checkers, so a .pth file points at the links as well.
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python $(LINKS)
 	@echo "installing the locked packages (a minute or two, once) ..."
 	$(INSTALL) --require-hashes -r requirements.lock
 	$(INSTALL) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "clvcast.pth").write_text(str(pathlib.Path("$(LINKS)").parent.absolute()))'
 	@$(BIN)/python -c "import lightgbm" 2>/dev/null || { echo "LightGBM does not load: install the OpenMP runtime, package libgomp1 (Debian, Ubuntu) or libgomp (Fedora, Alpine), and call make again"; exit 1; }
 	@touch $@
 
@@ -94,7 +131,11 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 	$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# mypy reads the package by its name through links, for the root of the repository is the package.
-build/types/clvcast:
-	mkdir -p $@
-	for part in __init__.py __main__.py errors.py spark.py py.typed commands configs decisions evaluation features models orders serve train atomic_files.py; do ln -sfn ../../../$$part $@/$$part; done
+# Files inside a part appear by themselves. A part that is new (or gone) is linked by the next make.
+ifneq ($(PARTS),$(LINKED))
+.PHONY: $(LINKS)
+endif
+$(LINKS):
+	@mkdir -p $@
+	@rm -f $(addprefix $@/,$(filter-out $(PARTS),$(LINKED)))
+	@ln -sfn $(addprefix ../../../,$(PARTS)) $@/

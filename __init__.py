@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from .orders.reading.customer_attributes import join_customers
     from .orders.reading.nested_rows import nest
     from .orders.reading.read_orders import read_orders
+    from .train import train
     from .train.backtest.run import backtest
-    from .train.run import train
 
-__version__ = "0.1.0"
+    __version__: str
 
 # name -> module; absolute, because test runners also import this file under another name.
 _HOME = {
@@ -106,8 +106,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in ("spark", "train"):  # modules; train is a folder and a function, and can be called
+    if name in ("spark", "train"):  # train is a folder and stands for a function
         return _import_module(f"clvcast.{name}")
+    if name == "__version__":
+        from importlib.metadata import version  # slow to import, and seldom asked for
+
+        return version("clvcast")
     if name in _HOME:
         return getattr(_import_module(_HOME[name]), name)
     raise AttributeError(f"module 'clvcast' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: assembles the commands, and turns every error a user can mend into one sentence."""
+"""The command line's entry: registers the commands, prints an error as one sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from types import FrameType
 
 import typer
 
-from . import __version__
 from .commands import data, decisions, models, reporting, scoring, serving, training, watching
 from .commands.console import err, out
 from .errors import ClvcastError
@@ -63,6 +62,8 @@ _EXTRAS = {
 @app.command()
 def version() -> None:
     """Print the version."""
+    from . import __version__
+
     out.print(__version__)
 
 

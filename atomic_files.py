@@ -1,4 +1,7 @@
-"""Outputs that are whole or not there: written beside the target, synced, then moved over it."""
+"""Outputs that are whole or absent.
+
+Written beside the target, synced, then moved over it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error families: by whose fault it is, each with the exit status of the command line.
+"""The error families: whose fault an error is, and its exit status.
 
 A message is one sentence (or a list of them): the rule, the value received, the mend.
 """

@@ -1,1 +1,1 @@
-"""The command line, one thin function a command; the work is in the packages below."""
+"""The command line: one thin function per command."""

@@ -19,7 +19,9 @@ Settings = Annotated[
 ]
 
 
-def _place(name: str, config: Path | None, tracking_uri: str | None) -> tuple[str, str | None]:
+def _resolve_store(
+    name: str, config: Path | None, tracking_uri: str | None
+) -> tuple[str, str | None]:
     if config is None:
         return name, tracking_uri
     tracking = read_config(config).tracking
@@ -39,7 +41,7 @@ def list_(
     """
     from ..train.registry.promotion import list_models
 
-    model, store = _place(name, config, tracking_uri)
+    model, store = _resolve_store(name, config, tracking_uri)
     versions, history = list_models(model, store)
     if as_json:
         listed = [dataclasses.asdict(version) for version in versions]
@@ -82,7 +84,7 @@ def promote(
     """
     from ..train.registry import promotion
 
-    model, store = _place(name, config, tracking_uri)
+    model, store = _resolve_store(name, config, tracking_uri)
     _tell(promotion.promote(model, str(version), reason, store), quiet, as_json)
 
 
@@ -101,7 +103,7 @@ def rollback(
     """
     from ..train.registry import promotion
 
-    model, store = _place(name, config, tracking_uri)
+    model, store = _resolve_store(name, config, tracking_uri)
     _tell(promotion.rollback(model, reason, store), quiet, as_json)
 
 

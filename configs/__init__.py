@@ -1,1 +1,1 @@
-"""Configuration: YAML files a user copies and edits, and the schema that reads them."""
+"""Settings: the schema with its defaults and rules, and the shipped YAML files."""

@@ -110,26 +110,28 @@ class ListRule(Section):
 
     where: dict[str, Where] = Field(description="Column: what it must be; all must hold.")
     value: Literal["clv", "expected_spend", "order_value", "value_if_kept", "value_at_risk"] = (
-        Field("clv", description="The money at stake; the most of it comes first.")
+        Field(default="clv", description="The money at stake; the most of it comes first.")
     )
     reason: str = Field(min_length=1, description="Why, in words; {column} stands for its value.")
     when: Literal["cutoff", "next_order_at", "anniversary_at"] = Field(
-        "cutoff", description="The date the suggested one is counted from."
+        default="cutoff", description="The date the suggested one is counted from."
     )
     days_after: Annotated[int, Field(strict=True, ge=-365, le=365)] = Field(
-        0, description="Days from there to the suggested date, which is never before the cutoff."
+        default=0,
+        description="Days from there to the suggested date, which is never before the cutoff.",
     )
     min_orders: Annotated[int, Field(strict=True, ge=1)] = Field(
-        1, description="Customers with fewer orders are left out."
+        default=1, description="Customers with fewer orders are left out."
     )
     exclude: tuple[str, ...] = Field(
-        (), description="Customers on these lists, which stand earlier, are left out."
+        default=(), description="Customers on these lists, which stand earlier, are left out."
     )
     most: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        None, description="At most this many, those with most at stake."
+        default=None, description="At most this many, those with most at stake."
     )
     aim: Literal["grow", "keep"] = Field(
-        "grow", description="Backtested by the money that came (grow) or stayed away (keep)."
+        default="grow",
+        description="Backtested by the money that came (grow) or stayed away (keep).",
     )
 
     @field_validator("where")
@@ -221,12 +223,12 @@ class ListsConfig(Section):
     """Campaign lists: the rules, and who is kept out to measure their effect."""
 
     hold_out: float = Field(
-        0.1,
+        default=0.1,
         ge=0,
         lt=1,
         description="The share of customers, by a hash of their id, whom no list contacts.",
     )
-    only: tuple[str, ...] | None = Field(None, description="The lists to make; unset, all.")
+    only: tuple[str, ...] | None = Field(default=None, description="The lists to make; unset, all.")
     rules: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ListRule] = Field(
         default_factory=lambda: DEFAULT_RULES,
         description="List: its rule. They are added to the defaults; one of the same name replaces it.",

@@ -32,16 +32,16 @@ class FormatConfig(Section):
     """How text in the files is written; needed only where it departs from the usual."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
-        ",", description="What separates the cells of a CSV file."
+        default=",", description="What separates the cells of a CSV file."
     )
     decimal: Literal[".", ","] | None = Field(
-        None,
+        default=None,
         description="The decimal mark. Unset, only plain numbers pass; set, thousands marks and "
         "currency signs are removed.",
     )
-    encoding: str = Field("utf-8", description="The encoding of CSV files.")
+    encoding: str = Field(default="utf-8", description="The encoding of CSV files.")
     date_format: str | None = Field(
-        None,
+        default=None,
         description="A strptime format such as %d/%m/%Y %H:%M, or unix, unix_ms or excel for "
         "numbers. Unset, dates are ISO 8601.",
     )
@@ -87,17 +87,21 @@ class SourceConfig(Section):
     """One of several places order lines come from; what it leaves out is as in `orders:`."""
 
     source: Source = Field(description="As `orders.source`.")
-    query: str | None = Field(None, description=_QUERY)
+    query: str | None = Field(default=None, description=_QUERY)
     columns: Columns = Field(default_factory=dict, description="Its own mapping.")
-    format: FormatConfig | None = Field(None, description="How its text is written.")
+    format: FormatConfig | None = Field(default=None, description="How its text is written.")
     channel: str | None = Field(
-        None, min_length=1, description="The channel of all its lines, where no column tells it."
+        default=None,
+        min_length=1,
+        description="The channel of all its lines, where no column tells it.",
     )
     category: str | None = Field(
-        None, min_length=1, description="The category of all its lines, where no column tells it."
+        default=None,
+        min_length=1,
+        description="The category of all its lines, where no column tells it.",
     )
     order_id_prefix: str = Field(
-        "",
+        default="",
         description="Put before its order ids, where another source numbers other orders alike.",
     )
 
@@ -113,14 +117,14 @@ class OrdersConfig(Section):
     """Where the order lines are and how their columns map to ours."""
 
     source: Source | None = Field(
-        None,
+        default=None,
         description="A .parquet, .csv or .csv.gz file, a glob, a folder of them, or a database's "
         "address (sqlite:///shop.db#orders) with a table or `query`.",
     )
     sources: tuple[SourceConfig, ...] = Field(
-        (), description="Instead of `source`: several, joined into one history."
+        default=(), description="Instead of `source`: several, joined into one history."
     )
-    query: str | None = Field(None, description=_QUERY)
+    query: str | None = Field(default=None, description=_QUERY)
     columns: Columns = Field(
         default_factory=dict,
         description="ours: theirs, or arithmetic over theirs (Quantity * UnitPrice). "
@@ -128,18 +132,19 @@ class OrdersConfig(Section):
     )
     format: FormatConfig = Field(default_factory=lambda: FormatConfig())
     timezone: str | None = Field(
-        None,
+        default=None,
         description="The shop's IANA time zone; times with an offset are converted to it.",
     )
     duplicates: Literal["keep", "drop"] = Field(
-        "keep", description="What to do with lines that repeat another line in every column."
+        default="keep",
+        description="What to do with lines that repeat another line in every column.",
     )
     max_rejected_share: float = Field(
-        0.05, ge=0, le=1, description="More unusable lines than this stop the run."
+        default=0.05, ge=0, le=1, description="More unusable lines than this stop the run."
     )
-    currency: str = Field("", description="The currency's name, for display.")
+    currency: str = Field(default="", description="The currency's name, for display.")
     currency_decimals: int = Field(
-        2,
+        default=2,
         strict=True,
         ge=0,
         le=4,
@@ -185,8 +190,8 @@ class OrdersConfig(Section):
 class CustomersConfig(Section):
     """Facts about customers, static or dated, which become features."""
 
-    source: Source | None = Field(None, description="As `orders.source`.")
-    query: str | None = Field(None, description=_QUERY)
+    source: Source | None = Field(default=None, description="As `orders.source`.")
+    query: str | None = Field(default=None, description=_QUERY)
     columns: dict[str, str] = Field(
         description="customer_id and any attributes, in names of your own: theirs."
     )
@@ -194,7 +199,7 @@ class CustomersConfig(Section):
         default_factory=dict, description="What an attribute is; text where nothing is said."
     )
     valid_from: str | None = Field(
-        None,
+        default=None,
         description="Their column with the time from which a row holds; it is known at later "
         "cutoffs alone. Unset, every row is taken as known always.",
     )

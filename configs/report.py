@@ -19,8 +19,12 @@ class ReportConfig(Section):
     """What a report is called and how it writes numbers."""
 
     title: str = Field(
-        "Customer value report", min_length=1, max_length=120, description="The page's title."
+        default="Customer value report",
+        min_length=1,
+        max_length=120,
+        description="The page's title.",
     )
     locale: Locale = Field(
-        "en", description="Whose decimal and thousands marks numbers have; the words stay English."
+        default="en",
+        description="Whose decimal and thousands marks numbers have; the words stay English.",
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
     Field,
     ValidationError,
     field_validator,
@@ -32,6 +30,7 @@ from .orders import (
 from .report import ReportConfig
 from .section import Section
 from .segments import SegmentsConfig
+from .validation_errors import translate_errors
 
 __all__ = [
     "OPTIONAL_COLUMNS",
@@ -65,9 +64,9 @@ _NOT_LEARNED_FROM = (
 class EconomicsConfig(Section):
     """What turns spend into value."""
 
-    margin_rate: float = Field(1.0, gt=0, le=1, description="Profit per unit of spend.")
+    margin_rate: float = Field(default=1.0, gt=0, le=1, description="Profit per unit of spend.")
     annual_discount_rate: float = Field(
-        0.0, ge=0, le=10, description="Yearly rate at which later periods are discounted."
+        default=0.0, ge=0, le=10, description="Yearly rate at which later periods are discounted."
     )
 
 
@@ -75,15 +74,15 @@ class TrackingConfig(Section):
     """Where MLflow keeps runs and models."""
 
     uri: str | None = Field(
-        None,
+        default=None,
         description="The MLflow tracking store. Unset: MLFLOW_TRACKING_URI, else ./mlflow.db.",
     )
-    experiment: str = Field("clv", min_length=1, description="The experiment's name.")
+    experiment: str = Field(default="clv", min_length=1, description="The experiment's name.")
     model_name: str = Field(
-        "clv", pattern=r"^[^/:.%\"']+$", description="The registered model's name."
+        default="clv", pattern=r"^[^/:.%\"']+$", description="The registered model's name."
     )
     evaluated_cutoffs: int = Field(
-        2,
+        default=2,
         strict=True,
         ge=1,
         le=4,
@@ -103,12 +102,16 @@ class ModelConfig(Section):
     """How the trees are grown; every default is what the accuracy benchmark measures."""
 
     seeds: int | None = Field(
-        None, strict=True, ge=1, le=20, description="Boosters per head, averaged. Unset: by effort."
+        default=None,
+        strict=True,
+        ge=1,
+        le=20,
+        description="Boosters per head, averaged. Unset: by effort.",
     )
     parameters: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="LightGBM parameters that replace ours in every head."
     )
-    leave_out: tuple[str, ...] = Field((), description="Features not to learn from.")
+    leave_out: tuple[str, ...] = Field(default=(), description="Features not to learn from.")
     monotone: dict[str, Literal[-1, 1]] = Field(
         default_factory=dict,
         description="Feature: 1 where spend must not fall as it grows, -1 where it must not rise.",
@@ -128,12 +131,12 @@ class Config(Section):
     """All settings of one shop; every one but the source of its orders has a default."""
 
     orders: OrdersConfig = Field(default_factory=lambda: OrdersConfig())
-    customers: CustomersConfig | None = Field(None, description="Attributes of customers.")
+    customers: CustomersConfig | None = Field(default=None, description="Attributes of customers.")
     horizon_days: int = Field(
-        90, strict=True, ge=1, le=3650, description="The length of one period, in days."
+        default=90, strict=True, ge=1, le=3650, description="The length of one period, in days."
     )
     periods: int = Field(
-        4, strict=True, ge=1, le=40, description="A CLV spans periods x horizon_days."
+        default=4, strict=True, ge=1, le=40, description="A CLV spans periods x horizon_days."
     )
     economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
     segments: SegmentsConfig = Field(default_factory=lambda: SegmentsConfig())
@@ -143,36 +146,36 @@ class Config(Section):
     report: ReportConfig = Field(default_factory=lambda: ReportConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     effort: Literal["quick", "standard", "thorough"] = Field(
-        "standard",
+        default="standard",
         description="quick: one booster per head; standard: three, averaged; thorough: five, with "
         "parameters searched on an earlier window (needs the search extra).",
     )
     target: Target = Field(
-        "spend",
+        default="spend",
         description="What is forecast as spend. spend: amounts as they are, less returns; gross: "
         "without returns and before discounts; before_discount: less returns, before discounts; "
         "contribution: spend less cost, the margin of each order (leave margin_rate at 1).",
     )
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(
-        0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
+        default=0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
     )
     spark_training_customers: int = Field(
-        200_000,
+        default=200_000,
         strict=True,
         ge=50,
         description="With --engine spark, whose orders come to one machine to train on; with more "
         "customers than these, a sample by a hash of their ids.",
     )
     spark_training_rows: int = Field(
-        500_000,
+        default=500_000,
         strict=True,
         ge=10_000,
         description="With --engine spark and more customers than spark_training_customers: about how "
         "many feature rows, a stratified sample of those of all customers, the trees learn from.",
     )
     memory_limit: str | None = Field(
-        None,
+        default=None,
         pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",
         description="Orders that need more memory, such as 2GB, are read in shards of customers, by "
         "temporary files. Unset, half of what the machine has.",
@@ -218,7 +221,7 @@ def parse_config(text: str, name: str = "configuration") -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise _refusal(error, Config, name) from None
+        raise translate_errors(error, Config, name) from None
 
 
 def parse_orders_config(settings: Mapping[str, Any]) -> OrdersConfig:
@@ -226,11 +229,7 @@ def parse_orders_config(settings: Mapping[str, Any]) -> OrdersConfig:
     try:
         return OrdersConfig.model_validate(dict(settings))
     except ValidationError as error:
-        raise _refusal(error, OrdersConfig, "orders") from None
-
-
-def _refusal(error: ValidationError, section: type[BaseModel], name: str) -> ConfigError:
-    return ConfigError("\n".join(f"{name}: {_sentence(f, section)}" for f in error.errors()))
+        raise translate_errors(error, OrdersConfig, "orders") from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -244,41 +243,6 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                     None, None, f"the key {key!r} stands twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
-
-
-def _sentence(fault: Any, section: type[BaseModel]) -> str:
-    path = [str(part) for part in fault["loc"] if part != "[key]"]
-    where = ".".join(path)
-    known = _known_keys(section, path[:-1])
-    if fault["type"] == "extra_forbidden" or ("columns" in path[:-1] and path[-1] not in known):
-        nearest = difflib.get_close_matches(path[-1], known, n=1)
-        mend = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-        return f"unknown key {where}; {mend}"
-    if fault["type"] == "model_type":
-        return f"{where} must hold keys and values, got {type(fault['input']).__name__}"
-    rule = fault["msg"].removeprefix("Value error, ")
-    rule = rule.replace("Input should", "should").replace("Field required", "is required")
-    is_section = isinstance(fault["input"], Mapping) and path[-1:] != ["columns"]
-    if path[-1:] == ["uri"] or where == "" or is_section:
-        return f"{where} {rule}".strip()  # an address may hold a password: not repeated
-    return hide_passwords(f"{where} {rule}, got {fault['input']!r}")
-
-
-def _known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:
-    steps = iter(path)
-    for part in steps:
-        if part.isdigit():  # a place in a list of sections
-            continue
-        field = section.model_fields.get(part)
-        kind = field.annotation if field else None
-        kinds = [kind, *get_args(kind)]
-        if get_origin(kind) is dict:
-            next(steps, None)  # the entry's own name
-        sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
-        if not sections:
-            return [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
-        section = sections[0]
-    return list(section.model_fields)
 
 
 def build_json_schema() -> dict[str, Any]:

@@ -33,14 +33,14 @@ class TiersConfig(Section):
     """Who is high and who is medium; the rest is low."""
 
     by: Literal["value", "customers"] = Field(
-        "value",
+        default="value",
         description="What the shares are of: the forecast CLV, or the number of customers.",
     )
     high: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="The share of the best customers that is high."
+        default=0.5, description="The share of the best customers that is high."
     )
     medium: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.3, description="The share below them that is medium."
+        default=0.3, description="The share below them that is medium."
     )
 
     @model_validator(mode="after")
@@ -54,10 +54,10 @@ class RiskConfig(Section):
     """Bands of churn probability: low below one edge, high above the other, medium between."""
 
     low_below: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.33, description="A churn probability below this is low risk."
+        default=0.33, description="A churn probability below this is low risk."
     )
     high_above: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.66, description="A churn probability above this is high risk."
+        default=0.66, description="A churn probability above this is high risk."
     )
 
     @model_validator(mode="after")
@@ -80,7 +80,7 @@ class SegmentsConfig(Section):
         "Every one of the 25 cells must be in exactly one.",
     )
     within_file: bool = Field(
-        False,
+        default=False,
         description="Cut quintiles and tiers anew among the customers of each scored file. Then a "
         "customer's segment depends on who else is in it.",
     )

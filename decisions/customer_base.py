@@ -144,7 +144,7 @@ class CustomerBase:
         encoded = column.dictionary_encode()
         distinct = np.array(encoded.dictionary.to_pylist(), dtype=object)
         order = np.array(
-            sorted(range(len(distinct)), key=lambda k: _place(str(distinct[k]))), np.int64
+            sorted(range(len(distinct)), key=lambda k: _rank_level(str(distinct[k]))), np.int64
         )
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
@@ -157,7 +157,7 @@ class CustomerBase:
         return "channel" in self.orders.texts
 
 
-def _place(name: str) -> tuple[int, str]:
+def _rank_level(name: str) -> tuple[int, str]:
     """Tiers and bands from high to low, other names by the alphabet."""
     return (_LEVELS.index(name) if name in _LEVELS else len(_LEVELS), name)
 

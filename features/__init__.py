@@ -1,1 +1,4 @@
-"""Orders in, one row per customer and cutoff out. Knows no model and no MLflow."""
+"""Orders in, one row per customer and cutoff out.
+
+Knows no model and no MLflow.
+"""

@@ -1,7 +1,7 @@
 """The feature catalogue: every feature's name, group, unit and meaning, as data.
 
 The kernel fills a group's columns in the order given here; documents and reports read the rest.
-A new feature is one entry here and one line in that group's function (order_groups.py, line_groups.py).
+A new feature is one entry here and one line in that group's function (kernel/order_features.py, kernel/line_features.py).
 """
 
 from __future__ import annotations
@@ -195,5 +195,5 @@ def select_features(
 
 
 if __name__ == "__main__":
-    page = Path(__file__).parent.parent / "docs" / "features.md"
+    page = Path(__file__).resolve().parents[1] / "docs" / "features.md"
     page.write_text(format_catalogue(), encoding="utf-8")

@@ -90,10 +90,10 @@ def _of_blocks(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -
     return FeatureRows(
         names,
         orders.customer_ids,
-        _joined([block.cutoff_index[keep] for block, keep in chosen], (0,), np.int64),
-        _joined([block.customer_index[keep] for block, keep in chosen], (0,), np.int64),
-        _joined([block.values[keep] for block, keep in chosen], (0, len(names)), np.float32),
-        _joined([block.whole[keep] for block, keep in chosen], (0, 3), np.int32),
+        _concatenate([block.cutoff_index[keep] for block, keep in chosen], (0,), np.int64),
+        _concatenate([block.customer_index[keep] for block, keep in chosen], (0,), np.int64),
+        _concatenate([block.values[keep] for block, keep in chosen], (0, len(names)), np.float32),
+        _concatenate([block.whole[keep] for block, keep in chosen], (0, 3), np.int32),
     )
 
 
@@ -137,7 +137,9 @@ def iterate_feature_blocks(
             yield waiting.popleft().result()
 
 
-def _joined(parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type) -> npt.NDArray[Any]:
+def _concatenate(
+    parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type
+) -> npt.NDArray[Any]:
     return np.concatenate(parts) if parts else np.empty(empty, dtype=kind)
 
 

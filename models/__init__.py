@@ -1,1 +1,1 @@
-"""What a trained model is: parameters, trees, BTYD, blend, intervals, bundle, scoring."""
+"""A trained model: parameters, trees, BTYD, blend, intervals, bundle, scoring."""

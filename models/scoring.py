@@ -191,5 +191,5 @@ def _dates(cutoff: int, days: Float64) -> npt.NDArray[np.datetime64]:
     none = np.isnan(days)
     instants = np.maximum(dates.add_days(cutoff, np.where(none, 0.0, days)), cutoff)
     found = instants.view("datetime64[us]")
-    found[none] = np.datetime64("NaT")
+    found[none] = np.datetime64("NaT", "us")
     return found

@@ -1,1 +1,1 @@
-"""Orders: from files, databases and records to packed order histories; time."""
+"""Files, databases and records in, validated order histories out; time."""

@@ -1,1 +1,1 @@
-"""A model and orders in, forecasts out, and what people do with them."""
+"""A model in use: batch scoring, REST, Spark, MLflow."""

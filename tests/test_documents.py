@@ -7,11 +7,13 @@ import importlib
 import pkgutil
 import re
 import shutil
+import subprocess
 import warnings
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from conftest import Run
 
 import clvcast
@@ -89,11 +91,36 @@ def test_the_numbers_in_the_readme_are_those_of_its_command(
         assert f"| {name} | {gini} | {error} | {bias} |" in readme, (name, gini, error, bias)
 
 
-def test_make_targets_of_the_readme_exist(root: Path) -> None:
+def test_make_targets_that_are_named_exist_and_help_lists_them(root: Path) -> None:
+    """In documents, in CI files and in the hooks; `make` alone is `make help`."""
     makefile = (root / "Makefile").read_text()
-    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
-        for target in re.findall(r"make ([a-z][a-z-]*)", "\n".join(blocks(page, "sh"))):
-            assert re.search(rf"^{target}:", makefile, re.MULTILINE), (page.name, target)
+    listed = subprocess.run(["make"], cwd=root, check=True, capture_output=True, text=True).stdout
+    helped = re.findall(r"^  ([a-z][a-z-]+) +\S", listed, re.MULTILINE)
+    assert set(helped) == set(re.findall(r"^([a-z][a-z-]+):", makefile, re.MULTILINE))
+    pages = [root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").glob("*.md")]
+    texts = {page: "\n".join(blocks(page, "sh")) for page in pages}
+    for path in (".ci/run", ".github/workflows/ci.yml", ".pre-commit-config.yaml"):
+        texts[root / path] = (root / path).read_text()
+    for page, text in texts.items():
+        for target in re.findall(
+            r"^(?:.*(?:run|entry): )?make (?:--quiet )?([a-z][a-z-]*)", text, re.M
+        ):
+            assert target in helped, (page.name, target)
+
+
+def test_the_ci_file_runs_the_targets_of_the_ci_script(root: Path) -> None:
+    script = re.findall(r"^make ([a-z-]+)", (root / ".ci" / "run").read_text(), re.MULTILINE)
+    jobs = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    commands = [step.get("run", "").split() for step in jobs["linux"]["steps"]]
+    assert [command[1] for command in commands if command[:1] == ["make"]] == script
+
+
+def test_files_that_the_contributors_page_names_exist(root: Path) -> None:
+    for page in (root / "CONTRIBUTING.md", root / "docs" / "architecture.md"):
+        paths = re.findall(r"`((?:[\w.]+/)*[\w.]+\.(?:py|md|toml|yml|yaml))`", page.read_text())
+        assert len(paths) > 5
+        bare = {path.name for part in PARTS for path in (root / part).rglob("*.py")}
+        assert [path for path in paths if not (root / path).exists() and path not in bare] == []
 
 
 def test_licence_and_attribution_travel_with_the_sample(root: Path) -> None:

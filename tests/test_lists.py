@@ -206,7 +206,10 @@ lists:
             "must speak of known columns; {when} is none",
         ),
         ("{where: {clv: 1}, reason: 'since {clv:.2f}'}", "column names alone between { and }"),
-        ("{wher: {clv: 1}, reason: x}", "unknown key lists.rules.mine.wher; did you mean where?"),
+        (
+            "{wher: {clv: 1}, reason: x}",
+            "unknown key lists.rules.mine.wher; did you mean where or when?",
+        ),
         ("{where: {clv: 1}, reason: x, exclude: [them]}", "may exclude lists that stand before it"),
     ],
 )

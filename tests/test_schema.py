@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import clvcast
+from clvcast.configs.orders import OrdersConfig
 from clvcast.configs.schema import build_json_schema, parse_config
 from clvcast.errors import ConfigError
 
@@ -16,7 +18,7 @@ from clvcast.errors import ConfigError
     ("text", "message"),
     [
         ("horizon_day: 90", "unknown key horizon_day; did you mean horizon_days?"),
-        ("orders: {sourc: x}", "unknown key orders.sourc; did you mean source?"),
+        ("orders: {sourc: x}", "unknown key orders.sourc; did you mean source or sources?"),
         ("orders: {columns: {custmer_id: x}}", "did you mean customer_id?"),
         ("orders: {format: {decimals: '.'}}", "did you mean decimal?"),
         ("horizon_days: ninety", "horizon_days should be a valid integer"),
@@ -40,6 +42,44 @@ def test_each_fault_is_a_sentence(text: str, message: str) -> None:
         parse_config(text, "shop.yaml")
     assert message in str(refusal.value)
     assert "shop.yaml" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"horizn_days": 30}, "Config: unknown key horizn_days; did you mean horizon_days?"),
+        ({"zzz": 1}, "Config: unknown key zzz; known: orders, customers, horizon_days"),
+        ({"economics": {"margin": 0.4}}, "unknown key economics.margin; did you mean margin_rate?"),
+        (
+            {"orders": {"sources": [{"source": "a.csv", "format": {"decimel": ","}}]}},
+            "unknown key orders.sources.0.format.decimel; did you mean decimal or delimiter?",
+        ),
+        (
+            {"lists": {"rules": {"mine": {"where": {"clv": 1}, "reason": "x", "valu": "clv"}}}},
+            "unknown key lists.rules.mine.valu; did you mean value?",
+        ),
+        (
+            {"orders": {"columns": {"custmer": "c"}}},
+            "orders.columns.custmer; did you mean customer",
+        ),
+        ({"customers": {"columns": {"country": 3}}}, "customers.columns.country should be a valid"),
+        ({"periods": 0}, "Config: periods should be greater than or equal to 1, got 0"),
+    ],
+)
+def test_each_fault_of_a_config_made_in_python_is_a_sentence(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        clvcast.Config(**settings)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_section_made_in_python_names_itself() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^OrdersConfig: unknown key curency; did you mean curren"
+    ):
+        OrdersConfig(curency="EUR")  # type: ignore[call-arg]
 
 
 def test_all_faults_come_at_once_and_addresses_are_not_repeated() -> None:

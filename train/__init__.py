@@ -1,13 +1,15 @@
-"""Rows in, a model out: its evaluation, its run, its registration.
+"""Orders in, a model out: fitting, evaluation, the gate, the registry.
 
-`clvcast.train` is both this folder and the function of that name, so the module can be called.
+`clvcast.train` is this folder and also a function. The function stands in for the module, so that
+`help`, `inspect.signature` and notebooks show a function; it carries the attributes that Python
+needs to import the folder's modules.
 """
 
 from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
@@ -16,14 +18,40 @@ if TYPE_CHECKING:
     from ..orders.orders import Orders
 
 
-class _Train(ModuleType):
-    def __call__(
-        self, orders: Orders, config: Config | None = None, cutoff: Instant | None = None
-    ) -> Model:
-        """Train a model on the orders known before `cutoff`; see `clvcast.train.run.train`."""
-        from .run import train
+def train(orders: Orders, config: Config | None = None, cutoff: Instant | None = None) -> Model:
+    """Train a model on the orders before a cutoff. Needs no MLflow and writes nothing.
 
-        return train(orders, config, cutoff)
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    config : Config, optional
+        Settings of the shop; the defaults if not given.
+    cutoff : str, date or datetime, optional
+        The first instant that is not observed; by default the midnight after the newest order line.
+
+    Returns
+    -------
+    Model
+        A model to pass to `clvcast.score`, or to save as a bundle.
+
+    Raises
+    ------
+    OrdersError
+        If the history is too short or has no repeat customer.
+
+    Warns
+    -----
+    UserWarning
+        If the orders end more than a week before the cutoff.
+
+    """
+    from .run import train
+
+    return train(orders, config, cutoff)
 
 
-sys.modules[__name__].__class__ = _Train
+for _name in ("__file__", "__loader__", "__package__", "__path__", "__spec__"):
+    setattr(train, _name, globals()[_name])
+train.__name__ = __name__  # `from clvcast.train import run` looks for this name and ".run"
+sys.modules[__name__] = cast(ModuleType, train)

@@ -1,1 +1,1 @@
-"""The report: forecasts and what they rest on, as one page that people want to open."""
+"""The report: one self-contained HTML page."""

@@ -1,7 +1,7 @@
 """The groups of features that come from single lines: labels, quantity, discount, cost. One function a group.
 
 Each walks the lines of a stretch once and writes its columns whenever the walk reaches a cutoff. Tables are
-described in stretches.py. Compiled code is cached by the time stamp of this file alone, so a function here
+described in histories.py. Compiled code is cached by the time stamp of this file alone, so a function here
 calls no compiled function of another module.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["LINE_GROUPS", "compute_line_features"]
 
-# As they are numbered here; the reason is in order_groups.py.
+# As they are numbered here; the reason is in order_features.py.
 LINE_GROUPS = ("products", "categories", "channels", "quantity", "discount", "cost")
 _PRODUCTS, _CATEGORIES, _CHANNELS, _QUANTITY, _DISCOUNT, _COST = range(6)
 _NET, _GROSS, _PURCHASES, _ORDERS, _RETURNED = range(5)  # the columns of `totals`

@@ -1,7 +1,7 @@
 """The groups of features that come from orders, returns and money: one function a group.
 
 Each walks the stretches and, row by row, their cutoffs, and writes the group's columns. Money is in integers
-of the smallest unit and leaves in currency. Tables are described in stretches.py. Compiled code is cached by
+of the smallest unit and leaves in currency. Tables are described in histories.py. Compiled code is cached by
 the time stamp of this file alone, so a function here calls no compiled function of another module.
 """
 

@@ -1,7 +1,7 @@
 """The kernel: one sweep over customers' lines emits their features at every cutoff.
 
 Lines are gathered into the orders and returns of some customers, few enough to stay in a core's cache; then
-each group of the catalogue writes its columns of their rows. The compiled parts are `build_histories` (stretches.py),
+each group of the catalogue writes its columns of their rows. The compiled parts are `build_histories` (histories.py),
 `compute_order_features` and `compute_line_features`.
 """
 

@@ -55,7 +55,7 @@ class FlatTrees:
             _offsets([len(tree.feature) for tree in trees]),
             _offsets([len(tree.value) for tree in trees]),
             _offsets([len(trees)]),
-            _Arrays.joined(trees),
+            _Arrays.concatenate(trees),
         )
 
     @classmethod
@@ -69,7 +69,7 @@ class FlatTrees:
             offsets([part.nodes for part in parts]),
             offsets([part.leaves for part in parts]),
             offsets([part.models for part in parts]),
-            _Arrays.joined([part.arrays for part in parts]),
+            _Arrays.concatenate([part.arrays for part in parts]),
         )
 
     def sums(self, inputs: Float32) -> Float64:
@@ -97,7 +97,7 @@ class _Arrays:
     value: Float64  # of leaves, from left to right
 
     @classmethod
-    def joined(cls, parts: Sequence[_Arrays]) -> _Arrays:
+    def concatenate(cls, parts: Sequence[_Arrays]) -> _Arrays:
         """One after the other."""
         return cls(
             np.concatenate([part.feature for part in parts]),

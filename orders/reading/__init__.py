@@ -1,1 +1,1 @@
-"""Reading: columns, cells and lines of a source to validated orders."""
+"""Reading: the columns, cells and lines of a source become validated orders."""

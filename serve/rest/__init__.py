@@ -1,1 +1,1 @@
-"""REST: the scorer behind HTTP, a thin transport with limits, tokens, metrics and logs."""
+"""Forecasts over HTTP: the scorer behind limits, tokens, metrics and logs."""

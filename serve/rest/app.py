@@ -283,5 +283,5 @@ def build_document() -> str:
 
 
 if __name__ == "__main__":
-    place = Path(__file__).parents[2] / "docs" / "openapi.json"
+    place = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
     place.write_text(build_document(), encoding="utf-8")

@@ -8,10 +8,10 @@ from typing import NotRequired
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-__all__ = ["ErrorAnswer", "Fault", "Refusal"]
+__all__ = ["ErrorAnswer", "FieldError", "Refusal"]
 
 
-class Fault(TypedDict):
+class FieldError(TypedDict):
     """One broken rule: where (customers[0].orders[2].amount) and which."""
 
     path: str
@@ -21,7 +21,7 @@ class Fault(TypedDict):
 class _Error(TypedDict):
     code: str
     message: str
-    faults: NotRequired[list[Fault]]
+    faults: NotRequired[list[FieldError]]
 
 
 class ErrorAnswer(TypedDict):
@@ -40,7 +40,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, and often not the ser
         status: int,
         code: str,
         message: str,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)

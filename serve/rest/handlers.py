@@ -41,11 +41,19 @@ from ...orders.reading.order_records import LineError, clean_id, is_missing_id, 
 from ...orders.reading.read_orders import read_table
 from ...orders.reading.validation_issues import FaultyOrdersError
 from .arrow_safety import is_compressed
-from .errors import Fault, Refusal
+from .errors import FieldError, Refusal
 from .schemas import FORECAST_REQUEST, parse_body, parse_instant_field
 from .settings import Limits
 
-__all__ = ["ARROW", "JSON", "PARQUET", "Answer", "answer_json", "answer_table", "explain_json"]
+__all__ = [
+    "ARROW",
+    "JSON",
+    "PARQUET",
+    "EncodedAnswer",
+    "answer_json",
+    "answer_table",
+    "explain_json",
+]
 
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -56,7 +64,7 @@ _WIDEST = 50  # times its body a table of order lines may take in memory
 
 
 @dataclass(frozen=True)
-class Answer:
+class EncodedAnswer:
     """The body of an answer, and how many customers it forecasts."""
 
     body: bytes
@@ -77,7 +85,7 @@ class _Asked:
         return compute_feature_rows(self.known, np.array([self.cutoff], dtype=np.int64))
 
 
-def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> Answer:
+def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnswer:
     """Forecast the customers of a JSON request, in its order; raises `Refusal`."""
     asked = _asked(model, body, limits)
     rows = asked.rows()
@@ -96,7 +104,7 @@ def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> Answer:
     return _ordered(model, asked, found, "forecasts")
 
 
-def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> Answer:
+def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnswer:
     """Explain the forecasts of a JSON request, in its order; raises `Refusal`."""
     asked = _asked(model, body, limits)
     rows = asked.rows()
@@ -124,7 +132,7 @@ def _asked(model: TrainedModel, body: bytes, limits: Limits) -> _Asked:
         orders = pack_records(given, model.numbers.optional_columns, model.orders)
     except LineError as error:
         path = f"customers[{error.customer}].orders[{error.line}].{error.column}"
-        raise _invalid([Fault(path=path, rule=error.rule)]) from None
+        raise _invalid([FieldError(path=path, rule=error.rule)]) from None
     except OrdersError:
         raise _lacking(model) from None
     told = [customer.get("attributes") for customer in customers]
@@ -139,7 +147,7 @@ def _with_attributes(
     config, zone = model.customers, model.orders.timezone
     if config is None:
         faults = [
-            Fault(
+            FieldError(
                 path=f"customers[{k}].attributes",
                 rule="is none of this model's: it learned from none",
             )
@@ -151,7 +159,7 @@ def _with_attributes(
         return orders
     found = islice(validate_attribute_records(told, config, zone), _MOST_FAULTS)
     faults = [
-        Fault(
+        FieldError(
             path=f"customers[{fault.customer}].attributes"
             + ("" if fault.name is None else f".{fault.name[:_LONGEST_NAME]}"),
             rule=fault.rule,
@@ -165,14 +173,14 @@ def _with_attributes(
 
 def _ordered(
     model: TrainedModel, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str
-) -> Answer:
+) -> EncodedAnswer:
     content = {
         "model_version": model.version,
         "cutoff": dates.format_iso(asked.cutoff),
         name: [found[own] for own in asked.ids if own in found],
         "without_orders": [own for own in asked.ids if own not in found],
     }
-    return Answer(to_json(content), JSON, len(found))
+    return EncodedAnswer(to_json(content), JSON, len(found))
 
 
 def answer_table(
@@ -182,10 +190,10 @@ def answer_table(
     cutoff: str | None,
     accepted: str,
     limits: Limits,
-) -> Answer:
+) -> EncodedAnswer:
     """Forecast order lines given as a table, by customer_id; raises `Refusal`."""
     if not cutoff:
-        raise _invalid([Fault(path="cutoff", rule="is required, as a query parameter")])
+        raise _invalid([FieldError(path="cutoff", rule="is required, as a query parameter")])
     moment = _checked_cutoff(model, cutoff)
     table = _read(body, media_type, limits)
     attributes = [] if model.customers is None else [*list_attribute_names(model.customers)]
@@ -194,20 +202,20 @@ def answer_table(
     unknown = [n for n in table.column_names if n not in allowed]
     if unknown:
         raise _invalid(
-            [Fault(path=name[:64], rule="is no column of order lines") for name in unknown]
+            [FieldError(path=name[:64], rule="is no column of order lines") for name in unknown]
         )
     orders = _orders(model, table)
     _within(orders.n_customers, table.num_rows, limits)
     if any(name not in orders.optional_columns for name in model.numbers.optional_columns):
         raise _lacking(model)
     if model.customers is not None:
-        orders = _joined(model.customers, orders, table, own, model.orders.timezone)
+        orders = _attach_line_attributes(model.customers, orders, table, own, model.orders.timezone)
     forecasts = forecast_rows(model, orders, moment)
     if accepted == ARROW:
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, forecasts.schema) as stream:
             stream.write_table(forecasts)
-        return Answer(sink.getvalue(), ARROW, forecasts.num_rows)
+        return EncodedAnswer(sink.getvalue(), ARROW, forecasts.num_rows)
     scored = set(forecasts["customer_id"].to_pylist())
     content = {
         "model_version": model.version,
@@ -215,10 +223,10 @@ def answer_table(
         "forecasts": forecasts.to_pylist(),
         "without_orders": [own for own in orders.customer_ids.to_pylist() if own not in scored],
     }
-    return Answer(to_json(content), JSON, forecasts.num_rows)
+    return EncodedAnswer(to_json(content), JSON, forecasts.num_rows)
 
 
-def _joined(
+def _attach_line_attributes(
     config: CustomersConfig, orders: Orders, table: pa.Table, columns: list[str], zone: str | None
 ) -> Orders:
     """The orders with the attributes that stand on their lines, the same on all of a customer's."""
@@ -226,7 +234,7 @@ def _joined(
     if lacking:
         raise _invalid(
             [
-                Fault(path=name, rule="is a column the model needs, null where unknown")
+                FieldError(path=name, rule="is a column the model needs, null where unknown")
                 for name in lacking
             ]
         )
@@ -242,7 +250,7 @@ def _joined(
         return join_customers(orders, facts, config.model_copy(update=plain), zone)
     except OrdersError:
         rule = "must be text, numbers or dates as the model learned them, the same on all lines of a customer"
-        raise _invalid([Fault(path=f"{PREFIX}*", rule=rule)]) from None
+        raise _invalid([FieldError(path=f"{PREFIX}*", rule=rule)]) from None
 
 
 def _checked_cutoff(model: TrainedModel, cutoff: str) -> int:
@@ -253,7 +261,7 @@ def _checked_cutoff(model: TrainedModel, cutoff: str) -> int:
         check_cutoff_from_now(moment, horizon_days, datetime.now())
     except ConfigError:
         rule = f"must be within {horizon_days} days from now, the model's horizon"
-        raise _invalid([Fault(path="cutoff", rule=rule)]) from None
+        raise _invalid([FieldError(path="cutoff", rule=rule)]) from None
     return moment
 
 
@@ -277,9 +285,9 @@ def _cleaned(stated: list[str]) -> list[str]:
     for position, own in enumerate(ids):
         path = f"customers[{position}].customer_id"
         if is_missing_id(own):
-            faults.append(Fault(path=path, rule="must name a customer, not nothing"))
+            faults.append(FieldError(path=path, rule="must name a customer, not nothing"))
         elif own in seen:
-            faults.append(Fault(path=path, rule="must be another than those before it"))
+            faults.append(FieldError(path=path, rule="must be another than those before it"))
         seen.add(own)
     if faults:
         raise _invalid(faults[:_MOST_FAULTS])
@@ -326,17 +334,18 @@ def _orders(model: TrainedModel, table: pa.Table) -> Orders:
         orders = read_table(table, plain)
     except FaultyOrdersError as error:
         faults = [
-            Fault(path=f"rows {list(f.rows[:3])}", rule=f.rule) for f in error.faults[:_MOST_FAULTS]
+            FieldError(path=f"rows {list(f.rows[:3])}", rule=f.rule)
+            for f in error.faults[:_MOST_FAULTS]
         ]
         raise _invalid(faults) from None
     except OrdersError:
         raise Refusal(422, "invalid", "the table holds no order lines that can be used") from None
     if orders.report.lines_without_customer:
-        raise _invalid([Fault(path="customer_id", rule="must name a customer on every line")])
+        raise _invalid([FieldError(path="customer_id", rule="must name a customer on every line")])
     return orders
 
 
-def _invalid(faults: list[Fault]) -> Refusal:
+def _invalid(faults: list[FieldError]) -> Refusal:
     counted = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
     return Refusal(422, "invalid", f"the request has {counted}", faults)
 

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from ...models.golden_rows import CUTOFF, build_golden_rows
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders.dates import parse_instant
-from .errors import Fault, Refusal
+from .errors import FieldError, Refusal
 
 __all__ = [
     "FORECAST_REQUEST",
@@ -249,7 +249,9 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes) -> Any:
         found = error.errors(include_url=False, include_input=False, include_context=True)
     if found[0]["type"] == "json_invalid":
         raise Refusal(400, "no_json", f"the body must be JSON: {_json_fault(found[0])}")
-    faults = [Fault(path=format_field_path(f["loc"]), rule=_rule(f)) for f in found[:_MOST_FAULTS]]
+    faults = [
+        FieldError(path=format_field_path(f["loc"]), rule=_rule(f)) for f in found[:_MOST_FAULTS]
+    ]
     more = f", {_MOST_FAULTS} of them named" if len(found) > _MOST_FAULTS else ""
     counted = f"{len(found)} fault{'s' if len(found) > 1 else ''}"
     raise Refusal(422, "invalid", f"the request has {counted}{more}", faults)
@@ -274,7 +276,7 @@ def parse_instant_field(cutoff: str) -> int:
     try:
         return parse_instant(cutoff)
     except ConfigError:
-        fault = Fault(path="cutoff", rule="must be a date of the calendar such as 2011-12-10")
+        fault = FieldError(path="cutoff", rule="must be a date of the calendar such as 2011-12-10")
         raise Refusal(422, "invalid", "the request has 1 fault", [fault]) from None
 
 

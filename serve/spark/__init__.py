@@ -1,1 +1,1 @@
-"""Scoring in Spark."""
+"""Scoring in Spark: the same scorer, run per bucket of customers."""

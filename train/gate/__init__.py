@@ -1,1 +1,1 @@
-"""The gate: whether a candidate may become champion."""
+"""The gate: may a candidate become champion?"""

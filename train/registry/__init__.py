@@ -1,1 +1,1 @@
-"""Runs and versions in MLflow: tracking, promotion, rollback."""
+"""Runs and model versions in MLflow: tracking, promotion, rollback."""

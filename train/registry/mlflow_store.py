@@ -43,15 +43,15 @@ def open_for_writing(uri: str) -> Iterator[Store]:
     database lets one in. A server keeps its own database whole; `registry.promote` checks the rest.
     """
     with lock_store(uri):
-        yield _opened(uri)
+        yield _open_store(uri)
 
 
 def open_for_reading(tracking_uri: str | None) -> Store:
     """A store that is there; never makes a new one."""
-    return _opened(find_existing_store(tracking_uri))
+    return _open_store(find_existing_store(tracking_uri))
 
 
-def _opened(uri: str) -> Store:
+def _open_store(uri: str) -> Store:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # MLflow prints a server's addresses to stdout, where our JSON goes
