@@ -163,21 +163,25 @@ CATALOGUE: tuple[Feature, ...] = tuple(feature for group in GROUPS for feature i
 
 def format_catalogue() -> str:
     """The catalogue as the page docs/features.md."""
+    needs = ", ".join(f"{group.name} (`{group.needs}`)" for group in GROUPS if group.needs)
     lines = [
         "# Features",
         "",
-        f"{len(CATALOGUE)} features per customer and cutoff, computed from that customer's own orders",
-        "before the cutoff. This page is made from `features/catalogue.py` by",
-        "`python -m clvcast.features.catalogue`. *One order* is the value for a customer with a single",
-        "order; trees read a missing value as such.",
+        f"This page lists the {len(CATALOGUE)} features per customer and cutoff. All are computed from the",
+        "customer's own orders before the cutoff. *One order* is the value for a customer with a single",
+        "order. Trees handle missing values as they are.",
+        "",
+        "These groups need an optional column of the orders:",
+        f"{needs}.",
+        "",
+        "This page is generated: `python -m clvcast.features.catalogue`.",
+        "",
+        "| group | feature | unit | meaning | one order |",
+        "|---|---|---|---|---|",
     ]
-    for group in GROUPS:
-        needs = f" (needs the column `{group.needs}`)" if group.needs else ""
-        lines += ["", f"## {group.name.capitalize()}{needs}", ""]
-        lines += ["| feature | unit | meaning | one order |", "|---|---|---|---|"]
-        lines += [
-            f"| `{f.name}` | {f.unit} | {f.meaning} | {f.one_order} |" for f in group.features
-        ]
+    lines += [
+        f"| {f.group} | `{f.name}` | {f.unit} | {f.meaning} | {f.one_order} |" for f in CATALOGUE
+    ]
     return "\n".join(lines) + "\n"
 
 
