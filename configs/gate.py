@@ -27,8 +27,8 @@ class GateConfig(Section):
     mae: float = Field(
         default=0.05,
         ge=0,
-        description="Largest significant increase of MAE over a rival's that still passes; 0.05 "
-        "is 5 %.",
+        description="Largest significant MAE increase against a rival that still passes; 0.05 is "
+        "5 %.",
     )
     bias: float = Field(
         default=0.2,
@@ -48,7 +48,7 @@ class GateConfig(Section):
     segment: float = Field(
         default=0.25,
         ge=0,
-        description="Largest significant increase of MAE over a rival's in one segment.",
+        description="Largest significant MAE increase against a rival in one segment.",
     )
     segment_customers: int = Field(
         default=50,
@@ -70,8 +70,7 @@ class GateConfig(Section):
     total: float = Field(
         default=1.5,
         ge=1,
-        description="Largest ratio between the forecast totals of candidate and champion, either "
-        "way.",
+        description="Largest factor between the forecast totals of candidate and champion.",
     )
     churn_rate: float = Field(
         default=0.15,
@@ -105,7 +104,8 @@ class MonitorConfig(Section):
         default=0.5,
         gt=0,
         le=1,
-        description="Share of the best 10 %'s spend that the top 10 % by forecast misses.",
+        description="Spend that the top 10 % by forecast misses, as a share of the spend of the "
+        "actual top 10 %.",
     )
     psi: float = Field(
         default=0.25,

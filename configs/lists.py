@@ -119,7 +119,7 @@ class ListRule(Section):
         description="Reason in words. {column} is replaced by the value of the column.",
     )
     when: Literal["cutoff", "next_order_at", "anniversary_at"] = Field(
-        default="cutoff", description="Start for the suggested date."
+        default="cutoff", description="Date from which days_after counts."
     )
     days_after: Annotated[int, Field(strict=True, ge=-365, le=365)] = Field(
         default=0,

@@ -141,7 +141,10 @@ class OrdersConfig(Section):
         description="Keep or drop lines that repeat another line in every column of the file.",
     )
     max_rejected_share: float = Field(
-        default=0.05, ge=0, le=1, description="Largest share of unusable lines; more stop the run."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="The run stops if a larger share of lines is unusable.",
     )
     currency: str = Field(default="", description="Name of the currency, for display only.")
     currency_decimals: int = Field(
