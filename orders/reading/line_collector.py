@@ -21,7 +21,7 @@ from ...errors import OrdersError
 from ..columns import Int64
 from ..orders import OrdersReport
 from .column_expressions import Expression
-from .column_mapping import CURRENCY, ORDER_TOTAL
+from .column_mapping import CURRENCY
 from .customer_ids import load_id_rules
 from .exchange_rates import load_exchange_rates
 from .files import RawTable
@@ -156,11 +156,8 @@ class LineCollector:
         prints = _fingerprints(lines.raw.table) if drops else None
         usable = UsableLines(lines.texts, lines.times, lines.numbers, prints).where(lines.packed())
         if usable.n_lines:
-            counted = usable.surely_kept().numbers
             self.lines_usable += int(np.count_nonzero(lines.usable() & ~lines.verdicts.is_left_out))
-            self._money += float(
-                np.nansum(np.abs(counted["amount" if "amount" in counted else ORDER_TOTAL]))
-            )
+            self._money += float(np.abs(usable.surely_kept().money).sum())
             yield usable
 
     def report(self, source: str) -> OrdersReport:
@@ -258,6 +255,11 @@ def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) 
     left_out = dict(report.left_out)
     if counts.left_out:
         left_out["blank lines of orders left out"] = counts.left_out
+    if not counts.used:
+        raise OrdersError(
+            f"orders.only and orders.except must keep some lines, got {report.lines_read:,} lines of "
+            "which all are left out; list other values"
+        )
     report = replace(
         report,
         rejected=dict(report.rejected) | {why: n for why, n in rejected.items() if n},

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..columns import Float64, Int64
 from .cell_parsing import Mask
+from .column_mapping import ORDER_TOTAL
 from .label_encoding import Ids
 from .line_filters import KEPT
 
@@ -29,6 +30,11 @@ class UsableLines:
     def n_lines(self) -> int:
         """Lines."""
         return len(self.times)
+
+    @property
+    def money(self) -> Float64:
+        """The amount of each line, or its order's total; 0 where that is blank."""
+        return np.nan_to_num(self.numbers["amount" if "amount" in self.numbers else ORDER_TOTAL])
 
     def surely_kept(self) -> UsableLines:
         """The lines that count whatever the other lines of their orders say."""
