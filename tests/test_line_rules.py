@@ -459,3 +459,56 @@ def test_a_source_is_complete_until_a_stated_day() -> None:
         read(SHOP, amount_per="order", complete_until="2999-01-01")
     with pytest.raises(ConfigError, match="a date such as 2024-12-20, today or yesterday"):
         parse_orders_config({"complete_until": "tomorrow"})
+
+
+# ---- copies of orders in several files
+
+
+def write_exports(folder: Path, **files: list[tuple[str, str, str, str, int]]) -> OrdersConfig:
+    for name, lines in files.items():
+        frame = pd.DataFrame(
+            lines, columns=["customer_id", "order_id", "ordered_at", "status", "amount"]
+        )
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return parse_orders_config({"source": str(folder), "duplicates": "drop"})
+
+
+def test_the_later_of_two_overlapping_exports_has_the_order(tmp_path: Path) -> None:
+    june = [(f"c{k}", f"o{k}", f"2024-06-0{k}", "processing", 10 * k) for k in range(1, 8)]
+    december = [(*line[:3], "completed", line[4]) for line in june[2:]]
+    december[1] = (*december[1][:4], 5)  # part of it was paid back
+    december.append(("c9", "o9", "2024-12-01", "completed", 90))
+    config = write_exports(tmp_path, june=june, december=december)
+    orders = read_configured_orders(config)
+    assert order_amounts(orders) == {
+        **{(f"c{k}", f"o{k}"): 10.0 * k for k in (1, 2, 3, 5, 6, 7)},
+        ("c4", "o4"): 5.0,
+        ("c9", "o9"): 90.0,
+    }
+    (remark,) = [r for r in orders.report.remarks if "dates overlap" in r]
+    assert remark.startswith("5 orders in several files whose dates overlap")
+    assert remark.endswith("5 lines of " + str(tmp_path / "june.csv") + " dropped")
+    kept = read_configured_orders(config.model_copy(update={"duplicates": "keep"}))
+    assert kept.n_lines == len(june) + len(december)
+    with read_shards(config, 200, folder=tmp_path) as shards:
+        assert shards.count > 1
+        parts = {one.customer_ids[0].as_py() for one in shards}
+    assert parts
+    assert shards.report == orders.report
+    cancelled = [(*line[:3], "void", line[4]) for line in december]
+    config = write_exports(tmp_path, december=cancelled)
+    without = config.model_copy(update={"except_": {"status": ("void",)}})
+    assert set(order_amounts(read_configured_orders(without))) == {("c1", "o1"), ("c2", "o2")}
+
+
+def test_part_files_and_numbers_used_again_keep_their_lines(tmp_path: Path) -> None:
+    lines = [(f"c{k % 3}", f"o{k // 2}", f"2024-0{1 + k // 4}-01", "x", k + 1) for k in range(20)]
+    parts = read_configured_orders(write_exports(tmp_path, a=lines[::2], b=lines[1::2]))
+    assert revenue(parts) == sum(line[4] for line in lines)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    spring = [("c1", "7", "2024-02-01", "x", 5), ("c2", "8", "2024-06-10", "x", 6)]
+    autumn = [("c3", "9", "2024-06-05", "x", 1), ("c1", "7", "2024-11-01", "x", 5)]
+    again = read_configured_orders(write_exports(tmp_path, spring=spring, autumn=autumn))
+    assert revenue(again) == 17
+    assert not [r for r in again.report.remarks if "dates overlap" in r]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ class UsableLines:
     numbers: dict[str, Float64]  # amount (or order_total) is among them, maybe the filters' verdict
     fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
     source: int = 0  # which of several sources they are from, as they are named
+    file: int = 0  # which of all files
 
     @property
     def n_lines(self) -> int:
@@ -46,12 +48,12 @@ class UsableLines:
         """Some lines."""
         if keep.all():
             return self
-        return UsableLines(
-            {name: column.where(keep) for name, column in self.texts.items()},
-            self.times[keep],
-            {name: values[keep] for name, values in self.numbers.items()},
-            None if self.fingerprints is None else self.fingerprints[keep],
-            self.source,
+        return replace(
+            self,
+            texts={name: column.where(keep) for name, column in self.texts.items()},
+            times=self.times[keep],
+            numbers={name: values[keep] for name, values in self.numbers.items()},
+            fingerprints=None if self.fingerprints is None else self.fingerprints[keep],
         )
 
 
@@ -73,7 +75,14 @@ class Counts:
     left_out: int = 0  # blank lines of orders that the filters leave out
     without_total: int = 0  # lines of orders that have no total on any line
     unclear_total: int = 0  # lines of orders with more than one total
+    superseded_orders: int = 0  # orders that a later file of the source has too
+    superseded_lines: int = 0  # lines of them that were dropped
+    divided_orders: int = 0  # orders whose lines are divided among files
+    superseded_files: tuple[str, ...] = ()  # the files whose lines were dropped
 
     def __add__(self, other: Counts) -> Counts:
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        return Counts(**sums | {"largest": max(self.largest, other.largest)})
+        names = [f.name for f in fields(self) if f.name != "superseded_files"]
+        sums: dict[str, Any] = {name: getattr(self, name) + getattr(other, name) for name in names}
+        files = tuple(dict.fromkeys((*self.superseded_files, *other.superseded_files)))
+        largest = max(self.largest, other.largest)
+        return Counts(**sums | {"largest": largest, "superseded_files": files})
