@@ -172,7 +172,7 @@ class Config(Section):
         strict=True,
         ge=10_000,
         description="With --engine spark and more customers than spark_training_customers: about how "
-        "many feature rows, a stratified sample of those of all customers, the trees learn from.",
+        "many feature rows, those of a sample of these customers, the trees learn from.",
     )
     memory_limit: str | None = Field(
         default=None,

@@ -24,6 +24,7 @@ __all__ = [
     "ISO_INSTANT",
     "ISO_LOCAL",
     "NEVER",
+    "RATE_YEAR_DAYS",
     "YEAR_DAYS",
     "Instant",
     "add_days",
@@ -44,7 +45,8 @@ __all__ = [
 
 DAY = 86_400_000_000  # microseconds
 NEVER = 2**63 - 1  # an instant later than all others
-YEAR_DAYS = 365.2425
+YEAR_DAYS = 365.2425  # of the calendar, on average: seasons and anniversaries do not drift
+RATE_YEAR_DAYS = 365  # of annual rates (actual/365, as in finance) and of "the last year"
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
 # ISO 8601, as each kind of source writes it. A local instant carries no offset from UTC.

@@ -41,15 +41,13 @@ class Outcomes:
     churn_probability: Float64
     cutoff_index: Int64
     weights: Float64
-    counts: Float64  # rows each stands for
 
     def unshocked(self) -> Outcomes:
         """The same with each cutoff's total right: shocks that all customers share are learned apart."""
         expected = self.expected.copy()
         for j in np.unique(self.cutoff_index):
             rows = self.cutoff_index == j
-            count = self.counts[rows]
-            total, actual = math.fsum(expected[rows] * count), math.fsum(self.actual[rows] * count)
+            total, actual = math.fsum(expected[rows]), math.fsum(self.actual[rows])
             if total > 0 and actual > 0:
                 expected[rows] *= actual / total
         return replace(self, expected=expected)
@@ -72,7 +70,6 @@ def learn_intervals(
         unseen.churn_probability,
         rows.cutoff_index,
         frame.weights,
-        frame.counts,
     )
     shock = _learn_shock(frame, realised[:, 0], blend)
     periods = realised.shape[1]
@@ -96,7 +93,6 @@ def learn_intervals(
         unseen.churn_probability[keep],
         rows.cutoff_index[keep],
         frame.weights[keep],
-        frame.counts[keep],
     )
     clv_shock = shock * compute_growth_shock(periods)
     return Intervals(
@@ -174,21 +170,18 @@ def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
             continue
         following = instants[j]
         at = rows.cutoff_index == j
-        then, counts = rows.where(at), frame.counts[at]
+        then = rows.where(at)
         days = collect_order_days(then)
         forecast = math.fsum(
-            predict_order_days(
-                fit_order_model(days, weights=counts).model, days, frame.horizon_days
-            )
+            predict_order_days(fit_order_model(days).model, days, frame.horizon_days)
             * predict_order_value(
                 blend.order_values, value_order_days(then, days, blend.value_scale)
             )
-            * counts
         )
         places = locate_in_season(blend.season, then)
         if places is not None:
             forecast *= math.exp(blend.season.at(blend.season.spend, places[:1])[0])
-        total = math.fsum(actual[at] * counts)
+        total = math.fsum(actual[at])
         if total > 0 and forecast > 0:
             misses.append(min(abs(math.log(total / forecast)), _MOST_MISS))
     prior = _PRIOR_WINDOWS * _PRIOR_SHOCK**2

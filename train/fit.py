@@ -30,6 +30,7 @@ from ..orders.windows import find_first_order_at, slice_observed
 from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
 from .boosting import Examples, train_boosters
 from .conformal_intervals import learn_intervals
+from .customer_sampling import limit_training_rows
 from .hyperparameter_search import search_hyperparameters
 from .later_periods import learn_later_periods
 from .out_of_fold import predict_out_of_fold
@@ -51,20 +52,23 @@ def fit(
     config: Config,
     end: int,
     progress: Callable[[str], None] = lambda _: None,
-    drawn: TrainingFrame | None = None,
+    max_rows: int | None = None,
 ) -> TrainedModel:
     """Train on the orders before `end`; the same orders and settings give the same model, to the byte.
 
-    `progress` hears what is being done. `drawn` are rows to grow the trees on in place of those of all
-    `orders`, which are then a sample of customers themselves (`drawing.py`). Raises `OrdersError` where the history is too short, or shows
-    nobody who came back or who stayed away.
+    `progress` hears what is being done. With `max_rows`, trees, later periods and intervals learn from
+    about so many feature rows: those of a sample of the customers. Raises `OrdersError` where the history
+    is too short, or shows nobody who came back or who stayed away.
     """
     progress("features")
     if _is_short(orders, config.horizon_days, end):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
     orders = encode_attributes(orders, coding)
-    frame = build_training_frame(orders, config, end) if drawn is None else drawn
+    sample = orders
+    if max_rows is not None:
+        sample = limit_training_rows(orders, config.horizon_days, end, max_rows)
+    frame = build_training_frame(sample, config, end)
     _check_outcomes(frame, config.horizon_days)
     now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
     progress("BTYD")
@@ -102,7 +106,6 @@ def fit(
         frame.cutoffs.instants,
         blend,
         horizon,
-        frame.counts,
     )
     unseen = blend_forecasts(blend, rows_btyd, left_out)
     history_days = (int(frame.cutoffs.instants[-1]) - find_first_order_at(orders)) / DAY
@@ -218,7 +221,7 @@ def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Confi
     scale = _value_scale(orders, frame.end, config.target)
     newest = frame.rows.cutoff_index == len(frame.cutoffs.instants) - 1
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
-    mean_value = float(np.average(value.astype(np.float64), weights=frame.counts[newest]))
+    mean_value = float(value.astype(np.float64).mean())
     typical = max(mean_value * scale, _LEAST_ORDER_VALUE)
     return fit_initial_blend(now, typical, scale)
 

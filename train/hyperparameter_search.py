@@ -79,22 +79,18 @@ def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
     """Log loss of churn and deviance of spend (Tweedie, power 1.5), each over that of knowing nothing."""
     churn = to_probability(trees["churn"][0].predict(judged.inputs) + judged.churn_start)
     spend = np.exp(trees["spend"][0].predict(judged.inputs) + judged.spend_start)
-    weights = judged.weights  # of one cutoff: equal, unless rows were drawn
-    base = np.full(len(churn), np.average(judged.churned, weights=weights))
-    mean = np.full(len(spend), np.average(judged.spend, weights=weights))
+    base = np.full(len(churn), judged.churned.mean())
+    mean = np.full(len(spend), judged.spend.mean())
     nothing, ours = (
-        (
-            standard_measures.log_loss(chance, judged.churned, weights),
-            _deviance(money, judged.spend, weights),
-        )
+        (standard_measures.log_loss(chance, judged.churned), _deviance(money, judged.spend))
         for chance, money in ((base, mean), (churn, spend))
     )
     return sum(one / other for one, other in zip(ours, nothing, strict=True) if other > 0)
 
 
-def _deviance(forecast: Float64, actual: Float64, weights: Float64) -> float:
+def _deviance(forecast: Float64, actual: Float64) -> float:
     """Tweedie's mean deviance at power 1.5, the level left out: it is set by `blending.set_levels`."""
-    total = (weights * forecast).sum()
-    level = (weights * actual).sum() / total if total > 0 else 1.0
+    total = forecast.sum()
+    level = actual.sum() / total if total > 0 else 1.0
     positive = np.maximum(forecast * level, 1e-9)
-    return standard_measures.mean_tweedie_deviance(positive, actual, weights)
+    return standard_measures.mean_tweedie_deviance(positive, actual)

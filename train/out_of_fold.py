@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +12,7 @@ from ..models.blend import BtydViews, Heads, predict_heads
 from ..models.parameters import Blend
 from ..orders.columns import Int64, Mask
 from .boosting import Examples, train_boosters
+from .customer_sampling import hash_customer_ids
 
 __all__ = ["predict_out_of_fold"]
 
@@ -47,11 +47,8 @@ def predict_out_of_fold(
 def _customer_folds(rows: FeatureRows) -> Int64:
     """A fold per row, by a hash of its customer id: no matter who else is there."""
     # keyed: a shop's own sample by a common hash must not be a single fold
-    hashed = [
-        hashlib.blake2b(name.encode(), digest_size=1, key=_KEY).digest()[0]
-        for name in rows.customer_ids.to_pylist()
-    ]
-    return (np.array(hashed, dtype=np.int64) % _FOLDS)[rows.customer_index]
+    folds = hash_customer_ids(rows.customer_ids, _KEY, n_bytes=1) % _FOLDS
+    return np.asarray(folds[rows.customer_index])
 
 
 def _teaches(examples: Examples, learn: Mask) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..configs.schema import Config
@@ -19,8 +19,6 @@ from .backtest.run import Backtest, backtest_at, choose_default_cutoffs, join_ba
 from .drift_reference import build_drift_reference
 from .fit import fit
 from .learning_curve import CurvePoint, measure_learning_curve
-from .stratified_sampling import DrawnRows
-from .training_frame import TrainingFrame
 
 __all__ = [
     "TrainingRun",
@@ -40,7 +38,7 @@ class TrainingRun:
     known: Orders  # what it was trained on
     cutoff: int  # nothing at or after it was read
     evaluation: Backtest | None  # at past cutoffs; None where history is too short to hold one out
-    curve: tuple[CurvePoint, ...] = ()  # where rows were drawn: what fewer of them would have given
+    curve: tuple[CurvePoint, ...] = ()  # with `max_rows`: what fewer rows would have given
 
 
 def train(
@@ -73,18 +71,17 @@ def train_until(
     config: Config,
     end: int,
     progress: Callable[[str], None] = lambda _: None,
-    drawn: Mapping[int, DrawnRows] | None = None,
+    max_rows: int | None = None,
 ) -> TrainingRun:
     """`train_and_evaluate` on the orders before an instant.
 
-    `drawn` are rows to grow trees on, by the training end they are for, where `orders` are a sample.
+    `max_rows` is as in `fit`.
     """
-    drawn = drawn or {}
     known = windows.slice_observed(orders, end)
-    evaluation, curve = _evaluated(known, config, end, progress, drawn)
+    evaluation, curve = _evaluated(known, config, end, progress, max_rows)
     progress(f"training on the orders before {dates.format_instant(end)}")
-    frame = drawn[end].frame(config) if end in drawn else None
-    return TrainingRun(train_final_model(known, config, end, frame), known, end, evaluation, curve)
+    model = train_final_model(known, config, end, max_rows)
+    return TrainingRun(model, known, end, evaluation, curve)
 
 
 def _evaluated(
@@ -92,23 +89,21 @@ def _evaluated(
     config: Config,
     end: int,
     progress: Callable[[str], None],
-    drawn: Mapping[int, DrawnRows],
+    max_rows: int | None,
 ) -> tuple[Backtest | None, tuple[CurvePoint, ...]]:
     """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without the newest.
 
-    Where rows are drawn they are for the newest cutoff alone, and so is the evaluation, with its curve.
+    With `max_rows`, at the newest alone, with its learning curve.
     """
     found: list[Backtest] = []
     curve: tuple[CurvePoint, ...] = ()
-    wanted = 1 if drawn else config.tracking.evaluated_cutoffs
+    wanted = 1 if max_rows else config.tracking.evaluated_cutoffs
     for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-wanted:]):
         progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
-        rows = drawn.get(cutoff)
         try:
-            frame = None if rows is None else rows.frame(config)
-            found.insert(0, backtest_at(known, config, cutoff, end, frame))
-            if rows is not None:
-                curve = measure_learning_curve(known, config, cutoff, rows, found[0], progress)
+            found.insert(0, backtest_at(known, config, cutoff, end, max_rows))
+            if max_rows:
+                curve = measure_learning_curve(known, config, cutoff, max_rows, found[0], progress)
         except OrdersError as error:
             # too little was known then; the model to ship may still be fine
             progress(f"not evaluated from {dates.format_instant(cutoff)} on: {error}")
@@ -117,10 +112,10 @@ def _evaluated(
 
 
 def train_final_model(
-    orders: Orders, config: Config, end: int, drawn: TrainingFrame | None = None
+    orders: Orders, config: Config, end: int, max_rows: int | None = None
 ) -> TrainedModel:
-    """A model with the reference that monitoring compares later orders with; `drawn` is as in `fit`."""
-    model = fit(orders, config, end, drawn=drawn)
+    """A model with the reference that monitoring compares later orders with; `max_rows` is as in `fit`."""
+    model = fit(orders, config, end, max_rows=max_rows)
     return replace(model, reference=build_drift_reference(model, orders, end))
 
 

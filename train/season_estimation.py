@@ -9,7 +9,6 @@ shows no season at all.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 
@@ -25,6 +24,7 @@ from ..orders import windows
 from ..orders.columns import Float64, Int64
 from ..orders.cutoffs import choose_season_cutoffs
 from ..orders.orders import Orders
+from .customer_sampling import sample_customers
 
 __all__ = ["PastYears", "estimate_curve", "estimate_past_years"]
 
@@ -51,7 +51,7 @@ def estimate_past_years(
     grid = choose_season_cutoffs(windows.find_first_order_at(known), end, horizon_days)
     if grid is None:
         return PastYears()
-    known = _sampled(known)
+    known = sample_customers(known, _MOST_CUSTOMERS, _KEY)
     found = np.array(
         [
             _beside_btyd(known, blend, horizon_days, target, end, cutoff)
@@ -69,19 +69,6 @@ def estimate_past_years(
         for series, own in zip(found.T, curves, strict=True)
     ]
     return PastYears(season, churn_level=levels[0], spend_level=levels[2])
-
-
-def _sampled(known: Orders) -> Orders:
-    """At most about `_MOST_CUSTOMERS`, by a hash of their ids: the same ones in every training of as many."""
-    if known.n_customers <= _MOST_CUSTOMERS:
-        return known
-    limit = int(2**32 * _MOST_CUSTOMERS / known.n_customers)
-    digests = [
-        hashlib.blake2b(name.encode(), digest_size=4, key=_KEY).digest()
-        for name in known.customer_ids.to_pylist()
-    ]
-    hashed = np.array([int.from_bytes(digest, "little") for digest in digests])
-    return known.keep_customers(hashed < limit)
 
 
 def _beside_btyd(

@@ -30,7 +30,6 @@ from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import coerce_orders
 from ..fit import fit
-from ..training_frame import TrainingFrame
 from .baselines import METHODS, BaselineForecast, build_baseline_inputs
 from .rows import build_backtest_rows
 
@@ -191,13 +190,13 @@ def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = 
 
 
 def backtest_at(
-    orders: Orders, config: Config, cutoff: int, end: int, drawn: TrainingFrame | None = None
+    orders: Orders, config: Config, cutoff: int, end: int, max_rows: int | None = None
 ) -> Backtest:
     """One cutoff: train before it, forecast at it, compare with what happened before `end`.
 
-    `drawn` is as in `fit`.
+    `max_rows` is as in `fit`.
     """
-    model = fit(orders, config, cutoff, drawn=drawn)
+    model = fit(orders, config, cutoff, max_rows=max_rows)
     known = windows.slice_observed(orders, cutoff)
     forecasts = forecast_rows(model, known, cutoff)
     instants = np.array([cutoff], dtype=np.int64)

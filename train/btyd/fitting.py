@@ -69,9 +69,7 @@ class FittedValue:
     log_likelihood: float  # NaN where it stands in
 
 
-def group_histories(
-    days: OrderDays, weights: Float64 | None = None, step_days: float = 1.0
-) -> Groups:
+def group_histories(days: OrderDays, step_days: float = 1.0) -> Groups:
     """Histories rounded to whole days (or multiples of `step_days`), each distinct one once."""
     x = np.rint(days.n_repeat_days).astype(np.int64)
     active, tenure = (
@@ -79,22 +77,20 @@ def group_histories(
     )
     n_tenures, n_actives = (int(part.max(initial=0)) + 1 for part in (tenure, active))
     key, which = np.unique((x * n_actives + active) * n_tenures + tenure, return_inverse=True)
-    counts = np.bincount(which, weights=weights, minlength=len(key)).astype(np.float64)
+    counts = np.bincount(which, minlength=len(key)).astype(np.float64)
     rest, tenure = np.divmod(key, n_tenures)
     x, active = np.divmod(rest, n_actives)
     # a repeat is never on the first day, however coarse the days
     return Groups(x.astype(np.float64), active * step_days, tenure * step_days, counts)
 
 
-def fit_order_model(
-    days: OrderDays, kind: Kind = "bg_nbd", weights: Float64 | None = None, penalty: float = 0.0
-) -> FittedOrders:
+def fit_order_model(days: OrderDays, kind: Kind = "bg_nbd", penalty: float = 0.0) -> FittedOrders:
     """The model of `kind` with the greatest likelihood, else the next simpler one, else the mean rate.
 
-    `weights` counts customers per row. `penalty` times the sum of squared parameters (time scaled so that
+    `penalty` times the sum of squared parameters (time scaled so that
     the longest tenure is 10) is taken off the mean log-likelihood, as `lifetimes`' `penalizer_coef`.
     """
-    groups = group_histories(days, weights)
+    groups = group_histories(days)
     evaluations = 0
     longest = float(groups.tenure_days.max(initial=0.0))
     if longest > 0 and (groups.weights @ groups.n_repeat_days) > 0:
@@ -102,7 +98,7 @@ def fit_order_model(
         stages = [groups]
         if len(groups.weights) > _MANY_GROUPS:
             steps = [max(longest / count, 2.0) for count in _COARSE_STEPS]
-            stages = [group_histories(days, weights, step) for step in steps] + stages
+            stages = [group_histories(days, step) for step in steps] + stages
         scaled = [stage.scaled(scale) for stage in stages]
         for name in _FALLBACKS[_FALLBACKS.index(kind) :]:
             search = _search(_FAMILIES[name], scaled, penalty)
@@ -212,23 +208,21 @@ _FAMILIES: dict[Kind, _Family] = {
 }
 
 
-def fit_value_model(
-    days: OrderDays, weights: Float64 | None = None, mean_value: float = 1.0, penalty: float = 0.0
-) -> FittedValue:
+def fit_value_model(days: OrderDays, mean_value: float = 1.0, penalty: float = 0.0) -> FittedValue:
     """Gamma-Gamma on customers with a repeat of positive value, else a credibility mean that stands in.
 
     Standing in, a customer's expected value is (its x repeat days + one day of `mean_value`, the base's
-    mean) / (x + 1). `weights` and `penalty` are as in `fit_order_model`; money is scaled to a mean of 1.
+    mean) / (x + 1). `penalty` is as in `fit_order_model`; money is scaled to a mean of 1.
     """
-    weights = np.ones(len(days.n_repeat_days)) if weights is None else weights
-    usable = (days.n_repeat_days > 0) & (days.repeat_value > 0) & (weights > 0)
-    x, value, weights = days.n_repeat_days[usable], days.repeat_value[usable], weights[usable]
+    usable = (days.n_repeat_days > 0) & (days.repeat_value > 0)
+    x, value = days.n_repeat_days[usable], days.repeat_value[usable]
+    weights = np.ones(len(x))
     stand_in = GammaGamma(p=1.0, q=2.0, v=mean_value if mean_value > 0 else 1.0)
     if len(np.unique(value)) < 2:
         return FittedValue(stand_in, False, (), np.nan)
-    scale = float(np.average(value, weights=weights))
+    scale = float(value.mean())
     if len(x) > _MANY_VALUES:
-        x, value, weights = _rounded_values(x, value, weights)
+        x, value, weights = _rounded_values(x, value)
     share = weights / weights.sum()
     logs_of_value = np.log(value / scale)
 
@@ -261,11 +255,9 @@ def fit_value_model(
     return FittedValue(GammaGamma(p=p, q=q, v=v * scale), True, names, total)
 
 
-def _rounded_values(
-    x: Float64, value: Float64, weights: Float64
-) -> tuple[Float64, Float64, Float64]:
+def _rounded_values(x: Float64, value: Float64) -> tuple[Float64, Float64, Float64]:
     """Distinct pairs of count and value, the latter to half a percent; and how many customers have each."""
     steps = np.rint(np.log(value) * 200.0)
     pairs, which = np.unique(x + 1j * steps, return_inverse=True)
-    counts = np.bincount(which, weights=weights).astype(np.float64)
+    counts = np.bincount(which).astype(np.float64)
     return pairs.real, np.exp(pairs.imag / 200.0), counts

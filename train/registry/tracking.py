@@ -21,7 +21,7 @@ import pyarrow.parquet
 from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
 from ...errors import BundleError, ClvcastError, ConfigError
-from ...evaluation.backtest_frames import OURS, Evaluation
+from ...evaluation.backtest_frames import OURS
 from ...models.loading import load_model
 from ...orders import dates, windows
 from ..gate.data_shift import Champion
@@ -32,7 +32,6 @@ from ..learning_curve import CURVE_FILE
 from ..run import TrainingRun
 from . import promotion
 from .entries import Dataset, Version
-from .evaluation_plot import PLOT_FILE, draw_evaluation
 from .mlflow_store import Store, open_for_writing
 from .store_location import find_writable_store
 from .training_report import REPORT_FILE, write_training_report
@@ -144,9 +143,6 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
         points = [dataclasses.asdict(point) for point in run.curve]
         store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
     store.log_text(run_id, write_training_report(run, config).html, REPORT_FILE)
-    if run.evaluation is not None:
-        seen = Evaluation(run.evaluation.forecasts, run.evaluation.metrics)
-        store.log_text(run_id, draw_evaluation(seen, config.orders.currency), PLOT_FILE)
     if report.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"
