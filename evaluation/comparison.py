@@ -34,7 +34,7 @@ from ..orders import dates, windows
 from ..orders.columns import Float64
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import coerce_orders
-from .forecast_history import coerce_forecast_history
+from .forecast_file import coerce_forecast_history
 
 __all__ = ["Comparison", "Term", "compare"]
 

@@ -32,7 +32,7 @@ from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import coerce_orders
 from . import measures
-from .forecast_history import coerce_forecast_history
+from .forecast_file import coerce_forecast_history
 from .sampling_error import (
     estimate_calibration_noise,
     estimate_capture_noise,

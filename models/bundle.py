@@ -45,7 +45,7 @@ _GOLDEN_FORECASTS = TypeAdapter(dict[str, dict[str, FiniteFloat]])
 
 def save_bundle(model: TrainedModel, folder: Path) -> None:
     """Write a bundle, whole or not at all; a bundle that is there already is replaced."""
-    model = model.as_trained()
+    model = TrainedModel(model.numbers, model.trees, reference=model.reference)
     if folder.exists() and not (folder / _MANIFEST).is_file():
         raise StoreError(f"{folder} exists and is no bundle; name a new folder")
     files = model.files()

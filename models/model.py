@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
@@ -34,9 +34,6 @@ from .registry_facts import RegistryFacts
 from .season import locate_in_season
 from .segments import SegmentThresholds
 from .trees.lightgbm_trees import Trees
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Predictions", "TrainedModel", "hash_content"]
 
@@ -136,18 +133,6 @@ class TrainedModel:
             own_segments=self.segments.overridden_by(config.segments),
             own_cuts=config.segments if config.segments.within_file else None,
             own_customers=config.customers or self.own_customers,
-        )
-
-    def as_trained(self) -> Self:
-        """The model without what `with_config` set."""
-        return replace(
-            self,
-            own_periods=None,
-            own_economics=None,
-            own_orders=None,
-            own_segments=None,
-            own_cuts=None,
-            own_customers=None,
         )
 
     def usable_columns(self, orders: Orders) -> Orders:

@@ -27,9 +27,9 @@ __all__ = [
     "RISKS",
     "TIERS",
     "SegmentThresholds",
-    "Segments",
     "Standing",
     "assign_risk_bands",
+    "assign_segments",
     "assign_tiers",
     "compute_quintile_cuts",
     "compute_tier_edges",
@@ -88,28 +88,18 @@ class Standing:
     clv: Float64
 
 
-@dataclass(frozen=True)
-class Segments:
-    """The segments of some customers: arrays of text, n_customers."""
-
-    rfm_segment: Text
-    tier: Text
-    risk: Text
-
-    @classmethod
-    def of(
-        cls, thresholds: SegmentThresholds, standing: Standing, churn_probability: Float64
-    ) -> Segments:
-        """Sort customers into segments."""
-        days = standing.days_since_last_order
-        r = score_rfm(days, thresholds.recency_cuts, fewer_is_better=True)
-        f = score_rfm(standing.n_orders, thresholds.frequency_cuts)
-        m = score_rfm(standing.spend, thresholds.money_cuts)
-        return cls(
-            name_rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
-            assign_tiers(standing.clv, thresholds.tier_edges),
-            assign_risk_bands(churn_probability, thresholds.risk),
-        )
+def assign_segments(
+    thresholds: SegmentThresholds, standing: Standing, churn_probability: Float64
+) -> tuple[Text, Text, Text]:
+    """RFM segment, value tier and risk band of customers: text, n_customers each."""
+    r = score_rfm(standing.days_since_last_order, thresholds.recency_cuts, fewer_is_better=True)
+    f = score_rfm(standing.n_orders, thresholds.frequency_cuts)
+    m = score_rfm(standing.spend, thresholds.money_cuts)
+    return (
+        name_rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
+        assign_tiers(standing.clv, thresholds.tier_edges),
+        assign_risk_bands(churn_probability, thresholds.risk),
+    )
 
 
 def cut_thresholds(config: SegmentsConfig, standing: Standing) -> SegmentThresholds:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from ..configs.schema import Config, Target
+from ..configs.segments import SegmentsConfig
 from ..errors import OrdersError
 from ..features.attribute_features import AttributeCoding, encode_attributes, learn_coding
 from ..features.table import FeatureRows, compute_feature_rows
@@ -22,20 +24,20 @@ from ..models.blend import (
 )
 from ..models.model import TrainedModel
 from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
+from ..models.scoring import compute_standing
+from ..models.segments import cut_thresholds
 from ..orders.cutoffs import can_train, get_longest_horizon, get_newest_realised_cutoff
 from ..orders.dates import DAY
 from ..orders.orders import Orders
 from ..orders.reading.validation_issues import pluralize
 from ..orders.windows import find_first_order_at, slice_observed
 from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
-from .boosting import Examples, train_boosters
+from .boosting import Examples, predict_out_of_fold, train_boosters
 from .conformal_intervals import learn_intervals
 from .customer_sampling import limit_training_rows
 from .hyperparameter_search import search_hyperparameters
 from .later_periods import learn_later_periods
-from .out_of_fold import predict_out_of_fold
 from .season_estimation import estimate_past_years
-from .segment_thresholds import add_segment_thresholds
 from .training_frame import TrainingFrame, build_training_frame
 
 __all__ = ["SEEDS", "fit"]
@@ -70,7 +72,7 @@ def fit(
         sample = limit_training_rows(orders, config.horizon_days, end, max_rows)
     frame = build_training_frame(sample, config, end)
     _check_outcomes(frame, config.horizon_days)
-    now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
+    known, now = _rows_at(orders, end)
     progress("BTYD")
     horizon = config.horizon_days
     blend = _begun(orders, frame, now, config)
@@ -119,7 +121,7 @@ def fit(
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return add_segment_thresholds(TrainedModel(numbers, trees), orders, config.segments, end)
+    return _with_segments(TrainedModel(numbers, trees), known, now, config.segments)
 
 
 def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
@@ -141,7 +143,7 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     shown = get_longest_horizon(find_first_order_at(orders), end)
     frame = build_training_frame(orders, config.model_copy(update={"horizon_days": shown}), end)
     _check_outcomes(frame, shown)
-    now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
+    known, now = _rows_at(orders, end)
     blend = _begun(orders, frame, now, config)
     btyd = forecast_btyd(frame.rows, blend, shown)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
@@ -158,7 +160,25 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     )
     intervals = learn_intervals(frame, blend_forecasts(blend, btyd, None), later, blend)
     numbers = _numbers(config, orders, blend, later, intervals, features=(), short_history=True)
-    return add_segment_thresholds(TrainedModel(numbers, {}), orders, config.segments, end)
+    return _with_segments(TrainedModel(numbers, {}), known, now, config.segments)
+
+
+def _rows_at(orders: Orders, end: int) -> tuple[Orders, FeatureRows]:
+    """The orders observed at the training end, and the feature rows of their customers."""
+    known = slice_observed(orders, end)
+    return known, compute_feature_rows(known, np.array([end], dtype=np.int64))
+
+
+def _with_segments(
+    model: TrainedModel, known: Orders, now: FeatureRows, config: SegmentsConfig
+) -> TrainedModel:
+    """The model with its segment thresholds: quintiles of R, F and M, and edges of forecast CLV.
+
+    Cut at the training end, not a horizon earlier: they are for the customers the model will score.
+    """
+    standing = compute_standing(known, now, model.predict(now).clv)
+    segments = cut_thresholds(config, standing)
+    return replace(model, numbers=model.numbers.model_copy(update={"segments": segments}))
 
 
 def _numbers(

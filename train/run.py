@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..configs.schema import Config
 from ..errors import OrdersError
+from ..features.table import compute_feature_rows
 from ..models.api import Model
+from ..models.drift_reference import (
+    DriftReference,
+    build_histogram,
+    count_category_shares,
+    count_unknown_shares,
+)
 from ..models.model import TrainedModel
+from ..models.scoring import forecast_rows
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import attach_customers
 from ..orders.reading.read_orders import coerce_orders
 from .backtest.run import Backtest, backtest_at, choose_default_cutoffs, join_backtests
-from .drift_reference import build_drift_reference
 from .fit import fit
 from .learning_curve import CurvePoint, measure_learning_curve
 
@@ -28,6 +38,9 @@ __all__ = [
     "train_final_model",
     "train_until",
 ]
+
+
+_DRIFT_FORECASTS = ("churn_probability", "expected_spend", "clv")
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,27 @@ def train_final_model(
 ) -> TrainedModel:
     """A model with the reference that monitoring compares later orders with; `max_rows` is as in `fit`."""
     model = fit(orders, config, end, max_rows=max_rows)
-    return replace(model, reference=build_drift_reference(model, orders, end))
+    return replace(model, reference=_build_drift_reference(model, orders, end))
+
+
+def _build_drift_reference(model: TrainedModel, orders: Orders, end: int) -> DriftReference:
+    """Histograms of all customers at `end`; shares of the order lines before it for categories."""
+    known = windows.slice_observed(model.usable_columns(orders), end)
+    rows = compute_feature_rows(known, np.array([end], dtype=np.int64))
+    forecasts = forecast_rows(model, known, end)
+    values = rows.columns(model.numbers.features)
+    categories = count_category_shares(known)
+    return DriftReference(
+        features={
+            name: build_histogram(values[:, k]) for k, name in enumerate(model.numbers.features)
+        },
+        forecasts={name: build_histogram(forecasts[name].to_numpy()) for name in _DRIFT_FORECASTS},
+        categories=categories,
+        rare={
+            name: math.fsum(count_unknown_shares(known, name, shares).values())
+            for name, shares in categories.items()
+        },
+    )
 
 
 def _resolve_end(

@@ -224,9 +224,7 @@ def backtest_at(
     methods = {OURS: ours} | baselines
     measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
     lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
-    measured[OURS]["coverage_90"] = measures.coverage(
-        lower, upper, np.maximum(actual, 0.0)
-    )
+    measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
     card = build_scorecard(
         {name: made.expected_spend for name, made in methods.items()},
         {

@@ -34,10 +34,9 @@ from ...orders import dates, windows
 from ...orders.columns import Float64
 from ..backtest.run import backtest_at
 from ..run import TrainingRun
-from .data_shift import Champion, find_schema_changes, measure_data_shift
+from .data_shift import Champion, Record, find_schema_changes, measure_data_shift
 from .evidence import CHAMPION, Evidence, RivalComparison, SegmentResult
 from .segments import assign_segments_at
-from .training_record import Record
 
 __all__ = ["collect_evidence"]
 

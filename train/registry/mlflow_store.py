@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...configs.addresses import hide_passwords
 from ...configs.schema import OPTIONAL_COLUMNS
 from ...errors import StoreError
 from ...models.bundle import hash_bundle, save_bundle
@@ -24,14 +25,37 @@ from ...models.golden_rows import build_golden_rows
 from ...models.loading import BUNDLE_SHA256, find_existing_store, silence_mlflow, use_store
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
-from .entries import Dataset, Version, build_version
-from .store_location import hide_password, lock_store
+from .store_location import lock_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-__all__ = ["Store", "open_for_reading", "open_for_writing"]
+__all__ = ["Store", "Version", "open_for_reading", "open_for_writing"]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version of a model."""
+
+    number: str
+    run_id: str
+    registered_at: str  # ISO, UTC
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+
+    @classmethod
+    def of(cls, entry: ModelVersion, aliases: Sequence[str]) -> Version:
+        """A version as MLflow holds it, and the aliases that point at it."""
+        made = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
+        return cls(
+            number=str(entry.version),
+            run_id=str(entry.run_id or ""),
+            registered_at=made.isoformat(timespec="seconds"),
+            aliases=tuple(sorted(aliases)),
+            tags={str(key): str(value) for key, value in (entry.tags or {}).items()},
+        )
 
 
 @contextmanager
@@ -76,10 +100,12 @@ def _told(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = hide_password((str(error).splitlines() or [type(error).__name__])[0])
+        reason = hide_passwords((str(error).splitlines() or [type(error).__name__])[0])
         is_full = any(said in str(error) for said in ("disk is full", "No space left"))
         mend = "; free some space and run it again" if is_full else ""
-        raise StoreError(f"the MLflow store {hide_password(uri)} refuses: {reason}{mend}") from None
+        raise StoreError(
+            f"the MLflow store {hide_passwords(uri)} refuses: {reason}{mend}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -123,21 +149,22 @@ class Store:
         with _told(self.uri):
             self.client.log_batch(run_id, metrics=metrics, params=params)
 
-    def log_dataset(self, run_id: str, dataset: Dataset) -> None:
+    def log_dataset(
+        self, run_id: str, digest: str, source: str, profile: Mapping[str, Any]
+    ) -> None:
         """The orders a run learned from, by digest and source."""
-        from mlflow.entities import Dataset as Logged
-        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        logged = Logged(
+        dataset = Dataset(
             name="orders",
-            digest=dataset.digest[:36],  # all MLflow keeps
+            digest=digest[:36],  # all MLflow keeps
             source_type="clvcast.orders",
-            source=json.dumps({"source": hide_password(dataset.source)}),
-            profile=json.dumps(dict(dataset.profile)),
+            source=json.dumps({"source": hide_passwords(source)}),
+            profile=json.dumps(dict(profile)),
         )
         context = InputTag("mlflow.data.context", "training")
         with _told(self.uri):
-            self.client.log_inputs(run_id, [DatasetInput(logged, [context])])
+            self.client.log_inputs(run_id, [DatasetInput(dataset, [context])])
 
     def log_text(self, run_id: str, text: str, path: str) -> None:
         """A text file among a run's artifacts."""
@@ -204,7 +231,7 @@ class Store:
                 page = self.client.search_model_versions(
                     f"name='{name}'", max_results=200, page_token=token
                 )
-                found += [build_version(v, aliases.get(str(v.version), [])) for v in page]
+                found += [Version.of(v, aliases.get(str(v.version), [])) for v in page]
                 token = page.token
                 if not token:
                     break

@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 
 from ...errors import ConfigError, StoreError
 from ...models.loading import find_existing_store
-from .entries import Version
-from .mlflow_store import Store, open_for_reading, open_for_writing
+from .mlflow_store import Store, Version, open_for_reading, open_for_writing
 
 __all__ = [
     "CANDIDATE",

@@ -20,21 +20,20 @@ import pyarrow.parquet
 
 from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
+from ...decisions.report.build import report
 from ...errors import BundleError, ClvcastError, ConfigError
-from ...evaluation.backtest_frames import OURS
+from ...evaluation.backtest_frames import OURS, Evaluation
 from ...models.loading import load_model
+from ...models.scoring import describe_terms, forecast_rows
 from ...orders import dates, windows
-from ..gate.data_shift import Champion
+from ..gate.data_shift import RECORD_FILE, Champion, build_record, parse_record
 from ..gate.evidence_collection import collect_evidence
 from ..gate.rules import Verdict, judge
-from ..gate.training_record import RECORD_FILE, build_record, parse_record
 from ..learning_curve import CURVE_FILE
 from ..run import TrainingRun
 from . import promotion
-from .entries import Dataset, Version
-from .mlflow_store import Store, open_for_writing
+from .mlflow_store import Store, Version, open_for_writing
 from .store_location import find_writable_store
-from .training_report import REPORT_FILE, write_training_report
 
 __all__ = ["TrackedRun", "format_verdict_table", "track"]
 
@@ -122,15 +121,15 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
 
 def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -> None:
     store.log(run_id, _parameters(run, config))
-    report = run.known.report
+    reading = run.known.report
     profile = {
         "customers": run.known.n_customers,
         "lines": run.known.n_lines,
-        "lines_rejected": sum(report.rejected.values()),
+        "lines_rejected": sum(reading.rejected.values()),
     }
     named = [hide_passwords(one.source) for one in config.orders.all_sources()]
     source = ", ".join(named) or "given in Python"
-    store.log_dataset(run_id, Dataset(run.known.digest(), source, profile))
+    store.log_dataset(run_id, run.known.digest(), source, profile)
     store.log_text(run_id, build_record(run).model_dump_json(indent=1), RECORD_FILE)
     # a point of each curve for every cutoff; its step is the cutoff as days since 1970
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
@@ -142,16 +141,29 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     if run.curve:
         points = [dataclasses.asdict(point) for point in run.curve]
         store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
-    store.log_text(run_id, write_training_report(run, config).html, REPORT_FILE)
-    if report.rejected_lines is not None:
+    store.log_text(run_id, _format_report(run, config), "report.html")
+    if reading.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"
-            pyarrow.parquet.write_table(report.rejected_lines, path)
+            pyarrow.parquet.write_table(reading.rejected_lines, path)
             store.log_file(run_id, path)
 
 
+def _format_report(run: TrainingRun, config: Config) -> str:
+    """The report of the forecasts at the run's cutoff, and of its evaluation; it names no customer."""
+    forecasts = forecast_rows(run.model, run.known, run.cutoff)
+    held_out = run.evaluation
+    return report(
+        describe_terms(run.model).carried_by(forecasts),
+        run.known,
+        config,
+        model=run.model,
+        backtest=None if held_out is None else Evaluation(held_out.forecasts, held_out.metrics),
+    ).html
+
+
 def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
-    report = run.known.report
+    reading = run.known.report
     return {
         "cutoff": dates.format_instant(run.cutoff),
         "horizon_days": config.horizon_days,
@@ -162,8 +174,8 @@ def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
         "features": len(run.model.numbers.features),
         "customers": run.known.n_customers,
         "order_lines": run.known.n_lines,
-        "lines_without_customer": report.lines_without_customer,
-        "lines_rejected": sum(report.rejected.values()),
+        "lines_without_customer": reading.lines_without_customer,
+        "lines_rejected": sum(reading.rejected.values()),
         "first_order": dates.format_instant(windows.find_first_order_at(run.known)),
     }
 
