@@ -35,7 +35,8 @@ _TIMES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_unt
 def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
     """Forecast rows from a .parquet or .csv file, or a table in memory, as a checked table.
 
-    Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
+    Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises
+    `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
     """
     if isinstance(forecasts, str | Path):
         name, table = str(forecasts), read_forecast_file(Path(forecasts), whole=whole)
@@ -74,10 +75,10 @@ def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
 
 
 def read_forecast_file(path: Path, *, whole: bool = True) -> pa.Table:
-    """A .parquet or .csv file as a table, ids as text; its metadata say what the forecasts were made with.
+    """A .parquet or .csv file as a table, ids as text; its metadata hold the forecasts' terms.
 
-    Text has no place for that: the manifest beside a .csv file is asked. Raises `OrdersError` where the file
-    cannot be read.
+    A .csv file has no metadata: the manifest beside it is read. Raises `OrdersError` where
+    the file cannot be read.
     """
     if path.suffix.lower() not in (".parquet", ".csv"):
         raise ConfigError(f"forecasts are a .parquet or .csv file, got {path}")

@@ -30,9 +30,9 @@ def discount_periods(
 ) -> Float64:
     """Margin x sum over k of ratio_k / (1 + annual rate)^((k - 1) horizon / 365): n_rows, > 0.
 
-    `places` in the year of the rows' cutoffs say what the season makes of later periods; None where it
-    is not known.
-    Ratios beyond those the model knows go on as the last two of them did, and never rise.
+    `places` in the year of the rows' cutoffs say what the season makes of later periods; None where
+    it is not known. Ratios beyond those the model knows go on as the last two of them did, and
+    never rise.
     """
     yearly = 1.0 + economics.annual_discount_rate
     value = np.ones(len(churn_probability))

@@ -71,7 +71,7 @@ class TrainedModel:
 
     @cached_property
     def version(self) -> str:
-        """The first twelve digits of a sha256 over the model's files: equal models, equal versions."""
+        """Twelve digits of a sha256 over the model's files: equal models, equal versions."""
         return hash_content(self.files())
 
     def files(self) -> dict[str, bytes]:
@@ -188,7 +188,7 @@ class TrainedModel:
         )
 
     def load_boosters(self) -> None:
-        """Let LightGBM read the trees, as explanations need; raises `BundleError` where it cannot."""
+        """Let LightGBM read the trees, for explanations; raises `BundleError` where it cannot."""
         for seeds in self.trees.values():
             for trees in seeds:
                 _ = trees.booster

@@ -81,15 +81,15 @@ def score(
     cutoff: dates.Instant | None = None,
     customers: Customers | None = None,
 ) -> pd.DataFrame:
-    """Forecast every customer with an order before the cutoff: a DataFrame, a row each, by customer_id.
+    """Forecast every customer with an order before the cutoff: a row each, by customer_id.
 
-    `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's mapping
-    knows or our own names; `customers` a table of their attributes or a path to it, for a model that learned
-    from any. Without a cutoff it is the midnight after the newest line. Money is in the shop's currency;
-    `attrs` holds what the forecasts were made with, for those who read them.
-    Warns (`UserWarning`) when the orders end more than a week before the cutoff, and when an attribute is
-    not known of most customers; raises `OrdersError` for orders the model cannot read, `ConfigError` for a
-    cutoff out of range.
+    `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's
+    mapping knows or our own names; `customers` a table of their attributes or a path to it, for a
+    model that learned from any. Without a cutoff it is the midnight after the newest line. Money is
+    in the shop's currency; `attrs` holds what the forecasts were made with, for those who read
+    them. Warns (`UserWarning`) when the orders end more than a week before the cutoff, and when an
+    attribute is not known of most customers; raises `OrdersError` for orders the model cannot read,
+    `ConfigError` for a cutoff out of range.
     """
     if not isinstance(model, TrainedModel):
         raise ConfigError(
@@ -134,7 +134,7 @@ def forecast_rows(model: TrainedModel, orders: Orders, cutoff: int) -> pa.Table:
 def forecast_columns(
     model: TrainedModel, known: Orders, rows: FeatureRows, cutoff: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Every column of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT where none."""
+    """The columns of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT: none."""
     predictions = model.predict(rows)
     numbers = model.numbers
     rfm_segment, tier, risk = _assign_segments(model, known, rows, predictions)

@@ -1,7 +1,7 @@
-"""Cutoffs: the one a run takes where none is given, which are refused, and those a model learns from.
+"""Cutoffs: the default one, which are rejected, and those a model learns from.
 
-All of it is told from where the orders begin and end. What is known at a cutoff is cut out by windows.py, and by
-nothing else.
+All of it is told from where the orders begin and end. What is known at a cutoff is cut out by
+windows.py, and by nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..errors import ConfigError, OrdersError
 from .columns import Float64, Int64
 from .dates import DAY, YEAR_DAYS, floor_to_days, format_instant, get_midnight_after, parse_instant
 from .orders import Orders
-from .windows import find_first_order_at, is_realised
+from .windows import get_span, is_realised
 
 __all__ = [
     "SeasonCutoffs",
@@ -49,8 +49,7 @@ def get_newest_realised_cutoff(end: int, horizon_days: int) -> int:
 
 def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
     """Refuse a cutoff the orders cannot serve; a warning where they serve it badly, else None."""
-    newest = int(orders.times.max())
-    return check_cutoff_in_span(find_first_order_at(orders), newest, cutoff, horizon_days)
+    return check_cutoff_in_span(*get_span(orders), cutoff, horizon_days)
 
 
 def check_cutoff_in_span(
@@ -113,7 +112,7 @@ def _least_history(horizon_days: int) -> int:
 
 
 def choose_training_cutoffs(first: int, end: int, horizon_days: int) -> TrainingCutoffs:
-    """Up to twelve cutoffs, a third of a horizon apart in whole weeks, all with cutoff + horizon <= end.
+    """Up to twelve cutoffs, whole weeks (a third of a horizon) apart, cutoff + horizon <= end.
 
     Whole weeks keep the weekday, and with it the shop's weekly rhythm, the same at every cutoff.
     The oldest has half a horizon of history behind it: nearer to the first order, old customers
@@ -146,10 +145,10 @@ class SeasonCutoffs:
 
 
 def choose_season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:
-    """Thirteen cutoffs a year, the first place that of `end`, up to six years back; all with a whole window.
+    """Thirteen cutoffs a year, up to six years back from `end`, all with a whole window.
 
-    None where history does not show every place of the year, or a horizon is too short (a week is the
-    least) for a day of the week to cancel.
+    None where history does not show every place of the year, or a horizon is too short (a week is
+    the least) for a day of the week to cancel.
     """
     if horizon_days < 7:
         return None

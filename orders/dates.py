@@ -1,7 +1,7 @@
 """Dates: instants as people give and read them, and the calendar.
 
-Instants are int64 microseconds since 1970 in the shop's own zone. Nothing here knows of orders: what of them
-lies before an instant is asked of windows.py.
+Instants are int64 microseconds since 1970 in the shop's own zone. Nothing here knows of orders:
+what of them lies before an instant is asked of windows.py.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _EPOCH = datetime(1970, 1, 1)
 
 
 def parse_instant(moment: Instant) -> int:
-    """A cutoff as given (ISO text such as `2011-06-10`, a date, a datetime) in microseconds since 1970.
+    """A cutoff (ISO text such as `2011-06-10`, a date, a datetime) in microseconds since 1970.
 
     >>> parse_instant("1970-01-02") == DAY
     True
@@ -178,7 +178,7 @@ def format_quarters(instants: Int64) -> list[str]:
 
 
 def find_next_anniversaries(times: Int64, cutoff: int) -> Int64:
-    """The first anniversary, by calendar day, of each instant's day that is not before the cutoff's day.
+    """Each instant's first anniversary, by calendar day, that is not before the cutoff's day.
 
     The 29th of February is kept on the 1st of March in years that have none.
     """

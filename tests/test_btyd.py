@@ -25,6 +25,7 @@ from clvcast.models.btyd import forecasts
 from clvcast.models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from clvcast.orders import dates, windows
 from clvcast.orders.reading.read_orders import read_table
+from clvcast.train.blending import describe_btyd_fits
 from clvcast.train.btyd.fitting import (
     _FAMILIES,
     FittedValue,
@@ -33,7 +34,6 @@ from clvcast.train.btyd.fitting import (
     group_histories,
 )
 from clvcast.train.btyd.likelihoods import gamma_gamma
-from clvcast.train.btyd.remarks import describe_btyd_fits
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
 CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)

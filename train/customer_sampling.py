@@ -1,4 +1,4 @@
-"""Samples of customers, whole, by a hash of their ids: the same ones every time, whoever else is there."""
+"""Samples of whole customers by a hash of their ids: the same whoever else is there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["count_training_rows", "hash_customer_ids", "limit_training_rows", "s
 
 
 def hash_customer_ids(customer_ids: pa.StringArray, key: bytes, n_bytes: int = 4) -> Int64:
-    """A number below 256**n_bytes per customer. Keyed: samples of different keys are independent."""
+    """A number below 256**n_bytes per customer; samples of different keys are independent."""
     digests = [
         hashlib.blake2b(name.encode(), digest_size=n_bytes, key=key).digest()
         for name in customer_ids.to_pylist()
@@ -41,6 +41,6 @@ def count_training_rows(orders: Orders, horizon_days: int, end: int) -> int:
 
 
 def limit_training_rows(orders: Orders, horizon_days: int, end: int, most: int) -> Orders:
-    """The orders of as many customers as give about `most` feature rows; all where they give no more."""
+    """The orders of as many customers as give about `most` feature rows; all if they give less."""
     n_rows = max(count_training_rows(orders, horizon_days, end), 1)
     return sample_customers(orders, orders.n_customers * most // n_rows, b"clvcast rows")

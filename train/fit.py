@@ -56,11 +56,11 @@ def fit(
     progress: Callable[[str], None] = lambda _: None,
     max_rows: int | None = None,
 ) -> TrainedModel:
-    """Train on the orders before `end`; the same orders and settings give the same model, to the byte.
+    """Train on the orders before `end`; equal orders and settings give equal models, to the byte.
 
-    `progress` hears what is being done. With `max_rows`, trees, later periods and intervals learn from
-    about so many feature rows: those of a sample of the customers. Raises `OrdersError` where the history
-    is too short, or shows nobody who came back or who stayed away.
+    `progress` hears what is being done. With `max_rows`, trees, later periods and intervals learn
+    from about so many feature rows: those of a sample of the customers. Raises `OrdersError` where
+    the history is too short, or shows nobody who came back or who stayed away.
     """
     progress("features")
     if _is_short(orders, config.horizon_days, end):
@@ -125,7 +125,7 @@ def fit(
 
 
 def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
-    """Whether history spans a horizon but not the labels of one, and something can be learned still."""
+    """Whether history spans a horizon, but is too short for labels of that horizon."""
     first = find_first_order_at(orders)
     long_enough = first <= get_newest_realised_cutoff(end, horizon_days)
     return (
@@ -140,12 +140,12 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
 
     BTYD needs no labels. Its intervals are read off the longest window that history does show.
     """
-    shown = get_longest_horizon(find_first_order_at(orders), end)
-    frame = build_training_frame(orders, config.model_copy(update={"horizon_days": shown}), end)
-    _check_outcomes(frame, shown)
+    longest = get_longest_horizon(find_first_order_at(orders), end)
+    frame = build_training_frame(orders, config.model_copy(update={"horizon_days": longest}), end)
+    _check_outcomes(frame, longest)
     known, now = _rows_at(orders, end)
     blend = _begun(orders, frame, now, config)
-    btyd = forecast_btyd(frame.rows, blend, shown)
+    btyd = forecast_btyd(frame.rows, blend, longest)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
     now_churn = blend_forecasts(blend, forecast_btyd(now, blend, config.horizon_days), None)

@@ -1,8 +1,9 @@
 """Later periods: what customers spend in period k for each unit of money in the first.
 
-Silence for one period is not leaving, so later periods are not powers of 1 - churn_probability. BTYD
-says how a base thins out, by group of churn probability; what history shows beyond that is taken in
-proportion to how much of a year it spans, because only over a whole year do seasons cancel.
+Silence for one period is not leaving, so later periods are not powers of 1 - churn_probability.
+BTYD says how a base thins out, by group of churn probability; what history shows beyond that is
+taken in proportion to how much of a year it spans, because only over a whole year do seasons
+cancel.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def _corrections(
     blend: Blend,
     horizon_days: int,
 ) -> tuple[list[float], int]:
-    """Per period, the realised ratio over BTYD's, as far as it can be trusted; and periods realised."""
+    """Per period the realised ratio over BTYD's, shrunk; and the number of periods realised."""
     corrections: list[float] = []
     realised = 1
     for k in range(1, spend.shape[1]):

@@ -44,7 +44,8 @@ def measure_learning_curve(
 ) -> tuple[CurvePoint, ...]:
     """A point for a quarter, a half and all of the rows; all is the `evaluation` itself.
 
-    Only the rows that `fit` limits by `max_rows` change: BTYD, levels and the judged customers are the same.
+    Only the rows that `fit` limits by `max_rows` change: BTYD, levels and the judged customers are
+    the same.
     """
     own = evaluation.forecasts.filter(pc.equal(evaluation.forecasts["method"], OURS))
     spend, churned = (own[name].to_numpy() for name in ("actual_spend", "churned"))
@@ -76,14 +77,14 @@ def describe_curve(curve: Sequence[CurvePoint]) -> list[str]:
     """The curve as people read it, and what it says of a larger sample."""
     if not curve:
         return []
-    told = [
+    sentences = [
         f"learning curve: {point.rows:,} rows: nGini {point.nGini:.3f}, MAE {point.MAE:,.2f}, "
         f"churn log loss {point.churn_log_loss:.4f}"
         for point in curve
     ]
     half, whole = curve[-2], curve[-1]
     return [
-        *told,
+        *sentences,
         f"The second half of the rows changed nGini by {whole.nGini - half.nGini:+.4f} and MAE by "
         f"{whole.MAE / half.MAE - 1.0:+.2%}. Learning curves flatten: twice as many rows "
         "(spark_training_rows) are likely to change them by less.",

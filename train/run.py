@@ -59,14 +59,15 @@ def train(
 ) -> Model:
     """Train a model on the orders before `cutoff`; no MLflow needed, nothing is written.
 
-    Without a cutoff it is the midnight after the newest line. Without a config, defaults hold. Warns
-    (`UserWarning`) when the orders end more than a week before the cutoff.
-    Raises `OrdersError` where the history is too short or shows no repeat customer.
+    Without a cutoff it is the midnight after the newest line. Without a config, defaults hold.
+    Warns (`UserWarning`) when the orders end more than a week before the cutoff. Raises
+    `OrdersError` where the history is too short or shows no repeat customer.
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders.timezone)
-    return Model.of(train_final_model(orders, config, _resolve_end(orders, config, cutoff)))
+    end = resolve_training_end(*windows.get_span(orders), config, cutoff)
+    return Model.of(train_final_model(orders, config, end))
 
 
 def train_and_evaluate(
@@ -76,7 +77,8 @@ def train_and_evaluate(
     progress: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twins on the newest realised windows."""
-    return train_until(orders, config, _resolve_end(orders, config, cutoff, progress), progress)
+    end = resolve_training_end(*windows.get_span(orders), config, cutoff, progress)
+    return train_until(orders, config, end, progress)
 
 
 def train_until(
@@ -104,14 +106,14 @@ def _evaluated(
     progress: Callable[[str], None],
     max_rows: int | None,
 ) -> tuple[Backtest | None, tuple[CurvePoint, ...]]:
-    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without the newest.
+    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without one.
 
     With `max_rows`, at the newest alone, with its learning curve.
     """
     found: list[Backtest] = []
     curve: tuple[CurvePoint, ...] = ()
-    wanted = 1 if max_rows else config.tracking.evaluated_cutoffs
-    for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-wanted:]):
+    n_cutoffs = 1 if max_rows else config.tracking.evaluated_cutoffs
+    for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-n_cutoffs:]):
         progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
         try:
             found.insert(0, backtest_at(known, config, cutoff, end, max_rows))
@@ -127,7 +129,7 @@ def _evaluated(
 def train_final_model(
     orders: Orders, config: Config, end: int, max_rows: int | None = None
 ) -> TrainedModel:
-    """A model with the reference that monitoring compares later orders with; `max_rows` is as in `fit`."""
+    """A model with the drift reference that monitoring needs; `max_rows` is as in `fit`."""
     model = fit(orders, config, end, max_rows=max_rows)
     return replace(model, reference=_build_drift_reference(model, orders, end))
 
@@ -149,18 +151,6 @@ def _build_drift_reference(model: TrainedModel, orders: Orders, end: int) -> Dri
             name: math.fsum(count_unknown_shares(known, name, shares).values())
             for name, shares in categories.items()
         },
-    )
-
-
-def _resolve_end(
-    orders: Orders,
-    config: Config,
-    cutoff: dates.Instant | None,
-    warn: Callable[[str], None] = warnings.warn,
-) -> int:
-    newest_line = int(orders.times.max())
-    return resolve_training_end(
-        windows.find_first_order_at(orders), newest_line, config, cutoff, warn
     )
 
 

@@ -1,8 +1,8 @@
-"""Training on orders that live in Spark: a sample of them comes to one machine, and `fit` learns there.
+"""Training on orders in Spark: a sample of customers comes to one machine, and `fit` runs there.
 
-The orders of some customers come whole, decided by a hash of the customer's id, the same ones in every
-partitioning. When all come, the model is the one a single machine trains, to the byte. The end of training is
-that of all orders.
+The orders of some customers come whole, decided by a hash of the customer's id, the same ones in
+every partitioning. When all come, the model is the one a single machine trains, to the byte. The
+end of training is that of all orders.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def train(
     *,
     customers: Customers | DataFrame | None = None,
 ) -> TrainedModel:
-    """Train a model on this machine, on the orders of about `config.spark_training_customers` customers.
+    """Train on this machine, on the orders of about `config.spark_training_customers` customers.
 
-    With as many customers or fewer, it is the model of `clvcast.train`; else its trees learn from about
-    `config.spark_training_rows` feature rows. `customers` are their attributes, in place of those
-    `config.customers` names. Raises what that does.
+    With as many customers or fewer, it is the model of `clvcast.train`; else its trees learn from
+    about `config.spark_training_rows` feature rows. `customers` are their attributes, in place of
+    those `config.customers` names. Raises what that does.
     """
     config = config or Config()
     orders = survey_orders(orders_df, config.orders).knowing(customers, config.customers)

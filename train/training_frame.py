@@ -24,7 +24,7 @@ _SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season:
 
 @dataclass(frozen=True)
 class TrainingFrame:
-    """Rows sorted by (cutoff, customer), their targets and weights. Nothing at or after `end` is in it."""
+    """Rows sorted by (cutoff, customer), with targets and weights; nothing at or after `end`."""
 
     rows: FeatureRows
     targets: Targets
@@ -43,7 +43,8 @@ class TrainingFrame:
 def build_training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
     """Features at the training cutoffs before `end`.
 
-    Raises `OrdersError` where history is too short, `ConfigError` for settings of features there are not.
+    Raises `OrdersError` where history is too short, `ConfigError` for settings of features there
+    are not.
     """
     known = windows.slice_observed(orders, end)
     if not known.n_lines:

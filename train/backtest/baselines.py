@@ -1,4 +1,4 @@
-"""Baselines: what a shop can do without a model. A new one is one function and one entry in METHODS."""
+"""Baselines: what a shop can do without a model. Each is a function and an entry in METHODS."""
 
 from __future__ import annotations
 

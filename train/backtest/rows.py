@@ -43,8 +43,8 @@ def build_backtest_rows(
 ) -> pa.Table:
     """One method's rows, a customer each; the columns a baseline does not give are null.
 
-    `forecasts` are the model's, of the customers all methods share; `baseline` is another method's numbers, None
-    for the model's own rows. Actual CLV is null where one of its periods is not over.
+    `forecasts` are the model's, of the customers all methods share; `baseline` is another method's
+    numbers, None for the model's own rows. Actual CLV is null where one of its periods is not over.
     """
     n = forecasts.num_rows
     spend = happened.spend

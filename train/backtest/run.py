@@ -61,11 +61,12 @@ _CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
 
 
 @dataclass(frozen=True)
-class Backtest:
-    """Forecasts beside what happened, and how good each method was."""
+class Backtest(Evaluation):
+    """Forecasts beside what happened, and how good each method was.
 
-    forecasts: pa.Table  # a row per cutoff, method and customer
-    metrics: dict[str, Any]  # cutoff -> {customers, ..., methods: {method: {measure: value}}}
+    `forecasts` has a row per cutoff, method and customer; `metrics` is
+    cutoff -> {customers, ..., methods: {method: {measure: value}}}.
+    """
 
     @property
     def newest(self) -> str:
@@ -86,8 +87,7 @@ class Backtest:
         """
         check_folder(folder)
         metrics = json.dumps(self.metrics, indent=1, allow_nan=False) + "\n"
-        evaluation = Evaluation(self.forecasts, self.metrics)
-        page = evaluation_report(evaluation, config or Config(), orders).html
+        page = evaluation_report(self, config or Config(), orders).html
         write_files(
             {
                 folder / "forecasts.parquet": self.forecasts,
@@ -108,9 +108,10 @@ def backtest(
     """Evaluate the model and the baselines, rolling-origin, at each cutoff.
 
     At every cutoff a model is trained on the orders before it alone. Without `cutoffs` the newest
-    realised ones are taken, up to four, a season or a horizon apart, whichever is longer. `jobs` cutoffs
-    are evaluated at a time, each in a process of its own; `progress` is called with the kind of work, its share done and a count. Raises `ConfigError` for a cutoff whose
-    prediction window is not over, `OrdersError` where none can be evaluated.
+    realised ones are taken, up to four, a season or a horizon apart, whichever is longer. `jobs`
+    cutoffs are evaluated at a time, each in a process of its own; `progress` is called with the
+    kind of work, its share done and a count. Raises `ConfigError` for a cutoff whose prediction
+    window is not over, `OrdersError` where none can be evaluated.
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
@@ -177,7 +178,7 @@ def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtes
 
 
 def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
-    """The newest realised cutoffs a model can be trained for, oldest first, at least a season apart."""
+    """The newest realised cutoffs that can be trained for, oldest first, a season apart or more."""
     end = get_default_cutoff(orders) if end is None else end
     first = windows.find_first_order_at(orders)
     found: list[int] = []

@@ -19,7 +19,7 @@ _LOCK_SECONDS = 600.0
 
 
 def find_writable_store(config: Config, tracking_uri: str | None = None) -> str:
-    """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
+    """The store of a run: the argument, the config, MLFLOW_TRACKING_URI or ./mlflow.db."""
     configured = tracking_uri or config.tracking.uri
     chosen = configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
     return resolve_sqlite_path(chosen)

@@ -1,8 +1,8 @@
 """Tracking: what a training run leaves in the store, and whether its model goes live.
 
-In this order, so that a run killed at any point leaves the old champion serving and the next run goes
-on: parameters, data, measures and the record; the bundle and its version; the alias `candidate`; the
-gate's verdict; and only then, if it passed, the alias `champion`.
+In this order, so that a run killed at any point leaves the old champion serving and the next run
+goes on: parameters, data, measures and the record; the bundle and its version; the alias
+`candidate`; the gate's verdict; and only then, if it passed, the alias `champion`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
 from ...decisions.report.build import report
 from ...errors import BundleError, ClvcastError, ConfigError
-from ...evaluation.backtest_frames import OURS, Evaluation
+from ...evaluation.backtest_frames import OURS
 from ...models.loading import load_model
+from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE
 from ...models.scoring import describe_terms, forecast_rows
 from ...orders import dates, windows
 from ..gate.data_shift import RECORD_FILE, Champion, build_record, parse_record
@@ -63,8 +64,9 @@ def track(
 ) -> TrackedRun:
     """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
-    `force` is a reason to make it champion even where it fails. An identical model is not registered
-    twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty reason.
+    `force` is a reason to make it champion even where it fails. An identical model is not
+    registered twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty
+    reason.
     """
     if force is not None and not force.strip():
         raise ConfigError('--force needs a reason: --force "..."')
@@ -73,7 +75,7 @@ def track(
         tags = {
             promotion.MODEL_VERSION: run.model.version,
             "clvcast.data_digest": run.known.digest(),
-            "clvcast.cutoff": dates.format_instant(run.cutoff),
+            CUTOFF: dates.format_instant(run.cutoff),
             "clvcast.remarks": "; ".join(run.model.numbers.blend.remarks) or "none",
         }
         with store.run(
@@ -134,7 +136,7 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     # a point of each curve for every cutoff; its step is the cutoff as days since 1970
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
         measures, day = _measures(summary), dates.parse_instant(cutoff) // dates.DAY
-        tags = {"clvcast.cutoff": cutoff, "clvcast.kind": "evaluation"}
+        tags = {CUTOFF: cutoff, "clvcast.kind": "evaluation"}
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
         store.log(run_id, measures=measures, step=day)
@@ -150,15 +152,14 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
 
 
 def _format_report(run: TrainingRun, config: Config) -> str:
-    """The report of the forecasts at the run's cutoff, and of its evaluation; it names no customer."""
+    """The report of the run's forecasts and evaluation; it names no customer."""
     forecasts = forecast_rows(run.model, run.known, run.cutoff)
-    held_out = run.evaluation
     return report(
         describe_terms(run.model).carried_by(forecasts),
         run.known,
         config,
         model=run.model,
-        backtest=None if held_out is None else Evaluation(held_out.forecasts, held_out.metrics),
+        backtest=run.evaluation,
     ).html
 
 
@@ -198,11 +199,11 @@ def _registered(
         if known.tags.get(promotion.MODEL_VERSION) == run.model.version:
             return known, False
     first = dates.format_instant(windows.find_first_order_at(run.known) // dates.DAY * dates.DAY)
-    own = {**tags, "clvcast.data_span": f"{first} to {dates.format_instant(run.cutoff)}"}
+    own = {**tags, DATA_SPAN: f"{first} to {dates.format_instant(run.cutoff)}"}
     if run.evaluation is not None:
         measures = _measures(run.evaluation.metrics[run.evaluation.newest])
-        shown = [measure for measure in _HEADLINES if measure in measures]
-        own |= {f"clvcast.measure.{measure}": f"{measures[measure]:.4g}" for measure in shown}
+        headlines = [measure for measure in _HEADLINES if measure in measures]
+        own |= {f"{MEASURE}{measure}": f"{measures[measure]:.4g}" for measure in headlines}
     return store.register(run_id, run.model, name, own), True
 
 
