@@ -32,7 +32,6 @@ __all__ = [
     "find_newest_before",
     "find_positions",
     "find_slots",
-    "get_span",
     "is_before",
     "is_realised",
     "slice_observed",
@@ -114,11 +113,6 @@ def find_slots(times: Int64, bounds: Int64) -> Int64:
 def find_first_order_at(orders: Orders) -> int:
     """The instant of the first line."""
     return int(orders.times.min())
-
-
-def get_span(orders: Orders) -> tuple[int, int]:
-    """The instants of the first and the newest line."""
-    return find_first_order_at(orders), int(orders.times.max())
 
 
 def count_span_days(orders: Orders, end: int) -> float:

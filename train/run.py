@@ -22,7 +22,7 @@ from ..models.drift_reference import (
 from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
 from ..orders import dates, windows
-from ..orders.cutoffs import check_cutoff_in_span
+from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import attach_customers
 from ..orders.reading.read_orders import coerce_orders
@@ -66,8 +66,7 @@ def train(
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders.timezone)
-    end = resolve_training_end(*windows.get_span(orders), config, cutoff)
-    return Model.of(train_final_model(orders, config, end))
+    return Model.of(train_final_model(orders, config, _resolve_end(orders, config, cutoff)))
 
 
 def train_and_evaluate(
@@ -77,8 +76,7 @@ def train_and_evaluate(
     progress: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twins on the newest realised windows."""
-    end = resolve_training_end(*windows.get_span(orders), config, cutoff, progress)
-    return train_until(orders, config, end, progress)
+    return train_until(orders, config, _resolve_end(orders, config, cutoff, progress), progress)
 
 
 def train_until(
@@ -154,9 +152,19 @@ def _build_drift_reference(model: TrainedModel, orders: Orders, end: int) -> Dri
     )
 
 
+def _resolve_end(
+    orders: Orders,
+    config: Config,
+    cutoff: dates.Instant | None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> int:
+    first = windows.find_first_order_at(orders)
+    return resolve_training_end(first, get_default_cutoff(orders), config, cutoff, warn)
+
+
 def resolve_training_end(
     first: int,
-    newest_line: int,
+    complete_until: int,
     config: Config,
     cutoff: dates.Instant | None,
     warn: Callable[[str], None] = warnings.warn,
@@ -166,9 +174,9 @@ def resolve_training_end(
     Refuses one out of range; `warn` is called when the orders end more than a week before it.
     """
     if cutoff is None:
-        return dates.get_midnight_after(newest_line)
+        return complete_until
     end = dates.parse_instant(cutoff)
-    concern = check_cutoff_in_span(first, newest_line, end, config.horizon_days)
+    concern = check_cutoff_in_span(first, complete_until, end, config.horizon_days)
     if concern:
         warn(concern)
     return end

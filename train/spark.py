@@ -78,7 +78,7 @@ def sample_orders(
     orders: SurveyedOrders, config: Config, cutoff: dates.Instant | None = None
 ) -> CustomerSample:
     """Bring the orders of some customers here, with the report on all orders."""
-    end = resolve_training_end(orders.first, orders.newest, config, cutoff)
+    end = resolve_training_end(orders.first, orders.end, config, cutoff)
     most, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= most
@@ -90,7 +90,7 @@ def sample_orders(
             f"none of {most:,} customers drawn of about {customers:,} has a usable order line; "
             "raise spark_training_customers"
         )
-    report = complete_report(orders.report, bucket.counts, config.orders.currency_decimals)
+    report = complete_report(orders.report, bucket.counts, config.orders)
     remarks = list(report.remarks)
     if orders.facts is not None:
         facts = orders.facts.value
