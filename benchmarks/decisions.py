@@ -54,7 +54,7 @@ def together() -> None:
     from clvcast.decisions.campaign_lists import lists
     from clvcast.decisions.customer_base import open_customer_base
     from clvcast.decisions.kpis import kpis
-    from clvcast.models.segments import Segments, Standing, cut_thresholds
+    from clvcast.models.segments import Standing, assign_segments, cut_thresholds
 
     book = open_customer_base("forecasts.parquet", "orders.parquet")
     kpis(book).save(Path("kpis"))
@@ -62,7 +62,7 @@ def together() -> None:
     n_orders = book.entries.n_orders.astype("int32")
     standing = Standing(silent, n_orders, book.entries.spend / book.unit, book.numbers("clv"))
     thresholds = cut_thresholds(book.config.segments, standing)
-    Segments.of(thresholds, standing, book.numbers("churn_probability"))
+    assign_segments(thresholds, standing, book.numbers("churn_probability"))
     lists(book).save(Path("lists"))
 
 

@@ -29,10 +29,9 @@ from clvcast.orders import dates, windows
 from clvcast.orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from clvcast.orders.orders import Orders
 from clvcast.orders.reading.read_orders import read_table
-from clvcast.train.gate.data_shift import Champion
+from clvcast.train.gate.data_shift import Champion, build_record
 from clvcast.train.gate.evidence_collection import collect_evidence
 from clvcast.train.gate.rules import judge
-from clvcast.train.gate.training_record import build_record
 from clvcast.train.run import train_and_evaluate
 
 FIRST = pd.Timestamp("2022-01-01")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -171,7 +171,7 @@ def show_progress_bars(silent: bool) -> Iterator[Callable[[str, float, int], Non
         yield show
 
 
-def print_metrics(metrics: dict[str, Any], currency: str) -> None:
+def print_metrics(metrics: Mapping[str, Any], currency: str) -> None:
     """A table of measures per cutoff, then sentences about it."""
     from ..train.backtest.summary import TABLE_MEASURES, describe_verdict
 

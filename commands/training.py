@@ -49,9 +49,9 @@ def train(
 
     Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
     """
+    from ..configs.addresses import hide_passwords
     from ..train.backtest.summary import describe_later_periods, describe_season
     from ..train.learning_curve import describe_curve
-    from ..train.registry.store_location import hide_password
     from ..train.registry.tracking import track
     from ..train.run import train_and_evaluate
 
@@ -82,7 +82,7 @@ def train(
                 "version": registered.version,
                 "champion": registered.champion,
                 "promoted": registered.promoted,
-                "tracking_uri": hide_password(registered.uri),
+                "tracking_uri": hide_passwords(registered.uri),
                 "run_id": registered.run_id,
                 "gate": gate,
                 "evaluation": metrics,
@@ -108,7 +108,7 @@ def train(
 
 def _print_outcome(registered: TrackedRun, model_version: str) -> None:
     """The gate's rules, and what came of them."""
-    from ..train.registry.store_location import hide_password
+    from ..configs.addresses import hide_passwords
 
     name, verdict = registered.name, registered.verdict
     again = "" if registered.is_new else " (an identical model was registered before)"
@@ -117,7 +117,7 @@ def _print_outcome(registered: TrackedRun, model_version: str) -> None:
         out.print(f"Model {model_version} is {where} and serves already: nothing to judge.")
         return
     print_rules(verdict)
-    out.print(f"Model {model_version} is {where}, in {hide_password(registered.uri)}.")
+    out.print(f"Model {model_version} is {where}, in {hide_passwords(registered.uri)}.")
     if registered.promoted:
         out.print(
             f"{'It passed the gate' if verdict.passed else 'It failed the gate, was forced'} and is "

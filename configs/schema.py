@@ -194,8 +194,7 @@ class Config(Section):
         strict=True,
         ge=10_000,
         description="With --engine spark and more customers than spark_training_customers: "
-        "approximate number of feature rows for the trees, a stratified sample over all "
-        "customers.",
+        "approximate number of feature rows for the trees, those of a sample of these customers.",
     )
     memory_limit: str | None = Field(
         default=None,

@@ -170,7 +170,7 @@ def _periods_lived(churn: Float64, config: Config, period_days: int) -> Float64:
     spanned = config.horizon_days * config.periods / period_days
     total = np.zeros(len(churn))
     for k in range(int(np.ceil(spanned))):
-        years = k * period_days / 365.0
+        years = k * period_days / dates.RATE_YEAR_DAYS
         discount = (1.0 + config.economics.annual_discount_rate) ** years
         total += min(spanned - k, 1.0) * (1.0 - churn) ** k / discount
     return total

@@ -15,8 +15,6 @@ from .customer_base import CustomerBase
 
 __all__ = ["backtest_lists"]
 
-_YEAR_DAYS = 365
-
 
 def backtest_lists(
     past: CustomerBase, chosen: Mapping[str, Int64], remarks: list[str]
@@ -41,7 +39,7 @@ def backtest_lists(
     is_after = ~windows.is_before(later.times, past.cutoff)
     came = np.maximum(later.per_customer(np.where(is_after, later.net, 0)), 0)
     ordered = later.per_customer((is_after & later.is_order).astype(np.int64)) > 0
-    year_before = past.cutoff - _YEAR_DAYS * dates.DAY
+    year_before = past.cutoff - dates.RATE_YEAR_DAYS * dates.DAY
     is_recent = ~windows.is_before(past.entries.times, year_before)
     spent = np.maximum(past.entries.per_customer(np.where(is_recent, past.entries.net, 0)), 0)
     money = {"grow": came, "keep": np.where(ordered, 0, spent)}

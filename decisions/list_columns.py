@@ -52,7 +52,7 @@ def build_list_columns(base: CustomerBase) -> ListColumns:
         "value_if_kept": if_kept,
         "value_at_risk": if_kept - clv,
         "days_to_anniversary": _days(anniversary, base.cutoff),
-        "years": np.rint((anniversary - first) / dates.DAY / 365.25),
+        "years": np.rint((anniversary - first) / dates.DAY / dates.YEAR_DAYS),
         "horizon_days": np.full(base.n_rows, float(base.horizon_days)),
         "span_days": np.full(base.n_rows, float(base.span_days)),
     }

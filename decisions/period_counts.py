@@ -14,7 +14,7 @@ from .customer_base import CustomerBase, Grouping
 
 __all__ = ["DAYS_PER_MONTH", "GroupSums", "PeriodCounts"]
 
-DAYS_PER_MONTH = 365.25 / 12
+DAYS_PER_MONTH = dates.YEAR_DAYS / 12
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""load_model: from a bundle folder or an MLflow URI. The one module of serve/ that imports mlflow."""
+"""load_model: from a bundle folder or an MLflow URI."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ def load_model(
 ) -> Model:
     """Load a model from a bundle folder, or from MLflow by a URI such as `models:/clv@champion`.
 
-    `expect_sha256` is the digest of the bundle's manifest.json, for those who keep it apart from the
-    bundle (`sha256sum bundle/manifest.json`); MLflow keeps it as a tag, which is checked unasked.
+    `expect_sha256` is the digest of the bundle's manifest.json, for those who keep it apart from
+    the bundle (`sha256sum bundle/manifest.json`); MLflow keeps it as a tag, which is checked
+    unasked.
 
     The MLflow store is `tracking_uri`, else MLFLOW_TRACKING_URI, else ./mlflow.db. Raises
     `BundleError` for a damaged bundle, `StoreError` when the store or the model is not there.
@@ -63,7 +64,7 @@ def _load(uri: str, tracking_uri: str | None, expect_sha256: str | None) -> Trai
 
 
 def find_existing_store(tracking_uri: str | None) -> str:
-    """The MLflow store to read from; never makes a new one. Raises `StoreError` where there is none."""
+    """The MLflow store to read from; never makes one. Raises `StoreError` where there is none."""
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
     if not uri and _DEFAULT_STORE.exists():
         uri = f"sqlite:///{_DEFAULT_STORE}"
@@ -96,9 +97,8 @@ def resolve_sqlite_path(uri: str) -> str:
 
 
 def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) -> TrainedModel:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
+        silence_mlflow()
         import mlflow
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -106,7 +106,6 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         raise StoreError(
             "models in MLflow need the mlflow extra: pip install 'clvcast[mlflow]'"
         ) from None
-    silence_mlflow()
     with tempfile.TemporaryDirectory() as folder:
         try:
             with use_store(tracking_uri):
@@ -129,7 +128,11 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
 
 
 def silence_mlflow() -> None:
-    """Keep MLflow's chatter off stderr; what its database refuses is raised, and told in a sentence."""
+    """Keep MLflow quiet: no telemetry, progress bars or logs; its errors are raised as usual."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow  # noqa: F401  # reads the environment, and sets the levels of its own loggers
+
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # whole tracebacks

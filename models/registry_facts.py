@@ -1,4 +1,4 @@
-"""Registered: what the registry says of a model. A bundle holds no date and no measure; its version's tags do."""
+"""Registry facts: dates and measures of a model, which its bundle does not hold, from its tags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEASURE = "clvcast.measure."  # tags: the headline measures of the newest evalua
 
 
 class RegistryFacts(BaseModel):
-    """Where a model came from, when its training ended, on what, and how its evaluation came out."""
+    """A model's name and version, the end and data of its training, and its measures."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,11 +1,11 @@
-"""One customer: orders in, a `Forecast` out, in about a millisecond and with the numbers of a batch."""
+"""One customer: orders in, a `Forecast` out, in about a millisecond, as in a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,8 @@ from ..orders.reading.attribute_records import (
 )
 from ..orders.reading.order_records import LineError, clean_id, is_missing_id, pack_records
 from ..orders.reading.read_orders import coerce_orders, read_table
+from .model import TrainedModel
 from .scoring import forecast_columns
-
-if TYPE_CHECKING:
-    from .model import TrainedModel
 
 __all__ = ["Forecast", "score_one"]
 
@@ -80,9 +78,9 @@ def score_one(
     `orders` are the customer's order lines: dictionaries with ordered_at, amount and the optional
     columns, or tuples (ordered_at, amount[, order_id]), or a table, or `Orders`, of one customer.
     `attributes` is what is known of the customer at the cutoff, for a model that learned from any.
-    Raises `OrdersError` where a line cannot be used or no order lies before the cutoff, `ConfigError` for
-    a cutoff more than a horizon from now: one customer's silence does not say when the shop's orders end,
-    but nothing can be known of the time between now and the cutoff.
+    Raises `OrdersError` where a line cannot be used or no order lies before the cutoff,
+    `ConfigError` for a cutoff more than a horizon from now: one customer's silence does not say
+    when the shop's orders end, but nothing can be known of the time between now and the cutoff.
     """
     instant = dates.parse_instant(cutoff)
     check_cutoff_from_now(instant, model.numbers.horizon_days, datetime.now())

@@ -1,8 +1,8 @@
 """Totals: what customers are expected to bring together, with an interval of the sum.
 
-A sum of intervals is far too wide, for customers' luck cancels out; an interval that lets everything
-cancel is too narrow, for a season or a lost channel moves all at once. So the spread of a total has
-parts, added as variances of the total's logarithm:
+A sum of intervals is far too wide, for customers' luck cancels out; an interval that lets
+everything cancel is too narrow, for a season or a lost channel moves all at once. So the spread of
+a total has parts, added as variances of the total's logarithm:
 
     own luck      sum of the customers' variances / total^2    shrinks as customers are added
     shock         the bundle's shared shock, squared           does not
@@ -36,9 +36,10 @@ def total(
 ) -> pd.DataFrame:
     """The expected total of a forecast's customers and its 90 % interval.
 
-    One row, or one per value of the column `by` (a segment, a tier): customers, expected, lower, upper, in
-    the shop's currency, 0 <= lower <= expected <= upper. Groups' `expected` add up to the whole's; their
-    intervals do not, for luck between them cancels out. Raises `ConfigError` for what is no forecast.
+    One row, or one per value of the column `by` (a segment, a tier): customers, expected, lower,
+    upper, in the shop's currency, 0 <= lower <= expected <= upper. Groups' `expected` add up to the
+    whole's; their intervals do not, for luck between them cancels out. Raises `ConfigError` for
+    what is no forecast.
 
     >>> one = {"clv": [100.0], "clv_deviation": [0.0], "clv_shock": [0.1]}
     >>> total(pd.DataFrame(one)).round(1).values.tolist()

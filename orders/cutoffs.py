@@ -1,7 +1,7 @@
-"""Cutoffs: the one a run takes where none is given, which are refused, and those a model learns from.
+"""Cutoffs: the default one, which are rejected, and those a model learns from.
 
-All of it is told from where the orders begin and end. What is known at a cutoff is cut out by windows.py, and by
-nothing else.
+All of it is told from where the orders begin and end. What is known at a cutoff is cut out by
+windows.py, and by nothing else.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _least_history(horizon_days: int) -> int:
 
 
 def choose_training_cutoffs(first: int, end: int, horizon_days: int) -> TrainingCutoffs:
-    """Up to twelve cutoffs, a third of a horizon apart in whole weeks, all with cutoff + horizon <= end.
+    """Up to twelve cutoffs, whole weeks (a third of a horizon) apart, cutoff + horizon <= end.
 
     Whole weeks keep the weekday, and with it the shop's weekly rhythm, the same at every cutoff.
     The oldest has half a horizon of history behind it: nearer to the first order, old customers
@@ -161,10 +161,10 @@ class SeasonCutoffs:
 
 
 def choose_season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:
-    """Thirteen cutoffs a year, the first place that of `end`, up to six years back; all with a whole window.
+    """Thirteen cutoffs a year, up to six years back from `end`, all with a whole window.
 
-    None where history does not show every place of the year, or a horizon is too short (a week is the
-    least) for a day of the week to cancel.
+    None where history does not show every place of the year, or a horizon is too short (a week is
+    the least) for a day of the week to cancel.
     """
     if horizon_days < 7:
         return None

@@ -1,19 +1,16 @@
-"""Orders: order lines, packed by customer and in one canonical order. What every feature is made of."""
+"""Orders: order lines, packed by customer and in one canonical order."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from .attributes import Attributes
 from .columns import Float64, Int64, Mask, TextColumn
-
-if TYPE_CHECKING:
-    from .attributes import Attributes
 
 __all__ = ["Orders", "OrdersReport"]
 
@@ -38,7 +35,7 @@ class OrdersReport:
 
 @dataclass(frozen=True)
 class Orders:
-    """Order lines sorted by customer and, within one, canonically (time, order, product, amount...).
+    """Order lines sorted by customer and, within one, by time, order, product, amount, ...
 
     Lines of customer `i` are `starts[i]:starts[i + 1]`. Times are microseconds since 1970 in the
     shop's own zone; amounts are integers of the currency's smallest unit.

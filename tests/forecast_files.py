@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 import clvcast
-from clvcast.models.segments import Segments, Standing, cut_thresholds
+from clvcast.models.segments import Standing, assign_segments, cut_thresholds
 from clvcast.orders import dates
 from clvcast.orders.order_table import build_order_table
 
@@ -39,7 +39,7 @@ def forecast_file(
     clv = spend * 4 * config.economics.margin_rate
     standing = Standing(silent.astype(np.int32), own.n_orders.astype(np.int32), net, clv)
     thresholds = cut_thresholds(config.segments, standing)
-    segments = Segments.of(thresholds, standing, churn)
+    rfm_segment, tier, risk = assign_segments(thresholds, standing, churn)
     due = pd.Series(pd.to_datetime(last + 45 * dates.DAY, unit="us")).astype("datetime64[us]")
     columns = {
         "customer_id": orders.customer_ids.filter(has_order).to_pandas(),
@@ -59,9 +59,9 @@ def forecast_file(
         "clv_lower": clv * 0.0,
         "clv_upper": clv * 3,
         "expected_next_order_at": due.where(churn < 0.7),
-        "rfm_segment": segments.rfm_segment,
-        "tier": segments.tier,
-        "risk": segments.risk,
+        "rfm_segment": rfm_segment,
+        "tier": tier,
+        "risk": risk,
         "evidence": "own",
         "next_order_from": due.where(churn < 0.7),
         "next_order_until": due.where(churn < 0.7) + pd.Timedelta(days=30),

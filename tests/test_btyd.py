@@ -6,7 +6,7 @@ import itertools
 import subprocess
 import sys
 import zipfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from clvcast.models.btyd import forecasts
 from clvcast.models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from clvcast.orders import dates, windows
 from clvcast.orders.reading.read_orders import read_table
+from clvcast.train.blending import describe_btyd_fits
 from clvcast.train.btyd.fitting import (
     _FAMILIES,
     FittedValue,
@@ -33,7 +34,6 @@ from clvcast.train.btyd.fitting import (
     group_histories,
 )
 from clvcast.train.btyd.likelihoods import gamma_gamma
-from clvcast.train.btyd.remarks import describe_btyd_fits
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
 CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)
@@ -228,7 +228,8 @@ def test_laws(model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon: float) -
     # periods add up, and none is worth more than the one before: customers only leave
     until = forecasts.predict_order_days(model, days, 3 * horizon)
     np.testing.assert_allclose(periods.sum(axis=1), until, rtol=1e-9)
-    assert (np.diff(periods, axis=1) <= 1e-9 * until[:, None]).all()
+    # (numbers below 1e-300 are rounded to few digits)
+    assert (np.diff(periods, axis=1) <= 1e-9 * until[:, None] + 1e-300).all()
     # one customer alone gets the same numbers, to the bit
     for k in range(len(alive)):
         alone = one(days, k)
@@ -293,15 +294,10 @@ def test_fallbacks_say_so() -> None:
     assert forecasts.predict_order_value(stand_in.model, mixed) == pytest.approx([80.0])
 
 
-def test_weights_count_customers_and_penalties_pull_in() -> None:
+def test_penalties_pull_in() -> None:
     days, _ = simulated(CDNOW_BG, 500, seed=4)
-    twice = OrderDays(*(np.tile(getattr(days, f.name), 2) for f in fields(days)))
-    by_weight = fit_order_model(days, "bg_nbd", weights=np.full(500, 2.0))
-    by_rows = fit_order_model(twice, "bg_nbd")
-    assert by_weight.model == by_rows.model
-    assert by_weight.log_likelihood == by_rows.log_likelihood
     penalised = fit_order_model(days, "bg_nbd", penalty=0.1)
-    assert penalised.model.b < by_weight.model.b
+    assert penalised.model.b < fit_order_model(days, "bg_nbd").model.b
 
 
 def test_a_coarse_first_stage_ends_at_the_same_maximum(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 
 from clvcast.orders.spark.files import read_files  # noqa: E402
 from clvcast.orders.spark.survey import survey_orders  # noqa: E402
-from clvcast.train.spark import draw_training_rows  # noqa: E402
+from clvcast.train.spark import sample_orders  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -155,7 +155,7 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
 
     few = shop_config.model_copy(update={"spark_training_customers": 120})
     drawn = [
-        draw_training_rows(survey_orders(lines, few.orders), few)
+        sample_orders(survey_orders(lines, few.orders), few)
         for lines in (frame, spark.read.parquet(str(tmp_path)))
     ]
     assert drawn[0].orders.digest() == drawn[1].orders.digest()  # the same customers every time
@@ -281,7 +281,7 @@ def test_several_sources_are_one_history_as_on_one_machine(
     orders = clvcast.read_orders(loaded)
     model = clvcast.train(orders, loaded)
 
-    drawn = draw_training_rows(survey_orders(read_files(loaded.orders), loaded.orders), loaded)
+    drawn = sample_orders(survey_orders(read_files(loaded.orders), loaded.orders), loaded)
     assert drawn.orders.digest() == orders.digest()
     assert drawn.orders.report.shared_orders == orders.report.shared_orders
     assert (orders.report.shared_orders > 0) == (duplicates == "drop")
@@ -384,23 +384,6 @@ def test_a_customer_with_a_million_lines_is_one_bucket(
     assert here["n_orders"].max() > 100_000
 
 
-def test_rows_are_drawn_alike_in_every_partitioning(spark: SparkSession, tmp_path: Path) -> None:
-    worlds.shop(customers=1_500).to_parquet(tmp_path / "o.parquet", index=False)
-    config = clvcast.Config(
-        horizon_days=60, spark_training_customers=700, spark_training_rows=10_000
-    )
-    frame = spark.read.parquet(str(tmp_path / "o.parquet"))
-    found = []
-    for lines, buckets in ((frame.repartition(3), 2), (frame, 5)):
-        drawn = draw_training_rows(survey_orders(lines, config.orders), config, buckets=buckets)
-        assert len(drawn.rows) == 2  # the model to ship, and its twin that is evaluated
-        found.append([each.frame(config) for each in drawn.rows.values()])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_array_equal(one.rows.values, other.rows.values)
-        np.testing.assert_array_equal(one.weights, other.weights)
-        np.testing.assert_array_equal(one.targets.spend, other.targets.spend)
-
-
 @pytest.mark.usefixtures("spark")
 @pytest.mark.filterwarnings("default")  # MLflow warns of its own
 def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
@@ -422,7 +405,7 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
     train, score = sorted(commands, key=lambda command: command.startswith("score"))
     status, said, noted = run(*train.split(), "--force", "the first of all")
     assert status == 0, noted
-    assert "drawn by strata (spark_training_rows)" in noted
+    assert "feature rows of them (spark_training_rows)" in noted
     assert said.count("learning curve:") == 3
     store = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     version = store.get_model_version_by_alias("clv", "champion")
