@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
@@ -18,7 +17,7 @@ from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY, LoadShedder
 from .logs import request_logger
 from .metrics import Metrics
 from .model_holder import ModelHolder
-from .request_limits import BodyReader, Receive, too_many_requests
+from .request_limits import LONGEST_HEAD, BodyReader, Receive, too_many_requests
 from .settings import Settings
 
 __all__ = ["Middleware", "RequestContext"]
@@ -29,10 +28,6 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 _ON_THE_LOOP = "/v1/forecasts"  # where its body is small
 _GONE = 499  # nobody is there to read it; for the log and the metrics
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-
-
-class _GoneError(Exception):
-    """The client does not take its answer."""
 
 
 @dataclass
@@ -69,8 +64,6 @@ class Middleware:
         answer = self._noting(passage, send)
         try:
             await self._admit(scope, headers, receive, answer)
-        except _GoneError:
-            passage.status, passage.code = _GONE, "gone"
         finally:
             self._metrics.in_flight.dec()
             self._note(scope, passage, time.perf_counter() - begin)
@@ -86,6 +79,8 @@ class Middleware:
     ) -> None:
         passage: RequestContext = scope["passage"]
         try:
+            if sum(map(len, headers)) + sum(map(len, headers.values())) > LONGEST_HEAD:
+                raise Refusal(400, "long_head", f"a head must have at most {LONGEST_HEAD} bytes")
             if scope.get(TOO_MANY) and scope["path"] not in HEALTH_PATHS:
                 raise too_many_requests(close=True)
             authorise(
@@ -123,11 +118,7 @@ class Middleware:
             if message["type"] == "http.response.start":
                 passage.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *headers]
-            try:
-                async with asyncio.timeout(self._settings.limits.slow_seconds):
-                    await send(message)
-            except TimeoutError:
-                raise _GoneError from None
+            await send(message)
 
         return answer
 

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from .errors import Refusal
 from .settings import Limits
 
-__all__ = ["BodyReader", "Receive", "WorkerPool", "too_many_requests"]
+__all__ = ["LONGEST_HEAD", "BodyReader", "Receive", "WorkerPool", "too_many_requests"]
+
+LONGEST_HEAD = 64 << 10  # bytes: request line, headers and trailers
 
 Result = TypeVar("Result")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
