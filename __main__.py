@@ -43,7 +43,6 @@ app.add_typer(models.app, name="models")
 # a package that is missing -> the extra that brings it
 _EXTRAS = {
     "fastapi": "serve",
-    "filelock": "train",
     "httptools": "serve",
     "jinja2": "train",
     "joblib": "train",

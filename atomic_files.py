@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -94,12 +95,12 @@ def check_folder(path: Path) -> None:
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and move it over `path` once it is written and synced.
+def replace_file(path: Path, work: Path | None = None) -> Iterator[Path]:
+    """Give a path in `work` (else beside `path`) to write to; move it over `path` once synced.
 
     On any error, an interrupt included, `path` stays as it was and nothing is left beside it.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _name_partial(path, work)
     with translate_os_errors(path):
         try:
             yield partial
@@ -112,11 +113,10 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replace_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: filled beside `path`, then moved to where it was."""
+def replace_folder(path: Path, work: Path | None = None) -> Iterator[Path]:
+    """The same for a folder: filled in `work` or beside `path`, then moved to where it was."""
     path = path.resolve()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    partial, old = _name_partial(path, work), _name_partial(path, work)
     with translate_os_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +134,11 @@ def replace_folder(path: Path) -> Iterator[Path]:
                 old.rename(path)
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _name_partial(path: Path, work: Path | None) -> Path:
+    """A name no other writer has: a process id may be in use twice on a shared volume."""
+    return (work or path.parent) / f".{path.name}.{uuid.uuid4().hex}.partial"
 
 
 @contextmanager

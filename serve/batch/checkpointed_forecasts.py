@@ -1,25 +1,24 @@
-"""Finished: the forecasts of a batch as its journal holds them, read back part by part, and their totals.
+"""The forecasts of a batch, read back from its checkpoint part by part, and their totals.
 
-Nothing here holds more than some parts in memory: parts are mapped, not read, and where shards of customers
-must be merged, only the ids are.
+Parts are mapped, not read. Where shards of customers are merged, only ids are held in memory.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...models.scoring import FORECAST_SCHEMA
-from ...orders.columns import Float64
 from .checkpoint import Checkpoint
 
-__all__ = ["CheckpointedForecasts", "Sums"]
+__all__ = ["CheckpointedForecasts"]
 
 _ROWS = 50_000  # of a table that is handed on
 _TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
@@ -27,9 +26,9 @@ _TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
 
 @dataclass(frozen=True)
 class CheckpointedForecasts:
-    """What is forecast, in parts of the journal, each by customer_id, and what is known once all of it is."""
+    """Parts of a checkpoint, each sorted by customer_id, and what was set aside."""
 
-    journal: Checkpoint
+    checkpoint: Checkpoint
     parts: list[str]
     resumed: int
     is_sorted: bool  # parts one after the other are in the order of customers
@@ -38,13 +37,22 @@ class CheckpointedForecasts:
 
     def tables(self) -> Iterator[pa.Table]:
         """Forecasts in the order of customers."""
-        parts = [self.journal.read(part) for part in self.parts]
+        parts = [self.checkpoint.read(part) for part in self.parts]
         return iter(parts) if self.is_sorted else _merged(parts)
+
+    def totals(self) -> dict[str, object]:
+        """Rows and sums, each rounded once, so that the division into parts does not matter."""
+        parts = [self.checkpoint.read(part) for part in self.parts]
+        totals = {
+            name: math.fsum(chain.from_iterable(part[name].to_numpy().tolist() for part in parts))
+            for name in _TOTALS
+        }
+        return {"rows": sum(part.num_rows for part in parts), "totals": totals}
 
     def bucket(self, bucket: int, buckets: int) -> pa.Table:
         """The forecasts of the customers of one bucket, in their order."""
         found = [FORECAST_SCHEMA.empty_table()]
-        for part in map(self.journal.read, self.parts):
+        for part in map(self.checkpoint.read, self.parts):
             ids = part["customer_id"].to_pylist()
             found.append(part.filter([zlib.crc32(own.encode()) % buckets == bucket for own in ids]))
         return _by_customer(found)
@@ -71,35 +79,3 @@ def _merged(parts: list[pa.Table]) -> Iterator[pa.Table]:
 def _by_customer(tables: list[pa.Table]) -> pa.Table:
     whole = pa.concat_tables(tables).combine_chunks()
     return whole.take(pc.sort_indices(whole["customer_id"]))
-
-
-class Sums:
-    """Rows and totals of tables on their way; exact until the end, so that parts do not matter."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self._sums = dict.fromkeys(_TOTALS, Fraction(0))
-
-    def passing(self, table: pa.Table) -> pa.Table:
-        """Note a table on its way to the output."""
-        self.rows += table.num_rows
-        for name in _TOTALS:
-            self._sums[name] += _exact_sum(table[name].to_numpy())
-        return table
-
-    def told(self) -> dict[str, object]:
-        """Rows and sums, each rounded once: what `math.fsum` gives of all values together."""
-        totals = {name: float(total) for name, total in self._sums.items()}
-        return {"rows": self.rows, "totals": totals}
-
-
-def _exact_sum(values: Float64) -> Fraction:
-    """The sum without rounding: mantissas are integers, added up exponent by exponent, in two halves."""
-    mantissas, exponents = np.frexp(values)
-    whole = np.ldexp(mantissas, 53).astype(np.int64)
-    total = Fraction(0)
-    for exponent in np.unique(exponents).tolist():
-        own = whole[exponents == exponent]
-        added = (int((own >> 32).sum()) << 32) + int((own & 0xFFFFFFFF).sum())
-        total += added * Fraction(2) ** (exponent - 53)
-    return total

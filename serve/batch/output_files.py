@@ -20,7 +20,7 @@ from ...models.forecast_terms import ForecastTerms
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates
 from ...orders.reading.validation_issues import build_rejected_table
-from .checkpointed_forecasts import CheckpointedForecasts, Sums
+from .checkpointed_forecasts import CheckpointedForecasts
 
 __all__ = ["write_file", "write_folder"]
 
@@ -31,18 +31,18 @@ def write_file(found: CheckpointedForecasts, output: Path, summary: Manifest) ->
     `summary` is all that the manifest tells but the files, their hashes and the totals; returned is the whole.
     """
     rejected, manifest = output.with_name(REJECTED), locate_manifest(output, is_folder=False)
-    sums = Sums()
     with ExitStack() as stack:
         # the first to be entered is the last to be moved into place
         partials = {
-            path: stack.enter_context(replace_file(path)) for path in (manifest, rejected, output)
+            path: stack.enter_context(replace_file(path, found.checkpoint.folder))
+            for path in (manifest, rejected, output)
         }
         with _writer(partials[output], output.suffix.lower(), summary.made_with) as write:
             for table in found.tables():
-                write(sums.passing(table))
+                write(table)
         _write_rejected(found, summary, partials[rejected])
         hashes = {p.name: hash_file(partials[p]) for p in (output, rejected)}
-        summary = summary.model_copy(update={"files": hashes, **sums.told()})
+        summary = summary.model_copy(update={"files": hashes, **found.totals()})
         partials[manifest].write_text(summary.text(), encoding="utf-8")
     return summary
 
@@ -51,15 +51,14 @@ def write_folder(
     found: CheckpointedForecasts, output: Path, summary: Manifest, buckets: int
 ) -> Manifest:
     """The same as a folder, one parquet file a bucket of customers; `buckets` says how many."""
-    sums = Sums()
-    with replace_folder(output) as folder:
+    with replace_folder(output, found.checkpoint.folder) as folder:
         for bucket in range(buckets):
-            table = sums.passing(found.bucket(bucket, buckets))
+            table = found.bucket(bucket, buckets)
             table = summary.made_with.carried_by(table)
             pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
         _write_rejected(found, summary, folder / REJECTED)
         hashes = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
-        summary = summary.model_copy(update={"files": hashes, **sums.told()})
+        summary = summary.model_copy(update={"files": hashes, **found.totals()})
         locate_manifest(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
     return summary
 

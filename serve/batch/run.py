@@ -8,7 +8,6 @@ where it says that this very batch is done, nothing is done again.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +39,7 @@ from ...orders.reading.customer_attributes import Facts, attach_facts, read_fact
 from ...orders.reading.files import list_files
 from ...orders.reading.memory_estimate import parse_memory_limit
 from ...orders.reading.sharding import Progress, Shards, read_shards
+from ...orders.reading.temporary_folder import make_temporary_folder
 from ...orders.reading.validation_issues import REJECTED_SCHEMA, pluralize
 from .checkpoint import Checkpoint, open_checkpoint, remove_leftovers
 from .checkpointed_forecasts import CheckpointedForecasts
@@ -98,8 +98,8 @@ def score_files(
     """
     if is_address(str(output)):
         check_writable_table(str(output), FORECAST_SCHEMA)
-        with tempfile.TemporaryDirectory() as folder:
-            scratch = Path(folder) / "forecasts.parquet"
+        with make_temporary_folder() as folder:
+            scratch = folder / "forecasts.parquet"
             result = score_files(
                 model, source, scratch, cutoff, memory_limit, progress,
                 query=query, customers=customers, only_customers=only_customers,
