@@ -16,6 +16,7 @@ import pyarrow as pa
 from ...configs.schema import OrdersConfig
 from .. import windows
 from ..columns import Float64, Int64
+from ..limits import MAX_AMOUNT
 from .cell_parsing import Mask, Parsed, is_number, parse_instant_cells, parse_number_cells
 from .column_expressions import Expression
 from .column_mapping import NUMBERS, TEXTS
@@ -23,14 +24,13 @@ from .files import RawTable
 from .label_encoding import Ids, read_ids
 from .validation_issues import Fault
 
-__all__ = ["NO_CUSTOMER", "Lines", "Reason", "describe_unreadable", "parse_lines"]
+__all__ = ["NO_CUSTOMER", "Lines", "RejectionReason", "describe_unreadable", "parse_lines"]
 
 NO_CUSTOMER = "customer_id is missing"
-_MOST_AMOUNT = 1e12
 
 
 @dataclass(frozen=True)
-class Reason:
+class RejectionReason:
     """Why some lines cannot be used, in the words of the rejected file."""
 
     words: str
@@ -47,7 +47,9 @@ class Lines:
     texts: dict[str, Ids] = field(default_factory=dict)
     numbers: dict[str, Float64] = field(default_factory=dict)
     times: Int64 = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    reasons: list[Reason] = field(default_factory=list)  # the first that fits a line counts
+    reasons: list[RejectionReason] = field(
+        default_factory=list
+    )  # the first that fits a line counts
     faults: list[Fault] = field(default_factory=list)
     taken_as_missing: list[Fault] = field(default_factory=list)  # of columns that are optional
     remarked: list[Mask] = field(default_factory=list)  # the lines of those
@@ -81,7 +83,7 @@ class Lines:
         """Note that some lines break a rule and cannot be used."""
         if lines.any():
             self.faults.append(self.fault(rule, column, lines, mend))
-            self.reasons.append(Reason(f"{column} {words}", column, lines))
+            self.reasons.append(RejectionReason(f"{column} {words}", column, lines))
 
 
 def describe_unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> list[Fault]:
@@ -116,7 +118,9 @@ def parse_lines(
             lines.ids_as_decimals |= as_decimals and is_customer
     if "customer_id" in mapping:
         missing = lines.texts["customer_id"].is_missing
-        lines.reasons.append(Reason(NO_CUSTOMER, mapping["customer_id"].columns[0], missing))
+        lines.reasons.append(
+            RejectionReason(NO_CUSTOMER, mapping["customer_id"].columns[0], missing)
+        )
     if "ordered_at" in mapping:
         _parse_times(lines, mapping["ordered_at"].columns[0], config, now)
     _parse_amounts(lines, mapping, config)
@@ -156,7 +160,7 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
         if ours == "amount":
             used: list[Any] = [parsed[column] for column in expression.columns]
             unreadable = np.any([cells.bad | cells.missing for cells in used], axis=0)
-            beyond = ~(np.abs(values) <= _MOST_AMOUNT) & ~unreadable  # NaN and inf are beyond too
+            beyond = ~(np.abs(values) <= MAX_AMOUNT) & ~unreadable  # NaN and inf are beyond too
             lines.refuse(expression.text, "must be an amount up to 1e12", "is beyond 1e12", beyond)
             lines.numbers[ours] = values
         else:

@@ -8,12 +8,11 @@ import pyarrow as pa
 
 from ...configs.schema import OrdersConfig
 from ...errors import OrdersError
+from ..limits import MAX_MINOR_UNITS
 from ..orders import OrdersReport
 from .validation_issues import Fault, merge_faults, pluralize, raise_faults
 
 __all__ = ["ValidationSummary"]
-
-_MOST_MINOR_UNITS = 2.0**62  # integers of money must add up without overflow
 
 
 @dataclass
@@ -70,9 +69,9 @@ class ValidationSummary:
                 f"{pluralize(self.lines_read, 'line')} name no customer; check orders.columns.customer_id"
             )
         unit = 10.0**config.currency_decimals
-        if self.money * unit >= _MOST_MINOR_UNITS:
+        if self.money * unit >= MAX_MINOR_UNITS:
             raise OrdersError(
-                f"all amounts together must stay below {_MOST_MINOR_UNITS / unit:.0e}, got "
+                f"all amounts together must stay below {MAX_MINOR_UNITS / unit:.0e}, got "
                 f"{self.money:.1e}; lower orders.currency_decimals"
             )
         remarks = [f"set aside: {fault.sentence()}" for fault in faults]
