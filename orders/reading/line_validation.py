@@ -22,6 +22,7 @@ from .column_expressions import Expression
 from .column_mapping import NUMBERS, TEXTS
 from .files import RawTable
 from .label_encoding import Ids, read_ids
+from .line_rules import AMOUNT, FROM_1970, INSTANT, NOT_EMPTY, NOT_FUTURE, NUMBER, Rule
 from .validation_issues import Fault
 
 __all__ = ["NO_CUSTOMER", "Lines", "RejectionReason", "describe_unreadable", "parse_lines"]
@@ -79,11 +80,11 @@ class Lines:
         rows = [int(row) for row in self.raw.rows[lines][:4] if row]
         return Fault(f"{column} {rule}", rows, values[:3], mend, int(lines.sum()))
 
-    def refuse(self, column: str, rule: str, words: str, lines: Mask, mend: str = "") -> None:
+    def reject(self, column: str, rule: Rule, lines: Mask, mend: str = "") -> None:
         """Note that some lines break a rule and cannot be used."""
         if lines.any():
-            self.faults.append(self.fault(rule, column, lines, mend))
-            self.reasons.append(RejectionReason(f"{column} {words}", column, lines))
+            self.faults.append(self.fault(rule.requirement, column, lines, mend))
+            self.reasons.append(RejectionReason(f"{column} {rule.violation}", column, lines))
 
 
 def describe_unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> list[Fault]:
@@ -129,12 +130,12 @@ def parse_lines(
 
 def _parse_times(lines: Lines, column: str, config: OrdersConfig, now: datetime) -> None:
     parsed = parse_instant_cells(lines.raw.table[column], config.format, config.timezone)
-    lines.refuse(column, "must be a date", "is no date", parsed.bad, parsed.mend)
-    lines.refuse(column, "must not be empty", "is empty", parsed.missing)
+    lines.reject(column, INSTANT, parsed.bad, parsed.mend)
+    lines.reject(column, NOT_EMPTY, parsed.missing)
     usable = ~(parsed.bad | parsed.missing)
     too_early, too_late = windows.find_implausible(parsed.values, now)
-    lines.refuse(column, "must be 1970 or later", "is before 1970", usable & too_early)
-    lines.refuse(column, "must not be in the future", "is in the future", usable & too_late)
+    lines.reject(column, FROM_1970, usable & too_early)
+    lines.reject(column, NOT_FUTURE, usable & too_late)
     lines.times = parsed.values
 
 
@@ -149,10 +150,10 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
                 continue
             cells = parsed[column] = parse_number_cells(lines.raw.table[column], config.format)
             if ours == "amount":
-                lines.refuse(column, "must be a number", "is no number", cells.bad, cells.mend)
-                lines.refuse(column, "must not be empty", "is empty", cells.missing)
+                lines.reject(column, NUMBER, cells.bad, cells.mend)
+                lines.reject(column, NOT_EMPTY, cells.missing)
             elif cells.bad.any():  # what is optional is taken as missing, and said
-                fault = lines.fault("must be a number", column, cells.bad, cells.mend)
+                fault = lines.fault(NUMBER.requirement, column, cells.bad, cells.mend)
                 lines.taken_as_missing.append(fault)
                 lines.remarked.append(cells.bad)
         values = expression.evaluate({name: cells.values for name, cells in parsed.items()})
@@ -161,7 +162,7 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], config: Orde
             used: list[Any] = [parsed[column] for column in expression.columns]
             unreadable = np.any([cells.bad | cells.missing for cells in used], axis=0)
             beyond = ~(np.abs(values) <= MAX_AMOUNT) & ~unreadable  # NaN and inf are beyond too
-            lines.refuse(expression.text, "must be an amount up to 1e12", "is beyond 1e12", beyond)
+            lines.reject(expression.text, AMOUNT, beyond)
             lines.numbers[ours] = values
         else:
             lines.numbers[ours] = np.where(np.isfinite(values), values, np.nan) + 0.0  # -0.0 is 0.0

@@ -18,10 +18,12 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from ...errors import ConfigError
 from ...models.golden_rows import CUTOFF, build_golden_rows
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders.dates import ISO_INSTANT, ISO_LOCAL, parse_instant
 from ...orders.limits import MAX_AMOUNT
+from ...orders.reading.line_rules import AMOUNT, FINITE, ISO, NOT_EMPTY, NUMBER, REQUIRED, TEXT
 from .errors import FieldError, Refusal
 
 __all__ = [
@@ -61,6 +63,23 @@ _Attributes = Annotated[
         }
     ),
 ]
+
+
+# pydantic's kinds of errors -> our rules
+_RULES = {
+    "dict_type": "must be an object of names and values",
+    "extra_forbidden": "is no field of this request",
+    "finite_number": FINITE,
+    "float_parsing": NUMBER.requirement,
+    "float_type": NUMBER.requirement,
+    "greater_than_equal": AMOUNT.requirement,
+    "less_than_equal": AMOUNT.requirement,
+    "missing": REQUIRED,
+    "string_pattern_mismatch": ISO,
+    "string_too_short": NOT_EMPTY.requirement,
+    "string_type": TEXT,
+    "too_short": NOT_EMPTY.requirement,
+}
 
 
 class OrderLine(TypedDict):
@@ -276,8 +295,6 @@ def format_field_path(location: Iterable[int | str]) -> str:
 
 def parse_instant_field(cutoff: str) -> int:
     """The cutoff's instant; raises a `Refusal` for one that no calendar has."""
-    from ...errors import ConfigError
-
     try:
         return parse_instant(cutoff)
     except ConfigError:
@@ -290,28 +307,10 @@ def _json_fault(fault: Mapping[str, Any]) -> str:
 
 
 def _rule(fault: Mapping[str, Any]) -> str:
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
-        return "is no field of this request"
-    if kind == "string_pattern_mismatch":
-        return "must be ISO 8601 such as 2011-06-10 or 2011-06-10T14:30:00"
-    if kind == "string_type":
-        return "must be text"
-    if kind == "dict_type":
-        return "must be an object of names and values"
-    if kind in ("float_type", "float_parsing"):
-        return "must be a number"
-    if kind == "finite_number":
-        return "must be a finite number"
-    if kind in ("greater_than_equal", "less_than_equal"):
-        return "must be between -1e12 and 1e12"
-    if kind == "missing":
-        return "is required"
-    if kind in ("too_short", "string_too_short"):
-        return "must not be empty"
+    kind = fault["type"]
     if kind == "string_too_long":
-        return f"must have at most {context['max_length']} characters"
-    return str(fault["msg"]).replace("Input should", "should")
+        return f"must have at most {fault['ctx']['max_length']} characters"
+    return _RULES.get(kind) or str(fault["msg"]).replace("Input should", "should")
 
 
 def build_example_request() -> dict[str, Any]:
