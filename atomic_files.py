@@ -1,7 +1,4 @@
-"""Outputs that are whole or absent.
-
-Written beside the target, synced, then moved over it.
-"""
+"""Outputs that are complete or absent: written beside the target, synced, then moved over it."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -27,14 +25,15 @@ __all__ = [
     "replace_file",
     "replace_folder",
     "write_files",
+    "write_tables",
 ]
 
-REJECTED = "rejected.parquet"  # beside or in every output of a batch
+REJECTED = "rejected.parquet"  # beside or in every batch output
 _FORMATS = (".parquet", ".csv")
 
 
 def check_writable(path: Path) -> None:
-    """Refuse, before long work, an output that could not be written in the end."""
+    """Reject, before long work, an output that cannot be written."""
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"an output must be a .parquet or .csv file, got {path}")
     if path.is_dir():
@@ -49,18 +48,20 @@ def check_writable(path: Path) -> None:
 def check_batch_output(
     files: Sequence[Path], output: Path, rejected: Path, manifest: Path, partitions: int
 ) -> None:
-    """Refuse outputs that cannot be written, or would replace the orders or each other."""
+    """Reject outputs that cannot be written, or would replace the orders or each other."""
     if partitions:
         if output.suffix:
             raise ConfigError(
-                f"a partitioned output is a folder, got {output}; leave {output.suffix} out"
+                f"a partitioned output must be a folder, got {output}; remove {output.suffix}"
             )
         if output.exists() and not manifest.is_file():
-            raise StoreError(f"{output} exists and is no forecast of ours; name a new folder")
+            raise StoreError(f"{output} exists and holds no forecasts; name a new folder")
     else:
         check_writable(output)
     if output.name == REJECTED:
-        raise ConfigError(f"the output must not be {REJECTED}, where rejected lines go")
+        raise ConfigError(
+            f"the output must not be {REJECTED}, the file of rejected lines; name another file"
+        )
     inputs = {path.resolve() for path in files}
     for path in (output, rejected):
         if path.resolve() in inputs:
@@ -70,7 +71,7 @@ def check_batch_output(
 
 
 def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
-    """Write text, and tables as .parquet or .csv by their paths' endings: all of them, or none."""
+    """Write texts and tables, the latter as .parquet or .csv by their endings: all, or none."""
     with ExitStack() as stack:
         partials = {path: stack.enter_context(replace_file(path)) for path in contents}
         for path, content in contents.items():
@@ -83,8 +84,19 @@ def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
             _sync(partials[path])
 
 
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame | pa.Table], ending: str) -> None:
+    """Write tables into `folder`, each as a file of its name with `ending`: all of them, or none."""
+    check_folder(folder)
+    contents: dict[Path, pa.Table | str] = {}
+    for name, table in tables.items():
+        is_frame = isinstance(table, pd.DataFrame)
+        arrow = pa.Table.from_pandas(table, preserve_index=False) if is_frame else table
+        contents[folder / f"{name}.{ending}"] = arrow
+    write_files(contents)
+
+
 def check_folder(path: Path) -> None:
-    """Make an output folder; refuse, before long work, one that cannot be."""
+    """Create an output folder; reject, before long work, one that cannot be written."""
     with translate_os_errors(path):
         if path.exists() and not path.is_dir():
             raise StoreError(f"the output {path} is a file; name a folder")

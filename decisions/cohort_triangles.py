@@ -1,4 +1,4 @@
-"""Triangles: what customers who first ordered in one month did in each month after."""
+"""Cohort triangles: retention and spend by month of the first order and month of age."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import pandas as pd
 
 from ..orders import dates
 from .customer_base import CustomerBase
+from .group_totals import divide
 
 __all__ = ["build_triangles"]
 
 
 def build_triangles(base: CustomerBase) -> pd.DataFrame:
-    """Retention and cumulated spend by cohort and age: a row per cohort and calendar month since.
+    """Retention and cumulated spend by cohort and age: one row per cohort and calendar month.
 
-    Age 0 is the month of the first order. `is_whole` is False for the month the cutoff lies in,
-    which is not over. A month in which nobody first ordered is a cohort of no customers, whose
-    retention and spend per customer are empty.
+    Age 0 is the month of the first order. `is_whole` is False for the unfinished month of the
+    cutoff. A month without first orders is a cohort of 0 customers, with empty ratios.
     """
     entries, cohort = base.entries, base.grouping("cohort")
     first_month = dates.to_months(base.first_order_times)
@@ -26,9 +26,8 @@ def build_triangles(base: CustomerBase) -> pd.DataFrame:
     last = max(int(month.max()), origin + n_cohorts - 1)
     width = last - origin + 1
     owner = entries.customers
-    age = np.maximum(
-        month - first_month[owner], 0
-    )  # a return before the first order is of its month
+    # a return before the first order counts in its month
+    age = np.maximum(month - first_month[owner], 0)
     cell = cohort.codes[owner] * width + age
 
     spend = np.zeros(n_cohorts * width, dtype=np.int64)
@@ -43,19 +42,16 @@ def build_triangles(base: CustomerBase) -> pd.DataFrame:
     shown = k + ages < width
     customers = cohort.counts()[k].astype(np.float64)
     cumulated = np.cumsum(spend.reshape(n_cohorts, width), axis=1).ravel() / base.unit
-    with np.errstate(divide="ignore", invalid="ignore"):
-        retention = np.where(customers > 0, active / customers, np.nan)
-        each = np.where(customers > 0, cumulated / customers, np.nan)
     frame = pd.DataFrame(
         {
             "cohort": np.array(cohort.names, dtype=object)[k],
             "age_months": ages,
             "customers": cohort.counts()[k],
             "active_customers": active,
-            "retention": retention,
+            "retention": divide(active, customers),
             "spend": spend / base.unit,
             "cumulated_spend": cumulated,
-            "cumulated_spend_per_customer": each,
+            "cumulated_spend_per_customer": divide(cumulated, customers),
             "is_whole": origin + k + ages < dates.find_unfinished_month(base.cutoff),
         }
     )

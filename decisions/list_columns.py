@@ -1,4 +1,4 @@
-"""Candidates: what list rules may speak of, a value for every customer of a base."""
+"""The columns that list rules may use, with a value for every customer of a base."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from .customer_base import CustomerBase
 
 __all__ = ["ListColumns", "build_list_columns"]
 
-_LEAST_STAY = 0.01  # 1 - churn below this says nothing about what an order would be worth
+_LEAST_STAY = 0.01  # a smaller 1 - churn tells nothing about the value of an order
 _MOST_CATEGORIES = 50
 _NEXT_ORDER = "expected_next_order_at"
+_FORECAST_NUMBERS = (
+    *("n_orders", "days_since_last_order", "tenure_days"),
+    *("churn_probability", "expected_spend", "clv"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,23 +34,16 @@ class ListColumns:
 
 
 def build_list_columns(base: CustomerBase) -> ListColumns:
-    """Gather the columns named in `configs.lists`."""
+    """Compute the columns named in `configs.lists`."""
     entries, forecasts = base.entries, base.forecasts
     clv, churn = base.numbers("clv"), base.numbers("churn_probability")
     spend = entries.spend / base.unit
-    # clv = (1 - churn) x what an order is worth with all that follows
+    # clv = (1 - churn) x the value of an order and all that follows
     if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
     first = base.first_order_times
     next_order = _next_orders(base)
     anniversary = dates.find_next_anniversaries(first, base.cutoff)
-    numbers = {
-        **{
-            name: base.numbers(name)
-            for name in ("n_orders", "days_since_last_order", "tenure_days")
-        },
-        "churn_probability": churn,
-        "expected_spend": base.numbers("expected_spend"),
-        "clv": clv,
+    numbers = {name: base.numbers(name) for name in _FORECAST_NUMBERS} | {
         "spend_so_far": spend,
         "order_value": np.maximum(spend, 0.0) / entries.n_orders,
         "value_if_kept": if_kept,
@@ -81,7 +78,7 @@ def _days(instants: Int64, cutoff: int) -> Float64:
 
 
 def _next_orders(base: CustomerBase) -> Int64:
-    """The forecast date of the next order, -1 where none is expected or the file does not say."""
+    """The forecast date of the next order, -1 where none is expected or it is unknown."""
     if _NEXT_ORDER not in base.forecasts.column_names:
         return np.full(base.n_rows, -1, dtype=np.int64)
     column = base.forecasts[_NEXT_ORDER].cast(pa.timestamp("us")).cast(pa.int64())
@@ -89,7 +86,7 @@ def _next_orders(base: CustomerBase) -> Int64:
 
 
 def _missing_categories(base: CustomerBase) -> pa.StringArray:
-    """The category most other customers bought that this one has not; null where none is missing."""
+    """The most popular category that a customer has not bought; null where all are bought."""
     orders = base.orders
     column = orders.texts["category"]
     ends = windows.find_positions(orders.times, orders.starts, np.array([base.cutoff], np.int64))[

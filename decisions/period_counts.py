@@ -1,4 +1,4 @@
-"""What measures are made of: orders, revenue, who came and who was lost, by whole period before the cutoff."""
+"""Inputs of the measures: orders, revenue, retained and lost customers by whole period."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAYS_PER_MONTH = 365.25 / 12
 
 @dataclass(frozen=True)
 class GroupSums:
-    """What the measures of some groups are made of: arrays of n_groups, money in the currency."""
+    """Inputs of the measures of some groups: arrays of n_groups, money in the currency."""
 
     customers: Int64
     new_customers: Int64
@@ -38,25 +38,25 @@ class GroupSums:
 
 @dataclass(frozen=True)
 class PeriodCounts:
-    """Per customer and whole period, what was ordered; the first period only says who was there."""
+    """Orders per customer and whole period; the first period only tells who was active."""
 
     period_days: int
     bounds: Int64  # n_periods + 1
-    first_shown: int  # the first period that is measured
+    first_shown: int  # the first measured period
     orders: Int64  # n_rows x n_periods
-    net: Int64  # n_rows x n_periods, in the smallest unit
-    costed: Int64  # n_rows x n_periods, in the smallest unit
+    net: Int64  # n_rows x n_periods, in minor units
+    costed: Int64  # n_rows x n_periods, in minor units
     costs: Float64  # n_rows x n_periods, in the currency
     base: CustomerBase
 
     @classmethod
     def of(cls, base: CustomerBase) -> PeriodCounts:
-        """Count what every customer ordered in each period."""
+        """Count the orders of every customer in each period."""
         config, entries = base.config.kpis, base.entries
         days = config.period_days or base.horizon_days
         first = int(base.first_order_times.min())
         bounds = windows.compute_trailing_periods(first, base.cutoff, days, config.periods + 1)
-        if len(bounds) == 1:  # no whole period: what there is
+        if len(bounds) == 1:  # no whole period: take what there is
             bounds = np.array([min(first, base.cutoff), base.cutoff], dtype=np.int64)
         n_periods = len(bounds) - 1
         slot = windows.find_slots(entries.times, bounds)
@@ -86,13 +86,13 @@ class PeriodCounts:
 
     @property
     def n_whole(self) -> int:
-        """Whole periods measured."""
+        """Number of measured whole periods."""
         whole = self.bounds[-1] - self.bounds[0] >= self.period_days * dates.DAY
         return len(self.bounds) - 1 - self.first_shown if whole else 0
 
     @cached_property
     def _per_customer(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What groups add up: arrays of n_rows by the names of `GroupSums`, money in the smallest unit."""
+        """The values that groups add up: arrays of n_rows by name, money in minor units."""
         base, shown = self.base, slice(self.first_shown, None)
         active = self.orders > 0
         came, stayed = active[:, :-1], active[:, 1:]
@@ -120,7 +120,7 @@ class PeriodCounts:
         return GroupSums(customers=grouping.counts(), whole_periods=whole, **sums)  # type: ignore[arg-type]
 
     def sums_of_periods(self) -> GroupSums:
-        """The sums of each measured period over all customers; what counts ever counts to its end."""
+        """The sums of each measured period over all customers; lifetime sums run to its end."""
         base, shown = self.base, slice(self.first_shown, None)
         active = self.orders > 0
         n_periods = self.orders.shape[1]

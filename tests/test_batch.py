@@ -28,9 +28,8 @@ from clvcast.models.scoring import forecast_rows
 from clvcast.orders import dates
 from clvcast.orders.reading.temporary_folder import make_temporary_folder
 from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
-from clvcast.serve.batch import checkpointed_forecasts, run
-from clvcast.serve.batch.checkpoint import open_checkpoint
-from clvcast.serve.batch.checkpointed_forecasts import CheckpointedForecasts
+from clvcast.serve.batch import checkpoint, run
+from clvcast.serve.batch.checkpoint import CheckpointedForecasts, open_checkpoint
 from clvcast.serve.batch.run import score_files
 
 CUTOFF = "2021-02-01"
@@ -143,7 +142,7 @@ def test_only_some_customers(
     assert (status, "none of the customers named" in err) == (1, True)
     wanted.write_text("")
     status, _, err = run("score", "--model", tmp_path / "bundle", *args)
-    assert (status, "must name a customer a line" in err) == (1, True)
+    assert (status, "must hold one customer id per line" in err) == (1, True)
 
 
 def test_a_folder_of_parts(
@@ -219,7 +218,7 @@ def test_shards_are_merged_without_all_of_them_in_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Customers scattered over parts come out in order, table by table, each no larger than stated."""
-    monkeypatch.setattr(checkpointed_forecasts, "_ROWS", 50)
+    monkeypatch.setattr(checkpoint, "_ROWS", 50)
     whole = forecast_rows(shop_model, shop_orders, dates.parse_instant(CUTOFF))
     part_of = np.random.default_rng(1).integers(0, 7, whole.num_rows)
     with open_checkpoint(tmp_path / "f.parquet", "key") as parts:

@@ -7,21 +7,29 @@ its lock file owns it, and with it the output.
 
 from __future__ import annotations
 
+import math
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from filelock import FileLock, Timeout
 
 from ...atomic_files import replace_file
 from ...errors import StoreError
+from ...models.scoring import FORECAST_SCHEMA
 
-__all__ = ["Checkpoint", "open_checkpoint", "remove_leftovers"]
+__all__ = ["Checkpoint", "CheckpointedForecasts", "open_checkpoint", "remove_leftovers"]
 
 _KEY, _LOCK = "key", "lock"
+_ROWS = 50_000  # of a merged table
+_TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
 
 
 @dataclass(frozen=True)
@@ -98,3 +106,59 @@ def _remove_stale(folder: Path, key: str) -> None:
             shutil.rmtree(path)
         elif path.name != _LOCK and not (is_same and path.suffix == ".arrow"):
             path.unlink()
+
+
+@dataclass(frozen=True)
+class CheckpointedForecasts:
+    """Parts of a checkpoint, each sorted by customer_id, and what was set aside."""
+
+    checkpoint: Checkpoint
+    parts: list[str]
+    resumed: int  # parts that an interrupted run had finished
+    is_sorted: bool  # the parts, one after the other, are sorted by customer
+    set_aside: pa.Table  # lines
+    without: pa.StringArray  # customers with no order before the cutoff
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The forecasts by customer_id, table by table."""
+        parts = [self.checkpoint.read(part) for part in self.parts]
+        return iter(parts) if self.is_sorted else _merge(parts)
+
+    def totals(self) -> dict[str, object]:
+        """Rows and sums, each rounded once, so that the division into parts does not matter."""
+        parts = [self.checkpoint.read(part) for part in self.parts]
+        totals = {
+            name: math.fsum(chain.from_iterable(part[name].to_numpy().tolist() for part in parts))
+            for name in _TOTALS
+        }
+        return {"rows": sum(part.num_rows for part in parts), "totals": totals}
+
+    def bucket(self, bucket: int, buckets: int) -> pa.Table:
+        """The forecasts of one bucket of customers, by customer_id."""
+        tables = [FORECAST_SCHEMA.empty_table()]
+        for part in map(self.checkpoint.read, self.parts):
+            hashes = [zlib.crc32(name.encode()) for name in part["customer_id"].to_pylist()]
+            tables.append(part.filter(pa.array(np.array(hashes, np.int64) % buckets == bucket)))
+        return _sort(tables)
+
+
+def _merge(parts: list[pa.Table]) -> Iterator[pa.Table]:
+    """Merge sorted parts; only ids and the rows of the next table are held in memory."""
+    counts = [part.num_rows for part in parts]
+    if not sum(counts):
+        return
+    ids = pa.chunked_array([chunk for part in parts for chunk in part["customer_id"].chunks])
+    order = pc.sort_indices(ids).to_numpy()
+    part_of = np.repeat(np.arange(len(parts)), counts)
+    begins = np.zeros(len(parts), dtype=np.int64)
+    for low in range(0, len(order), _ROWS):
+        ends = begins + np.bincount(part_of[order[low : low + _ROWS]], minlength=len(parts))
+        yield _sort(
+            [part.slice(b, e - b) for part, b, e in zip(parts, begins, ends, strict=True) if e > b]
+        )
+        begins = ends
+
+
+def _sort(tables: list[pa.Table]) -> pa.Table:
+    table = pa.concat_tables(tables).combine_chunks()
+    return table.take(pc.sort_indices(table["customer_id"]))

@@ -1,8 +1,8 @@
-"""Whether an Arrow stream has compressed buffers: a megabyte of them may unfold to more than any memory.
+"""Detects compressed buffers in an Arrow stream: a megabyte of them may expand to any size.
 
-The header of a record batch says so, in a flatbuffer (Arrow's format/Message.fbs): a message has
-[version, header type, header, body length]; a batch [length, nodes, buffers, compression]; a dictionary
-batch holds a batch as its second field.
+The header of a record batch tells, in a flatbuffer (Arrow's format/Message.fbs): a message has
+[version, header type, header, body length]; a batch [length, nodes, buffers, compression]; a
+dictionary batch holds a batch as its second field.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DATA, _COMPRESSION = 1, 3
 
 
 def is_compressed(stream: bytes) -> bool:
-    """Whether any batch of a stream is; raises `ValueError` for what is no stream."""
+    """Whether any batch of a stream is compressed; raises `ValueError` for an invalid stream."""
     reader = pa.ipc.MessageReader.open_stream(io.BytesIO(stream))
     while True:
         try:
@@ -51,7 +51,7 @@ def _has_compression(metadata: bytes) -> bool:
 
 
 def _field(metadata: bytes, table: int, number: int) -> int | None:
-    """Where a field of a table stands, None where it has its default."""
+    """The position of a field of a table, None where it has its default."""
     fields = table - struct.unpack_from("<i", metadata, table)[0]
     if fields < 0:
         raise ValueError("a table points before its buffer")

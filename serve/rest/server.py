@@ -18,10 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import ConfigError, StoreError
 from .app import create_app
-from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY
 from .logs import request_logger, start_logging
 from .model_holder import ModelHolder
-from .request_limits import LONGEST_HEAD
+from .request_limits import ARRIVAL, CONNECTIONS, LONGEST_HEAD, TOO_MANY
 from .settings import Limits, Settings
 
 __all__ = ["format_url", "prepare", "run"]
@@ -30,22 +29,22 @@ _DRAIN_SECONDS = 30
 
 
 def run(models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()) -> None:
-    """Serve until told to stop (SIGTERM, SIGINT); what is on its way is answered first.
+    """Serve until SIGTERM or SIGINT; requests in flight are answered first.
 
-    Raises `ConfigError` for an address others can reach without tokens, `StoreError` where the
-    address cannot be taken.
+    Raises `ConfigError` for a public address without tokens, `StoreError` for an address that is
+    in use or not available.
     """
     server, listening = prepare(models, settings, pages)
     start_logging()
-    # what is loaded stays: left out of collections, it cannot make a request wait for tens of milliseconds
+    # loaded objects stay: frozen, they cost no request tens of milliseconds of garbage collection
     gc.collect()
     gc.freeze()
     fields = {"event": "listening", "url": format_url(listening, settings)}
     request_logger.info("", extra={"fields": fields | {"model_version": models.current.version}})
     for stop in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn drains on either, then raises it anew for whoever was to know: nobody
+        # uvicorn drains on either, then raises it again for handlers of others: there are none
         signal.signal(stop, lambda number, frame: None)
-    # each time the loop sends or receives it must wait for a scoring thread to let it go on
+    # the loop waits for the interpreter lock of a scoring thread at each send and receive
     sys.setswitchinterval(0.0005)
     server.run(sockets=[listening])
 
@@ -53,11 +52,11 @@ def run(models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()
 def prepare(
     models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()
 ) -> tuple[uvicorn.Server, socket.socket]:
-    """A server that is ready to run, and the socket it listens on."""
+    """A server that is ready to run, and its listening socket."""
     if not settings.is_loopback and not settings.tokens.forecast:
         raise ConfigError(
-            f"an address others can reach needs tokens (--tokens FILE, or CLVCAST_TOKENS), got "
-            f"--host {settings.host} and none; give some, or leave --host out"
+            f"a public address needs tokens (--tokens FILE, or CLVCAST_TOKENS), got --host "
+            f"{settings.host} and none; give tokens, or leave --host out"
         )
     if (settings.certificate is None) != (settings.private_key is None):
         raise ConfigError("--certificate and --private-key belong together, got one of them")
@@ -84,7 +83,7 @@ def prepare(
 
 
 def format_url(listening: socket.socket, settings: Settings) -> str:
-    """Where a server can be reached."""
+    """The address of a server."""
     host, port = listening.getsockname()[:2]
     scheme = "https" if settings.certificate else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -94,7 +93,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=2048)
-        # connections inherit it; without, a head and a body sent apart wait for each other for 40 ms
+        # connections inherit it; without it, a head and a body sent apart take 40 ms longer
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
     except (OSError, OverflowError) as error:
