@@ -85,14 +85,16 @@ def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame | pa.Table], ending: str) -> None:
-    """Write tables into `folder`, each as a file of its name with `ending`: all of them, or none."""
+    """Write tables into `folder`, one file of its name each: all of them, or none."""
     check_folder(folder)
-    contents: dict[Path, pa.Table | str] = {}
-    for name, table in tables.items():
-        is_frame = isinstance(table, pd.DataFrame)
-        arrow = pa.Table.from_pandas(table, preserve_index=False) if is_frame else table
-        contents[folder / f"{name}.{ending}"] = arrow
-    write_files(contents)
+    write_files(
+        {
+            folder / f"{name}.{ending}": table
+            if isinstance(table, pa.Table)
+            else pa.Table.from_pandas(table, preserve_index=False)
+            for name, table in tables.items()
+        }
+    )
 
 
 def check_folder(path: Path) -> None:

@@ -35,12 +35,10 @@ class Cohorts:
         month = dates.to_months(base.first_order_times)
         spent: dict[tuple[str, int], int] = {}
         latest = dates.to_months(np.array([base.cutoff - 1]))[0]
-        late = 0
-        for name, when, amount in zip(
-            stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True
-        ):
+        rows = zip(stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True)
+        late = int((stated.months > latest).sum())
+        for name, when, amount in rows:
             if when > latest:
-                late += 1
                 continue
             key = (name if base.has_channels else ALL, when)
             spent[key] = spent.get(key, 0) + amount

@@ -7,9 +7,8 @@ not contacted: the comparison with contacted customers measures a campaign's eff
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -108,29 +107,12 @@ def lists(
         past_members = select_by_rule(past, build_list_columns(past), [])
         summary = summary.merge(backtest_lists(past, past_members, remarks), on="list", how="left")
 
-    def build_tables(members: Mapping[str, Int64]) -> _Tables:
-        return _Tables(members, lambda name: _build_rows(base, columns, rules[name], members[name]))
-
+    contact_tables, held_out_tables = (
+        {name: _build_rows(base, columns, rules[name], rows) for name, rows in members.items()}
+        for members in (contacts, held_out)
+    )
     budget = _build_budget(base, columns)
-    return Lists(build_tables(contacts), build_tables(held_out), summary, budget, tuple(remarks))
-
-
-class _Tables(Mapping[str, pa.Table]):
-    """One table per list, built on first access: a report does not need them."""
-
-    def __init__(self, names: Collection[str], build: Callable[[str], pa.Table]) -> None:
-        self._names, self._build = names, cache(build)
-
-    def __getitem__(self, name: str) -> pa.Table:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._build(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+    return Lists(contact_tables, held_out_tables, summary, budget, tuple(remarks))
 
 
 def select_by_rule(
@@ -254,7 +236,7 @@ def _format_field(name: str, columns: ListColumns, members: Int64, currency: str
 
 
 def _build_budget(base: CustomerBase, columns: ListColumns) -> pd.DataFrame:
-    """By segment, tier and risk: a customer's value if kept, and the maximum value of keeping one."""
+    """By segment, tier and risk: a customer's value if kept, and the maximum for keeping one."""
     parts = []
     for dimension in ("rfm_segment", "tier", "risk"):
         grouping = base.grouping(dimension)

@@ -127,7 +127,7 @@ class CustomerBase:
         return {}
 
     def grouping(self, dimension: str) -> Grouping:
-        """Customers by `shop`, first `channel`, first-order `cohort`, or a text column of forecasts."""
+        """Customers by `shop`, first `channel`, `cohort`, or a text column of the forecasts."""
         if dimension not in self._groupings:
             self._groupings[dimension] = self._group(dimension)
         return self._groupings[dimension]

@@ -26,11 +26,11 @@ from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource,
 from .group_totals import divide, ratio, sum_by_group
 from .lever_sensitivity import compute_sensitivity
 from .payback import (
+    BACKTEST_COLUMNS,
     MarginCurve,
     backtest_payback,
     estimate_reach_probability,
     forecast_margin_curve,
-    make_empty_backtest,
 )
 
 __all__ = ["Economics", "economics"]
@@ -80,7 +80,7 @@ def economics(
     curve = forecast_margin_curve(base, cohorts.grouping, cohorts.months)
     rows = [row for level in cohorts.levels() for row in _build_rows(base, cohorts, curve, level)]
     _check_margin(base, remarks)
-    backtest = make_empty_backtest()
+    backtest = pd.DataFrame(columns=BACKTEST_COLUMNS)
     if past is not None:
         backtest = backtest_payback(past)
         remarks.append(_describe_backtest(backtest))

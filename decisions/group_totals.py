@@ -21,7 +21,7 @@ _BOUNDS = ("expected", "lower", "upper")
 
 @dataclass(frozen=True)
 class GroupTotals:
-    """The total CLV of each group and its 90% interval: arrays of n_groups, bounds NaN if unknown."""
+    """The total CLV of each group and its 90% interval: arrays of n_groups, NaN if unknown."""
 
     expected: Float64
     lower: Float64

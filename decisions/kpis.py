@@ -18,12 +18,11 @@ from ..atomic_files import write_tables
 from ..configs.schema import Config
 from ..orders import dates
 from ..orders.columns import Float64
-from .cohort_triangles import build_triangles
 from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
 from .group_totals import divide, ratio, sum_by_group
 from .period_counts import DAYS_PER_MONTH, GroupSums, PeriodCounts
 
-__all__ = ["LEVERS", "Kpis", "compute_measures", "kpis"]
+__all__ = ["LEVERS", "Kpis", "build_triangles", "compute_measures", "kpis"]
 
 # the four levers of revenue
 LEVERS = ("aov", "purchase_frequency", "margin_rate", "churn_rate")
@@ -76,7 +75,7 @@ def kpis(
     target_share = ratio(int(base.worth.sum()), int(base.entries.net.sum()))
     if base.config.target == "spend":
         target_share = 1.0
-    bounds = [dates.format_instant(int(bound)) for bound in counts.bounds[counts.first_shown :]]
+    bounds = [dates.format_instant(int(bound)) for bound in counts.bounds[counts.first_measured :]]
     for dimension in dimensions:
         grouping = base.grouping(dimension)
         frame = compute_measures(
@@ -90,7 +89,9 @@ def kpis(
     _label(periods, "period", bounds[:-1], bounds[:-1], bounds[1:])
     parts.append(periods)
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return Kpis(table, build_triangles(base), _by_customer(base, table.iloc[0]), tuple(remarks))
+    return Kpis(
+        table, build_triangles(base), _compute_customers(base, table.iloc[0]), tuple(remarks)
+    )
 
 
 def _label(
@@ -187,7 +188,7 @@ def _add_forecasts(frame: pd.DataFrame, base: CustomerBase, grouping: Grouping) 
     return frame
 
 
-def _by_customer(base: CustomerBase, shop: pd.Series[float]) -> pd.DataFrame:
+def _compute_customers(base: CustomerBase, shop: pd.Series[float]) -> pd.DataFrame:
     """Formula CLV of each customer (own AOV x the shop's frequency x its lifetime) and forecast."""
     aov = base.entries.spend / base.unit / base.entries.n_orders
     clv = base.numbers("clv")
@@ -204,3 +205,49 @@ def _by_customer(base: CustomerBase, shop: pd.Series[float]) -> pd.DataFrame:
             "clv_less_formula": clv - aov * orders_in_span,
         }
     )
+
+
+def build_triangles(base: CustomerBase) -> pd.DataFrame:
+    """Retention and cumulated spend by cohort and age: one row per cohort and calendar month.
+
+    Age 0 is the month of the first order. `is_whole` is False for the unfinished month of the
+    cutoff. A month without first orders is a cohort of 0 customers, with empty ratios.
+    """
+    entries, cohort = base.entries, base.grouping("cohort")
+    first_month = dates.to_months(base.first_order_times)
+    origin = int(first_month.min())
+    n_cohorts = len(cohort.names)
+    month = dates.to_months(entries.times)
+    last = max(int(month.max()), origin + n_cohorts - 1)
+    width = last - origin + 1
+    owner = entries.customers
+    # a return before the first order counts in its month
+    age = np.maximum(month - first_month[owner], 0)
+    cell = cohort.codes[owner] * width + age
+
+    spend = np.zeros(n_cohorts * width, dtype=np.int64)
+    np.add.at(spend, cell, entries.net)
+    ordered = entries.is_order
+    owner, age, cell = owner[ordered], age[ordered], cell[ordered]
+    is_first = np.ones(len(owner), dtype=np.bool_)  # of its customer in its month: times ascend
+    is_first[1:] = (owner[1:] != owner[:-1]) | (age[1:] != age[:-1])
+    active = np.bincount(cell[is_first], minlength=n_cohorts * width)
+
+    k, ages = np.divmod(np.arange(n_cohorts * width), width)
+    shown = k + ages < width
+    customers = cohort.counts()[k].astype(np.float64)
+    cumulated = np.cumsum(spend.reshape(n_cohorts, width), axis=1).ravel() / base.unit
+    frame = pd.DataFrame(
+        {
+            "cohort": np.array(cohort.names, dtype=object)[k],
+            "age_months": ages,
+            "customers": cohort.counts()[k],
+            "active_customers": active,
+            "retention": divide(active, customers),
+            "spend": spend / base.unit,
+            "cumulated_spend": cumulated,
+            "cumulated_spend_per_customer": divide(cumulated, customers),
+            "is_whole": origin + k + ages < dates.find_unfinished_month(base.cutoff),
+        }
+    )
+    return frame[shown].reset_index(drop=True)

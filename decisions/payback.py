@@ -15,16 +15,16 @@ from .customer_base import CustomerBase, Grouping
 from .group_totals import sum_by_group
 
 __all__ = [
+    "BACKTEST_COLUMNS",
     "MarginCurve",
     "backtest_payback",
     "estimate_reach_probability",
     "forecast_margin_curve",
-    "make_empty_backtest",
 ]
 
 _Z90 = 1.6449  # standard deviations to either side of a normal 90% interval
 _MULTIPLES = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7)
-_COLUMNS = ["cohort", "age_months", "multiple", "needed", "chance", "reached"]
+BACKTEST_COLUMNS = ["cohort", "age_months", "multiple", "needed", "chance", "reached"]
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,4 @@ def backtest_payback(past: CustomerBase) -> pd.DataFrame:
                 )
                 reached = bool(margins[cohort, end - origin] >= needed)
                 rows.append((names[cohort], age + 1, multiple, needed, chance, reached))
-    return pd.DataFrame(rows, columns=_COLUMNS)
-
-
-def make_empty_backtest() -> pd.DataFrame:
-    """The table of `backtest_payback` without rows."""
-    return pd.DataFrame(columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=BACKTEST_COLUMNS)

@@ -1,7 +1,7 @@
-"""The colours: one accent, told apart by the colour-blind, each with its pair on dark paper.
+"""The colours: safe for colour-blind readers, each with a counterpart for dark mode.
 
-Figures are made in the light colours; the page's script exchanges them, one for one, on dark paper.
-Text has a contrast of 4.5 or more to its paper in both.
+Figures use the light colours; the page's script replaces them in dark mode. Text has a contrast of
+at least 4.5 to its background in both.
 """
 
 from __future__ import annotations

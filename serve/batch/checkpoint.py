@@ -40,19 +40,19 @@ class Checkpoint:
 
     def has(self, part: str) -> bool:
         """Whether a part is finished."""
-        return self._path(part).exists()
+        return self._locate_part(part).exists()
 
     def write(self, part: str, table: pa.Table) -> None:
         """Finish a part."""
         with (
-            replace_file(self._path(part)) as partial,
+            replace_file(self._locate_part(part)) as partial,
             pa.ipc.new_file(str(partial), table.schema) as stream,
         ):
             stream.write_table(table)
 
     def read(self, part: str) -> pa.Table:
         """A finished part, mapped into memory."""
-        with pa.memory_map(str(self._path(part))) as file, pa.ipc.open_file(file) as stream:
+        with pa.memory_map(str(self._locate_part(part))) as file, pa.ipc.open_file(file) as stream:
             return stream.read_all()
 
     def clear(self) -> None:
@@ -64,7 +64,7 @@ class Checkpoint:
         """Delete the checkpoint: its parts are in the output."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _path(self, part: str) -> Path:
+    def _locate_part(self, part: str) -> Path:
         return self.folder / f"{part}.arrow"
 
 

@@ -23,7 +23,7 @@ def select_customers(orders: Orders, selection: set[str]) -> Orders:
 
 
 def read_ids(path: Path) -> set[str]:
-    """Customer ids from a column customer_id of a .parquet file, or from a text file, one per line."""
+    """Customer ids from a column customer_id of a .parquet file, or from lines of a text file."""
     try:
         if path.suffix.lower() == ".parquet":
             column = pq.read_table(path, columns=["customer_id"])["customer_id"]
@@ -32,8 +32,8 @@ def read_ids(path: Path) -> set[str]:
             cells = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError):
         raise OrdersError(
-            f"the customers of {path} cannot be read; give one id per line, or a .parquet file with "
-            "a column customer_id"
+            f"the customers of {path} cannot be read; give one id per line, or a .parquet file "
+            "with a column customer_id"
         ) from None
     ids = {clean_id(cell) for cell in cells} - {"", "customer_id"}
     if not ids:

@@ -52,7 +52,10 @@ _ABOUT: dict[str, Any] = {
     "version": "1",  # of the API
     "summary": "Order histories in, customer lifetime value forecasts out.",
 }
-_NO_DATES = "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to get them from the registry"
+_NO_DATES = (
+    "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to get them from the "
+    "registry"
+)
 
 
 def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()) -> FastAPI:
@@ -140,7 +143,7 @@ def _create_routes(
         responses=keep_paths(200, 401, 403, of=ModelAnswer),
     )
     async def model(request: Request) -> Response:
-        return _json(_describe_model(request.scope["context"].model, models.previous))
+        return _respond(_describe_model(request.scope["context"].model, models.previous))
 
     @router.post(
         "/v1/reload",
@@ -171,13 +174,13 @@ def _create_routes(
             raise Refusal(422, "unusable_model", str(error)) from None
         metrics.set_model(context.model.version)
         previous = _get_version(models.previous)
-        return _json(Reloaded(model_version=context.model.version, previous_version=previous))
+        return _respond(Reloaded(model_version=context.model.version, previous_version=previous))
 
     @router.get(
         "/livez", summary="Whether the server is running", responses=keep_paths(200, of=Status)
     )
     async def livez(request: Request) -> Response:
-        return _json(Status(status="live", model_version=request.scope["context"].model.version))
+        return _respond(Status(status="live", model_version=request.scope["context"].model.version))
 
     @router.get(
         "/readyz",
@@ -187,7 +190,9 @@ def _create_routes(
     async def readyz(request: Request) -> Response:
         if not models.is_warm:
             raise Refusal(503, "warming", "the server is warming up", headers={"Retry-After": "1"})
-        return _json(Status(status="ready", model_version=request.scope["context"].model.version))
+        return _respond(
+            Status(status="ready", model_version=request.scope["context"].model.version)
+        )
 
     @router.get(
         "/metrics",
@@ -234,7 +239,7 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
     )
 
 
-def _json(content: object) -> Response:
+def _respond(content: object) -> Response:
     return Response(to_json(content), media_type=JSON)
 
 
@@ -252,8 +257,9 @@ async def _respond_to_error(request: Request, error: Exception) -> Response:
 def build_document() -> str:
     """The text of docs/openapi.json, built without a server or a model."""
     app = FastAPI(**_ABOUT)
-    limits = Settings().limits
-    app.include_router(_create_routes(None, Settings(), Metrics(), WorkerPool(limits)))  # type: ignore[arg-type]
+    no_models: Any = None
+    settings = Settings()
+    app.include_router(_create_routes(no_models, settings, Metrics(), WorkerPool(settings.limits)))
     return json.dumps(build_openapi(app), indent=1) + "\n"
 
 

@@ -37,20 +37,20 @@ def is_compressed(stream: bytes) -> bool:
 
 def _has_compression(metadata: bytes) -> bool:
     message = struct.unpack_from("<I", metadata)[0]
-    header_type = _field(metadata, message, _HEADER_TYPE)
-    header = _field(metadata, message, _HEADER)
+    header_type = _find_field(metadata, message, _HEADER_TYPE)
+    header = _find_field(metadata, message, _HEADER)
     if header_type is None or header is None:
         raise ValueError("a message has no header")
     table = _follow(metadata, header)
     if metadata[header_type] == _DICTIONARY_BATCH:
-        data = _field(metadata, table, _DATA)
+        data = _find_field(metadata, table, _DATA)
         if data is None:
             return False
         table = _follow(metadata, data)
-    return _field(metadata, table, _COMPRESSION) is not None
+    return _find_field(metadata, table, _COMPRESSION) is not None
 
 
-def _field(metadata: bytes, table: int, number: int) -> int | None:
+def _find_field(metadata: bytes, table: int, number: int) -> int | None:
     """The position of a field of a table, None where it has its default."""
     fields = table - struct.unpack_from("<i", metadata, table)[0]
     if fields < 0:

@@ -50,8 +50,8 @@ def read_tokens(
 ) -> Tokens:
     """Tokens from files (one per line) or the environment (separated by spaces or commas)."""
     return Tokens(
-        _digests(file, environment.get(TOKENS_VARIABLE, "")),
-        _digests(admin_file, environment.get(ADMIN_VARIABLE, "")),
+        _hash_tokens(file, environment.get(TOKENS_VARIABLE, "")),
+        _hash_tokens(admin_file, environment.get(ADMIN_VARIABLE, "")),
     )
 
 
@@ -71,14 +71,14 @@ def authorise(
         if host not in _LOOPBACK_NAMES:  # DNS rebinding: a foreign page whose name points here
             raise Refusal(403, "forbidden", "without tokens the server serves localhost only")
         return
-    scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     valid = tokens.admin if is_admin_path else (*tokens.forecast, *tokens.admin)
-    if path in PAGE_PATHS and not given:
+    if path in PAGE_PATHS and not token:
         cookies = cookie_parser(headers.get(b"cookie", b"").decode("latin-1"))
-        scheme, given = b"bearer", cookies.get(COOKIE, "").encode("latin-1", "replace")
-    if path == "/" and not _is_among(given.strip(), valid):
+        scheme, token = b"bearer", cookies.get(COOKIE, "").encode("latin-1", "replace")
+    if path == "/" and not _is_among(token.strip(), valid):
         raise Refusal(303, "login", "log in at /login with a token", headers={"Location": "/login"})
-    if scheme.lower() != b"bearer" or not _is_among(given.strip(), valid):
+    if scheme.lower() != b"bearer" or not _is_among(token.strip(), valid):
         kind = "an admin token" if is_admin_path else "a token"
         raise Refusal(
             401,
@@ -88,18 +88,18 @@ def authorise(
         )
 
 
-def is_token(given: str, tokens: Tokens) -> bool:
+def is_token(token: str, tokens: Tokens) -> bool:
     """Whether a token may read forecasts."""
-    return _is_among(given.strip().encode(), (*tokens.forecast, *tokens.admin))
+    return _is_among(token.strip().encode(), (*tokens.forecast, *tokens.admin))
 
 
-def _is_among(given: bytes, digests: Iterable[bytes]) -> bool:
+def _is_among(token: bytes, digests: Iterable[bytes]) -> bool:
     """Whether a token is one of those, in a time that does not depend on which."""
-    digest = sha256(given).digest()
+    digest = sha256(token).digest()
     return sum(hmac.compare_digest(digest, valid) for valid in digests) > 0
 
 
-def _digests(file: Path | None, variable: str) -> tuple[bytes, ...]:
+def _hash_tokens(file: Path | None, variable: str) -> tuple[bytes, ...]:
     words = variable.replace(",", " ").split()
     if file is not None:
         try:

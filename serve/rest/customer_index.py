@@ -72,7 +72,7 @@ class CustomerIndex:
         Raises `ConfigError` for an unknown dimension or name.
         """
         mask = np.ones(len(self.cells), dtype=np.bool_)
-        for name, code in self._codes(chosen).items():
+        for name, code in self._look_up_codes(chosen).items():
             mask &= self.cells[name].to_numpy() == code
         cells = self.cells[mask]
         segment_shock = SEGMENT_SHOCK if 0 < len(cells) < len(self.cells) else 0.0
@@ -85,17 +85,17 @@ class CustomerIndex:
     def page(self, chosen: Mapping[str, str], page: int) -> pa.Table:
         """One page of a selection, highest CLV first, with the channel where it is known."""
         mask = np.ones(self.best_first.num_rows, dtype=np.bool_)
-        for name, code in self._codes(chosen).items():
+        for name, code in self._look_up_codes(chosen).items():
             mask &= self.groupings[name].codes == code
         rows = np.flatnonzero(mask)[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]
-        return self._with_channel(rows)
+        return self._add_channel(rows)
 
     def customer(self, customer_id: str) -> pa.Table:
         """One customer's row; raises `OrdersError` for an id without a forecast."""
         row = pc.index(self.best_first["customer_id"], customer_id).as_py()
         if row < 0:
             raise OrdersError("no forecast has this customer id; look the id up in the forecasts")
-        return self._with_channel(np.array([row], dtype=np.int64))
+        return self._add_channel(np.array([row], dtype=np.int64))
 
     def history(self, customer_id: str) -> list[tuple[str, float]]:
         """One customer's orders and returns before the cutoff: day and net amount, newest first."""
@@ -124,7 +124,7 @@ class CustomerIndex:
         cutoffs = np.array([self.base.cutoff], dtype=np.int64)
         return explain_rows(model, compute_feature_rows(observed, cutoffs))
 
-    def _codes(self, chosen: Mapping[str, str]) -> dict[str, int]:
+    def _look_up_codes(self, chosen: Mapping[str, str]) -> dict[str, int]:
         codes = {}
         for name, value in chosen.items():
             grouping = self.groupings.get(name)
@@ -133,7 +133,7 @@ class CustomerIndex:
             codes[name] = grouping.names.index(value)
         return codes
 
-    def _with_channel(self, rows: Int64) -> pa.Table:
+    def _add_channel(self, rows: Int64) -> pa.Table:
         table = self.best_first.take(pa.array(rows))
         channel = self.groupings.get("channel")
         if channel is not None:

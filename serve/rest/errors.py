@@ -62,7 +62,7 @@ class Refusal(Exception):  # noqa: N818 - a response, and often the client's err
 
 
 def build_invalid_request(faults: Sequence[FieldError], count: int | None = None) -> Refusal:
-    """The error of a request that breaks rules; the first 20 faults are named, `count` are known."""
+    """The error of a request that breaks rules: the first 20 of its `count` faults are named."""
     count = len(faults) if count is None else count
     message = f"the request has {pluralize(count, 'fault')}"
     if count > MAX_FAULTS:

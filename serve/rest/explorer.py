@@ -45,14 +45,17 @@ _LOGIN = """<!doctype html>
  content="default-src 'none'; style-src 'unsafe-inline'; form-action 'self'">
 <meta name="color-scheme" content="light dark"><title>clvcast</title>
 <style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 26rem; margin: 15vh auto; padding: 0 1rem; }}
+body {{
+ font: 1rem/1.5 system-ui, sans-serif; max-width: 26rem; margin: 15vh auto; padding: 0 1rem;
+}}
 input, button {{ font: inherit; padding: 0.4rem 0.7rem; }}
 label {{ display: block; margin-bottom: 0.4rem; }}
 </style></head>
 <body><main><h1>Customer value report</h1><p role="status">{message}</p>
 <form method="post" action="/login">
 <label for="token">Token of this server</label>
-<input id="token" name="token" type="password" autocomplete="off" required autofocus> <button>Open</button>
+<input id="token" name="token" type="password" autocomplete="off" required autofocus>
+<button>Open</button>
 </form></main></body></html>"""
 
 
@@ -84,7 +87,7 @@ def create_explorer(
         if not number.isdecimal() or len(number) > 9:
             raise Refusal(422, "invalid", "page must be a whole number of at least 0")
         try:
-            return _json(_describe_selection(index, choices, int(number), writing))
+            return _respond(_describe_selection(index, choices, int(number), writing))
         except ConfigError as error:
             raise Refusal(422, "invalid", str(error)) from None
 
@@ -93,7 +96,7 @@ def create_explorer(
         customer_id = request.query_params.get("id", "").strip()
         try:
             model = request.scope["context"].model
-            return _json(_describe_customer(index, customer_id, model, writing))
+            return _respond(_describe_customer(index, customer_id, model, writing))
         except OrdersError as error:
             raise Refusal(404, "unknown", str(error)) from None
 
@@ -187,8 +190,9 @@ def _list_facts(
 
     def format_interval(name: str) -> str:
         lower, upper = row.get(f"{name}_lower"), row.get(f"{name}_upper")
-        is_known = lower is not None and upper is not None
-        return f"90% interval {writing.money_range(lower, upper)}" if is_known else ""
+        if lower is None or upper is None:
+            return ""
+        return f"90% interval {writing.money_range(lower, upper)}"
 
     due = row.get("expected_next_order_at")
     window = [row.get(name) for name in ("next_order_from", "next_order_until")]
@@ -212,5 +216,5 @@ def _list_facts(
     ]
 
 
-def _json(content: object) -> Response:
+def _respond(content: object) -> Response:
     return Response(to_json(content), media_type=_JSON, headers=_NOT_KEPT)

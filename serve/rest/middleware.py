@@ -6,9 +6,10 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...models.model import TrainedModel
 from .auth import HEALTH_PATHS, authorise
@@ -23,17 +24,12 @@ from .request_limits import (
     TOO_MANY,
     BodyReader,
     LoadShedder,
-    Receive,
     too_many_requests,
 )
 from .settings import Settings
 
 __all__ = ["Middleware", "RequestContext"]
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _ON_THE_LOOP = "/v1/forecasts"  # when its body is small
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -54,7 +50,9 @@ class RequestContext:
 class Middleware:
     """Tokens, body limits, ids, metrics and logs around an ASGI application."""
 
-    def __init__(self, app: App, models: ModelHolder, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, models: ModelHolder, settings: Settings, metrics: Metrics
+    ) -> None:
         self._app, self._models, self._settings, self._metrics = app, models, settings, metrics
         self._bodies = BodyReader(settings.limits)
         self._shedder = LoadShedder()

@@ -27,7 +27,7 @@ _LONGEST = 120.0  # seconds a child may take to load a model
 
 
 class ModelHolder:
-    """The current model and the previous one; a swap is one assignment, seen whole or not at all."""
+    """The current model and the previous one; a swap is one assignment, so it is atomic."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ModelHolder:
         change is running; then nothing has changed.
         """
         with _lock_or_raise(self._changing):
-            model = self._prepare(verify_in_subprocess(self._allowed(name), self._tracking_uri))
+            model = self._prepare(verify_in_subprocess(self._resolve(name), self._tracking_uri))
             warm(model)
             if model.version != self.current.version:
                 self.previous = self.current
@@ -69,7 +69,7 @@ class ModelHolder:
             self.current, self.previous = self.previous, self.current
             return self.current
 
-    def _allowed(self, name: str) -> str:
+    def _resolve(self, name: str) -> str:
         if name.startswith("models:/"):
             return name
         if self._root is None or ":" in name:

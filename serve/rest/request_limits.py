@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from starlette.types import Receive
 
 from .errors import Refusal
 from .settings import Limits
@@ -18,7 +20,6 @@ __all__ = [
     "TOO_MANY",
     "BodyReader",
     "LoadShedder",
-    "Receive",
     "WorkerPool",
     "too_many_requests",
 ]
@@ -34,7 +35,6 @@ _BUSY_SECONDS = 0.1  # without a pause
 _PAUSE_SECONDS = 0.003  # from a response to the next request; parsing a batch of them takes less
 
 Result = TypeVar("Result")
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class BodyReader:
@@ -106,24 +106,20 @@ class WorkerPool:
         if self._room <= 0:
             raise too_many_requests()
         self._room -= 1
-        loop = asyncio.get_running_loop()
-        future = self._pool.submit(work, *arguments)
-
-        def leave(done: Future[Result]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._leave)
-
-        future.add_done_callback(leave)
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        future.add_done_callback(self._leave)
         try:
             async with asyncio.timeout(self._seconds):
-                return await asyncio.wrap_future(future)
+                return await asyncio.shield(future)
         except TimeoutError:
             raise Refusal(
                 504, "timeout", f"no answer within {self._seconds:g} s; send fewer customers"
             ) from None
 
-    def _leave(self) -> None:
+    def _leave(self, future: asyncio.Future[Any]) -> None:
         self._room += 1
+        if not future.cancelled():
+            future.exception()  # retrieved, since nobody awaits it after a timeout
 
     def close(self) -> None:
         """Stop the threads once their work is done."""

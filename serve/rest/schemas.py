@@ -54,8 +54,8 @@ _Attributes = Annotated[
         {
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "null"]},
-            "description": "Attributes of the customer at the cutoff, for a model that learned from "
-            "any (GET /v1/model names them): text, numbers, ISO dates, null where unknown.",
+            "description": "Attributes of the customer at the cutoff, for a model that learned "
+            "from any (GET /v1/model names them): text, numbers, ISO dates, null where unknown.",
             "examples": [{"country": "GB", "points": 3.5, "signed_up": "2011-06-10"}],
         }
     ),
@@ -141,7 +141,7 @@ class ForecastRequest(TypedDict):
 FORECAST_REQUEST: TypeAdapter[ForecastRequest] = TypeAdapter(ForecastRequest)
 
 
-def _kind(kind: pa.DataType) -> Any:
+def _map_type(kind: pa.DataType) -> Any:
     if pa.types.is_timestamp(kind):
         return datetime
     if pa.types.is_integer(kind):
@@ -151,7 +151,10 @@ def _kind(kind: pa.DataType) -> Any:
 
 # the columns of a forecast row are defined in one place
 _COLUMNS: dict[str, Any] = {
-    field.name: (_kind(field.type) | None if field.name.endswith("_at") else _kind(field.type), ...)
+    field.name: (
+        _map_type(field.type) | None if field.name.endswith("_at") else _map_type(field.type),
+        ...,
+    )
     for field in FORECAST_SCHEMA
 }
 _ForecastRow = create_model(

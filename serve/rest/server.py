@@ -65,7 +65,7 @@ def prepare(
             raise StoreError(f"there is no file {file}")
     config = uvicorn.Config(
         create_app(models, settings, pages),
-        http=_protocol(settings.limits),
+        http=_create_protocol(settings.limits),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -103,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
+def _create_protocol(limits: Limits) -> type[HttpToolsProtocol]:
     """HTTP/1.1 of uvicorn, with limits on the time and bytes of a head and on unread answers.
 
     Uvicorn itself limits neither, its `limit_concurrency` also refuses health checks, and ASGI
