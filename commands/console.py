@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..orders.orders import Orders
 
 __all__ = [
+    "CompleteUntil",
     "ConfigFile",
     "Cutoff",
     "Engine",
@@ -74,13 +75,25 @@ Cutoff = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="First instant that is not observed, such as 2011-12-10."),
 ]
+CompleteUntil = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATE",
+        help="All orders before this date are in the data (also: today, yesterday). Default: the "
+        "midnight after the newest order.",
+    ),
+]
 
 
-def read_config(path: Path) -> Config:
-    """Read a configuration."""
-    from ..configs.schema import load_config
+def read_config(path: Path | None, complete_until: str | None = None) -> Config:
+    """Read a configuration; `complete_until` replaces the value in the file."""
+    from ..configs.schema import Config, OrdersConfig, load_config
 
-    return load_config(path)
+    config = Config() if path is None else load_config(path)
+    if complete_until is None:
+        return config
+    stated = OrdersConfig(complete_until=complete_until)
+    return config.overridden_by(Config(orders=stated))
 
 
 def read_optional_config(path: Path | None) -> Config | None:

@@ -10,7 +10,16 @@ import typer
 from rich.text import Text
 
 from ..errors import StoreError
-from .console import ConfigFile, Json, Quiet, out, print_json, read_config, read_orders
+from .console import (
+    CompleteUntil,
+    ConfigFile,
+    Json,
+    Quiet,
+    out,
+    print_json,
+    read_config,
+    read_orders,
+)
 from .tables import COLOURS
 
 
@@ -40,6 +49,7 @@ def check(
     audit: Annotated[
         bool, typer.Option("--audit", help="Verify that later orders change no feature.")
     ] = False,
+    complete_until: CompleteUntil = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +59,7 @@ def check(
     """
     from ..features.checks import data_checks
 
-    settings = read_config(config)
+    settings = read_config(config, complete_until)
     orders = read_orders(settings, quiet or as_json)
     findings = data_checks.check(orders, settings, audit=audit)
     if as_json:

@@ -11,6 +11,7 @@ import typer
 
 from ..errors import ConfigError, OrdersError
 from .console import (
+    CompleteUntil,
     Cutoff,
     Engine,
     Json,
@@ -22,7 +23,7 @@ from .console import (
     note,
     out,
     print_json,
-    read_optional_config,
+    read_config,
     show_progress_bars,
 )
 from .tables import print_grid
@@ -58,6 +59,7 @@ def score(
     ] = None,
     customers: Attributes = None,
     cutoff: Cutoff = None,
+    complete_until: CompleteUntil = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
     ] = None,
@@ -85,7 +87,8 @@ def score(
     """
     from ..serve.batch.run import score_files
 
-    settings = read_optional_config(config)
+    is_stated = config is not None or complete_until is not None
+    settings = read_config(config, complete_until) if is_stated else None
     loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
     if engine == "spark":
         from ..serve.spark.batch import score_files as score_in_spark

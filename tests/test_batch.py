@@ -136,7 +136,7 @@ def test_only_some_customers(
         check_exact=True,
     )
     status, out, _ = run("score", "--model", tmp_path / "bundle", *args)
-    assert (status, "done before" in out) == (0, True)
+    assert (status, "already done" in out) == (0, True)
     wanted.write_text("nobody")
     status, _, err = run("score", "--model", tmp_path / "bundle", *args)
     assert (status, "none of the customers named" in err) == (1, True)

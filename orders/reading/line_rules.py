@@ -9,6 +9,7 @@ from ..limits import MAX_AMOUNT
 __all__ = [
     "AMOUNT",
     "CALENDAR",
+    "EXCHANGE_RATE",
     "FINITE",
     "FROM_1970",
     "INSTANT",
@@ -39,6 +40,7 @@ FROM_1970 = Rule("must be 1970 or later", "is before 1970")
 NOT_FUTURE = Rule("must not be in the future", "is in the future")
 NUMBER = Rule("must be a number", "is no number")
 AMOUNT = Rule(f"must be an amount up to {_AMOUNT}", f"is beyond {_AMOUNT}")
+EXCHANGE_RATE = Rule("must have an exchange rate on the day of the line", "has no rate")
 
 # of values that stand alone, in a record or a request
 REQUIRED = "is required"

@@ -30,7 +30,7 @@ from ...models.batch_manifest import (
     locate_manifest,
 )
 from ...models.model import TrainedModel
-from ...models.scoring import FORECAST_SCHEMA, describe_terms, forecast_rows
+from ...models.scoring import FORECAST_SCHEMA, choose_cutoff, describe_terms, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span
 from ...orders.orders import Orders
@@ -113,6 +113,7 @@ def score_files(
     config = model.orders if source is None else model.orders.reading(source, query)
     if not config.all_sources():
         raise ConfigError("score needs --orders, or a --config that names them")
+    model.check_reading(config)
     rejected = output / REJECTED if partitions else output.with_name(REJECTED)
     manifest = locate_manifest(output, is_folder=bool(partitions))
     attributes = _find_attributes(model, customers)
@@ -120,9 +121,9 @@ def score_files(
     inputs = [path for place in sources for path in list_files(place)]
     check_batch_output(inputs, output, rejected, manifest, partitions)
     selection = None if only_customers is None else read_ids(only_customers)
-    instant = None if cutoff is None else dates.parse_instant(cutoff)
+    stated = None if cutoff is None else dates.parse_instant(cutoff)
     ids = None if selection is None else sorted(selection)
-    settings = [instant, ids, partitions, output.suffix.lower()]
+    settings = [stated, ids, partitions, output.suffix.lower()]
     # a database has no digest that would tell whether it changed: score again
     force = force or any(is_address(place.source) for place in sources)
     facts = None
@@ -143,11 +144,9 @@ def score_files(
     ):
         if force:
             checkpoint.clear()
-        if instant is None:
-            instant = dates.get_midnight_after(shards.newest)
-        concern = check_cutoff_in_span(
-            shards.first, shards.newest, instant, model.numbers.horizon_days
-        )
+        instant = choose_cutoff(model, shards.end, cutoff, is_stated=bool(config.complete_until))
+        horizon = model.numbers.horizon_days
+        concern = check_cutoff_in_span(shards.first, shards.end, instant, horizon)
         found, notes = _forecast(model, shards, instant, checkpoint, selection, facts, progress)
         facts_remarks = facts.remarks if facts else ()
         remarks = [*shards.report.remarks, *facts_remarks, *notes, *([concern] if concern else [])]

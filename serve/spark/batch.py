@@ -82,7 +82,7 @@ def score_files(
             outcome.unpersist()
     buckets_done = [json.loads(row["value"]) for row in summaries]
     counts = reduce(add, (Counts(**bucket["counts"]) for bucket in buckets_done), Counts())
-    report = complete_report(orders.report, counts, config.currency_decimals)
+    report = complete_report(orders.report, counts, config)
     missing = (MissingAttributes(**bucket["unknown"]) for bucket in buckets_done)
     unknown = reduce(add, missing, MissingAttributes())
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
