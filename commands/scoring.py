@@ -98,9 +98,14 @@ def score(
                 "--only-customers and --query need --engine local; give Spark only the order files "
                 "to forecast"
             )
-        buckets = partitions or None
         result = score_in_spark(
-            loaded, orders, output, cutoff, customers=customers, buckets=buckets, force=force
+            loaded,
+            orders,
+            output,
+            cutoff,
+            customers=customers,
+            buckets=partitions or None,
+            force=force,
         )
     else:
         limit = settings.memory_limit if settings else None

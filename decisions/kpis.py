@@ -41,12 +41,15 @@ class Kpis:
 
     def save(self, folder: Path, ending: str = "csv") -> None:
         """Write measures, triangles and customers into `folder`, all or none."""
-        tables = {
-            "measures": self.measures,
-            "triangles": self.triangles,
-            "customers": self.customers,
-        }
-        write_tables(folder, tables, ending)
+        write_tables(
+            folder,
+            {
+                "measures": self.measures,
+                "triangles": self.triangles,
+                "customers": self.customers,
+            },
+            ending,
+        )
 
 
 def kpis(

@@ -214,7 +214,7 @@ def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     assert "cac_fully_loaded; did you mean web?" in told
     assert "no spend is stated for web in 2020-08, 2020-09" in told
     assert "1 row of spend left out: after the cutoff 2021-01-01" in told
-    assert "2020-07 is the history's first month" in told
+    assert "2020-07 is the first month of the history" in told
     table = result.acquisition
     nobody = row(table, "channel_month", "web", "2020-10")
     assert (nobody["new_customers"], nobody["spend"]) == (0, 10)

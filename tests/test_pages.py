@@ -169,7 +169,7 @@ def test_another_model_leaves_the_reasons_out_and_says_so(
     with serving(
         ModelHolder(other), pages=[create_explorer(*files, other, Settings(), config)]
     ) as client:
-        assert "the model given is" in client.get("/").text
+        assert "got model" in client.get("/").text
         name = forecasts["customer_id"].iloc[0]
         card = client.get("/explore/customer", params={"id": name}).json()
     assert card["reasons"]["rows"] == []

@@ -18,9 +18,9 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.decisions.report import charts, headlines
 from clvcast.decisions.report.build import Report, evaluation_report
+from clvcast.decisions.report.charts import PAIRS
 from clvcast.decisions.report.number_format import UNKNOWN, NumberFormat
 from clvcast.decisions.report.page_model import Chart
-from clvcast.decisions.report.palette import PAIRS
 from clvcast.evaluation.backtest_frames import Evaluation
 
 CUTOFF = "2020-12-01"

@@ -15,7 +15,6 @@ from .headlines import (
 )
 from .number_format import Kind, NumberFormat
 from .page_model import Chart, ReportSection, build_table
-from .palette import ACCENT, GREY
 
 __all__ = ["build_accuracy_section"]
 
@@ -52,7 +51,9 @@ def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Rep
                 writing,
                 "nGini",
                 texts=[writing.cell(float(value), "ratio") for value in ranked["nGini"]],
-                colours=[ACCENT if name == OURS else GREY for name in ranked["method"]],
+                colours=[
+                    charts.ACCENT if name == OURS else charts.GREY for name in ranked["method"]
+                ],
             ),
             build_table(
                 "Measures by method", methods, [("method", "method", "text"), *measures], writing

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from .charts import PAIRS
 from .page_model import Chart, Fact, ReportSection
-from .palette import PAIRS
 
 __all__ = ["render"]
 
@@ -44,7 +44,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["figure"] = _to_json
-    environment.filters["placed"] = _place
+    environment.filters["placed"] = _arrange
     environment.filters["sentence"] = _format_sentence
     environment.filters["slug"] = lambda name: re.sub(r"[^\w-]+", "-", name)
     return environment.get_template("page.html.j2").render(
@@ -68,7 +68,7 @@ def _to_json(figure: object) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _place(charts: Sequence[Chart]) -> list[tuple[Chart, bool]]:
+def _arrange(charts: Sequence[Chart]) -> list[tuple[Chart, bool]]:
     """Each chart, and whether it takes the full width: on request, or without a neighbour."""
     placed: list[tuple[Chart, bool]] = []
     has_gap = False  # the last chart has an empty place on its right

@@ -168,13 +168,18 @@ def _create_routes(
         try:
             context.model = await asyncio.to_thread(change)
         except BlockingIOError:
-            message = "another model is being loaded; try again later"
-            raise Refusal(409, "changing", message) from None
+            raise Refusal(
+                409, "changing", "another model is being loaded; try again later"
+            ) from None
         except ClvcastError as error:
             raise Refusal(422, "unusable_model", str(error)) from None
         metrics.set_model(context.model.version)
-        previous = _get_version(models.previous)
-        return _respond(Reloaded(model_version=context.model.version, previous_version=previous))
+        return _respond(
+            Reloaded(
+                model_version=context.model.version,
+                previous_version=_get_version(models.previous),
+            )
+        )
 
     @router.get(
         "/livez", summary="Whether the server is running", responses=keep_paths(200, of=Status)

@@ -19,7 +19,7 @@ from ...models.model import TrainedModel
 from ...models.segments import RISKS, TIERS
 from ...models.totals import SEGMENT_SHOCK, total_of_sums
 from ...orders import dates, windows
-from ...orders.columns import Int64
+from ...orders.columns import Int64, Mask
 
 __all__ = ["PAGE_ROWS", "CustomerIndex"]
 
@@ -71,10 +71,8 @@ class CustomerIndex:
 
         Raises `ConfigError` for an unknown dimension or name.
         """
-        mask = np.ones(len(self.cells), dtype=np.bool_)
-        for name, code in self._look_up_codes(chosen).items():
-            mask &= self.cells[name].to_numpy() == code
-        cells = self.cells[mask]
+        codes = {name: self.cells[name].to_numpy() for name in self.groupings}
+        cells = self.cells[self._select(chosen, codes, len(self.cells))]
         segment_shock = SEGMENT_SHOCK if 0 < len(cells) < len(self.cells) else 0.0
         clv, variance = math.fsum(cells["clv"]), math.fsum(cells["variance"])
         total = total_of_sums(clv, variance, np.nan_to_num(self.shock), segment_shock)
@@ -84,9 +82,8 @@ class CustomerIndex:
 
     def page(self, chosen: Mapping[str, str], page: int) -> pa.Table:
         """One page of a selection, highest CLV first, with the channel where it is known."""
-        mask = np.ones(self.best_first.num_rows, dtype=np.bool_)
-        for name, code in self._look_up_codes(chosen).items():
-            mask &= self.groupings[name].codes == code
+        codes = {name: grouping.codes for name, grouping in self.groupings.items()}
+        mask = self._select(chosen, codes, self.best_first.num_rows)
         rows = np.flatnonzero(mask)[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]
         return self._add_channel(rows)
 
@@ -124,14 +121,15 @@ class CustomerIndex:
         cutoffs = np.array([self.base.cutoff], dtype=np.int64)
         return explain_rows(model, compute_feature_rows(observed, cutoffs))
 
-    def _look_up_codes(self, chosen: Mapping[str, str]) -> dict[str, int]:
-        codes = {}
+    def _select(self, chosen: Mapping[str, str], codes: Mapping[str, Int64], n: int) -> Mask:
+        """Which of `n` rows a selection contains; `codes` are their groups by dimension."""
+        mask = np.ones(n, dtype=np.bool_)
         for name, value in chosen.items():
             grouping = self.groupings.get(name)
             if grouping is None or value not in grouping.names:
                 raise ConfigError(f"{name} must be one of the choices of the page")
-            codes[name] = grouping.names.index(value)
-        return codes
+            mask &= codes[name] == grouping.names.index(value)
+        return mask
 
     def _add_channel(self, rows: Int64) -> pa.Table:
         table = self.best_first.take(pa.array(rows))

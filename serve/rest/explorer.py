@@ -112,8 +112,13 @@ def create_explorer(
             page = _LOGIN.format(message="Invalid token.")
             return Response(page, 401, _NOT_KEPT, media_type=_HTML)
         response = Response(status_code=303, headers={"Location": "/"} | _NOT_KEPT)
-        is_secure = settings.certificate is not None
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=is_secure)
+        response.set_cookie(
+            COOKIE,
+            token,
+            httponly=True,
+            samesite="strict",
+            secure=settings.certificate is not None,
+        )
         return response
 
     return router

@@ -200,8 +200,9 @@ def answer_table(
     if any(name not in orders.optional_columns for name in model.numbers.optional_columns):
         raise _build_missing_field_error(model)
     if model.customers is not None:
-        zone = model.orders.timezone
-        orders = _attach_line_attributes(model.customers, orders, table, attribute_columns, zone)
+        orders = _attach_line_attributes(
+            model.customers, orders, table, attribute_columns, model.orders.timezone
+        )
     forecasts = forecast_rows(model, orders, instant)
     if accepted == ARROW:
         sink = io.BytesIO()

@@ -86,8 +86,12 @@ class Middleware:
                 raise Refusal(400, "long_head", f"a head must have at most {LONGEST_HEAD} bytes")
             if scope.get(TOO_MANY) and scope["path"] not in HEALTH_PATHS:
                 raise too_many_requests(close=True)
-            is_loopback = self._settings.is_loopback
-            authorise(scope["path"], headers, self._settings.tokens, is_loopback=is_loopback)
+            authorise(
+                scope["path"],
+                headers,
+                self._settings.tokens,
+                is_loopback=self._settings.is_loopback,
+            )
             context.body = await self._bodies.read(receive, headers.get(b"content-length"))
             context.is_small = self._is_small(scope["path"], context.body)
             if context.is_small:  # here, not in a route: to reject a request must cost little

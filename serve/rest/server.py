@@ -39,8 +39,12 @@ def run(models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()
     # loaded objects stay: frozen, they cost no request tens of milliseconds of garbage collection
     gc.collect()
     gc.freeze()
-    fields = {"event": "listening", "url": format_url(listening, settings)}
-    request_logger.info("", extra={"fields": fields | {"model_version": models.current.version}})
+    fields = {
+        "event": "listening",
+        "url": format_url(listening, settings),
+        "model_version": models.current.version,
+    }
+    request_logger.info("", extra={"fields": fields})
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn drains on either, then raises it again for handlers of others: there are none
         signal.signal(stop, lambda number, frame: None)
