@@ -309,7 +309,7 @@ def test_what_is_told_wrongly_is_named(
     (fault,) = refused.value.faults
     assert fault["path"] == f"customers[0].attributes{path}"
     assert rule in fault["rule"]
-    assert "7391" not in str(refused.value.body("v", "r"))
+    assert "7391" not in str(refused.value.respond("v", "r").body)
     with pytest.raises(
         OrdersError, match="needs the customer attributes" if told is None else rule
     ):

@@ -303,7 +303,7 @@ def test_an_interrupt_is_one_sentence_and_leaves_earlier_outputs(
     process.send_signal(stop)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "interrupted; earlier outputs are as they were" in one_sentence(err)
+    assert "interrupted; earlier outputs are unchanged" in one_sentence(err)
     assert output.read_text() == "earlier"
     assert os.listdir(tmp_path) == ["f.parquet"]
 

@@ -13,7 +13,7 @@ from forecast_files import forecast_file
 
 import clvcast
 from clvcast.configs.schema import parse_config
-from clvcast.decisions.economics import _value
+from clvcast.decisions.economics import _compute_value
 from clvcast.decisions.payback import MarginCurve
 from clvcast.models.evidence import describe_evidence
 
@@ -45,7 +45,9 @@ def happened(shop_lines: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
 def test_customer_acquisition_cost_of_50_and_ltv_to_cac_of_3_as_worked() -> None:
     """5,000 spent on 100 new customers, who bring 15,000 of margin: $50, and $150 / $50 = 3."""
     curve = MarginCurve(np.full((1, 12), 15_000.0), np.zeros((1, 12)), np.ones((1, 12), np.bool_))
-    found = _value(5_000, 100, 9_000, (6_000, 5_000, 7_000), curve, clvcast.Config().acquisition)
+    found = _compute_value(
+        5_000, 100, 9_000, [6_000, 5_000, 7_000], curve, clvcast.Config().acquisition
+    )
     assert (found["cac"], found["ltv_forecast"], found["ltv_cac_forecast"]) == (50, 150, 3)
     assert found["verdict"] == "healthy"
     assert (found["payback_month"], found["payback_probability"]) == (1, 1)

@@ -151,7 +151,7 @@ def test_past_chances_of_payback_are_compared_with_what_happened(
     assert by_cost["chance"].is_monotonic_decreasing
     assert by_cost["reached"].is_monotonic_decreasing
     np.testing.assert_allclose(tried["chance"][tried["multiple"] == 1], 0.5, atol=1e-9)
-    assert any("tried on the past: " in remark for remark in result.remarks)
+    assert any("payback probabilities on past forecasts: " in remark for remark in result.remarks)
     assert len(clvcast.economics(now, shop_orders, SPEND.head(1), config).backtest) == 0
 
 
@@ -210,11 +210,11 @@ def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     )  # fmt: skip
     result = found(world, spend)
     told = "\n".join(result.remarks)
-    assert "spend is stated for Web, through which no customer came: it is in no other" in told
+    assert "spend is stated for Web, a channel without customers: it counts in no other" in told
     assert "cac_fully_loaded; did you mean web?" in told
     assert "no spend is stated for web in 2020-08, 2020-09" in told
-    assert "1 row of spend left out: after 2021-01-01" in told
-    assert "2020-07 is the history's first month" in told
+    assert "1 row of spend left out: after the cutoff 2021-01-01" in told
+    assert "2020-07 is the first month of the history" in told
     table = result.acquisition
     nobody = row(table, "channel_month", "web", "2020-10")
     assert (nobody["new_customers"], nobody["spend"]) == (0, 10)
@@ -235,7 +235,7 @@ def test_spend_of_a_channel_that_brought_nobody_is_shown_beside_the_cac(world: W
     """Four customers for 1,130; 70 more went to a channel through which nobody came."""
     spend = pd.concat([SPEND, pd.DataFrame([("tv", "2020-12", 70.0)], columns=SPEND.columns)])
     result, without = found(world, spend), found(world)
-    assert "spend is stated for tv, through which no customer came" in "".join(result.remarks)
+    assert "spend is stated for tv, a channel without customers" in "".join(result.remarks)
     assert not any("its new customers" in told for told in result.remarks)
     shop = row(result.acquisition, "shop")
     assert (shop["spend"], shop["cac"]) == (1_130, 1_130 / 4)
@@ -308,7 +308,7 @@ def test_orders_without_channels_are_shown_by_month(world: World) -> None:
         (SPEND.assign(month="July"), "row 1: month must be such as 2011-03, got 'July'"),
         (SPEND.assign(month="2020-13"), "month must be such as 2011-03, got '2020-13'"),
         (SPEND.assign(channel=None), "row 1: channel must not be empty"),
-        (SPEND.head(0), "holds no spend, only column names"),
+        (SPEND.head(0), "has no rows; give one row"),
         (SPEND.assign(currency="USD"), "must be in EUR, the orders' currency, got USD"),
         (SPEND.assign(currency=["EUR", "USD"]), "got EUR and USD"),
     ],
@@ -364,10 +364,11 @@ def test_tables_show_whole_numbers_in_80_columns(run: Run, tmp_path: Path, world
     for number in ("cac", "ltv_forecast", "most_to_break_even", "most_to_pay"):
         assert f"{shop[number]:,.0f}" in out, number
     assert f"{shop['ltv_cac_forecast_lower']:.1f} to {shop['ltv_cac_forecast_upper']:.1f}" in out
-    assert f"2,000,000 spent on others the shop's is {shop['cac_fully_loaded']:,.2f}" in " ".join(
-        out.split()
+    assert (
+        f"2,000,000 spent on other channels, the shop's CAC is {shop['cac_fully_loaded']:,.2f}"
+        in " ".join(out.split())
     )
-    assert "A point less churn is worth at most" in " ".join(out.split())
+    assert "One point less churn adds at most" in " ".join(out.split())
     assert f"{pd.read_csv(tmp_path / 'o' / 'measures.csv')['aov'][0]:,.0f}" in measured
 
 

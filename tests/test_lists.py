@@ -233,17 +233,17 @@ def test_what_the_orders_do_not_tell_leaves_a_list_out_and_is_said(
     found = clvcast.lists(forecasts.drop(columns="expected_next_order_at"), plain)
     assert not {"cross_sell", "replenishment"} & set(found.contacts)
     told = "\n".join(found.remarks)
-    assert "the list cross_sell is left out: nothing is known of missing_category" in told
-    assert "the list replenishment is left out: nothing is known of days_to_next_order" in told
+    assert "the list cross_sell is left out: missing_category is unknown" in told
+    assert "the list replenishment is left out: days_to_next_order is unknown" in told
 
 
 @given(st.lists(st.floats(0, 100) | st.just(7.0), min_size=1, max_size=40), st.integers(1, 100))
 def test_top_takes_at_most_its_share(values: list[float], percent: int) -> None:
-    from clvcast.decisions.campaign_lists import _holds
+    from clvcast.decisions.campaign_lists import _evaluate
     from clvcast.decisions.list_columns import ListColumns
 
     known = ListColumns({"clv": np.array(values)}, {}, {})
-    top = _holds(parse_condition("clv", f"top {percent}%"), known)
+    top = _evaluate(parse_condition("clv", f"top {percent}%"), known)
     assert top.sum() <= np.ceil(len(values) * percent / 100)
     if top.any() and not top.all():
         assert np.array(values)[top].min() > np.array(values)[~top].max()

@@ -18,9 +18,9 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.decisions.report import charts, headlines
 from clvcast.decisions.report.build import Report, evaluation_report
+from clvcast.decisions.report.charts import PAIRS
 from clvcast.decisions.report.number_format import UNKNOWN, NumberFormat
 from clvcast.decisions.report.page_model import Chart
-from clvcast.decisions.report.palette import PAIRS
 from clvcast.evaluation.backtest_frames import Evaluation
 
 CUTOFF = "2020-12-01"
@@ -92,7 +92,7 @@ def test_the_numbers_are_those_of_total_kpis_and_lists(
         row["list"]: ENGLISH.cell(float(row["value_at_stake"]), "money")
         for row in lists.summary.to_dict("records")
     }
-    keep = cells(chart(made, "budget"), "most to keep all, GBP")
+    keep = cells(chart(made, "budget"), "maximum for all, GBP")
     budget = lists.budget[lists.budget["dimension"] == "rfm_segment"].set_index("group")
     assert keep == {
         str(group): ENGLISH.cell(float(value), "money")
@@ -103,12 +103,12 @@ def test_the_numbers_are_those_of_total_kpis_and_lists(
 def test_bounds_are_called_bounds_and_circular_churn_is_not_shown(made: Report) -> None:
     sections = {section.name: section for section in made.business}
     lead = " ".join(sections["levers"].lead)
-    assert "A point less churn is worth at most" in lead
+    assert "One point less churn adds at most" in lead
     assert "at most" in " ".join(sections["risk-of-leaving"].lead)
     budget = chart(made, "budget")
     assert "at most" in budget.finding
     assert budget.note.startswith("Upper bounds")
-    stakes = cells(chart(made, "lists"), "at stake is")
+    stakes = cells(chart(made, "lists"), "stake")
     assert stakes["win_back"] == "CLV an order adds, at most"
     assert stakes["vip"] == "CLV"
     names = {row[0] for row in chart(made, "formula").table.rows}
@@ -263,7 +263,7 @@ def test_findings_say_what_the_numbers_say() -> None:
         == "The expected value fell by 25.0% to 150 GBP"
     )
     assert headlines.describe_change(0.0, 150.0, ENGLISH) == (
-        "The expected value is 150 GBP, after nothing before"
+        "The expected value is 150 GBP; it was 0 before"
     )
 
 
@@ -383,7 +383,7 @@ def test_the_evaluation_is_that_of_its_rows() -> None:
     assert gains.loc[10, "clvcast"] == pytest.approx((20 + 19) / 210)
     assert (
         headlines.describe_gain(gains, ENGLISH)
-        == "The best fifth by forecast spent 35% of the money"
+        == "The top 20% of customers by forecast made 35% of the spend"
     )
     assert headlines.describe_coverage(found.coverage(), ENGLISH) == (
         "90% of customers spent within their 90% interval"

@@ -32,9 +32,9 @@ try:
     from clvcast.serve.rest.auth import read_tokens
     from clvcast.serve.rest.errors import Refusal
     from clvcast.serve.rest.handlers import ARROW, PARQUET
-    from clvcast.serve.rest.load_shedding import LoadShedder
     from clvcast.serve.rest.logs import JsonLines
     from clvcast.serve.rest.model_holder import ModelHolder
+    from clvcast.serve.rest.request_limits import LoadShedder
     from clvcast.serve.rest.settings import Limits, Settings
 except ModuleNotFoundError:
     missing("the serve extra")
@@ -183,7 +183,7 @@ def test_a_compressed_stream_is_not_unfolded(client: httpx.Client) -> None:
         (
             request(customers=[{"customer_id": n, "orders": [line()]} for n in ("7", "7.0")]),
             "customers[1].customer_id",
-            "another than those before",
+            "must not repeat an id",
         ),
         ([], "body", "must be an object"),
     ],
@@ -528,5 +528,5 @@ def test_a_model_that_kills_its_process_is_not_taken(
     models = ModelHolder(shop_model, bundles)
     with admin(models, bundles) as client:
         answer = client.post("/v1/reload", json={"model": "next"})
-    assert (answer.status_code, "kills the process" in answer.text) == (422, True)
+    assert (answer.status_code, "crashes the process" in answer.text) == (422, True)
     assert models.current is shop_model

@@ -205,12 +205,12 @@ def test_what_a_killed_run_left_goes_when_the_next_begins(
     )
     done = subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
-    left = [path for path in tmp_path.iterdir() if path.name != "orders.parquet"]
-    assert len(left) == 1
+    left = sorted(path for path in tmp_path.iterdir() if path.name != "orders.parquet")
+    assert [path.suffix for path in left] == ["", ".lock"]
     assert len(os.listdir(left[0])) > 5
     config = OrdersConfig(source=str(tmp_path / "orders.parquet"))
     with read_shards(config, 20_000, folder=tmp_path) as shards:
-        assert not left[0].exists()
+        assert not any(path.exists() for path in left)
         assert sum(orders.n_lines for orders in shards) == len(shop_lines)
     assert os.listdir(tmp_path) == ["orders.parquet"]
 
@@ -219,6 +219,35 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     with make_temporary_folder(tmp_path) as one, make_temporary_folder(tmp_path) as other:
         assert one.exists()
         assert other != one
+    assert not os.listdir(tmp_path)
+
+
+def test_a_folder_in_use_by_another_process_is_left_alone_until_that_process_is_gone(
+    tmp_path: Path,
+) -> None:
+    """Who owns a folder is told by its lock, whatever the process ids: containers may share them."""
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from pathlib import Path
+        from clvcast.orders.reading.temporary_folder import make_temporary_folder
+
+        with make_temporary_folder(Path(sys.argv[1])) as folder:
+            print(folder, flush=True)
+            time.sleep(600)
+        """
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().strip())
+        with make_temporary_folder(tmp_path) as ours:
+            assert theirs.exists()
+            assert ours != theirs
+        assert theirs.exists()
+        other.kill()
+    with make_temporary_folder(tmp_path):
+        assert not theirs.exists()
     assert not os.listdir(tmp_path)
 
 
