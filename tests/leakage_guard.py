@@ -20,16 +20,26 @@ _COLUMN = r'\b"?(?:times?|time_us|ordered_at|valid_from)"?\b'
 _TIME_IN_QUERY = re.compile(rf"{_COLUMN}\"?\s*(?:[<>]|between\b)|[<>]=?\s*{_COLUMN}", re.IGNORECASE)
 _ORDERINGS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _COMPARING_CALLS = frozenset(
-    "between between_time bisect bisect_left bisect_right digitize ge greater greater_equal gt "
-    "is_between le less less_equal lt searchsorted slice_indexer truncate".split()
-)
-_QUERY_CALLS = frozenset("eval execute filter query sql where".split())
+    {
+        "between", "between_time", "bisect", "bisect_left", "bisect_right", "digitize", "ge",
+        "greater", "greater_equal", "gt", "is_between", "le", "less", "less_equal", "lt",
+        "searchsorted", "slice_indexer", "truncate",
+    }
+)  # fmt: skip # several words a line
+_QUERY_CALLS = frozenset(
+    {
+        "eval", "execute", "filter", "query", "sql", "where",
+    }
+)  # fmt: skip # several words a line
 # Calls that return times when they are given times; any other call returns something else.
 _PASSING_CALLS = frozenset(
-    "abs array asarray ascontiguousarray astype cast col column concatenate copy field flatten "
-    "floor_to_days getattr int int64 max maximum min minimum partition ravel reshape sort sorted "
-    "subtract take to_months to_numpy tolist view".split()
-)
+    {
+        "abs", "array", "asarray", "ascontiguousarray", "astype", "cast", "col", "column",
+        "concatenate", "copy", "field", "flatten", "floor_to_days", "getattr", "int", "int64",
+        "max", "maximum", "min", "minimum", "partition", "ravel", "reshape", "sort", "sorted",
+        "subtract", "take", "to_months", "to_numpy", "tolist", "view",
+    }
+)  # fmt: skip # several words a line
 
 
 @dataclass(frozen=True)

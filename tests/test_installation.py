@@ -65,6 +65,27 @@ def test_every_folder_of_the_package_is_in_the_wheel(root: Path, project: dict[s
     assert set(project["tool"]["setuptools"]["packages"]) == {"clvcast"} | names
 
 
+def test_every_data_file_of_the_package_is_in_the_wheel(
+    root: Path, project: dict[str, Any]
+) -> None:
+    patterns = project["tool"]["setuptools"]["package-data"]
+    packed = {
+        path
+        for package, globs in patterns.items()
+        for glob in globs
+        for path in root.joinpath(*package.split(".")[1:]).glob(glob)
+    }
+    parts = [path.parent for path in root.glob("*/__init__.py")]
+    data = {
+        path
+        for part in parts
+        for path in part.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc")
+    }
+    assert data
+    assert data - packed == set()
+
+
 def test_links_follow_the_parts_of_the_package(root: Path, tmp_path: Path) -> None:
     """As after a `git pull` that brought one folder, one module, and took a folder away."""
     clone = tmp_path / "a clone"

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,26 @@ def installed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed
     found = Installed(folder, wheel)
     found.install(str(wheel))
     return found
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_the_package(root: Path, installed: Installed) -> None:
+    command = [
+        "git",
+        "ls-files",
+        "*/*.py",
+        "*.py",
+        "*.j2",
+        "*.css",
+        "*.js",
+        "configs/*",
+        "py.typed",
+    ]
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    parts = {path.parent.name for path in root.glob("*/__init__.py")}
+    own = {name for name in listed.split() if "/" not in name or name.split("/")[0] in parts}
+    packed = set(zipfile.ZipFile(installed.wheel).namelist())
+    assert {f"clvcast/{name}" for name in own} - packed == set()
 
 
 @pytest.mark.slow
