@@ -141,7 +141,9 @@ def test_many_features_that_move_at_once_alarm(
     )
     result = monitor(clvcast.score(early_model, known, EARLY), known, early_model)
     (finding,) = [f for f in result.findings if f.name == "features moved"]
-    assert finding.severity == severity
+    assert (finding.severity, finding.bound) == (severity, 0.25)
+    drifting = {f.name.split()[0]: f.bound for f in result.findings if f is not finding}
+    assert drifting == {"missing": 0.05, "forecast": 0.25, "feature": 0.25, "new": 0.1}
 
 
 def test_a_real_model_on_its_own_shop_raises_no_alarm_and_a_broken_feed_does(
