@@ -1,10 +1,10 @@
-"""What each trick of the model is worth: taken out one at a time, over the accuracy benchmark's cells.
+"""What each trick of the model is worth: taken out one at a time, over the accuracy cells.
 
-    python benchmarks/ablation.py                  every cell, effort quick, one seed; results/ablation.md
+    python benchmarks/ablation.py                   every cell, effort quick, one seed
     python benchmarks/ablation.py --cells tafeng
 
-Finished (trick, cell) pairs are kept in build/ablation by a digest of the package's source, so that a broken run goes
-on where it stopped.
+The page is results/ablation.md. Finished (trick, cell) pairs are kept in build/ablation by a digest
+of the package's source, so that an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -173,12 +173,16 @@ def main() -> None:
     lines = [
         "# Ablation",
         "",
-        f"{date.today()}, clvcast {clvcast.__version__}, Python {platform.python_version()}. Command: "
+        f"{date.today()}, clvcast {clvcast.__version__}, Python {platform.python_version()}. "
+        "Command: "
         "`python benchmarks/ablation.py`.",
         "",
-        "What the measures become when one trick is taken out: the mean over cells, and the 95 % interval of a",
-        "bootstrap over them. `effort: quick`, one seed. nGini, bias (absolute) and decile MAPE as differences, MAE,",
-        "RMSE and log loss as ratios less one. A trick pays where nGini falls or an error rises without it.",
+        "What the measures become when one trick is taken out: the mean over cells, and the 95 "
+        "% interval of a",
+        "bootstrap over them. `effort: quick`, one seed. nGini, bias (absolute) and decile MAPE "
+        "as differences, MAE,",
+        "RMSE and log loss as ratios less one. A trick pays where nGini falls or an error rises "
+        "without it.",
     ]
     for title, customers in (
         (f"{len(cells)} cells whole", None),

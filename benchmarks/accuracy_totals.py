@@ -1,6 +1,7 @@
 """Totals: does the 90 % interval of a segment's sum hold what its customers spent together?
 
-Segments are the whole base, the value tiers of the forecast, and the monthly cohorts of a hundred customers or more.
+Segments are the whole base, the value tiers of the forecast, and the monthly cohorts of a hundred
+customers or more.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """How often the gate and the monitor raise false alarms: healthy shops, retrained every month.
 
-Every shop is healthy: customers order by a gamma-Poisson process with dropout, some shops with a strong
-yearly season, some growing. A model is trained each month on what was known, judged against the one
-that serves (the last that passed), and its forecasts are watched: for drift before they mature, and for
-what came true after. Whatever is refused or alarmed here is a false alarm, but for what a season that
-history has not shown does to any forecast. Nothing is stored; the gate's own functions are called.
+Every shop is healthy: customers order by a gamma-Poisson process with dropout, some shops with a
+strong yearly season, some growing. A model is trained each month on what was known, judged against
+the one that serves (the last that passed), and its forecasts are watched: for drift before they
+mature, and for what came true after. Whatever is refused or alarmed here is a false alarm, but for
+what a season that history has not shown does to any forecast. Nothing is stored; the gate's own
+functions are called.
 
     python benchmarks/retraining.py --customers 300 --shops 6 --months 12
 """
@@ -92,7 +93,9 @@ class Retraining:
 
 
 def retrained(orders: Orders, config: clvcast.Config, months: int) -> Iterator[Retraining]:
-    """Monthly trainings that end with the orders, oldest first; each is judged, and promoted if it passes."""
+    """Monthly trainings that end with the orders, oldest first; each is judged, and promoted if it
+    passes.
+    """
     champion: Champion | None = None
     waiting: list[tuple[int, clvcast.Model, pd.DataFrame]] = []
     newest = get_default_cutoff(orders)

@@ -1,4 +1,6 @@
-"""A server in a process of its own, asked over HTTP: one request after the other, or at a steady rate."""
+"""A server in a process of its own, asked over HTTP: one request after the other, or at a steady
+rate.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def one_by_one(port: int, path: str, bodies: list[bytes]) -> list[float]:
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """The asker's own garbage collections, a fifth of a second over a heap of answers, are not the server's time."""
+    """The asker's own garbage collections, a fifth of a second over a heap of answers, are not the
+    server's time.
+    """
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -123,7 +127,10 @@ class Connections:
         """The status of the answer, or the name of what failed."""
         try:
             reader, writer = await self._take()
-            head = "POST /v1/forecasts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            head = (
+                "POST /v1/forecasts HTTP/1.1\r\nhost: localhost\r\n"
+                "content-type: application/json\r\n"
+            )
             writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
             length = re.search(rb"content-length: (\d+)", answer)
@@ -149,7 +156,9 @@ class Connections:
 async def asked_at(
     port: int, bodies: list[bytes], rate: float, seconds: float
 ) -> tuple[list[float], Counter[str]]:
-    """Ask at a steady rate, answered or not: seconds from when each was due to its 200, and answers by status."""
+    """Ask at a steady rate, answered or not: seconds from when each was due to its 200, and answers
+    by status.
+    """
     took: list[float] = []
     statuses: Counter[str] = Counter()
     connections = Connections(port)
@@ -172,7 +181,9 @@ async def asked_at(
 
 
 async def capacity(port: int, bodies: list[bytes], seconds: float) -> float:
-    """Answers a second to four clients that ask without a pause: as many as are never turned away."""
+    """Answers a second to four clients that ask without a pause: as many as are never
+    turned away.
+    """
     connections = Connections(port)
     begin = time.perf_counter()
     answered = 0

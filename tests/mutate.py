@@ -1,10 +1,11 @@
-"""Plant small changes in the code that decides, one at a time, and count those the fast tests catch.
+"""Plant small changes in the code that decides, one at a time, and count those the fast tests
+catch.
 
     python tests/mutate.py --sample 300 --seed 0 [--only evaluation]
 
 A change is made in a copy of the repository. The tests that run are those whose file imports the
-changed module, directly or through one other module, nearest first. A change that no test catches is
-printed at the end: it needs a test, or the code it is in is not needed.
+changed module, directly or through one other module, nearest first. A change that no test catches
+is printed at the end: it needs a test, or the code it is in is not needed.
 """
 
 from __future__ import annotations

@@ -17,10 +17,15 @@ from conftest import missing
 
 PASSWORD = "p@ss:w/rd#é"
 COLUMNS = {
-    "customer_id": "client", "ordered_at": "at", "amount": "quantity * price",
-    "order_id": "number", "product_id": "product", "category": "category", "channel": "channel",
+    "customer_id": "client",
+    "ordered_at": "at",
+    "amount": "quantity * price",
+    "order_id": "number",
+    "product_id": "product",
+    "category": "category",
+    "channel": "channel",
     "quantity": "quantity",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""The features again, slowly and plainly: one customer, one cutoff, pandas, a line or two a feature.
+"""The features again, slowly and plainly: one customer, one cutoff, pandas, a line or two a
+feature.
 
-Written from the catalogue's meanings, not from the kernel. Returns None where the customer has no order.
+Written from the catalogue's meanings, not from the kernel. Returns None where the customer has no
+order.
 """
 
 from __future__ import annotations

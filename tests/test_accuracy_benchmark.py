@@ -1,4 +1,6 @@
-"""The accuracy benchmark on toys: preparation, measures, verdicts. Nothing is downloaded, nothing trained."""
+"""The accuracy benchmark on toys: preparation, measures, verdicts. Nothing is downloaded, nothing
+trained.
+"""
 
 from __future__ import annotations
 
@@ -186,8 +188,13 @@ def _nginis(ours: dict[str, dict[str, float]]) -> accuracy_targets.Verdict:
 
 @pytest.mark.parametrize(
     ("coverage", "floor", "must", "aim"),
-    [(0.90, 0.90, True, True), (0.93, 0.90, True, False), (0.86, 0.90, False, False), (0.96, 0.955, True, True)],
-)  # fmt: skip
+    [
+        (0.90, 0.90, True, True),
+        (0.93, 0.90, True, False),
+        (0.86, 0.90, False, False),
+        (0.96, 0.955, True, True),
+    ],
+)
 def test_verdict_on_coverage_allows_what_zeros_force(
     coverage: float, floor: float, must: bool, aim: bool
 ) -> None:

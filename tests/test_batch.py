@@ -214,7 +214,9 @@ def test_shards_are_merged_without_all_of_them_in_memory(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Customers scattered over parts come out in order, table by table, each no larger than stated."""
+    """Customers scattered over parts come out in order, table by table, each no larger
+    than stated.
+    """
     monkeypatch.setattr(checkpointed_forecasts, "_ROWS", 50)
     whole = forecast_rows(shop_model, shop_orders, dates.parse_instant(CUTOFF))
     part_of = np.random.default_rng(1).integers(0, 7, whole.num_rows)

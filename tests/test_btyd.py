@@ -157,7 +157,9 @@ def test_the_gradient_of_gamma_gamma_equals_differences() -> None:
 def test_expected_orders_equal_their_definition(
     r: float, alpha: float, x: float, tenure: float, a: float, b: float
 ) -> None:
-    """Per customer (1 - e^(-rate p H)) / p, averaged over the rate in closed form, over p by quad."""
+    """Per customer (1 - e^(-rate p H)) / p, averaged over the rate in closed form, over
+    p by quad.
+    """
     from scipy.stats import beta
 
     model = BgNbd(r=r, alpha=alpha, a=a, b=b)
@@ -251,9 +253,16 @@ def test_without_leaving_all_models_are_nbd() -> None:
 
 def test_extremes_are_finite_in_forecasts_and_fits() -> None:
     days = histories(
-        [(0, 0, 0, 0), (0, 0, 1e6, 0), (1, 0, 0, 5), (1, 0, 1e6, 1e9), (5000, 1, 1e6, 3),
-         (5000, 5000, 5000, 3), (100_000, 5e4, 6e4, 1e-3)]
-    )  # fmt: skip
+        [
+            (0, 0, 0, 0),
+            (0, 0, 1e6, 0),
+            (1, 0, 0, 5),
+            (1, 0, 1e6, 1e9),
+            (5000, 1, 1e6, 3),
+            (5000, 5000, 5000, 3),
+            (100_000, 5e4, 6e4, 1e-3),
+        ]
+    )
     for name, family in _FAMILIES.items():
         for values in itertools.product(*family.bounds):
             likelihood, gradient = family.log_likelihood(np.array(values), group_histories(days))
@@ -369,7 +378,7 @@ def test_cdnow_gives_the_published_numbers(tmp_path: Path) -> None:
          "--dest", str(tmp_path), "lifetimes==0.11.3"],
         capture_output=True,
         check=False,
-    )  # fmt: skip
+    )  # fmt: skip # a table: one item a line takes 10 lines more
     wheels = list(tmp_path.glob("*.whl"))
     if done.returncode or not wheels:
         missing("a package index with lifetimes 0.11.3")

@@ -203,7 +203,9 @@ def test_golden_rows_are_scored_at_load(
 
 
 def test_trees_that_split_missing_from_present_values_are_read() -> None:
-    """LightGBM writes the threshold inf where one side of a split holds the missing values alone."""
+    """LightGBM writes the threshold inf where one side of a split holds the missing
+    values alone.
+    """
     random = np.random.default_rng(0)
     inputs = random.random((400, 2)).astype(np.float32)
     target = inputs[:, 0].copy()  # LightGBM warns of slices
@@ -339,7 +341,9 @@ def link_all(bundle: Path) -> None:
 
 
 def zip_of_links(bundle: Path) -> None:
-    """A bundle that came as an archive whose members are links out of it, as unpacked with links kept."""
+    """A bundle that came as an archive whose members are links out of it, as unpacked with links
+    kept.
+    """
     bundle.rename(bundle.parent / "real")
     with zipfile.ZipFile(bundle.parent / "bundle.zip", "w") as archive:
         for path in (bundle.parent / "real").iterdir():
@@ -433,8 +437,10 @@ def test_five_hundred_flipped_bits(bundle: Path) -> None:
 
 @pytest.mark.slow
 def test_flipped_bits_with_fitting_digests_crash_nothing(bundle: Path) -> None:
-    """A hundred bits flipped in trees and numbers by somebody who makes the manifest fit: the golden rows, or
-    the grammar of trees, refuse what would score otherwise, and no text that hangs LightGBM reaches it."""
+    """A hundred bits flipped in trees and numbers by somebody who makes the manifest fit: the
+    golden rows, or the grammar of trees, refuse what would score otherwise, and no text that hangs
+    LightGBM reaches it.
+    """
     chance = random.Random(2)
     kept = {path.name: path.read_bytes() for path in bundle.iterdir()}
     names = [name for name in kept if name.endswith(".txt") or name == "model.json"]

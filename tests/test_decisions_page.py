@@ -1,4 +1,6 @@
-"""docs/decisions.md: its configurations are valid, its columns and lists are those of the tables."""
+"""docs/decisions.md: its configurations are valid, its columns and lists are those of
+the tables.
+"""
 
 from __future__ import annotations
 

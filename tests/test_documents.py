@@ -124,7 +124,9 @@ def blocks(path: Path, language: str) -> list[str]:
 def test_the_readme_runs(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    """Every clvcast command, then every block of Python, in a folder with the sample and configs."""
+    """Every clvcast command, then every block of Python, in a folder with the sample
+    and configs.
+    """
     for folder in ("data", "configs"):
         (tmp_path / folder).symlink_to(root / folder)
     monkeypatch.chdir(tmp_path)

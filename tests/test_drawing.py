@@ -1,4 +1,6 @@
-"""Drawing: the same rows in every partitioning, weighted to what they stand for, and one path to a model."""
+"""Drawing: the same rows in every partitioning, weighted to what they stand for, and one path to a
+model.
+"""
 
 from __future__ import annotations
 

@@ -156,12 +156,18 @@ def test_past_chances_of_payback_are_compared_with_what_happened(
 
 
 def test_what_happened_is_read_off_the_lines() -> None:
-    """One cohort of two: 100 by July, 40 more in August; all costs up to 140 are reached by then."""
+    """One cohort of two: 100 by July, 40 more in August; all costs up to 140 are
+    reached by then.
+    """
     lines = pd.DataFrame(
-        [("a", "2020-06-01", 60.0), ("b", "2020-06-10", 40.0), ("a", "2020-08-20", 40.0),
-         ("b", "2020-09-30", 5.0)],
+        [
+            ("a", "2020-06-01", 60.0),
+            ("b", "2020-06-10", 40.0),
+            ("a", "2020-08-20", 40.0),
+            ("b", "2020-09-30", 5.0),
+        ],
         columns=["customer_id", "ordered_at", "amount"],
-    )  # fmt: skip
+    )
     orders = read_table(lines, clvcast.Config().orders)
     past = forecast_file(orders, "2020-07-15")
     tried = clvcast.economics(
@@ -204,10 +210,14 @@ def test_what_each_lever_is_worth(world: World) -> None:
 
 def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     spend = pd.DataFrame(
-        [("web", "2020-07", 130.0), ("web", "2020-10", 10.0), ("Web", "2020-07", 5.0),
-         ("shop", "2021-03", 7.0)],
+        [
+            ("web", "2020-07", 130.0),
+            ("web", "2020-10", 10.0),
+            ("Web", "2020-07", 5.0),
+            ("shop", "2021-03", 7.0),
+        ],
         columns=["channel", "month", "spend"],
-    )  # fmt: skip
+    )
     result = found(world, spend)
     told = "\n".join(result.remarks)
     assert "spend is stated for Web, through which no customer came: it is in no other" in told

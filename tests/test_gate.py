@@ -178,7 +178,9 @@ def test_what_luck_could_explain_does_not_fail() -> None:
 
 
 def test_a_rule_shows_the_number_that_is_held_against_its_bound() -> None:
-    """The estimate alone may look out of bounds: the end of its interval is what is judged, and is there to read."""
+    """The estimate alone may look out of bounds: the end of its interval is what is judged, and is
+    there to read.
+    """
     rival = replace(contest(mae=0.06), ngini=ConfidenceInterval(-0.05, -0.12, 0.012), bias=-0.369)
     season = replace(GOOD, contests=(rival,), bias=ConfidenceInterval(-0.377, -0.41, -0.344))
     rules = {rule.name: rule for rule in judge(season, BOUNDS).rules}

@@ -1,4 +1,6 @@
-"""What an installation promises: types, one version, every folder in the wheel, and a train that is a function."""
+"""What an installation promises: types, one version, every folder in the wheel, and a train that is
+a function.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""lists: every use by its rule, what is left out and held out, and whether past lists caught the money."""
+"""lists: every use by its rule, what is left out and held out, and whether past lists caught the
+money.
+"""
 
 from __future__ import annotations
 
@@ -162,7 +164,8 @@ def test_the_hash_that_holds_out_is_the_same_for_ever() -> None:
         {"customer_id": list("abcdefghij"), "ordered_at": "2020-12-01", "amount": 10.0}
     )
     orders = read_table(lines, OrdersConfig())
-    text = "lists: {hold_out: 0.5, only: [all], rules: {all: {where: {clv: '>= 0'}, reason: every one}}}"
+    rule = "{where: {clv: '>= 0'}, reason: every one}"
+    text = f"lists: {{hold_out: 0.5, only: [all], rules: {{all: {rule}}}}}"
     found = clvcast.lists(forecast_file(orders, CUTOFF), orders, parse_config(text))
     assert found.held_out["all"]["customer_id"].to_pylist() == ["b", "c", "f", "h", "i"]
 
@@ -251,14 +254,17 @@ def test_top_takes_at_most_its_share(values: list[float], percent: int) -> None:
 
 PAST = pd.DataFrame(
     [
-        ("a", "2020-03-01", 100.0, "a1"), ("a", "2020-07-10", 300.0, "a2"),  # came back
+        ("a", "2020-03-01", 100.0, "a1"),
+        ("a", "2020-07-10", 300.0, "a2"),  # came back
         ("b", "2020-03-05", 50.0, "b1"),  # stayed away
-        ("c", "2020-05-01", 20.0, "c1"), ("c", "2020-07-01", 100.0, "c2"),
-        ("d", "2020-05-20", 30.0, "d1"), ("d", "2020-09-25", 999.0, "d2"),  # after the horizon
+        ("c", "2020-05-01", 20.0, "c1"),
+        ("c", "2020-07-01", 100.0, "c2"),
+        ("d", "2020-05-20", 30.0, "d1"),
+        ("d", "2020-09-25", 999.0, "d2"),  # after the horizon
         ("e", "2020-12-31", 1.0, "e1"),
     ],
     columns=["customer_id", "ordered_at", "amount", "order_id"],
-)  # fmt: skip
+)
 
 
 def test_the_lift_of_a_past_list_by_hand() -> None:
@@ -299,9 +305,12 @@ def test_anniversaries_of_leap_days() -> None:
 
 
 def test_the_command_writes_a_file_per_list(
-    run: Run, tmp_path: Path, shop_lines: pd.DataFrame, forecasts: pd.DataFrame,
+    run: Run,
+    tmp_path: Path,
+    shop_lines: pd.DataFrame,
+    forecasts: pd.DataFrame,
     shop_orders: clvcast.Orders,
-) -> None:  # fmt: skip
+) -> None:
     shop_lines.to_parquet(tmp_path / "orders.parquet")
     forecasts.to_parquet(tmp_path / "f.parquet")
     forecast_file(shop_orders, "2020-10-01").to_parquet(tmp_path / "past.parquet")

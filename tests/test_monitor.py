@@ -233,7 +233,9 @@ def test_the_command_tells_a_scheduler(
 
 
 def test_chance_is_taken_off_before_an_alarm() -> None:
-    """Right probabilities and right means of 200 customers with heavy tails, and of as many shops: few alarms."""
+    """Right probabilities and right means of 200 customers with heavy tails, and of as many shops:
+    few alarms.
+    """
     random = np.random.default_rng(0)
     over = 0
     for _ in range(200):
@@ -264,7 +266,9 @@ def test_where_nothing_was_spent_chance_explains_nothing() -> None:
 def test_rare_categories_are_no_news_and_a_renamed_one_is(
     shop_config: clvcast.Config, shop_lines: pd.DataFrame
 ) -> None:
-    """Two hundred categories, of which a bundle keeps fifty: the others are not new. Only newest lines count."""
+    """Two hundred categories, of which a bundle keeps fifty: the others are not new. Only newest
+    lines count.
+    """
     random = np.random.default_rng(1)
     names = pd.Series([f"K{k}" for k in random.integers(0, 200, len(shop_lines))])
     lines = shop_lines.assign(category=names.to_numpy())

@@ -1,4 +1,6 @@
-"""One customer alone: the numbers of a batch, from lines as a service has them, in threads and forks."""
+"""One customer alone: the numbers of a batch, from lines as a service has them, in threads and
+forks.
+"""
 
 from __future__ import annotations
 
@@ -226,7 +228,9 @@ def _in_child(model: clvcast.Model, orders: clvcast.Orders, lines: Any, answers:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_process_scores(shop_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:
-    """OpenMP's waiting threads are not there after a fork: whoever calls for them waits for ever."""
+    """OpenMP's waiting threads are not there after a fork: whoever calls for them waits
+    for ever.
+    """
     lines = nest(shop_orders, CUTOFF)["orders"][0]
     expected = shop_model.score_one(lines, CUTOFF)
     total = clvcast.score(shop_model, shop_orders, CUTOFF)["clv"].sum()

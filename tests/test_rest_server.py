@@ -1,4 +1,6 @@
-"""The server under people who do not behave, under load, and under a signal: real sockets on loopback."""
+"""The server under people who do not behave, under load, and under a signal: real sockets on
+loopback.
+"""
 
 from __future__ import annotations
 

@@ -162,9 +162,13 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
         folder = tmp_path / str(limit)
         folder.mkdir()
         result = score_files(
-            model, str(source), folder / "f.parquet", "2020-09-01", limit,
+            model,
+            str(source),
+            folder / "f.parquet",
+            "2020-09-01",
+            limit,
             lambda what, share, count: shares.append((what, share, count)),
-        )  # fmt: skip
+        )
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         # no temporary file
         assert set(files) == {"f.parquet", "f.parquet.manifest.json", "rejected.parquet"}

@@ -1,4 +1,6 @@
-"""Spark: the rows of one machine, bit for bit, in however many buckets, and whatever is killed on the way."""
+"""Spark: the rows of one machine, bit for bit, in however many buckets, and whatever is killed on
+the way.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module")
 def skewed(shop_lines: pd.DataFrame) -> pd.DataFrame:
-    """The shop in disorder, one customer with most of the lines, ids and lines as exports have them."""
+    """The shop in disorder, one customer with most of the lines, ids and lines as exports have
+    them.
+    """
     whale = pd.concat([shop_lines.head(1)] * 4_000, ignore_index=True)
     whale["ordered_at"] += pd.to_timedelta(np.arange(4_000), unit="h") % pd.Timedelta(days=300)
     whale["order_id"] = [f"w{k // 3}" for k in range(4_000)]
@@ -146,9 +150,13 @@ def test_a_model_with_a_configuration_of_its_own_keeps_it_on_the_way(
 
 
 def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a_sample(
-    spark: SparkSession, shop_model: clvcast.Model, shop_config: clvcast.Config, source: Path,
-    shop_lines: pd.DataFrame, tmp_path: Path,
-) -> None:  # fmt: skip
+    spark: SparkSession,
+    shop_model: clvcast.Model,
+    shop_config: clvcast.Config,
+    source: Path,
+    shop_lines: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
     shop_lines.sample(frac=1.0, random_state=1).to_parquet(tmp_path / "o.parquet", index=False)
     frame = spark.read.parquet(str(tmp_path)).repartition(3)
     assert clvcast.spark.train(frame, shop_config).version == shop_model.version
@@ -592,7 +600,8 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
             SparkSession.builder.master("local-cluster[2,1,600]")
             .config("spark.executor.memory", "600m").config("spark.driver.memory", "600m")
             .config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "2")
-            .config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
             .getOrCreate()
         )
         session.sparkContext.setLogLevel("OFF")
@@ -626,9 +635,14 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
     environment |= {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
     environment["SPARK_WORKER_DIR"] = str(tmp_path / "work")
     done = subprocess.run(
-        list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=900,
-    )  # fmt: skip
+        list(map(str, command)),
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stderr[-2_000:]
     assert (tmp_path / "killed").exists()
     found = pa.parquet.read_table(tmp_path / "out").sort_by("customer_id").to_pandas()
@@ -679,7 +693,8 @@ def _saved(model: clvcast.Model, folder: Path) -> Path:
 @pytest.mark.parametrize("part", ["pyspark", "java"])
 def test_what_spark_needs_and_is_missing_is_one_sentence(part: str, tmp_path: Path) -> None:
     hide = "import sys; sys.modules['pyspark'] = None; " if part == "pyspark" else ""
-    code = f"{hide}import sys; sys.argv = ['clvcast', *sys.argv[1:]]; import clvcast.__main__ as m; m.main()"
+    start = "import sys; sys.argv = ['clvcast', *sys.argv[1:]]; import clvcast.__main__ as m"
+    code = f"{hide}{start}; m.main()"
     config = tmp_path / "c.yaml"
     config.write_text(f"orders: {{source: {ROOT / 'data' / 'online_retail.parquet'}}}\n")
     environment = {n: v for n, v in os.environ.items() if n != "JAVA_HOME"} | {"PATH": "/nowhere"}

@@ -1,4 +1,6 @@
-"""Elsewhere: another process, another folder, only the wheel installed, without the training extras."""
+"""Elsewhere: another process, another folder, only the wheel installed, without the training
+extras.
+"""
 
 from __future__ import annotations
 
@@ -192,20 +194,30 @@ def test_forecasts_are_watched_and_compared_with_only_the_wheel(
         subprocess.run(command, cwd=service, check=True, env=ALONE)
     compared = subprocess.run(
         [installed.clvcast, "compare", "2020-11-01.parquet", "2020-12-01.parquet", "--json"],
-        cwd=service, capture_output=True, text=True, check=True, env=ALONE,
-    )  # fmt: skip
+        cwd=service,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ALONE,
+    )
     assert json.loads(compared.stdout)["terms"]
     place = ["--forecasts", "2020-12-01.parquet", "--orders", "orders.parquet"]
     watched = subprocess.run(
         [installed.clvcast, "monitor", *place, "--model", "bundle", "--json"],
-        cwd=service, capture_output=True, text=True, check=False, env=ALONE,
-    )  # fmt: skip
+        cwd=service,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ALONE,
+    )
     assert json.loads(watched.stdout)["matured"][0]["part"] == "all", watched.stderr
 
 
 @pytest.mark.slow
 def test_the_steps_of_the_container(root: Path, installed: Installed, service: Path) -> None:
-    """What the Dockerfile does, without an engine: install, warm, serve for others, ask for health."""
+    """What the Dockerfile does, without an engine: install, warm, serve for others, ask
+    for health.
+    """
     page = (root / "Dockerfile").read_text()
     missing = subprocess.run(
         [installed.clvcast, "serve", "--model", str(service / "bundle")],
