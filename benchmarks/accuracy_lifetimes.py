@@ -52,10 +52,12 @@ def no_order(model: Any, days: int, x: np.ndarray, t_x: np.ndarray, t: np.ndarra
         )
     alive = np.asarray(model.conditional_probability_alive(x, t_x, t))
     r, alpha = model.params_["r"], model.params_["alpha"]
-    return 1.0 - alive * (1.0 - ((alpha + t) / (alpha + t + days)) ** (r + x))
+    return np.asarray(1.0 - alive * (1.0 - ((alpha + t) / (alpha + t + days)) ** (r + x)))
 
 
-def forecast(method: str, history: Arrays, horizon_days: int, periods: int) -> tuple[list, dict]:
+def forecast(
+    method: str, history: Arrays, horizon_days: int, periods: int
+) -> tuple[list[Any], dict[str, Any]]:
     """Churn probability, expected order days in one horizon and in all periods; how it
     was fitted.
     """

@@ -145,7 +145,7 @@ def _weighted_gini(ranking: Float64, actual: Float64, weights: Float64) -> Float
     weight, held = _by_group(-ranking, weights), _by_group(-ranking, weights * actual)
     before = np.cumsum(held, axis=1) - held
     captured = (weight * before + held * (weight + 1.0) / 2.0).sum(axis=1)
-    return 2.0 * captured / (weights.sum(axis=1) * held.sum(axis=1)) - 1.0
+    return np.asarray(2.0 * captured / (weights.sum(axis=1) * held.sum(axis=1)) - 1.0)
 
 
 def _weighted_spearman(left: Float64, right: Float64, weights: Float64) -> Float64:
@@ -154,7 +154,8 @@ def _weighted_spearman(left: Float64, right: Float64, weights: Float64) -> Float
     middle = (n[:, None] + 1.0) / 2.0
     a, b = (rank - middle for rank in ranks)
     product = (weights * a * b).sum(axis=1)
-    return product / np.sqrt((weights * a * a).sum(axis=1) * (weights * b * b).sum(axis=1))
+    spread = (weights * a * a).sum(axis=1) * (weights * b * b).sum(axis=1)
+    return np.asarray(product / np.sqrt(spread))
 
 
 def _weighted_ranks(values: Float64, weights: Float64) -> Float64:

@@ -59,7 +59,8 @@ def cases(
             for name, row in rows.iterrows():
                 if kind != "cohort" or row["customers"] >= _LEAST:
                     bounds = (row["expected"], row["lower"], row["upper"])
-                    found.append(Case(cell.name, kind, str(name), *bounds, float(actual[name])))
+                    came = float(actual[str(name)])
+                    found.append(Case(cell.name, kind, str(name), *bounds, came))
     return found
 
 
@@ -67,8 +68,8 @@ def totals_table(found: Sequence[Case]) -> list[str]:
     """Lines of markdown: how often the interval held the total, by kind of segment and by cell."""
     lines = ["| segments | cases | inside |", "|---|---|---|"]
     for kind in ("base", "tier", "cohort"):
-        own = [case.inside for case in found if case.kind == kind]
-        lines.append(f"| {kind} | {len(own)} | {sum(own)} |")
+        inside = [case.inside for case in found if case.kind == kind]
+        lines.append(f"| {kind} | {len(inside)} | {sum(inside)} |")
     held = sum(case.inside for case in found)
     lines.append(f"| all | {len(found)} | {held} ({held / len(found):.0%}) |")
     lines += [

@@ -26,6 +26,7 @@ import pandas as pd
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.evaluation.monitoring import monitor
+from clvcast.models.model import TrainedModel
 from clvcast.orders import dates, windows
 from clvcast.orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from clvcast.orders.orders import Orders
@@ -97,7 +98,7 @@ def retrained(orders: Orders, config: clvcast.Config, months: int) -> Iterator[R
     passes.
     """
     champion: Champion | None = None
-    waiting: list[tuple[int, clvcast.Model, pd.DataFrame]] = []
+    waiting: list[tuple[int, TrainedModel, pd.DataFrame]] = []
     newest = get_default_cutoff(orders)
     for month in range(months):
         end = newest - (months - 1 - month) * 30 * dates.DAY

@@ -202,7 +202,8 @@ def measure(job: str, log: Path, folder: Path) -> dict[str, Any]:
     """The same in a process of its own."""
     command = [sys.executable, "-W", "ignore", __file__, "--run", job, str(log), str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def logs(folder: Path, millions: int) -> Path:

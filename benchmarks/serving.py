@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import mlflow
@@ -92,7 +93,7 @@ def sample_config() -> clvcast.Config:
     return config.model_copy(update={"orders": config.orders.model_copy(update={"source": source})})
 
 
-def customers() -> list[list[dict]]:
+def customers() -> list[list[dict[str, Any]]]:
     """The order lines of the sample's customers with about fifty of them."""
     nested = clvcast.nest(clvcast.read_orders(sample_config()), CUTOFF)
     return [lines for lines in nested["orders"] if len(lines) in LINES_OF_ONE][:200]
@@ -295,7 +296,9 @@ def cold(settings: argparse.Namespace) -> Result:
         "import numba\n\n\n@numba.njit(cache=True)\ndef f(x):\n    return x\n\n\nf(1)\n"
     )
     ours = [sys.executable, "-c", f"import clvcast; clvcast.load_model({str(bundle())!r})"]
-    loads, floors, cpus = [], [], []
+    loads: list[float] = []
+    floors: list[float] = []
+    cpus = []
     for turn in range(12):
         for command, walls in ((ours, loads), ([sys.executable, str(alone)], floors)):
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -388,7 +391,7 @@ def run(name: str, settings: argparse.Namespace) -> None:
     (RESULTS / "serving.md").write_text(page(table))
 
 
-def page(table: dict) -> str:
+def page(table: dict[str, Any]) -> str:
     """The table as Markdown."""
     names = ("lightgbm", "mlflow", "fastapi", "uvicorn")
     versions = ", ".join(f"{name} {version(name)}" for name in names)

@@ -64,7 +64,7 @@ def server(command: list[str], port: int, health: str) -> Iterator[int]:
 def free_port() -> int:
     """A port nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+        return int(listening.getsockname()[1])
 
 
 def cpu_seconds(group: int) -> float:
@@ -83,6 +83,7 @@ def cpu_seconds(group: int) -> float:
 def resident_mb(pid: int) -> float:
     """Megabytes in memory."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
     return int(found[1]) / 1024
 
 
@@ -134,6 +135,7 @@ class Connections:
             writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
             length = re.search(rb"content-length: (\d+)", answer)
+            assert length is not None
             await reader.readexactly(int(length[1]))
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             return type(error).__name__

@@ -40,8 +40,8 @@ def running_server() -> Iterator[Server]:
     """A PostgreSQL of the tests' own on a free port, until the generator ends."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     found = shutil.which("initdb")
-    programs = Path(found).parent if found else (installed or [None])[-1]
-    if programs is None:
+    programs = [Path(found).parent] if found else installed
+    if not programs:
         missing("PostgreSQL (Debian's package postgresql)")
     user = None  # PostgreSQL refuses to run as root
     if os.getuid() == 0:

@@ -33,7 +33,7 @@ def features(lines: pd.DataFrame, cutoff: str, every: bool = True) -> dict[str, 
         return None
 
     def days(delta: Any) -> float:
-        return delta / pd.Timedelta(days=1)
+        return float(delta / pd.Timedelta(days=1))
 
     n = len(orders)
     silence = days(now - orders["time"].iloc[-1])

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -222,7 +222,8 @@ def test_every_door_gives_the_same_bits(
 
 def asked_of(nested: pd.DataFrame) -> list[dict[str, Any]]:
     """Customers of a request."""
-    return nested[["customer_id", "orders", "attributes"]].to_dict("records")
+    rows = nested[["customer_id", "orders", "attributes"]].to_dict("records")
+    return cast(list[dict[str, Any]], rows)
 
 
 def compared(frame: pd.DataFrame, like: pd.DataFrame) -> None:

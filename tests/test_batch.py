@@ -82,6 +82,7 @@ def test_the_manifest_tells_what_was_made_from_what(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path
 ) -> None:
     result = score_files(shop_model, str(orders), tmp_path / "f.parquet", CUTOFF)
+    assert result.manifest is not None
     manifest = json.loads(result.manifest.read_text())
     assert manifest["model_version"] == shop_model.version
     assert manifest["rows"] == result.customers == 400

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,12 +118,12 @@ def test_values_equal_simulation() -> None:
 
 
 @pytest.mark.parametrize("name", list(_FAMILIES))
-def test_gradients_equal_differences(name: str) -> None:
+def test_gradients_equal_differences(name: Any) -> None:
     family = _FAMILIES[name]
     days, _ = simulated(CDNOW_PARETO, 300, seed=3)
     groups = group_histories(days)
-    for values in ([0.4, 30.0, 0.8, 2.5], [3.0, 500.0, 0.05, 40.0], [1.0, 5.0, 20.0, 3000.0]):
-        values = np.array(values[: len(family.names)])
+    for start in ([0.4, 30.0, 0.8, 2.5], [3.0, 500.0, 0.05, 40.0], [1.0, 5.0, 20.0, 3000.0]):
+        values = np.array(start[: len(family.names)])
         _, gradient = family.log_likelihood(values, groups)
         for k, value in enumerate(values):
             step = np.zeros(len(values))
@@ -310,6 +311,8 @@ def test_weights_count_customers_and_penalties_pull_in() -> None:
     assert by_weight.model == by_rows.model
     assert by_weight.log_likelihood == by_rows.log_likelihood
     penalised = fit_order_model(days, "bg_nbd", penalty=0.1)
+    assert isinstance(penalised.model, BgNbd)
+    assert isinstance(by_weight.model, BgNbd)
     assert penalised.model.b < by_weight.model.b
 
 
@@ -403,9 +406,9 @@ def test_cdnow_gives_the_published_numbers(tmp_path: Path) -> None:
             if name != "kind":
                 assert getattr(found.model, name) == pytest.approx(value, rel=0.002)
     worth = OrderDays.of(values["x"].to_numpy(), np.ones(n), np.ones(n), values["zbar"].to_numpy())
-    found = fit_value_model(worth)
+    fitted = fit_value_model(worth)
     for name, value in CDNOW_VALUE:
-        assert getattr(found.model, name) == pytest.approx(value, rel=0.002)
+        assert getattr(fitted.model, name) == pytest.approx(value, rel=0.002)
 
 
 def test_what_is_not_as_asked_is_told() -> None:

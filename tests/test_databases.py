@@ -4,6 +4,7 @@ a fault.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def test_a_config_with_another_source_gives_bit_equal_forecasts(
     for name, source in sources.items():
         config = tmp_path / f"{name}.yaml"
         settings = {"orders": {**source, "columns": COLUMNS}}
-        config.write_text(pd.io.json.ujson_dumps(settings))  # JSON is YAML
+        config.write_text(json.dumps(settings))  # JSON is YAML
         output = tmp_path / f"{name}.parquet"
         arguments = ("score", "--model", tmp_path / "bundle", "--config", config)
         status, _, err = run(*arguments, "--cutoff", CUTOFF, "--output", output)

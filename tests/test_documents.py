@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -34,7 +35,7 @@ NEEDS_SPARK = ("clvcast.orders.spark", "clvcast.serve.spark", "clvcast.train.spa
 def test_doctests(name: str) -> None:
     if name.startswith(NEEDS_SPARK):
         needed("pyspark")
-    module = importlib.import_module(name)
+    module: Any = importlib.import_module(name)
     if inspect.isfunction(module):  # clvcast.train is a function that stands in for its folder
         assert ">>>" not in (module.__doc__ or "")
     else:
@@ -49,16 +50,15 @@ def test_doctests_reach_every_folder() -> None:
 
 def list_public_functions() -> list[tuple[str, Callable[..., object]]]:
     """The functions of `clvcast.__all__`, and the methods the classes in it define themselves."""
-    functions = []
+    functions: list[tuple[str, Callable[..., object]]] = []
     for name in clvcast.__all__:
         value = getattr(clvcast, name)
         if inspect.isfunction(value):
             functions.append((name, value))
         elif value is clvcast.Model:
-            methods = inspect.getmembers(value, inspect.isroutine)
-            own = [pair for pair in methods if pair[0] in vars(value) and pair[0][0] != "_"]
-            own = [pair for pair in own if pair[0] != "of"]  # how the package itself makes one
-            functions += [(f"{name}.{method}", function) for method, function in own]
+            own = [method for method in vars(value) if method[0] != "_"]
+            own.remove("of")  # how the package itself makes one
+            functions += [(f"{name}.{method}", getattr(value, method)) for method in own]
     return functions
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from pandas.testing import assert_frame_equal
 import clvcast
 from clvcast.configs.schema import parse_config
 from clvcast.decisions.acquisition_spend import coerce_spend
+from clvcast.decisions.economics import Economics
 from clvcast.decisions.payback import estimate_reach_probability
 from clvcast.errors import OrdersError
 from clvcast.orders.reading.read_orders import read_table
@@ -47,12 +49,14 @@ def world() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
 World = tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]
 
 
-def found(world: World, spend: pd.DataFrame = SPEND) -> clvcast.decisions.economics.Economics:
+def found(world: World, spend: pd.DataFrame = SPEND) -> Economics:
     forecasts, orders, config = world
     return clvcast.economics(forecasts, orders, spend, config)
 
 
-def row(table: pd.DataFrame, level: str, channel: str | None = None, month: str | None = None):
+def row(
+    table: pd.DataFrame, level: str, channel: str | None = None, month: str | None = None
+) -> pd.Series:
     own = table[table["level"] == level]
     if channel is not None:
         own = own[own["channel"] == channel]
@@ -175,7 +179,7 @@ def test_what_happened_is_read_off_the_lines() -> None:
     ).backtest
     brought = {2: 100.0, 3: 140.0, 4: 145.0}  # by the end of July, August, September
     assert set(tried["age_months"]) == set(brought)
-    for row in tried.itertuples():
+    for row in cast(Any, tried).itertuples():
         assert row.reached == (row.needed <= brought[row.age_months])
     assert tried["reached"].any()
     assert not tried["reached"].all()
@@ -347,7 +351,7 @@ def test_tables_show_whole_numbers_in_80_columns(run: Run, tmp_path: Path, world
     forecasts, _, _ = world
     big = LINES.assign(amount=LINES["amount"] * 12_345, channel="Paid search, brand terms")
     big.to_csv(tmp_path / "orders.csv", index=False)
-    money = [n for n in forecasts if n.startswith(("clv", "expected_spend", "spend"))]
+    money = [n for n in forecasts.columns if n.startswith(("clv", "expected_spend", "spend"))]
     money = [n for n in money if not n.endswith("shock")]
     forecasts.assign(**{n: forecasts[n] * 12_345 for n in money}).to_parquet(tmp_path / "f.parquet")
     spend = pd.DataFrame(

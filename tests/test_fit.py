@@ -6,6 +6,7 @@ import dataclasses
 import json
 import zlib
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -229,7 +230,7 @@ def test_clv_is_the_discounted_margin_over_the_periods(
     config = clvcast.Config.model_validate({"periods": 3, "economics": economics})
     forecast = clvcast.score(shop_model.with_config(config), shop_orders)
     later = shop_model.numbers.later
-    for row in forecast.iloc[::37].itertuples():
+    for row in cast(Any, forecast.iloc[::37]).itertuples():
         ratios = [1.0] + [
             np.interp(row.churn_probability, later.churn_knots, known) for known in later.ratios
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,7 +43,7 @@ def test_the_kernel_equals_the_reference(lines: pd.DataFrame, tried: list[str]) 
                 expected[pd.Timestamp(cutoff), customer_id] = row
     assert set(table.index) == set(expected)
     for key, row in expected.items():
-        found = table.loc[key]
+        found = cast(pd.Series, table.loc[key])
         assert set(found.index) == set(row)
         values = pd.Series(row, dtype=float)[found.index]
         same = np.isclose(found, values, rtol=2e-5, atol=2e-5, equal_nan=True)
@@ -123,7 +125,7 @@ def test_a_long_history_with_orders_in_each_other_equals_the_reference(n_lines: 
     for cutoff in CUTOFFS[1:4]:
         row = reference.features(lines, cutoff)
         assert row is not None
-        found = table.loc[pd.Timestamp(cutoff), "a"]
+        found = cast(pd.Series, table.loc[pd.Timestamp(cutoff), "a"])
         values = pd.Series(row, dtype=float)[found.index]
         same = np.isclose(found, values, rtol=2e-5, atol=2e-5, equal_nan=True)
         assert same.all(), (found[~same], values[~same])

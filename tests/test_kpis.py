@@ -5,6 +5,7 @@ stays empty.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,8 +30,8 @@ CUTOFF = "2021-01-01"
 
 def sums(**given_sums: float) -> Sums:
     names = Sums.__dataclass_fields__
-    values = {name: np.array([float(given_sums.get(name, 0))]) for name in names}
-    return Sums(**{**values, "whole_periods": True})
+    values: dict[str, Any] = {name: np.array([float(given_sums.get(name, 0))]) for name in names}
+    return Sums(**(values | {"whole_periods": True}))
 
 
 def one(config: clvcast.Config, period_days: int = 365, **given_sums: float) -> pd.Series:
@@ -148,8 +149,9 @@ def tiny() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
 
 
 def group(found: pd.DataFrame, dimension: str, name: str = "all") -> pd.Series:
-    (row,) = found[(found["dimension"] == dimension) & (found["group"] == name)].iloc
-    return row
+    rows = found[(found["dimension"] == dimension) & (found["group"] == name)]
+    assert len(rows) == 1
+    return rows.iloc[0]
 
 
 def test_a_tiny_shop_by_hand(tiny: tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]) -> None:
@@ -204,7 +206,7 @@ def test_formula_clv_stands_beside_the_forecast(
     assert each.loc["a", "aov"] == 200 / 3
     # own AOV x the shop's frequency (1 a period) x the shop's lifetime (2 periods)
     assert each.loc["a", "formula_clv"] == pytest.approx(200 / 3 * 1 * 2)
-    assert each.loc["a", "clv"] == tiny[0].set_index("customer_id").loc["a", "clv"]
+    assert each["clv"]["a"] == tiny[0].set_index("customer_id")["clv"]["a"]
 
 
 def test_past_churn_of_todays_groups_is_marked_circular(

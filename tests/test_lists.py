@@ -5,6 +5,7 @@ money.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ def test_cross_sell_names_a_category_the_customer_never_bought(
     known = shop_lines[(shop_lines["ordered_at"] < CUTOFF) & (shop_lines["amount"] > 0)]
     bought = known.groupby("customer_id")["category"].agg(set)
     popular = known.drop_duplicates(["customer_id", "category"])["category"].value_counts()
-    for row in by_name["cross_sell"].itertuples():
+    for row in cast(Any, by_name["cross_sell"]).itertuples():
         named = row.reason.split()[2].rstrip(",")
         missing = [name for name in popular.index if name not in bought[row.customer_id]]
         assert named in missing
@@ -106,7 +107,7 @@ def test_purchase_anniversaries_fall_on_the_day_of_the_first_order(
     by_name: dict[str, pd.DataFrame], shop_lines: pd.DataFrame
 ) -> None:
     first = shop_lines[shop_lines["amount"] > 0].groupby("customer_id")["ordered_at"].min()
-    for row in by_name["anniversary"].itertuples():
+    for row in cast(Any, by_name["anniversary"]).itertuples():
         day = pd.Timestamp(row.suggested_date)
         began = first[row.customer_id]
         assert (day.month, day.day) == (began.month, began.day)

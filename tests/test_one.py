@@ -63,7 +63,7 @@ def test_lines_are_packed_as_the_reader_packs_them(frame: pd.DataFrame) -> None:
     for row in frame.assign(ordered_at=frame["ordered_at"].map(pd.Timestamp.isoformat)).to_dict(
         "records"
     ):
-        plain = {name: None if pd.isna(value) else value for name, value in row.items()}
+        plain: dict[Any, Any] = {k: None if pd.isna(v) else v for k, v in row.items()}
         lines.setdefault(plain.pop("customer_id"), []).append(plain)
     packed = pack_records(list(lines.items()), OPTIONAL_COLUMNS, OrdersConfig())
     assert packed.digest() == read.digest()

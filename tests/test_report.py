@@ -120,7 +120,8 @@ def test_bounds_are_called_bounds_and_circular_churn_is_not_shown(made: Report) 
 
 def test_tiers_by_risk_add_up_to_the_whole(made: Report, forecasts: pd.DataFrame) -> None:
     figure = chart(made, "risk").figure
-    drawn = sum(sum(trace.x) for trace in figure.data)
+    assert figure is not None
+    drawn = sum(float(sum(trace.x)) for trace in figure.data)
     assert drawn == pytest.approx(forecasts["clv"].sum(), rel=1e-12)
 
 
@@ -278,7 +279,7 @@ def test_no_spend_is_told_and_the_rest_is_shown(
 ) -> None:
     money = [
         n
-        for n in forecasts
+        for n in forecasts.columns
         if n.startswith(("clv", "expected_spend", "spend")) and "shock" not in n
     ]
     nothing = forecasts.assign(**dict.fromkeys(money, 0.0), tier="low")

@@ -154,11 +154,11 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            missing(f"{process.args} does not start")
+            missing(f"{process.args!r} does not start")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.2)
-    missing(f"{process.args} does not answer")
+    missing(f"{process.args!r} does not answer")
 
 
 def test_a_models_life_on_a_server(server: str, tmp_path: Path) -> None:

@@ -156,7 +156,8 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
     model = shop_model.with_config(
         clvcast.Config(orders=OrdersConfig(max_rejected_share=0.1), horizon_days=60, periods=3)
     )
-    outputs, shares = [], []
+    outputs = []
+    shares: list[float] = []
     for limit in (None, "0.05MB"):
         shares.clear()
         folder = tmp_path / str(limit)

@@ -4,6 +4,7 @@ the way.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -100,7 +101,8 @@ def source(skewed: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def sorted_rows(frame: DataFrame, *keys: str) -> pd.DataFrame:
     table = frame.toArrow()
-    return table.sort_by([(key, "ascending") for key in keys]).to_pandas()
+    found: pd.DataFrame = table.sort_by([(key, "ascending") for key in keys]).to_pandas()
+    return found
 
 
 def test_features_are_those_of_one_machine_in_any_number_of_buckets(
@@ -228,8 +230,8 @@ def test_attributes_static_and_dated_are_those_of_one_machine(
         clvcast.spark.score(model, frame, CUTOFF)
 
     model.save(tmp_path / "bundle")
-    asked = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "o.parquet")
-    asked = (*asked, "--cutoff", CUTOFF, "--customers", facts)
+    asked: tuple[object, ...] = ("score", "--model", tmp_path / "bundle")
+    asked += ("--orders", tmp_path / "o.parquet", "--cutoff", CUTOFF, "--customers", facts)
     status, _, noted = run(*asked, "--output", tmp_path / "here.parquet")
     assert status == 0, noted
     status, _, noted_there = run(*asked, "--output", tmp_path / "there", "--engine", "spark")
@@ -284,7 +286,7 @@ def test_several_sources_are_one_history_as_on_one_machine(
         "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db"},
     }
     config = tmp_path / "shop.yaml"
-    config.write_text(pd.io.json.ujson_dumps(settings))  # JSON is YAML
+    config.write_text(json.dumps(settings))  # JSON is YAML
     loaded = clvcast.load_config(config)
     orders = clvcast.read_orders(loaded)
     model = clvcast.train(orders, loaded)
@@ -630,7 +632,7 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
     )
     here = clvcast.score(shop_model, clvcast.read_orders(source), CUTOFF)
     command = [sys.executable, "-W", "ignore", "-c", script, tmp_path, source, CUTOFF]
-    home = Path(pyspark.__file__).parent
+    home = Path(str(pyspark.__file__)).parent
     environment = {name: value for name, value in os.environ.items() if "SPARK" not in name}
     environment |= {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
     environment["SPARK_WORKER_DIR"] = str(tmp_path / "work")

@@ -65,7 +65,10 @@ def test_an_order_is_expected_where_it_is_more_likely_than_not() -> None:
 def test_the_window_of_the_next_order_holds_the_middle_eight_of_ten() -> None:
     """0.6 order within the span: half of them by the day, a tenth before and after the window."""
     median, earliest, latest = predict_days(churn=0.4)
-    law = lambda days: 1.0 - (150.0 / (150.0 + days)) ** 2.0  # noqa: E731
+
+    def law(days: float) -> float:
+        return 1.0 - (150.0 / (150.0 + days)) ** 2.0
+
     there = 0.6 / law(90.0)
     assert there * law(median) == pytest.approx(0.5 * 0.6)
     assert there * law(earliest) == pytest.approx(0.1 * 0.6)
@@ -153,7 +156,8 @@ def test_a_total_that_misses_by_a_tenth_warns_and_by_a_fifth_alarms(
     forecasts = history(40).assign(expected_spend=10.0 * (1 + sign * missed))
     result = clvcast.monitor(forecasts, shop_of(40), config=clvcast.Config(horizon_days=30))
     (finding,) = [f for f in result.findings if f.name.startswith("bias of all")]
-    assert (finding.severity, finding.chance) == (severity, pytest.approx(0.0, abs=1e-12))
+    assert finding.severity == severity
+    assert finding.chance == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize(("share", "is_refused"), [(0.9e-6, False), (1.2e-6, True)])

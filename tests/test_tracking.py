@@ -80,6 +80,7 @@ def test_a_run_has_parameters_measures_digest_and_rejected_lines(
         f"tags.mlflow.parentRunId = '{run.info.run_id}' and tags.\"clvcast.kind\" = 'evaluation'",
     )
     assert {child.data.tags["clvcast.cutoff"] for child in nested} == set(evaluated)
+    assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.digest == shop_orders.digest()[:36]
     assert json.loads(data.dataset.source)["source"].endswith("orders.parquet")
