@@ -41,22 +41,22 @@ def _set(module: object, name: str, value: object) -> Patches:
 def _one_head(head: str) -> Patches:
     """Both heads of spend replaced by one of them."""
 
-    def blend(blend_, btyd, heads):  # type: ignore[no-untyped-def]
+    def combine(settings, btyd, heads):  # type: ignore[no-untyped-def]
         if heads is None:
-            return COMBINE(blend_, btyd, heads)
-        churn = COMBINE(blend_, btyd, heads).churn_probability
+            return COMBINE(settings, btyd, heads)
+        churn = COMBINE(settings, btyd, heads).churn_probability
         hurdle = (1.0 - churn) * heads.spend_if_ordered
         chosen = hurdle if head == "ordered" else heads.spend
         # mean((1 - churn) x ordered, spend) of the result is `chosen`
         same = blend.Heads(heads.churn_log_odds, chosen / (1.0 - churn), chosen)
-        return COMBINE(blend_, btyd, same)
+        return COMBINE(settings, btyd, same)
 
     def patches(stack: ExitStack) -> None:
         import clvcast.models.model as model
         import clvcast.train.fit as fit
 
         for module in (model, fit, blending):
-            stack.enter_context(patch.object(module, "blend_forecasts", blend))
+            stack.enter_context(patch.object(module, "blend_forecasts", combine))
 
     return patches
 
@@ -99,7 +99,7 @@ def evaluate(trick: str, cell: Cell, customers: int | None) -> dict[str, float]:
         TRICKS[trick](stack)
         config = clvcast.Config(horizon_days=cell.horizon_days, effort="quick")
         known = known_days(days, cell)
-        model = clvcast.train(known, config, cell.cutoff)
+        model = clvcast.train(known, config, cell.cutoff)  # type: ignore[arg-type]
         forecast = clvcast.score(model, known, cell.cutoff).set_index("customer_id")
     actual = actual_spend(days, cell)[1].to_numpy()
     spend = forecast["expected_spend"].to_numpy()

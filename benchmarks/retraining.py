@@ -129,7 +129,7 @@ def retrained(orders: Orders, config: clvcast.Config, months: int) -> Iterator[R
 
 
 def _alarms(
-    forecast: pd.DataFrame, known: Orders, model: clvcast.Model, config: clvcast.Config
+    forecast: pd.DataFrame, known: Orders, model: TrainedModel, config: clvcast.Config
 ) -> list[str]:
     found = monitor(forecast, known, model, config).findings
     return [f"{f.name.partition(' of ')[0]}: {f.sentence}" for f in found if f.severity == "alarm"]

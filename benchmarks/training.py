@@ -70,7 +70,7 @@ def fit(folder: Path) -> None:
         if name == "gamma_gamma":
             fit_value_model(days)
         else:
-            fitted = fit_order_model(days, name)
+            fitted = fit_order_model(days, name)  # type: ignore[arg-type]
             assert fitted.converged
             assert not fitted.fell_back
         found.append(f"{name} {time.perf_counter() - began:.1f} s")

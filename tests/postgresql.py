@@ -62,7 +62,7 @@ def running_server() -> Iterator[Server]:
         # a server started by pg_ctl would hold a pipe open: its output goes to a file
         with (folder.parent / f"{folder.name}.log").open("ab") as log:
             subprocess.run(
-                [str(programs / program), "-D", str(folder / "data"), *arguments],
+                [str(programs[-1] / program), "-D", str(folder / "data"), *arguments],
                 check=True,
                 cwd=folder,
                 stdout=log,

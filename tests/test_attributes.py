@@ -543,7 +543,7 @@ def test_nested_attributes_that_do_not_fit(model: clvcast.Model, orders: clvcast
             door.predict(rows.assign(attributes=told))
     with pytest.raises(OrdersError, match="the model needs the customer attributes country"):
         door.predict(rows.drop(columns="attributes"))
-    nothing = door.predict(rows.assign(attributes=[None, {}]))
+    nothing = door.predict(rows.assign(attributes=[None, {}]))  # type: ignore[list-item]
     assert np.isfinite(nothing["clv"]).all()
 
 

@@ -106,7 +106,7 @@ def test_what_is_done_is_not_done_again(
     assert output.stat().st_mtime_ns == made
     assert not again(force=True)
     assert again()
-    economics = clvcast.Config(economics={"margin_rate": 0.5})  # type: ignore[arg-type]
+    economics = clvcast.Config(economics={"margin_rate": 0.5})
     halved = shop_model.with_config(economics)
     assert not again(halved)
     assert again(halved)

@@ -210,7 +210,7 @@ some_days = st.lists(
     ),
     min_size=1,
     max_size=4,
-).map(histories)
+).map(histories)  # type: ignore[arg-type]
 
 
 @given(model=models, days=some_days, horizon=st.floats(0.1, 3650))

@@ -265,7 +265,7 @@ def test_spend_of_a_channel_that_brought_nobody_is_shown_beside_the_cac(world: W
             table[table["level"] == level].reset_index(drop=True)
             for table in (result.acquisition, without.acquisition)
         ]
-        columns = [n for n in same[0] if n != "unattributed_spend" and "loaded" not in n]
+        columns = [n for n in same[0].columns if n != "unattributed_spend" and "loaded" not in n]
         assert_frame_equal(same[0][columns], same[1][columns])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ def build(lines: pd.DataFrame, cutoffs: list[str] = CUTOFFS) -> pd.DataFrame:
 def test_the_kernel_equals_the_reference(lines: pd.DataFrame, tried: list[str]) -> None:
     table = build(lines)
     table = table[table.index.isin([pd.Timestamp(cutoff) for cutoff in tried], level="cutoff")]
-    expected = {}
+    expected: dict[Any, dict[str, float]] = {}
     for cutoff in tried:  # the reference is slow
         for customer_id, own in lines.groupby("customer_id"):
             row = reference.features(own, cutoff)
@@ -43,7 +43,7 @@ def test_the_kernel_equals_the_reference(lines: pd.DataFrame, tried: list[str]) 
                 expected[pd.Timestamp(cutoff), customer_id] = row
     assert set(table.index) == set(expected)
     for key, row in expected.items():
-        found = cast(pd.Series, table.loc[key])
+        found: pd.Series = table.loc[key]
         assert set(found.index) == set(row)
         values = pd.Series(row, dtype=float)[found.index]
         same = np.isclose(found, values, rtol=2e-5, atol=2e-5, equal_nan=True)
@@ -183,5 +183,5 @@ def test_many_orders_cut_by_cutoffs_do_not_outgrow_the_tables() -> None:
         cutoffs[5],
     )
     assert row is not None
-    found = alone.loc[(pd.Timestamp(cutoffs[5]), "c7")]
+    found = cast(pd.Series, alone.loc[pd.Timestamp(cutoffs[5]), "c7"])
     np.testing.assert_allclose(found, pd.Series(row)[found.index], rtol=2e-5)

@@ -63,7 +63,7 @@ def later(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
 @contextlib.contextmanager
 def dealt_out_labels(share: float = 1.0) -> Iterator[None]:
     """Models learn from labels of which this share is dealt out at random among the rows."""
-    whole = fitting.build_training_frame
+    whole = fitting.build_training_frame  # type: ignore[attr-defined]
 
     def dealt_out(*arguments: object) -> TrainingFrame:
         frame = whole(*arguments)  # type: ignore[arg-type]

@@ -383,7 +383,7 @@ def test_one_request_too_many_is_told_to_come_again(
     shop_model: clvcast.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
-    real = rest_app.answer_json
+    real = rest_app.answer_json  # type: ignore[attr-defined]
 
     def slow(*arguments: Any) -> Any:
         free.wait(30)

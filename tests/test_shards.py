@@ -98,7 +98,7 @@ def test_messy_files_are_told_and_read_the_same(
     rest = pd.DataFrame([line.split(",") for line in text[1600:] if "1,234" not in line])
     rest.columns = pd.Index(messy.columns)
     rest.drop(columns="channel").to_csv(tmp_path / "2.csv", index=False)
-    config = OrdersConfig(source=str(tmp_path), duplicates=duplicates, max_rejected_share=0.2)  # type: ignore[arg-type]
+    config = OrdersConfig(source=str(tmp_path), duplicates=duplicates, max_rejected_share=0.2)
     _, report, _ = in_shards(config, PLENTY)
     assert min(report.lines_without_customer, report.rounded_lines, report.duplicate_lines) > 0
     assert {"the line has another number of cells", "ordered_at is no date"} <= set(report.rejected)
@@ -157,7 +157,7 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
         clvcast.Config(orders=OrdersConfig(max_rejected_share=0.1), horizon_days=60, periods=3)
     )
     outputs = []
-    shares: list[float] = []
+    shares: list[tuple[str, float, int]] = []
     for limit in (None, "0.05MB"):
         shares.clear()
         folder = tmp_path / str(limit)

@@ -137,7 +137,7 @@ def test_a_model_with_a_configuration_of_its_own_keeps_it_on_the_way(
     columns = {name: name for name in shop_lines.columns}
     columns |= {"customer_id": "who", "amount": "cents / 100"}
     config = clvcast.Config(
-        orders=OrdersConfig(columns=columns, duplicates="drop"),  # type: ignore[arg-type]
+        orders=OrdersConfig(columns=columns, duplicates="drop"),
         economics={"margin_rate": 0.25},
         horizon_days=60,
         periods=2,
@@ -169,9 +169,7 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
         for lines in (frame, spark.read.parquet(str(tmp_path)))
     ]
     assert drawn[0].orders.digest() == drawn[1].orders.digest()  # the same customers every time
-    assert drawn[0].end == clvcast.orders.cutoffs.get_default_cutoff(  # type: ignore[attr-defined]
-        clvcast.read_orders(tmp_path)
-    )
+    assert drawn[0].end == clvcast.orders.cutoffs.get_default_cutoff(clvcast.read_orders(tmp_path))
     assert 80 < drawn[0].orders.n_customers < 160
     assert "drawn by a hash of their ids" in drawn[0].orders.report.remarks[-1]
 
@@ -436,7 +434,7 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
     assert said.count("learning curve:") == 3
     store = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     version = store.get_model_version_by_alias("clv", "champion")
-    kept = [item.path for item in store.list_artifacts(version.run_id)]
+    kept = [item.path for item in store.list_artifacts(version.run_id)]  # type: ignore[arg-type]
     assert "learning_curve.json" in kept
     status, said, noted = run(*score.split())
     assert status == 0, noted
@@ -550,7 +548,7 @@ def test_orders_that_cannot_be_used_are_refused_in_sentences(
     with pytest.raises(clvcast.ConfigError, match="after the first order"):
         clvcast.spark.score(shop_model, frame(lines), "2019-01-01")
     with pytest.raises(clvcast.OrdersError, match="must be a Spark DataFrame, got DataFrame"):
-        clvcast.spark.score(shop_model, lines)
+        clvcast.spark.score(shop_model, lines)  # type: ignore[arg-type]
 
 
 def killed_once(marker: Path) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -67,7 +67,7 @@ def test_the_window_of_the_next_order_holds_the_middle_eight_of_ten() -> None:
     median, earliest, latest = predict_days(churn=0.4)
 
     def law(days: float) -> float:
-        return 1.0 - (150.0 / (150.0 + days)) ** 2.0
+        return 1.0 - math.pow(150.0 / (150.0 + days), 2)
 
     there = 0.6 / law(90.0)
     assert there * law(median) == pytest.approx(0.5 * 0.6)
