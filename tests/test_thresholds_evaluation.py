@@ -22,7 +22,9 @@ from clvcast.models.evidence import compute_own_share, describe_evidence
 from clvcast.models.next_order import predict_next_order
 from clvcast.orders import dates
 from clvcast.orders.reading.read_orders import read_table
+from clvcast.train.gate import evidence_collection
 from clvcast.train.gate.segments import assign_segments_at
+from clvcast.train.gate.training_record import Record
 
 Array = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -158,6 +160,44 @@ def test_a_total_that_misses_by_a_tenth_warns_and_by_a_fifth_alarms(
     (finding,) = [f for f in result.findings if f.name.startswith("bias of all")]
     assert finding.severity == severity
     assert finding.chance == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("best", "missed"), [(4, 0.0), (2, 0.5), (0, 1.0)])
+def test_capture_is_what_the_top_tenth_missed_of_the_best_tenth(best: int, missed: float) -> None:
+    """Of 40 customers four spent 10 and the others nothing; `best` of them are forecast highest."""
+    lines = [(f"c{k:02d}", day, 10.0) for k in range(40) for day in ("2020-01-05", "2020-03-20")]
+    lines += [(f"c{k:02d}", "2020-02-10", 10.0) for k in range(4)]
+    table = pd.DataFrame(lines, columns=["customer_id", "ordered_at", "amount"])
+    spend = np.zeros(40)
+    spend[[*range(best), *range(39, 35 + best, -1)]] = 100.0
+    names = [f"c{k:02d}" for k in range(40)]
+    forecasts = history(40).assign(customer_id=names, expected_spend=spend)
+    orders = read_table(table, OrdersConfig())
+    result = clvcast.monitor(forecasts, orders, config=clvcast.Config(horizon_days=30))
+    (finding,) = [f for f in result.findings if f.name.startswith("capture of all")]
+    assert finding.value == pytest.approx(missed)
+
+
+def test_an_evaluation_that_was_stored_is_compared_by_its_own_baselines() -> None:
+    """nGini 0.5 against 0.6; MAE 90 of a baseline's 100 against 80 of 100: 12.5 % worse."""
+    now = {"clvcast": {"nGini": 0.5, "MAE": 90.0}, "formula": {"nGini": 0.4, "MAE": 100.0}}
+    record = Record(
+        first="2020-01-01",
+        end="2020-12-01",
+        customers=10,
+        months={},
+        evaluated="2020-09-01",
+        methods={
+            "clvcast": {"nGini": 0.6, "MAE": 40.0},
+            "formula": {"nGini": 0.4, "MAE": 50.0},
+            "span_rate": {"nGini": 0.3, "MAE": 70.0},
+        },
+    )
+    found = evidence_collection._stored_contest(now, record)
+    assert found is not None
+    assert found.ngini.estimate == pytest.approx(-0.1)
+    assert found.mae.estimate == pytest.approx(0.125)
+    assert evidence_collection._stored_contest({"clvcast": now["clvcast"]}, record) is None
 
 
 @pytest.mark.parametrize(("share", "is_refused"), [(0.9e-6, False), (1.2e-6, True)])
