@@ -20,7 +20,7 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check test test-slow coverage lock clean benchmark \
+.PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
 	benchmark-accuracy benchmark-decisions benchmark-features benchmark-scale benchmark-serving \
 	benchmark-start benchmark-training
 
@@ -75,6 +75,10 @@ test-slow: $(VENV)/dev.stamp ## run the slow tests
 coverage: $(VENV)/dev.stamp ## run the fast tests and print their coverage per folder
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --cov=. --cov-report= tests
 	$(BIN)/python tests/coverage_by_folder.py
+
+# SAMPLE=300 SEED=0 ONLY=evaluation
+mutate: $(VENV)/dev.stamp ## plant 300 changes in the code that decides; count those the tests catch (hours)
+	$(BIN)/python tests/mutate.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 lock: ## resolve both lock files again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -215,7 +215,24 @@ class Config(Section):
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a YAML file into a `Config`; raises `ConfigError` naming every fault at once."""
+    """Read a YAML file of settings.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; docs/configuration.md lists its keys.
+
+    Returns
+    -------
+    Config
+        The settings, with defaults for what the file does not state.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or breaks a rule; it names every fault at once.
+
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")

@@ -69,10 +69,33 @@ def lists(
     config: Config | None = None,
     past: ForecastSource | CustomerBase | None = None,
 ) -> Lists:
-    """The campaign lists of the configuration's rules.
+    """Build the campaign lists of the configuration's rules.
 
-    `past` are forecasts made at least one horizon before the end of the orders, by a model trained
-    then: the same rules, applied to them, backtest the lists.
+    Parameters
+    ----------
+    forecasts : DataFrame, pyarrow.Table, str, Path or CustomerBase
+        Forecasts of one cutoff, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders the forecasts were made from, or where to read them. Required unless
+        `forecasts` is a CustomerBase, which holds them.
+    config : Config, optional
+        Settings of the shop; by default those the forecasts were made with.
+    past : DataFrame, pyarrow.Table, str, Path or CustomerBase, optional
+        Forecasts made at least one horizon before the end of the orders, by a model that knew
+        nothing later. The same rules on them show which share of the money the lists caught.
+
+    Returns
+    -------
+    Lists
+        Per list the customers to contact and those held out, a summary, budgets, and remarks.
+
+    Raises
+    ------
+    OrdersError
+        If a file holds no forecasts, or the forecasts were not made from these orders.
+    ConfigError
+        If the orders are missing, or the configuration contradicts the forecasts.
+
     """
     base = open_customer_base(forecasts, orders, config)
     if past is not None:

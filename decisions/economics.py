@@ -65,11 +65,36 @@ def economics(
     config: Config | None = None,
     past: ForecastSource | CustomerBase | None = None,
 ) -> Economics:
-    """CAC, LTV:CAC, payback and the maximum CAC, by channel and month.
+    """Compute CAC, LTV:CAC, payback and the most to pay for a customer, by channel and month.
 
-    `spend` has the columns channel, month (2011-03) and spend. `past` are forecasts of an earlier
-    cutoff by a model trained then, to backtest the payback probabilities. Raises `OrdersError` for
-    spend that cannot be read, is negative or in another currency.
+    Parameters
+    ----------
+    forecasts : DataFrame, pyarrow.Table, str, Path or CustomerBase
+        Forecasts of one cutoff, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders the forecasts were made from, or where to read them. Required unless
+        `forecasts` is a CustomerBase, which holds them.
+    spend : DataFrame, pyarrow.Table, str or Path, optional
+        Acquisition spend with the columns channel, month (such as 2011-03) and spend.
+    config : Config, optional
+        Settings of the shop; by default those the forecasts were made with.
+    past : DataFrame, pyarrow.Table, str, Path or CustomerBase, optional
+        Forecasts of an earlier cutoff by a model trained then: adds how often the forecast
+        chances of payback came true.
+
+    Returns
+    -------
+    Economics
+        Tables of acquisition, payback, levers and the backtest of payback, and remarks.
+
+    Raises
+    ------
+    OrdersError
+        If the spend cannot be read, is negative or is in another currency, or the forecasts were
+        not made from these orders.
+    ConfigError
+        If the orders are missing, or the configuration contradicts the forecasts.
+
     """
     base = open_customer_base(forecasts, orders, config)
     if past is not None:

@@ -57,9 +57,31 @@ def kpis(
     orders: OrdersSource | None = None,
     config: Config | None = None,
 ) -> Kpis:
-    """Measure the shop at the forecasts' cutoff: in total, by channel, cohort, segment and period.
+    """Measure the shop at the forecasts' cutoff, as a whole and by channel, cohort and segment.
 
-    Raises `OrdersError` for a file without forecasts, or forecasts made from other orders.
+    Parameters
+    ----------
+    forecasts : DataFrame, pyarrow.Table, str, Path or CustomerBase
+        Forecasts of one cutoff, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders the forecasts were made from, or where to read them. Required unless
+        `forecasts` is a CustomerBase, which holds them.
+    config : Config, optional
+        Settings of the shop; by default those the forecasts were made with.
+
+    Returns
+    -------
+    Kpis
+        Measures by dimension and group, cohort triangles, CLV by formula beside each forecast,
+        and remarks.
+
+    Raises
+    ------
+    OrdersError
+        If a file holds no forecasts, or the forecasts were not made from these orders.
+    ConfigError
+        If the orders are missing, or the configuration contradicts the forecasts.
+
     """
     base = open_customer_base(forecasts, orders, config)
     counts = PeriodCounts.of(base)

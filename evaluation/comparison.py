@@ -77,11 +77,35 @@ def compare(
     measure: str = "clv",
     top: int = 10,
 ) -> Comparison:
-    """Compare an earlier forecast A with a later one B.
+    """Compare an earlier forecast A with a later forecast B of the same shop.
 
-    `model` (B's) and `orders` together tell another model, ageing and new orders apart; without
-    them the files alone tell what they can. Raises `ConfigError` where only one is given,
-    `OrdersError` where a file is no forecast, or model and orders do not give B again.
+    Parameters
+    ----------
+    a, b : DataFrame, str or Path
+        Forecasts of one cutoff each, as `clvcast.score` returns them, or their files.
+    model : Model, optional
+        The model of B. With `orders`, it separates the effects of another model, of ageing and
+        of new orders; without them, the files alone are compared.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders B was made from.
+    measure : {'clv', 'expected_spend'}, default 'clv'
+        The total that is compared.
+    top : int, default 10
+        How many of the customers who rose and fell most are listed.
+
+    Returns
+    -------
+    Comparison
+        Both totals, the terms that lead from one to the other, movements between classes, and
+        the customers who rose and fell most.
+
+    Raises
+    ------
+    ConfigError
+        If only one of `model` and `orders` is given, or A is later than B.
+    OrdersError
+        If a file holds no forecasts, or model and orders do not reproduce B.
+
     """
     if measure not in _MEASURES:
         raise ConfigError(f"measure must be clv or expected_spend, got {measure}")

@@ -84,10 +84,33 @@ def monitor(
     model: TrainedModel | None = None,
     config: Config | None = None,
 ) -> Monitoring:
-    """Compare forecasts with the orders that came; what is not mature, with the model's reference.
+    """Compare forecasts with the orders that came afterwards.
 
-    The horizon and the mapping are the model's, or the configuration's. Raises `ConfigError` where
-    neither is given, or a forecast is not mature and no model tells what to compare it with.
+    Forecasts whose prediction window is not over are compared with the model's reference data.
+
+    Parameters
+    ----------
+    forecasts : DataFrame, str or Path
+        Forecasts of one or more cutoffs, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders that reach as far as possible, or where to read them.
+    model : Model, optional
+        The model of the forecasts; states the horizon and the mapping of columns.
+    config : Config, optional
+        Settings of the shop: the bounds, and without a model the horizon and the mapping.
+
+    Returns
+    -------
+    Monitoring
+        Findings with a severity (fine, warning or alarm), and the measures of forecasts whose
+        prediction window is over, per cutoff and part of the customers.
+
+    Raises
+    ------
+    ConfigError
+        If neither model nor configuration is given, or the prediction window is not over and
+        there is no model to compare with.
+
     """
     if model is None and config is None:
         raise ConfigError(

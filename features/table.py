@@ -143,11 +143,31 @@ def iterate_feature_blocks(
 def build_features(
     orders: Orders, cutoffs: Sequence[dates.Instant], groups: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """A DataFrame with a row per customer and cutoff: customer_id, cutoff, then the features.
+    """Compute the features: one row per customer and cutoff.
 
-    Nothing at or after a cutoff touches its rows. Features are float32, named in docs/features.md,
-    where the headings are the `groups`; without them all are computed. Raises `ConfigError` for a
-    cutoff that is no date or a group there is not.
+    Orders at or after a cutoff do not change its rows.
+
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    cutoffs : sequence of str, date or datetime
+        The first instants that are not observed.
+    groups : collection of str, optional
+        Groups of features to compute, the headings of docs/features.md; all by default.
+
+    Returns
+    -------
+    DataFrame
+        customer_id, cutoff, then the features as float32, named in docs/features.md.
+
+    Raises
+    ------
+    ConfigError
+        If a cutoff is no date, or a group does not exist.
+    OrdersError
+        If `orders` are not `Orders`.
+
     """
     if not isinstance(orders, Orders):
         raise OrdersError(f"orders come from clvcast.read_orders, got {type(orders).__name__}")

@@ -57,12 +57,36 @@ def explain(
     attributes: Customers | None = None,
     largest: int = 5,
 ) -> pd.DataFrame:
-    """What makes each customer's CLV: customer_id, rank, reason, meaning, value, amount, clv.
+    """Explain each customer's CLV as amounts that add up to it.
 
-    Per customer what an unknown one would be worth (rank 0), the `largest` reasons by size, and the
-    rest together; the amounts, in the shop's currency, add up to the customer's `clv`. `value` is
-    the feature's. `customers` are ids; `attributes` a table of all customers' attributes or a path
-    to it, for a model that learned from any. Raises what `clvcast.score` raises.
+    Parameters
+    ----------
+    model : Model
+        A trained model.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them.
+    cutoff : str, date or datetime, optional
+        The first instant that is not observed; by default the midnight after the newest line.
+    customers : sequence of str, optional
+        Ids of the customers to explain; all by default.
+    attributes : DataFrame, pyarrow.Table, str or Path, optional
+        Attributes of all customers, for a model that learned from any.
+    largest : int, default 5
+        How many reasons per customer; the others are added into one row.
+
+    Returns
+    -------
+    DataFrame
+        customer_id, rank, reason, meaning, value (the feature's), amount (in the shop's
+        currency) and clv. Rank 0 is what a customer without a history would be worth.
+
+    Raises
+    ------
+    OrdersError
+        If the model cannot read the orders, or none of the customers is among them.
+    ConfigError
+        If the cutoff is out of range.
+
     """
     orders = coerce_orders(orders, model.orders)
     orders = attach_customers(orders, attributes, model.customers, model.orders.timezone)

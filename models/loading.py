@@ -38,14 +38,32 @@ _DEFAULT_STORE = Path("mlflow.db")
 def load_model(
     model: str | Path, tracking_uri: str | None = None, *, expect_sha256: str | None = None
 ) -> Model:
-    """Load a model from a bundle folder, or from MLflow by a URI such as `models:/clv@champion`.
+    """Load a model from a bundle folder or from MLflow.
 
-    `expect_sha256` is the digest of the bundle's manifest.json, for those who keep it apart from
-    the bundle (`sha256sum bundle/manifest.json`); MLflow keeps it as a tag, which is checked
-    unasked.
+    Parameters
+    ----------
+    model : str or Path
+        A bundle folder, or an address in MLflow such as `models:/clv@champion`.
+    tracking_uri : str, optional
+        The MLflow store; by default MLFLOW_TRACKING_URI, else ./mlflow.db.
+    expect_sha256 : str, optional
+        The digest of the bundle's manifest.json (`sha256sum bundle/manifest.json`), if you keep
+        it apart from the bundle. MLflow keeps it as a tag, which is always checked.
 
-    The MLflow store is `tracking_uri`, else MLFLOW_TRACKING_URI, else ./mlflow.db. Raises
-    `BundleError` for a damaged bundle, `StoreError` when the store or the model is not there.
+    Returns
+    -------
+    Model
+        A model to pass to `clvcast.score`.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged or missing.
+    StoreError
+        If the store or the model in it is missing.
+    ConfigError
+        If `model` is neither a folder nor an address in MLflow.
+
     """
     return Model.of(_load(str(model), tracking_uri, expect_sha256))
 

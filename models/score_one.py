@@ -36,7 +36,31 @@ OwnOrders: TypeAlias = (
 
 @dataclass(frozen=True)
 class Forecast:
-    """A forecast row: one customer at one cutoff by one model. Money is in the shop's currency."""
+    """A forecast row: one customer at one cutoff by one model. Money is in the shop's currency.
+
+    Attributes
+    ----------
+    customer_id, cutoff, model_version : str, datetime, str
+        What the row is of.
+    n_orders, days_since_last_order, tenure_days : int
+        The customer's history at the cutoff.
+    churn_probability : float
+        Probability of no order in the next period, 0 to 1.
+    expected_orders, expected_spend : float
+        Means for the next period; `expected_spend_lower` and `expected_spend_upper` bound it.
+    clv, clv_lower, clv_upper : float
+        Discounted margin over the CLV horizon, and its bounds.
+    expected_next_order_at, next_order_from, next_order_until : datetime or None
+        When the next order is due, and the bounds of that; None if none is expected.
+    rfm_segment, tier, risk, evidence : str
+        Classes of the customer, and what the forecast rests on.
+    own_share : float
+        Share of the forecast that is the customer's own, not the average customer's: 0 to 1.
+    spend_deviation, clv_deviation, spend_shock, clv_shock : float
+        The customer's standard deviations, and the shocks that move all customers together;
+        `clvcast.total` makes the interval of a sum from them.
+
+    """
 
     customer_id: str
     cutoff: datetime

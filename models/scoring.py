@@ -82,15 +82,39 @@ def score(
     cutoff: dates.Instant | None = None,
     customers: Customers | None = None,
 ) -> pd.DataFrame:
-    """Forecast every customer with an order before the cutoff: a row each, by customer_id.
+    """Forecast every customer with an order before the cutoff.
 
-    `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's
-    mapping knows or our own names; `customers` a table of their attributes or a path to it, for a
-    model that learned from any. Without a cutoff it is the midnight after the newest line. Money is
-    in the shop's currency; `attrs` holds what the forecasts were made with, for those who read
-    them. Warns (`UserWarning`) when the orders end more than a week before the cutoff, and when an
-    attribute is not known of most customers; raises `OrdersError` for orders the model cannot read,
-    `ConfigError` for a cutoff out of range.
+    Parameters
+    ----------
+    model : Model
+        A trained model, from `clvcast.train` or `clvcast.load_model`.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them. Columns are named as in the
+        model's mapping, or by our own names.
+    cutoff : str, date or datetime, optional
+        The first instant that is not observed; by default the midnight after the newest line.
+    customers : DataFrame, pyarrow.Table, str or Path, optional
+        Attributes of the customers, for a model that learned from any.
+
+    Returns
+    -------
+    DataFrame
+        One row per customer, sorted by customer_id; money is in the shop's currency. `attrs`
+        holds the terms of the forecasts.
+
+    Raises
+    ------
+    OrdersError
+        If the model cannot read the orders.
+    ConfigError
+        If the cutoff is out of range.
+
+    Warns
+    -----
+    UserWarning
+        If the orders end more than a week before the cutoff, or most customers lack an
+        attribute the model learned from.
+
     """
     if not isinstance(model, TrainedModel):
         raise ConfigError(

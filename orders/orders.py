@@ -37,8 +37,29 @@ class OrdersReport:
 class Orders:
     """Order lines sorted by customer and, within one, by time, order, product, amount, ...
 
-    Lines of customer `i` are `starts[i]:starts[i + 1]`. Times are microseconds since 1970 in the
-    shop's own zone; amounts are integers of the currency's smallest unit.
+    Lines of customer `i` are `starts[i]:starts[i + 1]`.
+
+    Attributes
+    ----------
+    customer_ids : pyarrow.StringArray
+        n_customers, sorted, unique.
+    starts : ndarray of int64
+        n_customers + 1 positions of lines.
+    times : ndarray of int64
+        n_lines; microseconds since 1970 in the shop's own time zone.
+    amounts : ndarray of int64
+        n_lines; in the smallest unit of the currency.
+    texts : mapping of str to TextColumn
+        order_id, product_id, category and channel, where known.
+    numbers : mapping of str to ndarray of float64
+        quantity, discount and cost, where known; NaN is missing.
+    currency_decimals : int
+        Decimals of the currency, 2 for cents.
+    report : OrdersReport
+        What reading found.
+    attributes : Attributes or None
+        Facts about the same customers, if any were joined.
+
     """
 
     customer_ids: pa.StringArray  # n_customers, sorted, unique

@@ -85,6 +85,7 @@ def test_the_manifest_tells_what_was_made_from_what(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path
 ) -> None:
     result = score_files(shop_model, str(orders), tmp_path / "f.parquet", CUTOFF)
+    assert result.manifest is not None
     manifest = json.loads(result.manifest.read_text())
     assert manifest["model_version"] == shop_model.version
     assert manifest["rows"] == result.customers == 400
@@ -108,7 +109,7 @@ def test_what_is_done_is_not_done_again(
     assert output.stat().st_mtime_ns == made
     assert not again(force=True)
     assert again()
-    economics = clvcast.Config(economics={"margin_rate": 0.5})  # type: ignore[arg-type]
+    economics = clvcast.Config(economics={"margin_rate": 0.5})
     halved = shop_model.with_config(economics)
     assert not again(halved)
     assert again(halved)
@@ -217,7 +218,9 @@ def test_shards_are_merged_without_all_of_them_in_memory(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Customers scattered over parts come out in order, table by table, each no larger than stated."""
+    """Customers scattered over parts come out in order, table by table, each no larger
+    than stated.
+    """
     monkeypatch.setattr(checkpoint, "_ROWS", 50)
     whole = forecast_rows(shop_model, shop_orders, dates.parse_instant(CUTOFF))
     part_of = np.random.default_rng(1).integers(0, 7, whole.num_rows)
@@ -281,7 +284,7 @@ def test_two_processes_do_not_write_one_output(
 def test_a_crashed_run_leaves_a_half_written_output_to_the_next(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path
 ) -> None:
-    """Its files are in its own folder, whose lock nobody holds; a lock that is held keeps others out."""
+    """Its files are in its own folder, whose lock nobody holds; a held lock keeps others out."""
     output, crashed = (
         tmp_path / "f.parquet",
         textwrap.dedent(

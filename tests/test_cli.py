@@ -169,8 +169,8 @@ def test_damaged_bundles_and_closed_outputs_leave_earlier_outputs(
     output.write_text("earlier")
     for damaged in (content[:-1], content.replace(b"1", b"2", 1)):
         trees.write_bytes(damaged)
-        args = ("--model", tmp_path / "bundle", "--orders", shop_file, "--output", output)
-        status, _, err = run("score", *args)
+        args = ("--model", tmp_path / "bundle", "--orders", shop_file)
+        status, _, err = run("score", *args, "--output", output)
         assert (status, "is damaged" in one_sentence(err)) == (1, True)
     assert output.read_text() == "earlier"
     trees.write_bytes(content)

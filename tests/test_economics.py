@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from pandas.testing import assert_frame_equal
 import clvcast
 from clvcast.configs.schema import parse_config
 from clvcast.decisions.acquisition_spend import coerce_spend
+from clvcast.decisions.economics import Economics
 from clvcast.decisions.payback import estimate_reach_probability
 from clvcast.errors import OrdersError
 from clvcast.orders.reading.read_orders import read_table
@@ -47,12 +49,14 @@ def world() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
 World = tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]
 
 
-def found(world: World, spend: pd.DataFrame = SPEND) -> clvcast.decisions.economics.Economics:
+def found(world: World, spend: pd.DataFrame = SPEND) -> Economics:
     forecasts, orders, config = world
     return clvcast.economics(forecasts, orders, spend, config)
 
 
-def row(table: pd.DataFrame, level: str, channel: str | None = None, month: str | None = None):
+def row(
+    table: pd.DataFrame, level: str, channel: str | None = None, month: str | None = None
+) -> pd.Series:
     own = table[table["level"] == level]
     if channel is not None:
         own = own[own["channel"] == channel]
@@ -156,12 +160,18 @@ def test_past_chances_of_payback_are_compared_with_what_happened(
 
 
 def test_what_happened_is_read_off_the_lines() -> None:
-    """One cohort of two: 100 by July, 40 more in August; all costs up to 140 are reached by then."""
+    """One cohort of two: 100 by July, 40 more in August; all costs up to 140 are
+    reached by then.
+    """
     lines = pd.DataFrame(
-        [("a", "2020-06-01", 60.0), ("b", "2020-06-10", 40.0), ("a", "2020-08-20", 40.0),
-         ("b", "2020-09-30", 5.0)],
+        [
+            ("a", "2020-06-01", 60.0),
+            ("b", "2020-06-10", 40.0),
+            ("a", "2020-08-20", 40.0),
+            ("b", "2020-09-30", 5.0),
+        ],
         columns=["customer_id", "ordered_at", "amount"],
-    )  # fmt: skip
+    )
     orders = read_table(lines, clvcast.Config().orders)
     past = forecast_file(orders, "2020-07-15")
     tried = clvcast.economics(
@@ -169,7 +179,7 @@ def test_what_happened_is_read_off_the_lines() -> None:
     ).backtest
     brought = {2: 100.0, 3: 140.0, 4: 145.0}  # by the end of July, August, September
     assert set(tried["age_months"]) == set(brought)
-    for row in tried.itertuples():
+    for row in cast(Any, tried).itertuples():
         assert row.reached == (row.needed <= brought[row.age_months])
     assert tried["reached"].any()
     assert not tried["reached"].all()
@@ -204,10 +214,14 @@ def test_what_each_lever_is_worth(world: World) -> None:
 
 def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     spend = pd.DataFrame(
-        [("web", "2020-07", 130.0), ("web", "2020-10", 10.0), ("Web", "2020-07", 5.0),
-         ("shop", "2021-03", 7.0)],
+        [
+            ("web", "2020-07", 130.0),
+            ("web", "2020-10", 10.0),
+            ("Web", "2020-07", 5.0),
+            ("shop", "2021-03", 7.0),
+        ],
         columns=["channel", "month", "spend"],
-    )  # fmt: skip
+    )
     result = found(world, spend)
     told = "\n".join(result.remarks)
     assert "spend is stated for Web, a channel without customers: it counts in no other" in told
@@ -251,7 +265,7 @@ def test_spend_of_a_channel_that_brought_nobody_is_shown_beside_the_cac(world: W
             table[table["level"] == level].reset_index(drop=True)
             for table in (result.acquisition, without.acquisition)
         ]
-        columns = [n for n in same[0] if n != "unattributed_spend" and "loaded" not in n]
+        columns = [n for n in same[0].columns if n != "unattributed_spend" and "loaded" not in n]
         assert_frame_equal(same[0][columns], same[1][columns])
 
 
@@ -337,7 +351,7 @@ def test_tables_show_whole_numbers_in_80_columns(run: Run, tmp_path: Path, world
     forecasts, _, _ = world
     big = LINES.assign(amount=LINES["amount"] * 12_345, channel="Paid search, brand terms")
     big.to_csv(tmp_path / "orders.csv", index=False)
-    money = [n for n in forecasts if n.startswith(("clv", "expected_spend", "spend"))]
+    money = [n for n in forecasts.columns if n.startswith(("clv", "expected_spend", "spend"))]
     money = [n for n in money if not n.endswith("shock")]
     forecasts.assign(**{n: forecasts[n] * 12_345 for n in money}).to_parquet(tmp_path / "f.parquet")
     spend = pd.DataFrame(

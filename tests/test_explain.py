@@ -46,7 +46,7 @@ def test_a_larger_order_is_a_reason(
 
     def of_order_value(orders: object) -> float:
         reasons = clvcast.explain(shop_model, orders, customers=["C00004"], largest=80)
-        return float(reasons.set_index("reason").loc["order value", "amount"])
+        return float(reasons.set_index("reason")["amount"]["order value"])
 
     assert of_order_value(larger) > 2 * abs(of_order_value(shop_orders))
 

@@ -23,7 +23,7 @@ VERBS = frozenset(
         "sum", "survey", "track", "train", "translate", "unnest", "use", "validate", "verify",
         "warm", "widen", "write",
     }
-)  # fmt: skip
+)  # fmt: skip # a table: one item a line takes 95 lines more
 LEAST_SHARE = 0.7
 
 # What these were called before they had names of the field.
@@ -36,7 +36,7 @@ OLD_DEFINITIONS = frozenset(
         "Contest", "Part", "Feed", "Later", "Band", "band", "race", "busy", "Passage", "Bodies",
         "Backlog", "verified_in_a_child",
     }
-)  # fmt: skip
+)  # fmt: skip # a table: one item a line takes 34 lines more
 OLD_MODULES = frozenset(
     {
         "arrow_check", "backlog", "backtest_rows", "batch_files", "bg_integral", "blocks", "book",
@@ -50,7 +50,7 @@ OLD_MODULES = frozenset(
         "starter", "stretches", "tally", "temporary", "thresholds", "told", "tree_check", "trial",
         "triangles", "warm", "writing",
     }
-)  # fmt: skip
+)  # fmt: skip # a table: one item a line takes 58 lines more
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

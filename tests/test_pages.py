@@ -1,4 +1,6 @@
-"""The server's page: its selections are those of clvcast.total, its reasons those of clvcast.explain."""
+"""The server's page: its selections are those of clvcast.total, its reasons those of
+clvcast.explain.
+"""
 
 from __future__ import annotations
 
@@ -117,9 +119,12 @@ def test_channels_are_those_of_the_first_order(
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
-        ({"tier": "best"}, 422), ({"colour": "red"}, 422), ({"page": "-1"}, 422), ({"page": "x"}, 422),
+        ({"tier": "best"}, 422),
+        ({"colour": "red"}, 422),
+        ({"page": "-1"}, 422),
+        ({"page": "x"}, 422),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_chosen_is_told(
     client: httpx.Client, asked: dict[str, str], status: int
 ) -> None:

@@ -1,4 +1,6 @@
-"""A model's life in a real store: candidates judged, promoted, refused, rolled back, judged again."""
+"""A model's life in a real store: candidates judged, promoted, refused, rolled back,
+judged again.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ def later(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
 @contextlib.contextmanager
 def dealt_out_labels(share: float = 1.0) -> Iterator[None]:
     """Models learn from labels of which this share is dealt out at random among the rows."""
-    whole = fitting.build_training_frame
+    whole = fitting.build_training_frame  # type: ignore[attr-defined]
 
     def dealt_out(*arguments: object) -> TrainingFrame:
         frame = whole(*arguments)  # type: ignore[arg-type]
@@ -192,8 +194,10 @@ def test_permuted_labels_are_refused_as_a_first_model_too(
 def test_a_better_one_is_promoted(
     keep: Train, uri: str, orders: clvcast.Orders, config: clvcast.Config, later: TrainingRun
 ) -> None:
-    """The champion learned from labels a quarter of which were dealt out at random: a candidate that learned
-    from true ones is surely better on a window that neither knew, and goes live by the gate alone."""
+    """The champion learned from labels a quarter of which were dealt out at random: a candidate
+    that learned from true ones is surely better on a window that neither knew, and goes live by the
+    gate alone.
+    """
     with dealt_out_labels(share=0.25):
         worse = train_and_evaluate(orders, config, "2020-12-20")
     assert keep(worse, force="there is no other yet").promoted

@@ -1,4 +1,6 @@
-"""The report in a real browser: it opens without an error, draws, prints, and everybody can read it."""
+"""The report in a real browser: it opens without an error, draws, prints, and everybody can read
+it.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,10 @@ def charts(page: Any) -> list[dict[str, float]]:
     found: list[dict[str, float]] = page.evaluate(
         """[...document.querySelectorAll('.chart')].map(place => {
             const drawn = place.querySelector('svg.main-svg')?.getBoundingClientRect();
-            const marks = place.querySelectorAll('.point, .hm image, .hm path, .js-line, .heatmaplayer image').length;
-            return {width: drawn?.width ?? 0, height: drawn?.height ?? 0, room: place.clientWidth, marks};
+            const kinds = '.point, .hm image, .hm path, .js-line, .heatmaplayer image';
+            const marks = place.querySelectorAll(kinds).length;
+            const size = {width: drawn?.width ?? 0, height: drawn?.height ?? 0};
+            return {...size, room: place.clientWidth, marks};
         })"""
     )
     return found

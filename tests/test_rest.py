@@ -1,4 +1,6 @@
-"""REST: the numbers of every other way, strict payloads, tokens, caps, reload; nothing repeated, nothing unversioned."""
+"""REST: the numbers of every other way, strict payloads, tokens, caps, reload; nothing repeated,
+nothing unversioned.
+"""
 
 from __future__ import annotations
 
@@ -187,7 +189,7 @@ def test_a_compressed_stream_is_not_unfolded(client: httpx.Client) -> None:
         ),
         ([], "body", "must be an object"),
     ],
-)  # fmt: skip
+)
 def test_what_breaks_a_rule_is_named_by_its_path_and_never_repeated(
     client: httpx.Client, body: object, path: str, rule: str
 ) -> None:
@@ -381,7 +383,7 @@ def test_one_request_too_many_is_told_to_come_again(
     shop_model: clvcast.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
-    real = rest_app.answer_json
+    real = rest_app.answer_json  # type: ignore[attr-defined]
 
     def slow(*arguments: Any) -> Any:
         free.wait(30)

@@ -99,7 +99,7 @@ def test_messy_files_are_told_and_read_the_same(
     rest = pd.DataFrame([line.split(",") for line in text[1600:] if "1,234" not in line])
     rest.columns = pd.Index(messy.columns)
     rest.drop(columns="channel").to_csv(tmp_path / "2.csv", index=False)
-    config = OrdersConfig(source=str(tmp_path), duplicates=duplicates, max_rejected_share=0.2)  # type: ignore[arg-type]
+    config = OrdersConfig(source=str(tmp_path), duplicates=duplicates, max_rejected_share=0.2)
     _, report, _ = in_shards(config, PLENTY)
     assert min(report.lines_without_customer, report.rounded_lines, report.duplicate_lines) > 0
     assert {"the line has another number of cells", "ordered_at is no date"} <= set(report.rejected)
@@ -157,15 +157,20 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
     model = shop_model.with_config(
         clvcast.Config(orders=OrdersConfig(max_rejected_share=0.1), horizon_days=60, periods=3)
     )
-    outputs, shares = [], []
+    outputs = []
+    shares: list[tuple[str, float, int]] = []
     for limit in (None, "0.05MB"):
         shares.clear()
         folder = tmp_path / str(limit)
         folder.mkdir()
         result = score_files(
-            model, str(source), folder / "f.parquet", "2020-09-01", limit,
+            model,
+            str(source),
+            folder / "f.parquet",
+            "2020-09-01",
+            limit,
             lambda what, share, count: shares.append((what, share, count)),
-        )  # fmt: skip
+        )
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         # no temporary file
         assert set(files) == {"f.parquet", "f.parquet.manifest.json", "rejected.parquet"}
@@ -225,7 +230,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_in_use_by_another_process_is_left_alone_until_that_process_is_gone(
     tmp_path: Path,
 ) -> None:
-    """Who owns a folder is told by its lock, whatever the process ids: containers may share them."""
+    """A lock tells who owns a folder, whatever the process ids: containers may share them."""
     script = textwrap.dedent(
         """
         import sys, time

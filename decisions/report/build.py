@@ -81,11 +81,38 @@ def report(
     backtest: Evaluation | str | Path | None = None,
     with_ids: bool = False,
 ) -> Report:
-    """The report of a forecast file: `.html` is the page, `.save(path)` writes it.
+    """Build the report of a forecast: one self-contained HTML page.
 
-    `previous` (an earlier forecast file) adds the changes since, `model` its features, `backtest`
-    (a folder of `clvcast backtest`) the accuracy. Without a configuration the model's settings
-    apply. Customer ids are shown only `with_ids`. Raises what `clvcast.kpis` raises.
+    Parameters
+    ----------
+    forecasts : DataFrame, pyarrow.Table, str, Path or CustomerBase
+        Forecasts of one cutoff, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders the forecasts were made from, or where to read them. Required unless
+        `forecasts` is a CustomerBase, which holds them.
+    config : Config, optional
+        Settings of the shop; by default those of the model.
+    previous : DataFrame, pyarrow.Table, str or Path, optional
+        An earlier forecast; adds what has changed since.
+    model : Model, optional
+        The model of the forecasts; adds which features its trees use.
+    backtest : Evaluation, str or Path, optional
+        The folder that `clvcast backtest` wrote; adds how good forecasts were.
+    with_ids : bool, default False
+        Name customers by their ids.
+
+    Returns
+    -------
+    Report
+        `.html` is the page, `.save(path)` writes it.
+
+    Raises
+    ------
+    OrdersError
+        If a file holds no forecasts, or the forecasts were not made from these orders.
+    ConfigError
+        If the orders are missing, or the configuration contradicts the forecasts.
+
     """
     base = open_customer_base(forecasts, orders, config, model=model)
     if isinstance(backtest, str | Path):

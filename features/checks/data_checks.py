@@ -36,10 +36,22 @@ _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight
 
 
 def check(orders: Orders, config: Config | None = None, *, audit: bool = False) -> list[Finding]:
-    """Check whether the orders suffice for a configuration's horizon: findings in fixed order.
+    """Check whether the orders suit forecasts with the configuration's horizon.
 
-    With `audit`, the last proves that nothing at or after a cutoff touches a feature of
-    these orders.
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    config : Config, optional
+        Settings of the shop; the defaults if not given.
+    audit : bool, default False
+        Add a proof that no order at or after a cutoff changes a feature of these orders.
+
+    Returns
+    -------
+    list of Finding
+        One finding per check, in fixed order, with a verdict (pass, warn or fail) and a sentence.
+
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)

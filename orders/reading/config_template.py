@@ -34,9 +34,23 @@ _UNIT_PRICES = ["unitprice", "price", "itemprice"]
 
 
 def init(source: str | Path) -> str:
-    """The text of a configuration for the orders in `source`; what it could not tell it asks for.
+    """Write a configuration for a file of orders from its column names.
 
-    Raises `OrdersError` where there are no orders.
+    Parameters
+    ----------
+    source : str or Path
+        A file, a glob or a folder of order lines.
+
+    Returns
+    -------
+    str
+        YAML text. What could not be told from the columns is a comment that asks for it.
+
+    Raises
+    ------
+    OrdersError
+        If there are no orders.
+
     """
     path = find_files(str(source))[0]
     encoding, delimiter, names = _columns(path)

@@ -105,13 +105,36 @@ def backtest(
     jobs: int = 1,
     progress: Callable[[str, float, int], None] = lambda what, share, count: None,
 ) -> Backtest:
-    """Evaluate the model and the baselines, rolling-origin, at each cutoff.
+    """Evaluate the model and the baselines at past cutoffs (rolling origin).
 
-    At every cutoff a model is trained on the orders before it alone. Without `cutoffs` the newest
-    realised ones are taken, up to four, a season or a horizon apart, whichever is longer. `jobs`
-    cutoffs are evaluated at a time, each in a process of its own; `progress` is called with the
-    kind of work, its share done and a count. Raises `ConfigError` for a cutoff whose prediction
-    window is not over, `OrdersError` where none can be evaluated.
+    At each cutoff, a model is trained on the orders before it alone.
+
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    config : Config, optional
+        Settings of the shop; the defaults if not given.
+    cutoffs : sequence of str, date or datetime, optional
+        Past cutoffs. By default up to four of the newest realised ones, a season or a horizon
+        apart, whichever is longer.
+    jobs : int, default 1
+        How many cutoffs are evaluated at a time, each in its own process.
+    progress : callable, optional
+        Called with the kind of work, the share of it that is done (0 to 1) and a count.
+
+    Returns
+    -------
+    Backtest
+        Measures per method and cutoff, forecasts beside what happened, and a summary.
+
+    Raises
+    ------
+    ConfigError
+        If the prediction window of a cutoff is not over.
+    OrdersError
+        If no cutoff can be evaluated.
+
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
