@@ -19,6 +19,8 @@ import pyarrow.compute as pc
 
 from ...configs.schema import FormatConfig
 from ..columns import Float64, Int64, Mask
+from ..dates import ISO_CELL
+from ..limits import MISSING_WORDS
 from .date_formats import (
     ISO,
     ISO_WITH_OFFSET,
@@ -32,12 +34,6 @@ __all__ = ["Mask", "Parsed", "is_missing", "is_number", "parse_instant_cells", "
 
 Values = TypeVar("Values")
 
-# what exports write where there is no customer, no date, no number
-_MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>", "nat", r"\n")
-_ISO = (
-    r"^\d{4}-\d{2}-\d{2}"
-    r"([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?\s*(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)?)?$"
-)
 _ZONED = r"[T ].*(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
 _NUMERIC_DATES = {"unix": 1e6, "unix_ms": 1e3, "unix_us": 1.0, "excel": 86_400e6}  # microseconds
 _EXCEL_EPOCH = -25_569 * 86_400_000_000  # 1899-12-30, day 0 of spreadsheets
@@ -111,7 +107,7 @@ def parse_instant_cells(
         bad = _mask_of(stamps) & ~missing
         mend = _zone_mend() if "%z" in text.date_format and zone is None else _date_mend(cells, bad)
         return Parsed(_micros(stamps), bad, missing, mend)
-    is_iso = _mask(pc.match_substring_regex(cells, _ISO))
+    is_iso = _mask(pc.match_substring_regex(cells, f"^{ISO_CELL}$"))
     zoned = is_iso & _mask(pc.match_substring_regex(cells, _ZONED))
     values = np.zeros(len(column), dtype=np.int64)
     bad = ~is_iso & ~missing
@@ -174,7 +170,7 @@ def _cells(column: pa.ChunkedArray) -> tuple[pa.StringArray, Mask]:
 
 def is_missing(cells: pa.StringArray) -> Mask:
     """Which trimmed cells say that there is nothing: empty, null, nan, none, n/a ..."""
-    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(_MISSING)))
+    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(MISSING_WORDS)))
 
 
 def _number_mend(cells: pa.StringArray, bad: Mask, tried: str | None) -> str:

@@ -60,7 +60,7 @@ def open_tables(
 
     Only those it needs are read, or `every_column`.
     """
-    text = source.format or FormatConfig()
+    text = source.format
     if is_remote_file(source.source):
         _refuse_query(source)
         for fetched in fetch_files(source.source):

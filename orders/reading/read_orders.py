@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ...configs.addresses import hide_passwords
-from ...configs.schema import Config, FormatConfig, OrdersConfig, SourceConfig, parse_orders_config
+from ...configs.schema import Config, OrdersConfig, SourceConfig, parse_orders_config
 from ...errors import ConfigError, OrdersError
+from ..cutoffs import find_complete_until
 from ..orders import Orders
 from .column_mapping import resolve_columns
 from .customer_attributes import attach_customers
@@ -121,21 +122,21 @@ def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
     every_column = intake.config.duplicates == "drop"
     total = 0
     for source in intake.config.all_sources():
-        text, resolving = source.format or FormatConfig(), _resolving(source, own_names_too)
+        text, resolving = source.format, _resolving(source, own_names_too)
         for path in list_files(source):
             total += estimate_memory(path, select_columns(path, text, resolving, every_column)[2])
     return total
 
 
 def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
-    return partial(resolve_columns, source.columns, own_names_too=own_names_too)
+    return partial(resolve_columns, source, own_names_too=own_names_too)
 
 
 def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) -> Orders:
     """Validate and pack order lines that are in memory, with our column names or the mapping's."""
     frame = open_frame(table)
     intake = LineCollector(config, now)
-    mapping, faults = resolve_columns(config.columns, frame.names, own_names_too=True)
+    mapping, faults = resolve_columns(config, frame.names, own_names_too=True)
     every_column = config.duplicates == "drop"
     wanted = list(dict.fromkeys(frame.names)) if every_column else list_needed(mapping)
     lines = frame.select(wanted)
@@ -147,9 +148,11 @@ def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) ->
 def _assembled(intake: LineCollector, parts: list[UsableLines], source: str) -> Orders:
     """The orders of all usable lines, with the report on all lines; refuses what cannot be used."""
     report = intake.report(source)
-    decimals = intake.config.currency_decimals
-    orders, counts = pack(parts, intake.columns, decimals)
-    return replace(orders, report=complete_report(report, counts, decimals))
+    config = intake.config
+    decimals = config.currency_decimals
+    orders, counts = pack(parts, intake.columns, decimals, intake.overlapping)
+    end = find_complete_until(config, intake.rules.now)
+    return replace(orders, report=complete_report(report, counts, config), complete_until=end)
 
 
 def coerce_orders(orders: object, config: OrdersConfig | None = None) -> Orders:

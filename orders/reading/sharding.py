@@ -8,9 +8,11 @@ that fit into memory are one shard, and no file is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numba
@@ -22,9 +24,11 @@ import pyarrow.compute as pc
 from ...configs.schema import OrdersConfig
 from .. import dates, windows
 from ..columns import Int64
+from ..cutoffs import find_complete_until, find_end
 from ..orders import Orders, OrdersReport
 from .label_encoding import Ids, WholeNumbers, encode_labels, parse_whole_numbers
 from .line_collector import LineCollector, complete_report
+from .overlapping_files import FileVotes, compare_files
 from .packing import pack
 from .read_orders import describe_sources, estimate_bytes, iterate_usable_lines
 from .temporary_folder import make_temporary_folder
@@ -38,7 +42,7 @@ _SHARE = 0.5  # of the memory limit for one shard's orders; the rest is for what
 _MOST_SHARDS = 256
 _FEW_LABELS = 256  # more are written as text, line by line
 _TIMES, _PRINTS = "ordered_at", "fingerprint"
-_SOURCE = b"source"  # in a table's metadata
+_SOURCE, _FILE = b"source", b"file"  # in a table's metadata
 _Hashes = npt.NDArray[np.uint64]
 
 
@@ -50,17 +54,19 @@ class Shards:
 
     def __init__(
         self,
-        parts: Iterator[list[UsableLines]],
+        parts: Iterable[list[UsableLines]],
+        votes: FileVotes | None,
         count: int,
         intake: LineCollector,
         report: OrdersReport,
-        span: tuple[int, int],
+        first: int,
+        end: int,
         progress: Progress,
     ) -> None:
         self.count = count
         self.report = report
-        self.first, self.newest = span  # the instants of the first and the newest line
-        self._parts, self._intake, self._progress = parts, intake, progress
+        self.first, self.end = first, end  # the first line's instant, and until when all are there
+        self._parts, self._votes, self._intake, self._progress = parts, votes, intake, progress
 
     def __iter__(self) -> Iterator[Orders]:
         """The orders of each shard that has any, with the optional columns of the whole."""
@@ -68,14 +74,16 @@ class Shards:
         total, n_customers = Counts(), 0
         for done, parts in enumerate(self._parts):
             if parts:
-                orders, counts = pack(parts, self._intake.columns, decimals)
+                files = self._intake.overlapping
+                orders, counts = pack(parts, self._intake.columns, decimals, files, self._votes)
                 total += counts
                 n_customers += orders.n_customers
-                yield orders
+                if orders.n_customers:
+                    yield orders
                 del orders
             if self.count > 1:
                 self._progress("customers", (done + 1) / self.count, n_customers)
-        self.report = complete_report(self.report, total, decimals)
+        self.report = complete_report(self.report, total, self._intake.config)
 
 
 @contextmanager
@@ -98,7 +106,7 @@ def read_shards(
     needed = estimate_bytes(intake, own_names_too)
     n_shards = min(_MOST_SHARDS, -(-needed // max(1, int(memory_limit * _SHARE))))
     n_shards = 1 if needed <= memory_limit else max(2, n_shards)
-    span = _Span()
+    span, votes = _Span(), None
     with ExitStack() as stack:
         if n_shards == 1:
             lines = list(map(span.seen, iterate_usable_lines(intake, own_names_too)))
@@ -109,9 +117,14 @@ def read_shards(
             watch = lambda share: progress("order lines", share, intake.lines_read)  # noqa: E731
             for part in iterate_usable_lines(intake, own_names_too, watch):
                 _write(span.seen(part), files)
-            shards = map(_read, files)
+            if intake.overlapping and len(intake.spans) > 1:  # told from all customers
+                votes = reduce(
+                    add, (compare_files(_read(f), intake.spans) for f in files), FileVotes()
+                )
+            shards = map(_take, files)
         report = intake.report(named)
-        yield Shards(shards, n_shards, intake, report, (span.first, span.newest), progress)
+        end = find_end(span.newest, find_complete_until(config, intake.rules.now))
+        yield Shards(shards, votes, n_shards, intake, report, span.first, end, progress)
 
 
 class _Span:
@@ -121,7 +134,9 @@ class _Span:
         self.first, self.newest = dates.NEVER, -1
 
     def seen(self, part: UsableLines) -> UsableLines:
-        self.first, self.newest = windows.widen_span(self.first, self.newest, part.times)
+        kept = part.surely_kept()
+        if kept.n_lines:
+            self.first, self.newest = windows.widen_span(self.first, self.newest, kept.times)
         return part
 
 
@@ -135,7 +150,9 @@ def _write(part: UsableLines, files: list[Path]) -> None:
     columns[_TIMES] = pa.array(part.times[order])
     if part.fingerprints is not None:
         columns[_PRINTS] = pa.array(part.fingerprints[order])
-    batch = pa.record_batch(columns).replace_schema_metadata({_SOURCE: str(part.source)})
+    batch = pa.record_batch(columns).replace_schema_metadata(
+        {_SOURCE: str(part.source), _FILE: str(part.file)}
+    )
     for file, begin, end in zip(files, ends[:-1], ends[1:], strict=True):
         if end > begin:
             # each time a stream of its own: files may differ in their columns and types
@@ -152,6 +169,13 @@ def _as_array(column: Ids, order: Int64) -> pa.Array:
     return column.labels.take(codes)
 
 
+def _take(file: Path) -> list[UsableLines]:
+    """The lines of one shard; its file is removed."""
+    parts = _read(file)
+    file.unlink(missing_ok=True)
+    return parts
+
+
 def _read(file: Path) -> list[UsableLines]:
     """The lines of one shard, in the order they were read; neighbours of one kind in one part."""
     if not file.exists():
@@ -164,7 +188,6 @@ def _read(file: Path) -> list[UsableLines]:
                 tables[-1].append(table)
             else:
                 tables.append([table])
-    file.unlink()
     return [_as_lines(pa.concat_tables(alike)) for alike in tables]
 
 
@@ -181,8 +204,9 @@ def _as_lines(table: pa.Table) -> UsableLines:
         else:
             texts[name] = encode_labels(column.unify_dictionaries().combine_chunks())
     prints = table[_PRINTS].to_numpy() if _PRINTS in table.column_names else None
-    source = int((table.schema.metadata or {}).get(_SOURCE, 0))
-    return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source)
+    about = table.schema.metadata or {}
+    source, number = int(about.get(_SOURCE, 0)), int(about.get(_FILE, 0))
+    return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source, number)
 
 
 def hash_customers(customers: Ids) -> _Hashes:
