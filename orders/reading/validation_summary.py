@@ -92,7 +92,7 @@ class ValidationSummary:
                 why = [f"{n:,} {what}" for what, n in (self.left_out | self.rejected).items()]
                 raise OrdersError(
                     f"{source} holds no usable order line of {self.lines_read:,}: {', '.join(why)}"
-                    + "".join(f"; {mend}" for mend in dict.fromkeys(f.mend for f in faults) if mend)
+                    + "".join(f"; {fault.sentence()}" for fault in faults)
                 )
             raise OrdersError(
                 f"{source} holds no usable order line: {self.lines_without_customer:,} of "
