@@ -77,7 +77,10 @@ class ValidationSummary:
         if rejected > config.max_rejected_share * with_customer:
             if self.lines_ragged:
                 faults.append(
-                    Fault(f"{pluralize(self.lines_ragged, 'line')} have another number of cells")
+                    Fault(
+                        f"{pluralize(self.lines_ragged, 'line')} have another number of cells, or "
+                        "are no JSON object"
+                    )
                 )
             share = (
                 f"{rejected:,} of {pluralize(with_customer, 'line')} with a customer cannot be used"
@@ -89,7 +92,7 @@ class ValidationSummary:
                 why = [f"{n:,} {what}" for what, n in (self.left_out | self.rejected).items()]
                 raise OrdersError(
                     f"{source} holds no usable order line of {self.lines_read:,}: {', '.join(why)}"
-                    + "".join(f"; {mend}" for mend in dict.fromkeys(f.mend for f in faults) if mend)
+                    + "".join(f"; {fault.sentence()}" for fault in faults)
                 )
             raise OrdersError(
                 f"{source} holds no usable order line: {self.lines_without_customer:,} of "
