@@ -54,9 +54,9 @@ class Export(Section):
     says: str = Field(description="What the amount is, and which orders are left out.")
     needs: tuple[OneOf, ...] = Field(description="Columns that tell the export; one of each group.")
     columns: dict[str, Alternatives]
-    format: dict[str, str] = {}
-    only: dict[str, tuple[str, ...]] = {}
-    except_: dict[str, tuple[str, ...]] = Field(default={}, alias="except")
+    format: dict[str, str] = Field(default_factory=dict)
+    only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    except_: dict[str, tuple[str, ...]] = Field(default_factory=dict, alias="except")
     amount_per: Literal["line", "order"] = "line"
     no_customer: tuple[str, ...] = ()
     currency_column: OneOf = ()
@@ -122,18 +122,21 @@ def name_columns(given: Given) -> list[str]:
 def _first_known(alternatives: Sequence[Given], known: Mapping[str, str] | None) -> Any:
     """The first alternative whose columns the file has, in the file's own names; None for none."""
     for given in alternatives:
-        needed = name_columns(given)
         if known is None:
             return given if isinstance(given, str) else list(given)
-        theirs = {name: known.get(normalize_name(name)) for name in needed}
-        if None in theirs.values():
-            continue
-        if not isinstance(given, str):
-            return [theirs[name] for name in given]
-        if "`" not in given:
-            return theirs[given]
-        return re.sub("`([^`]+)`", lambda found: f"`{theirs[found[1]]}`", given)
+        theirs = {name: known.get(normalize_name(name)) for name in name_columns(given)}
+        if None not in theirs.values():
+            return _rename(given, theirs)
     return None
+
+
+def _rename(given: Given, theirs: Mapping[str, str | None]) -> Any:
+    """A value of a layout with each column named as the file names it."""
+    if not isinstance(given, str):
+        return [theirs[name] for name in given]
+    if "`" not in given:
+        return theirs[given]
+    return re.sub("`([^`]+)`", lambda found: f"`{theirs[found[1]]}`", given)
 
 
 @lru_cache(maxsize=8)

@@ -41,7 +41,9 @@ def make_shop(seed: int = 0, customers: int = 90) -> list[Order]:
         for _ in range(1 + rng.geometric(0.25)):
             skus = rng.choice(list(PRODUCTS), size=int(rng.integers(1, 4)), replace=False)
             lines = tuple((str(sku), int(rng.integers(1, 4))) for sku in skus)
-            status = str(rng.choice(["paid", "cancelled", "refunded", "part"], p=[0.85, 0.06, 0.04, 0.05]))
+            status = str(
+                rng.choice(["paid", "cancelled", "refunded", "part"], p=[0.85, 0.06, 0.04, 0.05])
+            )
             order = Order(0, customer, at, lines, status, 0)
             part = {"refunded": order.total, "part": order.total // 3}.get(status, 0)
             orders.append(Order(1001 + len(orders), customer, at, lines, status, part))
@@ -88,7 +90,12 @@ def dump_rows(rows: Rows, delimiter: str = ",") -> str:
 
 
 def write_shopify(orders: list[Order]) -> str:
-    status = {"paid": "paid", "cancelled": "voided", "part": "partially_refunded", "refunded": "refunded"}
+    status = {
+        "paid": "paid",
+        "cancelled": "voided",
+        "part": "partially_refunded",
+        "refunded": "refunded",
+    }
     rows: Rows = []
     for order in orders:
         created = f"{order.at} -0500"
@@ -296,7 +303,12 @@ def write_etsy(orders: list[Order]) -> str:
 
 
 def write_bigcommerce(orders: list[Order]) -> str:
-    status = {"paid": "Shipped", "cancelled": "Cancelled", "part": "Partially Refunded", "refunded": "Refunded"}
+    status = {
+        "paid": "Shipped",
+        "cancelled": "Cancelled",
+        "part": "Partially Refunded",
+        "refunded": "Refunded",
+    }
     return dump_rows(
         [
             {
@@ -388,7 +400,11 @@ def write_ga4(orders: list[Order]) -> str:
             "ecommerce.transaction_id": order.number,
             "ecommerce.purchase_revenue": money(order.total),
         }
-        view = {"event_name": "page_view", "ecommerce.transaction_id": "", "ecommerce.purchase_revenue": ""}
+        view = {
+            "event_name": "page_view",
+            "ecommerce.transaction_id": "",
+            "ecommerce.purchase_revenue": "",
+        }
         rows += [base | view, base]
         if order.number % 20 == 0:
             rows.append(base | {"event_timestamp": micros + 2_000_000})  # reported twice

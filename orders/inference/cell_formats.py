@@ -107,7 +107,8 @@ def _guess_from_numbers(cells: Sequence[str], numbers: Float64) -> DateFormat | 
         return bool(np.mean((numbers >= low) & (numbers < high)) >= _SHARE)
 
     if between(19_900_101, 21_000_101) and all(len(cell) == 8 for cell in cells):
-        if not pd.to_datetime(pd.Series(cells), format="%Y%m%d", errors="coerce").isna().any():
+        days = pd.to_datetime(pd.Series(cells), format="%Y%m%d", errors="coerce")
+        if not days.isna().any():
             return DateFormat("%Y%m%d", f"eight digits such as {cells[0]}")
     for low, high, form in _EPOCHS:
         if between(low, high) and len(set(cells)) > 1:
@@ -226,10 +227,27 @@ def guess_decimal(columns: Sequence[Sequence[str]]) -> tuple[str | None, str, bo
     example = next((cell for cell in cells if parse_numbers([cell], None)[1][0]), cells[0])
     if share["."] != share[","]:
         return best, f"amounts such as {example!r}", True
+    thousands = _find_thousands(cells)
+    if thousands:
+        return ("." if thousands == "," else ","), f"{example!r} beside whole numbers: thousands", True
     has_comma = any("," in cell for cell in cells)
     if not has_comma or any(re.search(r"\d\.\d{1,2}(\D|$)", cell) for cell in cells):
         return ".", f"amounts such as {example!r}", True
     return ".", f"amounts such as {example!r} may be read in two ways", False
+
+
+def _find_thousands(cells: Sequence[str]) -> str:
+    """The mark that groups thousands, where all cells are whole numbers: some have two groups or none.
+
+    Decimals would be written in every cell, and three of them are rare.
+    """
+    plain = [re.sub(r"[^\d.,]", "", cell) for cell in cells]
+    for mark in ",.":
+        if all(re.match(rf"\d{{1,3}}(\{mark}\d{{3}})*$", cell) for cell in plain if cell):
+            counts = [cell.count(mark) for cell in plain]
+            if max(counts) > 1 or counts.count(0) * 100 >= len(counts):
+                return mark
+    return ""
 
 
 def find_currency_mark(cell: str) -> str:

@@ -7,7 +7,7 @@ recurs per product whatever the quantity is of one unit.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,18 +35,65 @@ __all__ = [
     "find_named",
     "find_refund",
     "find_statuses",
+    "list_no_sales",
     "profile_columns",
     "rate_recurrence",
 ]  # fmt: skip
 
 _SHARE = 0.98  # of cells that must be as their column's role asks
+_LEAST_DATED = 0.2  # of lines have a time; it may stand on the first of an order alone
 _MOST_STATUSES = 30
+_YES = frozenset(("true", "yes", "y", "1", "t", "ja", "oui", "si", "sí", "是"))
+_NO = frozenset(("false", "no", "n", "0", "f", "nein", "non", "否"))
 _LEAST_ORDERS = 20  # of several lines, for what holds within them to say something
 _LEAST_LINES = 30  # of products sold in several quantities
 _RECURS = 0.5  # of a product's lines have its usual price
 _CLEARLY = 0.2  # by which one reading must recur more often than the other
 _CURRENCIES = frozenset(
-    ["AED", "ARS", "AUD", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PEN", "PHP", "PLN", "RON", "RSD", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "VND", "ZAR"]
+    [
+        "AED",
+        "ARS",
+        "AUD",
+        "BGN",
+        "BRL",
+        "CAD",
+        "CHF",
+        "CLP",
+        "CNY",
+        "COP",
+        "CZK",
+        "DKK",
+        "EUR",
+        "GBP",
+        "HKD",
+        "HUF",
+        "IDR",
+        "ILS",
+        "INR",
+        "ISK",
+        "JPY",
+        "KRW",
+        "MXN",
+        "MYR",
+        "NOK",
+        "NZD",
+        "PEN",
+        "PHP",
+        "PLN",
+        "RON",
+        "RSD",
+        "RUB",
+        "SAR",
+        "SEK",
+        "SGD",
+        "THB",
+        "TRY",
+        "TWD",
+        "UAH",
+        "USD",
+        "VND",
+        "ZAR",
+    ]
 )
 
 
@@ -145,7 +192,7 @@ def choose_date(
     rated = []
     for name, column in columns.items():
         rate = rate_name(name, "ordered_at")
-        is_date = column.filled.mean() > 0.5 and (
+        is_date = column.filled.mean() > _LEAST_DATED and (
             column.date is not None or (rate > 0 and looks_like_spreadsheet_days(column.values))
         )
         if is_date and not (column.is_number and rate <= 0):
@@ -175,8 +222,7 @@ def choose_order(
         if (
             column.filled.mean() < 0.9
             or column.distinct < 2
-            or (column.date is not None
-            and not column.is_number)
+            or (column.date is not None and not column.is_number)
         ):
             continue
         lines = column.filled.sum()
@@ -185,7 +231,8 @@ def choose_order(
             if date.date and date.date.date_format is None
             else date.cells
         )
-        per_id = days[column.filled].groupby(column.cells[column.filled]).nunique()
+        dated = column.filled & date.filled
+        per_id = days[dated].groupby(column.cells[dated]).nunique()
         several = float((per_id > 1).mean())
         if several > 0.1:
             return column, f"restarts: {several:.0%} of its values stand on several days"
@@ -228,9 +275,17 @@ def choose_customer(
 def find_statuses(
     columns: dict[str, ColumnProfile], taken: Sequence[str]
 ) -> list[tuple[ColumnProfile, dict[str, int]]]:
-    """Columns with few values of which some sound like no sale, and how many lines have which value."""
+    """Columns with few values of which some sound like no sale, and how many lines have which value.
+
+    Flags such as `cancelled: yes` are among them.
+    """
     found = []
     for name, column in columns.items():
+        flags = {value.lower() for value in column.values[:5_000]} if is_no_sale(name) else set()
+        if flags and flags <= _YES | _NO and flags & _NO and name not in taken:
+            counts = {str(v): int(n) for v, n in column.cells[column.filled].value_counts().items()}
+            found.append((column, counts))
+            continue
         is_text = column.values and not column.is_number and not column.is_email
         if name in taken or not is_text or column.distinct > _MOST_STATUSES:
             continue
@@ -239,6 +294,13 @@ def find_statuses(
         if is_named or (any(map(is_no_sale, counts)) and column.distinct < len(column.values) / 2):
             found.append((column, counts))
     return sorted(found, key=lambda f: -rate_name(f[0].name, "status"))
+
+
+def list_no_sales(column: ColumnProfile, counts: Mapping[str, int]) -> list[str]:
+    """The values of a status, or of a flag such as `cancelled`, that sound like no sale."""
+    if is_no_sale(column.name) and all(value.lower() in _YES | _NO for value in counts):
+        return [value for value in counts if value.lower() in _YES]
+    return [value for value in counts if is_no_sale(value)]
 
 
 def find_currency(columns: dict[str, ColumnProfile]) -> ColumnProfile | None:
@@ -293,15 +355,10 @@ def find_amount(
     if totals and (best in totals or _adds_up(lines, totals[0], order, quantity) is None):
         total = totals[0]
         return Amount(
-            quote_or_plain(total.name), "the same on all lines of an order (or on its first alone): "
+            total.name, "one value per order, on all its lines or the first: "
             "it is the order's total", True, (total.name,),
         )  # fmt: skip
     return _find_line_amount(lines, quantity, product)
-
-
-def quote_or_plain(name: str) -> str:
-    """A column's name as a mapping of its own: a file's name needs no backquotes there."""
-    return name
 
 
 def _rate_money(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> list[ColumnProfile]:
@@ -370,7 +427,7 @@ def _find_line_amount(
     money: Sequence[ColumnProfile], quantity: ColumnProfile | None, product: ColumnProfile | None
 ) -> Amount:
     best = money[0]
-    name = quote_or_plain(best.name)
+    name = best.name
     if quantity is None:
         return Amount(name, "money, one amount per line", columns=(best.name,))
     q = quantity.numbers
@@ -380,7 +437,7 @@ def _find_line_amount(
         for unit in money:
             if column is not unit and _is_product(column.numbers, unit.numbers, q):
                 return Amount(
-                    quote_or_plain(column.name),
+                    column.name,
                     f"it is {unit.name} times {quantity.name}",
                     columns=(column.name,),
                 )

@@ -25,7 +25,9 @@ def choose_horizon(customers: Int64, times: Int64) -> tuple[int, str]:
     order = np.lexsort((days, customers))
     customers, days = customers[order], days[order]
     gaps = np.diff(days)[(np.diff(customers) == 0) & (np.diff(days) > 0)]
-    span = int(days.max() - days.min()) + 1 if len(days) else 0
+    if not len(days):
+        return _USUAL, "usual; the orders are not read yet"
+    span = int(days.max() - days.min()) + 1
     if len(gaps) < _LEAST_GAPS:
         horizon, why = _USUAL, f"{len(gaps):,} repeat orders are too few to tell; 90 is usual"
     else:

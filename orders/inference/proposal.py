@@ -29,15 +29,17 @@ from .column_roles import (
     find_named,
     find_refund,
     find_statuses,
+    list_no_sales,
     profile_columns,
     quote_name,
 )
 from .horizon import choose_horizon
 from .sampling import Sample, read_sample
-from .words import is_no_customer, is_no_sale
+from .words import is_no_customer
 
 __all__ = ["Choice", "Proposal", "Question", "propose_config"]
 
+_FEW_BLANKS = 0.02
 _NOBODY_SHARE = 0.05  # of the lines with one id that sounds like nobody
 
 
@@ -343,7 +345,7 @@ def _find_money(
         proposal.choose("columns.amount", expression, why)
         taken += amount.columns
         if amount.per_order:
-            proposal.choose("amount_per", "order", amount.why)
+            proposal.choose("amount_per", "order", "it counts once per order")
     if product is not None:
         proposal.choose("columns.product_id", product.name, f"{product.distinct:,} values")
     if quantity is not None:
@@ -356,7 +358,7 @@ def _find_statuses(
     left_out = {}
     shown = []
     for column, counts in find_statuses(columns, taken):
-        no_sales = [value for value in counts if is_no_sale(value)]
+        no_sales = list_no_sales(column, counts)
         if no_sales and len(no_sales) < len(counts):
             left_out[column.name] = no_sales
             shown += [
@@ -399,6 +401,10 @@ def _find_formats(
                 )
     if "ordered_at" in mapped:
         _find_dates(proposal, mapped["ordered_at"], columns)
+        blank = float((join_cells(mapped["ordered_at"], columns) == "").mean())
+        if blank > _FEW_BLANKS:
+            why = f"{blank:.0%} of the lines have no date (and no amount) and are set aside"
+            proposal.choose("max_rejected_share", min(1.0, round(blank + 0.05, 2)), why)
     _overrule_layout(proposal, export)
 
 

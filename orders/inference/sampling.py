@@ -210,8 +210,8 @@ def _rate_encoding(raw: bytes, encoding: str) -> tuple[float, float]:
     words = re.split(r"[;,\t|\r\n\"]", text[:4000])
     foreign = [c for c in text if ord(c) > 127]
     letters = sum(1 for c in foreign if c.isalpha() or c in "€£")
-    kana = sum(1 for c in foreign if "぀" <= c <= "ヿ")
-    if encoding == "cp932" and kana * 4 < len(foreign):
+    half_width = sum(1 for c in foreign if "｡" <= c <= "ﾟ")
+    if half_width * 5 > len(foreign):  # what other encodings look like in cp932
         return (-1.0, 0.0)
     known = sum(1 for word in words if not word.isascii() and is_known_name(word))
     return (float(known), letters / max(1, len(foreign)))

@@ -32,7 +32,7 @@ _WORDS = {
         | メール メールアドレス
     """,
     "ordered_at": """
-        orderedat orderdate dateordered ordertime datetime date day invoicedate created createdat datecreated
+        orderedat ordered orderdate dateordered ordertime datetime date day invoicedate created createdat datecreated
         createddate creationdate purchasedate purchasetimestamp purchasedat timestamp transactiondate transactiontime
         transactiontimestamp orderpurchasetimestamp saledate salesdate eventtimestamp orderdatetime placedat time
         | bestelldatum datum auftragsdatum rechnungsdatum kaufdatum belegdatum zeitpunkt bestellzeit

@@ -12,7 +12,8 @@ from ..inference.proposal import Choice, Proposal, propose_config
 
 __all__ = ["init", "write_config_text"]
 
-_ORDER = ("only", "except", "amount_per", "no_customer", "currency_column", "currency", "timezone")
+_ORDER = ("only", "except", "amount_per", "no_customer", "currency_column", "currency", "timezone",
+          "max_rejected_share")  # fmt: skip
 _COMMENT_COLUMN = 44
 _WIDTH = 110
 
