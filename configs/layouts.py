@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,7 +34,8 @@ __all__ = [
 
 LAYOUTS_FOLDER = Path(__file__).parent.parent / "orders" / "layouts"
 Given = str | tuple[str, ...]  # a name, arithmetic, or names to join
-_OF_SOURCES = ("columns", "format", "only", "except", "amount_per", "currency_column")
+_UNSET: dict[str, Any] = {"only": {}, "except": {}, "amount_per": "line", "currency_column": None}
+_FITTED = tuple(_UNSET)  # and columns
 
 
 def _as_alternatives(value: object) -> object:
@@ -176,36 +177,28 @@ def _find_layout(name: str) -> Layout:
     return layouts[name]
 
 
-def apply_layout(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of `orders:` with those its `layout` gives filled in where they are not stated.
+def apply_layout(
+    settings: Mapping[str, Any], keys: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The keys of `orders:` (or of one source) with those its `layout` gives, where they are not stated.
+
+    `keys` are those that may be filled.
 
     >>> apply_layout({"layout": "etsy"})["columns"]["amount"]
     'Order Total'
     """
     filled = dict(settings)
-    if filled.get("layout") is not None:
-        usual = _find_layout(filled["layout"]).exports[0].settings()
-        filled = _fill(filled, usual)
-    if isinstance(filled.get("sources"), list | tuple):
-        filled["sources"] = [_fill_source(one) for one in filled["sources"]]
-    return filled
-
-
-def _fill_source(source: Any) -> Any:
-    if not isinstance(source, Mapping) or source.get("layout") is None:
-        return source
-    usual = _find_layout(source["layout"]).exports[0].settings()
-    return _fill(dict(source), {key: usual[key] for key in _OF_SOURCES if key in usual})
-
-
-def _fill(stated: dict[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in usual.items():
-        own = stated.get(key)
+    if filled.get("layout") is None:
+        return filled
+    for key, value in _find_layout(filled["layout"]).exports[0].settings().items():
+        own = filled.get(key)
+        if keys is not None and key not in keys:
+            continue
         if own is None:
-            stated[key] = value
+            filled[key] = value
         elif key in ("columns", "format") and isinstance(own, Mapping):
-            stated[key] = {**value, **own}
-    return stated
+            filled[key] = {**value, **own}
+    return filled
 
 
 def fit_layout(
@@ -213,37 +206,39 @@ def fit_layout(
 ) -> dict[str, Any]:
     """The keys that read one file: what `apply_layout` filled in, in the columns that this file has.
 
-    `stated` are the filled keys (`columns`, `format`, `only`, `except`, `amount_per`, `currency_column`); those
-    that are not as the layout fills them are the user's own, and stay. Raises `OrdersError` naming the missing
-    columns where no export of the layout fits.
+    `stated` are the filled `columns`, `only`, `except`, `amount_per` and `currency_column`; those that are not as
+    the layout fills them are the user's own, and stay. Raises `OrdersError` naming the missing columns where no
+    export of the layout fits.
     """
     known = _find_layout(layout)
     usual = known.exports[0].settings()
     export = known.best_export(names)
     if export is None:
-        if not all(_is_usual(stated.get(key), usual.get(key)) for key in ("columns",)):
+        if _has_columns(stated.get("columns", {}), names):
             return dict(stated)
         raise OrdersError(_describe_misfit(layout, known, names, file))
     fitting = export.settings(names)
     fitted = dict(stated)
-    for key in _OF_SOURCES:
-        if key == "columns":
-            fitted[key] = _fit_columns(dict(stated.get(key) or {}), usual[key], fitting[key])
-        elif key != "format" and _is_usual(stated.get(key), usual.get(key)):
-            fitted[key] = fitting.get(key)
-    return {key: value for key, value in fitted.items() if value is not None}
+    for key in _FITTED:
+        if _is_usual(stated.get(key), usual.get(key)):
+            fitted[key] = fitting.get(key, _UNSET[key])
+    own = {
+        ours: theirs
+        for ours, theirs in stated.get("columns", {}).items()
+        if _plain(theirs) != _plain(usual["columns"].get(ours))
+    }
+    fitted["columns"] = {**fitting["columns"], **own}
+    return fitted
 
 
-def _fit_columns(
-    stated: dict[str, Any], usual: Mapping[str, Any], fitting: Mapping[str, Any]
-) -> dict[str, Any]:
-    own = {ours: v for ours, v in stated.items() if not _is_usual(v, usual.get(ours))}
-    return {**fitting, **own}
+def _has_columns(columns: Mapping[str, Any], names: Sequence[str]) -> bool:
+    needed = [name for given in columns.values() for name in name_columns(given)]
+    return bool(needed) and all(name in names for name in needed)
 
 
 def _is_usual(value: Any, usual: Any) -> bool:
     """Whether a key is unset or as the layout fills it, as a list or a tuple."""
-    return not value or _plain(value) == _plain(usual)
+    return not value or value == "line" or _plain(value) == _plain(usual)
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from ..errors import ConfigError
+from .layouts import apply_layout
 from .section import Section
 
 __all__ = [
@@ -131,6 +134,12 @@ class LineRules(Section):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    layout: str | None = Field(
+        default=None,
+        exclude_if=_is_default,
+        description="The platform whose export it is, such as shopify: fills the keys below that are "
+        "not given. `clvcast init` finds it.",
+    )
     columns: Columns = Field(
         default_factory=dict,
         description="ours: theirs, arithmetic over theirs (Quantity * UnitPrice, Total - "
@@ -164,6 +173,15 @@ class LineRules(Section):
         description="The column with the currency of a line. More than one currency is refused, "
         "unless `currency` names the one to keep or `exchange_rates` converts.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_by_layout(cls, settings: Any) -> Any:
+        keys = {field.alias or name for name, field in cls.model_fields.items()}
+        try:
+            return apply_layout(settings, keys) if isinstance(settings, Mapping) else settings
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _totals_have_orders(self) -> Self:

@@ -229,7 +229,11 @@ def guess_decimal(columns: Sequence[Sequence[str]]) -> tuple[str | None, str, bo
         return best, f"amounts such as {example!r}", True
     thousands = _find_thousands(cells)
     if thousands:
-        return ("." if thousands == "," else ","), f"{example!r} beside whole numbers: thousands", True
+        return (
+            ("." if thousands == "," else ","),
+            f"{example!r} beside whole numbers: thousands",
+            True,
+        )
     has_comma = any("," in cell for cell in cells)
     if not has_comma or any(re.search(r"\d\.\d{1,2}(\D|$)", cell) for cell in cells):
         return ".", f"amounts such as {example!r}", True

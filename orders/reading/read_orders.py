@@ -21,6 +21,7 @@ from ..orders import Orders
 from .column_mapping import resolve_columns
 from .customer_attributes import attach_customers
 from .files import RawTable, Resolve, list_files, open_tables, select_columns
+from .layout_fitting import fit_rules, fit_source
 from .line_collector import LineCollector, complete_report
 from .memory_estimate import estimate_memory
 from .packing import pack
@@ -99,6 +100,7 @@ def iterate_usable_lines(
             progress((before + size * raw.share) / max(1, sum(sizes)))
 
     for position, source in enumerate(sources):
+        source = fit_source(source)
         resolving = _resolving(source, own_names_too)
         for found in open_tables(source, resolving, every_column=every_column):
             blocks = watched(found.size, found.blocks) if found.size else found.blocks
@@ -112,7 +114,7 @@ def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
     """About how much memory reading all files at once would take; of a database nothing is known."""
     every_column = intake.config.duplicates == "drop"
     total = 0
-    for source in intake.config.all_sources():
+    for source in map(fit_source, intake.config.all_sources()):
         text, resolving = source.format, _resolving(source, own_names_too)
         for path in list_files(source):
             total += estimate_memory(path, select_columns(path, text, resolving, every_column)[2])
@@ -133,6 +135,7 @@ def read_table(
         except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise OrdersError(f"a column of the orders mixes types or names: {reason}") from None
+    config = fit_rules(config, table.column_names)
     intake = LineCollector(config, now)
     mapping, faults = resolve_columns(config, table.column_names, own_names_too=True)
     raw = RawTable(table, np.arange(1, table.num_rows + 1))

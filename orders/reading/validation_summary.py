@@ -118,7 +118,7 @@ class ValidationSummary:
         """Remarks on filters that find nothing; refuses several currencies, and `only` with no line."""
         remarks = []
         rules = config.all_sources() or (config,)
-        for key, listed in [(key, own) for rule in rules for key, own in _list_values(rule)]:
+        for rule, key, listed in [(r, key, own) for r in rules for key, own in _list_values(r)]:
             column, values = listed
             seen = self.values_seen.get(FILTER + column)
             if not seen:
@@ -130,7 +130,8 @@ class ValidationSummary:
                     f"{source}: orders.only must name values that {column} has, got "
                     f"{', '.join(values)}; found: {has}"
                 )
-            if absent and (key == "only" or len(absent) == len(values)):
+            is_own = rule.layout is None  # a layout lists what may occur
+            if absent and is_own and (key == "only" or len(absent) == len(values)):
                 remarks.append(
                     f"orders.{key}: no line has {column} {' or '.join(absent)}; found: {has}"
                 )

@@ -24,6 +24,7 @@ from ..reading.column_mapping import resolve_columns
 from ..reading.customer_ids import CustomerIdRules
 from ..reading.files import RawTable
 from ..reading.label_encoding import Ids
+from ..reading.layout_fitting import fit_rules
 from ..reading.line_collector import LineCollector
 from ..reading.line_validation import ReadingRules, join_cells
 from ..reading.packing import pack
@@ -110,6 +111,8 @@ def plan_source(
 
     `source` is whose lines they are, at `position` of several; messages call it `shown`.
     """
+    config = fit_rules(config, empty.column_names, shown)
+    source = source and fit_rules(source, empty.column_names, shown)
     mapping, faults = resolve_columns(source or config, empty.column_names, own_names_too=True)
     if faults:
         raise_faults(faults, shown)
