@@ -34,8 +34,8 @@ def init(
     answered before `clvcast check` can run. Example: clvcast init orders.csv --output shop.yaml
     """
     from ..atomic_files import write_files
+    from ..orders.inference.config_template import write_config_text
     from ..orders.inference.proposal import propose_config
-    from ..orders.reading.config_template import write_config_text
 
     if output.exists() and not force:
         raise StoreError(f"{output} exists; name another --output, or replace it with --force")

@@ -27,9 +27,10 @@ __all__ = [
     "apply_layout",
     "find_export",
     "fit_layout",
+    "list_named_columns",
     "load_layouts",
-    "name_columns",
     "normalize_name",
+    "quote_name",
 ]  # fmt: skip
 
 LAYOUTS_FOLDER = Path(__file__).parent.parent / "orders" / "layouts"
@@ -113,7 +114,7 @@ def normalize_name(name: str) -> str:
     return " ".join(name.replace("\ufeff", "").split()).casefold()
 
 
-def name_columns(given: Given) -> list[str]:
+def list_named_columns(given: Given) -> list[str]:
     """The columns that a value of a layout needs."""
     if not isinstance(given, str):
         return list(given)
@@ -125,7 +126,7 @@ def _first_known(alternatives: Sequence[Given], known: Mapping[str, str] | None)
     for given in alternatives:
         if known is None:
             return given if isinstance(given, str) else list(given)
-        theirs = {name: known.get(normalize_name(name)) for name in name_columns(given)}
+        theirs = {name: known.get(normalize_name(name)) for name in list_named_columns(given)}
         if None not in theirs.values():
             return _rename(given, theirs)
     return None
@@ -137,7 +138,12 @@ def _rename(given: Given, theirs: Mapping[str, str | None]) -> Any:
         return [theirs[name] for name in given]
     if "`" not in given:
         return theirs[given]
-    return re.sub("`([^`]+)`", lambda found: f"`{theirs[found[1]]}`", given)
+    return re.sub("`([^`]+)`", lambda found: quote_name(str(theirs[found[1]])), given)
+
+
+def quote_name(name: str) -> str:
+    """A column's name as it stands in arithmetic: in backquotes, unless it is a plain word."""
+    return name if re.fullmatch(r"[^\W\d]\w*", name) and name != "or" else f"`{name}`"
 
 
 @lru_cache(maxsize=8)
@@ -232,7 +238,7 @@ def fit_layout(
 
 
 def _has_columns(columns: Mapping[str, Any], names: Sequence[str]) -> bool:
-    needed = [name for given in columns.values() for name in name_columns(given)]
+    needed = [name for given in columns.values() for name in list_named_columns(given)]
     return bool(needed) and all(name in names for name in needed)
 
 
@@ -244,7 +250,9 @@ def _is_usual(value: Any, usual: Any) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.replace("`", "") if isinstance(value, str) else value
 
 
 def _describe_misfit(name: str, layout: Layout, names: Sequence[str], file: str) -> str:

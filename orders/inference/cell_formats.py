@@ -117,7 +117,7 @@ def _guess_from_numbers(cells: Sequence[str], numbers: Float64) -> DateFormat | 
     return None
 
 
-def looks_like_spreadsheet_days(cells: Sequence[str]) -> bool:
+def is_spreadsheet_days(cells: Sequence[str]) -> bool:
     """Whether numbers may be the days of a spreadsheet: between 1990 and 2100, some with a time."""
     numbers = _as_floats(list(dict.fromkeys(cells))[:_MOST_DISTINCT])
     low, high = _EXCEL_DAYS

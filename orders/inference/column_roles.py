@@ -14,12 +14,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ..columns import Float64, Mask
+from ...configs.layouts import quote_name
+from ..columns import Float64, Int64, Mask
 from .cell_formats import (
     DateFormat,
     guess_date_format,
+    is_spreadsheet_days,
     is_time_of_day,
-    looks_like_spreadsheet_days,
     parse_numbers,
 )
 from .words import is_no_customer, is_no_sale, rate_name
@@ -120,10 +121,10 @@ class ColumnProfile:
         return int(self.cells[self.filled].nunique())
 
     @cached_property
-    def codes(self) -> pd.Series[int]:
+    def codes(self) -> Int64:
         """A number per value, -1 for nothing."""
         codes = pd.factorize(self.cells)[0]
-        return pd.Series(np.where(self.filled, codes, -1), index=self.cells.index)
+        return np.asarray(np.where(self.filled, codes, -1), np.int64)
 
     @cached_property
     def date(self) -> DateFormat | None:
@@ -139,7 +140,7 @@ class ColumnProfile:
     def is_email(self) -> bool:
         """Whether its cells are e-mail addresses."""
         sample = self.values[:500]
-        return bool(sample) and np.mean([bool(re.match(r"\S+@\S+$", v)) for v in sample]) > 0.8
+        return sum(bool(re.match(r"\S+@\S+$", v)) for v in sample) > 0.8 * len(sample)
 
     @cached_property
     def decimal(self) -> str | None:
@@ -193,7 +194,7 @@ def choose_date(
     for name, column in columns.items():
         rate = rate_name(name, "ordered_at")
         is_date = column.filled.mean() > _LEAST_DATED and (
-            column.date is not None or (rate > 0 and looks_like_spreadsheet_days(column.values))
+            column.date is not None or (rate > 0 and is_spreadsheet_days(column.values))
         )
         if is_date and not (column.is_number and rate <= 0):
             rated.append((rate + column.filled.mean(), _tells_time(column), column))
@@ -333,11 +334,6 @@ class Amount:
     )  # where it cannot be told: expression -> meaning
 
 
-def quote_name(name: str) -> str:
-    """A column's name as it stands in arithmetic."""
-    return name if re.fullmatch(r"[^\W\d]\w*", name) and name != "or" else f"`{name}`"
-
-
 def find_amount(
     columns: dict[str, ColumnProfile],
     order: ColumnProfile | None,
@@ -442,9 +438,7 @@ def _find_line_amount(
                     columns=(column.name,),
                 )
     times = f"{quote_name(quantity.name)} * {quote_name(best.name)}"
-    rates = (
-        rate_recurrence(best.numbers, q, product.codes.to_numpy()) if product is not None else None
-    )
+    rates = rate_recurrence(best.numbers, q, product.codes) if product is not None else None
     if rates is not None:
         unit_rate, line_rate = rates
         if line_rate >= _RECURS and line_rate > unit_rate + _CLEARLY:
@@ -480,7 +474,7 @@ def _is_product(total: Float64, unit: Float64, quantity: Float64) -> bool:
 
 
 def rate_recurrence(
-    money: Float64, quantity: Float64, product: np.ndarray[tuple[int], np.dtype[np.int64]]
+    money: Float64, quantity: Float64, product: Int64
 ) -> tuple[float, float] | None:
     """How often a product's usual amount recurs: as it stands, and divided by the quantity.
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...configs.layouts import Export, find_export, name_columns
+from ...configs.layouts import Export, find_export, list_named_columns, quote_name
 from ...configs.orders import REQUIRED_COLUMNS
 from .cell_formats import (
     find_currency_mark,
     guess_date_format,
     guess_decimal,
     guess_timezone,
-    looks_like_spreadsheet_days,
+    is_spreadsheet_days,
     parse_instants_as_text,
 )
 from .column_roles import (
@@ -31,7 +31,6 @@ from .column_roles import (
     find_statuses,
     list_no_sales,
     profile_columns,
-    quote_name,
 )
 from .horizon import choose_horizon
 from .sampling import Sample, read_sample
@@ -423,7 +422,7 @@ def _columns_of(given: Any, columns: dict[str, ColumnProfile]) -> list[str]:
         return []
     if isinstance(given, str) and given in columns:
         return [given]
-    names = name_columns(given if isinstance(given, str) else tuple(given))
+    names = list_named_columns(given if isinstance(given, str) else tuple(given))
     if isinstance(given, str) and "`" not in given:
         names = [
             part for part in given.replace("(", " ").replace(")", " ").split() if part in columns
@@ -450,7 +449,7 @@ def _find_dates(proposal: Proposal, given: Any, columns: dict[str, ColumnProfile
     values = list(cells[cells != ""])
     form = guess_date_format(values)
     if form is None:
-        if looks_like_spreadsheet_days(values):
+        if is_spreadsheet_days(values):
             proposal.choose(
                 "format.date_format", "excel", f"days of a spreadsheet such as {values[0]}"
             )
@@ -507,8 +506,8 @@ def _find_currencies(proposal: Proposal, columns: dict[str, ColumnProfile]) -> N
                 is_needed=True,
             )
         return
-    cells = columns[name].cells[_counted_lines(settings, columns)]
-    counts = cells[cells != ""].str.upper().value_counts()
+    counted = columns[name].cells[_counted_lines(settings, columns)]
+    counts = counted[counted != ""].str.upper().value_counts()
     if len(counts) == 1:
         proposal.choose("currency", str(counts.index[0]), f"all that stands in {name}")
     elif len(counts) > 1:
@@ -547,6 +546,6 @@ def _find_horizon(proposal: Proposal, columns: dict[str, ColumnProfile]) -> None
         customer = columns.get(str(mapped["customer_id"]))
         if customer is not None:
             kept = _counted_lines(settings, columns).to_numpy() & ~bad & customer.filled
-            days, codes = times[kept], customer.codes.to_numpy()[kept]
+            days, codes = times[kept], customer.codes[kept]
     horizon, why = choose_horizon(codes, days)
     proposal.choose("horizon_days", horizon, why)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ...configs.orders import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
-from ..inference.proposal import Choice, Proposal, propose_config
+from .proposal import Choice, Proposal, propose_config
 
 __all__ = ["init", "write_config_text"]
 
@@ -134,9 +134,9 @@ def _entry(key: str, value: Any, why: str, indent: int) -> list[str]:
     if isinstance(value, dict):
         lines = [f"{space}{key}:"]
         for name, values in value.items():
-            lines.append(f"{space}  {dump_value(name)}: {dump_value(values)}")
+            lines.append(f"{space}  {format_yaml(name)}: {format_yaml(values)}")
     else:
-        lines = [f"{space}{key}: {dump_value(value)}"]
+        lines = [f"{space}{key}: {format_yaml(value)}"]
     if not why:
         return lines
     commented = _with_comment(lines[0], why)
@@ -161,7 +161,7 @@ def _wrap_comment(text: str, space: str) -> list[str]:
     return [*lines, line]
 
 
-def dump_value(value: Any) -> str:
+def format_yaml(value: Any) -> str:
     """YAML text that reads as `value`, on one line."""
     text = yaml.safe_dump(value, allow_unicode=True, width=10**6, default_flow_style=True)
     return text.removesuffix("\n").removesuffix("...").strip()
