@@ -8,11 +8,14 @@ from urllib.parse import quote
 
 from ..errors import ConfigError
 
-__all__ = ["expand_variables", "find_secrets", "hide_passwords", "is_address"]
+__all__ = ["expand_variables", "find_secrets", "hide_passwords", "is_address", "is_remote_file"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
-_PARAMETER = re.compile(r"((?:\?|&)\w*(?:password|token|secret)\w*=)[^&\s#]*", re.I)
+_PARAMETER = re.compile(
+    r"([?&][\w-]*(?:password|token|secret|signature|credential|sig|key)[\w-]*=)[^&\s#]*", re.I
+)
+_REMOTE_FILE = re.compile("(s3|gs|https?)://", re.I)
 
 
 def is_address(source: str) -> bool:
@@ -24,6 +27,15 @@ def is_address(source: str) -> bool:
     return bool(
         re.match(r"[a-z][a-z0-9]+(\+[a-z0-9_]+)?://|duckdb:|\$\{\w+\}(#.*)?$", source, re.I)
     )
+
+
+def is_remote_file(source: str) -> bool:
+    """Whether an address is of files that are fetched, not of a database.
+
+    >>> [is_remote_file(s) for s in ("s3://shop/orders/*.parquet", "sqlite:///shop.db")]
+    [True, False]
+    """
+    return bool(_REMOTE_FILE.match(source))
 
 
 def expand_variables(address: str) -> str:
@@ -44,7 +56,7 @@ def _value(name: str) -> str:
     value = os.environ.get(name)
     if not value:
         raise ConfigError(
-            f"the address of a database names ${{{name}}}, and the environment has no {name}; "
+            f"an address names ${{{name}}}, and the environment has no {name}; "
             f"set it: export {name}=..."
         )
     return value

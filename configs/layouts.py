@@ -243,8 +243,9 @@ def _has_columns(columns: Mapping[str, Any], names: Sequence[str]) -> bool:
 
 
 def _is_usual(value: Any, usual: Any) -> bool:
-    """Whether a key is unset or as the layout fills it, as a list or a tuple."""
-    return not value or value == "line" or _plain(value) == _plain(usual)
+    """Whether a key is as the layout fills it, or unset where it fills nothing."""
+    is_unset = not value or value == "line"
+    return is_unset if usual is None else _plain(value) == _plain(usual)
 
 
 def _plain(value: Any) -> Any:

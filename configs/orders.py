@@ -44,18 +44,23 @@ class FormatConfig(Section):
     """How text in the files is written; needed only where it departs from the usual."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
-        default=",", description="What separates the cells of a CSV file."
+        default=",",
+        description="What separates the cells of a text file; tabs in .tsv and .txt files whose "
+        "header has them.",
     )
     decimal: Literal[".", ","] | None = Field(
         default=None,
         description="The decimal mark. Unset, only plain numbers pass; set, thousands marks and "
         "currency signs are removed.",
     )
-    encoding: str = Field(default="utf-8", description="The encoding of CSV files.")
+    encoding: str = Field(default="utf-8", description="The encoding of text files.")
     date_format: str | None = Field(
         default=None,
-        description="A strptime format such as %d/%m/%Y %H:%M, or unix, unix_ms or excel for "
-        "numbers. Unset, dates are ISO 8601.",
+        description="A strptime format such as %d/%m/%Y %H:%M, or unix, unix_ms, unix_us or excel "
+        "for numbers. Unset, dates are ISO 8601.",
+    )
+    skip_lines: int = Field(
+        default=0, strict=True, ge=0, description="Lines above the header, not read."
     )
 
     @field_validator("encoding")
@@ -70,10 +75,12 @@ class FormatConfig(Section):
     @field_validator("date_format")
     @classmethod
     def _known_date_format(cls, value: str | None) -> str | None:
-        if value is not None and value not in ("unix", "unix_ms", "excel"):
+        if value is not None and value not in ("unix", "unix_ms", "unix_us", "excel"):
             unknown = set(re.findall("%(.)", value)) - set("YymdbBHIMSpfzjaA%T")
             if unknown or not re.search("%[Yy]", value):
-                raise ValueError("must be a strptime format with a year, unix, unix_ms or excel")
+                raise ValueError(
+                    "must be a strptime format with a year, unix, unix_ms, unix_us or excel"
+                )
         return value
 
 

@@ -23,7 +23,7 @@ from ..orders import dates
 from ..orders.columns import Float64, Int64
 from ..orders.order_table import OrderTable, build_order_table
 from ..orders.orders import Orders
-from ..orders.reading.read_orders import coerce_orders
+from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from ..orders.reading.validation_issues import pluralize
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["CustomerBase", "ForecastSource", "Grouping", "OrdersSource", "open_customer_base"]
 
 ForecastSource: TypeAlias = pd.DataFrame | pa.Table | str | Path
-OrdersSource: TypeAlias = Orders | pd.DataFrame | pa.Table | str | Path
 UNKNOWN = "(unknown)"
 _LEVELS = ("high", "medium", "low")
 _COLUMNS = ("order_id", "channel", "category", "cost", "discount")  # of the orders that are read

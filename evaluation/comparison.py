@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from ..errors import ConfigError, OrdersError
 from ..models.model import TrainedModel
@@ -33,7 +32,7 @@ from ..models.scoring import forecast_rows
 from ..orders import dates, windows
 from ..orders.columns import Float64
 from ..orders.orders import Orders
-from ..orders.reading.read_orders import coerce_orders
+from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .forecast_history import coerce_forecast_history
 
 __all__ = ["Comparison", "Term", "compare"]
@@ -70,7 +69,7 @@ def compare(
     a: pd.DataFrame | str | Path,
     b: pd.DataFrame | str | Path,
     model: TrainedModel | None = None,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path | None = None,
+    orders: OrdersSource | None = None,
     *,
     measure: str = "clv",
     top: int = 10,

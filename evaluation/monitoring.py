@@ -30,7 +30,7 @@ from ..orders import dates, windows
 from ..orders.columns import Float64, Mask
 from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
-from ..orders.reading.read_orders import coerce_orders
+from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from . import measures
 from .forecast_history import coerce_forecast_history
 from .sampling_error import (
@@ -80,7 +80,7 @@ class Monitoring:
 
 def monitor(
     forecasts: pd.DataFrame | str | Path,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    orders: OrdersSource,
     model: TrainedModel | None = None,
     config: Config | None = None,
 ) -> Monitoring:

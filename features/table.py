@@ -18,10 +18,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ..errors import ConfigError, OrdersError
+from ..errors import ConfigError
 from ..orders import dates, windows
 from ..orders.columns import Float32, Int32, Int64, Mask
 from ..orders.orders import Orders
+from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .attribute_features import build_attribute_columns, build_attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, select_features
 from .kernel.sweep import GROUP_ORDER, N_WHOLE, Sweep
@@ -144,16 +145,16 @@ def _concatenate(
 
 
 def build_features(
-    orders: Orders, cutoffs: Sequence[dates.Instant], groups: Collection[str] | None = None
+    orders: OrdersSource, cutoffs: Sequence[dates.Instant], groups: Collection[str] | None = None
 ) -> pd.DataFrame:
     """A DataFrame with a row per customer and cutoff: customer_id, cutoff, then the features.
 
+    `orders` are `Orders`, a frame of order lines with our column names, or a path to them.
     Nothing at or after a cutoff touches its rows. Features are float32, named in docs/features.md, where
     the headings are the `groups`; without them all are computed. Raises `ConfigError` for a cutoff that is
     no date or a group there is not.
     """
-    if not isinstance(orders, Orders):
-        raise OrdersError(f"orders come from clvcast.read_orders, got {type(orders).__name__}")
+    orders = coerce_orders(orders)
     instants = np.array(dates.parse_instants(cutoffs), dtype=np.int64)
     rows = compute_feature_rows(orders, instants, None if groups is None else _checked(groups))
     table = pd.DataFrame(rows.values, columns=list(rows.names), copy=False)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,9 +23,8 @@ from ..features.table import FeatureRows, compute_feature_rows
 from ..orders import dates, windows
 from ..orders.columns import Float64
 from ..orders.cutoffs import check_cutoff, get_default_cutoff
-from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, attach_customers
-from ..orders.reading.read_orders import coerce_orders
+from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .blend import (
     BtydViews,
     apply_season,
@@ -50,7 +48,7 @@ _MEANINGS = {feature.name: feature.meaning for feature in CATALOGUE}
 
 def explain(
     model: TrainedModel,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    orders: OrdersSource,
     cutoff: dates.Instant | None = None,
     *,
     customers: Sequence[str] | None = None,

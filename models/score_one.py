@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from ..errors import OrdersError
 from ..features.table import compute_feature_rows
@@ -21,6 +20,7 @@ from ..orders.reading.attribute_records import (
     list_attribute_names,
     validate_attribute_records,
 )
+from ..orders.reading.frames import ArrowStream, is_frame
 from ..orders.reading.order_records import LineError, clean_id, is_missing_id, pack_records
 from ..orders.reading.read_orders import coerce_orders, read_table
 from .scoring import forecast_columns
@@ -32,7 +32,7 @@ __all__ = ["Forecast", "score_one"]
 
 _TUPLE = ("ordered_at", "amount", "order_id")
 OwnOrders: TypeAlias = (
-    Orders | pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]] | Sequence[tuple[Any, ...]]
+    Orders | pd.DataFrame | ArrowStream | Sequence[Mapping[str, Any]] | Sequence[tuple[Any, ...]]
 )
 
 
@@ -135,7 +135,7 @@ def _with_attributes(
 
 
 def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Orders:
-    if isinstance(orders, Orders | pd.DataFrame | pa.Table):
+    if isinstance(orders, Orders) or (is_frame(orders) and not isinstance(orders, Sequence)):
         return coerce_orders(orders, model.orders)
     if not isinstance(orders, Sequence) or isinstance(orders, str) or not len(orders):
         raise OrdersError(

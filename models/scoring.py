@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from ..orders.columns import Float64
 from ..orders.cutoffs import check_cutoff, get_default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, attach_customers
-from ..orders.reading.read_orders import coerce_orders
+from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .evidence import describe_evidence
 from .forecast_terms import ForecastTerms
 from .intervals import compute_growth_shock
@@ -77,7 +76,7 @@ _NUMBERS = [field.name for field in FORECAST_SCHEMA if pa.types.is_floating(fiel
 
 def score(
     model: TrainedModel,
-    orders: Orders | pd.DataFrame | pa.Table | str | Path,
+    orders: OrdersSource,
     cutoff: dates.Instant | None = None,
     customers: Customers | None = None,
 ) -> pd.DataFrame:

@@ -55,7 +55,7 @@ ISO_INSTANT = rf"{_DATE}(?:{_TIME}(?:Z|[+-]\d{{2}}:\d{{2}})?)?"
 # files: the separators may be missing, the fraction may follow a comma and reach nanoseconds
 ISO_CELL = (
     rf"{_DATE}(?:[T ]\d{{2}}(?::?\d{{2}}(?::?\d{{2}}(?:[.,]\d{{1,9}})?)?)?"
-    r"\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?)?"
+    r"\s*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 # cutoffs: any fraction; an offset is recognised, to be rejected with its own message
 _CUTOFF = rf"{_DATE}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:?\d{{2}})?)?$"

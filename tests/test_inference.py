@@ -379,7 +379,7 @@ def test_the_file_parses_whatever_stands_in_names(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"a,b,c\n", "has a header and no order lines"),
         (b"1001,2023-01-01,10.00\n1002,2023-01-02,11.00\n", "has no header"),
-        (b"PK\x03\x04 and more", "zip or Excel file under another name"),
+        (b"PK\x03\x04 and more", "is a damaged zip file"),
     ],
 )
 def test_files_without_orders_are_refused_in_a_sentence(

@@ -109,7 +109,7 @@ def test_a_header_is_compared_without_case_and_spaces(shop: list[Order], tmp_pat
     path.write_text(header.upper().replace(",", " ,") + "\n" + body)
     config = parse_config(init(path)).orders
     assert config.layout == "bigcommerce"
-    assert config.columns["customer_id"] == "CUSTOMER EMAIL "
+    assert config.columns["customer_id"] == "CUSTOMER EMAIL"
 
 
 def test_what_is_stated_stays(shop: list[Order], tmp_path: Path) -> None:

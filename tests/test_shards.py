@@ -66,8 +66,8 @@ def assert_the_same(config: OrdersConfig, limit: int) -> None:
 def small_blocks() -> Iterator[None]:
     """Blocks so small that these files have many."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clvcast.orders.reading.files._BLOCK_BYTES", 8_192)
-        patch.setattr("clvcast.orders.reading.files._BLOCK_LINES", 300)
+        patch.setattr("clvcast.orders.reading.text_files._BLOCK_BYTES", 8_192)
+        patch.setattr("clvcast.orders.reading.parquet_files._BLOCK_LINES", 300)
         yield
 
 
@@ -117,7 +117,7 @@ def test_random_worlds_are_the_same_in_shards(lines: pd.DataFrame, as_numbers: b
         config = OrdersConfig(source=str(path))
         together, report, span = built(config, PLENTY)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("clvcast.orders.reading.files._BLOCK_LINES", 7)
+            patch.setattr("clvcast.orders.reading.parquet_files._BLOCK_LINES", 7)
             apart, report_apart, span_apart = built(config, 1)
         pd.testing.assert_frame_equal(apart, together, check_exact=True)
         assert (report_apart, span_apart) == (report, span)

@@ -14,7 +14,7 @@ from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import attach_customers
-from ..orders.reading.read_orders import coerce_orders
+from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .backtest.run import Backtest, backtest_at, choose_default_cutoffs, join_backtests
 from .drift_reference import build_drift_reference
 from .fit import fit
@@ -44,7 +44,7 @@ class TrainingRun:
 
 
 def train(
-    orders: Orders, config: Config | None = None, cutoff: dates.Instant | None = None
+    orders: OrdersSource, config: Config | None = None, cutoff: dates.Instant | None = None
 ) -> Model:
     """Train a model on the orders before `cutoff`; no MLflow needed, nothing is written.
 

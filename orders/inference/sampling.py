@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +17,10 @@ from ...configs.addresses import hide_passwords, is_address
 from ...configs.schema import FormatConfig
 from ...errors import OrdersError
 from ..reading.databases import open_query
-from ..reading.files import find_files, read_blocks, read_column_names
+from ..reading.file_contents import Content, detect_content, open_unpacked
+from ..reading.file_search import find_files, read_partitions
+from ..reading.files import read_blocks, read_column_names
+from ..reading.remote_files import fetch_files, is_remote_file
 from .words import is_known_name
 
 __all__ = ["Sample", "read_sample"]
@@ -30,7 +31,7 @@ _HEAD_BYTES = 32 << 20
 _TAIL_BYTES = 2 << 20
 _SNIFFED_ROWS = 300
 _DELIMITERS = ",;\t|"
-_TEXT_ENDINGS = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz")
+_MOST_ROWS_ABOVE = 10  # the header of a sheet
 _LEGACY = ("cp1252", "cp1250", "cp1254", "cp932", "gb18030")
 
 
@@ -51,6 +52,8 @@ def read_sample(source: str, query: str | None = None) -> Sample:
 
     Raises `OrdersError` where there are no orders to read.
     """
+    if is_remote_file(source):
+        return _sample_file(next(iter(fetch_files(source))).path)
     if is_address(source):
         return _sample_database(source, query)
     if query is not None:
@@ -77,21 +80,38 @@ def _sample_database(source: str, query: str | None) -> Sample:
 
 
 def _sample_file(path: Path) -> Sample:
-    if path.name.lower().endswith(_TEXT_ENDINGS):
-        return _sample_text(path)
-    text = FormatConfig()
+    content = detect_content(path)
+    if content.kind == "text":
+        return _sample_text(path, content)
+    text = _find_workbook_header(path) if content.kind == "workbook" else FormatConfig()
     names = read_column_names(path, text)
-    blocks = [raw.table for raw in read_blocks(path, list(dict.fromkeys(names)), text)]
-    first, last = blocks[0].slice(0, _LINES), blocks[-1]
-    n_lines = sum(block.num_rows for block in blocks)
-    if n_lines <= _LINES + _LAST_LINES:
-        table = pa.concat_tables(blocks, promote_options="default")
-    else:
-        tail = last.slice(max(0, last.num_rows - _LAST_LINES))
-        table = pa.concat_tables([first, tail], promote_options="default")
-    if not table.num_rows:
+    first: list[pa.Table] = []
+    last: list[pa.Table] = []
+    n_lines = 0
+    for raw in read_blocks(path, list(dict.fromkeys(names)), text):
+        table = raw.table
+        if n_lines < _LINES:
+            first.append(table.slice(0, _LINES - n_lines))
+        last = [table.slice(max(0, table.num_rows - _LAST_LINES))] if table.num_rows else last
+        n_lines += table.num_rows
+    if not n_lines:
         raise OrdersError(f"{path.name} has a header and no order lines")
-    return Sample(names, _as_text(table), is_whole=n_lines <= table.num_rows)
+    cells = _as_text(pa.concat_tables(first, promote_options="default"))
+    if n_lines > _LINES:
+        cells = pd.concat([cells, _as_text(last[0])], ignore_index=True)
+    form: dict[str, str | int] = {"skip_lines": text.skip_lines} if text.skip_lines else {}
+    why = {"skip_lines": f"the header is row {text.skip_lines + 1}"}
+    return Sample(names, cells, form, why, is_whole=n_lines <= _LINES)
+
+
+def _find_workbook_header(path: Path) -> FormatConfig:
+    """How many rows stand above the first row of a sheet that names several columns."""
+    for skipped in range(_MOST_ROWS_ABOVE):
+        text = FormatConfig(skip_lines=skipped)
+        names = read_column_names(path, text)
+        if len([name for name in names if name.strip()]) >= max(2, 0.6 * len(names)):
+            return text
+    return FormatConfig()
 
 
 def _as_text(table: pa.Table) -> pd.DataFrame:
@@ -109,15 +129,15 @@ def _as_text(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _sample_text(path: Path) -> Sample:
-    head, tail, is_whole = _read_ends(path)
+def _sample_text(path: Path, content: Content) -> Sample:
+    head, tail, is_whole = _read_ends(path, content)
     if not head.strip(b"\x00\r\n\t ,;"):
         raise OrdersError(f"{path.name} is empty; give a file with a header and order lines")
     encoding, why_encoding = _guess_encoding(head)
     text = _decode(head, encoding, is_whole)
     delimiter, skipped, lines_above = _guess_dialect(text, path.name)
     rows = _read_rows(text, delimiter, skipped)
-    names = rows[0] if rows else []
+    names = [name.strip() for name in rows[0]] if rows else []
     body = [row for row in rows[1:] if len(row) == len(names)]
     if not body:
         raise OrdersError(f"{path.name} has a header and no order lines")
@@ -134,45 +154,30 @@ def _sample_text(path: Path) -> Sample:
     if lines_above:
         form["skip_lines"] = lines_above
         why["skip_lines"] = f"the header is line {lines_above + 1}"
-    frame = pd.DataFrame(
-        {name: [row[k].strip() for row in taken] for k, name in _first_positions(names)}, dtype=str
-    )
-    return Sample(names, frame, form, why, is_whole and len(taken) == len(body))
+    cells = {name: [row[k].strip() for row in taken] for k, name in _first_positions(names)}
+    for name, value in read_partitions(path).items():  # what the folders' names say
+        if name not in names:
+            names.append(name)
+            cells[name] = [value or ""] * len(taken)
+    is_all = is_whole and len(taken) == len(body)
+    return Sample(names, pd.DataFrame(cells, dtype=str), form, why, is_all)
 
 
 def _first_positions(names: Sequence[str]) -> list[tuple[int, str]]:
     return [(k, name) for k, name in enumerate(names) if name not in names[:k]]
 
 
-def _read_ends(path: Path) -> tuple[bytes, bytes, bool]:
+def _read_ends(path: Path, content: Content) -> tuple[bytes, bytes, bool]:
     """The first bytes of a text file, the last ones of a large one, and whether the first are all."""
-    try:
-        with path.open("rb") as raw:
-            magic = raw.read(4)
-            raw.seek(0)
-            if magic[:4] == b"PK\x03\x04" or magic[:4] == b"PAR1":
-                kind, ending = (
-                    ("a zip or Excel file", ".xlsx")
-                    if magic[:2] == b"PK"
-                    else ("parquet", ".parquet")
-                )
-                raise OrdersError(
-                    f"{path.name} is {kind} under another name; rename it to end with {ending}"
-                )
-            if magic[:2] == b"\x1f\x8b":
-                with gzip.GzipFile(fileobj=raw) as packed:
-                    head = packed.read(_HEAD_BYTES)
-                    return head, b"", len(head) < _HEAD_BYTES
-            head = raw.read(_HEAD_BYTES)
-            size = path.stat().st_size
-            if size <= len(head):
-                return head, b"", True
-            raw.seek(max(len(head), size - _TAIL_BYTES))
-            return head, raw.read(), False
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise OrdersError(f"{path.name} is a damaged gzip file: {error}") from None
-    except OSError as error:
-        raise OrdersError(f"{path.name} cannot be read: {error.strerror}") from None
+    with open_unpacked(path, content) as stream:
+        head = stream.read(_HEAD_BYTES)
+        if len(head) < _HEAD_BYTES:
+            return head, b"", True
+        if content.packed:
+            return head, b"", False
+        size = path.stat().st_size
+        stream.seek(max(len(head), size - _TAIL_BYTES))
+        return head, stream.read(), size <= len(head)
 
 
 def _decode(raw: bytes, encoding: str, is_whole: bool) -> str:

@@ -7,8 +7,8 @@ looks right; so anything else is a fault that names the `orders.format` key whic
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -21,28 +21,22 @@ from ...configs.schema import FormatConfig
 from ..columns import Float64, Int64, Mask
 from ..dates import ISO_CELL
 from ..limits import MISSING_WORDS
+from .date_formats import (
+    ISO,
+    ISO_WITH_OFFSET,
+    parse_stamps,
+    suggest_date_format,
+    suggest_number_format,
+)
+from .number_formats import PLAIN, make_plain, suggest_decimal
 
 __all__ = ["Mask", "Parsed", "is_missing", "is_number", "parse_instant_cells", "parse_number_cells"]
 
 Values = TypeVar("Values")
 
-_PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-_ZONED = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
-_DATE_FORMATS = (
-    *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y"),
-    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y"),
-)
-_TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_NUMERIC_RANGES = (
-    (19_900_101, 21_000_101, "%Y%m%d"),
-    (6.3e8, 4.2e9, "unix"),
-    (6.3e11, 4.2e12, "unix_ms"),
-    (32_874, 73_051, "excel"),
-)
-_NUMERIC_DATES = {"unix": 1e6, "unix_ms": 1e3, "excel": 86_400e6}  # microseconds a unit
+_ZONED = r"[T ].*(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
+_NUMERIC_DATES = {"unix": 1e6, "unix_ms": 1e3, "unix_us": 1.0, "excel": 86_400e6}  # microseconds
 _EXCEL_EPOCH = -25_569 * 86_400_000_000  # 1899-12-30, day 0 of spreadsheets
-_CURRENCY_SIGNS = "[\\s\u00a0\u202f'\u2019$\u20ac\u00a3\u00a5\u20b9]"
-_CURRENCY_CODES = "^[A-Z]{3}|[A-Z]{3}$"
 
 
 @dataclass(frozen=True)
@@ -53,6 +47,7 @@ class Parsed(Generic[Values]):
     bad: Mask
     missing: Mask
     mend: str = ""  # what would make the bad cells readable
+    currencies: Mapping[str, int] = field(default_factory=dict)  # signs beside amounts, with counts
 
 
 def parse_number_cells(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64]:
@@ -67,12 +62,26 @@ def parse_number_cells(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Fl
         missing = _nulls(column)
         return Parsed(values, ~np.isfinite(values) & ~missing, missing)
     cells, missing = _cells(column)
-    cleaned = cells if text.decimal is None else _plain(cells, text.decimal)
-    bad = ~_mask(pc.match_substring_regex(cleaned, _PLAIN)) & ~missing
+    cleaned, currencies = cells, dict[str, int]()
+    if text.decimal is not None:
+        cleaned, currencies = _read_written(cells, text.decimal)
+    bad = ~_mask(pc.match_substring_regex(cleaned, PLAIN)) & ~missing
     numbers = pc.if_else(pa.array(bad | missing), None, cleaned).cast(pa.float64())
     values = _floats(numbers)
     bad |= ~np.isfinite(values) & ~missing
-    return Parsed(values, bad, missing, _number_mend(cells, bad, text.decimal))
+    return Parsed(values, bad, missing, _number_mend(cells, bad, text.decimal), currencies)
+
+
+def _read_written(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, dict[str, int]]:
+    """Numbers made plain, each distinct cell once, and how often each currency stands beside one."""
+    encoded = cells.dictionary_encode()
+    plain, currencies = make_plain(encoded.dictionary, decimal)
+    kinds = currencies.dictionary_encode()
+    lines = np.bincount(encoded.indices.to_numpy(), minlength=len(plain))
+    counts = np.bincount(kinds.indices.to_numpy(), lines, len(kinds.dictionary)).astype(int)
+    found = dict(zip(kinds.dictionary.to_pylist(), counts.tolist(), strict=True))
+    found.pop("", None)
+    return plain.take(encoded.indices), found
 
 
 def parse_instant_cells(
@@ -90,11 +99,11 @@ def parse_instant_cells(
         if text.date_format is None:
             missing = _mask(column.is_null())
             nothing = np.zeros(len(column), np.int64)
-            return Parsed(nothing, ~missing, missing, _numeric_mend(_floats(column)))
+            return Parsed(nothing, ~missing, missing, suggest_number_format(_floats(column)))
         column = _integers_as_text(column)
     cells, missing = _cells(column)
     if text.date_format is not None:
-        stamps = _stamps(cells, text.date_format, zone)
+        stamps = parse_stamps(cells, text.date_format, zone)
         bad = _mask_of(stamps) & ~missing
         mend = _zone_mend() if "%z" in text.date_format and zone is None else _date_mend(cells, bad)
         return Parsed(_micros(stamps), bad, missing, mend)
@@ -102,9 +111,9 @@ def parse_instant_cells(
     zoned = is_iso & _mask(pc.match_substring_regex(cells, _ZONED))
     values = np.zeros(len(column), dtype=np.int64)
     bad = ~is_iso & ~missing
-    for chosen, form in ((is_iso & ~zoned, "ISO8601"), (zoned, "ISO8601 %z")):
+    for chosen, form in ((is_iso & ~zoned, ISO), (zoned, ISO_WITH_OFFSET)):
         if chosen.any():
-            stamps = _stamps(cells.filter(pa.array(chosen)), form, zone)
+            stamps = parse_stamps(cells.filter(pa.array(chosen)), form, zone)
             values[chosen] = _micros(stamps)
             bad[chosen] = _mask_of(stamps)
     mend = _zone_mend() if zone is None and zoned.any() else _date_mend(cells, bad)
@@ -126,15 +135,6 @@ def _numeric_instants(column: pa.ChunkedArray, form: str, zone: str | None) -> P
         utc = pd.Series(pd.to_datetime(micros, unit="us", utc=True))
         micros = _micros(pd.Series(utc.dt.tz_convert(ZoneInfo(zone)).dt.tz_localize(None)))
     return Parsed(micros, ~in_range & ~numbers.missing, numbers.missing)
-
-
-def _numeric_mend(values: Float64) -> str:
-    """The format whose dates would lie between 1990 and 2100."""
-    typical = float(np.median(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
-    for low, high, form in _NUMERIC_RANGES:
-        if low <= typical < high:
-            return f"set orders.format.date_format: {form}"
-    return "they are no dates: map another column to ordered_at"
 
 
 def _integers_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -173,69 +173,18 @@ def is_missing(cells: pa.StringArray) -> Mask:
     return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(MISSING_WORDS)))
 
 
-def _plain(cells: pa.StringArray, decimal: str) -> pa.StringArray:
-    """Numbers as a person writes them, made plain; what is no number stays none."""
-    thousands = "." if decimal == "," else ","
-    for pattern in (_CURRENCY_SIGNS, _CURRENCY_CODES):
-        cells = pc.replace_substring_regex(cells, pattern, "")
-    cells = pc.replace_substring_regex(cells, r"^\((.*)\)$", r"-\1")
-    cells = pc.replace_substring_regex(cells, r"^(.*)-$", r"-\1")
-    mark, point = re.escape(thousands), re.escape(decimal)
-    grouped = pc.match_substring_regex(cells, rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+({point}\d*)?$")
-    cells = pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
-    if decimal == ",":  # what still has a point is not written so, and not read
-        ungrouped = pc.match_substring_regex(cells, r"^[+-]?\d*,?\d*$")
-        cells = pc.if_else(ungrouped, pc.replace_substring(cells, ",", "."), "?")
-    return cells
-
-
 def _number_mend(cells: pa.StringArray, bad: Mask, tried: str | None) -> str:
     sample = _sample(cells, bad)
-    if tried is None and len(sample) and pc.all(pc.match_substring_regex(sample, _PLAIN)).as_py():
+    if tried is None and len(sample) and pc.all(pc.match_substring_regex(sample, PLAIN)).as_py():
         return ""  # plain, but too large for a number
-    fits = [
-        decimal
-        for decimal in (",", ".")
-        if decimal != tried
-        and len(sample)
-        and pc.all(pc.match_substring_regex(_plain(sample, decimal), _PLAIN)).as_py()
-    ]
-    return "set orders.format.decimal: " + " or ".join(f'"{f}"' for f in fits) if fits else ""
-
-
-def _stamps(
-    cells: pa.StringArray, date_format: str, zone: str | None = None
-) -> pd.Series[pd.Timestamp]:
-    """Unzoned times, NaT where a cell does not fit; each distinct cell is parsed once.
-
-    A format with %z is of times with an offset: they are converted to `zone`, NaT without one.
-    """
-    encoded = cells.dictionary_encode()
-    distinct = encoded.dictionary.to_pandas().astype(object)
-    nothing = pd.Series(pd.NaT, index=distinct.index, dtype="datetime64[us]")
-    has_offset = "%z" in date_format
-    if has_offset and zone is None:
-        stamps = nothing
-    else:
-        plain = date_format.removesuffix(" %z") if "ISO8601" in date_format else date_format
-        stamps = pd.to_datetime(distinct, format=plain, errors="coerce", utc=has_offset)
-        if has_offset:
-            stamps = stamps.dt.tz_convert(ZoneInfo(str(zone))).dt.tz_localize(None)
-    micros = stamps.dt.as_unit("us").take(encoded.indices.to_numpy())
-    return pd.Series(micros.reset_index(drop=True))
+    return suggest_decimal(sample, tried)
 
 
 def _date_mend(cells: pa.StringArray, bad: Mask) -> str:
     sample = _sample(cells, bad)
-    if not len(sample):
-        return ""
-    fits = [
-        date + time
-        for date in _DATE_FORMATS
-        for time in _TIME_FORMATS
-        if not _mask_of(_stamps(sample, date + time)).any()
-    ]
-    return f"set orders.format.date_format: {' or '.join(fits[:2])}" if fits else ""
+    if len(sample) and pc.all(pc.match_substring_regex(sample, PLAIN)).as_py():
+        return suggest_number_format(_floats(sample.cast(pa.float64())))
+    return suggest_date_format(sample)
 
 
 def _sample(cells: pa.StringArray, bad: Mask) -> pa.StringArray:

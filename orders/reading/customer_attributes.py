@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,7 +22,8 @@ from ..columns import Float64, Int64, Mask, TextColumn
 from ..orders import Orders
 from .cell_parsing import Parsed, is_number, parse_instant_cells, parse_number_cells
 from .column_mapping import resolve_plain_columns
-from .files import OpenTable, RawTable, open_tables
+from .files import OpenTable, RawTable, list_needed, open_tables
+from .frames import ArrowStream, is_frame, open_frame
 from .label_encoding import encode_ids, merge_labels
 from .line_validation import Lines, describe_unreadable
 from .validation_issues import Fault, pluralize, raise_faults
@@ -38,7 +39,7 @@ __all__ = [
 ]  # fmt: skip
 
 _MOST_BAD_SHARE = 0.05
-Customers: TypeAlias = str | Path | pd.DataFrame | pa.Table
+Customers: TypeAlias = str | Path | pd.DataFrame | ArrowStream | Sequence[Mapping[str, Any]]
 
 
 def join_customers(
@@ -65,7 +66,7 @@ def read_facts(
         config = config.model_copy(update={"source": str(customers), "query": None})
     elif customers is None and config.source is None:
         raise ConfigError("customers.source must name a file, a folder or a database, got nothing")
-    in_memory = customers if isinstance(customers, pd.DataFrame | pa.Table) else None
+    in_memory = customers if is_frame(customers) else None
     name = "the customers" if in_memory is not None else hide_passwords(str(config.source))
     refused: list[Fault] = []
     parts: list[_SourcePart] = []
@@ -165,7 +166,7 @@ class _SourcePart:
     n_rows: int = 0
 
 
-def _found(table: pd.DataFrame | pa.Table | None, config: CustomersConfig) -> Iterator[OpenTable]:
+def _found(table: Any, config: CustomersConfig) -> Iterator[OpenTable]:
     wanted = dict(config.columns)
     if config.valid_from is not None:
         wanted["valid_from"] = config.valid_from
@@ -173,17 +174,10 @@ def _found(table: pd.DataFrame | pa.Table | None, config: CustomersConfig) -> It
         source = SourceConfig(source=str(config.source), query=config.query, format=config.format)
         yield from open_tables(source, lambda names: resolve_plain_columns(wanted, names))
         return
-    if isinstance(table, pd.DataFrame):
-        try:
-            made = pa.Table.from_pandas(table, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise OrdersError(f"a column of the customers mixes types or names: {reason}") from None
-    else:
-        made = table
-    mapping, faults = resolve_plain_columns(wanted, list(made.column_names))
-    raw = RawTable(made, np.arange(1, made.num_rows + 1))
-    yield OpenTable("", mapping, faults, iter([raw]))
+    frame = open_frame(table)
+    mapping, faults = resolve_plain_columns(wanted, frame.names)
+    lines = frame.select(list_needed(mapping))
+    yield OpenTable("", mapping, faults, iter([RawTable(lines, np.arange(1, lines.num_rows + 1))]))
 
 
 def _types_not_told(raw: RawTable, found: OpenTable, config: CustomersConfig) -> list[Fault]:

@@ -7,20 +7,18 @@ transaction, so that they are one state of the database, and secrets come from t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import pyarrow as pa
 
 from ...configs.addresses import expand_variables, find_secrets, hide_passwords
 from ...errors import ConfigError, OrdersError, StoreError
+from .python_values import build_column, find_kinds
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -29,7 +27,6 @@ __all__ = ["DatabaseAddress", "QueryResult", "create_engine", "open_query", "par
 
 _ROWS = 100_000  # of a chunk
 _CONNECT_SECONDS = 30
-_LARGEST = 2**63
 _REASON_LENGTH = 300
 
 
@@ -187,7 +184,7 @@ def _chunks(
         if rows is None:
             return
         columns = list(zip(*rows, strict=True))
-        arrays = [_array(columns[i], name, asked) for i, name in zip(at, names, strict=True)]
+        arrays = [_build_column(columns[i], name, asked) for i, name in zip(at, names, strict=True)]
         read += len(rows)
         yield pa.table(arrays, names=list(names))
 
@@ -253,51 +250,15 @@ def _opened_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryR
         yield QueryResult(list(reader.schema.names), lambda names: chunks(reader, names))
 
 
-def _array(values: Sequence[Any], name: str, asked: DatabaseAddress) -> pa.Array:
-    """A column of Python values as Arrow; ids stay exact, decimals become the nearest float.
-
-    What is neither text, number nor date becomes a structure, which the reader refuses by its name.
-    """
-    kinds = {type(value) for value in values} - {type(None)}
+def _build_column(values: Sequence[Any], name: str, asked: DatabaseAddress) -> pa.Array:
+    """A column of an answer; refuses text mixed with fractions, which a database can tell apart."""
+    kinds = find_kinds(values)
     if str in kinds and len(kinds) > 1:  # SQLite keeps whatever it is given
         values = [None if value == "" else value for value in values]
-        kinds = {type(value) for value in values} - {type(None)}
-    if not kinds:
-        return pa.nulls(len(values))
-    if kinds <= {int, float, Decimal}:
-        return _numbers(values)
-    if kinds == {datetime}:
-        if all(value is None or value.tzinfo for value in values):
-            utc = [None if value is None else value.astimezone(UTC) for value in values]
-            return pa.array(utc, pa.timestamp("us", tz="UTC"))
-        return pa.array(values, pa.timestamp("us"))
-    if kinds == {date}:
-        return pa.array(values, pa.date32())
-    if kinds == {bool}:
-        return pa.array(values, pa.bool_())
-    if kinds <= {str, int, UUID}:
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
-    if str in kinds and kinds <= {str, int, float, Decimal}:
+        kinds = find_kinds(values)
+    if str in kinds and kinds & {float, Decimal} and kinds <= {str, int, float, Decimal}:
         raise OrdersError(
             f"{asked.shown}: column {name!r} must hold text or numbers, it mixes them; "
             "CAST it in a query"
         )
-    kind = sorted(kind.__name__ for kind in kinds)[0]
-    return pa.array([None if value is None else {kind: repr(value)} for value in values])
-
-
-def _numbers(values: Sequence[Any]) -> pa.Array:
-    """Whole numbers as integers, those beyond 64 bits as text; others as the nearest float."""
-    present = [value for value in values if value is not None]
-    if all(isinstance(value, float) for value in present):
-        return pa.array(values, pa.float64())
-    if not all(_is_whole(value) for value in present):
-        return pa.array([None if value is None else float(value) for value in values])
-    whole = [None if value is None else int(value) for value in values]
-    if all(-_LARGEST <= int(value) < _LARGEST for value in present):
-        return pa.array(whole, pa.int64())
-    return pa.array([None if value is None else str(value) for value in whole])
-
-
-def _is_whole(value: int | float | Decimal) -> bool:
-    return isinstance(value, int) or (math.isfinite(value) and value % 1 == 0)
+    return build_column(values)

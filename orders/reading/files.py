@@ -1,56 +1,42 @@
-"""Sources: from what a user names (a file, a glob, a folder, a database) to raw tables, by blocks."""
+"""Sources: from what a user names (files near or far, a database) to raw tables, by blocks."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
-from ...configs.addresses import hide_passwords, is_address
+from ...configs.addresses import hide_passwords, is_address, is_remote_file
 from ...configs.schema import FormatConfig, SourceConfig
-from ...errors import ConfigError, OrdersError
-from ..columns import Int64
+from ...errors import ConfigError
 from .column_expressions import Expression
 from .databases import open_query
-from .validation_issues import Fault, build_rejected_table, raise_faults
+from .file_contents import Content, detect_content
+from .file_search import find_files, read_partitions
+from .json_lines import read_json_blocks, read_json_names
+from .parquet_files import measure_columns, open_parquet, read_parquet_blocks
+from .raw_table import RawTable
+from .remote_files import fetch_files
+from .text_files import read_header, read_text_blocks
+from .validation_issues import Fault
+from .workbooks import read_workbook_blocks, read_workbook_names
 
 __all__ = [
     "OpenTable",
     "RawTable",
+    "Resolve",
     "find_files",
     "list_files",
+    "list_needed",
     "measure_parquet",
     "open_tables",
     "read_blocks",
     "read_column_names",
     "select_columns",
 ]  # fmt: skip
-
-_CSV = (".csv", ".csv.gz")
-_KINDS = (".parquet", *_CSV)
-_LONGEST_NAME = 255
-_DELIMITERS = ";\t|,"
-_BLOCK_LINES = 1 << 19  # of parquet
-_BLOCK_BYTES = 1 << 24  # of CSV; no line may be longer
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """The columns asked for, as they stand in a block of one file, and which row each line is."""
-
-    table: pa.Table
-    rows: Int64  # the first row after the header is 1; 0 where lines have no numbers
-    rejected: list[pa.Table] = field(default_factory=list)  # lines with too few or many cells
-    share: float = 1.0  # of the file that is read with this block, about
 
 
 @dataclass(frozen=True)
@@ -75,22 +61,36 @@ def open_tables(
     Only those it needs are read, or `every_column`.
     """
     text = source.format
-    if is_address(source.source):
+    if is_remote_file(source.source):
+        _refuse_query(source)
+        for fetched in fetch_files(source.source):
+            yield _open_file(fetched.path, fetched.shown, text, resolve, every_column)
+    elif is_address(source.source):
         yield from _found_in_database(source, resolve, every_column)
-        return
-    for path in list_files(source):
-        mapping, faults, wanted = select_columns(path, text, resolve, every_column)
-        size = path.stat().st_size
-        yield OpenTable(str(path), mapping, faults, read_blocks(path, wanted, text), size)
+    else:
+        for path in list_files(source):
+            yield _open_file(path, str(path), text, resolve, every_column, path.stat().st_size)
+
+
+def _open_file(
+    path: Path, shown: str, text: FormatConfig, resolve: Resolve, every_column: bool, size: int = 0
+) -> OpenTable:
+    mapping, faults, wanted = select_columns(path, text, resolve, every_column)
+    return OpenTable(shown, mapping, faults, read_blocks(path, wanted, text), size)
 
 
 def list_files(source: SourceConfig) -> list[Path]:
-    """The files a source reads; none for a database."""
+    """The files on this machine that a source reads; none for an address."""
     if is_address(source.source):
         return []
-    if source.query is not None:
-        raise ConfigError(f"a query is asked of a database, got the source {source.source}")
+    _refuse_query(source)
     return find_files(source.source)
+
+
+def _refuse_query(source: SourceConfig) -> None:
+    if source.query is not None:
+        shown = hide_passwords(source.source)
+        raise ConfigError(f"a query is asked of a database, got the source {shown}")
 
 
 def select_columns(
@@ -99,10 +99,11 @@ def select_columns(
     """The mapping of one file, its faults, and the columns to read."""
     names = read_column_names(path, text)
     mapping, faults = resolve(names)
-    return mapping, faults, list(dict.fromkeys(names)) if every_column else _needed(mapping)
+    return mapping, faults, list(dict.fromkeys(names)) if every_column else list_needed(mapping)
 
 
-def _needed(mapping: Mapping[str, Expression]) -> list[str]:
+def list_needed(mapping: Mapping[str, Expression]) -> list[str]:
+    """The columns that a mapping reads."""
     return list(dict.fromkeys(name for e in mapping.values() for name in e.columns))
 
 
@@ -111,7 +112,7 @@ def _found_in_database(
 ) -> Iterator[OpenTable]:
     with open_query(source.source, source.query) as answer:
         mapping, faults = resolve(answer.names)
-        wanted = list(dict.fromkeys(answer.names)) if every_column else _needed(mapping)
+        wanted = list(dict.fromkeys(answer.names)) if every_column else list_needed(mapping)
 
         def blocks() -> Iterator[RawTable]:
             before = 0
@@ -125,176 +126,59 @@ def _found_in_database(
         yield OpenTable(hide_passwords(source.source), mapping, faults, blocks())
 
 
-def find_files(source: str) -> list[Path]:
-    """The order files `source` names, sorted; refuses none, unknown or mixed kinds."""
-    path = Path(source)
-    if not source or len(path.name) > _LONGEST_NAME:
-        raise OrdersError("orders must be in a file, a glob or a folder; give its path")
-    if path.is_dir():
-        found = [p for p in path.rglob("*") if p.is_file() and _kind(p) and p.name[0] not in "._"]
-        missing = f"the folder {source} holds no order files ({', '.join(_KINDS)})"
-    elif path.exists():
-        if not _kind(path):
-            raise OrdersError(f"orders must be in a {', '.join(_KINDS)} file, got {source}")
-        return [path]
-    elif any(sign in source for sign in "*?["):
-        anchor = Path(path.anchor or ".")
-        try:
-            found = [p for p in anchor.glob(str(path.relative_to(path.anchor))) if _kind(p)]
-        except ValueError as error:
-            raise OrdersError(f"{source} is no glob: {error}") from None
-        missing = f"no order file ({', '.join(_KINDS)}) matches {source}"
-    else:
-        raise OrdersError(f"there is no file or folder {source}; give the path of your orders")
-    if not found:
-        raise OrdersError(missing)
-    kinds = sorted({".csv" if _kind(p) in _CSV else ".parquet" for p in found})
-    if len(kinds) > 1:
-        raise OrdersError(
-            f"{source} holds {' and '.join(kinds)} files, which may be two copies of the same "
-            "orders; name one kind, such as '*.parquet'"
-        )
-    return sorted(found)
-
-
-def _kind(path: Path) -> str:
-    return next((kind for kind in reversed(_KINDS) if path.name.lower().endswith(kind)), "")
-
-
 def read_column_names(path: Path, text: FormatConfig) -> list[str]:
-    """The columns of one file."""
-    if _kind(path) == ".parquet":
-        return list(_open_parquet(path).schema_arrow.names)
-    try:
-        with _open_text(path, text.encoding) as lines:
-            names = next(csv.reader(lines, delimiter=text.delimiter), None)
-    except UnicodeDecodeError:
-        raise_faults([_encoding_fault(text)], path.name)
-    except csv.Error as error:
-        raise OrdersError(f"{path.name} has a header that cannot be read: {error}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise OrdersError(f"{path.name} is a damaged gzip file: {error}") from None
-    except OSError as error:
-        raise OrdersError(f"{path.name} cannot be read: {error.strerror}") from None
-    if names is None:
-        raise OrdersError(f"{path.name} is empty; give a file with a header and order lines")
-    if len(names) == 1:
-        other = [sign for sign in _DELIMITERS if sign != text.delimiter and sign in names[0]]
-        if other:
-            fault = Fault(
-                f"cells must be separated by {text.delimiter!r}, got the header {names[0]!r}",
-                mend=f"set orders.format.delimiter: {other[0]!r}",
-            )
-            raise_faults([fault], path.name)
-    return names
+    """The columns of one file, those its folders state (`dt=2024-01-01/`) after its own."""
+    names = _read_own_names(path, detect_content(path), text)
+    return [*names, *(name for name in read_partitions(path) if name not in names)]
 
 
-def _open_text(path: Path, encoding: str) -> io.TextIOWrapper:
-    binary = gzip.GzipFile(path) if path.name.lower().endswith(".gz") else path.open("rb")
-    # the byte order mark Excel writes is no part of the first name
-    name = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-    return io.TextIOWrapper(binary, encoding=name, newline="")
-
-
-def _open_parquet(path: Path) -> pa.parquet.ParquetFile:
-    try:
-        # buffered beforehand, all that was read would stay in memory until the last block
-        return pa.parquet.ParquetFile(path, pre_buffer=False)
-    except OSError as error:
-        raise OrdersError(f"{path.name} cannot be read: {error.strerror or error}") from None
-    except pa.ArrowInvalid:
-        raise OrdersError(f"{path.name} is damaged, or no parquet file") from None
+def _read_own_names(path: Path, content: Content, text: FormatConfig) -> list[str]:
+    if content.kind == "parquet":
+        return list(open_parquet(path, content).schema_arrow.names)
+    if content.kind == "workbook":
+        return read_workbook_names(path, content, text.skip_lines)
+    if content.kind == "json lines":
+        return read_json_names(path, content, text)
+    return read_header(path, content, text).names
 
 
 def read_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
-    """Read the columns `names` of one file, block by block: typed from parquet, all as text from CSV.
+    """Read the columns `names` of one file, block by block: typed where the file has types, else as text.
 
     There is always a block, if only an empty one, so that the columns' types are known.
     """
-    if _kind(path) == ".parquet":
-        yield from _parquet_blocks(path, names)
-    else:
-        yield from _csv_blocks(path, names, text)
+    content = detect_content(path)
+    stated = {name: value for name, value in read_partitions(path).items() if name in names}
+    if stated:
+        own = _read_own_names(path, content, text)
+        stated = {name: value for name, value in stated.items() if name not in own}
+    wanted = [name for name in names if name not in stated]
+    for raw in _read_own_blocks(path, content, wanted, text):
+        yield replace(raw, table=_add_constants(raw, stated)) if stated else raw
 
 
-def _parquet_blocks(path: Path, names: Sequence[str]) -> Iterator[RawTable]:
-    file = _open_parquet(path)
-    n_lines = file.metadata.num_rows
-    before = 0
-    try:
-        for batch in file.iter_batches(_BLOCK_LINES, columns=list(names), use_threads=False):
-            table = pa.Table.from_batches([batch])
-            rows = np.arange(before + 1, before + batch.num_rows + 1)
-            before += batch.num_rows
-            yield RawTable(table, rows, share=before / n_lines)
-        if not before:
-            yield RawTable(file.read(columns=list(names)), np.arange(0))
-    except (OSError, pa.ArrowInvalid):
-        raise OrdersError(f"{path.name} is damaged: its pages cannot be read") from None
+def _read_own_blocks(
+    path: Path, content: Content, names: Sequence[str], text: FormatConfig
+) -> Iterator[RawTable]:
+    if content.kind == "parquet":
+        return read_parquet_blocks(path, content, names)
+    if content.kind == "workbook":
+        return read_workbook_blocks(path, content, names, text.skip_lines)
+    if content.kind == "json lines":
+        return read_json_blocks(path, content, names, text)
+    return read_text_blocks(path, content, names, text)
+
+
+def _add_constants(raw: RawTable, stated: Mapping[str, str | None]) -> pa.Table:
+    table = raw.table
+    for name, value in stated.items():
+        column = pa.repeat(pa.scalar(value, pa.string()), len(raw.rows))
+        table = table.append_column(name, column)
+    return table
 
 
 def measure_parquet(path: Path, names: Collection[str]) -> tuple[int, int] | None:
     """Lines of a parquet file, and bytes of the columns `names` before compression; None for others."""
-    if _kind(path) != ".parquet":
-        return None
-    found = _open_parquet(path).metadata
-    groups = [found.row_group(k) for k in range(found.num_row_groups)]
-    columns = [group.column(k) for group in groups for k in range(group.num_columns)]
-    wanted = [c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names]
-    return found.num_rows, sum(wanted)
-
-
-def _csv_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
-    invalid: list[int] = []
-
-    def set_aside(row: pa.csv.InvalidRow) -> str:
-        invalid.append(row.number - 1)  # Arrow counts the header as row 1
-        return "skip"
-
-    before = told = 0
-    try:
-        file = pa.OSFile(str(path))
-        packed = path.name.lower().endswith(".gz")
-        blocks = pa.csv.open_csv(
-            pa.CompressedInputStream(file, "gzip") if packed else file,
-            read_options=pa.csv.ReadOptions(
-                use_threads=False, encoding=text.encoding, block_size=_BLOCK_BYTES
-            ),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=text.delimiter,
-                newlines_in_values=True,
-                invalid_row_handler=set_aside,
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types={name: pa.string() for name in names},
-                include_columns=list(names),
-                strings_can_be_null=False,
-            ),
-        )
-        none = pa.Table.from_batches([], schema=blocks.schema)
-        for batch in blocks:
-            bad = np.array(invalid[told:], dtype=np.int64)  # also some of later blocks
-            rows = np.arange(before + 1, before + batch.num_rows + len(bad) + 1)
-            rows = rows[~np.isin(rows, bad)][: batch.num_rows]
-            if batch.num_rows:
-                before = int(rows[-1])
-            told += int(np.searchsorted(bad, before))
-            share = 1.0 if file.closed else file.tell() / max(file.size(), 1)
-            yield RawTable(pa.Table.from_batches([batch]), rows, share=share)
-    except UnicodeDecodeError:
-        raise_faults([_encoding_fault(text)], path.name)
-    except (OSError, pa.ArrowInvalid) as error:
-        if "UTF8" in str(error):
-            raise_faults([_encoding_fault(text)], path.name)
-        raise OrdersError(f"{path.name} cannot be read as CSV: {error}") from None
-    bad = np.array(invalid, dtype=np.int64)
-    rejected = [build_rejected_table(path.name, bad, "the line has another number of cells")]
-    yield RawTable(none, np.arange(0), rejected if len(bad) else [])
-
-
-def _encoding_fault(text: FormatConfig) -> Fault:
-    guess = "cp1252" if text.encoding.lower().startswith("utf") else "utf-8"
-    return Fault(
-        f"text must be encoded as {text.encoding}, got bytes that are not",
-        mend=f"set orders.format.encoding: {guess} (or what the file was saved as)",
-    )
+    content = detect_content(path)
+    is_plain = content.kind == "parquet" and not content.packed
+    return measure_columns(path, names) if is_plain else None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from .file_contents import detect_content
 from .files import measure_parquet
 
 __all__ = ["estimate_memory", "parse_memory_limit"]
@@ -18,8 +19,8 @@ _CONTAINER_LIMITS = (
 )
 _LINE_BYTES, _COLUMN_BYTES = 24, 12  # of a packed line and of each of its columns, as both are held
 _DECODED = 1.5  # parquet pages, decoded
-_TEXT = 3.0  # CSV, as codes and labels
-_PACKED_TEXT = 18.0  # the same from gzip
+_TEXT = 3.0  # text, as codes and labels
+_PACKED_TEXT = 18.0  # the same from gzip or zip, and from workbooks, which are zip files
 
 
 def parse_memory_limit(memory_limit: str | None) -> int:
@@ -47,7 +48,8 @@ def estimate_memory(path: Path, names: Collection[str]) -> int:
     """About how many bytes reading the columns `names` of one file into memory takes."""
     size = measure_parquet(path, names)
     if size is None:
-        packed = path.name.lower().endswith(".gz")
-        return int(path.stat().st_size * (_PACKED_TEXT if packed else _TEXT))
+        content = detect_content(path)
+        is_packed = content.packed or content.kind == "workbook"
+        return int(path.stat().st_size * (_PACKED_TEXT if is_packed else _TEXT))
     n_lines, n_bytes = size
     return int(n_lines * (_LINE_BYTES + _COLUMN_BYTES * len(names)) + n_bytes * _DECODED)

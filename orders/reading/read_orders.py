@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from ...configs.addresses import hide_passwords
 from ...configs.schema import Config, OrdersConfig, SourceConfig, parse_orders_config
@@ -20,7 +19,8 @@ from ..cutoffs import find_complete_until
 from ..orders import Orders
 from .column_mapping import resolve_columns
 from .customer_attributes import attach_customers
-from .files import RawTable, Resolve, list_files, open_tables, select_columns
+from .files import RawTable, Resolve, list_files, list_needed, open_tables, select_columns
+from .frames import ArrowStream, is_frame, open_frame
 from .layout_fitting import fit_rules, fit_source
 from .line_collector import LineCollector, complete_report
 from .memory_estimate import estimate_memory
@@ -28,6 +28,7 @@ from .packing import pack
 from .usable_lines import UsableLines
 
 __all__ = [
+    "OrdersSource",
     "coerce_orders",
     "describe_sources",
     "estimate_bytes",
@@ -37,26 +38,34 @@ __all__ = [
     "read_table",
 ]  # fmt: skip
 
+# what public functions take as orders
+OrdersSource: TypeAlias = (
+    Orders | pd.DataFrame | ArrowStream | Sequence[Mapping[str, Any]] | str | Path
+)
+
 
 def read_orders(
-    source: str | Path | Config | OrdersConfig,
+    source: OrdersSource | Config | OrdersConfig,
     columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Orders:
-    """Read order lines from a .parquet, .csv or .csv.gz file, a glob, a folder or a database.
+    """Read order lines from files, a glob, a folder, a database, or a frame in memory.
 
-    `columns` maps ours to theirs, or to arithmetic over theirs (`"Quantity * UnitPrice"`); without
+    Files are .parquet, .csv, .tsv, .txt, .jsonl, .zip or .xlsx; frames are of pandas, polars, Arrow or
+    DuckDB, or a list of dicts. `columns` maps ours to theirs, or to arithmetic over theirs (`"Quantity * UnitPrice"`); without
     it the file has our names. `options` are the further keys of `orders:` in a configuration. A
-    configuration in place of the source says all of it, attributes of customers too. Raises `OrdersError` naming every fault at
-    once, `ConfigError` for a wrong option.
+    configuration in place of the source says all of it, attributes of customers too. Raises
+    `OrdersError` naming every fault at once, `ConfigError` for a wrong option.
     """
     if isinstance(source, Config):
         orders = read_configured_orders(source.orders)
         return attach_customers(orders, None, source.customers, source.orders.timezone)
     if isinstance(source, OrdersConfig):
         return read_configured_orders(source)
-    settings = {"source": str(source), "columns": columns or {}, **options}
-    return read_configured_orders(parse_orders_config(settings))
+    settings = {"columns": columns or {}, **options}
+    if not isinstance(source, str | Path):
+        return coerce_orders(source, parse_orders_config(settings))
+    return read_configured_orders(parse_orders_config({"source": str(source), **settings}))
 
 
 def read_configured_orders(
@@ -125,20 +134,16 @@ def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
     return partial(resolve_columns, source, own_names_too=own_names_too)
 
 
-def read_table(
-    table: pa.Table | pd.DataFrame, config: OrdersConfig, now: datetime | None = None
-) -> Orders:
+def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) -> Orders:
     """Validate and pack order lines that are in memory, with our column names or the mapping's."""
-    if isinstance(table, pd.DataFrame):
-        try:
-            table = pa.Table.from_pandas(table, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise OrdersError(f"a column of the orders mixes types or names: {reason}") from None
-    config = fit_rules(config, table.column_names)
+    frame = open_frame(table)
+    config = fit_rules(config, frame.names)
     intake = LineCollector(config, now)
-    mapping, faults = resolve_columns(config, table.column_names, own_names_too=True)
-    raw = RawTable(table, np.arange(1, table.num_rows + 1))
+    mapping, faults = resolve_columns(config, frame.names, own_names_too=True)
+    every_column = config.duplicates == "drop"
+    wanted = list(dict.fromkeys(frame.names)) if every_column else list_needed(mapping)
+    lines = frame.select(wanted)
+    raw = RawTable(lines, np.arange(1, lines.num_rows + 1))
     parts = list(intake.usable(iter([raw]), "", mapping, faults))
     return _assembled(intake, parts, "the orders")
 
@@ -153,14 +158,15 @@ def _assembled(intake: LineCollector, parts: list[UsableLines], source: str) -> 
 
 
 def coerce_orders(orders: object, config: OrdersConfig | None = None) -> Orders:
-    """What a public function was given as orders: `Orders`, a table of order lines, or a path to them."""
+    """What a public function was given as orders: `Orders`, order lines in memory, or a path to them."""
     if isinstance(orders, Orders):
         return orders
     config = config or OrdersConfig()
-    if isinstance(orders, pd.DataFrame | pa.Table):
-        return read_table(orders, config)
     if isinstance(orders, str | Path):
         return read_configured_orders(config.reading(str(orders)), own_names_too=True)
+    if is_frame(orders):
+        return read_table(orders, config)
     raise OrdersError(
-        f"orders must be Orders, a table of order lines or a path, got {type(orders).__name__}"
+        "orders must be Orders, a frame of order lines (pandas, polars, Arrow, DuckDB or a list of "
+        f"dicts) or a path, got {type(orders).__name__}"
     )

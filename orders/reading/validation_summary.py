@@ -77,13 +77,19 @@ class ValidationSummary:
         if rejected > config.max_rejected_share * with_customer:
             if self.lines_ragged:
                 faults.append(
-                    Fault(f"{pluralize(self.lines_ragged, 'line')} have another number of cells")
+                    Fault(
+                        f"{pluralize(self.lines_ragged, 'line')} have another number of cells, or "
+                        "are no JSON object"
+                    )
                 )
             share = (
                 f"{rejected:,} of {pluralize(with_customer, 'line')} with a customer cannot be used"
             )
             mend = f"more than orders.max_rejected_share ({config.max_rejected_share:g}) allows"
             raise_faults([*faults, Fault(share, mend=mend)], source)
+        if not self.lines_usable and rejected:
+            none = f"none of {pluralize(self.lines_read, 'line')} can be used"
+            raise_faults([*faults, Fault(none)], source)
         if not self.lines_usable:
             if sum(self.left_out.values()) + sum(self.rejected.values()):
                 why = [f"{n:,} {what}" for what, n in (self.left_out | self.rejected).items()]

@@ -1,0 +1,91 @@
+"""Dates as text: read by one format, and the formats that would read what one does not."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..columns import Float64
+
+__all__ = ["ISO", "ISO_WITH_OFFSET", "parse_stamps", "suggest_date_format", "suggest_number_format"]
+
+ISO, ISO_WITH_OFFSET = "ISO8601", "ISO8601 %z"
+_DATES = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y"),
+    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y", "%Y-%m-%d", "%Y.%m.%d"),
+    *("%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%d-%b-%y", "%b %d %Y", "%B %d, %Y", "%d %B %Y"),
+    *("%a, %d %b %Y", "%A, %B %d, %Y"),
+)
+_CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
+_TIMES = ("", *(before + clock for before in (" ", ", ", "T") for clock in _CLOCKS))
+_OFFSET = r"( ?)(?:UTC|GMT|Z|[+-]\d{2}:?\d{2})$"
+_FEW = 20  # cells that most formats already fail on
+_NUMBERS = (
+    (19_900_101, 21_000_101, "%Y%m%d"),
+    (19_900_101e6, 21_000_101e6, "%Y%m%d%H%M%S"),
+    (6.3e8, 4.2e9, "unix"),
+    (6.3e11, 4.2e12, "unix_ms"),
+    (6.3e14, 4.2e15, "unix_us"),
+    (32_874, 73_051, "excel"),
+)
+
+
+def parse_stamps(
+    cells: pa.StringArray, date_format: str, zone: str | None = None
+) -> pd.Series[pd.Timestamp]:
+    """Unzoned times, NaT where a cell does not fit; each distinct cell is parsed once.
+
+    A format with %z is of times with an offset: they are converted to `zone`, NaT without one.
+    """
+    encoded = cells.dictionary_encode()
+    distinct = encoded.dictionary
+    has_offset = "%z" in date_format
+    if has_offset and zone is None:
+        stamps = pd.Series(pd.NaT, index=range(len(distinct)), dtype="datetime64[us]")
+    elif has_offset:
+        distinct = pc.replace_substring_regex(distinct, r"(?:UTC|GMT|Z)$", "+00:00")
+        plain = "ISO8601" if date_format == ISO_WITH_OFFSET else date_format
+        texts = distinct.to_pandas().astype(object)
+        stamps = pd.to_datetime(texts, format=plain, errors="coerce", utc=True)
+        stamps = stamps.dt.tz_convert(ZoneInfo(str(zone))).dt.tz_localize(None)
+    else:
+        texts = distinct.to_pandas().astype(object)
+        stamps = pd.to_datetime(texts, format=date_format, errors="coerce")
+    micros = stamps.dt.as_unit("us").take(encoded.indices.to_numpy())
+    return pd.Series(micros.reset_index(drop=True))
+
+
+def suggest_date_format(sample: pa.StringArray) -> str:
+    """What to set so that dates like these are read; empty where no format known here would do."""
+    if not len(sample):
+        return ""
+    plain = pc.replace_substring_regex(sample, _OFFSET, "")
+    suffix = ""
+    if pc.all(pc.not_equal(plain, sample)).as_py():
+        suffix = " %z" if pc.all(pc.match_substring_regex(sample, " " + _OFFSET)).as_py() else "%z"
+        sample = plain
+    fits = [
+        date + time + suffix
+        for date in _DATES
+        for time in _TIMES
+        if _reads(sample[:_FEW], date + time) and _reads(sample, date + time)
+    ]
+    return f"set orders.format.date_format: {' or '.join(fits[:2])}" if fits else ""
+
+
+def _reads(cells: pa.StringArray, date_format: str) -> bool:
+    return not parse_stamps(cells, date_format).isna().any()
+
+
+def suggest_number_format(values: Float64) -> str:
+    """The format by which numbers are dates between 1990 and 2100."""
+    known = values[np.isfinite(values)]
+    typical = float(np.median(known)) if len(known) else 0.0
+    for low, high, form in _NUMBERS:
+        if low <= typical < high:
+            return f"set orders.format.date_format: {form}"
+    return "they are no dates: map another column to ordered_at"

@@ -1,0 +1,132 @@
+"""Excel workbooks (.xlsx, extra `excel`): the sheets that share the first one's header are a table."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ...errors import OrdersError, StoreError
+from .file_contents import Content, read_unpacked
+from .python_values import build_column
+from .raw_table import RawTable
+
+__all__ = ["read_workbook_blocks", "read_workbook_names"]
+
+_MOST_UNPACKED = 1 << 30  # bytes; a workbook is held in memory
+_MOST_CELLS = 50_000_000
+_CHUNK_BYTES = 1 << 20
+_CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"(?:[^>]*[^/>])?>')
+
+
+def read_workbook_names(path: Path, content: Content, skip_lines: int) -> list[str]:
+    """The names in the first row that is not empty."""
+    return next(_iterate_tables(path, content, skip_lines))[0]
+
+
+def read_workbook_blocks(
+    path: Path, content: Content, names: Sequence[str], skip_lines: int
+) -> Iterator[RawTable]:
+    """The columns `names` of all rows, as one block: a column's type is that of all its cells."""
+    cells: dict[str, list[Any]] = {name: [] for name in names}
+    for header, lines in _iterate_tables(path, content, skip_lines):
+        positions = [header.index(name) for name in names]
+        for line in lines:
+            for column, position in zip(cells.values(), positions, strict=True):
+                column.append(_clean(line[position]))
+    table = pa.table([build_column(column) for column in cells.values()], names=list(cells))
+    yield RawTable(table, np.arange(1, table.num_rows + 1))
+
+
+def _iterate_tables(
+    path: Path, content: Content, skip_lines: int
+) -> Iterator[tuple[list[str], Iterator[list[Any]]]]:
+    """Per visible sheet with the first one's header: that, and the lines below that are not empty."""
+    first = None
+    for sheet in _iterate_sheets(path, content):
+        lines = (line for line in islice(sheet, skip_lines, None) if any(c != "" for c in line))
+        header = [str(_clean(cell) or "").strip() for cell in next(lines, [])]
+        while header and not header[-1]:
+            header.pop()
+        first = first or header
+        if header and header == first:
+            yield header, lines
+    if not first:
+        raise OrdersError(f"{path.name} is empty; give a file with a header and order lines")
+
+
+def _iterate_sheets(path: Path, content: Content) -> Iterator[Iterator[list[Any]]]:
+    try:
+        import python_calamine as calamine
+    except ImportError:
+        raise StoreError(
+            f"{path.name} needs the package python-calamine: pip install 'clvcast[excel]'"
+        ) from None
+    source: Any = read_unpacked(path, content) if content.packed else str(path)
+    _check_size(path, source)
+    if content.packed:
+        source.seek(0)
+    try:
+        book = calamine.load_workbook(source)
+        for sheet in book.sheets_metadata:
+            if sheet.visible == calamine.SheetVisibleEnum.Visible:
+                yield book.get_sheet_by_name(sheet.name).iter_rows()
+    except calamine.PasswordError:
+        raise OrdersError(f"{path.name} is encrypted; save it without a password") from None
+    except (calamine.CalamineError, OSError) as error:
+        raise OrdersError(f"{path.name} is damaged, or no workbook: {error}") from None
+
+
+def _check_size(path: Path, source: str | IO[bytes]) -> None:
+    """Refuse a workbook that would not fit into memory, before it is read into it.
+
+    The reader makes room for every cell up to the last row and column, whether it holds anything or not.
+    """
+    last_row = last_column = 0
+    try:
+        with zipfile.ZipFile(source) as archive:
+            n_bytes = sum(entry.file_size for entry in archive.infolist())
+            if n_bytes > _MOST_UNPACKED:
+                raise OrdersError(
+                    f"{path.name} unpacks to {n_bytes >> 20:,} MB, and at most "
+                    f"{_MOST_UNPACKED >> 20:,} MB are read; save it as CSV"
+                )
+            for entry in archive.infolist():
+                with archive.open(entry) as stream:
+                    row, column = _find_last_cell(stream)
+                last_row, last_column = max(row, last_row), max(column, last_column)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise OrdersError(f"{path.name} is a damaged workbook: {error}") from None
+    if last_row * last_column > _MOST_CELLS:
+        raise OrdersError(
+            f"{path.name} reaches to row {last_row:,} and column {last_column:,}, more than "
+            f"{_MOST_CELLS:,} cells; delete what stands far out, or save it as CSV"
+        )
+
+
+def _find_last_cell(stream: IO[bytes]) -> tuple[int, int]:
+    """The last row and the last column of a sheet's XML in which a cell holds something."""
+    last_row = last_column = 0
+    before = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        for letters, digits in set(_CELL.findall(before + chunk)):
+            column = 0
+            for letter in letters:
+                column = column * 26 + letter - ord("A") + 1
+            last_row, last_column = max(int(digits), last_row), max(column, last_column)
+        before = chunk[-100:]  # a cell's tag may stand on the border
+    return last_row, last_column
+
+
+def _clean(cell: Any) -> Any:
+    """Excel has no whole numbers and no empty cells: it has floats, and empty text."""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+        return int(cell)
+    return None if cell == "" else cell
