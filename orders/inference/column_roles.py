@@ -268,7 +268,9 @@ def choose_customer(
         repeats = min(1.0, orders_each - 1)
         top = column.cells[column.filled].value_counts(normalize=True)
         nobody = sum(share for value, share in top.head(3).items() if is_no_customer(str(value)))
+        is_of_order = n_orders > _LEAST_ORDERS and column.distinct >= _SHARE * n_orders
         score = rate + 2 * repeats + 2 * float(column.filled.mean()) - 8 * float(nobody)
+        score -= 2 if is_of_order else 0
         rated.append((score - (2 if top.iloc[0] > 0.5 else 0), column))
     return sorted(rated, key=lambda r: -r[0])
 

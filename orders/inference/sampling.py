@@ -13,14 +13,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from ...configs.addresses import hide_passwords, is_address
+from ...configs.addresses import hide_passwords, is_address, is_remote_file
 from ...configs.schema import FormatConfig
 from ...errors import OrdersError
 from ..reading.databases import open_query
 from ..reading.file_contents import Content, detect_content, open_unpacked
 from ..reading.file_search import find_files, read_partitions
 from ..reading.files import read_blocks, read_column_names
-from ..reading.remote_files import fetch_files, is_remote_file
+from ..reading.remote_files import fetch_files
 from .words import is_known_name
 
 __all__ = ["Sample", "read_sample"]
@@ -32,6 +32,7 @@ _TAIL_BYTES = 2 << 20
 _SNIFFED_ROWS = 300
 _DELIMITERS = ",;\t|"
 _MOST_ROWS_ABOVE = 10  # the header of a sheet
+_LEAST_FOREIGN = 0.05  # of the characters of a Chinese or Japanese file
 _LEGACY = ("cp1252", "cp1250", "cp1254", "cp932", "gb18030")
 
 
@@ -219,7 +220,8 @@ def _rate_encoding(raw: bytes, encoding: str) -> tuple[float, float]:
     if half_width * 5 > len(foreign):  # what other encodings look like in cp932
         return (-1.0, 0.0)
     known = sum(1 for word in words if not word.isascii() and is_known_name(word))
-    return (float(known), letters / max(1, len(foreign)))
+    is_rare = encoding in ("cp932", "gb18030") and len(foreign) < _LEAST_FOREIGN * len(text)
+    return (float(known), letters / max(1, len(foreign)) - (0.5 if is_rare else 0))
 
 
 def _guess_dialect(text: str, name: str) -> tuple[str, int, int]:

@@ -153,7 +153,7 @@ NO_CUSTOMER_WORDS = """
     test na notset gast laufkunde barverkauf invité anonyme invitado anónimo ospite anonimo convidado
     gość misafir 游客 匿名 ゲスト
 """
-_LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "æ": "ae", "đ": "d"})
+_LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "æ": "ae", "đ": "d", "°": "o"})
 
 
 def normalize_word(text: str) -> str:

@@ -13,7 +13,7 @@ from ...errors import OrdersError
 from ..limits import MAX_MINOR_UNITS
 from ..orders import OrdersReport
 from .column_mapping import CURRENCY
-from .line_filters import FILTER
+from .line_filters import FILTER, fold_value
 from .validation_issues import Fault, join_words, merge_faults, pluralize, raise_faults
 
 __all__ = ["ValidationSummary", "add_counts"]
@@ -129,7 +129,7 @@ class ValidationSummary:
             seen = self.values_seen.get(FILTER + column)
             if not seen:
                 continue
-            absent = [value for value in values if value and value.strip().lower() not in seen]
+            absent = [value for value in values if value and fold_value(value) not in seen]
             has = ", ".join(f"{value} ({n:,})" for value, n in list(seen.items())[:_SHOWN_VALUES])
             if key == "only" and len(absent) == len(values):
                 raise OrdersError(
