@@ -10,7 +10,16 @@ import typer
 from rich.text import Text
 
 from ..errors import StoreError
-from .console import ConfigFile, Json, Quiet, out, print_json, read_config, read_orders
+from .console import (
+    CompleteUntil,
+    ConfigFile,
+    Json,
+    Quiet,
+    out,
+    print_json,
+    read_config,
+    read_orders,
+)
 
 if TYPE_CHECKING:
     from ..orders.inference.proposal import Proposal
@@ -88,6 +97,7 @@ def check(
     audit: Annotated[
         bool, typer.Option("--audit", help="Prove that no later order touches a feature.")
     ] = False,
+    complete_until: CompleteUntil = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +107,7 @@ def check(
     """
     from ..features.checks.data_checks import check as findings_of
 
-    settings = read_config(config)
+    settings = read_config(config, complete_until)
     orders = read_orders(settings, quiet or as_json)
     findings = findings_of(orders, settings, audit=audit)
     if as_json:

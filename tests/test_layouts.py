@@ -180,10 +180,10 @@ def test_one_file_more_is_one_layout_more(tmp_path: Path) -> None:
 
 def test_a_bundle_keeps_the_rules_and_not_the_guess() -> None:
     """A filter that the user unset is not filled in again when a bundle is read."""
-    kept = OrdersConfig(source="o.csv", layout="shopify").reading(None)
+    kept = OrdersConfig(source="o.csv", layout="shopify").remembered()
     assert kept.layout == "shopify"
     again = OrdersConfig.model_validate(kept.model_dump(mode="json", by_alias=True))
     assert again.line_rules() == kept.line_rules()
-    unset = OrdersConfig(source="o.csv", layout="shopify", **{"except": {}}).reading(None)
+    unset = OrdersConfig(source="o.csv", layout="shopify", **{"except": {}}).remembered()
     again = OrdersConfig.model_validate(unset.model_dump(mode="json", by_alias=True))
     assert again.except_ == {}
