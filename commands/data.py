@@ -43,6 +43,7 @@ def init(
     answered before `clvcast check` can run. Example: clvcast init orders.csv --output shop.yaml
     """
     from ..atomic_files import write_files
+    from ..configs.addresses import hide_passwords
     from ..orders.inference.config_template import write_config_text
     from ..orders.inference.proposal import propose_config
 
@@ -51,9 +52,8 @@ def init(
     proposal = propose_config(orders, query)
     write_files({output: write_config_text(proposal)})
     if as_json:
-        print_json(
-            {"output": str(output), **dataclasses.asdict(proposal), "can_check": proposal.can_check}
-        )
+        content = dataclasses.asdict(proposal) | {"source": hide_passwords(orders)}
+        print_json({"output": str(output), **content, "can_check": proposal.can_check})
     elif not quiet:
         _print_proposal(proposal, output)
     if not proposal.can_check:

@@ -55,6 +55,10 @@ class Export(Section):
     name: str
     says: str = Field(description="What the amount is, and which orders are left out.")
     needs: tuple[OneOf, ...] = Field(description="Columns that tell the export; one of each group.")
+    where: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Endings of a column's values, where these tell the export.",
+    )
     columns: dict[str, Alternatives]
     format: dict[str, str] = Field(default_factory=dict)
     only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -105,7 +109,7 @@ class Layout(Section):
 
     def best_export(self, names: Sequence[str]) -> Export | None:
         """The export that a file with these columns is: the one that most of them tell."""
-        fitting = [export for export in self.exports if not export.missing(names)]
+        fitting = [e for e in self.exports if not e.missing(names) and not e.where]
         return max(fitting, key=lambda export: len(export.needs), default=None)
 
 

@@ -12,7 +12,9 @@ from export_files import (
     ExportFile,
     Order,
     make_shop,
+    sum_kept,
     sum_net,
+    write_amazon,
     write_bigcommerce,
     write_shopify,
     write_woocommerce_orders,
@@ -110,6 +112,16 @@ def test_a_header_is_compared_without_case_and_spaces(shop: list[Order], tmp_pat
     config = parse_config(init(path)).orders
     assert config.layout == "bigcommerce"
     assert config.columns["customer_id"] == "CUSTOMER EMAIL"
+
+
+def test_amazon_adds_tax_where_prices_are_without_it(shop: list[Order], tmp_path: Path) -> None:
+    path = tmp_path / "o.txt"
+    path.write_text(write_amazon(shop).replace("\t\tx", "\t1.00\tx"))  # the item-tax of each line
+    n_lines = sum(len(order.lines) for order in shop if order.status != "cancelled")
+    without = total(clvcast.read_orders(parse_config(init(path))))
+    assert without == pytest.approx(sum_kept(shop) + n_lines)
+    path.write_text(path.read_text().replace("Amazon.com", "Amazon.de"))
+    assert total(clvcast.read_orders(parse_config(init(path)))) == pytest.approx(sum_kept(shop))
 
 
 def test_what_is_stated_stays(shop: list[Order], tmp_path: Path) -> None:

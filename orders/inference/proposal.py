@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...configs.layouts import Export, find_export, list_named_columns, quote_name
+from ...configs.layouts import (
+    Export,
+    Layout,
+    find_export,
+    list_named_columns,
+    load_layouts,
+    normalize_name,
+    quote_name,
+)
 from ...configs.orders import REQUIRED_COLUMNS
 from .cell_formats import (
     find_currency_mark,
@@ -113,6 +121,7 @@ def propose_config(source: str, query: str | None = None) -> Proposal:
     found = find_export(sample.names)
     if found is not None:
         name, export = found
+        export = _find_by_values(load_layouts()[name], columns, sample.names) or export
         proposal.layout, proposal.says = name, export.says
         _take_layout(proposal, export, columns)
     else:
@@ -121,6 +130,20 @@ def propose_config(source: str, query: str | None = None) -> Proposal:
     _find_currencies(proposal, columns)
     _find_horizon(proposal, columns)
     return proposal
+
+
+def _find_by_values(
+    layout: Layout, columns: dict[str, ColumnProfile], names: Sequence[str]
+) -> Export | None:
+    """The export of a layout that the values of a column tell, such as the country of a market place."""
+    for export in layout.exports:
+        for wanted, endings in export.where.items():
+            column = next((c for n, c in columns.items() if normalize_name(n) == wanted), None)
+            if column is not None and not export.missing(names):
+                ends = [value.lower().endswith(endings) for value in column.values]
+                if 2 * sum(ends) > len(ends):
+                    return export
+    return None
 
 
 def _take_layout(proposal: Proposal, export: Export, columns: dict[str, ColumnProfile]) -> None:

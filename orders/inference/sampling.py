@@ -27,7 +27,7 @@ __all__ = ["Sample", "read_sample"]
 
 _LINES = 20_000  # from the start of a source
 _LAST_LINES = 5_000  # from its end
-_HEAD_BYTES = 32 << 20
+_HEAD_BYTES = 8 << 20
 _TAIL_BYTES = 2 << 20
 _SNIFFED_ROWS = 300
 _DELIMITERS = ",;\t|"
