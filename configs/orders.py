@@ -184,9 +184,12 @@ class LineRules(Section):
     @model_validator(mode="before")
     @classmethod
     def _filled_by_layout(cls, settings: Any) -> Any:
-        keys = {field.alias or name for name, field in cls.model_fields.items()}
+        if not isinstance(settings, Mapping) or settings.get("layout") is None:
+            return settings
+        keys = {name: field.alias or name for name, field in cls.model_fields.items()}
+        stated = {keys.get(key, key): value for key, value in settings.items()}
         try:
-            return apply_layout(settings, keys) if isinstance(settings, Mapping) else settings
+            return apply_layout(stated, tuple(keys.values()))
         except ConfigError as error:
             raise ValueError(str(error)) from None
 
