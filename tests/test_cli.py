@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Run
+from export_files import make_shop, write_shopify
 
 import clvcast
 
@@ -262,19 +263,38 @@ def test_init_writes_a_config_that_check_accepts(
     assert (status, "--force" in one_sentence(err)) == (1, True)
 
 
-def test_init_finds_the_delimiter_and_asks_for_what_it_cannot_tell(
-    run: Run, tmp_path: Path
-) -> None:
+def test_init_asks_for_what_it_cannot_tell(run: Run, tmp_path: Path) -> None:
     orders = tmp_path / "o.csv"
     orders.write_text("Order Date;Qty;Unit Price\n2020-01-01;2;3\n")
-    assert run("init", orders, "--output", tmp_path / "c.yaml")[0] == 0
+    status, out, _ = run("init", orders, "--output", tmp_path / "c.yaml")
+    assert status == 1
+    assert "needed  columns.customer_id" in out
     text = (tmp_path / "c.yaml").read_text()
     assert "ordered_at: Order Date" in text
-    assert "amount: Qty * `Unit Price`" in text
+    assert "# amount: 'Qty * `Unit Price`'" in text
     assert "delimiter: ;" in text
-    assert "# customer_id:    # required" in text
+    assert "# customer_id:" in text
     status, _, err = run("check", tmp_path / "c.yaml")
-    assert (status, "must map customer_id as well" in one_sentence(err)) == (2, True)
+    assert (status, "must map customer_id, amount as well" in one_sentence(err)) == (2, True)
+
+
+def test_init_tells_what_it_took_and_why_to_people_and_machines(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o.csv").write_text(write_shopify(make_shop()))
+    status, out, _ = run("init", "o.csv")
+    assert status == 0
+    assert "found to be of shopify" in out
+    assert "timezone: Etc/GMT+5  (every time is written with -05:00" in out
+    assert "open  timezone:" in out
+    status, out, _ = run("init", "o.csv", "--force", "--json")
+    content = json.loads(out)
+    assert (status, content["layout"], content["can_check"]) == (0, "shopify", True)
+    amount = next(c for c in content["choices"] if c["key"] == "columns.amount")
+    assert amount["value"] == "Total - (`Refunded Amount` or 0)"
+    assert run("init", "o.csv", "--force", "--quiet")[1] == ""
+    assert run("init", "sqlite:///nowhere.db", "--query", "SELECT 1", "--force")[0] == 1
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

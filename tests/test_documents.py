@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, Run, needed
+from export_files import make_shop, write_shopify
 
 import clvcast
 from clvcast.features.catalogue import CATALOGUE, format_catalogue
@@ -132,7 +133,8 @@ def test_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     # the life of a model is test_life.py's
-    own = [block for block in blocks(root / "README.md", "sh") if "models rollback" not in block]
+    apart = ("models rollback", "orders_export.csv")  # these have tests of their own
+    own = [b for b in blocks(root / "README.md", "sh") if not any(name in b for name in apart)]
     shell = "\n".join(own)
     commands = re.findall(r"^(?:\.venv/bin/)?clvcast (.*?)(?: #.*)?$", shell, re.MULTILINE)
     assert "train configs/online_retail.yaml" in commands
@@ -146,6 +148,23 @@ def test_the_readme_runs(
         for block in python:
             exec(compile(block, "README.md", "exec"), {})
     assert len(pd.read_parquet(tmp_path / "forecasts.parquet")) == 4338
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_shopify_export_becomes_a_forecast_in_three_commands(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "orders_export.csv").write_text(write_shopify(make_shop(0, 500)))
+    block = next(b for b in blocks(root / "README.md", "sh") if "orders_export.csv" in b)
+    commands = re.findall(r"^clvcast (.*?)(?: #.*)?$", block, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        status, _, err = run(*command.split())
+        assert status == 0, (command, err)
+    assert len(pd.read_parquet(tmp_path / "forecasts.parquet")) > 450
 
 
 def test_the_numbers_in_the_readme_are_those_of_its_command(

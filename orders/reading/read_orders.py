@@ -21,6 +21,7 @@ from .column_mapping import resolve_columns
 from .customer_attributes import attach_customers
 from .files import RawTable, Resolve, list_files, list_needed, open_tables, select_columns
 from .frames import ArrowStream, is_frame, open_frame
+from .layout_fitting import fit_rules, fit_source
 from .line_collector import LineCollector, complete_report
 from .memory_estimate import estimate_memory
 from .packing import pack
@@ -127,6 +128,7 @@ def iterate_usable_lines(
             progress((before + size * raw.share) / max(1, sum(sizes)))
 
     for position, source in enumerate(sources):
+        source = fit_source(source)
         resolving = _resolving(source, own_names_too)
         for found in open_tables(source, resolving, every_column=every_column):
             blocks = watched(found.size, found.blocks) if found.size else found.blocks
@@ -140,7 +142,7 @@ def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
     """About how much memory reading all files at once would take; of a database nothing is known."""
     every_column = intake.config.duplicates == "drop"
     total = 0
-    for source in intake.config.all_sources():
+    for source in map(fit_source, intake.config.all_sources()):
         text, resolving = source.format, _resolving(source, own_names_too)
         for path in list_files(source):
             total += estimate_memory(path, select_columns(path, text, resolving, every_column)[2])
@@ -154,6 +156,7 @@ def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
 def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) -> Orders:
     """Validate and pack order lines that are in memory, with our column names or the mapping's."""
     frame = open_frame(table)
+    config = fit_rules(config, frame.names)
     intake = LineCollector(config, now)
     mapping, faults = resolve_columns(config, frame.names, own_names_too=True)
     every_column = config.duplicates == "drop"

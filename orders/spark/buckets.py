@@ -24,6 +24,7 @@ from ..reading.column_mapping import resolve_columns
 from ..reading.customer_ids import CustomerIdRules
 from ..reading.files import RawTable
 from ..reading.label_encoding import Ids
+from ..reading.layout_fitting import fit_rules
 from ..reading.line_collector import LineCollector
 from ..reading.line_validation import ReadingRules, join_cells
 from ..reading.packing import pack
@@ -109,6 +110,8 @@ def plan_source(
 
     `source` is whose lines they are, at `position` of several; messages call it `shown`.
     """
+    config = fit_rules(config, empty.column_names, shown)
+    source = source and fit_rules(source, empty.column_names, shown)
     mapping, faults = resolve_columns(source or config, empty.column_names, own_names_too=True)
     if faults:
         raise_faults(faults, shown)
@@ -200,7 +203,9 @@ def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     if plan.source is None:
         return table
     own = table.filter(pc.equal(table[SOURCE], plan.position))
-    return own.select([plan.united(name) for name in plan.columns]).rename_columns(plan.columns)
+    return own.select([plan.united(name) for name in plan.columns]).relist_named_columns(
+        plan.columns
+    )
 
 
 def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
