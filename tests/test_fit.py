@@ -21,6 +21,7 @@ from clvcast.errors import ConfigError, OrdersError
 from clvcast.features.table import compute_feature_rows
 from clvcast.models.scoring import FORECAST_SCHEMA, forecast_rows
 from clvcast.orders import dates, windows
+from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.serve.pyfunc import NestedModel
 from clvcast.train.training_frame import build_training_frame
@@ -207,7 +208,9 @@ def test_forecasts_are_finite_and_coherent(
     model = shop_model.with_config(config)
     longer = shop_model.with_config(config.model_copy(update={"periods": periods + 1}))
     orders = packed(lines.assign(order_id=lines["order_id"].fillna("none")))
-    forecast, further = clvcast.score(model, orders), clvcast.score(longer, orders)
+    # stated, because these worlds end before the training did
+    cutoff = np.datetime64(get_default_cutoff(orders), "us")
+    forecast, further = (clvcast.score(each, orders, cutoff) for each in (model, longer))
     for column in ("churn_probability", "expected_spend", "clv"):
         assert np.isfinite(forecast[column]).all()
         assert (forecast[column] >= 0).all()
