@@ -320,9 +320,9 @@ SHAPES: dict[str, Callable[[Random], Frame]] = {
 
 def _add_other_columns(lines: Frame, random: Random) -> Frame:
     """What exports have besides: an e-mail per customer, a status of sales alone, one currency."""
-    person = pd.factorize(lines["customer"])[0]
     order = pd.factorize(lines["order_no"])[0]
-    lines["email"] = [f"person{k}@mail.example" for k in person]
+    if random.random() < 0.7:
+        lines["email"] = _name_persons(lines)
     if random.random() < 0.7:
         name, values = GOOD_STATUS[random.integers(len(GOOD_STATUS))]
         drawn = random.choice(values, order.max() + 1, p=(0.8, 0.15, 0.05))
@@ -334,6 +334,10 @@ def _add_other_columns(lines: Frame, random: Random) -> Frame:
         if random.random() < 0.4:
             lines[name] = random.choice(values, order.max() + 1)[order]
     return lines
+
+
+def _name_persons(lines: Frame) -> list[str]:
+    return [f"person{k}@mail.example" for k in pd.factorize(lines["customer"])[0]]
 
 
 def _cut_into_parts(lines: Frame, random: Random) -> dict[str, Frame]:
@@ -447,6 +451,17 @@ def _reuse_numbers(shop: Export, random: Random) -> Export:
 
     mended = {**COLUMNS, "order_id": ["order_no", "place"]}
     mended = {k: v for k, v in mended.items() if k in (*shop.orders["columns"], "order_id")}
+    return _change(_map_column(shop, "order_id", "order_no"), change, columns=mended)
+
+
+def _number_contracts(shop: Export, random: Random) -> Export:
+    """The order number is the customer's contract: all of a customer's orders have the same."""
+
+    def change(lines: Frame) -> Frame:
+        contract = "V" + pd.Series(pd.factorize(lines["customer"])[0] + 300).astype(str)
+        return lines.assign(order_no=contract)
+
+    mended = {k: v for k, v in shop.orders["columns"].items() if k != "order_id"}
     return _change(_map_column(shop, "order_id", "order_no"), change, columns=mended)
 
 
@@ -584,11 +599,11 @@ def _number_customers_per_order(shop: Export, random: Random) -> Export:
     name = str(random.choice(["email", "billing_email", "customer_unique_id", "Kunden-E-Mail"]))
 
     def change(lines: Frame) -> Frame:
-        person = lines["email"]
+        person = pd.Series(_name_persons(lines), index=lines.index)
         if name == "customer_unique_id":
-            person = "u" + pd.Series(pd.factorize(person)[0].astype(str), index=lines.index)
+            person = person.str.partition("@")[0]
         per_order = pd.Series(pd.factorize(lines["order_no"])[0] + 70_000, index=lines.index)
-        changed = lines.drop(columns="email")
+        changed = lines.drop(columns="email", errors="ignore")
         return changed.assign(**{name: person, "customer": per_order.astype(str)})
 
     columns = {**shop.orders["columns"], "customer_id": name}
@@ -600,7 +615,7 @@ def _add_footer(shop: Export, random: Random) -> Export:
 
     def change(lines: Frame) -> Frame:
         last = lines.iloc[-1:].assign(
-            customer=label, order_no="", sku="", qty=lines["qty"].sum(), email="",
+            customer=label, order_no="", sku="", qty=lines["qty"].sum(),
             line_total=round(lines["line_total"].sum(), 2), placed_at=lines["placed_at"].max(),
         )  # fmt: skip
         return pd.concat([lines.astype({"order_no": object}), last], ignore_index=True)
@@ -628,6 +643,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "order ids restart daily": Fault("order ids", _EVERY, _restart_daily),
     "order ids of two branches": Fault("order ids", _EVERY, _reuse_numbers),
+    "order ids of contracts": Fault("order ids", _REPEAT_BUYERS, _number_contracts),
     "order id on first lines": Fault("order ids", _SEVERAL_LINES, _keep_first_order_no),
     "no sales by status": Fault("status", _EVERY, _leave_no_sales_in),
     "currencies by column": Fault("currencies", _EVERY, _add_currency_column),
