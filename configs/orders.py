@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self, get_args
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from .section import Section
 
@@ -16,6 +24,7 @@ __all__ = [
     "Column",
     "CustomersConfig",
     "FormatConfig",
+    "LineRules",
     "OrdersConfig",
     "SourceConfig",
 ]
@@ -71,25 +80,107 @@ def _named(value: str | None) -> str | None:
     return value
 
 
-def _complete(value: dict[str, str]) -> dict[str, str]:
+def _complete(value: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in REQUIRED_COLUMNS if value and name not in value]
     if missing:
         raise ValueError(f"must map {', '.join(missing)} as well")
     return value
 
 
+def _as_texts(value: object) -> object:
+    """One value or a list of them, as cells of a file read: `true`, `0`, an empty cell for null."""
+    values = value if isinstance(value, list | tuple | set) else [value]
+    return [str(v).lower() if isinstance(v, bool) else "" if v is None else str(v) for v in values]
+
+
+def _as_column(value: object) -> object:
+    """The value of a mapping: text, or a list of names."""
+    names = value if isinstance(value, list | tuple) else [value]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError("must be a column, arithmetic over columns, or a list of columns to join")
+    return value
+
+
+def _as_day(value: object) -> object:
+    if isinstance(value, datetime):
+        value = value.date() if value == datetime.combine(value, time()) else str(value)
+    if isinstance(value, str) and value not in ("today", "yesterday"):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be a date such as 2024-12-20, today or yesterday") from None
+    return value
+
+
+def _is_default(value: object) -> bool:
+    """A key at its default is left out of bundles, so that versions without it can read them."""
+    return value in (None, (), {}, "line", "exact")
+
+
 Source = Annotated[str, AfterValidator(_named)]
-Columns = Annotated[dict[Column, str], AfterValidator(_complete)]
+Columns = Annotated[
+    dict[Column, Annotated[str | tuple[str, ...], BeforeValidator(_as_column)]],
+    AfterValidator(_complete),
+]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_texts), Field(min_length=1)]
 _QUERY = "A SELECT, where the source is a database's address; instead of it, ADDRESS#TABLE."
 
 
-class SourceConfig(Section):
+class LineRules(Section):
+    """How lines are read: the columns that make ours, and which lines count for how much."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    columns: Columns = Field(
+        default_factory=dict,
+        description="ours: theirs, arithmetic over theirs (Quantity * UnitPrice, Total - "
+        "(Refunded or 0)), or a list of columns to join with a space ([Date, Time]). "
+        "Empty: the file has our names.",
+    )
+    format: FormatConfig = Field(default_factory=lambda: FormatConfig())
+    only: dict[str, Texts] = Field(
+        default_factory=dict,
+        exclude_if=_is_default,
+        description="Keep only lines with one of these values in a column (case is ignored): "
+        "{Status: [Paid, Refunded]}. A blank cell takes the value of its order.",
+    )
+    except_: dict[str, Texts] = Field(
+        default_factory=dict,
+        alias="except",
+        exclude_if=_is_default,
+        description="Leave out lines with one of these values in a column (case is ignored): "
+        "{Status: [voided, pending]}. A blank cell takes the value of its order.",
+    )
+    amount_per: Literal["line", "order"] = Field(
+        default="line",
+        exclude_if=_is_default,
+        description="order: the amount is the order's total, on one or each of its lines; it is "
+        "counted once per order. Needs columns.order_id.",
+    )
+    currency_column: str | None = Field(
+        default=None,
+        exclude_if=_is_default,
+        min_length=1,
+        description="The column with the currency of a line. More than one currency is refused, "
+        "unless `currency` names the one to keep or `exchange_rates` converts.",
+    )
+
+    @model_validator(mode="after")
+    def _totals_have_orders(self) -> Self:
+        if self.amount_per == "order" and self.columns and "order_id" not in self.columns:
+            raise ValueError("amount_per: order needs columns.order_id, got no such column")
+        return self
+
+    def line_rules(self) -> dict[str, Any]:
+        """The rules by name, for a copy that reads by them."""
+        return {name: getattr(self, name) for name in LineRules.model_fields}
+
+
+class SourceConfig(LineRules):
     """One of several places order lines come from; what it leaves out is as in `orders:`."""
 
     source: Source = Field(description="As `orders.source`.")
     query: str | None = Field(default=None, description=_QUERY)
-    columns: Columns = Field(default_factory=dict, description="Its own mapping.")
-    format: FormatConfig | None = Field(default=None, description="How its text is written.")
     channel: str | None = Field(
         default=None,
         min_length=1,
@@ -113,7 +204,7 @@ class SourceConfig(Section):
         return self
 
 
-class OrdersConfig(Section):
+class OrdersConfig(LineRules):
     """Where the order lines are and how their columns map to ours."""
 
     source: Source | None = Field(
@@ -125,12 +216,6 @@ class OrdersConfig(Section):
         default=(), description="Instead of `source`: several, joined into one history."
     )
     query: str | None = Field(default=None, description=_QUERY)
-    columns: Columns = Field(
-        default_factory=dict,
-        description="ours: theirs, or arithmetic over theirs (Quantity * UnitPrice). "
-        "Empty: the file has our names.",
-    )
-    format: FormatConfig = Field(default_factory=lambda: FormatConfig())
     timezone: str | None = Field(
         default=None,
         description="The shop's IANA time zone; times with an offset are converted to it.",
@@ -138,6 +223,36 @@ class OrdersConfig(Section):
     duplicates: Literal["keep", "drop"] = Field(
         default="keep",
         description="What to do with lines that repeat another line in every column.",
+    )
+    no_customer: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
+        default=(),
+        exclude_if=_is_default,
+        description="Customer ids that mean nobody (guests), besides empty, null, nan, n/a.",
+    )
+    customer_ids: Literal["exact", "folded"] = Field(
+        default="exact",
+        exclude_if=_is_default,
+        description="folded: ids are the same customer's if they differ only in case, Unicode "
+        "form, invisible characters, or quotes and spaces around them.",
+    )
+    customer_aliases: str | None = Field(
+        default=None,
+        exclude_if=_is_default,
+        description="A CSV file with the columns old and new: ids of customers that were merged.",
+    )
+    exchange_rates: str | None = Field(
+        default=None,
+        exclude_if=_is_default,
+        description="A CSV file with the columns date, currency and rate (units of `currency` for "
+        "one unit of that currency); amounts are converted by the day of their line.",
+    )
+    complete_until: Annotated[
+        date | Literal["today", "yesterday"] | None, BeforeValidator(_as_day)
+    ] = Field(
+        default=None,
+        exclude_if=_is_default,
+        description="Every order before this date is in the source: the default cutoff. Unset: "
+        "the midnight after the newest order.",
     )
     max_rejected_share: float = Field(
         default=0.05, ge=0, le=1, description="More unusable lines than this stop the run."
@@ -157,24 +272,42 @@ class OrdersConfig(Section):
             raise ValueError("must have either source (and query) or sources, not both")
         return self
 
+    @model_validator(mode="after")
+    def _rates_convert_to_something(self) -> Self:
+        if self.exchange_rates and not (self.currency and self.currency_column):
+            raise ValueError("exchange_rates needs currency and currency_column as well")
+        return self
+
     def all_sources(self) -> tuple[SourceConfig, ...]:
-        """The places to read, each with its mapping and format; none where nothing is named."""
+        """The places to read, each with all its rules; none where nothing is named."""
+        rules = self.line_rules()
         if self.source is not None:
-            own = SourceConfig(source=self.source, query=self.query, columns=self.columns)
-            return (own.model_copy(update={"format": self.format}),)
+            own = SourceConfig(source=self.source, query=self.query)
+            return (own.model_copy(update=rules),)
         return tuple(
-            one.model_copy(
-                update={
-                    "columns": one.columns or self.columns,
-                    "format": one.format or self.format,
-                }
-            )
+            one.model_copy(update={n: v for n, v in rules.items() if n not in one.model_fields_set})
             for one in self.sources
         )
 
     def reading(self, source: str | None, query: str | None = None) -> Self:
-        """The same settings for other orders; for none, as a bundle remembers them."""
+        """The same settings for other orders, or for none."""
         return self.model_copy(update={"source": source, "query": query, "sources": ()})
+
+    def remembered(self) -> Self:
+        """What a bundle keeps: no place, no day, and nothing that names customers."""
+        private = dict.fromkeys(("customer_aliases", "exchange_rates", "complete_until"))
+        return self.reading(None).model_copy(update={**private, "no_customer": ()})
+
+    def private_keys(self) -> tuple[str, ...]:
+        """The keys that are set and that no bundle keeps, because they name customers or files."""
+        keys = ("no_customer", "customer_aliases", "exchange_rates")
+        return tuple(key for key in keys if getattr(self, key))
+
+    def complete_day(self, today: date) -> date | None:
+        """The first day of which orders may be missing; None where nothing is stated."""
+        if self.complete_until == "yesterday":
+            return today - timedelta(days=1)
+        return today if self.complete_until == "today" else self.complete_until
 
     @field_validator("timezone")
     @classmethod

@@ -24,6 +24,7 @@ from .orders import (
     REQUIRED_COLUMNS,
     CustomersConfig,
     FormatConfig,
+    LineRules,
     OrdersConfig,
     SourceConfig,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "EconomicsConfig",
     "FormatConfig",
     "GateConfig",
+    "LineRules",
     "ModelConfig",
     "MonitorConfig",
     "OrdersConfig",

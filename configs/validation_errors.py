@@ -56,4 +56,4 @@ def _list_known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]
             if isinstance(kind, type) and issubclass(kind, BaseModel)
         ]
         section = sections[0]
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -15,13 +15,13 @@ import pyarrow.parquet
 from ..errors import ConfigError, OrdersError
 from ..orders import dates
 from ..orders.columns import Int64
+from ..orders.limits import MAX_AMOUNT
 from ..orders.reading.validation_issues import pluralize
 
 __all__ = ["Spend", "coerce_spend", "find_gaps"]
 
 _COLUMNS = ("channel", "month", "spend")
 _MOST_FAULTS = 5
-_MOST_SPEND = 1e12
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
             faults.append(f"row {row}: month must be such as 2011-03, got {told['month']!r}")
         if not np.isfinite(spend):
             faults.append(f"row {row}: spend must be a number, got {told['spend']!r}")
-        elif not 0 <= spend <= _MOST_SPEND:
+        elif not 0 <= spend <= MAX_AMOUNT:
             faults.append(f"row {row}: spend must be at least 0 and at most 1e12, got {spend:g}")
     if faults:
         more = len(faults) - _MOST_FAULTS

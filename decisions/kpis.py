@@ -22,7 +22,7 @@ from ..orders.columns import Float64
 from .cohort_triangles import build_triangles
 from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
 from .group_totals import sum_by_group
-from .period_counts import DAYS_PER_MONTH, PeriodCounts, Sums
+from .period_counts import DAYS_PER_MONTH, GroupSums, PeriodCounts
 
 __all__ = ["LEVERS", "Kpis", "compute_measures", "kpis"]
 
@@ -108,7 +108,7 @@ def _worth_of_revenue(base: CustomerBase) -> float:
 
 
 def compute_measures(
-    sums: Sums, config: Config, period_days: int, worth_of_revenue: float = 1.0
+    sums: GroupSums, config: Config, period_days: int, worth_of_revenue: float = 1.0
 ) -> pd.DataFrame:
     """Every descriptive measure of some groups, from their sums: a row a group.
 

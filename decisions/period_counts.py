@@ -12,13 +12,13 @@ from ..orders import dates, windows
 from ..orders.columns import Float64, Int64
 from .customer_base import CustomerBase, Grouping
 
-__all__ = ["DAYS_PER_MONTH", "PeriodCounts", "Sums"]
+__all__ = ["DAYS_PER_MONTH", "GroupSums", "PeriodCounts"]
 
 DAYS_PER_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True)
-class Sums:
+class GroupSums:
     """What the measures of some groups are made of: arrays of n_groups, money in the currency."""
 
     customers: Int64
@@ -92,7 +92,7 @@ class PeriodCounts:
 
     @cached_property
     def _per_customer(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What groups add up: arrays of n_rows by the names of `Sums`, money in the smallest unit."""
+        """What groups add up: arrays of n_rows by the names of `GroupSums`, money in the smallest unit."""
         base, shown = self.base, slice(self.first_shown, None)
         active = self.orders > 0
         came, stayed = active[:, :-1], active[:, 1:]
@@ -111,15 +111,15 @@ class PeriodCounts:
             "costs": self.costs[:, shown].sum(axis=1),
         }
 
-    def sums_by(self, grouping: Grouping) -> Sums:
+    def sums_by(self, grouping: Grouping) -> GroupSums:
         """The sums of each group over the measured periods."""
         sums = {name: grouping.sums(values) for name, values in self._per_customer.items()}
         for name in ("revenue", "revenue_ever", "costed"):
             sums[name] = np.asarray(sums[name], np.float64) / self.base.unit
         whole = self.n_whole > 0
-        return Sums(customers=grouping.counts(), whole_periods=whole, **sums)  # type: ignore[arg-type]
+        return GroupSums(customers=grouping.counts(), whole_periods=whole, **sums)  # type: ignore[arg-type]
 
-    def sums_of_periods(self) -> Sums:
+    def sums_of_periods(self) -> GroupSums:
         """The sums of each measured period over all customers; what counts ever counts to its end."""
         base, shown = self.base, slice(self.first_shown, None)
         active = self.orders > 0
@@ -141,7 +141,7 @@ class PeriodCounts:
                 (base.entries.is_order & (slot <= k)).astype(np.int64)
             )
             repeaters[k] = np.count_nonzero(so_far >= 2)
-        return Sums(
+        return GroupSums(
             customers=known[shown],
             new_customers=np.bincount(np.maximum(first, -1) + 1, minlength=n_periods + 1)[1:][
                 shown

@@ -101,6 +101,15 @@ class TrainedModel:
         """How to read orders: the mapping, the formats, the time zone."""
         return self.own_orders or self.numbers.orders
 
+    def check_reading(self, config: OrdersConfig) -> None:
+        """Refuse to read orders without the keys the training had and a bundle must not keep."""
+        missing = [key for key in self.numbers.asks_for if not getattr(config, key)]
+        if missing:
+            raise ConfigError(
+                f"the model was trained with orders.{' and orders.'.join(missing)}, which a bundle "
+                "does not keep; give it again in a configuration (--config)"
+            )
+
     @property
     def segments(self) -> SegmentThresholds:
         """What sorts customers into segments."""

@@ -84,6 +84,10 @@ class Parameters(_Section):
     intervals: Intervals
     settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool
+    trained_until: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    asks_for: tuple[str, ...] = Field(
+        default=(), exclude_if=lambda value: not value
+    )  # keys of orders
     segments: SegmentThresholds | None = None  # set once the model can forecast
 
     @property

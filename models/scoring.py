@@ -30,7 +30,14 @@ from .intervals import compute_growth_shock
 from .model import TrainedModel
 from .segment_columns import assign_segments
 
-__all__ = ["FORECAST_SCHEMA", "describe_terms", "forecast_columns", "forecast_rows", "score"]
+__all__ = [
+    "FORECAST_SCHEMA",
+    "choose_cutoff",
+    "describe_terms",
+    "forecast_columns",
+    "forecast_rows",
+    "score",
+]
 
 _MOST_UNKNOWN_SHARE = 0.5  # of customers: beyond it, the wrong table was probably joined
 
@@ -88,9 +95,12 @@ def score(
         raise ConfigError(
             f"a model comes from clvcast.load_model or clvcast.train, got {type(model).__name__}"
         )
+    if not isinstance(orders, Orders):
+        model.check_reading(model.orders)
     orders = coerce_orders(orders, model.orders)
     orders = attach_customers(orders, customers, model.customers, model.orders.timezone)
-    instant = get_default_cutoff(orders) if cutoff is None else dates.parse_instant(cutoff)
+    is_stated = orders.complete_until is not None
+    instant = choose_cutoff(model, get_default_cutoff(orders), cutoff, is_stated=is_stated)
     concern = check_cutoff(orders, instant, model.numbers.horizon_days)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
@@ -100,6 +110,28 @@ def score(
     forecasts = pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
     forecasts.attrs |= describe_terms(model).attributes()
     return forecasts
+
+
+def choose_cutoff(
+    model: TrainedModel, end: int, cutoff: dates.Instant | None, *, is_stated: bool = False
+) -> int:
+    """The cutoff asked for, or `end`, until when the orders are complete.
+
+    Where `end` is only the midnight after the newest order (not stated), and a week or more before the end of
+    the model's training, the orders are those of lapsed customers or an old file: silence since then would
+    be overlooked. Raises `ConfigError`.
+    """
+    if cutoff is not None:
+        return dates.parse_instant(cutoff)
+    seen = model.numbers.trained_until
+    if not is_stated and seen is not None and end < seen - 7 * dates.DAY:
+        newest, known = dates.format_instant(end), dates.format_instant(seen)
+        raise ConfigError(
+            f"the newest of these orders is from before {newest}, and the model has seen orders until "
+            f"{known}; state until when they are complete (--complete-until {known[:10]}, "
+            "orders.complete_until), or give all orders and choose with --only-customers"
+        )
+    return end
 
 
 def describe_terms(model: TrainedModel) -> ForecastTerms:

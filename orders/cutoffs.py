@@ -7,10 +7,11 @@ nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
+from ..configs.schema import OrdersConfig
 from ..errors import ConfigError, OrdersError
 from .columns import Float64, Int64
 from .dates import DAY, YEAR_DAYS, floor_to_days, format_instant, get_midnight_after, parse_instant
@@ -26,6 +27,8 @@ __all__ = [
     "check_cutoff_in_span",
     "choose_season_cutoffs",
     "choose_training_cutoffs",
+    "find_complete_until",
+    "find_end",
     "get_default_cutoff",
     "get_longest_horizon",
     "get_newest_realised_cutoff",
@@ -38,8 +41,23 @@ _LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if tha
 
 
 def get_default_cutoff(orders: Orders) -> int:
-    """The midnight after the newest usable line."""
-    return get_midnight_after(int(orders.times.max()))
+    """Until when the orders are complete: as stated, else the midnight after the newest line."""
+    return find_end(int(orders.times.max()), orders.complete_until)
+
+
+def find_end(newest_line: int, complete_until: int | None) -> int:
+    """The first instant of which orders may be missing; taken from the newest line where none is stated."""
+    return get_midnight_after(newest_line) if complete_until is None else complete_until
+
+
+def find_complete_until(config: OrdersConfig, now: datetime) -> int | None:
+    """The instant a configuration states as `complete_until`; refuses one in the future."""
+    day = config.complete_day(now.date())
+    if day is None:
+        return None
+    if day > now.date() + timedelta(days=1):  # zones differ by a day
+        raise ConfigError(f"orders.complete_until must not be in the future, got {day}")
+    return parse_instant(day.isoformat())
 
 
 def get_newest_realised_cutoff(end: int, horizon_days: int) -> int:
@@ -49,15 +67,12 @@ def get_newest_realised_cutoff(end: int, horizon_days: int) -> int:
 
 def check_cutoff(orders: Orders, cutoff: int, horizon_days: int) -> str | None:
     """Refuse a cutoff the orders cannot serve; a warning where they serve it badly, else None."""
-    newest = int(orders.times.max())
-    return check_cutoff_in_span(find_first_order_at(orders), newest, cutoff, horizon_days)
+    end = get_default_cutoff(orders)
+    return check_cutoff_in_span(find_first_order_at(orders), end, cutoff, horizon_days)
 
 
-def check_cutoff_in_span(
-    first: int, newest_line: int, cutoff: int, horizon_days: int
-) -> str | None:
-    """`check_cutoff` for orders from the instant `first` to `newest_line`."""
-    newest = get_midnight_after(newest_line)
+def check_cutoff_in_span(first: int, newest: int, cutoff: int, horizon_days: int) -> str | None:
+    """`check_cutoff` for orders that are complete from the instant `first` to before `newest`."""
     if cutoff <= first:
         raise ConfigError(
             f"the cutoff must be after the first order ({format_instant(first)}), got {format_instant(cutoff)}"
@@ -66,7 +81,7 @@ def check_cutoff_in_span(
         raise ConfigError(
             f"the cutoff must be within {horizon_days} days of the newest order "
             f"(at most {format_instant(newest + horizon_days * DAY)}), got {format_instant(cutoff)}; "
-            "give newer orders or an earlier cutoff"
+            "give newer orders, an earlier cutoff, or orders.complete_until if nobody has ordered since"
         )
     silent_days = int(floor_to_days(cutoff - newest))
     if silent_days > 7:

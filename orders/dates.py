@@ -20,6 +20,9 @@ from .columns import Float64, Int64
 
 __all__ = [
     "DAY",
+    "ISO_CELL",
+    "ISO_INSTANT",
+    "ISO_LOCAL",
     "NEVER",
     "YEAR_DAYS",
     "Instant",
@@ -44,7 +47,18 @@ NEVER = 2**63 - 1  # an instant later than all others
 YEAR_DAYS = 365.2425
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
-_ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+# ISO 8601, as each kind of source writes it. A local instant carries no offset from UTC.
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?"
+ISO_LOCAL = rf"{_DATE}(?:{_TIME})?"
+ISO_INSTANT = rf"{_DATE}(?:{_TIME}(?:Z|[+-]\d{{2}}:\d{{2}})?)?"
+# files: the separators may be missing, the fraction may follow a comma and reach nanoseconds
+ISO_CELL = (
+    rf"{_DATE}(?:[T ]\d{{2}}(?::?\d{{2}}(?::?\d{{2}}(?:[.,]\d{{1,9}})?)?)?"
+    r"\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?)?"
+)
+# cutoffs: any fraction; an offset is recognised, to be rejected with its own message
+_CUTOFF = rf"{_DATE}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:?\d{{2}})?)?$"
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -71,7 +85,7 @@ def _parse_text(moment: str) -> int:
 def _parse_any(moment: Instant) -> int:
     rule = f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}"
     is_date = isinstance(moment, date | np.datetime64)  # datetimes and timestamps are dates
-    if not is_date and not (isinstance(moment, str) and re.match(_ISO, moment)):
+    if not is_date and not (isinstance(moment, str) and re.match(_CUTOFF, moment)):
         raise ConfigError(rule)
     try:
         stamp = pd.Timestamp(moment)

@@ -25,6 +25,7 @@ class OrdersReport:
     lines_read: int = 0
     lines_used: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)  # reason -> lines
+    left_out: Mapping[str, int] = field(default_factory=dict)  # column and value -> lines
     lines_without_customer: int = 0
     duplicate_lines: int = 0
     duplicates_dropped: bool = False
@@ -51,6 +52,7 @@ class Orders:
     numbers: Mapping[str, Float64]  # quantity, discount, cost, where known; NaN is missing
     currency_decimals: int = 2
     report: OrdersReport = field(default_factory=OrdersReport)
+    complete_until: int | None = None  # the instant before which every order is there, where stated
     attributes: Attributes | None = None  # facts about the same customers, where any were joined
 
     @property

@@ -26,7 +26,7 @@ from clvcast.orders import dates
 from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
 from clvcast.serve.batch import checkpointed_forecasts, run
 from clvcast.serve.batch.checkpoint import open_checkpoint
-from clvcast.serve.batch.checkpointed_forecasts import CheckpointedForecasts, Sums
+from clvcast.serve.batch.checkpointed_forecasts import CheckpointedForecasts, RunningTotals
 from clvcast.serve.batch.run import score_files
 
 CUTOFF = "2021-02-01"
@@ -235,7 +235,7 @@ def test_shards_are_merged_without_all_of_them_in_memory(
     st.lists(st.lists(st.floats(0, allow_nan=False, allow_infinity=False, width=64), max_size=9))
 )
 def test_totals_are_rounded_once_however_they_come_in_parts(parts: list[list[float]]) -> None:
-    sums = Sums()
+    sums = RunningTotals()
     for part in parts:
         column = pa.array([value / 1e10 for value in part], pa.float64())
         names = ("churn_probability", "expected_orders", "expected_spend", "clv")

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 import clvcast
 from clvcast.configs.schema import OrdersConfig, parse_config
 from clvcast.decisions.kpis import LEVERS, compute_measures
-from clvcast.decisions.period_counts import Sums
+from clvcast.decisions.period_counts import GroupSums
 from clvcast.errors import OrdersError
 from clvcast.orders import dates
 from clvcast.orders.cutoffs import get_default_cutoff
@@ -25,10 +25,10 @@ from clvcast.orders.reading.read_orders import read_table
 CUTOFF = "2021-01-01"
 
 
-def sums(**given_sums: float) -> Sums:
-    names = Sums.__dataclass_fields__
+def sums(**given_sums: float) -> GroupSums:
+    names = GroupSums.__dataclass_fields__
     values = {name: np.array([float(given_sums.get(name, 0))]) for name in names}
-    return Sums(**{**values, "whole_periods": True})
+    return GroupSums(**{**values, "whole_periods": True})
 
 
 def one(config: clvcast.Config, period_days: int = 365, **given_sums: float) -> pd.Series:

@@ -48,7 +48,7 @@ def in_shards(
             tables.append(table.assign(**keys))
         assert shards.count == 1 or len(tables) > 1
         merged = pd.concat(tables).sort_values(["cutoff", "customer_id"], ignore_index=True)
-        return merged, shards.report, (shards.first, shards.newest)
+        return merged, shards.report, (shards.first, shards.end)
 
 
 def assert_the_same(config: OrdersConfig, limit: int) -> None:
@@ -128,7 +128,7 @@ def built(config: OrdersConfig, limit: int) -> tuple[pd.DataFrame, OrdersReport,
         cutoffs = ["2020-06-01", "2021-06-01"]
         parts = [clvcast.build_features(orders, cutoffs) for orders in shards]
         merged = pd.concat(parts).sort_values(["cutoff", "customer_id"], ignore_index=True)
-        return merged, shards.report, (shards.first, shards.newest)
+        return merged, shards.report, (shards.first, shards.end)
 
 
 def test_a_customer_is_in_one_shard_in_whatever_type_the_id_stands(tmp_path: Path) -> None:

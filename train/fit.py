@@ -109,6 +109,7 @@ def fit(
     numbers = _numbers(
         config,
         orders,
+        end,
         blend,
         later,
         learn_intervals(frame, unseen, later, blend),
@@ -154,13 +155,16 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
         config.horizon_days,
     )
     intervals = learn_intervals(frame, blend_forecasts(blend, btyd, None), later, blend)
-    numbers = _numbers(config, orders, blend, later, intervals, features=(), short_history=True)
+    numbers = _numbers(
+        config, orders, end, blend, later, intervals, features=(), short_history=True
+    )
     return add_segment_thresholds(TrainedModel(numbers, {}), orders, config.segments, end)
 
 
 def _numbers(
     config: Config,
     orders: Orders,
+    end: int,
     blend: Blend,
     later: LaterPeriodRatios,
     intervals: Intervals,
@@ -170,7 +174,7 @@ def _numbers(
     short_history: bool,
 ) -> Parameters:
     return Parameters(
-        orders=config.orders.reading(None),
+        orders=config.orders.remembered(),
         optional_columns=orders.optional_columns,
         attributes=coding,
         features=features,
@@ -183,6 +187,8 @@ def _numbers(
         later=later,
         intervals=intervals,
         short_history=short_history,
+        trained_until=end,
+        asks_for=config.orders.private_keys(),
     )
 
 

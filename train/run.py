@@ -11,7 +11,7 @@ from ..errors import OrdersError
 from ..models.api import Model
 from ..models.model import TrainedModel
 from ..orders import dates, windows
-from ..orders.cutoffs import check_cutoff_in_span
+from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import attach_customers
 from ..orders.reading.read_orders import coerce_orders
@@ -130,15 +130,13 @@ def _resolve_end(
     cutoff: dates.Instant | None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> int:
-    newest_line = int(orders.times.max())
-    return resolve_training_end(
-        windows.find_first_order_at(orders), newest_line, config, cutoff, warn
-    )
+    first = windows.find_first_order_at(orders)
+    return resolve_training_end(first, get_default_cutoff(orders), config, cutoff, warn)
 
 
 def resolve_training_end(
     first: int,
-    newest_line: int,
+    complete_until: int,
     config: Config,
     cutoff: dates.Instant | None,
     warn: Callable[[str], None] = warnings.warn,
@@ -148,9 +146,9 @@ def resolve_training_end(
     Refuses one out of range; `warn` is called when the orders end more than a week before it.
     """
     if cutoff is None:
-        return dates.get_midnight_after(newest_line)
+        return complete_until
     end = dates.parse_instant(cutoff)
-    concern = check_cutoff_in_span(first, newest_line, end, config.horizon_days)
+    concern = check_cutoff_in_span(first, complete_until, end, config.horizon_days)
     if concern:
         warn(concern)
     return end

@@ -97,7 +97,7 @@ def draw_training_rows(
 
     Rows are drawn for the model to ship, and for its twin that is evaluated.
     """
-    end = resolve_training_end(orders.first, orders.newest, config, cutoff)
+    end = resolve_training_end(orders.first, orders.end, config, cutoff)
     wanted, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= wanted
@@ -109,7 +109,7 @@ def draw_training_rows(
             f"none of {wanted:,} customers drawn of about {customers:,} has a usable order line; "
             "raise spark_training_customers"
         )
-    report = complete_report(orders.report, found.counts, config.orders.currency_decimals)
+    report = complete_report(orders.report, found.counts, config.orders)
     pilot = found.orders
     if orders.facts is not None:
         facts = orders.facts.value

@@ -16,7 +16,7 @@ from .headlines import (
     describe_methods,
 )
 from .number_format import Kind, NumberFormat
-from .page_model import Chart, Section, build_table
+from .page_model import Chart, ReportSection, build_table
 from .palette import ACCENT, GREY
 
 __all__ = ["build_accuracy_section"]
@@ -27,7 +27,7 @@ _MEASURES: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Section:
+def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> ReportSection:
     """Forecasts beside what happened: methods, deciles, gain, calibration, coverage."""
     methods, deciles = evaluation.methods(), evaluation.deciles()
     gains, groups = evaluation.gains(), evaluation.calibration()
@@ -147,7 +147,7 @@ def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Sec
         f"Models trained on what was known at {when} alone, each beside the {evaluation.horizon_days} days "
         "that followed.",
     )
-    return Section("accuracy", "How good the forecasts were", lead, tuple(found))
+    return ReportSection("accuracy", "How good the forecasts were", lead, tuple(found))
 
 
 def _cutoffs(cutoffs: pd.DataFrame, writing: NumberFormat) -> Chart:

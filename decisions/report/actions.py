@@ -6,7 +6,7 @@ from ...configs.lists import STAKES
 from . import charts
 from .headlines import describe_list
 from .number_format import Kind, NumberFormat
-from .page_model import Chart, Section, build_table
+from .page_model import Chart, ReportSection, build_table
 from .report_data import ReportData
 
 __all__ = ["build_action_section"]
@@ -14,7 +14,9 @@ __all__ = ["build_action_section"]
 _SHOWN_IDS = 20
 
 
-def build_action_section(content: ReportData, writing: NumberFormat, *, with_ids: bool) -> Section:
+def build_action_section(
+    content: ReportData, writing: NumberFormat, *, with_ids: bool
+) -> ReportSection:
     """The campaign lists, with counts and money; names only where they were asked for."""
     summary = content.lists.summary
     columns: list[tuple[str, str, Kind]] = [
@@ -53,7 +55,7 @@ def build_action_section(content: ReportData, writing: NumberFormat, *, with_ids
         "Each list names its customers, a reason and a date for each: the command clvcast lists writes them.",
         *content.left_out,
     )
-    return Section("actions", "What to do", lead, tuple(found))
+    return ReportSection("actions", "What to do", lead, tuple(found))
 
 
 def _names(name: str, content: ReportData, writing: NumberFormat) -> Chart:

@@ -27,7 +27,7 @@ from .change import build_change_section
 from .levers import build_lever_section
 from .model_and_data import build_model_section, build_quality_section
 from .number_format import NumberFormat
-from .page_model import Fact, Section
+from .page_model import Fact, ReportSection
 from .render import render
 from .report_data import ReportData
 from .risk import build_risk_section
@@ -49,8 +49,8 @@ class Report:
     title: str
     subtitle: str
     facts: tuple[Fact, ...]
-    business: tuple[Section, ...]
-    science: tuple[Section, ...]
+    business: tuple[ReportSection, ...]
+    science: tuple[ReportSection, ...]
     remarks: tuple[str, ...]
 
     @property
@@ -95,7 +95,7 @@ def report(
     content = ReportData.of(base)
     writing = NumberFormat.of(base.config)
     remarks = list(content.remarks)
-    science: list[Section] = []
+    science: list[ReportSection] = []
     if evaluation is not None:
         science.append(build_accuracy_section(evaluation, writing))
     if model is not None:

@@ -11,7 +11,7 @@ from ...models.segments import TIERS
 from . import charts
 from .headlines import describe_change
 from .number_format import Kind, NumberFormat
-from .page_model import Chart, Section, build_table
+from .page_model import Chart, ReportSection, build_table
 
 if TYPE_CHECKING:
     from ...evaluation.comparison import Comparison
@@ -21,7 +21,7 @@ __all__ = ["build_change_section"]
 
 def build_change_section(
     change: Comparison, since: str, until: str, writing: NumberFormat, *, with_ids: bool
-) -> Section:
+) -> ReportSection:
     """The bridge, the movement between tiers, and who rose and fell where names were asked for."""
     steps = pd.DataFrame(
         {
@@ -57,7 +57,7 @@ def build_change_section(
     if with_ids:
         found += [_movers("rose", change.rose, writing), _movers("fell", change.fell, writing)]
     lead = (f"The forecast before is that of {since}; the steps add up to the difference.",)
-    return Section("change", "What changed", lead, tuple(found))
+    return ReportSection("change", "What changed", lead, tuple(found))
 
 
 def _migration(moves: pd.DataFrame, writing: NumberFormat) -> Chart:

@@ -8,7 +8,7 @@ import pandas as pd
 from . import charts
 from .headlines import describe_formula, describe_lever, describe_retention
 from .number_format import Kind, NumberFormat
-from .page_model import Chart, Section, build_table
+from .page_model import Chart, ReportSection, build_table
 from .report_data import ReportData
 
 __all__ = ["build_lever_section"]
@@ -21,7 +21,7 @@ _LEVERS: dict[str, tuple[str, str, Kind]] = {
 }
 
 
-def build_lever_section(content: ReportData, writing: NumberFormat) -> Section:
+def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSection:
     """The four levers side by side, period by period; retention; the formula beside the forecast."""
     periods = content.periods
     days = int(content.kpis.measures["period_days"].iloc[0])
@@ -58,7 +58,7 @@ def build_lever_section(content: ReportData, writing: NumberFormat) -> Section:
         f"Four levers move the value of customers; each is measured over periods of {days} days.",
         *_worth(content, writing),
     )
-    return Section("levers", "What moves it", lead, tuple(found))
+    return ReportSection("levers", "What moves it", lead, tuple(found))
 
 
 def _worth(content: ReportData, writing: NumberFormat) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from ...orders.reading.validation_issues import join_words
 from . import charts
 from .headlines import describe_importance
 from .number_format import NumberFormat
-from .page_model import Chart, Section, build_table
+from .page_model import Chart, ReportSection, build_table
 
 if TYPE_CHECKING:
     from ...models.model import TrainedModel
@@ -47,7 +47,7 @@ def compute_feature_importance(model: TrainedModel) -> pd.DataFrame:
     return frame.sort_values(["share", "feature"], ascending=[False, True]).reset_index(drop=True)
 
 
-def build_model_section(model: TrainedModel, writing: NumberFormat) -> Section:
+def build_model_section(model: TrainedModel, writing: NumberFormat) -> ReportSection:
     """What the model looks at."""
     importance = compute_feature_importance(model)
     lead = (
@@ -56,7 +56,7 @@ def build_model_section(model: TrainedModel, writing: NumberFormat) -> Section:
         f"{writing.share(model.numbers.blend.spend_weight if model.trees else 1.0)} of the money.",
     )
     if not len(importance):
-        return Section("model", "What the model looks at", lead, ())
+        return ReportSection("model", "What the model looks at", lead, ())
     shown = importance.head(_SHOWN_FEATURES)
     chart = Chart(
         "importance",
@@ -82,12 +82,12 @@ def build_model_section(model: TrainedModel, writing: NumberFormat) -> Section:
         "Gain tells what trees use, not what causes spend.",
         is_wide=True,
     )
-    return Section("model", "What the model looks at", lead, (chart,))
+    return ReportSection("model", "What the model looks at", lead, (chart,))
 
 
 def build_quality_section(
     report: OrdersReport, findings: Sequence[Finding], writing: NumberFormat
-) -> Section:
+) -> ReportSection:
     """What was read, what was left out, and what speaks against the data."""
     lines = {
         "lines read": report.lines_read,
@@ -148,4 +148,4 @@ def build_quality_section(
                 ),
             )
         )
-    return Section("quality", "What the data are like", tuple(report.remarks), tuple(found))
+    return ReportSection("quality", "What the data are like", tuple(report.remarks), tuple(found))

@@ -13,7 +13,7 @@ from .number_format import Kind, NumberFormat
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Chart", "Column", "Fact", "Section", "Table", "build_table"]
+__all__ = ["Chart", "Column", "Fact", "ReportSection", "Table", "build_table"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """A part of the report: a headline, sentences, charts."""
 
     name: str

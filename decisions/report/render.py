@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from .page_model import Chart, Fact, Section
+from .page_model import Chart, Fact, ReportSection
 from .palette import PAIRS
 
 __all__ = ["render"]
@@ -22,7 +22,7 @@ def render(
     title: str,
     subtitle: str,
     facts: Sequence[Fact],
-    parts: Sequence[tuple[str, Sequence[Section]]],
+    parts: Sequence[tuple[str, Sequence[ReportSection]]],
     remarks: Sequence[str],
     made_by: str,
     filters: Mapping[str, Sequence[str]],

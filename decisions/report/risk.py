@@ -5,13 +5,13 @@ from __future__ import annotations
 from . import charts
 from .headlines import describe_risk
 from .number_format import NumberFormat
-from .page_model import Chart, Section, build_table
+from .page_model import Chart, ReportSection, build_table
 from .report_data import ReportData
 
 __all__ = ["build_risk_section"]
 
 
-def build_risk_section(content: ReportData, writing: NumberFormat) -> Section:
+def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSection:
     """Who is at risk, and what that is worth."""
     risks = content.groups("risk")
     pairs = content.tier_by_risk
@@ -77,4 +77,4 @@ def build_risk_section(content: ReportData, writing: NumberFormat) -> Section:
         f"or high risk were sure to order, it would be worth at most {writing.money(worth)} more: no campaign "
         "reaches that, none should cost it.",
     )
-    return Section("risk-of-leaving", "Who is at risk", lead, (by_risk, keep))
+    return ReportSection("risk-of-leaving", "Who is at risk", lead, (by_risk, keep))

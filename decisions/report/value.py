@@ -8,7 +8,7 @@ import pandas as pd
 from . import charts
 from .headlines import describe_cohorts, describe_largest_group, describe_tiers
 from .number_format import Kind, NumberFormat
-from .page_model import Chart, Fact, Section, build_table
+from .page_model import Chart, Fact, ReportSection, build_table
 from .report_data import ReportData
 
 __all__ = ["build_facts", "build_value_section"]
@@ -60,7 +60,7 @@ def _interval(total: tuple[float, float, float], writing: NumberFormat) -> str:
     return f"90% interval {writing.money_range(total[1], total[2])}"
 
 
-def build_value_section(content: ReportData, writing: NumberFormat) -> Section:
+def build_value_section(content: ReportData, writing: NumberFormat) -> ReportSection:
     """Where the expected value sits: tiers, segments, channels, cohorts."""
     tiers = content.groups("tier")
     whole = max(float(tiers["clv_total"].sum()), 1e-300)
@@ -95,7 +95,7 @@ def build_value_section(content: ReportData, writing: NumberFormat) -> Section:
         ),
         "The thin lines are 90% intervals: they tell how far a total may move, most of it together.",
     )
-    return Section("value", "Where the value sits", lead, tuple(found))
+    return ReportSection("value", "Where the value sits", lead, tuple(found))
 
 
 def _group_chart(

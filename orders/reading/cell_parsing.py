@@ -19,17 +19,14 @@ import pyarrow.compute as pc
 
 from ...configs.schema import FormatConfig
 from ..columns import Float64, Int64, Mask
+from ..dates import ISO_CELL
+from ..limits import MISSING_WORDS
 
 __all__ = ["Mask", "Parsed", "is_missing", "is_number", "parse_instant_cells", "parse_number_cells"]
 
 Values = TypeVar("Values")
 
-# what exports write where there is no customer, no date, no number
-_MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>", "nat", r"\n")
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-_ISO = (
-    r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?$"
-)
 _ZONED = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
 _DATE_FORMATS = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y"),
@@ -101,7 +98,7 @@ def parse_instant_cells(
         bad = _mask_of(stamps) & ~missing
         mend = _zone_mend() if "%z" in text.date_format and zone is None else _date_mend(cells, bad)
         return Parsed(_micros(stamps), bad, missing, mend)
-    is_iso = _mask(pc.match_substring_regex(cells, _ISO))
+    is_iso = _mask(pc.match_substring_regex(cells, f"^{ISO_CELL}$"))
     zoned = is_iso & _mask(pc.match_substring_regex(cells, _ZONED))
     values = np.zeros(len(column), dtype=np.int64)
     bad = ~is_iso & ~missing
@@ -173,7 +170,7 @@ def _cells(column: pa.ChunkedArray) -> tuple[pa.StringArray, Mask]:
 
 def is_missing(cells: pa.StringArray) -> Mask:
     """Which trimmed cells say that there is nothing: empty, null, nan, none, n/a ..."""
-    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(_MISSING)))
+    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(MISSING_WORDS)))
 
 
 def _plain(cells: pa.StringArray, decimal: str) -> pa.StringArray:

@@ -1,14 +1,16 @@
 """Arithmetic over columns, as a mapping may state it: `Quantity * UnitPrice`.
 
-Names, numbers, + - * / and parentheses; a name with spaces stands in backquotes. The grammar:
+Names, numbers, + - * /, parentheses and `or`, which gives a blank cell a value; a name may hold spaces and
+other characters where the file has such a column, or stands in backquotes. The grammar:
 
+    choice  = sum ("or" sum)*
     sum     = product (("+" | "-") product)*
     product = factor (("*" | "/") factor)*
-    factor  = "-" factor | "(" sum ")" | number | name
+    factor  = "-" factor | "(" choice ")" | number | name
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -22,7 +24,10 @@ __all__ = ["Expression", "parse_expression"]
 Column = npt.NDArray[np.float64]
 _Evaluate = Callable[[Mapping[str, Column]], Any]
 _MAX_LENGTH = 200  # keeps the recursion of nested parentheses shallow
-_TOKEN = re.compile(r"\s*(?:(\d+\.?\d*|\.\d+)|`([^`]+)`|([^\W\d]\w*)|([-+*/()]))")
+_TOKEN = re.compile(
+    r"(?P<number>\d+\.?\d*|\.\d+)|`(?P<quoted>[^`]+)`|(?P<or>or)\b"
+    r"|(?P<name>[^\W\d]\w*(?: +(?!or\b)\w+)*)|(?P<sign>[-+*/()])"
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,17 @@ class Expression:
     text: str
     columns: tuple[str, ...]
     _evaluate: _Evaluate
+    is_joined: bool = False  # the texts of several columns, one after the other
+
+    @property
+    def name(self) -> str:
+        """The column that has the values: the only one, or the one that joins them."""
+        return self.text if self.is_joined else self.columns[0]
 
     @property
     def is_arithmetic(self) -> bool:
-        """False for a bare column name, whose values may be text."""
-        return self.columns != (self.text,)
+        """False for bare column names, whose values may be text."""
+        return not self.is_joined and self.columns != (self.text,)
 
     def evaluate(self, columns: Mapping[str, Column]) -> Column:
         """The value per line; division by zero gives inf or NaN, which the reader rejects."""
@@ -44,18 +55,26 @@ class Expression:
             return np.asarray(self._evaluate(columns), dtype=np.float64)
 
 
-def parse_expression(text: str, known: list[str]) -> Expression:
-    """Parse `text`; one that is the exact name of a `known` column is that column.
+def parse_expression(wanted: str | Sequence[str], known: list[str]) -> Expression:
+    """Parse a mapping; text that is the exact name of a `known` column is that column.
 
-    >>> parse_expression("Quantity * (Price - 1)", ["Quantity", "Price"]).columns
-    ('Quantity', 'Price')
+    >>> parse_expression("Quantity * (Unit Price - 1)", ["Quantity", "Unit Price"]).columns
+    ('Quantity', 'Unit Price')
+    >>> parse_expression(["Date", "Time"], ["Date", "Time"]).text
+    'Date, Time'
     """
+    if not isinstance(wanted, str):
+        if len(wanted) == 1:
+            return parse_expression(f"`{wanted[0]}`", known)
+        names = tuple(wanted)
+        return Expression(", ".join(names), names, lambda columns: np.nan, is_joined=True)
+    text = wanted
     if text in known:
         return Expression(text, (text,), lambda columns: columns[text])
     if len(text) > _MAX_LENGTH:
         raise ConfigError(f"a column mapping has at most {_MAX_LENGTH} characters, got {len(text)}")
-    parser = _Parser(text)
-    evaluate = parser.sum()
+    parser = _Parser(text, known)
+    evaluate = parser.choice()
     parser.expect_end()
     if parser.names and text.strip() == f"`{parser.names[0]}`":
         return parse_expression(parser.names[0], [parser.names[0]])
@@ -63,33 +82,64 @@ def parse_expression(text: str, known: list[str]) -> Expression:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, known: list[str]) -> None:
         self.text, self.position, self.names = text, 0, list[str]()
+        self.known = sorted((name for name in known if name.strip()), key=len, reverse=True)
         self.number, self.name, self.sign = "", "", ""
         self.advance()
 
     def advance(self) -> None:
         """Step to the next token; at the end all three kinds are empty."""
         self.number = self.name = self.sign = ""
-        if not self.text[self.position :].strip():
-            self.position = len(self.text)
+        rest = self.text[self.position :].lstrip()
+        self.position = len(self.text) - len(rest)
+        if not rest:
             return
-        match = _TOKEN.match(self.text, self.position)
+        self.name = self._known_name(rest)
+        if self.name:
+            self.position += len(self.name)
+            return
+        match = _TOKEN.match(rest)
         if match is None:
-            self.fail(f"{self.text[self.position :].strip()[0]!r} is not allowed")
-        self.number, self.sign = match[1] or "", match[4] or ""
-        self.name = match[2] or match[3] or ""
-        self.position = match.end()
+            self.fail(f"{rest[0]!r} is not allowed")
+        self.number, self.sign = match["number"] or "", match["sign"] or match["or"] or ""
+        self.name = match["quoted"] or match["name"] or ""
+        self.position += match.end()
+
+    def _known_name(self, rest: str) -> str:
+        """The longest column of the file that the text goes on with, such as `Unit Price`."""
+        for name in self.known:
+            if rest.startswith(name) and not re.fullmatch(r"[\d.]+|or|[-+*/()]", name):
+                after = rest[len(name) : len(name) + 1]
+                if not (re.match(r"\w", name[-1]) and re.match(r"\w", after)):
+                    return name
+        return ""
 
     def fail(self, why: str) -> NoReturn:
         raise ConfigError(
-            f"a column mapping is a name or arithmetic with + - * / and parentheses "
+            "a column mapping is a name or arithmetic with + - * / ( ) and `or` "
             f"(names with other characters in `backquotes`), got {self.text!r}: {why}"
         )
 
     def expect_end(self) -> None:
         if self.number or self.name or self.sign:
             self.fail(f"{self.number or self.name or self.sign!r} is not expected there")
+
+    def choice(self) -> _Evaluate:
+        left = self.sum()
+        while self.sign == "or":
+            left = self.fallback(left)
+        return left
+
+    def fallback(self, left: _Evaluate) -> _Evaluate:
+        self.advance()
+        right = self.sum()
+
+        def evaluate(columns: Mapping[str, Column]) -> Any:
+            value = np.asarray(left(columns))
+            return np.where(np.isnan(value), right(columns), value)
+
+        return evaluate
 
     def sum(self) -> _Evaluate:
         left = self.product()
@@ -116,7 +166,7 @@ class _Parser:
             return lambda columns: np.negative(inner(columns))
         if self.sign == "(":
             self.advance()
-            inner = self.sum()
+            inner = self.choice()
             if self.sign != ")":
                 self.fail("a closing parenthesis is missing")
             self.advance()

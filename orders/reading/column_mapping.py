@@ -1,4 +1,7 @@
-"""The column mapping: which of a file's columns, or arithmetic over them, is each of ours."""
+"""The column mapping: which of a file's columns, or arithmetic over them, has which role.
+
+A role is a column of ours, the total of an order in place of the amount of a line, the currency, or a filter.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,58 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from ...configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from ...configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, LineRules
 from .column_expressions import Expression, parse_expression
+from .line_filters import FILTER
 from .validation_issues import Fault
 
-__all__ = ["NUMBERS", "TEXTS", "resolve_columns", "resolve_plain_columns"]
+__all__ = [
+    "CURRENCY",
+    "NUMBERS",
+    "ORDER_TOTAL",
+    "TEXTS",
+    "resolve_columns",
+    "resolve_plain_columns",
+]
 
 TEXTS = ("order_id", "product_id", "category", "channel")
 NUMBERS = ("quantity", "discount", "cost")
+ORDER_TOTAL = "order_total"  # the role of `amount` where it is of a whole order
+CURRENCY = "currency"
 _TEXT_LIKE = ("customer_id", "ordered_at", *TEXTS)
 
 
 def resolve_columns(
-    columns: Mapping[Any, str], names: list[str], *, own_names_too: bool
+    rules: LineRules, names: list[str], *, own_names_too: bool
 ) -> tuple[dict[str, Expression], list[Fault]]:
-    """Which expression gives each of our columns, and a fault for each column that is missing.
+    """Which expression has which role, and a fault for each column that is missing.
 
-    With `own_names_too`, a file the mapping does not fit is taken as it is if it has our own names.
+    With `own_names_too`, a file the mapping does not fit is taken as it is if it has our own names; what
+    the rules say of other columns does not apply to it.
     """
-    mapping, faults = _resolve(columns or _own(names), names)
-    if faults and columns and own_names_too and all(name in names for name in REQUIRED_COLUMNS):
+    mapping, faults = _resolve(rules.columns or _own(names), names)
+    if faults and rules.columns and own_names_too and all(n in names for n in REQUIRED_COLUMNS):
         return _resolve(_own(names), names)
+    if rules.amount_per == "order" and "amount" in mapping:
+        mapping[ORDER_TOTAL] = mapping.pop("amount")
+        if "order_id" not in rules.columns and "order_id" not in names:
+            faults.append(Fault("amount_per: order needs a column order_id", mend="map it"))
+    for role, name, key in _other_roles(rules):
+        if name in names:
+            mapping[role] = parse_expression(name, names)
+        else:
+            faults.append(_missing(name, key, names))
     return mapping, faults
+
+
+def _other_roles(rules: LineRules) -> list[tuple[str, str, str]]:
+    """Role, column and key of the columns that are read beside ours."""
+    roles = [(FILTER + name, name, "only") for name in rules.only]
+    roles += [(FILTER + name, name, "except") for name in rules.except_]
+    if rules.currency_column:
+        roles.append((CURRENCY, rules.currency_column, "currency_column"))
+        roles.append((FILTER + rules.currency_column, rules.currency_column, "currency_column"))
+    return roles
 
 
 def _own(names: list[str]) -> dict[str, str]:
@@ -36,7 +69,7 @@ def _own(names: list[str]) -> dict[str, str]:
 
 
 def _resolve(
-    wanted: Mapping[Any, str], names: list[str]
+    wanted: Mapping[Any, str | tuple[str, ...]], names: list[str]
 ) -> tuple[dict[str, Expression], list[Fault]]:
     mapping, faults = {}, []
     for ours in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
@@ -47,9 +80,14 @@ def _resolve(
         faults += [_missing(name, ours, names) for name in missing]
         twice = [name for name in expression.columns if names.count(name) > 1]
         faults += [Fault(f"column {name!r} stands twice", mend="rename one") for name in twice]
-        if not expression.columns or (expression.is_arithmetic and ours in _TEXT_LIKE):
+        is_text = ours in _TEXT_LIKE
+        if not expression.columns or (expression.is_arithmetic and is_text):
             rule = f"{ours} must be a column, or arithmetic over columns where it is a number"
-            faults.append(Fault(f"{rule}, got {wanted[ours]!r}"))
+            names_joined = [part.strip() for part in expression.text.split("+")]
+            mend = f"a list joins columns: {ours}: [{', '.join(names_joined)}]" if is_text else ""
+            faults.append(Fault(f"{rule}, got {wanted[ours]!r}", mend=mend))
+        elif expression.is_joined and not is_text:
+            faults.append(Fault(f"{ours} must be a number, got the columns {expression.text}"))
         elif not missing and not twice:
             mapping[ours] = expression
     return mapping, faults

@@ -74,7 +74,7 @@ def open_tables(
 
     Only those it needs are read, or `every_column`.
     """
-    text = source.format or FormatConfig()
+    text = source.format
     if is_address(source.source):
         yield from _found_in_database(source, resolve, every_column)
         return

@@ -29,6 +29,7 @@ __all__ = [
     "merge_labels",
     "parse_whole_numbers",
     "read_ids",
+    "recode",
     "share_codes",
 ]
 
@@ -122,7 +123,7 @@ def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool
     missing = pa.array(is_missing(plain)) if nulls_by_name else pc.equal(plain, "")
     cleaned = pc.if_else(pc.fill_null(missing, True), None, plain)
     distinct = encode_labels(cleaned)
-    return TextColumn(_through(distinct.codes, codes), distinct.values), as_decimals
+    return TextColumn(recode(distinct.codes, codes), distinct.values), as_decimals
 
 
 def merge_labels(parts: Sequence[Ids]) -> TextColumn:
@@ -221,10 +222,10 @@ def _ranked(codes: Int32, labels: pa.Array) -> TextColumn:
     present = len(labels) - labels.null_count
     rank = np.full(len(labels), -1, dtype=np.int32)
     rank[by_value[:present]] = np.arange(present, dtype=np.int32)
-    return TextColumn(_through(rank, codes), labels.take(pa.array(by_value[:present])))
+    return TextColumn(recode(rank, codes), labels.take(pa.array(by_value[:present])))
 
 
-def _through(table: Int32, codes: Int32) -> Int32:
+def recode(table: Int32, codes: Int32) -> Int32:
     """`table[codes]`, and -1 where the code is -1."""
     if not len(table):
         return codes

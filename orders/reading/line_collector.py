@@ -17,18 +17,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig, SourceConfig
+from ...errors import OrdersError
 from ..columns import Int64
 from ..orders import OrdersReport
 from .column_expressions import Expression
+from .column_mapping import CURRENCY, ORDER_TOTAL
+from .customer_ids import load_id_rules
+from .exchange_rates import load_exchange_rates
 from .files import RawTable
-from .line_validation import NO_CUSTOMER, Lines, describe_unreadable, parse_lines
+from .line_filters import FILTER, count_values
+from .line_validation import (
+    EMPTY,
+    NO_CUSTOMER,
+    Lines,
+    ReadingRules,
+    describe_unreadable,
+    parse_lines,
+)
 from .multiple_sources import describe_shared_orders, mark_source
 from .usable_lines import Counts, UsableLines
-from .validation_issues import Fault, build_rejected_table, pluralize, raise_faults
-from .validation_summary import ValidationSummary
+from .validation_issues import Fault, build_rejected_table, join_words, pluralize, raise_faults
+from .validation_summary import ValidationSummary, add_counts
 
-__all__ = ["LineCollector", "complete_report"]
+__all__ = ["LineCollector", "complete_report", "open_rules"]
 
+NO_TOTAL = "the order has no total on any line"
+UNCLEAR_TOTAL = "the order has more than one total"
 _DECIMALS = "customer ids written as decimals (17850.0) are read as 17850"
 
 
@@ -37,19 +51,32 @@ class _Told:
     """What must be told of one file: the lines something speaks against, as they stood."""
 
     mapping: Mapping[str, Expression]
-    config: OrdersConfig  # with the file's own format
+    rules: ReadingRules  # those of the file's source
     tables: list[pa.Table] = field(default_factory=list)
     rows: list[Int64] = field(default_factory=list)
     rejected: list[pa.Table] = field(default_factory=list)  # lines that were no lines at all
     ids_as_decimals: bool = False
+    mends: dict[str, str] = field(default_factory=dict)  # of blank cells: told by the lines around
+
+
+def open_rules(config: OrdersConfig, now: datetime | None = None) -> ReadingRules:
+    """How a configuration reads lines, with the files of aliases and exchange rates it names."""
+    path = config.exchange_rates
+    rates = load_exchange_rates(path, config.currency) if path else None
+    return ReadingRules(config, now or datetime.now(), load_id_rules(config), rates)
 
 
 class LineCollector:
     """Takes blocks of files, one file after the other, and knows in the end what was in them."""
 
-    def __init__(self, config: OrdersConfig, now: datetime | None = None) -> None:
+    def __init__(
+        self,
+        config: OrdersConfig,
+        now: datetime | None = None,
+        rules: ReadingRules | None = None,
+    ) -> None:
         self.config = config
-        self.now = now or datetime.now()
+        self.rules = rules or open_rules(config, now)
         self.faults: list[Fault] = []  # of whole files; nothing is usable where there are any
         self.columns: set[str] = set()  # the optional columns that any file has
         self.lines_read = 0
@@ -57,6 +84,8 @@ class LineCollector:
         self._files: dict[tuple[int, str], _Told] = {}
         self._is_one = len(config.all_sources()) < 2  # then messages need not name the file
         self._money = 0.0  # the sum of all amounts without their signs
+        self._left_out: dict[str, int] = {}  # column and value -> lines
+        self._seen: dict[str, dict[str, int]] = {}  # role -> value of its column -> lines
 
     def usable(
         self,
@@ -71,9 +100,11 @@ class LineCollector:
 
         `faults` are of its columns; `source` is what it belongs to, at `position` of several.
         """
-        form = source.format if source and source.format else self.config.format
-        config = self.config.model_copy(update={"format": form})
-        told = self._files.setdefault((position, file), _Told(mapping, config))
+        rules = self.rules
+        if source is not None:
+            own = self.config.model_copy(update=source.line_rules())
+            rules = replace(rules, config=own)
+        told = self._files.setdefault((position, file), _Told(mapping, rules))
         self.columns.update(mapping)
         self.faults += self._where(faults, file)
         for raw in blocks:
@@ -81,11 +112,12 @@ class LineCollector:
             if wrong_types:
                 self.faults += self._where(wrong_types, file)
                 return
-            lines = parse_lines(raw, file, mapping, config, self.now)
+            lines = parse_lines(raw, file, mapping, rules)
             self.lines_read += len(raw.rows)
             told.rejected += raw.rejected
             told.ids_as_decimals |= lines.ids_as_decimals
             self._keep_told(told, lines)
+            self._count_values(lines, mapping)
             if not self.faults:
                 for usable in self._usable(lines):
                     yield (
@@ -103,18 +135,32 @@ class LineCollector:
         return of_source
 
     def _keep_told(self, told: _Told, lines: Lines) -> None:
+        told.mends |= {f.rule: f.mend for f in lines.faults if f.rule.endswith(EMPTY) and f.mend}
         keep = lines.told()
         if keep.any() or not told.tables:
             told.tables.append(lines.raw.table.filter(pa.array(keep)))
             told.rows.append(lines.raw.rows[keep])
 
+    def _count_values(self, lines: Lines, mapping: Mapping[str, Expression]) -> None:
+        """Count what stands in the columns that decide which lines count, and in which currency."""
+        every_line = np.ones(len(lines.raw.rows), dtype=np.bool_)
+        for role, expression in mapping.items():
+            if role.startswith(FILTER) or role == CURRENCY:
+                counted = ~lines.verdicts.is_left_out if role == CURRENCY else every_line
+                found = count_values(lines.raw.table[expression.name], counted)
+                self._seen[role] = add_counts(self._seen.get(role, {}), found)
+        self._left_out = add_counts(self._left_out, lines.verdicts.left_out)
+
     def _usable(self, lines: Lines) -> Iterator[UsableLines]:
         drops = self.config.duplicates == "drop"
         prints = _fingerprints(lines.raw.table) if drops else None
-        usable = UsableLines(lines.texts, lines.times, lines.numbers, prints).where(lines.usable())
+        usable = UsableLines(lines.texts, lines.times, lines.numbers, prints).where(lines.packed())
         if usable.n_lines:
-            self.lines_usable += usable.n_lines
-            self._money += float(np.abs(usable.numbers["amount"]).sum())
+            counted = usable.surely_kept().numbers
+            self.lines_usable += int(np.count_nonzero(lines.usable() & ~lines.verdicts.is_left_out))
+            self._money += float(
+                np.nansum(np.abs(counted["amount" if "amount" in counted else ORDER_TOTAL]))
+            )
             yield usable
 
     def report(self, source: str) -> OrdersReport:
@@ -138,6 +184,8 @@ class LineCollector:
             lines_without_customer=counts.pop(NO_CUSTOMER, 0),
             lines_ragged=ragged,
             money=self._money,
+            left_out=self._left_out,
+            values_seen=self._seen,
             rejected=counts,
             faults=[fault for part in parts for fault in part.faults],
             taken_as_missing=[fault for part in parts for fault in part.taken_as_missing],
@@ -153,8 +201,9 @@ class LineCollector:
         if not told.tables:  # its columns could not be read
             return Lines(file, RawTable(pa.table({}), np.arange(0)))
         raw = RawTable(_together(told.tables), np.concatenate(told.rows), told.rejected)
-        lines = parse_lines(raw, file, told.mapping, told.config, self.now)
-        lines.faults = self._where(lines.faults, file)
+        lines = parse_lines(raw, file, told.mapping, told.rules)
+        faults = [replace(f, mend=told.mends.get(f.rule, f.mend)) for f in lines.faults]
+        lines.faults = self._where(faults, file)
         lines.taken_as_missing = self._where(lines.taken_as_missing, file)
         return lines
 
@@ -192,10 +241,27 @@ def _set_aside(part: Lines) -> list[pa.Table]:
     return tables
 
 
-def complete_report(report: OrdersReport, counts: Counts, decimals: int) -> OrdersReport:
-    """The report with what packing counted."""
+def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) -> OrdersReport:
+    """The report with what packing counted; refuses too many orders whose total is not clear."""
+    decimals = config.currency_decimals
+    rejected = {
+        NO_TOTAL: counts.without_total,
+        UNCLEAR_TOTAL: counts.unclear_total,
+    }
+    n_rejected = sum(rejected.values())
+    if n_rejected > config.max_rejected_share * (counts.used + n_rejected):
+        raise OrdersError(
+            f"{n_rejected:,} of {pluralize(counts.used + n_rejected, 'line')} have no clear order "
+            f"total ({counts.without_total:,} of orders without one, {counts.unclear_total:,} of "
+            "orders with several); is the amount of a line? then leave out orders.amount_per: order"
+        )
+    left_out = dict(report.left_out)
+    if counts.left_out:
+        left_out["blank lines of orders left out"] = counts.left_out
     report = replace(
         report,
+        rejected=dict(report.rejected) | {why: n for why, n in rejected.items() if n},
+        left_out=left_out,
         lines_used=counts.used,
         duplicate_lines=counts.dropped if report.duplicates_dropped else counts.repeated,
         rounded_lines=counts.rounded,
@@ -203,6 +269,11 @@ def complete_report(report: OrdersReport, counts: Counts, decimals: int) -> Orde
         shared_orders=counts.shared,
     )
     remarks = list(report.remarks)
+    if left_out:
+        kinds = [f"{value} ({lines:,})" for value, lines in left_out.items()]
+        lines = pluralize(sum(left_out.values()), "line")
+        remarks.append(f"{lines} left out by only, except or currency: {join_words(kinds)}")
+    remarks += [f"set aside: {pluralize(n, 'line')}, {why}" for why, n in rejected.items() if n]
     if counts.shared:
         remarks.append(describe_shared_orders(counts, report.duplicates_dropped))
     if report.lines_without_customer:

@@ -21,6 +21,8 @@ from ...configs.schema import OrdersConfig
 from ...errors import OrdersError
 from .. import windows
 from ..columns import Float64, Int64, TextColumn
+from ..dates import ISO_INSTANT, ISO_LOCAL
+from ..limits import MAX_AMOUNT, MAX_MINOR_UNITS, MISSING_WORDS
 from ..orders import Orders
 from .column_mapping import NUMBERS, TEXTS
 from .packing import pack
@@ -29,15 +31,9 @@ from .usable_lines import UsableLines
 __all__ = ["LineError", "clean_id", "describe_instant_fault", "is_missing_id", "pack_records"]
 
 Line = Mapping[str, Any]
-_MOST_AMOUNT = 1e12
-_MOST_MINOR_UNITS = 2.0**62  # integers of money must add up without overflow
-_ISO = re.compile(
-    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII
-)
-_PLAIN = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
-_ISO_LINES = re.compile(rf"{_PLAIN}(?:\n{_PLAIN})*", re.ASCII)
+_ISO = re.compile(ISO_INSTANT, re.ASCII)
+_ISO_LINES = re.compile(rf"{ISO_LOCAL}(?:\n{ISO_LOCAL})*", re.ASCII)
 _DECIMAL_ID = re.compile(r"[0-9]+\.0")
-_NO_ID = {"", "nan", "null", "none", "na", "n/a", "<na>", "nat", r"\n"}
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -76,8 +72,8 @@ def pack_records(
             "give them, null where unknown"
         )
     unit = 10.0**config.currency_decimals
-    if np.abs(read.amounts).sum() * unit >= _MOST_MINOR_UNITS:
-        raise OrdersError(f"all amounts together must stay below {_MOST_MINOR_UNITS / unit:.0e}")
+    if np.abs(read.amounts).sum() * unit >= MAX_MINOR_UNITS:
+        raise OrdersError(f"all amounts together must stay below {MAX_MINOR_UNITS / unit:.0e}")
     _plausible(read.times, owners, customers, now or datetime.now())
     ids = _customers([customer_id for customer_id, _ in customers], owners)
     usable = UsableLines(
@@ -104,7 +100,7 @@ def _column_by_column(lines: Sequence[Line], columns: Sequence[str]) -> _Read | 
     """
     times = _usual_times([line.get("ordered_at") for line in lines])
     amounts = _usual_numbers([line.get("amount") for line in lines], {int, float})
-    if times is None or amounts is None or not (np.abs(amounts) <= _MOST_AMOUNT).all():
+    if times is None or amounts is None or not (np.abs(amounts) <= MAX_AMOUNT).all():
         return None
     texts, numbers = {}, {}
     for name in columns:
@@ -199,7 +195,7 @@ def clean_id(value: str) -> str:
 
 def is_missing_id(cleaned: str) -> bool:
     """Whether a cleaned customer id says that there is none: empty, null, nan, n/a ..."""
-    return cleaned.lower() in _NO_ID
+    return cleaned.lower() in MISSING_WORDS
 
 
 class _RefusedError(Exception):
@@ -251,7 +247,7 @@ def _micros(value: object, zone: ZoneInfo | None) -> int:
 
 def _amount(value: object) -> float:
     number = _number(value)
-    if not abs(number) <= _MOST_AMOUNT:  # a missing one is none either
+    if not abs(number) <= MAX_AMOUNT:  # a missing one is none either
         raise _RefusedError("must be an amount up to 1e12")
     return number
 

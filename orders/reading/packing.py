@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from ..columns import Float64, TextColumn
 from ..orders import Orders
+from .column_mapping import ORDER_TOTAL
 from .label_encoding import share_codes
-from .line_sorting import sort_lines
 from .multiple_sources import find_shared_orders
+from .order_rules import BLANK_TOTAL, TOTAL, drop_left_out, resolve_totals, sort_columns
 from .usable_lines import Counts, UsableLines
 
 __all__ = ["pack"]
@@ -25,7 +26,6 @@ __all__ = ["pack"]
 _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
 _NO_TIMES = np.empty(0, dtype=np.int64)
-_NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
 _compiled = numba.njit(cache=True, nogil=True)
 
@@ -38,6 +38,7 @@ def pack(
     `names` are the optional columns; a part that lacks one has it missing. Lines that carry a
     fingerprint and repeat an earlier one's are dropped.
     """
+    left_out = drop_left_out(parts)
     dropped = _drop_repeated(parts)
     together = find_shared_orders(parts)
     if together is not None and any(part.fingerprints is not None for part in parts):
@@ -63,8 +64,16 @@ def pack(
         part.times = _NO_TIMES
     amounts = np.empty(n_lines, dtype=np.int64)
     rounded = rounding = 0
+    has_totals = any(ORDER_TOTAL in part.numbers for part in parts)
+    kinds = np.zeros(n_lines if has_totals else 0, dtype=np.int8)
     for part, place in zip(parts, places, strict=True):
-        n_rounded, by = _scatter_money(part.numbers.pop("amount"), place, unit, amounts)
+        values = part.numbers.pop("amount", _NO_NUMBERS)
+        if ORDER_TOTAL in part.numbers:
+            values = part.numbers.pop(ORDER_TOTAL)
+            blank = np.isnan(values)
+            _scatter(np.where(blank, BLANK_TOTAL, TOTAL), place, kinds)
+            values = np.where(blank, 0.0, values)
+        n_rounded, by = _scatter_money(values, place, unit, amounts)
         rounded, rounding = rounded + n_rounded, rounding + by
     texts = {}
     for name in (name for name in _TEXTS if name in names):
@@ -85,24 +94,29 @@ def pack(
         for k, values in found_in:
             _scatter(values, places[k], numbers[name])
     parts.clear()
-    columns: list[Any] = [texts[name].codes if name in texts else _NO_CODES for name in _TEXTS]
-    columns += [numbers.get(name, _NO_NUMBERS) for name in _NUMBERS]
-    repeated = sort_lines(starts, times, amounts, *columns)
     ids = labels.cast(pa.string())
     orders = Orders(ids, starts, times, amounts, texts, numbers, currency_decimals)
-    total, largest = _spend(starts, amounts)
+    without = unclear = repeated = 0
+    if len(kinds):
+        orders, without, unclear = resolve_totals(orders, kinds)
+    else:
+        repeated = sort_columns(orders)
+    total, largest = _spend(orders.starts, orders.amounts)
     counts = Counts(
-        used=n_lines,
+        used=n_lines - without - unclear,
         dropped=dropped,
         repeated=repeated,
         rounded=rounded,
         rounding=rounding,
-        customers=len(ids),
+        customers=orders.n_customers,
         spend=total,
         largest=largest,
         shared=together.orders if together else 0,
         shared_alike=together.alike if together else 0,
         shared_dropped=together.lines if together else 0,
+        left_out=left_out,
+        without_total=without,
+        unclear_total=unclear,
     )
     return orders, counts
 

@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from ...configs.addresses import hide_passwords
-from ...configs.schema import Config, FormatConfig, OrdersConfig, SourceConfig, parse_orders_config
+from ...configs.schema import Config, OrdersConfig, SourceConfig, parse_orders_config
 from ...errors import ConfigError, OrdersError
+from ..cutoffs import find_complete_until
 from ..orders import Orders
 from .column_mapping import resolve_columns
 from .customer_attributes import attach_customers
@@ -112,14 +113,14 @@ def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
     every_column = intake.config.duplicates == "drop"
     total = 0
     for source in intake.config.all_sources():
-        text, resolving = source.format or FormatConfig(), _resolving(source, own_names_too)
+        text, resolving = source.format, _resolving(source, own_names_too)
         for path in list_files(source):
             total += estimate_memory(path, select_columns(path, text, resolving, every_column)[2])
     return total
 
 
 def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
-    return partial(resolve_columns, source.columns, own_names_too=own_names_too)
+    return partial(resolve_columns, source, own_names_too=own_names_too)
 
 
 def read_table(
@@ -133,7 +134,7 @@ def read_table(
             reason = str(error).splitlines()[0]
             raise OrdersError(f"a column of the orders mixes types or names: {reason}") from None
     intake = LineCollector(config, now)
-    mapping, faults = resolve_columns(config.columns, table.column_names, own_names_too=True)
+    mapping, faults = resolve_columns(config, table.column_names, own_names_too=True)
     raw = RawTable(table, np.arange(1, table.num_rows + 1))
     parts = list(intake.usable(iter([raw]), "", mapping, faults))
     return _assembled(intake, parts, "the orders")
@@ -142,9 +143,10 @@ def read_table(
 def _assembled(intake: LineCollector, parts: list[UsableLines], source: str) -> Orders:
     """The orders of all usable lines, with the report on all lines; refuses what cannot be used."""
     report = intake.report(source)
-    decimals = intake.config.currency_decimals
-    orders, counts = pack(parts, intake.columns, decimals)
-    return replace(orders, report=complete_report(report, counts, decimals))
+    config = intake.config
+    orders, counts = pack(parts, intake.columns, config.currency_decimals)
+    end = find_complete_until(config, intake.rules.now)
+    return replace(orders, report=complete_report(report, counts, config), complete_until=end)
 
 
 def coerce_orders(orders: object, config: OrdersConfig | None = None) -> Orders:

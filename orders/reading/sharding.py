@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from ...configs.schema import OrdersConfig
 from .. import dates, windows
 from ..columns import Int64
+from ..cutoffs import find_complete_until, find_end
 from ..orders import Orders, OrdersReport
 from .label_encoding import Ids, WholeNumbers, encode_labels, parse_whole_numbers
 from .line_collector import LineCollector, complete_report
@@ -54,12 +55,13 @@ class Shards:
         count: int,
         intake: LineCollector,
         report: OrdersReport,
-        span: tuple[int, int],
+        first: int,
+        end: int,
         progress: Progress,
     ) -> None:
         self.count = count
         self.report = report
-        self.first, self.newest = span  # the instants of the first and the newest line
+        self.first, self.end = first, end  # the first line's instant, and until when all are there
         self._parts, self._intake, self._progress = parts, intake, progress
 
     def __iter__(self) -> Iterator[Orders]:
@@ -71,11 +73,12 @@ class Shards:
                 orders, counts = pack(parts, self._intake.columns, decimals)
                 total += counts
                 n_customers += orders.n_customers
-                yield orders
+                if orders.n_customers:
+                    yield orders
                 del orders
             if self.count > 1:
                 self._progress("customers", (done + 1) / self.count, n_customers)
-        self.report = complete_report(self.report, total, decimals)
+        self.report = complete_report(self.report, total, self._intake.config)
 
 
 @contextmanager
@@ -111,7 +114,8 @@ def read_shards(
                 _write(span.seen(part), files)
             shards = map(_read, files)
         report = intake.report(named)
-        yield Shards(shards, n_shards, intake, report, (span.first, span.newest), progress)
+        end = find_end(span.newest, find_complete_until(config, intake.rules.now))
+        yield Shards(shards, n_shards, intake, report, span.first, end, progress)
 
 
 class _Span:
@@ -121,7 +125,9 @@ class _Span:
         self.first, self.newest = dates.NEVER, -1
 
     def seen(self, part: UsableLines) -> UsableLines:
-        self.first, self.newest = windows.widen_span(self.first, self.newest, part.times)
+        kept = part.surely_kept()
+        if kept.n_lines:
+            self.first, self.newest = windows.widen_span(self.first, self.newest, kept.times)
         return part
 
 

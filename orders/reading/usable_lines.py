@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..columns import Float64, Int64
 from .cell_parsing import Mask
 from .label_encoding import Ids
+from .line_filters import KEPT
 
 __all__ = ["Counts", "UsableLines"]
 
@@ -20,7 +21,7 @@ class UsableLines:
 
     texts: dict[str, Ids]  # customer_id is among them, and never missing
     times: Int64
-    numbers: dict[str, Float64]  # amount is among them
+    numbers: dict[str, Float64]  # amount (or order_total) is among them, maybe the filters' verdict
     fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
     source: int = 0  # which of several sources they are from, as they are named
 
@@ -28,6 +29,12 @@ class UsableLines:
     def n_lines(self) -> int:
         """Lines."""
         return len(self.times)
+
+    def surely_kept(self) -> UsableLines:
+        """The lines that count whatever the other lines of their orders say."""
+        if "verdict" not in self.numbers:
+            return self
+        return self.where(self.numbers["verdict"] == KEPT)
 
     def where(self, keep: Mask) -> UsableLines:
         """Some lines."""
@@ -57,6 +64,9 @@ class Counts:
     shared: int = 0  # orders of one customer and order_id in several sources
     shared_alike: int = 0  # of them, those with the same amount in each
     shared_dropped: int = 0  # lines of them that are not of the first source
+    left_out: int = 0  # blank lines of orders that the filters leave out
+    without_total: int = 0  # lines of orders that have no total on any line
+    unclear_total: int = 0  # lines of orders with more than one total
 
     def __add__(self, other: Counts) -> Counts:
         sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import pyarrow as pa
 
-from ...configs.schema import OrdersConfig
+from ...configs.schema import LineRules, OrdersConfig
 from ...errors import OrdersError
+from ..limits import MAX_MINOR_UNITS
 from ..orders import OrdersReport
-from .validation_issues import Fault, merge_faults, pluralize, raise_faults
+from .column_mapping import CURRENCY
+from .line_filters import FILTER
+from .validation_issues import Fault, join_words, merge_faults, pluralize, raise_faults
 
-__all__ = ["ValidationSummary"]
+__all__ = ["ValidationSummary", "add_counts"]
 
-_MOST_MINOR_UNITS = 2.0**62  # integers of money must add up without overflow
+_SHOWN_VALUES = 12
+
+
+def add_counts(counts: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts by name, added up; names keep the order in which they were first seen.
+
+    >>> add_counts({"paid": 2}, {"void": 1, "paid": 1})
+    {'paid': 3, 'void': 1}
+    """
+    total = dict(counts)
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            total[name] = add_counts(total.get(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
+    return total
 
 
 @dataclass
@@ -26,21 +46,20 @@ class ValidationSummary:
     lines_ragged: int = 0  # of the rejected; they have another number of cells than the header
     money: float = 0.0  # the sum of all usable amounts without their signs
     rejected: dict[str, int] = field(default_factory=dict)  # reason -> lines
+    left_out: dict[str, int] = field(default_factory=dict)  # column and value -> lines
+    values_seen: dict[str, dict[str, int]] = field(default_factory=dict)  # role -> value -> lines
     faults: list[Fault] = field(default_factory=list)  # of the rejected
     taken_as_missing: list[Fault] = field(default_factory=list)  # of columns that are optional
     remarks: list[str] = field(default_factory=list)
     rejected_lines: list[pa.Table] = field(default_factory=list)
 
     def __add__(self, other: ValidationSummary) -> ValidationSummary:
-        sums = {f.name: getattr(self, f.name) for f in fields(self)}
+        sums: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, value in sums.items():
-            if name != "rejected":
+            if isinstance(value, dict):
+                sums[name] = add_counts(value, getattr(other, name))
+            else:
                 sums[name] = value + getattr(other, name)
-        reasons = dict.fromkeys((*self.rejected, *other.rejected))
-        sums["rejected"] = {
-            reason: self.rejected.get(reason, 0) + other.rejected.get(reason, 0)
-            for reason in reasons
-        }
         for name in ("faults", "taken_as_missing"):
             sums[name] = merge_faults(sums[name])
         return ValidationSummary(**sums)
@@ -52,6 +71,7 @@ class ValidationSummary:
             raise OrdersError(
                 f"{source} holds no order lines, only a header; give a file with orders"
             )
+        remarks = self._judge_values(config, source)
         with_customer = self.lines_read - self.lines_without_customer
         rejected = sum(self.rejected.values())
         if rejected > config.max_rejected_share * with_customer:
@@ -65,17 +85,23 @@ class ValidationSummary:
             mend = f"more than orders.max_rejected_share ({config.max_rejected_share:g}) allows"
             raise_faults([*faults, Fault(share, mend=mend)], source)
         if not self.lines_usable:
+            if sum(self.left_out.values()) + sum(self.rejected.values()):
+                why = [f"{n:,} {what}" for what, n in (self.left_out | self.rejected).items()]
+                raise OrdersError(
+                    f"{source} holds no usable order line of {self.lines_read:,}: {', '.join(why)}"
+                    + "".join(f"; {mend}" for mend in dict.fromkeys(f.mend for f in faults) if mend)
+                )
             raise OrdersError(
                 f"{source} holds no usable order line: {self.lines_without_customer:,} of "
                 f"{pluralize(self.lines_read, 'line')} name no customer; check orders.columns.customer_id"
             )
         unit = 10.0**config.currency_decimals
-        if self.money * unit >= _MOST_MINOR_UNITS:
+        if self.money * unit >= MAX_MINOR_UNITS:
             raise OrdersError(
-                f"all amounts together must stay below {_MOST_MINOR_UNITS / unit:.0e}, got "
+                f"all amounts together must stay below {MAX_MINOR_UNITS / unit:.0e}, got "
                 f"{self.money:.1e}; lower orders.currency_decimals"
             )
-        remarks = [f"set aside: {fault.sentence()}" for fault in faults]
+        remarks += [f"set aside: {fault.sentence()}" for fault in faults]
         remarks += self.remarks
         remarks += [f"taken as missing: {fault.sentence()}" for fault in self.taken_as_missing]
         return OrdersReport(
@@ -83,6 +109,50 @@ class ValidationSummary:
             rejected=self.rejected,
             lines_without_customer=self.lines_without_customer,
             duplicates_dropped=config.duplicates == "drop",
+            left_out=self.left_out,
             remarks=tuple(dict.fromkeys(remarks)),
             rejected_lines=pa.concat_tables(self.rejected_lines) if self.rejected_lines else None,
         )
+
+    def _judge_values(self, config: OrdersConfig, source: str) -> list[str]:
+        """Remarks on filters that find nothing; refuses several currencies, and `only` with no line."""
+        remarks = []
+        rules = config.all_sources() or (config,)
+        for key, listed in [(key, own) for rule in rules for key, own in _list_values(rule)]:
+            column, values = listed
+            seen = self.values_seen.get(FILTER + column)
+            if not seen:
+                continue
+            absent = [value for value in values if value and value.strip().lower() not in seen]
+            has = ", ".join(f"{value} ({n:,})" for value, n in list(seen.items())[:_SHOWN_VALUES])
+            if key == "only" and len(absent) == len(values):
+                raise OrdersError(
+                    f"{source}: orders.only must name values that {column} has, got "
+                    f"{', '.join(values)}; found: {has}"
+                )
+            if absent and (key == "only" or len(absent) == len(values)):
+                remarks.append(
+                    f"orders.{key}: no line has {column} {' or '.join(absent)}; found: {has}"
+                )
+        currencies = self.values_seen.get(CURRENCY, {})
+        if len(currencies) > 1 and not config.exchange_rates:
+            has = join_words([f"{name.upper()} ({n:,} lines)" for name, n in currencies.items()])
+            raise OrdersError(
+                f"{source} has amounts in several currencies: {has}; set orders.currency to the one "
+                "to keep, or orders.exchange_rates to convert"
+            )
+        seen = self.values_seen.get(FILTER + (config.currency_column or ""), {})
+        is_picked = config.currency and seen and not config.exchange_rates
+        if is_picked and config.currency.strip().lower() not in seen:
+            raise OrdersError(
+                f"orders.currency must be one that {config.currency_column} has, got "
+                f"{config.currency}; found: {', '.join(name.upper() for name in seen)}"
+            )
+        return remarks
+
+
+def _list_values(rules: LineRules) -> list[tuple[str, tuple[str, tuple[str, ...]]]]:
+    """Key, column and listed values of each filter."""
+    return [("only", item) for item in rules.only.items()] + [
+        ("except", item) for item in rules.except_.items()
+    ]

@@ -7,10 +7,9 @@ table: `SOURCE` tells whose a line is, and each source's columns have a name of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,11 @@ from .. import dates, windows
 from ..orders import Orders
 from ..reading.column_expressions import Expression
 from ..reading.column_mapping import resolve_columns
+from ..reading.customer_ids import CustomerIdRules
 from ..reading.files import RawTable
-from ..reading.label_encoding import Ids, read_ids
+from ..reading.label_encoding import Ids
 from ..reading.line_collector import LineCollector
+from ..reading.line_validation import ReadingRules, join_cells
 from ..reading.packing import pack
 from ..reading.sharding import hash_customers
 from ..reading.usable_lines import Counts, UsableLines
@@ -55,30 +56,28 @@ _Hashes = npt.NDArray[np.uint64]
 class SourcePlan:
     """How every part of one source's orders is read: the same on every machine."""
 
-    config: OrdersConfig
+    rules: ReadingRules
     names: tuple[str, ...]  # of all their columns
-    now: datetime  # lines a day later are in the future
     source: SourceConfig | None = None  # where it is one of several
     position: int = 0  # of them
     shown: str = ""  # as messages name it, where it is one of several
 
     @property
+    def config(self) -> OrdersConfig:
+        """The settings they are read by."""
+        return self.rules.config
+
+    @property
     def mapping(self) -> dict[str, Expression]:
         """Which expression over their columns gives each of ours; it does not travel, for it holds code."""
-        return resolve_columns(
-            _wanted(self.config, self.source), list(self.names), own_names_too=True
-        )[0]
+        rules = self.source or self.config
+        return resolve_columns(rules, list(self.names), own_names_too=True)[0]
 
     @property
     def columns(self) -> list[str]:
         """Those of their columns that are read."""
         needed = dict.fromkeys(name for e in self.mapping.values() for name in e.columns)
         return list(dict.fromkeys(self.names) if self.config.duplicates == "drop" else needed)
-
-    @property
-    def customer(self) -> str:
-        """Their column of customer ids."""
-        return self.mapping["customer_id"].columns[0]
 
     @property
     def given(self) -> list[str]:
@@ -99,10 +98,6 @@ class SourcePlan:
         return intake.usable(blocks, self.shown, self.mapping, (), self.source, self.position)
 
 
-def _wanted(config: OrdersConfig, source: SourceConfig | None) -> Mapping[Any, str]:
-    return config.columns if source is None else source.columns
-
-
 def plan_source(
     empty: pa.Table,
     config: OrdersConfig,
@@ -115,9 +110,7 @@ def plan_source(
 
     `source` is whose lines they are, at `position` of several; messages call it `shown`.
     """
-    mapping, faults = resolve_columns(
-        _wanted(config, source), empty.column_names, own_names_too=True
-    )
+    mapping, faults = resolve_columns(source or config, empty.column_names, own_names_too=True)
     if faults:
         raise_faults(faults, shown)
     intake = LineCollector(config, now)
@@ -125,7 +118,7 @@ def plan_source(
     if intake.faults:
         raise_faults(intake.faults, shown)
     name = "" if source is None else shown  # of a single source messages need none
-    return SourcePlan(config, tuple(empty.column_names), now, source, position, name)
+    return SourcePlan(intake.rules, tuple(empty.column_names), source, position, name)
 
 
 @dataclass(frozen=True)
@@ -167,9 +160,11 @@ class Survey:
 
 def survey_lines(batches: Iterable[pa.RecordBatch], plan: SourcePlan) -> Survey:
     """Survey some lines of a source, wherever they come from; no line is kept."""
-    intake = LineCollector(plan.config, plan.now)
+    intake = LineCollector(plan.config, rules=plan.rules)
     found = Survey()
-    for lines in plan.usable(intake, batches):
+    for lines in map(UsableLines.surely_kept, plan.usable(intake, batches)):
+        if not lines.n_lines:
+            continue
         first, newest = windows.widen_span(found.first, found.newest, lines.times)
         seen = Sketch(np.unique(_mixed(lines.texts["customer_id"])))
         found = Survey(found.tally, first, newest, found.sketch + seen)
@@ -188,7 +183,7 @@ class Bucket:
 def fill_bucket(table: pa.Table, plans: Sequence[SourcePlan]) -> Bucket:
     """Pack the lines of some customers, of all sources."""
     config = plans[0].config
-    intake = LineCollector(config, plans[0].now)
+    intake = LineCollector(config, rules=plans[0].rules)
     parts: list[UsableLines] = []
     for plan in plans:
         parts += plan.usable(intake, _of_source(table, plan).to_batches())
@@ -198,7 +193,7 @@ def fill_bucket(table: pa.Table, plans: Sequence[SourcePlan]) -> Bucket:
     if not parts:
         return Bucket(None, Counts(), set_aside)
     orders, counts = pack(parts, intake.columns, config.currency_decimals)
-    return Bucket(orders, counts, set_aside)
+    return Bucket(orders if orders.n_customers else None, counts, set_aside)
 
 
 def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
@@ -209,9 +204,9 @@ def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     return own.select([plan.united(name) for name in plan.columns]).rename_columns(plan.columns)
 
 
-def hash_ids(customer_ids: pa.Array) -> pa.Array:
+def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
     """A hash of each customer id, int64 and evenly spread; null where there is no customer."""
-    ids, _ = read_ids(pa.chunked_array([customer_ids]), nulls_by_name=True)
+    ids, _ = rules.read(join_cells([pa.chunked_array([column]) for column in columns]))
     missing = ids.is_missing
     found = np.zeros(len(missing), dtype=np.uint64)
     if not missing.all():

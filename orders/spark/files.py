@@ -53,7 +53,7 @@ def read_files(config: OrdersConfig) -> list[DataFrame]:
     An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
     What cannot be read is refused before Spark starts.
     """
-    places = [(_paths(place), place.format or config.format) for place in config.all_sources()]
+    places = [(_paths(place), place.format) for place in config.all_sources()]
     running = get_session()
     return [_read(running, paths, text) for paths, text in places]
 

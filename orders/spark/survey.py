@@ -25,8 +25,10 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from ...configs.addresses import hide_passwords
 from ...configs.schema import CustomersConfig, OrdersConfig
 from ...errors import ConfigError, OrdersError
+from ..cutoffs import find_complete_until, find_end
 from ..orders import OrdersReport
 from ..reading.customer_attributes import Customers, Facts, attach_facts, read_facts
+from ..reading.customer_ids import CustomerIdRules
 from .buckets import (
     SOURCE,
     Bucket,
@@ -60,8 +62,8 @@ class SurveyedOrders:
     lines: DataFrame  # the columns that are read, and the hash of the customer (null: none)
     plans: tuple[SourcePlan, ...]  # of the sources
     report: OrdersReport
-    first: int  # the instants of the first and the newest usable line
-    newest: int
+    first: int  # the instant of the first usable line
+    end: int  # the instant until which all orders are there
     customers: int  # exact below 4,096, to within 2 % or so above
     facts: Broadcast[Facts] | None = None  # about the customers, on every worker
 
@@ -115,7 +117,8 @@ def survey_orders(
         own = frame.select([_column(name) for name in how.columns])
         found = own.mapInArrow(partial(_survey, how), "survey binary").collect()
         total = reduce(add, (pickle.loads(row["survey"]) for row in found), total)
-        hashed = own.withColumn(HASH, arrow_udf(hash_ids, "long")(_column(how.customer)))
+        ids = [_column(name) for name in how.mapping["customer_id"].columns]
+        hashed = own.withColumn(HASH, arrow_udf(_hasher(how.rules.ids), "long")(*ids))
         if one is not None:
             names = {name: how.united(name) for name in how.columns}
             hashed = hashed.withColumnsRenamed(names).withColumn(SOURCE, F.lit(position))
@@ -124,7 +127,8 @@ def survey_orders(
     report = total.tally.report(config, source)
     together = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), lines)
     customers = total.sketch.customers
-    return SurveyedOrders(together, tuple(plans), report, total.first, total.newest, customers)
+    end = find_end(total.newest, find_complete_until(config, now))
+    return SurveyedOrders(together, tuple(plans), report, total.first, end, customers)
 
 
 def _bucket(table: pa.Table, plans: Sequence[SourcePlan], facts: Broadcast[Facts] | None) -> Bucket:
@@ -137,6 +141,13 @@ def _bucket(table: pa.Table, plans: Sequence[SourcePlan], facts: Broadcast[Facts
 def _survey(how: SourcePlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     found = pickle.dumps(survey_lines(batches, how))
     yield pa.record_batch({"survey": pa.array([found], pa.binary())})
+
+
+def _hasher(rules: CustomerIdRules) -> Callable[..., pa.Array]:
+    def hash_columns(*ids: pa.Array) -> pa.Array:  # Spark reads these hints
+        return hash_ids(rules, *ids)
+
+    return hash_columns
 
 
 def _column(name: str) -> Column:

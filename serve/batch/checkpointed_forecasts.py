@@ -6,20 +6,19 @@ must be merged, only the ids are.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...models.scoring import FORECAST_SCHEMA
-from ...orders.columns import Float64
 from .checkpoint import Checkpoint
 
-__all__ = ["CheckpointedForecasts", "Sums"]
+__all__ = ["CheckpointedForecasts", "RunningTotals"]
 
 _ROWS = 50_000  # of a table that is handed on
 _TOTALS = ("churn_probability", "expected_orders", "expected_spend", "clv")
@@ -73,33 +72,29 @@ def _by_customer(tables: list[pa.Table]) -> pa.Table:
     return whole.take(pc.sort_indices(whole["customer_id"]))
 
 
-class Sums:
-    """Rows and totals of tables on their way; exact until the end, so that parts do not matter."""
+class RunningTotals:
+    """Rows and totals of tables as they are written; exact, however the rows are split into tables."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self._sums = dict.fromkeys(_TOTALS, Fraction(0))
+        self._parts: dict[str, list[float]] = {name: [] for name in _TOTALS}
 
     def passing(self, table: pa.Table) -> pa.Table:
         """Note a table on its way to the output."""
         self.rows += table.num_rows
         for name in _TOTALS:
-            self._sums[name] += _exact_sum(table[name].to_numpy())
+            self._parts[name] = _split_sum([*self._parts[name], *table[name].to_pylist()])
         return table
 
     def told(self) -> dict[str, object]:
         """Rows and sums, each rounded once: what `math.fsum` gives of all values together."""
-        totals = {name: float(total) for name, total in self._sums.items()}
+        totals = {name: math.fsum(parts) for name, parts in self._parts.items()}
         return {"rows": self.rows, "totals": totals}
 
 
-def _exact_sum(values: Float64) -> Fraction:
-    """The sum without rounding: mantissas are integers, added up exponent by exponent, in two halves."""
-    mantissas, exponents = np.frexp(values)
-    whole = np.ldexp(mantissas, 53).astype(np.int64)
-    total = Fraction(0)
-    for exponent in np.unique(exponents).tolist():
-        own = whole[exponents == exponent]
-        added = (int((own >> 32).sum()) << 32) + int((own & 0xFFFFFFFF).sum())
-        total += added * Fraction(2) ** (exponent - 53)
-    return total
+def _split_sum(values: list[float]) -> list[float]:
+    """Few numbers with the same sum, without rounding: a total, then what rounding left, until 0."""
+    parts: list[float] = []
+    while rest := math.fsum([*values, *(-part for part in parts)]):
+        parts.append(rest)
+    return parts

@@ -20,7 +20,7 @@ from ...models.forecast_terms import ForecastTerms
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates
 from ...orders.reading.validation_issues import build_rejected_table
-from .checkpointed_forecasts import CheckpointedForecasts, Sums
+from .checkpointed_forecasts import CheckpointedForecasts, RunningTotals
 
 __all__ = ["write_file", "write_folder"]
 
@@ -31,7 +31,7 @@ def write_file(found: CheckpointedForecasts, output: Path, summary: Manifest) ->
     `summary` is all that the manifest tells but the files, their hashes and the totals; returned is the whole.
     """
     rejected, manifest = output.with_name(REJECTED), locate_manifest(output, is_folder=False)
-    sums = Sums()
+    sums = RunningTotals()
     with ExitStack() as stack:
         # the first to be entered is the last to be moved into place
         partials = {
@@ -51,7 +51,7 @@ def write_folder(
     found: CheckpointedForecasts, output: Path, summary: Manifest, buckets: int
 ) -> Manifest:
     """The same as a folder, one parquet file a bucket of customers; `buckets` says how many."""
-    sums = Sums()
+    sums = RunningTotals()
     with replace_folder(output) as folder:
         for bucket in range(buckets):
             table = sums.passing(found.bucket(bucket, buckets))

@@ -32,7 +32,7 @@ from ...models.batch_manifest import (
     locate_manifest,
 )
 from ...models.model import TrainedModel
-from ...models.scoring import FORECAST_SCHEMA, describe_terms, forecast_rows
+from ...models.scoring import FORECAST_SCHEMA, choose_cutoff, describe_terms, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span
 from ...orders.orders import Orders
@@ -112,6 +112,7 @@ def score_files(
     config = model.orders if source is None else model.orders.reading(source, query)
     if not config.all_sources():
         raise ConfigError("score needs --orders, or a --config that names them")
+    model.check_reading(config)
     rejected = output / REJECTED if partitions else output.with_name(REJECTED)
     manifest = locate_manifest(output, is_folder=bool(partitions))
     about = _about_customers(model, customers)
@@ -142,11 +143,9 @@ def score_files(
     ):
         if force:
             finished.clear()
-        newest = dates.get_midnight_after(shards.newest)
-        instant = newest if stated is None else stated
-        concern = check_cutoff_in_span(
-            shards.first, shards.newest, instant, model.numbers.horizon_days
-        )
+        instant = choose_cutoff(model, shards.end, cutoff, is_stated=bool(config.complete_until))
+        horizon = model.numbers.horizon_days
+        concern = check_cutoff_in_span(shards.first, shards.end, instant, horizon)
         found, told = _forecast(model, shards, instant, finished, wanted, facts, progress)
         about_facts = facts.remarks if facts else ()
         remarks = [*shards.report.remarks, *about_facts, *told, *([concern] if concern else [])]

@@ -20,7 +20,8 @@ from typing_extensions import TypedDict
 
 from ...models.golden_rows import CUTOFF, build_golden_rows
 from ...models.scoring import FORECAST_SCHEMA
-from ...orders.dates import parse_instant
+from ...orders.dates import ISO_INSTANT, ISO_LOCAL, parse_instant
+from ...orders.limits import MAX_AMOUNT
 from .errors import FieldError, Refusal
 
 __all__ = [
@@ -43,7 +44,6 @@ _STRICT = ConfigDict(strict=True, extra="forbid")
 _MOST_FAULTS = 20
 _MOST_LISTED = 10_000  # faults; to make a list of more takes seconds
 _LONGEST_NAME = 64  # of a field in a path
-_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
 _Text = Annotated[str | None, Field(max_length=1_000)]
 _Number = Annotated[float | None, Field(allow_inf_nan=False)]
 
@@ -71,14 +71,19 @@ class OrderLine(TypedDict):
     ordered_at: Annotated[
         str,
         Field(
-            pattern=_ISO,
+            pattern=f"^{ISO_INSTANT}$",
             description="ISO 8601, in the shop's own time; with an offset it is converted.",
             examples=["2011-06-10T14:30:00"],
         ),
     ]
     amount: Annotated[
         float,
-        Field(ge=-1e12, le=1e12, allow_inf_nan=False, description="Money; negative is a return."),
+        Field(
+            ge=-MAX_AMOUNT,
+            le=MAX_AMOUNT,
+            allow_inf_nan=False,
+            description="Money; negative is a return.",
+        ),
     ]
     order_id: NotRequired[_Text]
     product_id: NotRequired[_Text]
@@ -107,7 +112,7 @@ class ForecastRequest(TypedDict):
     cutoff: Annotated[
         str,
         Field(
-            pattern=r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$",
+            pattern=f"^{ISO_LOCAL}$",
             description="Orders at or after it touch nothing. In the shop's own time.",
             examples=["2011-12-10"],
         ),

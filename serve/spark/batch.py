@@ -81,7 +81,7 @@ def score_files(
             outcome.unpersist()
     found = [json.loads(row["value"]) for row in told]
     counts = reduce(add, (Counts(**one["counts"]) for one in found), Counts())
-    report = complete_report(orders.report, counts, config.currency_decimals)
+    report = complete_report(orders.report, counts, config)
     unknown = reduce(
         add, (MissingAttributes(**one["unknown"]) for one in found), MissingAttributes()
     )

@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame
 from ...errors import ConfigError, OrdersError
 from ...models.bundle import load_bundle, save_bundle
 from ...models.model import TrainedModel
-from ...models.scoring import FORECAST_SCHEMA, forecast_rows
+from ...models.scoring import FORECAST_SCHEMA, choose_cutoff, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span
 from ...orders.reading.customer_attributes import Customers
@@ -100,10 +100,11 @@ def resolve_cutoff(
             "the model learned attributes of customers, and none were given; name a file of customers "
             "(--customers, or customers: in a configuration)"
         )
-    newest = dates.get_midnight_after(orders.newest)
-    instant = newest if cutoff is None else dates.parse_instant(cutoff)
+    config = orders.plans[0].config
+    model.check_reading(config)
+    instant = choose_cutoff(model, orders.end, cutoff, is_stated=bool(config.complete_until))
     horizon = model.numbers.horizon_days
-    return instant, check_cutoff_in_span(orders.first, orders.newest, instant, horizon)
+    return instant, check_cutoff_in_span(orders.first, orders.end, instant, horizon)
 
 
 def forecast_bucket(sent: SparkModel, instant: int, found: Bucket) -> pa.Table:

@@ -1,0 +1,114 @@
+"""Filters: which lines count at all, by the values of columns such as a status.
+
+A verdict is per line. A blank cell has none of its own: the line takes that of its order, whose lines may be
+anywhere in the files, so that it is decided when lines are packed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...configs.schema import LineRules
+from ..columns import Float64, Int64, Mask
+from .cell_parsing import is_missing
+from .column_expressions import Expression
+
+__all__ = [
+    "BLANK_KEPT",
+    "BLANK_LEFT_OUT",
+    "FILTER",
+    "KEPT",
+    "LEFT_OUT",
+    "Verdicts",
+    "apply_filters",
+    "count_values",
+    "list_filters",
+]
+
+FILTER = "filter "  # before the name of a column that decides which lines count, as a role
+KEPT, BLANK_KEPT, BLANK_LEFT_OUT, LEFT_OUT = 1.0, 0.75, 0.25, 0.0
+_MOST_VALUES = 1_000  # that are counted; a column with more is no status
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Per line, one of the four numbers above; and what was left out by which value."""
+
+    values: Float64
+    left_out: dict[str, int] = field(default_factory=dict)  # "column value" -> lines
+
+    @property
+    def is_left_out(self) -> Mask:
+        """Lines that do not count, whatever the other lines of their order say."""
+        return np.asarray(self.values == LEFT_OUT)
+
+
+def list_filters(rules: LineRules, currency: str = "") -> list[tuple[str, bool, frozenset[str]]]:
+    """Column, whether its listed values are kept (else left out), the values in lower case.
+
+    `currency` is the one to keep where a column tells it.
+    """
+    filters = [(name, True, values) for name, values in rules.only.items()]
+    filters += [(name, False, values) for name, values in rules.except_.items()]
+    if rules.currency_column and currency:
+        filters.append((rules.currency_column, True, (currency,)))
+    return [
+        (name, keeps, frozenset(value.strip().lower() for value in values))
+        for name, keeps, values in filters
+    ]
+
+
+def apply_filters(
+    table: pa.Table,
+    mapping: Mapping[str, Expression],
+    filters: Sequence[tuple[str, bool, frozenset[str]]],
+) -> Verdicts:
+    """The verdict on each line of a block; filters on columns that are not read do not apply."""
+    verdicts = np.full(table.num_rows, KEPT)
+    left_out: dict[str, int] = {}
+    for name, keeps, listed in filters:
+        if FILTER + name not in mapping:
+            continue
+        values, codes = _encode(table[name])
+        blank = np.array([not v and "" not in listed for v in values], dtype=np.bool_)
+        counts = np.array([(v in listed) == keeps for v in values], dtype=np.bool_)
+        own = np.where(
+            blank, BLANK_LEFT_OUT if keeps else BLANK_KEPT, np.where(counts, KEPT, LEFT_OUT)
+        )
+        before = verdicts
+        verdicts = np.minimum(before, own[codes]) if len(values) else before
+        newly = (verdicts == LEFT_OUT) & (before != LEFT_OUT)
+        lines = np.bincount(codes[newly], minlength=len(values))
+        left_out |= {f"{name} {values[k] or 'blank'}": int(lines[k]) for k in np.flatnonzero(lines)}
+    return Verdicts(verdicts, left_out)
+
+
+def count_values(column: pa.ChunkedArray, lines: Mask) -> dict[str, int]:
+    """How many of some lines have each value, in lower case; blank cells are not counted."""
+    values, codes = _encode(column)
+    counts = np.bincount(codes[lines], minlength=len(values))
+    found = {values[k]: int(counts[k]) for k in np.flatnonzero(counts) if values[k]}
+    return dict(list(found.items())[:_MOST_VALUES])
+
+
+def _encode(column: pa.ChunkedArray) -> tuple[list[str], Int64]:
+    """The distinct values, trimmed and in lower case, "" for blank; and which each line has."""
+    flat = column.combine_chunks()
+    if isinstance(flat, pa.ChunkedArray):
+        flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], flat.type)
+    encoded = flat if pa.types.is_dictionary(flat.type) else flat.dictionary_encode()
+    labels = pc.utf8_lower(pc.utf8_trim_whitespace(encoded.dictionary.cast(pa.string())))
+    labels = pc.if_else(pa.array(is_missing(labels.fill_null(""))), "", labels.fill_null(""))
+    distinct = labels.dictionary_encode()
+    values = distinct.dictionary.to_pylist()
+    blank = values.index("") if "" in values else len(values)
+    ranks = np.append(distinct.indices.to_numpy(), blank)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if blank == len(values):
+        values = [*values, ""]
+    return values, ranks[codes]

@@ -1,0 +1,158 @@
+"""What lines of one order decide together, wherever they stand in the files.
+
+A blank cell of a filter takes the value of its order; an amount that is of the whole order counts once, on the
+first of its lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ..columns import Float64, Mask
+from ..orders import Orders
+from .label_encoding import merge_labels
+from .line_filters import BLANK_KEPT, BLANK_LEFT_OUT, KEPT, LEFT_OUT
+from .line_sorting import sort_lines
+from .usable_lines import UsableLines
+
+__all__ = ["BLANK_TOTAL", "TOTAL", "drop_left_out", "resolve_totals", "sort_columns"]
+
+TOTAL, BLANK_TOTAL = 1, 2  # what the amount of a line is; 0: its own
+_LINE_COLUMNS = ("product_id", "category", "quantity", "discount", "cost")
+_TEXTS = ("order_id", "product_id", "category", "channel")
+_NUMBERS = ("quantity", "discount", "cost")
+_NO_CODES = np.empty(0, dtype=np.int32)
+_NO_NUMBERS = np.empty(0, dtype=np.float64)
+Int8 = npt.NDArray[np.int8]
+_compiled = numba.njit(cache=True, nogil=True)
+
+
+def drop_left_out(parts: list[UsableLines]) -> int:
+    """Take away the lines that filters leave out; how many of them were blank and follow their order."""
+    if not any("verdict" in part.numbers for part in parts):
+        return 0
+    verdicts = [part.numbers.pop("verdict", np.full(part.n_lines, KEPT)) for part in parts]
+    joined = np.concatenate(verdicts)
+    blank = (joined == BLANK_KEPT) | (joined == BLANK_LEFT_OUT)
+    n_blank_left_out = 0
+    if blank.any():
+        joined[blank] = np.where(joined[blank] == BLANK_KEPT, KEPT, LEFT_OUT)
+        _follow_orders(parts, joined, blank)
+        n_blank_left_out = int(np.count_nonzero(joined[blank] == LEFT_OUT))
+    ends = np.cumsum([part.n_lines for part in parts])[:-1]
+    keep = np.split(joined == KEPT, ends)
+    parts[:] = [part.where(own) for part, own in zip(parts, keep, strict=True)]
+    return n_blank_left_out
+
+
+def _follow_orders(parts: Sequence[UsableLines], verdicts: Float64, blank: Mask) -> None:
+    """Give blank lines the verdict of their orders: kept where any of their other lines is."""
+    has_order = np.repeat(
+        ["order_id" in part.texts for part in parts], [part.n_lines for part in parts]
+    )
+    named = [part for part in parts if "order_id" in part.texts]
+    if not named:
+        return
+    customers = merge_labels([part.texts["customer_id"] for part in named])
+    ids = merge_labels([part.texts["order_id"] for part in named])
+    key = np.full(len(verdicts), -1, dtype=np.int64)
+    own = customers.codes.astype(np.int64) * len(ids.values) + ids.codes
+    key[has_order] = np.where((ids.codes >= 0) & (customers.codes >= 0), own, -1)
+    asked = np.unique(key[blank & (key >= 0)])
+    if not len(asked):
+        return
+    tells = np.flatnonzero(~blank & (key >= 0))
+    place = np.minimum(np.searchsorted(asked, key[tells]), len(asked) - 1)
+    fits = asked[place] == key[tells]
+    place, tells = place[fits], tells[fits]
+    told = np.bincount(place, minlength=len(asked))
+    kept = np.bincount(place, verdicts[tells] == KEPT, minlength=len(asked))
+    asking = np.flatnonzero(blank & (key >= 0))
+    order = np.searchsorted(asked, key[asking])
+    verdicts[asking] = np.where(
+        told[order] == 0, verdicts[asking], np.where(kept[order] > 0, KEPT, LEFT_OUT)
+    )
+
+
+def resolve_totals(orders: Orders, kinds: Int8) -> tuple[Orders, int, int]:
+    """Orders whose lines carry the total of their order, counted once; sorted canonically.
+
+    `kinds` say what the amount of each line is: its own (0), a total or a blank one. Orders without a total,
+    and those with more than one, are taken away: how many lines of each. The total goes to an order's first
+    line; where no column tells the lines of an order apart, only that one is left.
+    """
+    codes, n_codes = orders.texts["order_id"].codes, len(orders.texts["order_id"].values) + 1
+    owners = orders.customer_of_line()
+    totals = np.unique((owners * n_codes + codes)[kinds != 0])
+    keep = np.ones(orders.n_lines, dtype=np.bool_)
+    without, unclear = _spread_totals(orders.starts, codes, orders.amounts, kinds, keep)
+    present = np.unique(owners[keep])  # the customers that are left, by their former places
+    is_mixed = bool((kinds == 0).any())
+    orders = orders.keep_lines(keep)
+    sort_columns(orders)
+    codes = orders.texts["order_id"].codes
+    further = _find_further_lines(orders.starts, codes)
+    if is_mixed:  # lines with amounts of their own all count
+        further &= np.isin(present[orders.customer_of_line()] * n_codes + codes, totals)
+    if not any(name in orders.optional_columns for name in _LINE_COLUMNS):
+        return orders.keep_lines(~further), without, unclear
+    orders = replace(orders, amounts=np.where(further, 0, orders.amounts))
+    sort_columns(orders)
+    return orders, without, unclear
+
+
+def sort_columns(orders: Orders) -> int:
+    """Bring the lines of orders into the canonical order, in place; how many repeat the one before."""
+    columns = [orders.texts[n].codes if n in orders.texts else _NO_CODES for n in _TEXTS]
+    numbers = [orders.numbers.get(n, _NO_NUMBERS) for n in _NUMBERS]
+    return int(sort_lines(orders.starts, orders.times, orders.amounts, *columns, *numbers))
+
+
+@_compiled
+def _spread_totals(starts, order_codes, amounts, kinds, keep):
+    without = unclear = 0
+    for customer in range(len(starts) - 1):
+        first, last = starts[customer], starts[customer + 1]
+        by_order = np.argsort(order_codes[first:last], kind="mergesort") + first
+        begin = 0
+        while begin < len(by_order):
+            code, end = order_codes[by_order[begin]], begin + 1
+            while code >= 0 and end < len(by_order) and order_codes[by_order[end]] == code:
+                end += 1
+            total, n_totals, n_lines = np.int64(0), 0, 0
+            for k in range(begin, end):
+                line = by_order[k]
+                n_lines += kinds[line] != 0
+                if kinds[line] == TOTAL and (n_totals == 0 or amounts[line] != total):
+                    total = amounts[line]
+                    n_totals += 1
+            if n_lines and n_totals != 1:
+                if n_totals == 0:
+                    without += n_lines
+                else:
+                    unclear += n_lines
+            for k in range(begin, end):
+                line = by_order[k]
+                if kinds[line] != 0:
+                    amounts[line] = total
+                    keep[line] = n_totals == 1
+            begin = end
+    return without, unclear
+
+
+@_compiled
+def _find_further_lines(starts, order_codes):
+    """Lines that are not the first of their order."""
+    further = np.zeros(len(order_codes), dtype=np.bool_)
+    for customer in range(len(starts) - 1):
+        first, last = starts[customer], starts[customer + 1]
+        by_order = np.argsort(order_codes[first:last], kind="mergesort") + first
+        for k in range(1, len(by_order)):
+            line, before = by_order[k], by_order[k - 1]
+            further[line] = order_codes[line] >= 0 and order_codes[line] == order_codes[before]
+    return further
