@@ -22,7 +22,7 @@ from ..models.blend import (
 )
 from ..models.model import TrainedModel
 from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
-from ..orders.cutoffs import can_train, get_longest_horizon, get_newest_realised_cutoff
+from ..orders.cutoffs import get_longest_horizon, is_too_short_for_trees
 from ..orders.dates import DAY
 from ..orders.orders import Orders
 from ..orders.reading.validation_issues import pluralize
@@ -60,7 +60,7 @@ def fit(
     nobody who came back or who stayed away.
     """
     progress("features")
-    if _is_short(orders, config.horizon_days, end):
+    if is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
     orders = encode_attributes(orders, coding)
@@ -118,17 +118,6 @@ def fit(
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
     return add_segment_thresholds(TrainedModel(numbers, trees), orders, config.segments, end)
-
-
-def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
-    """Whether history spans a horizon but not the labels of one, and something can be learned still."""
-    first = find_first_order_at(orders)
-    long_enough = first <= get_newest_realised_cutoff(end, horizon_days)
-    return (
-        long_enough
-        and not can_train(first, end, horizon_days)
-        and get_longest_horizon(first, end) > 0
-    )
 
 
 def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:

@@ -1,0 +1,321 @@
+"""Silent faults: each is found in a random shop, none in a clean one, and each threshold holds on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from faulty_shops import FAULTS, SHAPES, Export, add_fault, build_shop, write_export
+
+from clvcast.configs.schema import OrdersConfig, parse_orders_config
+from clvcast.orders.checks import amount_checks, customer_checks, order_checks, vocabulary
+from clvcast.orders.checks.finding import Finding
+from clvcast.orders.checks.silent_faults import DETECTORS, find_silent_faults
+from clvcast.orders.checks.source_profile import SourceProfile, profile_sources, profile_table
+
+Detect = Callable[[SourceProfile], Finding]
+
+
+def find_in(export: Export, folder: Path) -> dict[str, Finding]:
+    config = parse_orders_config(write_export(export, folder))
+    return {finding.name: finding for finding in find_silent_faults(profile_sources(config))}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_clean_shop_has_none(shape: str, tmp_path: Path) -> None:
+    findings = find_in(build_shop(shape, 7), tmp_path)
+    assert [f for f in findings.values() if f.verdict != "pass"] == []
+    assert len(findings) == len(DETECTORS)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_is_found_and_its_mend_ends_the_warning(kind: str, tmp_path: Path) -> None:
+    fault = FAULTS[kind]
+    shape = fault.shapes[len(kind) % len(fault.shapes)]
+    faulty = add_fault(build_shop(shape, 7), kind, 7)
+    finding = find_in(faulty, tmp_path)[fault.finding]
+    assert finding.verdict == "warn"
+    assert finding.mend
+    if faulty.mend:
+        mended = {**faulty.orders, **faulty.mend}
+        again = find_in(Export(shape, faulty.files, mended), tmp_path)
+        assert again[fault.finding].verdict == "pass"
+
+
+# thresholds
+
+
+def make_orders(n: int) -> pd.DataFrame:
+    """One line each of n orders of n customers, an hour apart, at amounts that differ."""
+    return pd.DataFrame(
+        {
+            "customer_id": [f"c{k}" for k in range(n)],
+            "ordered_at": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(n), unit="h"),
+            "amount": 10.0 + np.arange(n) * 0.37,
+            "order_id": [f"o{k}" for k in range(n)],
+        }
+    )
+
+
+def verdict(detect: Detect, lines: pd.DataFrame, **orders: Any) -> str:
+    config = parse_orders_config({"source": "-", **orders}) if orders else OrdersConfig()
+    return detect(profile_table(lines, config)).verdict
+
+
+def repeat_lines(lines: pd.DataFrame, positions: Any, times: int = 1) -> pd.DataFrame:
+    """The lines, those at some positions again so many times, in their order."""
+    again = [lines.iloc[list(positions)]] * times
+    return pd.concat([lines, *again]).sort_index(kind="stable").reset_index(drop=True)
+
+
+def test_totals_need_ten_orders_of_several_lines() -> None:
+    detect = amount_checks.detect_totals_on_lines
+    doubled = make_orders(100).assign(amount=lambda f: np.where(f.index < 10, 60.0, 30.0))
+    assert verdict(detect, repeat_lines(doubled, range(9))) == "pass"
+    assert verdict(detect, repeat_lines(doubled, range(10))) == "warn"
+    assert verdict(detect, repeat_lines(doubled, range(10)), amount_per="order") == "pass"
+
+
+def test_totals_are_equal_on_nine_of_ten_orders_and_grow() -> None:
+    detect = amount_checks.detect_totals_on_lines
+    orders = make_orders(100).assign(amount=lambda f: np.where(f.index < 20, 60.0, 30.0))
+    lines = repeat_lines(orders, range(20))
+    lines.loc[[1, 3], "amount"] = 61.0  # of two orders the second line differs
+    assert verdict(detect, lines) == "warn"
+    lines.loc[5, "amount"] = 61.0
+    assert verdict(detect, lines) == "pass"
+    prices = repeat_lines(make_orders(100).assign(amount=30.0), range(20))
+    assert verdict(detect, prices) == "pass"  # two tickets at one price are no total
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.22, "pass"), (1.24, "warn")])
+def test_a_total_grows_by_a_power_of_the_number_of_lines(factor: float, expected: str) -> None:
+    orders = make_orders(100).assign(amount=lambda f: np.where(f.index < 20, 30.0 * factor, 30.0))
+    lines = repeat_lines(orders, range(20))  # 2 ** 0.3 is 1.231
+    assert verdict(amount_checks.detect_totals_on_lines, lines) == expected
+
+
+@pytest.mark.parametrize(("others", "expected"), [(0, "pass"), (1, "pass"), (2, "warn")])
+def test_a_second_currency_is_on_two_lines(others: int, expected: str) -> None:
+    codes = make_orders(1_000).assign(currency=lambda f: np.where(f.index < others, "usd", "EUR"))
+    assert verdict(amount_checks.detect_currencies, codes) == expected
+    chosen = {"currency_column": "currency", "currency": "EUR"}
+    assert verdict(amount_checks.detect_currencies, codes, **chosen) == "pass"
+    signs = make_orders(1_000)
+    signs["amount"] = [f"{'$' if k < others else '€'}{a}" for k, a in enumerate(signs["amount"])]
+    written = {"format": {"decimal": "."}}
+    assert verdict(amount_checks.detect_currencies, signs, **written) == expected
+
+
+def test_a_second_currency_is_on_a_thousandth_of_the_lines() -> None:
+    codes = make_orders(3_000).assign(currency=lambda f: np.where(f.index < 2, "USD", "EUR"))
+    assert verdict(amount_checks.detect_currencies, codes) == "pass"
+    codes.loc[2, "currency"] = "USD"
+    assert verdict(amount_checks.detect_currencies, codes) == "warn"
+
+
+@pytest.mark.parametrize(("orders", "expected"), [(4, "pass"), (5, "warn")])
+def test_a_footer_holds_the_sum_of_five_other_lines(orders: int, expected: str) -> None:
+    lines = make_orders(orders + 1)
+    lines.loc[orders, "amount"] = lines["amount"][:orders].sum()
+    assert verdict(amount_checks.detect_footers, lines) == expected
+    lines.loc[orders, "amount"] += 0.02
+    assert verdict(amount_checks.detect_footers, lines) == "pass"
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.19, "pass"), (0.21, "warn")])
+def test_a_line_that_says_total_is_one_where_it_holds_a_fifth(share: float, expected: str) -> None:
+    lines = make_orders(20)
+    lines.loc[19, "customer_id"] = "Grand Total:"
+    rest = lines["amount"][:19].sum()
+    lines.loc[19, "amount"] = round(rest * share / (1 - share), 2)
+    assert verdict(amount_checks.detect_footers, lines) == expected
+
+
+@pytest.mark.parametrize(("several", "expected"), [(4, "pass"), (6, "warn")])
+def test_order_ids_on_first_lines_are_a_twentieth_of_the_lines(several: int, expected: str) -> None:
+    lines = repeat_lines(make_orders(100), range(several))
+    lines["order_id"] = lines["order_id"].where(~lines["order_id"].duplicated())
+    assert verdict(order_checks.detect_order_ids, lines) == expected
+
+
+@pytest.mark.parametrize(("strays", "expected"), [(2, "warn"), (3, "pass")])
+def test_lines_without_order_id_belong_to_the_line_above(strays: int, expected: str) -> None:
+    lines = repeat_lines(make_orders(100), range(10))
+    lines["order_id"] = lines["order_id"].where(~lines["order_id"].duplicated())
+    lines.loc[lines.index[-strays:], "order_id"] = None
+    assert verdict(order_checks.detect_order_ids, lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("shared", "of", "expected"), [(1, 50, "pass"), (2, 201, "pass"), (2, 200, "warn")]
+)
+def test_order_ids_of_several_customers_are_a_fiftieth(
+    shared: int, of: int, expected: str
+) -> None:
+    lines = make_orders(of)
+    lines.loc[: shared - 1, "order_id"] = lines["order_id"][-shared:].to_list()
+    assert verdict(order_checks.detect_order_ids, lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("orders", "days", "expected"), [(4, 3, "pass"), (4, 4, "warn"), (2, 9, "pass"), (3, 9, "warn")]
+)
+def test_an_order_spans_three_days_at_most(orders: int, days: int, expected: str) -> None:
+    lines = make_orders(100)
+    later = lines[:orders].assign(ordered_at=lambda f: f["ordered_at"] + pd.Timedelta(days=days))
+    detect = order_checks.detect_order_ids
+    assert verdict(detect, pd.concat([lines, later], ignore_index=True)) == expected
+    back = later.assign(amount=-1.0)
+    assert verdict(detect, pd.concat([lines, back], ignore_index=True)) == "pass"
+
+
+@pytest.mark.parametrize(("failed", "expected"), [(1, "pass"), (2, "warn"), (1_901, "pass")])
+def test_no_sales_are_a_thousandth_and_not_nearly_all(failed: int, expected: str) -> None:
+    lines = make_orders(2_000).assign(Status=lambda f: np.where(f.index < failed, "Failed", "Paid"))
+    assert verdict(order_checks.detect_no_sales, lines) == expected
+    for filters in ({"except": {"Status": ["Failed"]}}, {"only": {"Status": ["Paid"]}}):
+        assert verdict(order_checks.detect_no_sales, lines, **filters) == "pass"
+
+
+@pytest.mark.parametrize(("known", "expected"), [(59, "pass"), (61, "warn")])
+def test_a_column_is_of_a_status_where_most_values_say_so(known: int, expected: str) -> None:
+    words = ["cancelled"] * 10 + ["paid"] * (known - 10) + ["blue"] * (100 - known)
+    lines = make_orders(100).assign(what=words)
+    assert verdict(order_checks.detect_no_sales, lines) == expected
+
+
+def test_flags_of_no_sale() -> None:
+    lines = make_orders(100).assign(is_test=lambda f: f.index < 3)
+    finding = order_checks.detect_no_sales(profile_table(lines, OrdersConfig()))
+    assert (finding.verdict, finding.mend) == ("warn", "orders.except: {is_test: ['true']}")
+    assert verdict(order_checks.detect_no_sales, lines.assign(is_test=False)) == "pass"
+
+
+@pytest.mark.parametrize(("shared", "expected"), [(2, "pass"), (4, "pass"), (6, "warn")])
+def test_files_that_overlap_repeat_a_two_hundredth(
+    shared: int, expected: str, tmp_path: Path
+) -> None:
+    lines = make_orders(1_000)
+    files = {"a": lines[: 500 + shared], "b": lines[500:]}
+    source = {"columns": {name: name for name in lines.columns}}
+    findings = find_in(Export("", files, source), tmp_path)
+    assert findings["overlapping files"].verdict == expected
+    dropped = find_in(Export("", files, {**source, "duplicates": "drop"}), tmp_path)
+    assert dropped["overlapping files"].verdict == "pass"
+
+
+@pytest.mark.parametrize(("orders", "expected"), [(1, "pass"), (2, "warn")])
+def test_a_word_for_nobody_has_two_orders(orders: int, expected: str) -> None:
+    lines = make_orders(100)
+    lines.loc[: orders - 1, "customer_id"] = "Guest"
+    assert verdict(customer_checks.detect_shared_ids, lines) == expected
+    assert verdict(customer_checks.detect_shared_ids, lines, no_customer=["guest"]) == "pass"
+
+
+def test_zero_is_nobody_unless_ids_are_counted_from_it() -> None:
+    lines = make_orders(100).assign(customer_id=lambda f: (f.index // 2).astype(str))
+    assert verdict(customer_checks.detect_shared_ids, lines) == "pass"
+    lines["customer_id"] = lines["customer_id"].replace("1", "501")
+    assert verdict(customer_checks.detect_shared_ids, lines) == "warn"
+
+
+@pytest.mark.parametrize(
+    ("orders", "of", "expected"), [(49, 500, "pass"), (51, 500, "warn"), (51, 1_100, "pass")]
+)
+def test_an_id_has_fifty_orders_and_a_twentieth_of_all(orders: int, of: int, expected: str) -> None:
+    lines = make_orders(of)
+    lines.loc[: orders - 1, "customer_id"] = "c0"
+    assert verdict(customer_checks.detect_shared_ids, lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("largest", "power", "expected"), [(400, 1.0, "pass"), (100, 0.2, "pass"), (400, 0.2, "warn")]
+)
+def test_a_large_customer_is_measured_by_the_tail_of_the_others(
+    largest: int, power: float, expected: str
+) -> None:
+    sizes = [largest, *(int(60 / k**power) for k in range(1, 60))]  # power 1: a wholesaler
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    lines = make_orders(len(owner)).assign(customer_id=[f"c{k}" for k in owner])
+    assert verdict(customer_checks.detect_shared_ids, lines) == expected
+
+
+@pytest.mark.parametrize(("people", "expected"), [(9, "pass"), (10, "warn")])
+def test_an_id_with_ten_people_in_another_column(people: int, expected: str) -> None:
+    lines = make_orders(400).assign(email=lambda f: "p" + f.index.astype(str) + "@x.example")
+    lines.loc[: people - 1, "customer_id"] = "c0"
+    assert verdict(customer_checks.detect_shared_ids, lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("pairs", "of", "expected"), [(1, 100, "pass"), (2, 100, "warn"), (2, 900, "pass")]
+)
+def test_similar_ids_are_two_pairs_and_a_two_hundredth(pairs: int, of: int, expected: str) -> None:
+    lines = make_orders(of)
+    lines.loc[: pairs - 1, "customer_id"] = lines["customer_id"][-pairs:].str.upper().to_list()
+    assert verdict(customer_checks.detect_similar_ids, lines) == expected
+    assert verdict(customer_checks.detect_similar_ids, lines, customer_ids="folded") == "pass"
+
+
+@pytest.mark.parametrize(("rounded", "expected"), [(0, "pass"), (1, "pass"), (2, "warn")])
+def test_ids_in_e_notation(rounded: int, expected: str) -> None:
+    lines = make_orders(1_000)
+    lines.loc[: rounded - 1, "customer_id"] = ["4.9017E+11", "4.9018E+11"][:rounded]
+    if rounded:
+        assert verdict(customer_checks.detect_similar_ids, lines) == expected
+
+
+def test_one_id_in_e_notation_with_many_lines() -> None:
+    lines = make_orders(1_000)
+    lines.loc[:3, "customer_id"] = "4.9017E+11"
+    assert verdict(customer_checks.detect_similar_ids, lines) == "pass"
+    lines.loc[:5, "customer_id"] = "4.9017E+11"
+    assert verdict(customer_checks.detect_similar_ids, lines) == "warn"
+
+
+@pytest.mark.parametrize(
+    ("orders", "people", "expected"),
+    [(30, 10, "pass"), (40, 10, "warn"), (400, 344, "pass"), (400, 335, "warn")],
+)
+def test_a_customer_id_per_order(orders: int, people: int, expected: str) -> None:
+    lines = make_orders(orders)
+    lines["email"] = [f"p{k % people}@x.example" for k in range(orders)]
+    assert verdict(customer_checks.detect_customer_per_order, lines) == expected
+    known = lines.assign(customer_id=lines["email"])
+    assert verdict(customer_checks.detect_customer_per_order, known) == "pass"
+
+
+def test_a_profile_of_many_lines_stops_and_says_so(tmp_path: Path) -> None:
+    export = build_shop("single_line", 3)
+    config = parse_orders_config(write_export(export, tmp_path))
+    whole = profile_sources(config)
+    assert not whole.is_capped
+    assert not profile_sources(config, whole.n_lines).is_capped
+    make_orders(10).to_csv(tmp_path / "zz.csv", index=False)
+    assert profile_sources(config, 1).is_capped
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "expected"),
+    [
+        ("Cancelled by buyer", "status", True),
+        ("payment failed", "status", True),
+        ("on-hold", "status", True),
+        ("storniert", "Bestellstatus", True),
+        ("annulée", "statut", True),
+        ("已取消", "订单状态", True),
+        ("キャンセル済", "ステータス", True),
+        ("pending", "Fulfillment Status", False),
+        ("cancelled", "Fulfillment Status", True),
+        ("Completed", "status", False),
+        ("refunded", "status", False),
+        ("contest winner", "status", False),
+    ],
+)
+def test_words_of_no_sale(value: str, column: str, expected: bool) -> None:
+    assert vocabulary.is_no_sale(value, column) is expected
