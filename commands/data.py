@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from ..errors import StoreError
 from .console import ConfigFile, Json, Quiet, out, print_json, read_config, read_orders
+from .shop import print_findings, print_silent_faults, print_summary
 
 
 def init(
@@ -40,22 +40,29 @@ def check(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Tell whether the orders are fit for a forecast: pass, warn or fail, with numbers.
+    """Show what was read, to compare with the shop's dashboard, and tell whether it is fit for a forecast.
 
-    Exit status 1 when anything fails. Example: clvcast check configs/online_retail.yaml --audit
+    Each finding passes, warns or fails, with its number and how to mend it. Exit status 1 when anything
+    fails. Example: clvcast check configs/online_retail.yaml --audit
     """
-    from ..features.checks.data_checks import check as findings_of
+    from ..features.checks.data_checks import check as check_data
+    from ..orders.checks.shop_summary import summarize_shop
+    from ..orders.checks.silent_faults import find_silent_faults
+    from ..orders.checks.source_profile import profile_sources
 
     settings = read_config(config)
     orders = read_orders(settings, quiet or as_json)
-    findings = findings_of(orders, settings, audit=audit)
+    profile = profile_sources(settings.orders)
+    summary = summarize_shop(orders, settings.orders, profile)
+    findings = check_data(orders, settings, audit=audit)
+    faults = find_silent_faults(profile)
     if as_json:
-        print_json([dataclasses.asdict(finding) for finding in findings])
+        read = {**dataclasses.asdict(summary), "lines_checked": profile.n_lines_read}
+        told = [dataclasses.asdict(finding) for finding in (*findings, *faults)]
+        print_json({"read": read, "findings": told})
     elif not quiet:
-        colours = {"pass": "green", "warn": "yellow", "fail": "red"}
-        for finding in findings:
-            colour = colours[finding.verdict]
-            told = f"  {finding.name}: {finding.sentence}"
-            out.print(Text.assemble((finding.verdict, colour), told))
+        print_summary(summary)
+        print_findings(findings)
+        print_silent_faults(faults, profile)
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

@@ -88,7 +88,7 @@ def print_silent_faults(faults: Sequence[Finding], profile: SourceProfile) -> No
         said = f"  silent faults: none in {', '.join(passed)}"
         out.print(Text.assemble(("pass", _COLOURS["pass"]), said))
     if profile.is_capped:
-        out.print(f"      looked for in the first {profile.n_lines:,} lines")
+        out.print(f"      looked for in the first {profile.n_lines_read:,} lines")
 
 
 def warn_of_money(settings: Config, lines_read: int, silent: bool) -> list[str]:

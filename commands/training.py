@@ -26,6 +26,7 @@ from .console import (
     read_orders,
     show_progress_bars,
 )
+from .shop import warn_of_money
 
 if TYPE_CHECKING:
     from ..train.registry.tracking import TrackedRun
@@ -56,13 +57,16 @@ def train(
     settings = read_config(config)
     silent = quiet or as_json
     say = make_progress(silent)
+    warnings: list[str] = []
     if engine == "spark":
         from ..train.spark import train_on_files
 
         run = train_on_files(settings, cutoff, say)
         note(run.known.report.remarks, silent)
     else:
-        run = train_and_evaluate(read_orders(settings, silent), settings, cutoff, say)
+        orders = read_orders(settings, silent)
+        warnings = warn_of_money(settings, orders.report.lines_read, silent)
+        run = train_and_evaluate(orders, settings, cutoff, say)
     note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, say)
     metrics = run.evaluation.metrics if run.evaluation else {}
@@ -76,6 +80,7 @@ def train(
             {
                 "model_version": run.model.version,
                 "remarks": run.model.numbers.blend.remarks,
+                "warnings": warnings,
                 "model": registered.name,
                 "version": registered.version,
                 "champion": registered.champion,

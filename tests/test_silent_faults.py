@@ -154,9 +154,7 @@ def test_lines_without_order_id_belong_to_the_line_above(strays: int, expected: 
 @pytest.mark.parametrize(
     ("shared", "of", "expected"), [(1, 50, "pass"), (2, 201, "pass"), (2, 200, "warn")]
 )
-def test_order_ids_of_several_customers_are_a_fiftieth(
-    shared: int, of: int, expected: str
-) -> None:
+def test_order_ids_of_several_customers_are_a_fiftieth(shared: int, of: int, expected: str) -> None:
     lines = make_orders(of)
     lines.loc[: shared - 1, "order_id"] = lines["order_id"][-shared:].to_list()
     assert verdict(order_checks.detect_order_ids, lines) == expected
@@ -295,7 +293,7 @@ def test_a_profile_of_many_lines_stops_and_says_so(tmp_path: Path) -> None:
     config = parse_orders_config(write_export(export, tmp_path))
     whole = profile_sources(config)
     assert not whole.is_capped
-    assert not profile_sources(config, whole.n_lines).is_capped
+    assert not profile_sources(config, whole.n_lines_read).is_capped
     make_orders(10).to_csv(tmp_path / "zz.csv", index=False)
     assert profile_sources(config, 1).is_capped
 

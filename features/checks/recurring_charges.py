@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...orders import dates
+from ...orders.checks.finding import Finding
 from ...orders.order_table import OrderTable
-from .finding import Finding
 
 __all__ = ["find_recurring_charges"]
 

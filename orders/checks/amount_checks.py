@@ -140,11 +140,9 @@ def detect_footers(profile: SourceProfile) -> Finding:
     customer = profile.customers.labels[label].as_py() if label >= 0 else ""
     where = profile.files[profile.file[line]]
     said = f"a line of {where or 'the orders'} holds {amounts[line]:,.2f}, the total of the others"
-    if not profile.is_used[line]:
-        mend = "it is set aside, as it is no order line; export without it to be rid of this note"
-    else:
-        mend = format_setting("orders.no_customer", [customer])
-    return Finding(name, "warn", len(at), said, mend)
+    if not customer:
+        return Finding(name, "pass", len(at), f"{said}; it names no customer and is set aside")
+    return Finding(name, "warn", len(at), said, format_setting("orders.no_customer", [customer]))
 
 
 def _says_total(profile: SourceProfile) -> Mask:

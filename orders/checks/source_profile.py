@@ -7,8 +7,7 @@ e-mail beside a customer id, the same order in two files. The pass stops after `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -16,18 +15,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...configs.schema import FormatConfig, OrdersConfig, SourceConfig
+from ...configs.schema import OrdersConfig, SourceConfig
 from ..columns import Float64, Int32, Int64, Mask, TextColumn
 from ..reading.column_expressions import Expression
-from ..reading.column_mapping import resolve_columns
+from ..reading.column_mapping import ORDER_TOTAL, resolve_columns
 from ..reading.files import RawTable, open_tables
 from ..reading.label_encoding import Ids, merge_labels, read_ids
+from ..reading.line_collector import open_rules
 from ..reading.line_validation import parse_lines
+from ..reading.order_rules import drop_left_out
+from ..reading.usable_lines import UsableLines
 from . import vocabulary
 
 __all__ = ["MOST_LINES", "SourceProfile", "profile_sources", "profile_table"]
 
 MOST_LINES = 2_000_000
+_TEXTS = ("customer_id", "order_id", "product_id")
+_PERSON = "person "  # before the name of a column that may tell people apart
 _MOST_VALUES = 60  # distinct values of a column that is counted by value
 _MOST_PERSON_COLUMNS = 8
 _LONGEST_PERSON = 80  # characters, on average: longer is free text
@@ -36,12 +40,12 @@ _MAIL_SHARE = 0.8  # of the cells with an @: the column is of e-mail addresses
 
 @dataclass(frozen=True)
 class SourceProfile:
-    """Lines as the sources have them, as plain arrays; n is the number of lines."""
+    """Lines as the sources have them, less those that filters leave out: n of them, as plain arrays."""
 
     sources: Sequence[SourceConfig]
     config: OrdersConfig
     files: Sequence[str]
-    n_lines: int
+    n_lines_read: int
     is_capped: bool  # whether there are more lines than were looked at
     source: Int32  # n, which of the sources
     file: Int32  # n, which of the files
@@ -54,6 +58,11 @@ class SourceProfile:
     persons: Mapping[str, TextColumn]  # columns that are not mapped and may tell people apart
     values: Mapping[tuple[int, str], Mapping[str, int]]  # (source, column) -> value -> lines
     marks: Mapping[str, int]  # currency in the cells of amounts -> lines
+
+    @property
+    def n_lines(self) -> int:
+        """Lines that no filter leaves out."""
+        return len(self.instants)
 
     @cached_property
     def numbered_orders(self) -> Int64:
@@ -71,12 +80,12 @@ class SourceProfile:
 
 def profile_sources(config: OrdersConfig, most_lines: int = MOST_LINES) -> SourceProfile:
     """Read what a configuration names once more, with all columns, up to `most_lines`."""
-    builder = _ProfileBuilder(config, config.all_sources())
+    builder = _ProfileBuilder(config)
     for position, source in enumerate(config.all_sources()):
-        resolve = partial(resolve_columns, source.columns, own_names_too=True)
+        resolve = partial(resolve_columns, source, own_names_too=True)
         for found in open_tables(source, resolve, every_column=True):
             for raw in found.blocks:
-                if builder.n_lines >= most_lines and raw.table.num_rows:
+                if builder.n_lines_read >= most_lines and raw.table.num_rows:
                     return builder.build(is_capped=True)
                 builder.add(raw, found.file, found.mapping, position)
     return builder.build()
@@ -87,37 +96,21 @@ def profile_table(table: pa.Table | pd.DataFrame, config: OrdersConfig) -> Sourc
     if isinstance(table, pd.DataFrame):
         table = pa.Table.from_pandas(table, preserve_index=False)
     config = config.reading("the orders")
-    builder = _ProfileBuilder(config, config.all_sources())
-    mapping, _ = resolve_columns(config.columns, table.column_names, own_names_too=True)
+    builder = _ProfileBuilder(config)
+    mapping, _ = resolve_columns(config, table.column_names, own_names_too=True)
     builder.add(RawTable(table, np.arange(1, table.num_rows + 1)), "", mapping, 0)
     return builder.build()
-
-
-@dataclass(frozen=True)
-class _Block:
-    """What is kept of a block of lines of one file."""
-
-    source: int
-    file: int
-    texts: Mapping[str, Ids]
-    instants: Int64
-    amounts: Float64
-    is_used: Mask
-
-    def get_text(self, name: str) -> Ids:
-        """A mapped text column; missing throughout where the file has none."""
-        return self.texts[name] if name in self.texts else _make_missing(len(self.instants))
 
 
 class _ProfileBuilder:
     """Takes blocks of lines with all their columns; keeps what the checks need of them."""
 
-    def __init__(self, config: OrdersConfig, sources: Sequence[SourceConfig]) -> None:
-        self.config, self.sources = config, sources
-        self.now = datetime.now()
-        self.n_lines = 0
+    def __init__(self, config: OrdersConfig) -> None:
+        self.config, self.sources = config, config.all_sources()
+        self.n_lines_read = 0
+        self._rules = open_rules(config)
         self._files: list[str] = []
-        self._blocks: list[_Block] = []
+        self._parts: list[UsableLines] = []
         self._persons: dict[str, list[Ids]] = {}
         self._values: dict[tuple[int, str], dict[str, int] | None] = {}
         self._marks: dict[str, int] = {}
@@ -126,21 +119,29 @@ class _ProfileBuilder:
         self, raw: RawTable, file: str, mapping: Mapping[str, Expression], position: int
     ) -> None:
         """Take one block of a file."""
-        if not raw.table.num_rows or "customer_id" not in mapping:
+        n_lines = raw.table.num_rows
+        if not n_lines or "customer_id" not in mapping:
             return
-        form = self.sources[position].format or FormatConfig()
-        config = self.config.model_copy(update={"format": form})
-        lines = parse_lines(raw, file, mapping, config, self.now)
+        own = self.config.model_copy(update=self.sources[position].line_rules())
+        lines = parse_lines(raw, file, mapping, replace(self._rules, config=own))
         if file not in self._files:
             self._files.append(file)
         used = lines.usable()
         self._keep_persons(raw.table, mapping)
-        self._count_values(raw.table.filter(pa.array(used)), mapping, position)
+        counted = raw.table.filter(pa.array(used & ~lines.verdicts.is_left_out))
+        self._count_values(counted, mapping, position)
         self._count_marks(raw.table, mapping)
-        amounts = lines.numbers["amount"]
-        place = self._files.index(file)
-        self._blocks.append(_Block(position, place, lines.texts, lines.times, amounts, used))
-        self.n_lines += len(raw.rows)
+        amounts = lines.numbers["amount" if "amount" in lines.numbers else ORDER_TOTAL]
+        numbers = {
+            "amount": amounts,
+            "verdict": lines.verdicts.values,
+            "used": used.astype(np.float64),
+            "source": np.full(n_lines, float(position)),
+            "file": np.full(n_lines, float(self._files.index(file))),
+        }
+        texts = {name: lines.texts.get(name) or _make_missing(n_lines) for name in _TEXTS}
+        self._parts.append(UsableLines(texts, lines.times, numbers))
+        self.n_lines_read += n_lines
 
     def _keep_persons(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
         mapped = {name for e in mapping.values() for name in e.columns}
@@ -152,10 +153,8 @@ class _ProfileBuilder:
                     continue
                 if not _may_name_persons(name, column):
                     continue
-            parts = self._persons.setdefault(name, [])
-            if not parts and self.n_lines:
-                parts.append(_make_missing(self.n_lines))
-            parts.append(read_ids(column, nulls_by_name=True)[0])
+                self._persons[name] = [_make_missing(part.n_lines) for part in self._parts]
+            self._persons[name].append(read_ids(column, nulls_by_name=True)[0])
         for name, parts in self._persons.items():
             if name not in table.column_names:
                 parts.append(_make_missing(table.num_rows))
@@ -166,7 +165,7 @@ class _ProfileBuilder:
         taken = {
             name
             for ours, expression in mapping.items()
-            if ours in ("customer_id", "ordered_at", "order_id", "amount")
+            if ours in ("customer_id", "ordered_at", "order_id", "amount", ORDER_TOTAL)
             for name in expression.columns
         }
         for name in table.column_names:
@@ -179,7 +178,8 @@ class _ProfileBuilder:
                 self._values[key] = None
 
     def _count_marks(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
-        for name in mapping["amount"].columns if "amount" in mapping else ():
+        amount = mapping.get("amount") or mapping.get(ORDER_TOTAL)
+        for name in amount.columns if amount else ():
             column = table[name]
             if not _is_text(column.type):
                 continue
@@ -191,37 +191,38 @@ class _ProfileBuilder:
 
     def build(self, *, is_capped: bool = False) -> SourceProfile:
         """The profile of all blocks taken."""
-        blocks = self._blocks
-        sizes = [len(block.instants) for block in blocks]
+        for name, blocks in self._persons.items():
+            for part, block in zip(self._parts, blocks, strict=True):
+                part.texts[_PERSON + name] = block
+        drop_left_out(self._parts)
         return SourceProfile(
             sources=self.sources,
             config=self.config,
             files=self._files,
-            n_lines=self.n_lines,
+            n_lines_read=self.n_lines_read,
             is_capped=is_capped,
-            source=np.repeat(np.array([block.source for block in blocks], np.int32), sizes),
-            file=np.repeat(np.array([block.file for block in blocks], np.int32), sizes),
-            customers=self._join("customer_id"),
-            order_ids=self._join("order_id"),
-            products=self._join("product_id"),
-            instants=_join_arrays([block.instants for block in blocks], np.int64),
-            amounts=_join_arrays([block.amounts for block in blocks], np.float64),
-            is_used=_join_arrays([block.is_used for block in blocks], np.bool_),
-            persons={name: merge_labels(parts) for name, parts in self._persons.items()},
+            source=self._join_numbers("source").astype(np.int32),
+            file=self._join_numbers("file").astype(np.int32),
+            customers=self._join_texts("customer_id"),
+            order_ids=self._join_texts("order_id"),
+            products=self._join_texts("product_id"),
+            instants=np.concatenate([*(part.times for part in self._parts), np.zeros(0, np.int64)]),
+            amounts=self._join_numbers("amount"),
+            is_used=self._join_numbers("used") > 0,
+            persons={name: self._join_texts(_PERSON + name) for name in self._persons},
             values={key: counts for key, counts in self._values.items() if counts},
             marks=self._marks,
         )
 
-    def _join(self, name: str) -> TextColumn:
-        return merge_labels([*(block.get_text(name) for block in self._blocks), _make_missing(0)])
+    def _join_texts(self, name: str) -> TextColumn:
+        return merge_labels([*(part.texts[name] for part in self._parts), _make_missing(0)])
+
+    def _join_numbers(self, name: str) -> Float64:
+        return np.concatenate([*(part.numbers[name] for part in self._parts), np.zeros(0)])
 
 
 def _make_missing(n_lines: int) -> TextColumn:
     return TextColumn(np.full(n_lines, -1, np.int32), pa.array([], pa.string()))
-
-
-def _join_arrays(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:  # type: ignore[type-arg]
-    return np.concatenate([*parts, np.zeros(0, kind)])
 
 
 def _may_name_persons(name: str, column: pa.ChunkedArray) -> bool:
@@ -266,7 +267,7 @@ def _iterate_counts(column: pa.ChunkedArray) -> list[tuple[str, int]]:
     return [((value or "").strip(), count) for value, count in cells]
 
 
-def _number_pairs(left: np.ndarray, right: np.ndarray) -> Int64:  # type: ignore[type-arg]
+def _number_pairs(left: np.ndarray, right: np.ndarray) -> Int64:
     """A number for each pair of two integers per line, dense from 0."""
     first = np.unique(left, return_inverse=True)[1].astype(np.int64)
     second = np.unique(right, return_inverse=True)[1].astype(np.int64)
