@@ -20,7 +20,6 @@ _LEAST_GROWTH = 0.3  # of a line's amount with the number of lines; 1 for totals
 _SURE = 2.0  # standard errors
 _SAME_AMOUNT = 0.005  # in the shop's currency
 _LEAST_CURRENCY_SHARE = 0.001  # of the lines
-_CODE_SHARE = 0.9  # of a column's cells that are codes of currencies
 _LEAST_FILE_LINES = 6  # of a file whose last line may be a total of the others
 _NEAR_TOTAL = 1e-6  # relative to the sum
 _TOTAL_WEIGHT = 0.2  # of a file's money: a line that says total and holds so much is one
@@ -33,8 +32,7 @@ def detect_totals_on_lines(profile: SourceProfile) -> Finding:
     """
     name = "order totals"
     per_line = np.array([source.amount_per == "line" for source in profile.sources])
-    usable = profile.is_used & (profile.amounts > 0) & (profile.numbered_orders >= 0)
-    usable &= per_line[profile.source]
+    usable = profile.is_used & (profile.amounts > 0) & per_line[profile.source]
     amounts = profile.amounts[usable]
     _, order, lines = np.unique(profile.orders[usable], return_inverse=True, return_counts=True)
     low = np.full(len(lines), np.inf)
@@ -49,13 +47,14 @@ def detect_totals_on_lines(profile: SourceProfile) -> Finding:
     if share < _EQUAL_SHARE or not _grows(np.log(high), np.log(lines)):
         return Finding(name, "pass", share, said)
     factor = amounts.sum() / high.sum()
+    has_ids = bool((profile.numbered_orders >= 0).any())
     return Finding(
         name,
         "warn",
         share,
         f"{said}, and it grows with their number: it is the order's total, and revenue is counted "
         f"{factor:.1f} times",
-        "orders.amount_per: order",
+        "orders.amount_per: order" + ("" if has_ids else ", with orders.columns.order_id"),
     )
 
 
@@ -77,16 +76,8 @@ def detect_currencies(profile: SourceProfile) -> Finding:
     for (position, column), counts in profile.values.items():
         if profile.sources[position].currency_column is not None:
             continue
-        codes: dict[str, int] = {}
-        for value, count in counts.items():
-            if vocabulary.is_currency_code(value):
-                code = value.strip().upper()
-                codes[code] = codes.get(code, 0) + count
+        codes = _find_codes(column, counts)
         filled = sum(count for value, count in counts.items() if value)
-        if sum(codes.values()) < _CODE_SHARE * filled or not (
-            vocabulary.is_currency_column(column)
-        ):
-            continue
         if _are_several(codes):
             largest = max(codes, key=codes.__getitem__)
             mend = (
@@ -107,6 +98,20 @@ def detect_currencies(profile: SourceProfile) -> Finding:
             "export amounts in one currency, or with a column of codes for orders.currency_column",
         )
     return Finding(name, "pass", 0.0, "no second currency shows in columns or amounts")
+
+
+def _find_codes(column: str, counts: Mapping[str, int]) -> dict[str, int]:
+    """The currencies in a column with their lines; none where it is of something else."""
+    filled = {value.strip().upper(): 0 for value in counts if value}
+    for value, count in counts.items():
+        if value:
+            filled[value.strip().upper()] += count
+    codes = sum(n for value, n in filled.items() if vocabulary.is_currency_code(value))
+    if vocabulary.is_currency_column(column):
+        is_named = not any(sign.isdigit() for value in filled for sign in value)
+        return filled if is_named else {}
+    is_all_codes = codes == sum(filled.values()) and any(map(vocabulary.is_common_currency, filled))
+    return filled if is_all_codes else {}
 
 
 def _are_several(counts: Mapping[str, int]) -> bool:

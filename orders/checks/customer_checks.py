@@ -17,12 +17,13 @@ from .source_profile import SourceProfile
 __all__ = ["detect_customer_per_order", "detect_shared_ids", "detect_similar_ids"]
 
 _LEAST_PLACEHOLDER_ORDERS = 2
-_LEAST_SHARED_ORDERS = 50  # of an id that looks like any other
+_LEAST_CUSTOMERS = 60  # among fewer a key account is no exception
+_LEAST_SHARED_ORDERS = 30  # of an id that looks like any other
 _SHARED_SHARE = 0.05  # of all orders
-_CHANCE = 0.01  # of one customer alone being so far above the next
-_MOST_TAIL = 4.0  # the steepest tail that is believed: counts are whole numbers
+_CHANCE = 0.02  # of one customer alone being so far above the next
+_MOST_TAIL = 8.0  # the steepest tail that is believed: counts are whole numbers
 _TAIL_SHARE = 0.1  # of the customers, whose tail is measured
-_LEAST_TAIL = 5
+_LEAST_TAIL = 10
 _LEAST_PEOPLE = 10  # of another column, on one id
 _PEOPLE_SHARE = 0.3  # of the id's orders
 _PEOPLE_ORDER_SHARE = 0.01  # of all orders
@@ -30,10 +31,11 @@ _SIMILAR_SHARE = 0.005  # of the ids
 _LEAST_SIMILAR = 2  # groups of ids
 _EXPONENT_SHARE = 0.005  # of the lines
 _EXPONENT = re.compile(r"^\d([.,]\d+)?e\+\d{1,3}$")
+_NUMBERED = re.compile(r"^([A-Za-z]{0,5}[-_#]?)(\d+)$")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _LEAST_ORDERS = 30  # to say that each has a customer of its own
 _OWN_SHARE = 0.98  # customers of orders
-_REPEATING_SHARE = 0.85  # distinct values of another column of orders
+_REPEATING_SHARE = 0.95  # distinct values of another column of orders
 
 
 def detect_shared_ids(profile: SourceProfile) -> Finding:
@@ -92,8 +94,10 @@ def _find_crowded(profile: SourceProfile, orders_of: Int64) -> list[int]:
         return []
     descending = np.sort(orders_of[orders_of > 0])[::-1]
     top = int(np.argmax(orders_of))
-    if orders_of[top] >= max(_LEAST_SHARED_ORDERS, _SHARED_SHARE * total) and (
-        (descending[0] / descending[1]) ** -_measure_tail(descending[1:]) < _CHANCE
+    if (
+        len(descending) >= _LEAST_CUSTOMERS
+        and descending[0] >= max(_LEAST_SHARED_ORDERS, _SHARED_SHARE * total)
+        and _compute_chance(descending) < _CHANCE
     ):
         return [top]
     used = profile.is_used
@@ -110,13 +114,16 @@ def _find_crowded(profile: SourceProfile, orders_of: Int64) -> list[int]:
     return []
 
 
-def _measure_tail(descending: Int64) -> float:
-    """Hill's estimate of the power by which the share of larger customers falls."""
-    n = min(len(descending) - 1, max(_LEAST_TAIL, int(_TAIL_SHARE * len(descending))))
-    if n < 1:
-        return 1.0
-    mean = float(np.log(descending[:n] / descending[n]).mean())
-    return min(_MOST_TAIL, 1 / mean) if mean > 0 else _MOST_TAIL
+def _compute_chance(descending: Int64) -> float:
+    """The chance that the largest count is so far above the second, if all have one tail.
+
+    The tail falls by a power, which Hill's estimate reads off the next counts; that it is read off few is
+    accounted for (the predictive distribution of a Pareto tail: a Lomax).
+    """
+    others = descending[1:].astype(np.float64)
+    n = min(len(others) - 1, max(_LEAST_TAIL, int(_TAIL_SHARE * len(others))))
+    logs = max(float(np.log(others[:n] / others[n]).sum()), n / _MOST_TAIL)
+    return float((logs / (logs + np.log(descending[0] / others[0]))) ** n)
 
 
 def _find_telling_column(profile: SourceProfile, nobody: Sequence[int]) -> str:
@@ -136,7 +143,7 @@ def detect_similar_ids(profile: SourceProfile) -> Finding:
     labels = [profile.customers.labels[int(k)].as_py() for k in used if k >= 0]
     kinds: dict[str, Callable[[str], str]] = {
         "case, Unicode form, invisible signs or quotes": _fold,
-        "leading zeros": lambda label: label.lstrip("0") if label.isdigit() else label,
+        "leading zeros": _strip_zeros,
     }
     for kind, key in kinds.items():
         groups = [group for group in _group(labels, key) if len(group) > 1]
@@ -173,6 +180,12 @@ def _group(labels: Sequence[str], key: Callable[[str], str]) -> Iterator[list[st
     for label in labels:
         groups.setdefault(key(label), []).append(label)
     yield from groups.values()
+
+
+def _strip_zeros(label: str) -> str:
+    """The id without the zeros its number begins with: 00123 is 123, and K-007 is K-7."""
+    match = _NUMBERED.match(label)
+    return label if match is None else match[1] + (match[2].lstrip("0") or "0")
 
 
 def _fold(label: str) -> str:

@@ -10,6 +10,7 @@ import unicodedata
 
 __all__ = [
     "find_currency_mark",
+    "is_common_currency",
     "is_currency_code",
     "is_currency_column",
     "is_flag_column",
@@ -61,10 +62,11 @@ _FLAG_NAME = re.compile(
     r"^(is[ _])?(test|cancel+ed|void(ed)?|deleted|storniert|fraud)([ _](order|mode))?$"
 )
 _CURRENCY_NAME = re.compile(
-    r"curr|^cur$|währ|waehr|devise|moned|moeda|valut|walut|para.?birim|货币|币种|通貨"
+    r"curr|^cur$|^ccy$|währ|waehr|devise|moned|moeda|valut|walut|para.?birim|货币|币种|通貨"
 )
 _PERSON_NAME = re.compile(
-    "mail|customer|client|kund|user|buyer|member|phone|käufer|acheteur|comprador|acquirente|"
+    "mail|customer|client|account|loyalty|card.?no|cookie|device|visitor|subscriber|contact|person|"
+    "kund|user|buyer|member|phone|käufer|acheteur|comprador|acquirente|"
     "klant|müşteri|klient|telefon|客户|顧客|买家"
 )
 _NO_PERSON_NAME = re.compile(
@@ -72,20 +74,32 @@ _NO_PERSON_NAME = re.compile(
     r"zip|post|street|address|comment|service|count|orders|total|value|price|\bip\b|_at$"
 )
 
+# labels for nobody as a whole
 _PLACEHOLDERS = frozenset(
     {
-        *("guest", "guests", "guest user", "guest customer", "guest checkout", "anonymous", "anon"),
-        *("unknown", "unknown customer", "nobody", "no name", "noname", "n.n.", "nn", "n.a.", "-"),
-        *("--", "---", ".", "?", "x", "xx", "xxx", "dummy", "default", "default customer", "test"),
-        *("test customer", "walk-in", "walkin", "walk in", "walk-in customer", "cash", "pos"),
-        *("cash customer", "cash sale", "retail customer", "no customer", "not set", "(not set)"),
-        *("not available", "undefined", "unregistered", "visitor", "customer", "-1"),
-        *("gast", "gastkonto", "laufkunde", "laufkundschaft", "barverkauf", "unbekannt", "anonym"),
-        *("invité", "invite", "client anonyme", "anonyme", "inconnu", "client de passage"),
-        *("invitado", "anónimo", "anonimo", "desconocido", "cliente generico", "cliente genérico"),
-        *("público en general", "publico en general", "consumidor final", "cliente final"),
-        *("ospite", "sconosciuto", "convidado", "desconhecido", "onbekend", "gość", "nieznany"),
-        *("misafir", "bilinmeyen", "游客", "匿名", "散客", "ゲスト", "不明"),
+        *("-", "--", "---", ".", "?", "x", "xx", "xxx", "-1", "n.n.", "nn", "n.a.", "pos"),
+        *("customer", "no name", "noname", "walk-in", "walk in", "walk-in customer", "not set"),
+        *("(not set)", "not available", "undefined", "retail customer", "laufkundschaft"),
+        *("gastkonto", "barverkauf", "client de passage", "invite", "cliente generico"),
+        *("cliente genérico", "público en general", "publico en general", "consumidor final"),
+        *("cliente final", "desconhecido", "gość", "nieznany", "bilinmeyen"),
+        *("游客", "匿名", "散客", "ゲスト", "不明"),
+    }
+)
+# words for nobody, also beside one of a role: guest checkout, unknown_customer
+_NOBODY = frozenset(
+    {
+        *("guest", "guests", "anonymous", "anon", "unknown", "nobody", "walkin", "dummy", "test"),
+        *("unregistered", "visitor", "default", "cash", "placeholder", "gast", "anonym"),
+        *("unbekannt", "laufkunde", "invité", "anonyme", "inconnu", "invitado", "anónimo"),
+        *("desconocido", "ospite", "anonimo", "sconosciuto", "convidado", "onbekend", "misafir"),
+    }
+)
+_ROLES = frozenset(
+    {
+        *("customer", "customers", "user", "users", "account", "checkout", "buyer", "client"),
+        *("shopper", "order", "orders", "sale", "sales", "id", "person", "member", "email"),
+        *("no", "not", "registered", "kunde", "konto", "bestellung", "cliente", "the"),
     }
 )
 _PLACEHOLDER_MAIL = re.compile(
@@ -104,63 +118,15 @@ _SIGNS = {"€": "EUR", "£": "GBP", "¥": "¥", "₹": "INR", "$": "$", "zł": 
 _SIGNS |= {"r$": "BRL", "us$": "USD", "a$": "AUD", "c$": "CAD", "₺": "TRY", "₽": "RUB", "₩": "KRW"}
 _SIGNS |= {"usd": "USD", "chf": "CHF", "fr.": "CHF", "kč": "CZK", "ft": "HUF", "lei": "RON"}
 _CODES = frozenset(
-    [
-        "AED",
-        "ARS",
-        "AUD",
-        "BGN",
-        "BHD",
-        "BRL",
-        "CAD",
-        "CHF",
-        "CLP",
-        "CNY",
-        "COP",
-        "CZK",
-        "DKK",
-        "EGP",
-        "EUR",
-        "GBP",
-        "HKD",
-        "HRK",
-        "HUF",
-        "IDR",
-        "ILS",
-        "INR",
-        "ISK",
-        "JPY",
-        "KES",
-        "KRW",
-        "KWD",
-        "MAD",
-        "MXN",
-        "MYR",
-        "NGN",
-        "NOK",
-        "NZD",
-        "OMR",
-        "PEN",
-        "PHP",
-        "PKR",
-        "PLN",
-        "QAR",
-        "RON",
-        "RSD",
-        "RUB",
-        "SAR",
-        "SEK",
-        "SGD",
-        "THB",
-        "TND",
-        "TRY",
-        "TWD",
-        "UAH",
-        "USD",
-        "UYU",
-        "VND",
-        "ZAR",
-    ]
+    {
+        *("AED", "ARS", "AUD", "BGN", "BHD", "BRL", "CAD", "CHF", "CLP", "CNY", "COP"),
+        *("CZK", "DKK", "EGP", "EUR", "GBP", "HKD", "HRK", "HUF", "IDR", "ILS", "INR"),
+        *("ISK", "JPY", "KES", "KRW", "KWD", "MAD", "MXN", "MYR", "NGN", "NOK", "NZD"),
+        *("OMR", "PEN", "PHP", "PKR", "PLN", "QAR", "RON", "RSD", "RUB", "SAR", "SEK"),
+        *("SGD", "THB", "TND", "TRY", "TWD", "UAH", "USD", "UYU", "VND", "ZAR"),
+    }
 )
+_COMMON_CODES = frozenset({"EUR", "USD", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK", "PLN", "CNY"})
 _MARK = re.compile(r"^[-+(\s]*([^\d\s.,()+-][^\d\s,()+-]*)|([^\d\s.,()+-]+)[)\s-]*$")
 
 
@@ -225,11 +191,14 @@ def is_person_column(name: str) -> bool:
 def is_placeholder(label: str) -> bool:
     """Whether a customer id is a word for nobody, in itself: guest, anonymous, noreply@...
 
-    >>> is_placeholder("Guest"), is_placeholder("Guest House Ltd")
-    (True, False)
+    >>> is_placeholder("Guest"), is_placeholder("GUEST_USER"), is_placeholder("Guest House Ltd")
+    (True, True, False)
     """
     text = unicodedata.normalize("NFKC", label).casefold().strip()
-    return text in _PLACEHOLDERS or bool(_PLACEHOLDER_MAIL.match(text))
+    if text in _PLACEHOLDERS or _PLACEHOLDER_MAIL.match(text):
+        return True
+    words = set(re.findall(r"[^\W_]+", text))
+    return bool(words & _NOBODY) and words <= _NOBODY | _ROLES
 
 
 def is_true(value: str) -> bool:
@@ -245,6 +214,11 @@ def is_total(label: str) -> bool:
 def is_currency_code(value: str) -> bool:
     """Whether a cell is the code of a currency, such as EUR."""
     return value.strip().upper() in _CODES
+
+
+def is_common_currency(value: str) -> bool:
+    """Whether a cell is the code of one of the currencies that most exports have."""
+    return value.strip().upper() in _COMMON_CODES
 
 
 def find_currency_mark(cell: str) -> str:
