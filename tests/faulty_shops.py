@@ -7,7 +7,7 @@ Each kind of fault here names the keys that mend it, where the configuration has
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["FAULTS", "SHAPES", "Export", "Fault", "add_fault", "build_shop", "write_export"]
+__all__ = [
+    "FAULTS",
+    "SHAPES",
+    "Export",
+    "Fault",
+    "add_fault",
+    "build_shop",
+    "iterate_shapes",
+    "write_export",
+]
 
 Random = np.random.Generator
 Frame = pd.DataFrame
@@ -79,7 +88,7 @@ def build_shop(shape: str, seed: int) -> Export:
     random = np.random.default_rng([seed, 1])
     lines = SHAPES[shape](random)
     lines["placed_at"] = lines["placed_at"].dt.floor("s")
-    lines = _add_other_columns(lines, random)
+    lines = _roughen(_add_other_columns(lines, random), random)
     order = "customer" if random.random() < 0.3 else "placed_at"
     lines = lines.sort_values([order, "placed_at", "order_no"], kind="stable", ignore_index=True)
     orders: dict[str, Any] = {"columns": dict(COLUMNS)}
@@ -98,6 +107,12 @@ def build_shop(shape: str, seed: int) -> Export:
 def add_fault(shop: Export, kind: str, seed: int) -> Export:
     """The same shop with one kind of fault."""
     return FAULTS[kind].add(shop, np.random.default_rng([seed, 2]))
+
+
+def iterate_shapes(shapes: tuple[str, ...]) -> Iterator[str]:
+    """The shapes one after the other, again and again."""
+    while True:
+        yield from shapes
 
 
 def write_export(export: Export, folder: Path) -> dict[str, Any]:
@@ -336,8 +351,22 @@ def _add_other_columns(lines: Frame, random: Random) -> Frame:
     return lines
 
 
+def _roughen(lines: Frame, random: Random) -> Frame:
+    """What no export is free of: lines of nobody, blank cells, spaces, a line that stands twice."""
+    nobody = random.random(len(lines)) < random.choice([0.0, 0.01, 0.1])
+    lines["customer"] = lines["customer"].where(~nobody, "")
+    if "email" in lines:
+        blank = random.random(len(lines)) < random.choice([0.0, 0.2])
+        lines["email"] = lines["email"].where(~blank, "")
+    if random.random() < 0.3:
+        spaced = random.random(len(lines)) < 0.05
+        lines["customer"] = lines["customer"].where(~spaced, lines["customer"] + " ")
+    twice = lines[random.random(len(lines)) < random.choice([0.0, 0.004])]
+    return pd.concat([lines, twice], ignore_index=True)
+
+
 def _name_persons(lines: Frame) -> list[str]:
-    return [f"person{k}@mail.example" for k in pd.factorize(lines["customer"])[0]]
+    return [f"person{k}@mail.example" for k in pd.factorize(lines["customer"].str.strip())[0]]
 
 
 def _cut_into_parts(lines: Frame, random: Random) -> dict[str, Frame]:
@@ -402,12 +431,13 @@ PLACEHOLDERS = (
         "walk-in",
     ),
     *("Laufkunde", "Gast", "invité", "cliente generico", "noreply@example.com", "00000000"),
+    *("GUEST_CHECKOUT", "guest@shop.example", "Unknown customer", "cash", "(not set)", "99999"),
 )
 
 
 def _add_placeholder(shop: Export, random: Random) -> Export:
     label = str(random.choice(PLACEHOLDERS))
-    share = random.uniform(0.05, 0.4)
+    share = random.uniform(0.01, 0.4)
 
     def change(lines: Frame) -> Frame:
         chosen = _draw_share(lines["order_no"], share, random)
@@ -418,8 +448,8 @@ def _add_placeholder(shop: Export, random: Random) -> Export:
 
 def _add_shared_id(shop: Export, random: Random) -> Export:
     """An id that looks like any other and holds the orders of many people."""
-    share = random.uniform(0.15, 0.5)
-    label = str(_join_files(shop)["customer"].iloc[0])
+    share = random.uniform(0.12, 0.5)
+    label = str(_join_files(shop)["customer"].max())
 
     def change(lines: Frame) -> Frame:
         chosen = _draw_share(lines["order_no"], share, random)
@@ -477,7 +507,7 @@ def _keep_first_order_no(shop: Export, random: Random) -> Export:
 
 def _leave_no_sales_in(shop: Export, random: Random) -> Export:
     name = str(random.choice(list(NO_SALE)))
-    share = random.uniform(0.01, 0.25)
+    share = random.uniform(0.003, 0.25)
     good = dict(GOOD_STATUS)[name][0]
     bad = list(random.choice(NO_SALE[name], random.integers(1, 3), replace=False))
 
@@ -494,7 +524,7 @@ def _leave_no_sales_in(shop: Export, random: Random) -> Export:
 def _add_currency_column(shop: Export, random: Random) -> Export:
     name = str(random.choice(["currency", "Währung", "order_currency", "Devise", "cur"]))
     other, factor = (("USD", 1.1), ("JPY", 160.0), ("PLN", 4.3), ("GBP", 0.85))[random.integers(4)]
-    share = random.uniform(0.01, 0.5)
+    share = random.uniform(0.005, 0.5)
 
     def change(lines: Frame) -> Frame:
         chosen = _draw_share(lines["order_no"], share, random)
@@ -517,7 +547,7 @@ def _write_codes(shop: Export, random: Random) -> Export:
 
 
 def _write_amounts(shop: Export, random: Random, forms: tuple[str, ...]) -> Export:
-    shares = (0.0, random.uniform(0.02, 0.3), random.uniform(0.0, 0.1))
+    shares = (0.0, random.uniform(0.005, 0.3), random.uniform(0.0, 0.1))
 
     def change(lines: Frame) -> Frame:
         text = lines["line_total"].map(lambda amount: f"{amount:.2f}")
@@ -535,12 +565,14 @@ def _write_ids(
     shop: Export, random: Random, ids: Callable[[int], str], form: Callable[[str], str], **mend: Any
 ) -> Export:
     """Ids of one style; on a share of the orders they stand in another form."""
-    share = random.uniform(0.05, 0.4)
+    share = random.uniform(0.02, 0.4)
 
     def change(lines: Frame) -> Frame:
-        plain = pd.Series(pd.factorize(lines["customer"])[0]).map(ids)
+        plain = pd.Series(pd.factorize(lines["customer"].str.strip())[0]).map(ids)
+        plain = plain.where(lines["customer"] != "", "")
         chosen = _draw_share(lines["order_no"], share, random)
-        return lines.assign(customer=plain.where(~chosen, plain.map(form)))
+        changed = plain.map(lambda text: form(text) if text else text)
+        return lines.assign(customer=plain.where(~chosen, changed))
 
     return _change(shop, change, **mend)
 
@@ -585,7 +617,7 @@ def _overlap_files(shop: Export, random: Random) -> Export:
     """Two exports whose spans overlap; the status of many orders has changed in between."""
     lines = _join_files(shop).sort_values("placed_at", kind="stable", ignore_index=True)
     span = lines["placed_at"].max() - lines["placed_at"].min()
-    overlap = random.uniform(0.04, 0.4)
+    overlap = random.uniform(0.015, 0.4)
     begin = lines["placed_at"].min() + span * random.uniform(0.3, 0.6)
     status = pd.Series(np.where(random.random(len(lines)) < 0.7, "processing", "completed"))
     first = lines.assign(status=status)[lines["placed_at"] <= begin + span * overlap]

@@ -49,7 +49,7 @@ def detect_shared_ids(profile: SourceProfile) -> Finding:
         for k, label in enumerate(labels)
         if orders_of[k] >= _LEAST_PLACEHOLDER_ORDERS and _is_placeholder(label, labels)
     ]
-    why = "which names nobody"
+    why = "a word for nobody"
     if not nobody:
         nobody, why = _find_crowded(profile, orders_of), "with the orders of several people"
     if not nobody:
@@ -60,7 +60,8 @@ def detect_shared_ids(profile: SourceProfile) -> Finding:
     share = n_shared / n_orders
     ids = [labels[k] for k in nobody]
     shown = join_words([repr(label) for label in ids[:4]])
-    said = f"{pluralize(n_shared, 'order')} ({share:.1%}) are of the id {shown}, {why}"
+    noun = "id" if len(ids) == 1 else "ids"
+    said = f"{pluralize(n_shared, 'order')} ({share:.1%}) are of the {noun} {shown}, {why}"
     person = _find_telling_column(profile, nobody)
     mend = format_setting("orders.no_customer", ids)
     if person:

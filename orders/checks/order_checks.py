@@ -175,9 +175,10 @@ def detect_overlapping_files(profile: SourceProfile) -> Finding:
     np.minimum.at(first_file, line, profile.file[used])
     repeats = profile.file[used] > first_file[line]
     n_repeats = int(repeats.sum())
+    n_orders = len(np.unique(profile.orders[used[repeats]]))
     share = n_repeats / max(1, len(used))
-    # a cut through an order may leave two of its equal lines in neighbouring files
-    if share < _REPEATED_SHARE or n_repeats < max(_LEAST, len(profile.files)):
+    # where one export is cut into files, a cut may leave equal lines of one order on both sides
+    if share < _REPEATED_SHARE or n_orders < max(_LEAST, len(profile.files)):
         return Finding(name, "pass", share, "the files do not repeat each other's orders")
     said = (
         f"{pluralize(n_repeats, 'line')} ({share:.1%}) repeat a line of another file of the source"
