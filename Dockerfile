@@ -1,5 +1,5 @@
-# The server in a container, from the wheel:
-#   pip wheel --no-deps --wheel-dir dist .      (the wheel; requirements.lock pins the rest)
+# The REST server in a container. Build the wheel first; requirements.lock pins all other packages:
+#   pip wheel --no-deps --wheel-dir dist .
 #   docker build -t clvcast .
 #   docker run --read-only --tmpfs /tmp -p 8000:8000 -v $PWD/bundle:/model:ro \
 #       -v $PWD/tokens:/run/tokens:ro clvcast
@@ -13,8 +13,8 @@ RUN grep -E '^[A-Za-z0-9_.-]+==' /tmp/requirements.lock | sed 's/ *\\$//' > /tmp
     && pip install --no-cache-dir -c /tmp/constraints.txt "$(ls /tmp/clvcast-*.whl)[serve]" \
     && rm -f /tmp/clvcast-*.whl /tmp/*.txt /tmp/requirements.lock
 
-# Compiled code for any processor of this architecture, made once here. The compiler's cache must be
-# writable when it is read, and the root is read-only: it is copied into /tmp at the start.
+# Compile once, for every processor of this architecture. numba's cache must be writable even to be
+# read, and the file system is read-only: the entry point copies the cache to /tmp.
 ENV NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES="" NUMBA_CACHE_DIR=/opt/clvcast/cache PYTHONDONTWRITEBYTECODE=1
 RUN clvcast warm
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..train.gate.rules import Verdict
 
 __all__ = [
+    "CompleteUntil",
     "ConfigFile",
     "Cutoff",
     "Engine",
@@ -69,13 +70,25 @@ Cutoff = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="The first instant not observed, such as 2011-12-10."),
 ]
+CompleteUntil = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATE",
+        help="Every order before this date is there (also: today, yesterday). Default: the midnight "
+        "after the newest order.",
+    ),
+]
 
 
-def read_config(path: Path) -> Config:
-    """Read a configuration."""
-    from ..configs.schema import load_config
+def read_config(path: Path | None, complete_until: str | None = None) -> Config:
+    """Read a configuration; what `complete_until` states replaces what the file says of it."""
+    from ..configs.schema import Config, OrdersConfig, load_config
 
-    return load_config(path)
+    config = Config() if path is None else load_config(path)
+    if complete_until is None:
+        return config
+    stated = OrdersConfig(complete_until=complete_until)
+    return config.overridden_by(Config(orders=stated))
 
 
 def read_orders(settings: Config, silent: bool) -> Orders:

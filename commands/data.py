@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from ..errors import StoreError
-from .console import ConfigFile, Json, Quiet, out, print_json, read_config, read_orders
+from .console import (
+    CompleteUntil,
+    ConfigFile,
+    Json,
+    Quiet,
+    out,
+    print_json,
+    read_config,
+    read_orders,
+)
 from .shop import print_findings, print_silent_faults, print_summary
 
 
@@ -37,6 +46,7 @@ def check(
     audit: Annotated[
         bool, typer.Option("--audit", help="Prove that no later order touches a feature.")
     ] = False,
+    complete_until: CompleteUntil = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +60,7 @@ def check(
     from ..orders.checks.silent_faults import find_silent_faults
     from ..orders.checks.source_profile import profile_sources
 
-    settings = read_config(config)
+    settings = read_config(config, complete_until)
     orders = read_orders(settings, quiet or as_json)
     profile = profile_sources(settings.orders)
     summary = summarize_shop(orders, settings.orders, profile)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ..errors import ConfigError, OrdersError
 from .console import (
+    CompleteUntil,
     Cutoff,
     Engine,
     Json,
@@ -50,6 +51,7 @@ def score(
         typer.Option(help="Attributes of customers, for a model that learned from any."),
     ] = None,
     cutoff: Cutoff = None,
+    complete_until: CompleteUntil = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
     ] = None,
@@ -76,7 +78,8 @@ def score(
     from ..models.loading import load_model
     from ..serve.batch.run import score_files
 
-    settings = None if config is None else read_config(config)
+    stated = config is not None or complete_until is not None
+    settings = read_config(config, complete_until) if stated else None
     store = tracking_uri or (settings.tracking.uri if settings else None)
     loaded = load_model(model, store, expect_sha256=expect_sha256)
     if settings is not None:

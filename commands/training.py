@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import (
+    CompleteUntil,
     ConfigFile,
     Cutoff,
     Engine,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 def train(
     config: ConfigFile,
     cutoff: Cutoff = None,
+    complete_until: CompleteUntil = None,
     tracking_uri: Store = None,
     force: Annotated[
         str | None,
@@ -54,7 +56,7 @@ def train(
     from ..train.registry.tracking import track
     from ..train.run import train_and_evaluate
 
-    settings = read_config(config)
+    settings = read_config(config, complete_until)
     silent = quiet or as_json
     say = make_progress(silent)
     warnings: list[str] = []

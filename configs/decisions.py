@@ -10,39 +10,40 @@ __all__ = ["AcquisitionConfig", "KpisConfig"]
 
 
 class KpisConfig(Section):
-    """How descriptive measures are counted."""
+    """How KPIs are computed."""
 
     period_days: int | None = Field(
         default=None,
         strict=True,
         ge=1,
         le=3650,
-        description="The period of purchase frequency and churn; unset, horizon_days.",
+        description="Length in days of a period for purchase frequency and churn. Default: "
+        "horizon_days.",
     )
     periods: int = Field(
         default=4,
         strict=True,
         ge=1,
         le=40,
-        description="How many of the newest whole periods count.",
+        description="Number of newest complete periods to use.",
     )
     expected_lifetime: float | None = Field(
         default=None,
         gt=0,
-        description="Expected customer lifetime in periods; unset, 1 / churn rate.",
+        description="Expected customer lifetime in periods. Default: 1 / churn rate.",
     )
 
 
 class AcquisitionConfig(Section):
-    """When a customer's acquisition pays."""
+    """Targets for customer acquisition."""
 
     healthy_ratio: float = Field(
-        default=3.0, gt=0, description="LTV:CAC from which on it is healthy."
+        default=3.0, gt=0, description="Smallest healthy ratio of LTV to CAC."
     )
     payback_months: int = Field(
         default=12,
         strict=True,
         ge=1,
         le=120,
-        description="Months within which a cohort should pay back.",
+        description="Number of months in which a cohort should pay back its acquisition cost.",
     )

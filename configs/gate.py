@@ -10,101 +10,118 @@ __all__ = ["GateConfig", "MonitorConfig"]
 
 
 class GateConfig(Section):
-    """What a new model must hold to go live; docs/operations.md says how to read each rule."""
+    """Limits that a new model must meet to go live. docs/gate.md explains each rule."""
 
     confidence: float = Field(
         default=0.95,
         gt=0.5,
         lt=1,
-        description="How sure the gate must be that a difference is none of luck.",
+        description="Confidence level at which a difference counts as significant.",
     )
     ngini: float = Field(
         default=0.01,
         ge=0,
         le=1,
-        description="nGini may be surely lower than a rival's by up to this.",
+        description="Largest significant nGini loss against a rival that still passes.",
     )
     mae: float = Field(
-        default=0.05, ge=0, description="MAE may surely exceed a rival's by up to this share of it."
+        default=0.05,
+        ge=0,
+        description="Largest significant MAE increase against a rival that still passes; 0.05 is "
+        "5 %.",
     )
     bias: float = Field(
         default=0.2,
         ge=0,
-        description="The total may miss by this share, or by what the best baseline missed.",
+        description="Largest relative error of the total; the best baseline's error if that is "
+        "larger.",
     )
     calibration: float = Field(
-        default=0.1, ge=0, le=1, description="Churn probabilities may be off by this on average."
+        default=0.1, ge=0, le=1, description="Largest mean error of the churn probabilities."
     )
     coverage: float = Field(
-        default=0.1, ge=0, le=0.9, description="90 % intervals may hold this much less than 90 %."
+        default=0.1,
+        ge=0,
+        le=0.9,
+        description="Largest shortfall of the 90 % intervals' coverage; 0.1 allows 80 %.",
     )
     segment: float = Field(
         default=0.25,
         ge=0,
-        description="MAE in one segment may surely exceed the rival's by this share.",
+        description="Largest significant MAE increase against a rival in one segment.",
     )
     segment_customers: int = Field(
-        default=50, strict=True, ge=1, description="Segments with fewer customers are not judged."
+        default=50,
+        strict=True,
+        ge=1,
+        description="Smallest number of customers in a segment to be tested.",
     )
     history: float = Field(
         default=0.05,
         ge=0,
-        description="Lines and money of months the champion knew may differ by this share.",
+        description="Largest relative change of lines and money in months that the champion knew.",
     )
     customers: float = Field(
         default=0.95,
         ge=0,
         le=1,
-        description="This share of the customers the champion knew must be there.",
+        description="Smallest share of the champion's customers that must still be in the orders.",
     )
     total: float = Field(
         default=1.5,
         ge=1,
-        description="The forecast total may be this many times the champion's, or 1 / this.",
+        description="Largest factor between the forecast totals of candidate and champion.",
     )
     churn_rate: float = Field(
         default=0.15,
         ge=0,
         le=1,
-        description="The forecast churn rate may differ from the champion's by this.",
+        description="Largest difference between the forecast churn rates of candidate and "
+        "champion.",
     )
     rank_correlation: float = Field(
         default=0.8,
         ge=-1,
         le=1,
-        description="Forecasts must rank customers as alike as this (Spearman).",
+        description="Smallest rank correlation (Spearman) between candidate and champion.",
     )
-    segment_total: float = Field(default=2.0, ge=1, description="As total, for each segment's.")
+    segment_total: float = Field(
+        default=2.0, ge=1, description="Same as total, for the total of each segment."
+    )
 
 
 class MonitorConfig(Section):
-    """When monitoring raises an alarm; half of a bound is worth a warning."""
+    """Limits above which monitoring raises an alarm. Above half of a limit it warns."""
 
-    bias: float = Field(default=0.2, gt=0, description="The total missed by this share.")
+    bias: float = Field(default=0.2, gt=0, description="Relative error of the total.")
     calibration: float = Field(
-        default=0.1, gt=0, le=1, description="Churn probabilities are off by this on average."
+        default=0.1, gt=0, le=1, description="Mean error of the churn probabilities."
     )
     coverage: float = Field(
-        default=0.1, gt=0, le=0.9, description="90 % intervals hold this much less than 90 %."
+        default=0.1, gt=0, le=0.9, description="Shortfall of the 90 % intervals' coverage."
     )
     capture: float = Field(
         default=0.5,
         gt=0,
         le=1,
-        description="The top tenth by forecast misses this share of what a perfect one would hold.",
+        description="Spend that the top 10 % by forecast misses, as a share of the spend of the "
+        "actual top 10 %.",
     )
     psi: float = Field(
-        default=0.25, gt=0, description="Population stability index of a feature or a forecast."
+        default=0.25,
+        gt=0,
+        description="Population stability index (PSI) of a forecast, or of a quarter of the "
+        "features.",
     )
     new_category: float = Field(
         default=0.1,
         gt=0,
         le=1,
-        description="Share of lines in categories or channels training never saw.",
+        description="Share of lines with a category or channel that training did not see.",
     )
     missing_customers: float = Field(
         default=0.05,
         gt=0,
         le=1,
-        description="Share of forecast customers whom the orders no longer hold.",
+        description="Share of forecast customers who are not in the orders.",
     )

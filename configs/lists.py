@@ -106,32 +106,38 @@ def parse_condition(column: str, stated: Where) -> Condition:
 
 
 class ListRule(Section):
-    """Who is on a list, what is at stake, why, and when."""
+    """One campaign list: its customers, their value, the reason and the date."""
 
-    where: dict[str, Where] = Field(description="Column: what it must be; all must hold.")
-    value: Literal["clv", "expected_spend", "order_value", "value_if_kept", "value_at_risk"] = (
-        Field(default="clv", description="The money at stake; the most of it comes first.")
+    where: dict[str, Where] = Field(
+        description="Condition for each column. All conditions must hold."
     )
-    reason: str = Field(min_length=1, description="Why, in words; {column} stands for its value.")
+    value: Literal["clv", "expected_spend", "order_value", "value_if_kept", "value_at_risk"] = (
+        Field(default="clv", description="Money at stake; the list is sorted by it, highest first.")
+    )
+    reason: str = Field(
+        min_length=1,
+        description="Reason in words. {column} is replaced by the value of the column.",
+    )
     when: Literal["cutoff", "next_order_at", "anniversary_at"] = Field(
-        default="cutoff", description="The date the suggested one is counted from."
+        default="cutoff", description="Date from which days_after counts."
     )
     days_after: Annotated[int, Field(strict=True, ge=-365, le=365)] = Field(
         default=0,
-        description="Days from there to the suggested date, which is never before the cutoff.",
+        description="Days from `when` to the suggested date, which is never before the cutoff.",
     )
     min_orders: Annotated[int, Field(strict=True, ge=1)] = Field(
-        default=1, description="Customers with fewer orders are left out."
+        default=1, description="Smallest number of orders of a customer on the list."
     )
     exclude: tuple[str, ...] = Field(
-        default=(), description="Customers on these lists, which stand earlier, are left out."
+        default=(),
+        description="Leave out customers who are on these lists, which must come earlier.",
     )
     most: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        default=None, description="At most this many, those with most at stake."
+        default=None, description="Largest number of customers; those with most at stake are kept."
     )
     aim: Literal["grow", "keep"] = Field(
         default="grow",
-        description="Backtested by the money that came (grow) or stayed away (keep).",
+        description="What a backtest counts. grow: money that came. keep: money that stayed away.",
     )
 
     @field_validator("where")
@@ -220,18 +226,20 @@ DEFAULT_RULES: dict[str, ListRule] = {
 
 
 class ListsConfig(Section):
-    """Campaign lists: the rules, and who is kept out to measure their effect."""
+    """Campaign lists: their rules, and a hold-out group to measure their effect."""
 
     hold_out: float = Field(
         default=0.1,
         ge=0,
         lt=1,
-        description="The share of customers, by a hash of their id, whom no list contacts.",
+        description="Share of customers whom no list contacts, chosen by a hash of the customer "
+        "id.",
     )
-    only: tuple[str, ...] | None = Field(default=None, description="The lists to make; unset, all.")
+    only: tuple[str, ...] | None = Field(default=None, description="Lists to write. Default: all.")
     rules: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ListRule] = Field(
         default_factory=lambda: DEFAULT_RULES,
-        description="List: its rule. They are added to the defaults; one of the same name replaces it.",
+        description="Rules to add to the default lists. A rule with the name of a default "
+        "replaces it.",
         validate_default=True,
     )
 

@@ -38,21 +38,21 @@ OPTIONAL_COLUMNS: tuple[str, ...] = get_args(Column)[3:]
 
 
 class FormatConfig(Section):
-    """How text in the files is written; needed only where it departs from the usual."""
+    """Format of text files. The default is comma-separated UTF-8 with ISO 8601 dates."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
-        default=",", description="What separates the cells of a CSV file."
+        default=",", description="Character between the cells of a CSV file."
     )
     decimal: Literal[".", ","] | None = Field(
         default=None,
-        description="The decimal mark. Unset, only plain numbers pass; set, thousands marks and "
-        "currency signs are removed.",
+        description="Decimal mark. If set, thousands marks and currency signs are removed. "
+        "Default: only plain numbers such as 1234.56 are accepted.",
     )
-    encoding: str = Field(default="utf-8", description="The encoding of CSV files.")
+    encoding: str = Field(default="utf-8", description="Encoding of CSV files, such as cp1252.")
     date_format: str | None = Field(
         default=None,
         description="A strptime format such as %d/%m/%Y %H:%M, or unix, unix_ms or excel for "
-        "numbers. Unset, dates are ISO 8601.",
+        "numbers. Default: ISO 8601.",
     )
 
     @field_validator("encoding")
@@ -123,7 +123,7 @@ Columns = Annotated[
     AfterValidator(_complete),
 ]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_texts), Field(min_length=1)]
-_QUERY = "A SELECT, where the source is a database's address; instead of it, ADDRESS#TABLE."
+_QUERY = "A SELECT, if the source is a database. Without it, give ADDRESS#TABLE as the source."
 
 
 class LineRules(Section):
@@ -133,9 +133,9 @@ class LineRules(Section):
 
     columns: Columns = Field(
         default_factory=dict,
-        description="ours: theirs, arithmetic over theirs (Quantity * UnitPrice, Total - "
-        "(Refunded or 0)), or a list of columns to join with a space ([Date, Time]). "
-        "Empty: the file has our names.",
+        description="Your column name for each clvcast column, arithmetic such as Quantity * "
+        "UnitPrice or Total - (Refunded or 0), or a list of columns to join with a space. "
+        "Default: the file uses clvcast's names.",
     )
     format: FormatConfig = Field(default_factory=lambda: FormatConfig())
     only: dict[str, Texts] = Field(
@@ -177,23 +177,23 @@ class LineRules(Section):
 
 
 class SourceConfig(LineRules):
-    """One of several places order lines come from; what it leaves out is as in `orders:`."""
+    """One of several sources of order lines. A key that it omits is taken from `orders:`."""
 
-    source: Source = Field(description="As `orders.source`.")
+    source: Source = Field(description="Same as `orders.source`.")
     query: str | None = Field(default=None, description=_QUERY)
     channel: str | None = Field(
         default=None,
         min_length=1,
-        description="The channel of all its lines, where no column tells it.",
+        description="Channel of all lines of this source, if it has no channel column.",
     )
     category: str | None = Field(
         default=None,
         min_length=1,
-        description="The category of all its lines, where no column tells it.",
+        description="Category of all lines of this source, if it has no category column.",
     )
     order_id_prefix: str = Field(
         default="",
-        description="Put before its order ids, where another source numbers other orders alike.",
+        description="Prefix for the order ids of this source, if another source uses the same ids.",
     )
 
     @model_validator(mode="after")
@@ -205,24 +205,25 @@ class SourceConfig(LineRules):
 
 
 class OrdersConfig(LineRules):
-    """Where the order lines are and how their columns map to ours."""
+    """Where the order lines are, and how their columns map to clvcast's."""
 
     source: Source | None = Field(
         default=None,
-        description="A .parquet, .csv or .csv.gz file, a glob, a folder of them, or a database's "
-        "address (sqlite:///shop.db#orders) with a table or `query`.",
+        description="A .parquet, .csv or .csv.gz file, a glob, a folder of such files, or a "
+        "database address with a table (sqlite:///shop.db#orders) or with `query`.",
     )
     sources: tuple[SourceConfig, ...] = Field(
-        default=(), description="Instead of `source`: several, joined into one history."
+        default=(),
+        description="Several sources, joined into one history. Use it in place of `source`.",
     )
     query: str | None = Field(default=None, description=_QUERY)
     timezone: str | None = Field(
         default=None,
-        description="The shop's IANA time zone; times with an offset are converted to it.",
+        description="IANA time zone of the shop. Times with an offset are converted to it.",
     )
     duplicates: Literal["keep", "drop"] = Field(
         default="keep",
-        description="What to do with lines that repeat another line in every column.",
+        description="Keep or drop lines that repeat another line in every column of the file.",
     )
     no_customer: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
         default=(),
@@ -255,15 +256,18 @@ class OrdersConfig(LineRules):
         "the midnight after the newest order.",
     )
     max_rejected_share: float = Field(
-        default=0.05, ge=0, le=1, description="More unusable lines than this stop the run."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="The run stops if a larger share of lines is unusable.",
     )
-    currency: str = Field(default="", description="The currency's name, for display.")
+    currency: str = Field(default="", description="Name of the currency, for display only.")
     currency_decimals: int = Field(
         default=2,
         strict=True,
         ge=0,
         le=4,
-        description="Decimals of the smallest unit; amounts are rounded to it.",
+        description="Number of decimals; amounts are rounded to it.",
     )
 
     @model_validator(mode="after")
@@ -321,20 +325,21 @@ class OrdersConfig(LineRules):
 
 
 class CustomersConfig(Section):
-    """Facts about customers, static or dated, which become features."""
+    """Customer attributes, static or dated. They become features."""
 
-    source: Source | None = Field(default=None, description="As `orders.source`.")
+    source: Source | None = Field(default=None, description="Same as `orders.source`.")
     query: str | None = Field(default=None, description=_QUERY)
     columns: dict[str, str] = Field(
-        description="customer_id and any attributes, in names of your own: theirs."
+        description="Your column name for customer_id and for each attribute; you choose the names."
     )
     types: dict[str, Literal["text", "number", "date"]] = Field(
-        default_factory=dict, description="What an attribute is; text where nothing is said."
+        default_factory=dict,
+        description="Type of each attribute: text, number or date. Default: text.",
     )
     valid_from: str | None = Field(
         default=None,
-        description="Their column with the time from which a row holds; it is known at later "
-        "cutoffs alone. Unset, every row is taken as known always.",
+        description="Your column with the time from which a row is valid. A row is used only at "
+        "later cutoffs. Default: every row is always valid.",
     )
     format: FormatConfig = Field(default_factory=lambda: FormatConfig())
 

@@ -16,15 +16,15 @@ Locale = Literal[
 
 
 class ReportConfig(Section):
-    """What a report is called and how it writes numbers."""
+    """Title and number format of the report."""
 
     title: str = Field(
         default="Customer value report",
         min_length=1,
         max_length=120,
-        description="The page's title.",
+        description="Title of the page.",
     )
     locale: Locale = Field(
         default="en",
-        description="Whose decimal and thousands marks numbers have; the words stay English.",
+        description="Decimal and thousands marks of this locale. The text is always English.",
     )

@@ -64,32 +64,36 @@ _NOT_LEARNED_FROM = (
 
 
 class EconomicsConfig(Section):
-    """What turns spend into value."""
+    """How spend becomes customer value."""
 
-    margin_rate: float = Field(default=1.0, gt=0, le=1, description="Profit per unit of spend.")
+    margin_rate: float = Field(
+        default=1.0, gt=0, le=1, description="Profit per unit of spend, 0 to 1."
+    )
     annual_discount_rate: float = Field(
-        default=0.0, ge=0, le=10, description="Yearly rate at which later periods are discounted."
+        default=0.0, ge=0, le=10, description="Yearly discount rate for later periods; 0.1 is 10 %."
     )
 
 
 class TrackingConfig(Section):
-    """Where MLflow keeps runs and models."""
+    """The MLflow store of runs and models."""
 
     uri: str | None = Field(
         default=None,
-        description="The MLflow tracking store. Unset: MLFLOW_TRACKING_URI, else ./mlflow.db.",
+        description="MLflow tracking store. Default: MLFLOW_TRACKING_URI, else ./mlflow.db.",
     )
-    experiment: str = Field(default="clv", min_length=1, description="The experiment's name.")
+    experiment: str = Field(
+        default="clv", min_length=1, description="Name of the MLflow experiment."
+    )
     model_name: str = Field(
-        default="clv", pattern=r"^[^/:.%\"']+$", description="The registered model's name."
+        default="clv", pattern=r"^[^/:.%\"']+$", description="Name of the registered model."
     )
     evaluated_cutoffs: int = Field(
         default=2,
         strict=True,
         ge=1,
         le=4,
-        description="Past cutoffs a training is evaluated at, a fit each: the gate judges by the "
-        "newest, all of them are curves in MLflow.",
+        description="Number of past cutoffs at which each training is evaluated, with one fit "
+        "each. The gate uses the newest; MLflow shows all of them as curves.",
     )
 
 
@@ -101,22 +105,26 @@ _TREE_PARAMETERS = (
 
 
 class ModelConfig(Section):
-    """How the trees are grown; every default is what the accuracy benchmark measures."""
+    """Settings of the trees; the accuracy benchmark measures the defaults."""
 
     seeds: int | None = Field(
         default=None,
         strict=True,
         ge=1,
         le=20,
-        description="Boosters per head, averaged. Unset: by effort.",
+        description="Number of boosters per head, which are averaged. Default: set by effort.",
     )
     parameters: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="LightGBM parameters that replace ours in every head."
+        default_factory=dict,
+        description="LightGBM parameters that replace the defaults in every head.",
     )
-    leave_out: tuple[str, ...] = Field(default=(), description="Features not to learn from.")
+    leave_out: tuple[str, ...] = Field(
+        default=(), description="Features that the model must not use."
+    )
     monotone: dict[str, Literal[-1, 1]] = Field(
         default_factory=dict,
-        description="Feature: 1 where spend must not fall as it grows, -1 where it must not rise.",
+        description="Per feature, 1: spend must not fall as the feature grows; -1: spend must not "
+        "rise.",
     )
 
     @field_validator("parameters")
@@ -130,15 +138,21 @@ class ModelConfig(Section):
 
 
 class Config(Section):
-    """All settings of one shop; every one but the source of its orders has a default."""
+    """All settings of one shop. Every setting has a default except the source of the orders."""
 
     orders: OrdersConfig = Field(default_factory=lambda: OrdersConfig())
-    customers: CustomersConfig | None = Field(default=None, description="Attributes of customers.")
+    customers: CustomersConfig | None = Field(
+        default=None, description="Customer attributes, such as country."
+    )
     horizon_days: int = Field(
-        default=90, strict=True, ge=1, le=3650, description="The length of one period, in days."
+        default=90, strict=True, ge=1, le=3650, description="Length of one period, in days."
     )
     periods: int = Field(
-        default=4, strict=True, ge=1, le=40, description="A CLV spans periods x horizon_days."
+        default=4,
+        strict=True,
+        ge=1,
+        le=40,
+        description="Number of periods in a CLV; it spans periods x horizon_days days.",
     )
     economics: EconomicsConfig = Field(default_factory=lambda: EconomicsConfig())
     segments: SegmentsConfig = Field(default_factory=lambda: SegmentsConfig())
@@ -149,38 +163,46 @@ class Config(Section):
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     effort: Literal["quick", "standard", "thorough"] = Field(
         default="standard",
-        description="quick: one booster per head; standard: three, averaged; thorough: five, with "
-        "parameters searched on an earlier window (needs the search extra).",
+        description="Training effort. quick: one booster per head. standard: the average of three. "
+        "thorough: the average of five, with LightGBM parameters searched on an earlier window "
+        "(needs the extra `search`).",
     )
     target: Target = Field(
         default="spend",
-        description="What is forecast as spend. spend: amounts as they are, less returns; gross: "
-        "without returns and before discounts; before_discount: less returns, before discounts; "
-        "contribution: spend less cost, the margin of each order (leave margin_rate at 1).",
+        description="What counts as spend. spend: amounts less returns. gross: amounts before "
+        "returns and discounts. before_discount: amounts less returns, before discounts. "
+        "contribution: spend less cost (keep margin_rate at 1).",
     )
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(
-        default=0, strict=True, ge=0, le=2**31 - 1, description="The seed of everything random."
+        default=0,
+        strict=True,
+        ge=0,
+        le=2**31 - 1,
+        description="Random seed. The same orders, settings and seed give the same model.",
     )
     spark_training_customers: int = Field(
         default=200_000,
         strict=True,
         ge=50,
-        description="With --engine spark, whose orders come to one machine to train on; with more "
-        "customers than these, a sample by a hash of their ids.",
+        description="With --engine spark: the orders of up to this many customers are copied to "
+        "the driver for training. If there are more, a sample by a hash of the customer id is "
+        "used.",
     )
     spark_training_rows: int = Field(
         default=500_000,
         strict=True,
         ge=10_000,
-        description="With --engine spark and more customers than spark_training_customers: about how "
-        "many feature rows, a stratified sample of those of all customers, the trees learn from.",
+        description="With --engine spark and more customers than spark_training_customers: "
+        "approximate number of feature rows for the trees, a stratified sample over all "
+        "customers.",
     )
     memory_limit: str | None = Field(
         default=None,
         pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",
-        description="Orders that need more memory, such as 2GB, are read in shards of customers, by "
-        "temporary files. Unset, half of what the machine has.",
+        description="Memory for the orders to score, such as 2GB. Orders that need more are "
+        "scored in shards of customers, with temporary files. Default: half of the machine's "
+        "memory.",
     )
     gate: GateConfig = Field(default_factory=lambda: GateConfig())
     monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())

@@ -30,17 +30,17 @@ _SCORES = range(1, 6)
 
 
 class TiersConfig(Section):
-    """Who is high and who is medium; the rest is low."""
+    """Value tiers: high, medium and low."""
 
     by: Literal["value", "customers"] = Field(
         default="value",
-        description="What the shares are of: the forecast CLV, or the number of customers.",
+        description="What the shares refer to: forecast CLV (value) or number of customers.",
     )
     high: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.5, description="The share of the best customers that is high."
+        default=0.5, description="Share of the high tier, best customers first."
     )
     medium: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.3, description="The share below them that is medium."
+        default=0.3, description="Share of the medium tier; the rest is low."
     )
 
     @model_validator(mode="after")
@@ -51,13 +51,13 @@ class TiersConfig(Section):
 
 
 class RiskConfig(Section):
-    """Bands of churn probability: low below one edge, high above the other, medium between."""
+    """Risk bands by churn probability; between the two limits the risk is medium."""
 
     low_below: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.33, description="A churn probability below this is low risk."
+        default=0.33, description="Risk is low below this churn probability."
     )
     high_above: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.66, description="A churn probability above this is high risk."
+        default=0.66, description="Risk is high above this churn probability."
     )
 
     @model_validator(mode="after")
@@ -70,19 +70,19 @@ class RiskConfig(Section):
 
 
 class SegmentsConfig(Section):
-    """How customers are sorted into value tiers, risk bands and RFM segments."""
+    """Rules for value tiers, risk bands and RFM segments."""
 
     tiers: TiersConfig = Field(default_factory=lambda: TiersConfig())
     risk: RiskConfig = Field(default_factory=lambda: RiskConfig())
     rfm: dict[str, tuple[str, ...]] = Field(
         default_factory=lambda: RFM_SEGMENTS,
-        description="Segment: its blocks of the R x FM grid, such as [R5 FM4-5, R4 FM5]. "
-        "Every one of the 25 cells must be in exactly one.",
+        description="Cells of the R x FM grid in each segment, such as [R5 FM4-5, R4 FM5]. Each "
+        "of the 25 cells must be in exactly one segment.",
     )
     within_file: bool = Field(
         default=False,
-        description="Cut quintiles and tiers anew among the customers of each scored file. Then a "
-        "customer's segment depends on who else is in it.",
+        description="Compute quintiles and tiers from the customers of each scored file. A "
+        "customer's segment then depends on the other customers in the file.",
     )
 
     @field_validator("rfm")

@@ -61,8 +61,8 @@ def _trailing() -> list[tuple[str, str, str, str]]:
 
 def _variety(noun: str, plural: str) -> list[tuple[str, str, str, str]]:
     return [
-        (f"n_{plural}", "count", f"different {plural} bought", "at least 1"),
-        (f"top_{noun}_share", "share", f"purchase lines of the most bought {noun}", "0 to 1"),
+        (f"n_{plural}", "count", f"number of different {plural} bought", "at least 1"),
+        (f"top_{noun}_share", "share", f"share of lines with the most bought {noun}", "0 to 1"),
         (f"lines_per_{noun}", "lines", f"purchase lines / different {plural}", "at least 1"),
     ]
 
@@ -73,7 +73,7 @@ GROUPS: tuple[Group, ...] = (
         ("days_since_last_order", "days", "cutoff minus last order", "as tenure_days"),
         ("tenure_days", "days", "cutoff minus first order", "as days_since_last_order"),
         ("n_orders", "orders", "orders before the cutoff", "1"),
-        ("n_order_days", "days", "different days with an order", "1"),
+        ("n_order_days", "days", "number of days with an order", "1"),
         ("active_days", "days", "last order minus first order", "0"),
         ("orders_per_year", "orders", "n_orders / max(tenure_days, 28) x 365", "by tenure"),
     ),
@@ -93,36 +93,36 @@ GROUPS: tuple[Group, ...] = (
     ),
     _group(
         "returns", None,
-        ("n_returns", "returns", "returns before the cutoff", "0 unless it came back"),
-        ("returns_total", "money", "money returned before the cutoff", "0 unless it came back"),
-        ("returns_share", "share", "returns_total / gross_total", "0 unless it came back"),
-        ("days_since_last_return", "days", "cutoff minus last return", "missing without one"),
+        ("n_returns", "returns", "returns before the cutoff", "0 unless it was returned"),
+        ("returns_total", "money", "money returned before the cutoff", "0 unless it was returned"),
+        ("returns_share", "share", "returns_total / gross_total", "0 unless it was returned"),
+        ("days_since_last_return", "days", "cutoff minus last return", "missing without a return"),
     ),
     _group(
         "rhythm", None,
         ("gap_mean", "days", "mean time between orders", "missing"),
-        ("gap_spread", "days", "standard deviation of the gaps", "missing (needs three orders)"),
-        ("gap_last", "days", "the newest gap", "missing"),
-        ("gap_longest", "days", "the longest gap", "missing"),
-        ("gap_shortest", "days", "the shortest gap", "missing"),
+        ("gap_spread", "days", "standard deviation of gaps", "missing (needs three orders)"),
+        ("gap_last", "days", "time between the last two orders", "missing"),
+        ("gap_longest", "days", "longest time between two orders", "missing"),
+        ("gap_shortest", "days", "shortest time between two orders", "missing"),
         ("gap_last_over_mean", "ratio", "gap_last / max(gap_mean, 1)", "missing"),
         ("silence_over_gap", "ratio", "days_since_last_order / max(gap_mean, 1)", "missing"),
     ),
     _group("trailing", None, *_trailing()),
     _group(
         "trend", None,
-        ("orders_change_30", "orders", "orders_30 minus those of the 30 days before", "-1 to 1"),
-        ("orders_change_90", "orders", "orders_90 minus those of the 90 days before", "-1 to 1"),
-        ("spend_change_30", "money", "spend_30 minus that of the 30 days before", "by its age"),
-        ("spend_change_90", "money", "spend_90 minus that of the 90 days before", "by its age"),
+        ("orders_change_30", "orders", "orders_30 minus orders of the 30 days before", "-1 to 1"),
+        ("orders_change_90", "orders", "orders_90 minus orders of the 90 days before", "-1 to 1"),
+        ("spend_change_30", "money", "spend_30 minus spend of the 30 days before", "by its age"),
+        ("spend_change_90", "money", "spend_90 minus spend of the 90 days before", "by its age"),
         ("orders_recent_share", "share", "orders_90 / orders_365", "0 or 1; missing if older"),
         ("spend_recent_share", "share", "spend_90 / spend_365", "0 or 1; missing without spend"),
     ),
     _group(
         "calendar", None,
-        ("weekend_share", "share", "orders on Saturdays and Sundays", "0 or 1"),
-        ("evening_share", "share", "orders from 18:00 to midnight", "0 or 1"),
-        ("year_end_share", "share", "orders in November and December", "0 or 1"),
+        ("weekend_share", "share", "share of orders on Saturdays and Sundays", "0 or 1"),
+        ("evening_share", "share", "share of orders from 18:00 to midnight", "0 or 1"),
+        ("year_end_share", "share", "share of orders in November and December", "0 or 1"),
         ("first_order_month", "month", "month of the first order, 1 to 12", "its month"),
         ("last_order_month", "month", "month of the last order, 1 to 12", "its month"),
         ("last_order_weekday", "weekday", "weekday of the last order, Monday 0", "its weekday"),
@@ -150,11 +150,11 @@ GROUPS: tuple[Group, ...] = (
     _group(
         "discount", "discount",
         ("discount_share", "share", "discounts / (gross_total + discounts)", "0 to 1"),
-        ("discounted_lines_share", "share", "purchase lines with a discount", "0 to 1"),
+        ("discounted_lines_share", "share", "share of purchase lines with a discount", "0 to 1"),
     ),
     _group(
         "cost", "cost",
-        ("margin_share", "share", "(gross_total - cost of it) / gross_total", "up to 1"),
+        ("margin_share", "share", "(gross_total - its cost) / gross_total", "up to 1"),
     ),
 )  # fmt: skip
 
@@ -163,21 +163,26 @@ CATALOGUE: tuple[Feature, ...] = tuple(feature for group in GROUPS for feature i
 
 def format_catalogue() -> str:
     """The catalogue as the page docs/features.md."""
+    needs = ", ".join(f"{group.name} (`{group.needs}`)" for group in GROUPS if group.needs)
     lines = [
         "# Features",
         "",
-        f"{len(CATALOGUE)} features per customer and cutoff, computed from that customer's own orders",
-        "before the cutoff. This page is made from `features/catalogue.py` by",
-        "`python -m clvcast.features.catalogue`. *One order* is the value for a customer with a single",
-        "order; trees read a missing value as such.",
+        f"This page lists the {len(CATALOGUE)} features per customer and cutoff. All come from the",
+        "customer's own orders before the cutoff. *One order* is the value for a customer with one",
+        "order; *by tenure* and *by its age* mean that it depends on the days since that order.",
+        "A gap is the time between two orders in a row. Trees use missing values as they are.",
+        "",
+        "These groups need an optional column of the orders:",
+        f"{needs}.",
+        "",
+        "This page is generated: `python -m clvcast.features.catalogue`.",
+        "",
+        "| group | feature | unit | meaning | one order |",
+        "|---|---|---|---|---|",
     ]
-    for group in GROUPS:
-        needs = f" (needs the column `{group.needs}`)" if group.needs else ""
-        lines += ["", f"## {group.name.capitalize()}{needs}", ""]
-        lines += ["| feature | unit | meaning | one order |", "|---|---|---|---|"]
-        lines += [
-            f"| `{f.name}` | {f.unit} | {f.meaning} | {f.one_order} |" for f in group.features
-        ]
+    lines += [
+        f"| {f.group} | `{f.name}` | {f.unit} | {f.meaning} | {f.one_order} |" for f in CATALOGUE
+    ]
     return "\n".join(lines) + "\n"
 
 

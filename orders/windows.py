@@ -32,6 +32,7 @@ __all__ = [
     "find_positions",
     "find_slots",
     "is_before",
+    "is_between",
     "is_realised",
     "slice_observed",
     "sum_whole_months",
@@ -102,6 +103,11 @@ def compute_trailing_periods(first: int, cutoff: int, period_days: int, most: in
     """
     count = min(most, max((cutoff - first) // (period_days * DAY), 0))
     return cutoff - np.arange(count, -1, -1, dtype=np.int64) * (period_days * DAY)
+
+
+def is_between(times: Int64, first: Int64, last: Int64) -> Mask:
+    """Which instants are from `first` to `last`, both included."""
+    return np.asarray((first <= times) & (times <= last))
 
 
 def find_slots(times: Int64, bounds: Int64) -> Int64:

@@ -1,4 +1,4 @@
-"""docs/decisions.md: its configurations are valid, its columns and lists are those of the tables."""
+"""docs/decisions.md, docs/segments.md: configurations are valid, columns and lists are those of the tables."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ def named(page: str, heading: str) -> list[str]:
     return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
 
 
-def test_its_configurations_are_valid(page: str) -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 2
-    for block in blocks:
-        parse_config(block)
+@pytest.mark.parametrize("name", ["decisions.md", "segments.md"])
+def test_its_configuration_is_valid(root: Path, name: str) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (root / "docs" / name).read_text(), re.DOTALL)
+    parse_config(block)
 
 
 def test_its_columns_are_those_of_the_tables(page: str, shop_orders: clvcast.Orders) -> None:

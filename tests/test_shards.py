@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.features.table import compute_feature_rows
+from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.orders.dates import parse_instants
 from clvcast.orders.orders import OrdersReport
 from clvcast.orders.reading.memory_estimate import parse_memory_limit
@@ -59,7 +60,7 @@ def assert_the_same(config: OrdersConfig, limit: int) -> None:
     assert report_apart == report
     orders = read_configured_orders(config)
     assert orders.report == report
-    assert (orders.times.min(), orders.times.max()) == span
+    assert (orders.times.min(), get_default_cutoff(orders)) == span
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -417,7 +417,7 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
         "orders: {source: orders/}\nhorizon_days: 60\nperiods: 2\neffort: quick\n"
         "spark_training_customers: 700\nspark_training_rows: 10_000\n"
     )
-    page = (ROOT / "docs" / "scaling.md").read_text()
+    page = (ROOT / "docs" / "spark.md").read_text()
     commands = re.findall(r"^clvcast (.*)$", page, re.MULTILINE)
     train, score = sorted(commands, key=lambda command: command.startswith("score"))
     status, said, noted = run(*train.split(), "--force", "the first of all")

@@ -183,4 +183,7 @@ def detect_overlapping_files(profile: SourceProfile) -> Finding:
     said = (
         f"{pluralize(n_repeats, 'line')} ({share:.1%}) repeat a line of another file of the source"
     )
-    return Finding(name, "warn", share, f"{said} and count twice", "orders.duplicates: drop")
+    mend = "orders.duplicates: drop"
+    if (profile.numbered_orders < 0).all():
+        mend += ", with orders.columns.order_id"
+    return Finding(name, "warn", share, f"{said} and count twice", mend)

@@ -18,10 +18,12 @@ import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig, SourceConfig
 from ...errors import OrdersError
+from .. import windows
 from ..columns import Int64
+from ..dates import NEVER
 from ..orders import OrdersReport
 from .column_expressions import Expression
-from .column_mapping import CURRENCY, ORDER_TOTAL
+from .column_mapping import CURRENCY
 from .customer_ids import load_id_rules
 from .exchange_rates import load_exchange_rates
 from .files import RawTable
@@ -35,6 +37,7 @@ from .line_validation import (
     parse_lines,
 )
 from .multiple_sources import describe_shared_orders, mark_source
+from .overlapping_files import FileSpan
 from .usable_lines import Counts, UsableLines
 from .validation_issues import Fault, build_rejected_table, join_words, pluralize, raise_faults
 from .validation_summary import ValidationSummary, add_counts
@@ -83,6 +86,7 @@ class LineCollector:
         self.lines_usable = 0
         self._files: dict[tuple[int, str], _Told] = {}
         self._is_one = len(config.all_sources()) < 2  # then messages need not name the file
+        self.spans: dict[int, FileSpan] = {}  # by the number of the file
         self._money = 0.0  # the sum of all amounts without their signs
         self._left_out: dict[str, int] = {}  # column and value -> lines
         self._seen: dict[str, dict[str, int]] = {}  # role -> value of its column -> lines
@@ -105,6 +109,7 @@ class LineCollector:
             own = self.config.model_copy(update=source.line_rules())
             rules = replace(rules, config=own)
         told = self._files.setdefault((position, file), _Told(mapping, rules))
+        number = list(self._files).index((position, file))
         self.columns.update(mapping)
         self.faults += self._where(faults, file)
         for raw in blocks:
@@ -119,7 +124,8 @@ class LineCollector:
             self._keep_told(told, lines)
             self._count_values(lines, mapping)
             if not self.faults:
-                for usable in self._usable(lines):
+                for usable in self._usable(lines, number):
+                    self._widen(number, file, position, usable)
                     yield (
                         usable
                         if self._is_one or source is None
@@ -151,16 +157,23 @@ class LineCollector:
                 self._seen[role] = add_counts(self._seen.get(role, {}), found)
         self._left_out = add_counts(self._left_out, lines.verdicts.left_out)
 
-    def _usable(self, lines: Lines) -> Iterator[UsableLines]:
+    def _widen(self, number: int, file: str, position: int, lines: UsableLines) -> None:
+        span = self.spans.setdefault(number, FileSpan(file, position, NEVER, -1))
+        span.first, span.newest = windows.widen_span(span.first, span.newest, lines.times)
+
+    @property
+    def overlapping(self) -> dict[int, FileSpan] | None:
+        """The files among which copies of orders are looked for; None where copies are kept."""
+        return self.spans if self.config.duplicates == "drop" else None
+
+    def _usable(self, lines: Lines, number: int) -> Iterator[UsableLines]:
         drops = self.config.duplicates == "drop"
         prints = _fingerprints(lines.raw.table) if drops else None
-        usable = UsableLines(lines.texts, lines.times, lines.numbers, prints).where(lines.packed())
+        usable = UsableLines(lines.texts, lines.times, lines.numbers, prints, file=number)
+        usable = usable.where(lines.packed())
         if usable.n_lines:
-            counted = usable.surely_kept().numbers
             self.lines_usable += int(np.count_nonzero(lines.usable() & ~lines.verdicts.is_left_out))
-            self._money += float(
-                np.nansum(np.abs(counted["amount" if "amount" in counted else ORDER_TOTAL]))
-            )
+            self._money += float(np.abs(usable.surely_kept().money).sum())
             yield usable
 
     def report(self, source: str) -> OrdersReport:
@@ -258,6 +271,11 @@ def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) 
     left_out = dict(report.left_out)
     if counts.left_out:
         left_out["blank lines of orders left out"] = counts.left_out
+    if not counts.used:
+        raise OrdersError(
+            f"orders.only and orders.except must keep some lines, got {report.lines_read:,} lines of "
+            "which all are left out; list other values"
+        )
     report = replace(
         report,
         rejected=dict(report.rejected) | {why: n for why, n in rejected.items() if n},
@@ -276,6 +294,7 @@ def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) 
     remarks += [f"set aside: {pluralize(n, 'line')}, {why}" for why, n in rejected.items() if n]
     if counts.shared:
         remarks.append(describe_shared_orders(counts, report.duplicates_dropped))
+    remarks += _describe_copies(counts)
     if report.lines_without_customer:
         share = report.lines_without_customer / report.lines_read
         lines = pluralize(report.lines_without_customer, "line")
@@ -287,6 +306,9 @@ def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) 
         else:
             told = "orders.duplicates: drop removes those that do in every column of the file"
             remarks.append(f"{lines} repeat another in every mapped column: kept ({told})")
+    if counts.repeated and report.duplicates_dropped:
+        lines = pluralize(counts.repeated, "line")
+        remarks.append(f"{lines} repeat another in every mapped column, not in all columns: kept")
     if report.rounded_lines:
         amounts = pluralize(report.rounded_lines, "amount")
         remarks.append(
@@ -296,6 +318,23 @@ def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) 
     if counts.customers > 1 and counts.spend > 0 and counts.largest > counts.spend / 2:
         remarks.append(f"one customer holds {counts.largest / counts.spend:.0%} of all revenue")
     return replace(report, remarks=tuple(remarks))
+
+
+def _describe_copies(counts: Counts) -> list[str]:
+    """Orders that several files of one source have."""
+    remarks = []
+    if counts.superseded_orders:
+        remarks.append(
+            f"{pluralize(counts.superseded_orders, 'order')} in several files whose dates overlap: "
+            f"kept as in the latest file, {pluralize(counts.superseded_lines, 'line')} of "
+            f"{join_words(counts.superseded_files)} dropped"
+        )
+    if counts.divided_orders:
+        remarks.append(
+            f"{pluralize(counts.divided_orders, 'order')} in several files that are no copies of "
+            "each other (other lines or totals): all lines kept"
+        )
+    return remarks
 
 
 def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:

@@ -79,7 +79,7 @@ def find_shared_orders(parts: Sequence[UsableLines]) -> SharedOrders | None:
     if not known.any():
         return None
     sources = np.repeat([part.source for part in named], [part.n_lines for part in named])[known]
-    amounts = np.concatenate([part.numbers["amount"] for part in named])[known]
+    amounts = np.concatenate([part.money for part in named])[known]
     key = customers.codes[known].astype(np.int64) * len(ids.values) + ids.codes[known]
     _, order = np.unique(key, return_inverse=True)
     n_sources = int(sources.max()) + 1

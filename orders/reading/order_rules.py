@@ -13,14 +13,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import Float64, Mask
+from ..columns import Float64, Int64, Mask
 from ..orders import Orders
 from .label_encoding import merge_labels
 from .line_filters import BLANK_KEPT, BLANK_LEFT_OUT, KEPT, LEFT_OUT
 from .line_sorting import sort_lines
 from .usable_lines import UsableLines
 
-__all__ = ["BLANK_TOTAL", "TOTAL", "drop_left_out", "resolve_totals", "sort_columns"]
+__all__ = ["BLANK_TOTAL", "TOTAL", "code_orders", "drop_left_out", "resolve_totals", "sort_columns"]
 
 TOTAL, BLANK_TOTAL = 1, 2  # what the amount of a line is; 0: its own
 _LINE_COLUMNS = ("product_id", "category", "quantity", "discount", "cost")
@@ -50,19 +50,23 @@ def drop_left_out(parts: list[UsableLines]) -> int:
     return n_blank_left_out
 
 
+def code_orders(parts: Sequence[UsableLines]) -> Int64:
+    """Which order of which customer each line is of; -1 for lines without an order_id."""
+    n_lines = [part.n_lines for part in parts]
+    order = np.full(sum(n_lines), -1, dtype=np.int64)
+    named = [part for part in parts if "order_id" in part.texts]
+    if named:
+        has_order = np.repeat(["order_id" in part.texts for part in parts], n_lines)
+        customers = merge_labels([part.texts["customer_id"] for part in named])
+        ids = merge_labels([part.texts["order_id"] for part in named])
+        key = customers.codes.astype(np.int64) * (len(ids.values) + 1) + ids.codes
+        order[has_order] = np.where((ids.codes >= 0) & (customers.codes >= 0), key, -1)
+    return order
+
+
 def _follow_orders(parts: Sequence[UsableLines], verdicts: Float64, blank: Mask) -> None:
     """Give blank lines the verdict of their orders: kept where any of their other lines is."""
-    has_order = np.repeat(
-        ["order_id" in part.texts for part in parts], [part.n_lines for part in parts]
-    )
-    named = [part for part in parts if "order_id" in part.texts]
-    if not named:
-        return
-    customers = merge_labels([part.texts["customer_id"] for part in named])
-    ids = merge_labels([part.texts["order_id"] for part in named])
-    key = np.full(len(verdicts), -1, dtype=np.int64)
-    own = customers.codes.astype(np.int64) * len(ids.values) + ids.codes
-    key[has_order] = np.where((ids.codes >= 0) & (customers.codes >= 0), own, -1)
+    key = code_orders(parts)
     asked = np.unique(key[blank & (key >= 0)])
     if not len(asked):
         return

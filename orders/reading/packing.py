@@ -5,7 +5,7 @@ The sort writes each line of a column straight to its place, which a running cou
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numba
@@ -19,6 +19,7 @@ from .column_mapping import ORDER_TOTAL
 from .label_encoding import share_codes
 from .multiple_sources import find_shared_orders
 from .order_rules import BLANK_TOTAL, TOTAL, drop_left_out, resolve_totals, sort_columns
+from .overlapping_files import FileSpan, FileVotes, Superseded, compare_files, drop_superseded
 from .usable_lines import Counts, UsableLines
 
 __all__ = ["pack"]
@@ -31,13 +32,21 @@ _compiled = numba.njit(cache=True, nogil=True)
 
 
 def pack(
-    parts: list[UsableLines], names: Collection[str], currency_decimals: int
+    parts: list[UsableLines],
+    names: Collection[str],
+    currency_decimals: int,
+    files: Mapping[int, FileSpan] | None = None,
+    votes: FileVotes | None = None,
 ) -> tuple[Orders, Counts]:
     """Pack lines; `parts` is emptied, column by column, so that no column is held twice for long.
 
     `names` are the optional columns; a part that lacks one has it missing. Lines that carry a
-    fingerprint and repeat an earlier one's are dropped.
+    fingerprint and repeat an earlier one's are dropped. `files` are those of which copies of orders are to be
+    dropped, `votes` which of them hold copies (else told from these lines).
     """
+    superseded = Superseded()
+    if files and len(files) > 1:
+        superseded = drop_superseded(parts, files, votes or compare_files(parts, files))
     left_out = drop_left_out(parts)
     dropped = _drop_repeated(parts)
     together = find_shared_orders(parts)
@@ -115,6 +124,10 @@ def pack(
         shared_alike=together.alike if together else 0,
         shared_dropped=together.lines if together else 0,
         left_out=left_out,
+        superseded_orders=superseded.orders,
+        superseded_lines=superseded.lines,
+        divided_orders=superseded.divided,
+        superseded_files=superseded.files,
         without_total=without,
         unclear_total=unclear,
     )

@@ -144,7 +144,8 @@ def _assembled(intake: LineCollector, parts: list[UsableLines], source: str) -> 
     """The orders of all usable lines, with the report on all lines; refuses what cannot be used."""
     report = intake.report(source)
     config = intake.config
-    orders, counts = pack(parts, intake.columns, config.currency_decimals)
+    decimals = config.currency_decimals
+    orders, counts = pack(parts, intake.columns, decimals, intake.overlapping)
     end = find_complete_until(config, intake.rules.now)
     return replace(orders, report=complete_report(report, counts, config), complete_until=end)
 

@@ -8,9 +8,11 @@ that fit into memory are one shard, and no file is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numba
@@ -26,6 +28,7 @@ from ..cutoffs import find_complete_until, find_end
 from ..orders import Orders, OrdersReport
 from .label_encoding import Ids, WholeNumbers, encode_labels, parse_whole_numbers
 from .line_collector import LineCollector, complete_report
+from .overlapping_files import FileVotes, compare_files
 from .packing import pack
 from .read_orders import describe_sources, estimate_bytes, iterate_usable_lines
 from .temporary_folder import make_temporary_folder
@@ -39,7 +42,7 @@ _SHARE = 0.5  # of the memory limit for one shard's orders; the rest is for what
 _MOST_SHARDS = 256
 _FEW_LABELS = 256  # more are written as text, line by line
 _TIMES, _PRINTS = "ordered_at", "fingerprint"
-_SOURCE = b"source"  # in a table's metadata
+_SOURCE, _FILE = b"source", b"file"  # in a table's metadata
 _Hashes = npt.NDArray[np.uint64]
 
 
@@ -51,7 +54,8 @@ class Shards:
 
     def __init__(
         self,
-        parts: Iterator[list[UsableLines]],
+        parts: Iterable[list[UsableLines]],
+        votes: FileVotes | None,
         count: int,
         intake: LineCollector,
         report: OrdersReport,
@@ -62,7 +66,7 @@ class Shards:
         self.count = count
         self.report = report
         self.first, self.end = first, end  # the first line's instant, and until when all are there
-        self._parts, self._intake, self._progress = parts, intake, progress
+        self._parts, self._votes, self._intake, self._progress = parts, votes, intake, progress
 
     def __iter__(self) -> Iterator[Orders]:
         """The orders of each shard that has any, with the optional columns of the whole."""
@@ -70,7 +74,8 @@ class Shards:
         total, n_customers = Counts(), 0
         for done, parts in enumerate(self._parts):
             if parts:
-                orders, counts = pack(parts, self._intake.columns, decimals)
+                files = self._intake.overlapping
+                orders, counts = pack(parts, self._intake.columns, decimals, files, self._votes)
                 total += counts
                 n_customers += orders.n_customers
                 if orders.n_customers:
@@ -101,7 +106,7 @@ def read_shards(
     needed = estimate_bytes(intake, own_names_too)
     n_shards = min(_MOST_SHARDS, -(-needed // max(1, int(memory_limit * _SHARE))))
     n_shards = 1 if needed <= memory_limit else max(2, n_shards)
-    span = _Span()
+    span, votes = _Span(), None
     with ExitStack() as stack:
         if n_shards == 1:
             lines = list(map(span.seen, iterate_usable_lines(intake, own_names_too)))
@@ -112,10 +117,14 @@ def read_shards(
             watch = lambda share: progress("order lines", share, intake.lines_read)  # noqa: E731
             for part in iterate_usable_lines(intake, own_names_too, watch):
                 _write(span.seen(part), files)
-            shards = map(_read, files)
+            if intake.overlapping and len(intake.spans) > 1:  # told from all customers
+                votes = reduce(
+                    add, (compare_files(_read(f), intake.spans) for f in files), FileVotes()
+                )
+            shards = map(_take, files)
         report = intake.report(named)
         end = find_end(span.newest, find_complete_until(config, intake.rules.now))
-        yield Shards(shards, n_shards, intake, report, span.first, end, progress)
+        yield Shards(shards, votes, n_shards, intake, report, span.first, end, progress)
 
 
 class _Span:
@@ -141,7 +150,9 @@ def _write(part: UsableLines, files: list[Path]) -> None:
     columns[_TIMES] = pa.array(part.times[order])
     if part.fingerprints is not None:
         columns[_PRINTS] = pa.array(part.fingerprints[order])
-    batch = pa.record_batch(columns).replace_schema_metadata({_SOURCE: str(part.source)})
+    batch = pa.record_batch(columns).replace_schema_metadata(
+        {_SOURCE: str(part.source), _FILE: str(part.file)}
+    )
     for file, begin, end in zip(files, ends[:-1], ends[1:], strict=True):
         if end > begin:
             # each time a stream of its own: files may differ in their columns and types
@@ -158,6 +169,13 @@ def _as_array(column: Ids, order: Int64) -> pa.Array:
     return column.labels.take(codes)
 
 
+def _take(file: Path) -> list[UsableLines]:
+    """The lines of one shard; its file is removed."""
+    parts = _read(file)
+    file.unlink(missing_ok=True)
+    return parts
+
+
 def _read(file: Path) -> list[UsableLines]:
     """The lines of one shard, in the order they were read; neighbours of one kind in one part."""
     if not file.exists():
@@ -170,7 +188,6 @@ def _read(file: Path) -> list[UsableLines]:
                 tables[-1].append(table)
             else:
                 tables.append([table])
-    file.unlink()
     return [_as_lines(pa.concat_tables(alike)) for alike in tables]
 
 
@@ -187,8 +204,9 @@ def _as_lines(table: pa.Table) -> UsableLines:
         else:
             texts[name] = encode_labels(column.unify_dictionaries().combine_chunks())
     prints = table[_PRINTS].to_numpy() if _PRINTS in table.column_names else None
-    source = int((table.schema.metadata or {}).get(_SOURCE, 0))
-    return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source)
+    about = table.schema.metadata or {}
+    source, number = int(about.get(_SOURCE, 0)), int(about.get(_FILE, 0))
+    return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source, number)
 
 
 def hash_customers(customers: Ids) -> _Hashes:

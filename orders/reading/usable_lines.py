@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..columns import Float64, Int64
 from .cell_parsing import Mask
+from .column_mapping import ORDER_TOTAL
 from .label_encoding import Ids
 from .line_filters import KEPT
 
@@ -24,11 +26,17 @@ class UsableLines:
     numbers: dict[str, Float64]  # amount (or order_total) is among them, maybe the filters' verdict
     fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
     source: int = 0  # which of several sources they are from, as they are named
+    file: int = 0  # which of all files
 
     @property
     def n_lines(self) -> int:
         """Lines."""
         return len(self.times)
+
+    @property
+    def money(self) -> Float64:
+        """The amount of each line, or its order's total; 0 where that is blank."""
+        return np.nan_to_num(self.numbers["amount" if "amount" in self.numbers else ORDER_TOTAL])
 
     def surely_kept(self) -> UsableLines:
         """The lines that count whatever the other lines of their orders say."""
@@ -40,12 +48,12 @@ class UsableLines:
         """Some lines."""
         if keep.all():
             return self
-        return UsableLines(
-            {name: column.where(keep) for name, column in self.texts.items()},
-            self.times[keep],
-            {name: values[keep] for name, values in self.numbers.items()},
-            None if self.fingerprints is None else self.fingerprints[keep],
-            self.source,
+        return replace(
+            self,
+            texts={name: column.where(keep) for name, column in self.texts.items()},
+            times=self.times[keep],
+            numbers={name: values[keep] for name, values in self.numbers.items()},
+            fingerprints=None if self.fingerprints is None else self.fingerprints[keep],
         )
 
 
@@ -67,7 +75,14 @@ class Counts:
     left_out: int = 0  # blank lines of orders that the filters leave out
     without_total: int = 0  # lines of orders that have no total on any line
     unclear_total: int = 0  # lines of orders with more than one total
+    superseded_orders: int = 0  # orders that a later file of the source has too
+    superseded_lines: int = 0  # lines of them that were dropped
+    divided_orders: int = 0  # orders whose lines are divided among files
+    superseded_files: tuple[str, ...] = ()  # the files whose lines were dropped
 
     def __add__(self, other: Counts) -> Counts:
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        return Counts(**sums | {"largest": max(self.largest, other.largest)})
+        names = [f.name for f in fields(self) if f.name != "superseded_files"]
+        sums: dict[str, Any] = {name: getattr(self, name) + getattr(other, name) for name in names}
+        files = tuple(dict.fromkeys((*self.superseded_files, *other.superseded_files)))
+        largest = max(self.largest, other.largest)
+        return Counts(**sums | {"largest": largest, "superseded_files": files})
