@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from conftest import Run
 from faulty_shops import FAULTS, SHAPES, Export, add_fault, build_shop, write_export
 
+import clvcast
+from clvcast.commands.shop import warn_of_money
 from clvcast.configs.schema import OrdersConfig, parse_orders_config
 from clvcast.orders.checks import amount_checks, customer_checks, order_checks, vocabulary
 from clvcast.orders.checks.finding import Finding
+from clvcast.orders.checks.shop_summary import ShopSummary, summarize_shop
 from clvcast.orders.checks.silent_faults import DETECTORS, find_silent_faults
-from clvcast.orders.checks.source_profile import SourceProfile, profile_sources, profile_table
+from clvcast.orders.checks.source_profile import (
+    MOST_LINES,
+    SourceProfile,
+    profile_sources,
+    profile_table,
+)
+from clvcast.orders.reading.read_orders import read_configured_orders
 
 Detect = Callable[[SourceProfile], Finding]
 
@@ -44,6 +57,78 @@ def test_a_fault_is_found_and_its_mend_ends_the_warning(kind: str, tmp_path: Pat
         mended = {**faulty.orders, **faulty.mend}
         again = find_in(Export(shape, faulty.files, mended), tmp_path)
         assert again[fault.finding].verdict == "pass"
+
+
+def read_summary(export: Export, folder: Path, **orders: Any) -> ShopSummary:
+    config = parse_orders_config({**write_export(export, folder), **orders})
+    now = datetime(2026, 1, 1)
+    return summarize_shop(read_configured_orders(config), config, profile_sources(config), now)
+
+
+def test_what_was_read_is_what_pandas_adds_up(tmp_path: Path) -> None:
+    lines = make_orders(100).assign(status=["paid", "shipped"] * 50)
+    lines.loc[99, "amount"] = -5.0
+    lines.loc[98, "customer_id"] = ""
+    columns = {name: name for name in make_orders(1)}
+    export = Export("", {"a": lines}, {"columns": columns, "currency": "EUR"})
+    summary = read_summary(export, tmp_path)
+    used = lines.drop(98)
+    assert (summary.lines_read, summary.lines_used) == (100, 99)
+    assert (summary.orders, summary.returns, summary.customers) == (98, 1, 99)
+    assert (summary.first_order, summary.last_order) == ("2024-01-01", "2024-01-05")
+    assert summary.net_revenue == pytest.approx(used["amount"].sum())
+    assert summary.net_revenue_by_month == {"2024-01": summary.net_revenue}
+    assert summary.return_share == pytest.approx(5 / used["amount"].clip(lower=0).sum())
+    assert (summary.top_customer, summary.currency) == ("c97", "EUR")
+    assert summary.top_customer_share == pytest.approx(lines["amount"][97] / summary.net_revenue)
+    assert summary.statuses == {"status": {"shipped": 50, "paid": 49}}
+
+
+def test_empty_months_are_shown_too(tmp_path: Path) -> None:
+    lines = make_orders(2).assign(ordered_at=pd.to_datetime(["2023-11-05", "2024-02-01"]))
+    export = Export("", {"a": lines}, {"columns": {name: name for name in lines}})
+    months = read_summary(export, tmp_path).net_revenue_by_month
+    assert months == {"2023-11": 10.0, "2023-12": 0.0, "2024-01": 0.0, "2024-02": 10.37}
+
+
+@pytest.mark.parametrize(("day", "remarks"), [("2025-12-02", 0), ("2025-12-01", 1)])
+def test_orders_that_end_a_month_ago_are_remarked(day: str, remarks: int, tmp_path: Path) -> None:
+    lines = make_orders(2).assign(ordered_at=pd.Timestamp(day))
+    export = Export("", {"a": lines}, {"columns": {name: name for name in lines}})
+    assert len(read_summary(export, tmp_path).remarks) == remarks
+    stated = read_summary(export, tmp_path, complete_until="2025-12-20")
+    assert stated.remarks == ()
+
+
+def test_check_and_train_print_the_faults_with_their_mends(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    faulty = add_fault(build_shop("marketplace", 7), "no sales by status", 7)
+    orders = write_export(faulty, tmp_path / "shop")
+    config = tmp_path / "shop.yaml"
+    config.write_text(yaml.safe_dump({"orders": orders, "effort": "quick", "horizon_days": 60}))
+    status, out, _ = run("check", config)
+    assert status == 0
+    assert "What was read" in out
+    assert "net revenue by month" in out
+    assert "#####" in out
+    (line,) = (line for line in out.splitlines() if line.startswith("      mend: orders.except:"))
+    (mended,) = yaml.safe_load(line.partition("mend: orders.")[2]).values()
+    assert {name: sorted(values) for name, values in mended.items()} == {
+        name: sorted(values) for name, values in faulty.mend["except"].items()
+    }
+    status, out, _ = run("check", config, "--json")
+    answer = json.loads(out)
+    assert answer["read"]["lines_read"] == answer["read"]["lines_checked"]
+    assert {f["name"] for f in answer["findings"] if f["mend"]} == {"status"}
+    assert run("check", config, "--quiet")[1:] == ("", "")
+    settings = clvcast.load_config(config)
+    warnings = warn_of_money(settings, 100, silent=True)
+    assert len(warnings) == 1
+    assert "orders.except" in warnings[0]
+    assert warn_of_money(settings, MOST_LINES, silent=True) == warnings
+    assert warn_of_money(settings, MOST_LINES + 1, silent=True) == []
 
 
 # thresholds
