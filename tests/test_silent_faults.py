@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from conftest import Run
@@ -403,6 +404,31 @@ def test_leading_zeros_also_behind_a_prefix() -> None:
     assert (finding.verdict, "leading zeros" in finding.sentence) == ("warn", True)
     lines.loc[:3, "customer_id"] = ["K-007", "K-70", "anna07@x.example", "anna7@x.example"]
     assert verdict(customer_checks.detect_similar_ids, lines) == "pass"
+
+
+def test_columns_of_any_type_stand_beside_the_mapped_ones() -> None:
+    lines = pa.Table.from_pandas(make_orders(100), preserve_index=False)
+    odd = {
+        "status": pa.array(["paid"] * 98 + ["voided"] * 2).dictionary_encode(),
+        "items": pa.array([[{"sku": "a"}]] * 100),
+        "nothing": pa.nulls(100),
+        "bytes": pa.array([b"x"] * 100),
+        "lasted": pa.array(range(100), pa.duration("s")),
+        "user": pa.array([None, *range(99)]),
+        "tax": pa.array([1] * 100, pa.int8()).cast(pa.decimal128(5, 2)),
+        "new": pa.array([True] * 100),
+        "email": pa.array([f"p{k}@x.example" for k in range(100)], pa.string_view()),
+    }
+    for name, column in odd.items():
+        lines = lines.append_column(name, column)
+    twice = lines.append_column("status", pa.array(["paid"] * 100))
+    profile = profile_table(lines, OrdersConfig())
+    assert list(profile.persons) == ["user", "email"]
+    warned = [f.name for f in find_silent_faults(profile) if f.verdict != "pass"]
+    assert warned == ["status"]
+    assert ["pass"] * len(DETECTORS) == [
+        f.verdict for f in find_silent_faults(profile_table(twice, OrdersConfig()))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,14 @@ def _find_statuses(profile: SourceProfile) -> dict[str, dict[str, int]]:
         for value, count in counts.items():
             merged[value or "(blank)"] = merged.get(value or "(blank)", 0) + count
     return {
-        column: dict(sorted(counts.items(), key=lambda item: -item[1])[:_MOST_STATUSES])
+        column: dict(sorted(counts.items(), key=_rank)[:_MOST_STATUSES])
         for column, counts in found.items()
     }
+
+
+def _rank(item: tuple[str, int]) -> tuple[bool, int]:
+    """The most lines first, blank cells last."""
+    return item[0] == "(blank)", -item[1]
 
 
 def _describe_age(newest: int, config: OrdersConfig, now: datetime) -> tuple[str, ...]:

@@ -127,10 +127,11 @@ class _ProfileBuilder:
         if file not in self._files:
             self._files.append(file)
         used = lines.usable()
-        self._keep_persons(raw.table, mapping)
-        counted = raw.table.filter(pa.array(used & ~lines.verdicts.is_left_out))
+        plain = _take_plain_columns(raw.table)
+        self._keep_persons(plain, mapping)
+        counted = plain.filter(pa.array(used & ~lines.verdicts.is_left_out))
         self._count_values(counted, mapping, position)
-        self._count_marks(raw.table, mapping)
+        self._count_marks(plain, mapping)
         amounts = lines.numbers["amount" if "amount" in lines.numbers else ORDER_TOTAL]
         numbers = {
             "amount": amounts,
@@ -180,9 +181,9 @@ class _ProfileBuilder:
     def _count_marks(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
         amount = mapping.get("amount") or mapping.get(ORDER_TOTAL)
         for name in amount.columns if amount else ():
-            column = table[name]
-            if not _is_text(column.type):
+            if name not in table.column_names or not _is_text(table[name].type):
                 continue
+            column = table[name]
             marked = column.filter(pc.match_substring_regex(column, r"[^\d\s.,()+\-'eE]"))
             for cell, count in _iterate_counts(pc.replace_substring_regex(marked, r"\d+", "0")):
                 mark = vocabulary.find_currency_mark(cell)
@@ -225,10 +226,25 @@ def _make_missing(n_lines: int) -> TextColumn:
     return TextColumn(np.full(n_lines, -1, np.int32), pa.array([], pa.string()))
 
 
+def _take_plain_columns(table: pa.Table) -> pa.Table:
+    """The columns of text, whole numbers or flags, under a name that no other has."""
+    columns = {}
+    for name in table.column_names:
+        if table.column_names.count(name) > 1:
+            continue
+        column = table[name]
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_string_view(column.type):  # Arrow cannot filter them yet
+            column = column.cast(pa.large_string())
+        kind = column.type
+        if _is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+            columns[name] = column
+    return pa.table(columns)
+
+
 def _may_name_persons(name: str, column: pa.ChunkedArray) -> bool:
     """Whether a column may tell people apart: by its name, or because it holds e-mail addresses."""
-    if not (_is_text(column.type) or pa.types.is_integer(column.type)):
-        return False
     if _is_text(column.type):
         head = column.slice(0, 1_000).cast(pa.string()).drop_null()
         filled = head.filter(pc.not_equal(head, ""))
@@ -240,11 +256,7 @@ def _may_name_persons(name: str, column: pa.ChunkedArray) -> bool:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _is_text(kind.value_type)
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _add_counts(counts: dict[str, int], column: pa.ChunkedArray) -> bool:
