@@ -406,6 +406,42 @@ def test_leading_zeros_also_behind_a_prefix() -> None:
     assert verdict(customer_checks.detect_similar_ids, lines) == "pass"
 
 
+@pytest.mark.parametrize(("values", "expected"), [(59, "warn"), (60, "pass")])
+def test_a_status_has_sixty_values_at_most(values: int, expected: str) -> None:
+    lines = make_orders(600).assign(status=lambda f: "step " + (f.index % values).astype(str))
+    lines.loc[:9, "status"] = "cancelled"
+    assert verdict(order_checks.detect_no_sales, lines) == expected
+
+
+@pytest.mark.parametrize(("mails", "expected"), [(80, []), (81, ["who"])])
+def test_a_column_of_addresses_tells_people_apart(mails: int, expected: list[str]) -> None:
+    who = [f"p{k}@x.example" if k < mails else f"p{k}" for k in range(100)]
+    assert list(profile_table(make_orders(100).assign(who=who), OrdersConfig()).persons) == expected
+
+
+@pytest.mark.parametrize(("length", "expected"), [(80, ["user"]), (81, [])])
+def test_long_text_tells_nobody_apart(length: int, expected: list[str]) -> None:
+    lines = make_orders(10).assign(user="x" * length)
+    assert list(profile_table(lines, OrdersConfig()).persons) == expected
+
+
+@pytest.mark.parametrize(("orders", "expected"), [(40, "pass"), (33, "warn")])
+def test_people_on_an_id_are_three_of_ten_orders(orders: int, expected: str) -> None:
+    lines = make_orders(140).assign(email=lambda f: f["customer_id"] + "@x.example")
+    lines.loc[: orders - 1, "email"] = [f"p{k % 10}@x.example" for k in range(orders)]
+    lines.loc[: orders - 1, "customer_id"] = "c0"
+    few = lines.drop(index=range(orders, orders + 90))  # so few that only people count
+    assert verdict(customer_checks.detect_shared_ids, few) == expected
+
+
+@pytest.mark.parametrize(("orders", "expected"), [(95, "warn"), (96, "pass")])
+def test_lines_without_order_id_are_not_nearly_all(orders: int, expected: str) -> None:
+    lines = repeat_lines(make_orders(5), range(5), times=18)
+    lines["order_id"] = lines["order_id"].where(~lines["order_id"].duplicated())
+    more = [lines.iloc[[-1]]] * (orders - 90)
+    assert verdict(order_checks.detect_order_ids, pd.concat([lines, *more])) == expected
+
+
 def test_columns_of_any_type_stand_beside_the_mapped_ones() -> None:
     lines = pa.Table.from_pandas(make_orders(100), preserve_index=False)
     odd = {

@@ -50,8 +50,8 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
     nothing at or after a cutoff touches a feature of these orders.
     """
     config = config or Config()
-    faults = _find_silent_faults(orders, config)
-    orders = coerce_orders(orders, config.orders)
+    given = orders
+    orders = coerce_orders(given, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders.timezone)
     end = get_default_cutoff(orders)
     entries = build_order_table(orders, end)
@@ -68,7 +68,7 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
         _breaks(orders),
         find_recurring_charges(entries),
         _unusable(orders),
-        *faults,
+        *_find_silent_faults(given, config),
         *([audit_features(orders, config.horizon_days)] if audit else []),
     ]
 
