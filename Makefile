@@ -21,8 +21,8 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
-	benchmark-accuracy benchmark-decisions benchmark-features benchmark-scale benchmark-serving \
-	benchmark-start benchmark-training
+	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-scale \
+	benchmark-serving benchmark-start benchmark-training
 
 help: ## list the targets (the default)
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -98,6 +98,9 @@ benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real
 
 benchmark-decisions: $(VENV)/dev.stamp ## KPIs, lists, report and page for a million customers (minutes)
 	$(BIN)/python benchmarks/decisions.py
+
+benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check finds (minutes)
+	$(BIN)/python benchmarks/silent_faults.py
 
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py

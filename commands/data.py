@@ -20,7 +20,7 @@ from .console import (
     read_config,
     read_orders,
 )
-from .tables import COLOURS
+from .shop import print_findings, print_silent_faults, print_summary
 
 if TYPE_CHECKING:
     from ..orders.inference.proposal import Proposal
@@ -104,20 +104,29 @@ def check(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Check whether the orders are fit for forecasts: pass, warn or fail, with numbers.
+    """Show what was read, to compare with your dashboard, and check that it suits forecasts.
 
-    Exit status 1 if a check fails. Example: clvcast check configs/online_retail.yaml --audit
+    Each finding passes, warns or fails, with its number and how to fix it. Exit status 1 if a
+    check fails. Example: clvcast check configs/online_retail.yaml --audit
     """
-    from ..features.checks import data_checks
+    from ..features.checks.data_checks import check as check_data
+    from ..orders.checks.shop_summary import summarize_shop
+    from ..orders.checks.silent_faults import find_silent_faults
+    from ..orders.checks.source_profile import profile_sources
 
     settings = read_config(config, complete_until)
     orders = read_orders(settings, quiet or as_json)
-    findings = data_checks.check(orders, settings, audit=audit)
+    profile = profile_sources(settings.orders)
+    summary = summarize_shop(orders, settings.orders, profile)
+    findings = check_data(orders, settings, audit=audit)
+    faults = find_silent_faults(profile)
     if as_json:
-        print_json([dataclasses.asdict(finding) for finding in findings])
+        read = {**dataclasses.asdict(summary), "lines_checked": profile.n_lines_read}
+        told = [dataclasses.asdict(finding) for finding in (*findings, *faults)]
+        print_json({"read": read, "findings": told})
     elif not quiet:
-        for finding in findings:
-            verdict = (finding.verdict, COLOURS[finding.verdict])
-            out.print(Text.assemble(verdict, f"  {finding.name}: {finding.sentence}"))
+        print_summary(summary)
+        print_findings(findings)
+        print_silent_faults(faults, profile)
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

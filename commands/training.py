@@ -25,6 +25,7 @@ from .console import (
     read_orders,
     show_progress_bars,
 )
+from .shop import warn_of_money
 from .tables import print_metrics, print_rules
 
 if TYPE_CHECKING:
@@ -58,13 +59,16 @@ def train(
     settings = read_config(config, complete_until)
     silent = quiet or as_json
     progress = make_progress(silent)
+    warnings: list[str] = []
     if engine == "spark":
         from ..train.spark import train_on_files
 
         run = train_on_files(settings, cutoff, progress)
         note(run.known.report.remarks, silent)
     else:
-        run = train_and_evaluate(read_orders(settings, silent), settings, cutoff, progress)
+        orders = read_orders(settings, silent)
+        warnings = warn_of_money(settings, orders.report.lines_read, silent)
+        run = train_and_evaluate(orders, settings, cutoff, progress)
     note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, progress)
     metrics = run.evaluation.metrics if run.evaluation else {}
@@ -75,6 +79,7 @@ def train(
             {
                 "model_version": run.model.version,
                 "remarks": run.model.numbers.blend.remarks,
+                "warnings": warnings,
                 "model": registered.name,
                 "version": registered.version,
                 "champion": registered.champion,

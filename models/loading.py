@@ -16,7 +16,7 @@ from ..errors import BundleError, ConfigError, StoreError
 from .api import Model
 from .bundle import load_bundle
 from .model import TrainedModel
-from .registry_facts import RegistryFacts
+from .registry_facts import VERDICT, VERDICT_REASON, RegistryFacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -145,6 +145,21 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         return replace(found, registered=about)
 
 
+def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
+    """Say which version could serve where a model has versions and none of them the alias."""
+    versions = client.search_model_versions(f"name='{name}'", order_by=["version_number DESC"])
+    if not versions or alias in client.get_registered_model(name).aliases:
+        return
+    newest = versions[0]
+    number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
+    was_refused = newest.tags.get(VERDICT) == "refused"
+    said = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"
+    raise StoreError(
+        f"no version of {name} is {alias}; {said}. Use it as models:/{name}/{number}, or make it "
+        f"champion: clvcast models promote {number} --reason ..."
+    )
+
+
 def silence_mlflow() -> None:
     """Keep MLflow quiet: no telemetry, progress bars or logs; its errors are raised as usual."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -188,5 +203,6 @@ def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
         return None
     name, alias, number = match.groups()
     if alias:
+        _refuse_missing_alias(client, name, alias)
         return client.get_model_version_by_alias(name, alias)
     return client.get_model_version(name, number)

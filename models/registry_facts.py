@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "RegistryFacts"]
+__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "VERDICT", "VERDICT_REASON", "RegistryFacts"]
 
 CUTOFF = "clvcast.cutoff"  # tag: where the training ended
 DATA_SPAN = "clvcast.data_span"  # tag: the first day to the training's end
 MEASURE = "clvcast.measure."  # tags: the headline measures of the newest evaluation
+VERDICT = "clvcast.verdict"  # tag: promoted or refused, by the gate or by hand
+VERDICT_REASON = "clvcast.verdict_reason"  # tag
 
 
 class RegistryFacts(BaseModel):

@@ -32,6 +32,7 @@ __all__ = [
     "get_default_cutoff",
     "get_longest_horizon",
     "get_newest_realised_cutoff",
+    "is_too_short_for_trees",
 ]
 
 _MOST_CUTOFFS = 12
@@ -121,6 +122,18 @@ def get_longest_horizon(first: int, end: int) -> int:
     """The longest horizon, in days, that `can_train` accepts; 0 where none does."""
     days = (end - first) // DAY
     return max((h for h in range(days + 1) if h and can_train(first, end, h)), default=0)
+
+
+def is_too_short_for_trees(first: int, end: int, horizon_days: int) -> bool:
+    """Whether history spans a horizon but not the labels of one, and something can be learned still.
+
+    BTYD alone forecasts then.
+    """
+    return (
+        first <= get_newest_realised_cutoff(end, horizon_days)
+        and not can_train(first, end, horizon_days)
+        and get_longest_horizon(first, end) > 0
+    )
 
 
 def _least_history(horizon_days: int) -> int:

@@ -258,7 +258,12 @@ def test_init_writes_a_config_that_check_accepts(
     assert config.orders.columns == shipped.orders.columns
     status, out, _ = run("check", written, "--json")
     assert status == 0
-    assert {finding["verdict"] for finding in json.loads(out)} == {"pass"}
+    answer = json.loads(out)
+    assert {finding["verdict"] for finding in answer["findings"]} == {"pass"}
+    assert answer["read"]["orders"] == 18_532
+    assert sum(answer["read"]["net_revenue_by_month"].values()) == pytest.approx(
+        answer["read"]["net_revenue"]
+    )
     status, _, err = run("init", "data/online_retail.parquet", "--output", written)
     assert (status, "--force" in one_sentence(err)) == (1, True)
 

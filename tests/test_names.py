@@ -12,15 +12,16 @@ VERBS = frozenset(
     {
         "add", "announce", "answer", "apply", "assign", "attach", "audit", "authorise", "backtest",
         "blend", "bootstrap", "build", "check", "choose", "clean", "coerce", "collect", "compare",
-        "complete", "compute", "concatenate", "count", "create", "cut", "describe", "discount",
+        "complete", "compute", "concatenate", "count", "create", "cut", "describe", "detect", "discount",
         "draw", "encode", "estimate", "expand", "expect", "explain", "fill", "find", "fit", "floor",
         "forecast", "format", "get", "group", "guess", "hash", "hide", "infer", "init", "is", "iterate",
         "join", "judge", "keep", "learn", "list", "load", "locate", "lock", "make", "map", "mark",
-        "measure", "merge", "monitor", "nest", "normalize", "note", "open", "pack", "parse", "plan", "pluralize",
-        "predict", "prepare", "print", "profile", "promote", "propose", "quote", "raise", "rate", "read", "reconcile", "refuse", "remove",
+        "measure", "merge", "monitor", "nest", "normalize", "note", "open", "pack", "parse", "plan",
+        "pluralize", "predict", "prepare", "print", "profile", "promote", "propose", "quote", "raise",
+        "rate", "read", "reconcile", "refuse", "remove",
         "render", "replace", "report", "resolve", "rollback", "run", "save", "score", "scramble",
         "search", "select", "send", "serve", "set", "show", "silence", "slice", "sort", "start",
-        "sum", "survey", "track", "train", "translate", "unnest", "use", "validate", "verify",
+        "sum", "summarize", "survey", "track", "train", "translate", "unnest", "use", "validate", "verify",
         "warm", "widen", "write",
     }
 )  # fmt: skip # a table: one item a line takes 95 lines more

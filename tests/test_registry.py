@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from conftest import Run
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.errors import ConfigError, StoreError
+from clvcast.models import loading, registry_facts
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.train import fit as fitting
 from clvcast.train.registry import promotion
@@ -188,6 +189,44 @@ def test_permuted_labels_are_refused_as_a_first_model_too(
     assert champion(uri) is None
     with pytest.raises(StoreError, match="no champion to roll back from"):
         promotion.rollback("shop", "", uri)
+    with pytest.raises(StoreError, match=r"version 1 was refused: .* Use it as models:/shop/1"):
+        clvcast.load_model("models:/shop@champion", uri)
+
+
+@dataclass
+class FakeVersion:
+    version: str
+    tags: dict[str, str]
+
+
+@dataclass
+class FakeClient:
+    """A store with one model: its versions, newest first, and the aliases they have."""
+
+    versions: list[FakeVersion]
+    aliases: dict[str, str]
+
+    def search_model_versions(self, query: str, order_by: list[str]) -> list[FakeVersion]:
+        assert (query, order_by) == ("name='shop'", ["version_number DESC"])
+        return self.versions
+
+    def get_registered_model(self, name: str) -> FakeClient:
+        return self
+
+
+def test_without_a_champion_the_refused_version_is_named_with_its_reason() -> None:
+    refused = {registry_facts.VERDICT: "refused", registry_facts.VERDICT_REASON: "it is too young"}
+    versions = [FakeVersion("7", refused), FakeVersion("6", {})]
+    said = (
+        r"no version of shop is champion; version 7 was refused: it is too young\. Use it as "
+        r"models:/shop/7, or make it champion: clvcast models promote 7 --reason"
+    )
+    with pytest.raises(StoreError, match=said):
+        loading._refuse_missing_alias(FakeClient(versions, {}), "shop", "champion")
+    with pytest.raises(StoreError, match="the newest is 6"):
+        loading._refuse_missing_alias(FakeClient(versions[1:], {}), "shop", "champion")
+    loading._refuse_missing_alias(FakeClient(versions, {"champion": "6"}), "shop", "champion")
+    loading._refuse_missing_alias(FakeClient([], {}), "shop", "champion")  # MLflow says the rest
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from ..models.model import TrainedModel
 from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
 from ..models.scoring import compute_standing
 from ..models.segments import cut_thresholds
-from ..orders.cutoffs import can_train, get_longest_horizon, get_newest_realised_cutoff
+from ..orders.cutoffs import get_longest_horizon, is_too_short_for_trees
 from ..orders.dates import DAY
 from ..orders.orders import Orders
 from ..orders.reading.validation_issues import pluralize
@@ -63,7 +63,7 @@ def fit(
     the history is too short, or shows nobody who came back or who stayed away.
     """
     progress("features")
-    if _is_short(orders, config.horizon_days, end):
+    if is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
     orders = encode_attributes(orders, coding)
@@ -123,17 +123,6 @@ def fit(
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
     return _with_segments(TrainedModel(numbers, trees), known, now, config.segments)
-
-
-def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
-    """Whether history spans a horizon, but is too short for labels of that horizon."""
-    first = find_first_order_at(orders)
-    long_enough = first <= get_newest_realised_cutoff(end, horizon_days)
-    return (
-        long_enough
-        and not can_train(first, end, horizon_days)
-        and get_longest_horizon(first, end) > 0
-    )
 
 
 def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...features.catalogue import CATALOGUE
-from ...features.checks.finding import Finding
+from ...orders.checks.finding import Finding
 from ...orders.orders import OrdersReport
 from ...orders.reading.validation_issues import join_words
 from . import charts

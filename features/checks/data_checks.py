@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from ...configs.schema import Config
 from ...orders import dates, windows
+from ...orders.checks.finding import Finding, Verdict
+from ...orders.checks.silent_faults import find_silent_faults
+from ...orders.checks.source_profile import profile_sources, profile_table
 from ...orders.columns import Int64
 from ...orders.cutoffs import (
     can_train,
@@ -13,13 +20,13 @@ from ...orders.cutoffs import (
     get_default_cutoff,
     get_longest_horizon,
     get_newest_realised_cutoff,
+    is_too_short_for_trees,
 )
 from ...orders.order_table import OrderTable, build_order_table
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import coerce_orders
 from ...orders.reading.validation_issues import pluralize
-from .finding import Finding, Verdict
 from .leakage_audit import audit_leakage as audit_features
 
 __all__ = ["check"]
@@ -32,6 +39,9 @@ _LEAST_ORDERS = 3
 _MONTH_DAYS = (27, 32)  # from one charge of a month to the next
 _MOSTLY = 0.8  # of a customer's gaps
 _MOST_SHARE = 0.2
+_LEAST_GAPS = 20  # between successive orders: fewer tell nothing
+_WITHIN_SHARE = 0.25  # of the gaps that end within the horizon
+_HORIZON_STEP_DAYS = 30
 _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
 
 
@@ -54,7 +64,8 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
 
     """
     config = config or Config()
-    orders = coerce_orders(orders, config.orders)
+    given = orders
+    orders = coerce_orders(given, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders.timezone)
     end = get_default_cutoff(orders)
     entries = build_order_table(orders, end)
@@ -65,13 +76,24 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
         _history(orders, end, config.horizon_days),
         _customers(len(n_orders)),
         _repeat_buyers(n_orders),
+        _repeat_orders(orders, entries, end, config.horizon_days),
         _returns(n_orders, n_returns),
         _gap(orders),
         _breaks(orders),
         _recurring_charges(entries),
         _unusable(orders),
+        *_find_silent_faults(given, config),
         *([audit_features(orders, config.horizon_days)] if audit else []),
     ]
+
+
+def _find_silent_faults(orders: object, config: Config) -> list[Finding]:
+    """The findings on what was given, before it is packed; none for `Orders`, which are packed."""
+    if isinstance(orders, str | Path):
+        return find_silent_faults(profile_sources(config.orders.reading(str(orders))))
+    if isinstance(orders, pd.DataFrame | pa.Table):
+        return find_silent_faults(profile_table(orders, config.orders))
+    return []
 
 
 def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
@@ -84,6 +106,12 @@ def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
         mend = (
             f"shorten horizon_days to {longest} or less" if longest else "too few for any horizon"
         )
+        if is_too_short_for_trees(first, end, horizon_days):
+            sentence += (
+                ": train forecasts with BTYD alone, which no window can measure, so the gate leaves "
+                "its promotion to you (clvcast models promote)"
+            )
+            return Finding("history", "warn", horizons, f"{sentence}; {mend} for a measured model")
         return Finding("history", "fail", horizons, f"{sentence}; {mend}")
     count = len(choose_training_cutoffs(first, end, horizon_days).instants)
     sentence += f", which allow {pluralize(count, 'training cutoff')}"
@@ -111,6 +139,29 @@ def _repeat_buyers(n_orders: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Fi
     return Finding(
         "repeat buyers", verdict, share, f"{share:.1%} of customers ordered twice or more"
     )
+
+
+def _repeat_orders(orders: Orders, entries: OrderTable, end: int, horizon_days: int) -> Finding:
+    """Whether customers who come back do so within the horizon, so that it shows them."""
+    chosen = np.flatnonzero(entries.is_order)
+    owner = entries.customers[chosen]
+    gaps = np.diff(entries.times[chosen])[owner[1:] == owner[:-1]] / dates.DAY
+    if len(gaps) < _LEAST_GAPS:
+        return Finding("repeat orders", "pass", 0.0, "too few repeat orders to tell their rhythm")
+    share = float(np.count_nonzero(gaps <= horizon_days) / len(gaps))
+    said = f"{share:.0%} of repeat orders come within {horizon_days} days of the one before"
+    if share >= _WITHIN_SHARE:
+        return Finding("repeat orders", "pass", share, said)
+    median = float(np.median(gaps))
+    better = int(np.ceil(median / _HORIZON_STEP_DAYS)) * _HORIZON_STEP_DAYS
+    longest = get_longest_horizon(windows.find_first_order_at(orders), end)
+    said += f", half of them within {median:,.0f} days: most who come back count as churned"
+    mend = f"horizon_days: {better}"
+    if better > longest:
+        mend = "give a longer history"
+        if longest > horizon_days:
+            mend = f"horizon_days: {longest}, as far as this history allows, or {mend}"
+    return Finding("repeat orders", "warn", share, said, mend)
 
 
 def _returns(

@@ -12,13 +12,13 @@ import numpy as np
 
 from ...orders import dates, windows
 from ...orders.attributes import Attributes
+from ...orders.checks.finding import Finding
 from ...orders.columns import TextColumn
 from ...orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ...orders.orders import Orders
 from ...orders.reading.validation_issues import pluralize
 from ..attribute_features import encode_attributes, learn_coding
 from ..table import FeatureRows, compute_feature_rows
-from .finding import Finding
 
 __all__ = ["audit_leakage"]
 

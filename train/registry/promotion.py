@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from ...errors import ConfigError, StoreError
 from ...models.loading import find_existing_store
-from ...models.registry_facts import DATA_SPAN, MEASURE
+from ...models.registry_facts import DATA_SPAN, MEASURE, VERDICT, VERDICT_REASON
 from .mlflow_store import Store, Version, open_for_reading, open_for_writing
 
 __all__ = [
@@ -35,8 +35,6 @@ __all__ = [
 CHAMPION = "champion"
 CANDIDATE = "candidate"
 MODEL_VERSION = "clvcast.model_version"  # tag: the bundle's own version
-VERDICT = "clvcast.verdict"  # tag: promoted or refused, by the gate or by hand
-VERDICT_REASON = "clvcast.verdict_reason"
 VERDICT_AT = "clvcast.verdict_at"
 _PREVIOUS = "clvcast.previous_champion"  # tag: what the version replaced
 _ROLLED_BACK = "clvcast.rolled_back"  # tag: when and why it was taken down
