@@ -70,7 +70,7 @@ def test_the_command(
     assert "none of the 1 customers asked for has an order before" in told
     status, _, told = run(*given, "--customer", "nobody", "--customer", "C00004")
     assert status == 1
-    assert "1 of 2 customers asked for have no order before the cutoff" in told
+    assert "1 of 2 requested customers have no order before the cutoff" in told
     assert run(*given)[0] == 2
 
 
