@@ -99,7 +99,7 @@ def evaluate(trick: str, cell: Cell, customers: int | None) -> dict[str, float]:
         TRICKS[trick](stack)
         config = clvcast.Config(horizon_days=cell.horizon_days, effort="quick")
         known = known_days(days, cell)
-        model = clvcast.train(known, config, cell.cutoff)  # type: ignore[arg-type]
+        model = clvcast.train(known, config, cell.cutoff)
         forecast = clvcast.score(model, known, cell.cutoff).set_index("customer_id")
     actual = actual_spend(days, cell)[1].to_numpy()
     spend = forecast["expected_spend"].to_numpy()

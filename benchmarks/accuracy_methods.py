@@ -94,7 +94,7 @@ def _clvcast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
     """
     more = {"periods": cell.periods} if cell.periods > 1 else {}
     config = clvcast.Config(horizon_days=cell.horizon_days, seed=seed * _SEEDS_APART, **more)
-    model = clvcast.train(days, config, cutoff=cell.cutoff)  # type: ignore[arg-type]
+    model = clvcast.train(days, config, cutoff=cell.cutoff)
     return clvcast.score(model, days, cutoff=cell.cutoff).set_index("customer_id")
 
 

@@ -150,8 +150,8 @@ def build_features(
 
     Parameters
     ----------
-    orders : Orders
-        Order histories, as `clvcast.read_orders` returns them.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them.
     cutoffs : sequence of str, date or datetime
         The first instants that are not observed.
     groups : collection of str, optional
@@ -167,7 +167,7 @@ def build_features(
     ConfigError
         If a cutoff is no date, or a group does not exist.
     OrdersError
-        If `orders` are not `Orders`.
+        If the orders cannot be read.
 
     """
     orders = coerce_orders(orders)

@@ -1,4 +1,4 @@
-"""Random shops of real shapes, as their exports stand in files: clean, and with one silent fault each.
+"""Random shops of real shapes, exported to files: clean, and with one silent fault each.
 
 A silent fault leaves every line readable and makes the totals, the orders or the customers wrong.
 Each kind of fault here names the keys that mend it, where the configuration has some.
@@ -36,7 +36,7 @@ COLUMNS = {
     "product_id": "sku",
     "quantity": "qty",
 }
-GOOD_STATUS = (
+GOOD_STATUS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("status", ("completed", "processing", "shipped")),
     ("Order Status", ("Delivered", "Shipped", "Complete")),
     ("Bestellstatus", ("bezahlt", "versendet", "abgeschlossen")),
@@ -53,7 +53,7 @@ NO_SALE = {
     "estado": ("cancelado", "fallido", "pendiente de pago"),
 }
 # what is no fault, though one of its values may sound like one
-HARMLESS = (
+HARMLESS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("fulfillment_status", ("fulfilled", "unfulfilled", "pending")),
     ("category", ("Test kits", "Void fillers", "Bags", "Total look")),
     ("country", ("USA", "DEU", "GBR", "CHE", "MAR")),
@@ -361,7 +361,7 @@ def _roughen(lines: Frame, random: Random) -> Frame:
     if random.random() < 0.3:
         spaced = random.random(len(lines)) < 0.05
         lines["customer"] = lines["customer"].where(~spaced, lines["customer"] + " ")
-    twice = lines[random.random(len(lines)) < random.choice([0.0, 0.004])]
+    twice: Frame = lines[random.random(len(lines)) < random.choice([0.0, 0.004])]
     return pd.concat([lines, twice], ignore_index=True)
 
 
@@ -531,7 +531,8 @@ def _add_currency_column(shop: Export, random: Random) -> Export:
         amount = lines["line_total"].where(~chosen, (lines["line_total"] * factor).round(2))
         code = np.where(chosen, other, "EUR")
         known = [c for c in ("currency", "Währung", "order_currency", "devise") if c in lines]
-        return lines.drop(columns=known).assign(**{"line_total": amount, name: code})
+        changed: dict[str, Any] = {"line_total": amount, name: code}
+        return lines.drop(columns=known).assign(**changed)
 
     return _change(shop, change, currency_column=name, currency="EUR")
 
@@ -669,7 +670,7 @@ _REPEAT_BUYERS = tuple(shape for shape in SHAPES if shape != "one_off")
 FAULTS: dict[str, Fault] = {
     "order total on each line": Fault("order totals", _SEVERAL_LINES, _put_totals_on_lines),
     "placeholder id": Fault("shared ids", _EVERY, _add_placeholder),
-    # a wholesaler's largest customer may hold half of the orders, which nothing in a file tells apart
+    # a wholesaler's largest customer may hold half of the orders: nothing in a file tells it apart
     "shared id": Fault(
         "shared ids", tuple(s for s in SHAPES if s not in ("b2b", "few_customers")), _add_shared_id
     ),

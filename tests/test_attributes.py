@@ -314,7 +314,8 @@ def test_what_is_told_wrongly_is_named(
     from clvcast.serve.rest.settings import Limits
 
     optional = dict.fromkeys(model.numbers.optional_columns)
-    one = {"customer_id": "c", "orders": [{"ordered_at": "2020-05-06", "amount": 1.0, **optional}]}
+    line = {"ordered_at": "2020-05-06", "amount": 1.0, **optional}
+    one: dict[str, Any] = {"customer_id": "c", "orders": [line]}
     asked = one if told is None else one | {"attributes": told}
     body = json.dumps({"cutoff": CUTOFF, "customers": [asked]}).encode()
     with pytest.raises(Refusal) as refused:
@@ -366,7 +367,7 @@ def test_a_configuration_names_them(
     config: Path, model: clvcast.Model, tmp_path: Path, run: Run
 ) -> None:
     settings = clvcast.load_config(config)
-    trained = clvcast.train(tmp_path / "orders.parquet", settings, CUTOFF)  # type: ignore[arg-type]
+    trained = clvcast.train(tmp_path / "orders.parquet", settings, CUTOFF)
     assert trained.version == model.version
     assert str(tmp_path).encode() not in b"".join(trained.files().values())
     model.save(tmp_path / "bundle")

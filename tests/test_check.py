@@ -19,14 +19,14 @@ LINES = worlds.shop(customers=1_200, seed=3)
 
 
 def verdict(lines: pd.DataFrame, name: str, horizon_days: int = 60) -> tuple[str, float]:
-    found = clvcast.check(lines, clvcast.Config(horizon_days=horizon_days))  # type: ignore[arg-type]
+    found = clvcast.check(lines, clvcast.Config(horizon_days=horizon_days))
     (finding,) = [finding for finding in found if finding.name == name]
     assert finding.sentence
     return finding.verdict, finding.value
 
 
 def test_a_shop_in_good_health_passes_everything() -> None:
-    assert {finding.verdict for finding in clvcast.check(LINES)} == {"pass"}  # type: ignore[arg-type]
+    assert {finding.verdict for finding in clvcast.check(LINES)} == {"pass"}
 
 
 def test_history() -> None:
@@ -115,6 +115,6 @@ def test_an_audit_proves_that_later_orders_touch_nothing(monkeypatch: pytest.Mon
         return rows
 
     monkeypatch.setattr(leakage_audit, "compute_feature_rows", leaking)
-    finding = clvcast.check(LINES, audit=True)[-1]  # type: ignore[arg-type]
+    finding = clvcast.check(LINES, audit=True)[-1]
     assert finding.verdict == "fail"
     assert "with the later lines" in finding.sentence

@@ -196,9 +196,9 @@ def test_recurring_charges_are_told_to_look_like_contracts() -> None:
         columns=["customer_id", "ordered_at", "amount"],
     )
     for given, verdict in ((lines, "warn"), (lines.iloc[::3], "pass")):
-        (finding,) = [f for f in clvcast.check(given) if f.name == "recurring charges"]  # type: ignore[arg-type]
+        (finding,) = [f for f in clvcast.check(given) if f.name == "recurring charges"]
         assert finding.verdict == verdict
     assert finding.value == 0
-    (finding,) = [f for f in clvcast.check(lines) if f.name == "recurring charges"]  # type: ignore[arg-type]
+    (finding,) = [f for f in clvcast.check(lines) if f.name == "recurring charges"]
     assert finding.value == 0.9
     assert "look like contracts" in finding.sentence

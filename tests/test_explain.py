@@ -44,7 +44,7 @@ def test_a_larger_order_is_a_reason(
     larger = shop_lines.copy()
     larger.loc[larger["customer_id"] == "C00004", "amount"] *= 10
 
-    def of_order_value(orders: object) -> float:
+    def of_order_value(orders: clvcast.Orders | pd.DataFrame) -> float:
         reasons = clvcast.explain(shop_model, orders, customers=["C00004"], largest=80)
         return float(reasons.set_index("reason")["amount"]["order value"])
 

@@ -73,11 +73,11 @@ def test_a_training_may_end_after_the_newest_order_and_says_how_long(
     newest = shop_lines["ordered_at"].max().normalize()
     quick = shop_config.model_copy(update={"effort": "quick"})
     # a warning would be an error
-    clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=3))  # type: ignore[arg-type]
+    clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=3))
     with pytest.warns(UserWarning, match="20 days before the cutoff"):
-        clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=21))  # type: ignore[arg-type]
+        clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=21))
     with pytest.raises(ConfigError, match="within"):
-        clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=2 + quick.horizon_days))  # type: ignore[arg-type]
+        clvcast.train(shop_lines, quick, newest + pd.Timedelta(days=2 + quick.horizon_days))
 
 
 def test_training_and_scoring_see_the_same_features(shop_orders: clvcast.Orders) -> None:
@@ -170,13 +170,13 @@ def test_public_functions_take_tables_and_paths_and_refuse_the_rest(
     shop_lines.to_parquet(tmp_path / "orders.parquet")
     by_path = clvcast.score(shop_model, tmp_path / "orders.parquet")
     pd.testing.assert_frame_equal(by_path, clvcast.score(shop_model, shop_lines))
-    assert clvcast.train(shop_lines, shop_config).version == shop_model.version  # type: ignore[arg-type]
-    assert [finding.verdict for finding in clvcast.check(shop_lines, shop_config)]  # type: ignore[arg-type]
+    assert clvcast.train(shop_lines, shop_config).version == shop_model.version
+    assert [finding.verdict for finding in clvcast.check(shop_lines, shop_config)]
     table = clvcast.build_features(packed(shop_lines), "2020-06-01")
     assert (table["cutoff"] == pd.Timestamp("2020-06-01")).all()
     for refused in (7, ["a"], {"a": 1}):
         with pytest.raises(OrdersError, match="orders must be Orders, a frame"):
-            clvcast.score(shop_model, refused)
+            clvcast.score(shop_model, refused)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"a model comes from clvcast\.load_model"):
         clvcast.score("bundle", shop_lines)  # type: ignore[arg-type]
     mixed = shop_lines.assign(customer_id=[1, *["b"] * (len(shop_lines) - 1)])

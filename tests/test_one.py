@@ -9,7 +9,7 @@ import multiprocessing
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,8 @@ def test_what_else_one_customer_may_be_given_as(
 ) -> None:
     own = shop_lines[shop_lines["customer_id"] == "C00001"]
     expected = shop_model.score_one(own, CUTOFF)
-    assert shop_model.score_one(own.to_dict("records"), CUTOFF) == expected
+    records = cast(list[dict[str, Any]], own.to_dict("records"))
+    assert shop_model.score_one(records, CUTOFF) == expected
     assert shop_model.score_one(read_table(own, OrdersConfig()), CUTOFF) == expected
     bare = clvcast.train(
         read_table(shop_lines[["customer_id", "ordered_at", "amount"]], OrdersConfig()),
@@ -151,7 +152,7 @@ def test_shapes_that_are_no_customer(
         shop_model.score_one([("2020-05-06", 1.0)], CUTOFF)
     for wrong in ([], "2020", [3]):
         with pytest.raises(clvcast.OrdersError, match="order line"):
-            shop_model.score_one(wrong, CUTOFF)
+            shop_model.score_one(wrong, CUTOFF)  # type: ignore[arg-type]
     lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
     with pytest.raises(LineError, match="amount must be finite, which line 1 of customer 0 breaks"):
         pack_records([("c", lines)], (), OrdersConfig())

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -215,6 +216,9 @@ class FakeClient:
 
 
 def test_without_a_champion_the_refused_version_is_named_with_its_reason() -> None:
+    def refuse(client: Any) -> None:
+        loading._refuse_missing_alias(client, "shop", "champion")
+
     refused = {registry_facts.VERDICT: "refused", registry_facts.VERDICT_REASON: "it is too young"}
     versions = [FakeVersion("7", refused), FakeVersion("6", {})]
     said = (
@@ -222,11 +226,11 @@ def test_without_a_champion_the_refused_version_is_named_with_its_reason() -> No
         r"models:/shop/7, or make it champion: clvcast models promote 7 --reason"
     )
     with pytest.raises(StoreError, match=said):
-        loading._refuse_missing_alias(FakeClient(versions, {}), "shop", "champion")
+        refuse(FakeClient(versions, {}))
     with pytest.raises(StoreError, match="the newest is 6"):
-        loading._refuse_missing_alias(FakeClient(versions[1:], {}), "shop", "champion")
-    loading._refuse_missing_alias(FakeClient(versions, {"champion": "6"}), "shop", "champion")
-    loading._refuse_missing_alias(FakeClient([], {}), "shop", "champion")  # MLflow says the rest
+        refuse(FakeClient(versions[1:], {}))
+    refuse(FakeClient(versions, {"champion": "6"}))
+    refuse(FakeClient([], {}))  # MLflow says the rest
 
 
 @pytest.mark.slow

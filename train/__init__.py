@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from ..configs.schema import Config
     from ..models.api import Model
     from ..orders.dates import Instant
-    from ..orders.orders import Orders
+    from ..orders.reading.read_orders import OrdersSource
 
 
-def train(orders: Orders, config: Config | None = None, cutoff: Instant | None = None) -> Model:
+def train(
+    orders: OrdersSource, config: Config | None = None, cutoff: Instant | None = None
+) -> Model:
     """Train a model on the orders before a cutoff. Needs no MLflow and writes nothing.
 
     Parameters
     ----------
-    orders : Orders
-        Order histories, as `clvcast.read_orders` returns them.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them.
     config : Config, optional
         Settings of the shop; the defaults if not given.
     cutoff : str, date or datetime, optional

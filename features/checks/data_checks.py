@@ -25,7 +25,7 @@ from ...orders.cutoffs import (
 from ...orders.order_table import OrderTable, build_order_table
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
-from ...orders.reading.read_orders import coerce_orders
+from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ...orders.reading.validation_issues import pluralize
 from .leakage_audit import audit_leakage as audit_features
 
@@ -45,13 +45,15 @@ _HORIZON_STEP_DAYS = 30
 _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
 
 
-def check(orders: Orders, config: Config | None = None, *, audit: bool = False) -> list[Finding]:
+def check(
+    orders: OrdersSource, config: Config | None = None, *, audit: bool = False
+) -> list[Finding]:
     """Check whether the orders suit forecasts with the configuration's horizon.
 
     Parameters
     ----------
-    orders : Orders
-        Order histories, as `clvcast.read_orders` returns them.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them.
     config : Config, optional
         Settings of the shop; the defaults if not given.
     audit : bool, default False

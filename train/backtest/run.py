@@ -28,7 +28,7 @@ from ...orders import dates, windows
 from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
-from ...orders.reading.read_orders import coerce_orders
+from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ..fit import fit
 from .baselines import METHODS, BaselineForecast, build_baseline_inputs
 from .rows import build_backtest_rows
@@ -98,7 +98,7 @@ class Backtest(Evaluation):
 
 
 def backtest(
-    orders: Orders,
+    orders: OrdersSource,
     config: Config | None = None,
     cutoffs: Sequence[dates.Instant] = (),
     *,
@@ -111,8 +111,8 @@ def backtest(
 
     Parameters
     ----------
-    orders : Orders
-        Order histories, as `clvcast.read_orders` returns them.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them.
     config : Config, optional
         Settings of the shop; the defaults if not given.
     cutoffs : sequence of str, date or datetime, optional
