@@ -17,7 +17,7 @@ import pyarrow.csv
 
 from ...configs.schema import FormatConfig
 from ...errors import OrdersError
-from .file_contents import Content, open_unpacked
+from .file_contents import Content, get_share, open_unpacked
 from .file_search import find_ending
 from .raw_table import RawTable
 from .validation_issues import Fault, build_rejected_table, raise_faults
@@ -146,9 +146,8 @@ def read_text_blocks(
                 if batch.num_rows:
                     before = int(rows[-1])
                 told += int(np.searchsorted(bad, before))
-                share = 1.0 if file.closed else file.tell() / max(path.stat().st_size, 1)
                 table = pa.Table.from_batches([batch]).select(positions)
-                yield RawTable(table.rename_columns(list(names)), rows, share=share)
+                yield RawTable(table.rename_columns(list(names)), rows, share=get_share(file, path))
     except UnicodeDecodeError:
         raise_faults([_encoding_fault(text)], path.name)
     except (OSError, pa.ArrowInvalid) as error:
