@@ -192,6 +192,7 @@ def test_a_gzip_that_a_browser_has_unpacked_is_read_too(tmp_path: Path, expected
         ("o.csv", b"PK\x03\x04 no", "o.csv is a damaged zip file"),
         ("o.csv", b"\x1f\x8b\x08\x00 no", "o.csv is a damaged gzip file"),
         ("o.csv", b"customer_id,\x00\x01\x02ordered_at" + b"x" * 99, "holds zero bytes"),
+        ("o.csv", b"customer_id,ordered_at\n" + b"\0" * 9_999, "holds zero bytes"),
         ("o.jsonl", b"customer_id,ordered_at\n", "must hold a JSON object on each line"),
         ("o.jsonl", b"", "o.jsonl is empty"),
         ("o.csv", b"\n\n", "o.csv has no header"),
@@ -426,7 +427,7 @@ def test_a_missing_package_is_named_with_its_extra(
         tmp_path / "o.xlsx"
     )
     told = refused("s3://bucket/orders.csv")
-    assert "needs the package fsspec: pip install 'clvcast[cloud]'" in told
+    assert "needs packages that are not installed: pip install 'clvcast[cloud]'" in told
 
 
 # what might not end

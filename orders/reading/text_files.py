@@ -106,10 +106,11 @@ def _check_encoding(path: Path, start: bytes, text: FormatConfig) -> None:
         return
     if mark is None and b"\0" not in sample:
         return
-    if mark is None:  # Latin letters have a zero byte each, on one side
-        mark = "utf-16-be" if sample[::2].count(0) > sample[1::2].count(0) else "utf-16-le"
-        if sample.count(0) < len(sample) // 4:
+    if mark is None:  # Latin letters have a zero byte each, all on the same side
+        first, second = sample[::2].count(0), sample[1::2].count(0)
+        if min(first, second) * 4 > max(first, second) or max(first, second) * 8 < len(sample):
             raise OrdersError(f"{path.name} holds zero bytes, as no text file does; is it damaged?")
+        mark = "utf-16-be" if first > second else "utf-16-le"
     fault = Fault(
         f"text must be encoded as {text.encoding}, got {mark.upper()}",
         mend=f"set orders.format.encoding: {mark}",
