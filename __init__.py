@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .models.score_one import Forecast
     from .models.scoring import score
     from .models.totals import total
+    from .orders.inference.config_template import init
     from .orders.orders import Orders
-    from .orders.reading.config_template import init
     from .orders.reading.customer_attributes import join_customers
     from .orders.reading.nested_rows import nest
     from .orders.reading.read_orders import read_orders
@@ -57,7 +57,7 @@ _HOME = {
     "compare": "clvcast.evaluation.comparison",
     "economics": "clvcast.decisions.economics",
     "explain": "clvcast.models.explain",
-    "init": "clvcast.orders.reading.config_template",
+    "init": "clvcast.orders.inference.config_template",
     "kpis": "clvcast.decisions.kpis",
     "lists": "clvcast.decisions.campaign_lists",
     "join_customers": "clvcast.orders.reading.customer_attributes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -20,52 +20,113 @@ from .console import (
     read_config,
     read_orders,
 )
+from .shop import print_findings, print_silent_faults, print_summary
+
+if TYPE_CHECKING:
+    from ..orders.inference.proposal import Proposal
 
 
 def init(
-    orders: Annotated[str, typer.Argument(metavar="ORDERS", help="A file, glob or folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o")] = Path("clvcast.yaml"),
+    orders: Annotated[
+        str, typer.Argument(metavar="ORDERS", help="File, glob, folder or database address.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path(
+        "clvcast.yaml"
+    ),
+    query: Annotated[
+        str | None, typer.Option(help="A SELECT, if ORDERS is a database without #TABLE.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
-    """Write a commented configuration from the columns an order file has.
+    """Write a commented configuration from the columns and values of an order file.
 
-    Example: clvcast init orders.csv --output shop.yaml
+    Says what it took, from what evidence, and what it could not tell. Exit status 1 when something must be
+    answered before `clvcast check` can run. Example: clvcast init orders.csv --output shop.yaml
     """
     from ..atomic_files import write_files
-    from ..orders.reading.config_template import init as first_config
+    from ..configs.addresses import hide_passwords
+    from ..orders.inference.config_template import write_config_text
+    from ..orders.inference.proposal import propose_config
 
-    text = first_config(orders)
     if output.exists() and not force:
         raise StoreError(f"{output} exists; name another --output, or replace it with --force")
-    write_files({output: text})
-    out.print(f"wrote {output}; look it over, then: clvcast check {output}")
+    proposal = propose_config(orders, query)
+    write_files({output: write_config_text(proposal)})
+    if as_json:
+        content = dataclasses.asdict(proposal) | {"source": hide_passwords(orders)}
+        print_json({"output": str(output), **content, "can_check": proposal.can_check})
+    elif not quiet:
+        _print_proposal(proposal, output)
+    if not proposal.can_check:
+        raise typer.Exit(1)
+
+
+def _print_proposal(proposal: Proposal, output: Path) -> None:
+    """What init took, from what evidence, and what it needs."""
+    lines = (
+        f"{proposal.n_lines:,} lines"
+        if proposal.is_whole
+        else f"a sample of {proposal.n_lines:,} lines"
+    )
+    layout = f", found to be of {proposal.layout}" if proposal.layout else ""
+    out.print(f"read {lines}{layout}")
+    for choice in proposal.choices:
+        value = choice.value
+        if isinstance(value, dict):
+            value = "; ".join(f"{name}: {', '.join(values)}" for name, values in value.items())
+        why = f"  ({choice.why})" if choice.why else ""
+        out.print(Text.assemble(f"  {choice.key}: ", (_shorten(str(value)), "bold"), f"{why}"))
+    for question in proposal.questions:
+        colour = "red" if question.is_needed else "yellow"
+        verdict = "needed" if question.is_needed else "open"
+        out.print(Text.assemble((verdict, colour), f"  {question.key}: {question.asks}"))
+        for value, meaning in question.answers:
+            last = question.key.rpartition(".")[2]
+            out.print(f"    {last}: {value}" + (f"  # {meaning}" if meaning else ""))
+    if proposal.can_check:
+        out.print(f"wrote {output}; look it over, then: clvcast check {output}")
+    else:
+        out.print(f"wrote {output}; answer what is needed in it, then: clvcast check {output}")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def check(
     config: ConfigFile,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Prove that no later order touches a feature.")
+        bool, typer.Option("--audit", help="Verify that later orders change no feature.")
     ] = False,
     complete_until: CompleteUntil = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Tell whether the orders are fit for a forecast: pass, warn or fail, with numbers.
+    """Show what was read, to compare with your dashboard, and check that it suits forecasts.
 
-    Exit status 1 when anything fails. Example: clvcast check configs/online_retail.yaml --audit
+    Each finding passes, warns or fails, with its number and how to fix it. Exit status 1 if a
+    check fails. Example: clvcast check configs/online_retail.yaml --audit
     """
-    from ..features.checks.data_checks import check as findings_of
+    from ..features.checks.data_checks import check as check_data
+    from ..orders.checks.shop_summary import summarize_shop
+    from ..orders.checks.silent_faults import find_silent_faults
+    from ..orders.checks.source_profile import profile_sources
 
     settings = read_config(config, complete_until)
     orders = read_orders(settings, quiet or as_json)
-    findings = findings_of(orders, settings, audit=audit)
+    profile = profile_sources(settings.orders)
+    summary = summarize_shop(orders, settings.orders, profile)
+    findings = check_data(orders, settings, audit=audit)
+    faults = find_silent_faults(profile)
     if as_json:
-        print_json([dataclasses.asdict(finding) for finding in findings])
+        read = {**dataclasses.asdict(summary), "lines_checked": profile.n_lines_read}
+        told = [dataclasses.asdict(finding) for finding in (*findings, *faults)]
+        print_json({"read": read, "findings": told})
     elif not quiet:
-        colours = {"pass": "green", "warn": "yellow", "fail": "red"}
-        for finding in findings:
-            colour = colours[finding.verdict]
-            told = f"  {finding.name}: {finding.sentence}"
-            out.print(Text.assemble((finding.verdict, colour), told))
+        print_summary(summary)
+        print_findings(findings)
+        print_silent_faults(faults, profile)
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

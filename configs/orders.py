@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from ..errors import ConfigError
+from .layouts import apply_layout
 from .section import Section
 
 __all__ = [
@@ -142,6 +145,12 @@ class LineRules(Section):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    layout: str | None = Field(
+        default=None,
+        exclude_if=_is_default,
+        description="The platform whose export it is, such as shopify: fills the keys below that are "
+        "not given. `clvcast init` finds it.",
+    )
     columns: Columns = Field(
         default_factory=dict,
         description="Your column name for each clvcast column, arithmetic such as Quantity * "
@@ -175,6 +184,18 @@ class LineRules(Section):
         description="The column with the currency of a line. More than one currency is refused, "
         "unless `currency` names the one to keep or `exchange_rates` converts.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_by_layout(cls, settings: Any) -> Any:
+        if not isinstance(settings, Mapping) or settings.get("layout") is None:
+            return settings
+        keys = {name: field.alias or name for name, field in cls.model_fields.items()}
+        stated: dict[str, Any] = {keys.get(k, str(k)): value for k, value in settings.items()}
+        try:
+            return apply_layout(stated, tuple(keys.values()))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _totals_have_orders(self) -> Self:
@@ -311,7 +332,13 @@ class OrdersConfig(LineRules):
     def remembered(self) -> Self:
         """What a bundle keeps: no place, no day, and nothing that names customers."""
         private = dict.fromkeys(("customer_aliases", "exchange_rates", "complete_until"))
-        return self.reading(None).model_copy(update={**private, "no_customer": ()})
+        kept = self.reading(None).model_copy(update={**private, "no_customer": ()})
+        if self.layout is None:
+            return kept
+        # a key that the user emptied would be filled by the layout again when the bundle is read
+        again = type(self).model_validate(kept.model_dump(mode="json", by_alias=True))
+        is_same = again.line_rules() == kept.line_rules()
+        return kept if is_same else kept.model_copy(update={"layout": None})
 
     def private_keys(self) -> tuple[str, ...]:
         """The keys that are set and that no bundle keeps, because they name customers or files."""

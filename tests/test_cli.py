@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Run
+from export_files import make_shop, write_shopify
 
 import clvcast
 
@@ -169,8 +170,8 @@ def test_damaged_bundles_and_closed_outputs_leave_earlier_outputs(
     output.write_text("earlier")
     for damaged in (content[:-1], content.replace(b"1", b"2", 1)):
         trees.write_bytes(damaged)
-        args = ("--model", tmp_path / "bundle", "--orders", shop_file, "--output", output)
-        status, _, err = run("score", *args)
+        args = ("--model", tmp_path / "bundle", "--orders", shop_file)
+        status, _, err = run("score", *args, "--output", output)
         assert (status, "is damaged" in one_sentence(err)) == (1, True)
     assert output.read_text() == "earlier"
     trees.write_bytes(content)
@@ -257,24 +258,48 @@ def test_init_writes_a_config_that_check_accepts(
     assert config.orders.columns == shipped.orders.columns
     status, out, _ = run("check", written, "--json")
     assert status == 0
-    assert {finding["verdict"] for finding in json.loads(out)} == {"pass"}
+    answer = json.loads(out)
+    assert {finding["verdict"] for finding in answer["findings"]} == {"pass"}
+    assert answer["read"]["orders"] == 18_532
+    assert sum(answer["read"]["net_revenue_by_month"].values()) == pytest.approx(
+        answer["read"]["net_revenue"]
+    )
     status, _, err = run("init", "data/online_retail.parquet", "--output", written)
     assert (status, "--force" in one_sentence(err)) == (1, True)
 
 
-def test_init_finds_the_delimiter_and_asks_for_what_it_cannot_tell(
-    run: Run, tmp_path: Path
-) -> None:
+def test_init_asks_for_what_it_cannot_tell(run: Run, tmp_path: Path) -> None:
     orders = tmp_path / "o.csv"
     orders.write_text("Order Date;Qty;Unit Price\n2020-01-01;2;3\n")
-    assert run("init", orders, "--output", tmp_path / "c.yaml")[0] == 0
+    status, out, _ = run("init", orders, "--output", tmp_path / "c.yaml")
+    assert status == 1
+    assert "needed  columns.customer_id" in out
     text = (tmp_path / "c.yaml").read_text()
     assert "ordered_at: Order Date" in text
-    assert "amount: Qty * `Unit Price`" in text
+    assert "# amount: 'Qty * `Unit Price`'" in text
     assert "delimiter: ;" in text
-    assert "# customer_id:    # required" in text
+    assert "# customer_id:" in text
     status, _, err = run("check", tmp_path / "c.yaml")
-    assert (status, "must map customer_id as well" in one_sentence(err)) == (2, True)
+    assert (status, "must map customer_id, amount as well" in one_sentence(err)) == (2, True)
+
+
+def test_init_tells_what_it_took_and_why_to_people_and_machines(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o.csv").write_text(write_shopify(make_shop()))
+    status, out, _ = run("init", "o.csv")
+    assert status == 0
+    assert "found to be of shopify" in out
+    assert "timezone: Etc/GMT+5  (every time is written with -05:00" in out
+    assert "open  timezone:" in out
+    status, out, _ = run("init", "o.csv", "--force", "--json")
+    content = json.loads(out)
+    assert (status, content["layout"], content["can_check"]) == (0, "shopify", True)
+    amount = next(c for c in content["choices"] if c["key"] == "columns.amount")
+    assert amount["value"] == "Total - (`Refunded Amount` or 0)"
+    assert run("init", "o.csv", "--force", "--quiet")[1] == ""
+    assert run("init", "sqlite:///nowhere.db", "--query", "SELECT 1", "--force")[0] == 1
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -303,7 +328,7 @@ def test_an_interrupt_is_one_sentence_and_leaves_earlier_outputs(
     process.send_signal(stop)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "interrupted; earlier outputs are as they were" in one_sentence(err)
+    assert "interrupted; earlier outputs are unchanged" in one_sentence(err)
     assert output.read_text() == "earlier"
     assert os.listdir(tmp_path) == ["f.parquet"]
 

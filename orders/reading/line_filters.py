@@ -27,6 +27,7 @@ __all__ = [
     "Verdicts",
     "apply_filters",
     "count_values",
+    "fold_value",
     "list_filters",
 ]
 
@@ -57,10 +58,12 @@ def list_filters(rules: LineRules, currency: str = "") -> list[tuple[str, bool, 
     filters += [(name, False, values) for name, values in rules.except_.items()]
     if rules.currency_column and currency:
         filters.append((rules.currency_column, True, (currency,)))
-    return [
-        (name, keeps, frozenset(value.strip().lower() for value in values))
-        for name, keeps, values in filters
-    ]
+    return [(name, keeps, frozenset(map(fold_value, values))) for name, keeps, values in filters]
+
+
+def fold_value(value: str) -> str:
+    """A listed value as the cells of a column are compared: Arrow's lower case, which is not Python's."""
+    return str(pc.utf8_lower(pa.scalar(value.strip())).as_py())
 
 
 def apply_filters(

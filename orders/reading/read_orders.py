@@ -21,6 +21,7 @@ from .column_mapping import resolve_columns
 from .customer_attributes import attach_customers
 from .files import RawTable, Resolve, list_files, list_needed, open_tables, select_columns
 from .frames import ArrowStream, is_frame, open_frame
+from .layout_fitting import fit_rules, fit_source
 from .line_collector import LineCollector, complete_report
 from .memory_estimate import estimate_memory
 from .packing import pack
@@ -48,13 +49,32 @@ def read_orders(
     columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Orders:
-    """Read order lines from files, a glob, a folder, a database, or a frame in memory.
+    """Read order lines from a file, a glob, a folder or a database.
 
-    Files are .parquet, .csv, .tsv, .txt, .jsonl, .zip or .xlsx; frames are of pandas, polars, Arrow or
-    DuckDB, or a list of dicts. `columns` maps ours to theirs, or to arithmetic over theirs (`"Quantity * UnitPrice"`); without
-    it the file has our names. `options` are the further keys of `orders:` in a configuration. A
-    configuration in place of the source says all of it, attributes of customers too. Raises
-    `OrdersError` naming every fault at once, `ConfigError` for a wrong option.
+    Parameters
+    ----------
+    source : str, Path, frame, Config or OrdersConfig
+        A .parquet, .csv, .tsv, .txt, .jsonl, .zip or .xlsx file, a glob, a folder, the address of
+        a database, or a frame: pandas, polars, Arrow, DuckDB or a list of dicts. A `Config` states
+        everything, customer attributes too.
+    columns : mapping of str to str, optional
+        Our column names to those of the source, or to arithmetic over them
+        (`"Quantity * UnitPrice"`). By default the source has our names.
+    **options
+        The further keys of `orders:` in a configuration.
+
+    Returns
+    -------
+    Orders
+        The usable lines, by customer and time; `report` counts the others.
+
+    Raises
+    ------
+    OrdersError
+        If the lines cannot be used; it names every fault at once.
+    ConfigError
+        If an option is wrong.
+
     """
     if isinstance(source, Config):
         orders = read_configured_orders(source.orders)
@@ -108,6 +128,7 @@ def iterate_usable_lines(
             progress((before + size * raw.share) / max(1, sum(sizes)))
 
     for position, source in enumerate(sources):
+        source = fit_source(source)
         resolving = _resolving(source, own_names_too)
         for found in open_tables(source, resolving, every_column=every_column):
             blocks = watched(found.size, found.blocks) if found.size else found.blocks
@@ -121,7 +142,7 @@ def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
     """About how much memory reading all files at once would take; of a database nothing is known."""
     every_column = intake.config.duplicates == "drop"
     total = 0
-    for source in intake.config.all_sources():
+    for source in map(fit_source, intake.config.all_sources()):
         text, resolving = source.format, _resolving(source, own_names_too)
         for path in list_files(source):
             total += estimate_memory(path, select_columns(path, text, resolving, every_column)[2])
@@ -135,6 +156,7 @@ def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
 def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) -> Orders:
     """Validate and pack order lines that are in memory, with our column names or the mapping's."""
     frame = open_frame(table)
+    config = fit_rules(config, frame.names)
     intake = LineCollector(config, now)
     mapping, faults = resolve_columns(config, frame.names, own_names_too=True)
     every_column = config.duplicates == "drop"

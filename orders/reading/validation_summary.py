@@ -13,7 +13,7 @@ from ...errors import OrdersError
 from ..limits import MAX_MINOR_UNITS
 from ..orders import OrdersReport
 from .column_mapping import CURRENCY
-from .line_filters import FILTER
+from .line_filters import FILTER, fold_value
 from .validation_issues import Fault, join_words, merge_faults, pluralize, raise_faults
 
 __all__ = ["ValidationSummary", "add_counts"]
@@ -121,19 +121,20 @@ class ValidationSummary:
         """Remarks on filters that find nothing; refuses several currencies, and `only` with no line."""
         remarks = []
         rules = config.all_sources() or (config,)
-        for key, listed in [(key, own) for rule in rules for key, own in _list_values(rule)]:
+        for rule, key, listed in [(r, key, own) for r in rules for key, own in _list_values(r)]:
             column, values = listed
             seen = self.values_seen.get(FILTER + column)
             if not seen:
                 continue
-            absent = [value for value in values if value and value.strip().lower() not in seen]
+            absent = [value for value in values if value and fold_value(value) not in seen]
             has = ", ".join(f"{value} ({n:,})" for value, n in list(seen.items())[:_SHOWN_VALUES])
             if key == "only" and len(absent) == len(values):
                 raise OrdersError(
                     f"{source}: orders.only must name values that {column} has, got "
                     f"{', '.join(values)}; found: {has}"
                 )
-            if absent and (key == "only" or len(absent) == len(values)):
+            is_own = rule.layout is None  # a layout lists what may occur
+            if absent and is_own and (key == "only" or len(absent) == len(values)):
                 remarks.append(
                     f"orders.{key}: no line has {column} {' or '.join(absent)}; found: {has}"
                 )

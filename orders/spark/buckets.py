@@ -24,6 +24,7 @@ from ..reading.column_mapping import resolve_columns
 from ..reading.customer_ids import CustomerIdRules
 from ..reading.files import RawTable
 from ..reading.label_encoding import Ids
+from ..reading.layout_fitting import fit_rules
 from ..reading.line_collector import LineCollector
 from ..reading.line_validation import ReadingRules, join_cells
 from ..reading.packing import pack
@@ -41,7 +42,6 @@ __all__ = [
     "fill_bucket",
     "hash_ids",
     "plan_source",
-    "scramble_bits",
     "survey_lines",
 ]
 
@@ -110,6 +110,8 @@ def plan_source(
 
     `source` is whose lines they are, at `position` of several; messages call it `shown`.
     """
+    config = fit_rules(config, empty.column_names, shown)
+    source = source and fit_rules(source, empty.column_names, shown)
     mapping, faults = resolve_columns(source or config, empty.column_names, own_names_too=True)
     if faults:
         raise_faults(faults, shown)
@@ -201,7 +203,9 @@ def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     if plan.source is None:
         return table
     own = table.filter(pc.equal(table[SOURCE], plan.position))
-    return own.select([plan.united(name) for name in plan.columns]).rename_columns(plan.columns)
+    return own.select([plan.united(name) for name in plan.columns]).relist_named_columns(
+        plan.columns
+    )
 
 
 def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
@@ -215,10 +219,10 @@ def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
 
 
 def _mixed(customers: Ids) -> _Hashes:
-    return scramble_bits(hash_customers(customers))
+    return _scramble_bits(hash_customers(customers))
 
 
-def scramble_bits(hashes: _Hashes) -> _Hashes:
+def _scramble_bits(hashes: _Hashes) -> _Hashes:
     """Hashes whose every bit depends on every bit of the given ones (the finalizer of SplitMix64)."""
     mixed = hashes
     for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):

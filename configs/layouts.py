@@ -1,0 +1,272 @@
+"""Layouts: what a platform's order export holds, found by its header, and the settings that read it.
+
+A layout is a YAML file in `orders/layouts/`: one file more is one layout more. A platform may have several
+exports, each with the columns that tell it (`needs`) and the keys of `orders:` that read it. A column of ours
+is given as one name (or arithmetic, with every name in backquotes, or a list of names to join), or as a list of
+alternatives, of which the first that the file has is taken.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from ..errors import ConfigError, OrdersError
+from .section import Section
+
+__all__ = [
+    "Export",
+    "Layout",
+    "apply_layout",
+    "find_export",
+    "fit_layout",
+    "list_named_columns",
+    "load_layouts",
+    "normalize_name",
+    "quote_name",
+]  # fmt: skip
+
+LAYOUTS_FOLDER = Path(__file__).parent.parent / "orders" / "layouts"
+Given = str | tuple[str, ...]  # a name, arithmetic, or names to join
+_UNSET: dict[str, Any] = {"only": {}, "except": {}, "amount_per": "line", "currency_column": None}
+_FITTED = tuple(_UNSET)  # and columns
+
+
+def _as_alternatives(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Alternatives = Annotated[tuple[Given, ...], BeforeValidator(_as_alternatives)]
+OneOf = Annotated[tuple[str, ...], BeforeValidator(_as_alternatives)]
+
+
+class Export(Section):
+    """One kind of file a platform writes: how to tell it, and how to read it."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str
+    says: str = Field(description="What the amount is, and which orders are left out.")
+    needs: tuple[OneOf, ...] = Field(description="Columns that tell the export; one of each group.")
+    where: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Endings of a column's values, where these tell the export.",
+    )
+    columns: dict[str, Alternatives]
+    format: dict[str, str] = Field(default_factory=dict)
+    only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    except_: dict[str, tuple[str, ...]] = Field(default_factory=dict, alias="except")
+    amount_per: Literal["line", "order"] = "line"
+    no_customer: tuple[str, ...] = ()
+    currency_column: OneOf = ()
+    timezone: str | None = Field(default=None, description="Set where the export fixes it.")
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """The columns that tell the export and that a file lacks."""
+        known = {normalize_name(name) for name in names}
+        return [
+            group[0] for group in self.needs if not any(normalize_name(n) in known for n in group)
+        ]
+
+    def settings(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """The keys of `orders:` that read a file with these columns; without them, the usual file."""
+        known = None if names is None else {normalize_name(name): name for name in reversed(names)}
+        columns = {ours: _first_known(given, known) for ours, given in self.columns.items()}
+        columns = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
+        settings: dict[str, Any] = {"columns": columns}
+        if self.format:
+            settings["format"] = dict(self.format)
+        for key, filters in (("only", self.only), ("except", self.except_)):
+            present = {_first_known((name,), known): list(v) for name, v in filters.items()}
+            present.pop(None, None)
+            if names is None:  # what is certain to be there
+                needed = {normalize_name(name) for group in self.needs for name in group}
+                present = {n: v for n, v in present.items() if normalize_name(str(n)) in needed}
+            if present:
+                settings[key] = present
+        if self.amount_per == "order" and "order_id" in columns:
+            settings["amount_per"] = "order"
+        if self.no_customer and "email" not in str(columns.get("customer_id")).lower():
+            settings["no_customer"] = list(self.no_customer)
+        if self.currency_column and names is not None:
+            settings["currency_column"] = _first_known(self.currency_column, known)
+        settings["timezone"] = self.timezone
+        return {key: value for key, value in settings.items() if value is not None}
+
+
+class Layout(Section):
+    """A platform and the exports it has."""
+
+    title: str
+    exports: tuple[Export, ...] = Field(min_length=1)
+
+    def best_export(self, names: Sequence[str]) -> Export | None:
+        """The export that a file with these columns is: the one that most of them tell."""
+        fitting = [e for e in self.exports if not e.missing(names) and not e.where]
+        return max(fitting, key=lambda export: len(export.needs), default=None)
+
+
+def normalize_name(name: str) -> str:
+    """A column's name without case, byte order mark and spaces around it."""
+    return " ".join(name.replace("\ufeff", "").split()).casefold()
+
+
+def list_named_columns(given: Given) -> list[str]:
+    """The columns that a value of a layout needs."""
+    if not isinstance(given, str):
+        return list(given)
+    return re.findall("`([^`]+)`", given) or [given]
+
+
+def _first_known(alternatives: Sequence[Given], known: Mapping[str, str] | None) -> Any:
+    """The first alternative whose columns the file has, in the file's own names; None for none."""
+    for given in alternatives:
+        if known is None:
+            return given if isinstance(given, str) else list(given)
+        theirs = {name: known.get(normalize_name(name)) for name in list_named_columns(given)}
+        if None not in theirs.values():
+            return _rename(given, theirs)
+    return None
+
+
+def _rename(given: Given, theirs: Mapping[str, str | None]) -> Any:
+    """A value of a layout with each column named as the file names it."""
+    if not isinstance(given, str):
+        return [theirs[name] for name in given]
+    if "`" not in given:
+        return theirs[given]
+    return re.sub("`([^`]+)`", lambda found: quote_name(str(theirs[found[1]])), given)
+
+
+def quote_name(name: str) -> str:
+    """A column's name as it stands in arithmetic: in backquotes, unless it is a plain word."""
+    return name if re.fullmatch(r"[^\W\d]\w*", name) and name != "or" else f"`{name}`"
+
+
+@lru_cache(maxsize=8)
+def load_layouts(folder: Path = LAYOUTS_FOLDER) -> dict[str, Layout]:
+    """All layouts by name, from the YAML files of a folder; raises `ConfigError` for a wrong one."""
+    paths = sorted(folder.glob("*.yaml"))
+    return {path.stem: _load_layout(path) for path in paths}
+
+
+def _load_layout(path: Path) -> Layout:
+    try:
+        return Layout(**yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, TypeError) as error:
+        raise ConfigError(f"the layout {path.name} is not valid YAML: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"the layout {path.name}: {error}") from None
+
+
+def find_export(
+    names: Sequence[str], layouts: Mapping[str, Layout] | None = None
+) -> tuple[str, Export] | None:
+    """The layout and the export whose header fits a file's columns best; None where none fits."""
+    found = []
+    for name, layout in (layouts or load_layouts()).items():
+        export = layout.best_export(names)
+        if export is not None:
+            found.append((name, export))
+    return max(found, key=lambda one: len(one[1].needs), default=None)
+
+
+def _find_layout(name: str) -> Layout:
+    layouts = load_layouts()
+    if name not in layouts:
+        near = difflib.get_close_matches(str(name), layouts)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(layouts)}"
+        raise ConfigError(f"unknown layout {name!r}; {hint}")
+    return layouts[name]
+
+
+def apply_layout(
+    settings: Mapping[str, Any], keys: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The keys of `orders:` (or of one source) with those its `layout` gives, where they are not stated.
+
+    `keys` are those that may be filled.
+
+    >>> apply_layout({"layout": "etsy"})["columns"]["amount"]
+    'Order Total'
+    """
+    filled = dict(settings)
+    if filled.get("layout") is None:
+        return filled
+    for key, value in _find_layout(filled["layout"]).exports[0].settings().items():
+        own = filled.get(key)
+        if keys is not None and key not in keys:
+            continue
+        if own is None:
+            filled[key] = value
+        elif key in ("columns", "format") and isinstance(own, Mapping):
+            filled[key] = {**value, **own}
+    return filled
+
+
+def fit_layout(
+    layout: str, stated: Mapping[str, Any], names: Sequence[str], file: str
+) -> dict[str, Any]:
+    """The keys that read one file: what `apply_layout` filled in, in the columns that this file has.
+
+    `stated` are the filled `columns`, `only`, `except`, `amount_per` and `currency_column`; those that are not as
+    the layout fills them are the user's own, and stay. Raises `OrdersError` naming the missing columns where no
+    export of the layout fits.
+    """
+    known = _find_layout(layout)
+    usual = known.exports[0].settings()
+    export = known.best_export(names)
+    if export is None:
+        if _has_columns(stated.get("columns", {}), names):
+            return dict(stated)
+        raise OrdersError(_describe_misfit(layout, known, names, file))
+    fitting = export.settings(names)
+    fitted = dict(stated)
+    for key in _FITTED:
+        if _is_usual(stated.get(key), usual.get(key)):
+            fitted[key] = fitting.get(key, _UNSET[key])
+    own = {
+        ours: theirs
+        for ours, theirs in stated.get("columns", {}).items()
+        if _plain(theirs) != _plain(usual["columns"].get(ours))
+    }
+    fitted["columns"] = {**fitting["columns"], **own}
+    return fitted
+
+
+def _has_columns(columns: Mapping[str, Any], names: Sequence[str]) -> bool:
+    needed = [name for given in columns.values() for name in list_named_columns(given)]
+    return bool(needed) and all(name in names for name in needed)
+
+
+def _is_usual(value: Any, usual: Any) -> bool:
+    """Whether a key is as the layout fills it, or unset where it fills nothing."""
+    is_unset = not value or value == "line"
+    return is_unset if usual is None else _plain(value) == _plain(usual)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.replace("`", "") if isinstance(value, str) else value
+
+
+def _describe_misfit(name: str, layout: Layout, names: Sequence[str], file: str) -> str:
+    missing = min((export.missing(names) for export in layout.exports), key=len)
+    other = find_export(names)
+    mend = (
+        f"it looks like layout: {other[0]}"
+        if other
+        else "`clvcast init` finds out what the file is"
+    )
+    columns = ", ".join(repr(column) for column in missing)
+    return f"{file} does not fit layout: {name}, which needs the column{'s' * (len(missing) > 1)} {columns}; {mend}"

@@ -1,0 +1,1 @@
+"""Layouts: how platforms write their order exports, one YAML file per platform."""

@@ -1,0 +1,453 @@
+"""init reads values: what columns are and how cells are written, from files of no known platform."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from export_files import PRODUCTS, Order, dump_rows, make_shop, money, sum_kept
+
+import clvcast
+from clvcast.configs.schema import parse_config
+from clvcast.errors import OrdersError
+from clvcast.orders.dates import DAY
+from clvcast.orders.inference.cell_formats import (
+    guess_date_format,
+    guess_decimal,
+    guess_timezone,
+)
+from clvcast.orders.inference.column_roles import rate_recurrence
+from clvcast.orders.inference.config_template import init, write_config_text
+from clvcast.orders.inference.horizon import choose_horizon
+from clvcast.orders.inference.proposal import Proposal, propose_config
+
+Row = dict[str, object]
+
+
+@pytest.fixture(scope="module")
+def shop() -> list[Order]:
+    return make_shop(1)
+
+
+def save(folder: Path, rows: list[Row], *, encoding: str = "utf-8", **options: Any) -> Path:
+    path = folder / "orders.csv"
+    path.write_bytes(dump_rows(rows, **options).encode(encoding))
+    return path
+
+
+def write_lines(shop: list[Order], price: str, *, is_unit: bool) -> list[Row]:
+    return [
+        {
+            "order": order.number,
+            "date": order.at,
+            "user": f"u{order.customer}",
+            "sku": sku,
+            "qty": quantity,
+            price: money(PRODUCTS[sku] * (1 if is_unit else quantity)),
+        }
+        for order in shop
+        for sku, quantity in order.lines
+    ]
+
+
+def get_columns(proposal: Proposal) -> dict[str, Any]:
+    columns: dict[str, Any] = proposal.settings()["columns"]
+    return columns
+
+
+def get_question(proposal: Proposal, key: str) -> str:
+    return next(question.asks for question in proposal.questions if question.key == key)
+
+
+def get_total(proposal: Proposal) -> float:
+    orders = clvcast.read_orders(parse_config(write_config_text(proposal)))
+    return float(np.sum(orders.amounts)) / 100
+
+
+@pytest.mark.parametrize("name", ["price", "total"])
+def test_the_values_tell_a_unit_price_from_a_line_total(
+    name: str, shop: list[Order], tmp_path: Path
+) -> None:
+    """Whatever the column is called."""
+    unit = propose_config(str(save(tmp_path, write_lines(shop, name, is_unit=True))))
+    assert get_columns(unit)["amount"] == f"qty * {name}"
+    assert get_total(unit) == pytest.approx(sum(order.total for order in shop) / 100)
+    line = propose_config(str(save(tmp_path, write_lines(shop, name, is_unit=False))))
+    assert get_columns(line)["amount"] == name
+    assert get_total(line) == pytest.approx(sum(order.total for order in shop) / 100)
+
+
+def test_without_products_it_asks(shop: list[Order], tmp_path: Path) -> None:
+    rows = [
+        {name: value for name, value in row.items() if name != "sku"}
+        for row in write_lines(shop, "price", is_unit=True)
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert not proposal.can_check
+    assert "do not tell whether price is of one unit" in get_question(proposal, "columns.amount")
+    answered = write_config_text(proposal).replace(
+        "# amount: 'qty * price'", "amount: 'qty * price'"
+    )
+    orders = clvcast.read_orders(parse_config(answered))
+    assert float(np.sum(orders.amounts)) / 100 == pytest.approx(
+        sum(order.total for order in shop) / 100
+    )
+
+
+def test_recurrence_needs_lines_of_several_quantities() -> None:
+    rng = np.random.default_rng(0)
+    product = np.repeat(np.arange(5), 12)
+    quantity = np.tile([1.0, 2.0, 3.0], 20)
+    unit = (product + 1) * 3.0
+    assert rate_recurrence(unit, quantity, product) == (1.0, pytest.approx(1 / 3, abs=0.1))
+    assert rate_recurrence(unit * quantity, quantity, product) == (
+        pytest.approx(1 / 3, abs=0.1),
+        1.0,
+    )
+    assert rate_recurrence(unit[:29], quantity[:29], product[:29]) is None
+    assert rate_recurrence(unit, np.ones(60), product) is None
+    noise = rate_recurrence(rng.random(60) * 100, quantity, product)
+    assert noise is not None
+    assert max(noise) < 0.5
+
+
+def test_an_order_total_on_every_line_counts_once(shop: list[Order], tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {
+            "Order No": order.number,
+            "Ordered": order.at,
+            "Customer No": order.customer + 100,
+            "Item": sku,
+            "Order total": money(order.total),
+            "State": "void" if order.status == "cancelled" else "done",
+        }
+        for order in shop
+        for sku, _ in order.lines
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    settings = proposal.settings()
+    assert settings["amount_per"] == "order"
+    assert settings["except"] == {"State": ["void"]}
+    assert get_total(proposal) == pytest.approx(sum_kept(shop))
+    blank: list[Row] = []
+    for k, row in enumerate(rows):
+        is_first = k == 0 or rows[k - 1]["Order No"] != row["Order No"]
+        blank.append(row if is_first else row | {"Order total": "", "State": ""})
+    proposal = propose_config(str(save(tmp_path, blank)))
+    assert proposal.settings()["amount_per"] == "order"
+    assert get_total(proposal) == pytest.approx(sum_kept(shop))
+
+
+# header (order, date, customer, amount, status), how a date and an amount are written, the word for cancelled
+LANGUAGES = {
+    "german": ("Bestellnummer;Bestelldatum;Kundennummer;Betrag;Status", "%d.%m.%Y %H:%M", ",", "storniert", "utf-8"),
+    "french": ("N° commande;Date de commande;Client;Montant TTC;Statut", "%d/%m/%Y %H:%M", ",", "Annulée", "cp1252"),
+    "spanish": ("Pedido;Fecha;Cliente;Importe;Estado", "%d/%m/%Y", ",", "cancelado", "utf-8"),
+    "italian": ("Numero ordine;Data ordine;Cliente;Importo totale;Stato", "%d/%m/%Y", ",", "annullato", "utf-8"),
+    "portuguese": ("Pedido;Data do pedido;Cliente;Valor total;Situação", "%d/%m/%Y", ",", "cancelado", "cp1252"),
+    "dutch": ("Bestelnummer;Besteldatum;Klantnummer;Bedrag;Bestelstatus", "%d-%m-%Y", ",", "geannuleerd", "utf-8"),
+    "polish": ("Numer zamówienia;Data zamówienia;Klient;Kwota całkowita;Stan", "%Y-%m-%d", ",", "anulowane", "cp1250"),
+    "turkish": ("Sipariş No;Sipariş Tarihi;Müşteri No;Tutar;Durum", "%d.%m.%Y %H:%M", ",", "İptal edildi", "cp1254"),
+    "chinese": ("订单编号;订单创建时间;买家昵称;实付金额;订单状态", "%Y-%m-%d %H:%M:%S", ".", "交易关闭", "gb18030"),
+    "japanese": ("注文番号;注文日時;会員番号;合計金額;ステータス", "%Y/%m/%d %H:%M", ".", "キャンセル", "cp932"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_columns_are_found_in_many_languages(
+    language: str, shop: list[Order], tmp_path: Path
+) -> None:
+    header, date_format, decimal, cancelled, encoding = LANGUAGES[language]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    writer.writerow(header.split(";"))
+    for order in shop:
+        amount = money(order.total).replace(".", decimal)
+        status = cancelled if order.status == "cancelled" else "ok"
+        at = order.at.strftime(date_format)
+        writer.writerow([order.number, at, f"K{order.customer:04d}", amount, status])
+    path = tmp_path / "export.csv"
+    path.write_bytes(text.getvalue().encode(encoding))
+    proposal = propose_config(str(path))
+    order_id, ordered_at, customer_id, amount, status = header.split(";")
+    assert get_columns(proposal) == {
+        "order_id": order_id,
+        "ordered_at": ordered_at,
+        "customer_id": customer_id,
+        "amount": amount,
+    }
+    assert proposal.settings()["format"].get("encoding", "utf-8") == encoding
+    assert proposal.settings()["except"] == {status: [cancelled]}
+    assert get_total(proposal) == pytest.approx(sum_kept(shop))
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["2024-01-31", "2024-02-01"], None),
+        (["2024-01-31 10:00:00", "2024-02-01 11:00:00"], None),
+        (["31/01/2024", "01/02/2024"], "%d/%m/%Y"),
+        (["01/31/2024", "02/01/2024"], "%m/%d/%Y"),
+        (["1/31/24 9:05", "2/1/24 10:15"], "%m/%d/%y %H:%M"),
+        (["03.11.2023 20:59", "02.12.2023 02:24"], "%d.%m.%Y %H:%M"),
+        (["2024/01/31", "2024/02/01"], "%Y/%m/%d"),
+        (["01/31/2024, 9:05:01 PM", "02/01/2024, 10:15:00 AM"], "%m/%d/%Y, %I:%M:%S %p"),
+        (["20240131", "20240201"], "%Y%m%d"),
+        (["Nov 3, 2023, 8:59:15 PM", "Dec 2, 2023, 2:24:28 AM"], "%b %d, %Y, %I:%M:%S %p"),
+        (["3 Nov 2023", "12 Dec 2023"], "%d %b %Y"),
+        (["1699045155", "1701483868"], "unix"),
+        (["1699045155000", "1701483868000"], "unix_ms"),
+        (["1699045155000000", "1701483868000000"], "unix_us"),
+    ],
+)
+def test_dates_are_read_from_their_cells(cells: list[str], expected: str | None) -> None:
+    found = guess_date_format(cells)
+    assert found is not None
+    assert found.date_format == expected
+    assert found.other is None
+
+
+def test_days_that_may_be_months_are_asked_for() -> None:
+    assert guess_date_format(["13/12/2024", "12/12/2024"]).other is None  # type: ignore[union-attr]
+    both = guess_date_format(["12/11/2024", "10/12/2024"])
+    assert both is not None
+    assert {both.date_format, both.other} == {"%d/%m/%Y", "%m/%d/%Y"}
+    for cells in (["abc", "def"], ["12.50", "13.99"], ["32/13/2024", "40/40/2024"], []):
+        assert guess_date_format(cells) is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["12.50", "3"], (None, True)),
+        (["12,50", "3,00"], (",", True)),
+        (["1.234,56", "3,00"], (",", True)),
+        (["1,234.56", "3.00"], (".", True)),
+        (["$5", "$6"], (".", True)),
+        (["117,27 €", "2.117,27 €"], (",", True)),
+        (["1,234", "5,678"], (".", False)),
+        (["1,234", "678"], (".", True)),
+        (["1,234,567", "5,678"], (".", True)),
+        (["1.234", "678", "12,5"], (",", True)),
+    ],
+)
+def test_decimal_marks(cells: list[str], expected: tuple[str | None, bool]) -> None:
+    decimal, _, is_sure = guess_decimal([cells])
+    assert (decimal, is_sure) == expected
+
+
+def test_the_zone_is_one_that_has_the_offsets_of_the_times() -> None:
+    days = [datetime(2024, 1, 15, 12) + timedelta(days=30 * k) for k in range(12)]
+
+    def write(zone: str) -> list[str]:
+        return [day.replace(tzinfo=ZoneInfo(zone)).isoformat() for day in days]
+
+    assert guess_timezone(write("America/New_York"), None)[::2] == ("America/New_York", True)
+    assert guess_timezone(write("Europe/Paris"), None)[::2] == ("Europe/Berlin", True)
+    assert guess_timezone(write("UTC"), None)[::2] == ("UTC", False)
+    assert guess_timezone([f"{day} -0500" for day in days], None)[::2] == ("Etc/GMT+5", False)
+    assert guess_timezone(write("Asia/Kolkata"), None)[::2] == ("Asia/Kolkata", True)
+    mixed = [write("America/New_York")[0], write("Asia/Tokyo")[1]]
+    zone, why, is_zone = guess_timezone(mixed, None)
+    assert (zone, is_zone) == ("UTC", False)
+    assert "several zones" in why
+
+
+def test_guests_are_nobody_and_an_email_is_better(shop: list[Order], tmp_path: Path) -> None:
+    def write(order: Order) -> Row:
+        guest = order.customer % 3 == 0
+        return {
+            "order_no": order.number,
+            "created_at": order.at,
+            "customer_id": "guest" if guest else order.customer,
+            "revenue": money(order.total),
+        }
+
+    proposal = propose_config(str(save(tmp_path, [write(order) for order in shop])))
+    assert get_columns(proposal)["customer_id"] == "customer_id"
+    assert proposal.settings()["no_customer"] == ["guest"]
+    with_email = [write(order) | {"email": f"b{order.customer}@example.org"} for order in shop]
+    proposal = propose_config(str(save(tmp_path, with_email)))
+    assert get_columns(proposal)["customer_id"] == "email"
+    assert "no_customer" not in proposal.settings()
+
+
+def test_an_id_of_the_order_is_no_customer(shop: list[Order], tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {
+            "order_id": f"o{order.number}",
+            "customer_id": f"c{order.number}",  # another one for each order
+            "customer_key": f"k{order.customer}",
+            "purchased": order.at,
+            "value": money(order.total),
+        }
+        for order in shop
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert get_columns(proposal)["customer_id"] == "customer_key"
+
+
+def test_receipt_numbers_that_restart_are_no_order_ids(shop: list[Order], tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {
+            "customer_id": order.customer,
+            "ordered_at": order.at,
+            "amount": money(order.total),
+            "order_id": k % 40 + 1,
+        }
+        for k, order in enumerate(shop)
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert "order_id" not in get_columns(proposal)
+    assert "restarts" in get_question(proposal, "columns.order_id")
+    assert proposal.can_check
+
+
+def test_refunds_and_flags(shop: list[Order], tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {
+            "number": order.number,
+            "purchase date": order.at,
+            "buyer id": f"b{order.customer}",
+            "grand total": money(order.total),
+            "refund amount": money(order.refund) if order.refund else "",
+            "cancelled": "yes" if order.status == "cancelled" else "no",
+        }
+        for order in shop
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert get_columns(proposal)["amount"] == "`grand total` - (`refund amount` or 0)"
+    assert proposal.settings()["except"] == {"cancelled": ["yes"]}
+
+
+def test_date_and_time_apart_are_joined(shop: list[Order], tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {
+            "Day": f"{order.at:%d/%m/%Y}",
+            "Time": f"{order.at:%H:%M:%S}",
+            "Card number": f"c{order.customer}",
+            "Amount": money(order.total),
+        }
+        for order in shop
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert get_columns(proposal)["ordered_at"] == ["Day", "Time"]
+    assert proposal.settings()["format"]["date_format"] == "%d/%m/%Y %H:%M:%S"
+
+
+def test_several_currencies_are_one_question(shop: list[Order], tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {
+            "customer": order.customer,
+            "date": order.at,
+            "amount": money(order.total),
+            "currency": "EUR" if order.number % 3 else "JPY",
+        }
+        for order in shop
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert not proposal.can_check
+    assert "EUR" in get_question(proposal, "currency")
+    signs = [row | {"amount": f"{'$€'[k % 2]}{row['amount']}"} for k, row in enumerate(rows)]
+    del signs[0]["currency"]
+    signs = [{n: v for n, v in row.items() if n != "currency"} for row in signs]
+    proposal = propose_config(str(save(tmp_path, signs)))
+    assert "several currencies ($, €)" in get_question(proposal, "currency_column").replace(
+        "€, $", "$, €"
+    )
+
+
+def test_the_file_parses_whatever_stands_in_names(tmp_path: Path) -> None:
+    path = save(tmp_path, [{"a: b # c": "x", '"q"': "1", "- d": "y", "{e}": "2"}] * 3)
+    proposal = propose_config(str(path))
+    assert not proposal.can_check
+    assert yaml.safe_load(write_config_text(proposal))["orders"]["source"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"a,b,c\n", "has a header and no order lines"),
+        (b"1001,2023-01-01,10.00\n1002,2023-01-02,11.00\n", "has no header"),
+        (b"PK\x03\x04 and more", "is a damaged zip file"),
+    ],
+)
+def test_files_without_orders_are_refused_in_a_sentence(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes(content)
+    with pytest.raises(OrdersError, match=message):
+        init(path)
+
+
+def test_a_database_is_read_like_a_file(shop: list[Order], tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    frame = pd.DataFrame(
+        [
+            {
+                "bestellung": order.number,
+                "kunde": f"k{order.customer}",
+                "bestelldatum": str(order.at),
+                "betrag": order.total / 100,
+                "zustand": "storniert" if order.status == "cancelled" else "bezahlt",
+            }
+            for order in shop
+        ]
+    )
+    with sqlite3.connect(path) as connection:
+        frame.to_sql("bestellungen", connection, index=False)
+    connection.close()
+    proposal = propose_config(f"sqlite:///{path}#bestellungen")
+    assert get_columns(proposal)["customer_id"] == "kunde"
+    assert get_total(proposal) == pytest.approx(sum_kept(shop))
+    query = "SELECT kunde, bestelldatum, betrag FROM bestellungen WHERE zustand <> 'storniert'"
+    proposal = propose_config(f"sqlite:///{path}", query)
+    assert get_total(proposal) == pytest.approx(sum_kept(shop))
+
+
+def test_the_sample_has_the_end_of_a_long_file(
+    monkeypatch: pytest.MonkeyPatch, shop: list[Order], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("clvcast.orders.inference.sampling._HEAD_BYTES", 4_000)
+    monkeypatch.setattr("clvcast.orders.inference.sampling._TAIL_BYTES", 2_000)
+    rows = write_lines(shop, "price", is_unit=True)
+    rows[-1]["sku"] = "the last\nof all"
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert not proposal.is_whole
+    assert 100 < proposal.n_lines < len(rows)
+
+
+@pytest.mark.parametrize(
+    ("gap_days", "orders_each", "expected"),
+    [(29, 20, 30), (31, 20, 90), (90, 20, 90), (91, 20, 180), (181, 20, 365), (400, 20, 365)],
+)
+def test_the_horizon_covers_three_of_four_repeat_orders(
+    gap_days: int, orders_each: int, expected: int
+) -> None:
+    times = np.tile(np.arange(orders_each) * gap_days, 10) * DAY
+    customers = np.repeat(np.arange(10), orders_each)
+    assert choose_horizon(customers, times)[0] == expected
+
+
+def test_the_horizon_of_young_and_small_shops() -> None:
+    nothing = np.empty(0, np.int64)
+    assert choose_horizon(nothing, nothing)[0] == 90
+    once = np.arange(50)
+    horizon, why = choose_horizon(once, once * 20 * DAY)
+    assert (horizon, "too few" in why) == (90, True)
+    times = np.tile(np.arange(20) * 10, 10) * DAY  # 191 days
+    customers = np.repeat(np.arange(10), 20)
+    assert choose_horizon(customers, times)[0] == 30
+    horizon, why = choose_horizon(np.repeat(np.arange(40), 2), np.tile([0, 80], 40) * DAY)
+    assert (horizon, "no longer period" in why) == (30, True)

@@ -1,0 +1,202 @@
+"""Layouts: a platform's export is found by its header and read to the cent, with init or by its name alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export_files import (
+    EXPORTS,
+    ExportFile,
+    Order,
+    make_shop,
+    sum_kept,
+    sum_net,
+    write_amazon,
+    write_bigcommerce,
+    write_shopify,
+    write_woocommerce_orders,
+)
+
+import clvcast
+from clvcast.configs.layouts import (
+    Layout,
+    apply_layout,
+    find_export,
+    fit_layout,
+    load_layouts,
+)
+from clvcast.configs.schema import OrdersConfig, parse_config
+from clvcast.errors import ConfigError, OrdersError
+from clvcast.orders.inference.config_template import init, write_config_text
+from clvcast.orders.inference.proposal import propose_config
+from clvcast.orders.orders import Orders
+
+PLATFORMS = [
+    "shopify",
+    "woocommerce",
+    "amazon",
+    "stripe",
+    "paypal",
+    "square",
+    "etsy",
+    "bigcommerce",
+    "magento",
+    "olist",
+    "online_retail",
+    "ga4",
+]
+# what a name alone does not fix: the account's date format, the shop's zone
+STATED: dict[str, dict[str, Any]] = {
+    "shopify": {"timezone": "America/New_York"},
+    "bigcommerce": {"format": {"date_format": "%d/%m/%Y"}},
+    "online_retail": {"format": {"date_format": "%m/%d/%Y %H:%M"}},
+}
+
+
+@pytest.fixture(scope="module")
+def shop() -> list[Order]:
+    return make_shop()
+
+
+def total(orders: Orders) -> float:
+    return round(float(np.sum(orders.amounts)) / 100, 2)
+
+
+def test_the_twelve_platforms_have_a_layout_and_a_page(root: Path) -> None:
+    assert sorted(load_layouts()) == sorted(PLATFORMS)
+    for name in PLATFORMS:
+        page = (root / "docs" / "platforms" / f"{name}.md").read_text(encoding="utf-8")
+        assert "clvcast init" in page, name
+        assert len(page.splitlines()) < 60, name
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_layout_alone_is_a_valid_configuration(name: str) -> None:
+    config = OrdersConfig(source="orders.csv", layout=name)
+    assert set(config.columns) >= {"customer_id", "ordered_at", "amount", "order_id"}
+    for export in load_layouts()[name].exports:
+        assert export.says
+        settings = export.settings([group[0] for group in export.needs])
+        assert "amount" in settings["columns"]
+
+
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda e: e.name)
+def test_init_reads_an_export_to_the_cent(
+    export: ExportFile, shop: list[Order], tmp_path: Path
+) -> None:
+    path = export.save(tmp_path, shop)
+    proposal = propose_config(str(path))
+    assert (proposal.layout, proposal.can_check) == (export.layout, True)
+    orders = clvcast.read_orders(parse_config(write_config_text(proposal)))
+    assert total(orders) == pytest.approx(export.total(shop), abs=0.001)
+    in_own_name = export.layout == "paypal"  # refunds there are sent by the shop
+    assert orders.n_customers == len({order.customer for order in shop}) + in_own_name
+
+
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda e: e.name)
+def test_the_name_of_a_layout_reads_an_export_to_the_cent(
+    export: ExportFile, shop: list[Order], tmp_path: Path
+) -> None:
+    path = export.save(tmp_path, shop)
+    orders = clvcast.read_orders(path, layout=export.layout, **STATED.get(export.layout, {}))
+    assert total(orders) == pytest.approx(export.total(shop), abs=0.001)
+
+
+def test_a_header_is_compared_without_case_and_spaces(shop: list[Order], tmp_path: Path) -> None:
+    header, _, body = write_bigcommerce(shop).partition("\n")
+    path = tmp_path / "o.csv"
+    path.write_text(header.upper().replace(",", " ,") + "\n" + body)
+    config = parse_config(init(path)).orders
+    assert config.layout == "bigcommerce"
+    assert config.columns["customer_id"] == "CUSTOMER EMAIL"
+
+
+def test_amazon_adds_tax_where_prices_are_without_it(shop: list[Order], tmp_path: Path) -> None:
+    path = tmp_path / "o.txt"
+    path.write_text(write_amazon(shop).replace("\t\tx", "\t1.00\tx"))  # the item-tax of each line
+    n_lines = sum(len(order.lines) for order in shop if order.status != "cancelled")
+    without = total(clvcast.read_orders(parse_config(init(path))))
+    assert without == pytest.approx(sum_kept(shop) + n_lines)
+    path.write_text(path.read_text().replace("Amazon.com", "Amazon.de"))
+    assert total(clvcast.read_orders(parse_config(init(path)))) == pytest.approx(sum_kept(shop))
+
+
+def test_what_is_stated_stays(shop: list[Order], tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(write_woocommerce_orders(shop))
+    orders = clvcast.read_orders(
+        path, columns={"amount": "order_total"}, layout="woocommerce", **{"except": {}}
+    )
+    assert total(orders) == pytest.approx(sum(order.total for order in shop) / 100)
+    filled = apply_layout({"layout": "shopify", "columns": {"customer_id": "Phone"}})
+    assert (filled["columns"]["customer_id"], filled["columns"]["order_id"]) == ("Phone", "Name")
+
+
+def test_a_source_has_a_layout_of_its_own(shop: list[Order], tmp_path: Path) -> None:
+    half = len(shop) // 2
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text(write_shopify(shop[:half]))
+    second.write_text(write_woocommerce_orders(shop[half:]))
+    sources = [
+        {"source": str(first), "layout": "shopify"},
+        {"source": str(second), "layout": "woocommerce"},
+    ]
+    config = OrdersConfig(sources=sources, timezone="America/New_York", no_customer=["0"])
+    assert total(clvcast.read_orders(config)) == pytest.approx(sum_net(shop))
+
+
+def test_a_layout_that_does_not_fit_is_told_in_one_sentence(
+    shop: list[Order], tmp_path: Path
+) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(write_bigcommerce(shop))
+    with pytest.raises(OrdersError) as caught:
+        clvcast.read_orders(path, layout="shopify")
+    assert str(caught.value) == (
+        "o.csv does not fit layout: shopify, which needs the columns 'Name', 'Financial Status', 'Total', "
+        "'Created at'; it looks like layout: bigcommerce"
+    )
+    with pytest.raises(ConfigError, match="unknown layout 'shopfy'; did you mean shopify"):
+        clvcast.read_orders(path, layout="shopfy")
+
+
+def test_a_table_with_our_names_needs_no_layout() -> None:
+    columns = {"customer_id": "c", "ordered_at": "t", "amount": "a"}
+    assert fit_layout("shopify", {"columns": columns}, ["c", "t", "a"], "f")["columns"] == columns
+
+
+def test_one_file_more_is_one_layout_more(tmp_path: Path) -> None:
+    (tmp_path / "till.yaml").write_text(
+        "title: Till\n"
+        "exports:\n"
+        "  - name: receipts\n"
+        "    says: the sum of a receipt\n"
+        "    needs: [Receipt, Card, Sum]\n"
+        "    columns: {customer_id: Card, ordered_at: [[Day, Hour]], amount: Sum, order_id: Receipt}\n"
+    )
+    layouts = load_layouts(tmp_path)
+    found = find_export(["receipt ", "CARD", "Sum", "Day", "Hour"], layouts)
+    assert found is not None
+    assert found[0] == "till"
+    columns = found[1].settings(["receipt ", "CARD", "Sum", "Day", "Hour"])["columns"]
+    assert columns["ordered_at"] == ["Day", "Hour"]
+    assert columns["customer_id"] == "CARD"
+    assert isinstance(layouts["till"], Layout)
+    (tmp_path / "wrong.yaml").write_text("title: Wrong\nexportz: []\n")
+    with pytest.raises(ConfigError, match="unknown key exportz"):
+        load_layouts.__wrapped__(tmp_path)
+
+
+def test_a_bundle_keeps_the_rules_and_not_the_guess() -> None:
+    """A filter that the user unset is not filled in again when a bundle is read."""
+    kept = OrdersConfig(source="o.csv", layout="shopify").remembered()
+    assert kept.layout == "shopify"
+    for by_alias in (True, False):
+        again = OrdersConfig.model_validate(kept.model_dump(mode="json", by_alias=by_alias))
+        assert again.line_rules() == kept.line_rules()
+    unset = OrdersConfig(source="o.csv", layout="shopify", **{"except": {}}).remembered()
+    again = OrdersConfig.model_validate(unset.model_dump(mode="json", by_alias=True))
+    assert again.except_ == {}
