@@ -315,7 +315,7 @@ def test_what_is_told_wrongly_is_named(
 
     optional = dict.fromkeys(model.numbers.optional_columns)
     one = {"customer_id": "c", "orders": [{"ordered_at": "2020-05-06", "amount": 1.0, **optional}]}
-    asked = one if told is None else one | {"attributes": told}
+    asked: dict[str, Any] = one if told is None else one | {"attributes": told}
     body = json.dumps({"cutoff": CUTOFF, "customers": [asked]}).encode()
     with pytest.raises(Refusal) as refused:
         payloads.answer_json(model, body, Limits())

@@ -1,4 +1,4 @@
-"""Files of every kind give the same orders; what is no order file is told in one sentence, in bounds."""
+"""Files of every kind give the same orders; what is no order file is told in one sentence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gzip
 import http.server
 import io
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -57,6 +58,10 @@ def write_text(path: Path, delimiter: str = ",", encoding: str = "utf-8", above:
     path.write_text(above + text, encoding=encoding)
 
 
+def write_gzip(path: Path) -> None:
+    path.write_bytes(gzip.compress(make_lines().to_csv(index=False).encode()))
+
+
 def write_json_lines(path: Path) -> None:
     make_lines().to_json(path, orient="records", lines=True, date_format="iso", date_unit="s")
 
@@ -79,10 +84,11 @@ def write_workbook(path: Path, *sheets: list[list[Any]]) -> None:
 
 def list_rows(frame: pd.DataFrame) -> list[list[Any]]:
     """The rows as a person types them into a workbook: an id that looks like a number is one."""
-    rows = [list(frame.columns)]
-    for line in frame.itertuples(index=False):
-        order = int(line.order_id) if line.order_id.isdigit() else line.order_id
-        rows.append([line.customer_id, line.ordered_at.to_pydatetime(), line.amount, order])
+    rows: list[list[Any]] = [list(frame.columns)]
+    for line in frame.to_dict("records"):
+        order = str(line["order_id"])
+        line["order_id"] = int(order) if order.isdigit() else order
+        rows.append(list(line.values()))
     return rows
 
 
@@ -125,7 +131,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "o.tsv": lambda path: write_text(path, "\t"),
     "o.txt": lambda path: write_text(path, "\t"),
     "comma.txt": write_text,
-    "o.csv.gz": lambda path: path.write_bytes(gzip.compress(make_lines().to_csv(index=False).encode())) and None,
+    "o.csv.gz": write_gzip,
     "o.parquet": lambda path: make_lines().to_parquet(path),
     "o.jsonl": write_json_lines,
     "o.zip": lambda path: write_zip(
@@ -248,7 +254,7 @@ def test_lines_above_the_header_are_skipped(tmp_path: Path, name: str, expected:
     above = 'Report "of orders\n\nmade, 2024-01-01\n'
     if name == "o.xlsx":
         needed("python_calamine")
-        rows = [["Report"], [], ["made", 2024], *list_rows(make_lines())]
+        rows: list[list[Any]] = [["Report"], [], ["made", 2024], *list_rows(make_lines())]
         write_workbook(tmp_path / name, rows)
     elif name == "o.jsonl":
         write_json_lines(tmp_path / name)
@@ -259,7 +265,7 @@ def test_lines_above_the_header_are_skipped(tmp_path: Path, name: str, expected:
             write_zip(tmp_path / name, o__csv=content)
         else:
             (tmp_path / name).write_bytes(gzip.compress(content) if name[-2:] == "gz" else content)
-    told = {"format": {"skip_lines": 3}}
+    told: dict[str, Any] = {"format": {"skip_lines": 3}}
     assert clvcast.read_orders(tmp_path / name, **told).digest() == expected
     if name != "o.jsonl":
         assert "is missing" in refused(tmp_path / name) or "header" in refused(tmp_path / name)
@@ -393,7 +399,11 @@ def test_sheets_with_the_same_header_are_one_table(tmp_path: Path, expected: str
 def test_a_workbook_keeps_days_numbers_and_mixed_ids(tmp_path: Path) -> None:
     needed("python_calamine")
     day = pd.Timestamp("2024-01-02").date()
-    rows = [["id", "day", "paid"], [7, day, 5], ["C8", pd.Timestamp("2024-01-03 10:00"), "6.5"]]
+    rows: list[list[Any]] = [
+        ["id", "day", "paid"],
+        [7, day, 5],
+        ["C8", pd.Timestamp("2024-01-03 10:00"), "6.5"],
+    ]
     write_workbook(tmp_path / "o.xlsx", rows)
     columns = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
     orders = clvcast.read_orders(tmp_path / "o.xlsx", columns)
@@ -563,7 +573,7 @@ def test_folders_globs_and_partitions_of_a_store(
     monkeypatch: pytest.MonkeyPatch, expected: str
 ) -> None:
     fsspec = needed("fsspec")
-    monkeypatch.setattr(addresses, "_REMOTE_FILE", addresses.re.compile("memory://"))
+    monkeypatch.setattr(addresses, "_REMOTE_FILE", re.compile("memory://"))
     store = fsspec.filesystem("memory")
     for name, part in make_lines().groupby("order_id"):
         content = io.BytesIO()

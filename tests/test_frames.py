@@ -48,7 +48,12 @@ def to_duckdb(lines: pd.DataFrame) -> Any:
 def to_mixed(lines: pd.DataFrame) -> Any:
     """As read_excel gives it: ids are numbers where they look like numbers."""
     ids = [int(text) if text.isdigit() else text for text in lines["order_id"]]
-    return lines.assign(order_id=ids, unused=[{"a": 1}, 7, "x", None, b"y", object()] * 5)
+    anything: list[Any] = [{"a": 1}, 7, "x", None, b"y", object()]
+    return lines.assign(order_id=ids, unused=anything * 5)
+
+
+def to_json(lines: pd.DataFrame) -> Any:
+    return json.loads(lines.to_json(orient="records", date_format="iso", date_unit="s"))
 
 
 FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
@@ -65,7 +70,7 @@ FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
     "Arrow, stream": to_stream,
     "DuckDB": to_duckdb,
     "dicts": lambda lines: lines.to_dict("records"),
-    "dicts of text": lambda lines: json.loads(lines.to_json(orient="records", date_format="iso", date_unit="s")),
+    "dicts of text": to_json,
     "dicts, mixed": lambda lines: to_mixed(lines).to_dict("records"),
 }  # fmt: skip
 
@@ -142,7 +147,7 @@ def test_lines_in_memory_that_cannot_be_read() -> None:
     with pytest.raises(OrdersError, match=r"orders must be Orders, a frame .* got list"):
         clvcast.read_orders([{"customer_id": "a"}, 7])  # type: ignore[list-item]
     with pytest.raises(OrdersError, match="the Series cannot be read as a table"):
-        clvcast.read_orders(pd.Series([1, 2]))
+        clvcast.read_orders(pd.Series([1, 2]))  # type: ignore[arg-type]
     with pytest.raises(OrdersError, match="column 'customer_id' for customer_id is missing"):
         clvcast.read_orders([{"customer": "a", "ordered_at": "2024-01-01", "amount": 1}])
     lines = make_lines(2)
