@@ -60,7 +60,11 @@ class FormatConfig(Section):
         "for numbers. Default: ISO 8601.",
     )
     skip_lines: int = Field(
-        default=0, strict=True, ge=0, description="Lines above the header, which are not read."
+        default=0,
+        strict=True,
+        ge=0,
+        description="Lines above the header, which are not read.",
+        exclude_if=lambda value: not value,  # the version of earlier models stays
     )
 
     @field_validator("encoding")

@@ -30,7 +30,7 @@ __all__ = ["Forecast", "score_one"]
 
 _TUPLE = ("ordered_at", "amount", "order_id")
 OwnOrders: TypeAlias = (
-    Orders | pd.DataFrame | ArrowStream | Sequence[Mapping[str, Any]] | Sequence[tuple[Any, ...]]
+    Orders | pd.DataFrame | ArrowStream | Sequence[Mapping[Any, Any]] | Sequence[tuple[Any, ...]]
 )
 
 

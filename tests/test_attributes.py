@@ -314,9 +314,8 @@ def test_what_is_told_wrongly_is_named(
     from clvcast.serve.rest.settings import Limits
 
     optional = dict.fromkeys(model.numbers.optional_columns)
-    line = {"ordered_at": "2020-05-06", "amount": 1.0, **optional}
-    one: dict[str, Any] = {"customer_id": "c", "orders": [line]}
-    asked = one if told is None else one | {"attributes": told}
+    one = {"customer_id": "c", "orders": [{"ordered_at": "2020-05-06", "amount": 1.0, **optional}]}
+    asked: dict[str, Any] = one if told is None else one | {"attributes": told}
     body = json.dumps({"cutoff": CUTOFF, "customers": [asked]}).encode()
     with pytest.raises(Refusal) as refused:
         payloads.answer_json(model, body, Limits())

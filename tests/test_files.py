@@ -1,4 +1,4 @@
-"""Files of every kind give the same orders; other files are refused in one sentence, in bounds."""
+"""Files of every kind give the same orders; what is no order file is told in one sentence."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ import clvcast
 from clvcast.configs import addresses
 from clvcast.configs.schema import FormatConfig
 from clvcast.errors import ClvcastError, OrdersError, StoreError
-from clvcast.orders.reading import file_contents, remote_files, text_files, workbooks
-from clvcast.orders.reading.files import read_column_names
+from clvcast.orders.reading import (
+    file_contents,
+    json_lines,
+    remote_files,
+    text_files,
+    workbooks,
+)
+from clvcast.orders.reading.files import read_blocks, read_column_names
 
 HEADER = "customer_id,ordered_at,amount,order_id"
 
@@ -50,6 +56,10 @@ def make_lines(n: int = 30) -> pd.DataFrame:
 def write_text(path: Path, delimiter: str = ",", encoding: str = "utf-8", above: str = "") -> None:
     text = make_lines().to_csv(index=False, sep=delimiter)
     path.write_text(above + text, encoding=encoding)
+
+
+def write_gzip(path: Path) -> None:
+    path.write_bytes(gzip.compress(make_lines().to_csv(index=False).encode()))
 
 
 def write_json_lines(path: Path) -> None:
@@ -75,9 +85,10 @@ def write_workbook(path: Path, *sheets: list[list[Any]]) -> None:
 def list_rows(frame: pd.DataFrame) -> list[list[Any]]:
     """The rows as a person types them into a workbook: an id that looks like a number is one."""
     rows: list[list[Any]] = [list(frame.columns)]
-    for customer, ordered_at, amount, text in frame.itertuples(index=False, name=None):
-        order = int(text) if text.isdigit() else text
-        rows.append([customer, ordered_at.to_pydatetime(), amount, order])
+    for line in frame.to_dict("records"):
+        order = str(line["order_id"])
+        line["order_id"] = int(order) if order.isdigit() else order
+        rows.append(list(line.values()))
     return rows
 
 
@@ -120,14 +131,14 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "o.tsv": lambda path: write_text(path, "\t"),
     "o.txt": lambda path: write_text(path, "\t"),
     "comma.txt": write_text,
-    "o.csv.gz": lambda path: make_lines().to_csv(path, index=False),  # pandas compresses by .gz
+    "o.csv.gz": write_gzip,
     "o.parquet": lambda path: make_lines().to_parquet(path),
     "o.jsonl": write_json_lines,
     "o.zip": lambda path: write_zip(
         path, orders__csv=make_lines().to_csv(index=False).encode(), README__md=b"notes"
     ),
     "o.xlsx": lambda path: write_workbook(path, list_rows(make_lines())),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -187,6 +198,7 @@ def test_a_gzip_that_a_browser_has_unpacked_is_read_too(tmp_path: Path, expected
         ("o.csv", b"PK\x03\x04 no", "o.csv is a damaged zip file"),
         ("o.csv", b"\x1f\x8b\x08\x00 no", "o.csv is a damaged gzip file"),
         ("o.csv", b"customer_id,\x00\x01\x02ordered_at" + b"x" * 99, "holds zero bytes"),
+        ("o.csv", b"customer_id,ordered_at\n" + b"\0" * 9_999, "holds zero bytes"),
         ("o.jsonl", b"customer_id,ordered_at\n", "must hold a JSON object on each line"),
         ("o.jsonl", b"", "o.jsonl is empty"),
         ("o.csv", b"\n\n", "o.csv has no header"),
@@ -271,6 +283,20 @@ def test_rows_are_counted_from_the_header_whatever_stands_above(tmp_path: Path) 
     ).report
     assert report.rejected_lines is not None
     assert sorted(report.rejected_lines["row"].to_pylist()) == [4, 7]
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.csv.gz", "o.zip", "o.jsonl"])
+def test_the_share_that_was_read_grows_to_one(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_files, "_BLOCK_BYTES", 300)
+    monkeypatch.setattr(json_lines, "_BLOCK_LINES", 7)
+    WRITERS[name](tmp_path / name)
+    blocks = read_blocks(tmp_path / name, ["amount"], FormatConfig())
+    shares = [block.share for block in blocks]
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert 0 < shares[0] <= shares[-1] == 1
 
 
 def test_more_lines_skipped_than_there_are(tmp_path: Path) -> None:
@@ -373,8 +399,11 @@ def test_sheets_with_the_same_header_are_one_table(tmp_path: Path, expected: str
 def test_a_workbook_keeps_days_numbers_and_mixed_ids(tmp_path: Path) -> None:
     needed("python_calamine")
     day = pd.Timestamp("2024-01-02").date()
-    later = pd.Timestamp("2024-01-03 10:00")
-    rows: list[list[Any]] = [["id", "day", "paid"], [7, day, 5], ["C8", later, "6.5"]]
+    rows: list[list[Any]] = [
+        ["id", "day", "paid"],
+        [7, day, 5],
+        ["C8", pd.Timestamp("2024-01-03 10:00"), "6.5"],
+    ]
     write_workbook(tmp_path / "o.xlsx", rows)
     columns = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
     orders = clvcast.read_orders(tmp_path / "o.xlsx", columns)
@@ -408,7 +437,7 @@ def test_a_missing_package_is_named_with_its_extra(
         tmp_path / "o.xlsx"
     )
     told = refused("s3://bucket/orders.csv")
-    assert "needs the package fsspec: pip install 'clvcast[cloud]'" in told
+    assert "needs packages that are not installed: pip install 'clvcast[cloud]'" in told
 
 
 # what might not end

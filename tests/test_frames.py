@@ -48,11 +48,11 @@ def to_duckdb(lines: pd.DataFrame) -> Any:
 def to_mixed(lines: pd.DataFrame) -> Any:
     """As read_excel gives it: ids are numbers where they look like numbers."""
     ids = [int(text) if text.isdigit() else text for text in lines["order_id"]]
-    unused: list[Any] = [{"a": 1}, 7, "x", None, b"y", object()]
-    return lines.assign(order_id=ids, unused=unused * 5)
+    anything: list[Any] = [{"a": 1}, 7, "x", None, b"y", object()]
+    return lines.assign(order_id=ids, unused=anything * 5)
 
 
-def to_texts(lines: pd.DataFrame) -> Any:
+def to_json(lines: pd.DataFrame) -> Any:
     return json.loads(lines.to_json(orient="records", date_format="iso", date_unit="s"))
 
 
@@ -70,9 +70,9 @@ FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
     "Arrow, stream": to_stream,
     "DuckDB": to_duckdb,
     "dicts": lambda lines: lines.to_dict("records"),
-    "dicts of text": to_texts,
+    "dicts of text": to_json,
     "dicts, mixed": lambda lines: to_mixed(lines).to_dict("records"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", FRAMES)

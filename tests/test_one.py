@@ -150,7 +150,8 @@ def test_shapes_that_are_no_customer(
         shop_model.score_one(shop_orders, CUTOFF)
     with pytest.raises(clvcast.OrdersError, match="needs the columns order_id"):
         shop_model.score_one([("2020-05-06", 1.0)], CUTOFF)
-    for wrong in ([], "2020", [3]):
+    refused: list[Any] = [[], "2020", [3]]
+    for wrong in refused:
         with pytest.raises(clvcast.OrdersError, match="order line"):
             shop_model.score_one(wrong, CUTOFF)  # type: ignore[arg-type]
     lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]

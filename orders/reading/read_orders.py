@@ -40,7 +40,7 @@ __all__ = [
 
 # what public functions take as orders
 OrdersSource: TypeAlias = (
-    Orders | pd.DataFrame | ArrowStream | Sequence[Mapping[str, Any]] | str | Path
+    Orders | pd.DataFrame | ArrowStream | Sequence[Mapping[Any, Any]] | str | Path
 )
 
 
