@@ -48,8 +48,8 @@ _YES = frozenset(("true", "yes", "y", "1", "t", "ja", "oui", "si", "sí", "是")
 _NO = frozenset(("false", "no", "n", "0", "f", "nein", "non", "否"))
 _LEAST_ORDERS = 20  # of several lines, for what holds within them to say something
 _LEAST_LINES = 30  # of products sold in several quantities
-_RECURS = 0.5  # of a product's lines have its usual price
-_CLEARLY = 0.2  # by which one reading must recur more often than the other
+_RECURS = 0.35  # of a product's lines have its usual price
+_CLEARLY = 0.15  # by which one reading must recur more often than the other
 _CURRENCIES = frozenset(
     [
         "AED",
@@ -196,8 +196,9 @@ def choose_date(
         is_date = column.filled.mean() > _LEAST_DATED and (
             column.date is not None or (rate > 0 and is_spreadsheet_days(column.values))
         )
-        if is_date and not (column.is_number and rate <= 0):
-            rated.append((rate + column.filled.mean(), _tells_time(column), column))
+        if is_date:  # a number without such a name is the last that is taken
+            doubt = 2 if column.is_number and rate <= 0 else 0
+            rated.append((rate + column.filled.mean() - doubt, _tells_time(column), column))
     if not rated:
         return None
     best = max(rated, key=lambda r: (round(r[0], 2), r[1]))

@@ -302,7 +302,9 @@ def _find_customer(
         candidates = [
             (_quote_flow(c.name), f"{c.distinct:,} values")
             for c in columns.values()
-            if c.name not in taken and 1 < c.distinct < len(c.values) and not c.is_number
+            if c.name not in taken
+            and 1 < c.distinct < len(c.values)
+            and not (c.is_number and not c.is_whole)
         ]
         proposal.ask(
             "columns.customer_id",

@@ -16,7 +16,8 @@ __all__ = ["NO_CUSTOMER_WORDS", "NO_SALE_WORDS", "is_known_name", "normalize_wor
 _WORDS = {
     "customer": """
         customerid customer customerno customernumber custid clientid client userid user memberid member
-        accountid account buyerid buyer shopper householdid householdkey contactid cardnumber loyaltyid userpseudoid
+        accountid account buyerid buyer shopper householdid householdkey contactid card cardnumber cardno loyaltycard
+        loyaltyid userpseudoid uid cid
         | kunde kundennummer kundennr kundenid debitor besteller käufer mitgliedsnummer
         | numéroclient noclient codeclient idclient acheteur | cliente idcliente codigocliente númerocliente
         comprador | codicecliente acquirente | códigodocliente númerodocliente
@@ -34,7 +35,7 @@ _WORDS = {
     "ordered_at": """
         orderedat ordered orderdate dateordered ordertime datetime date day invoicedate created createdat datecreated
         createddate creationdate purchasedate purchasetimestamp purchasedat timestamp transactiondate transactiontime
-        transactiontimestamp orderpurchasetimestamp saledate salesdate eventtimestamp orderdatetime placedat time
+        transactiontimestamp orderpurchasetimestamp ts dt saledate salesdate eventtimestamp orderdatetime placedat time
         | bestelldatum datum auftragsdatum rechnungsdatum kaufdatum belegdatum zeitpunkt bestellzeit
         | datecommande datedecommande dateachat datefacture dateheure | fecha fechapedido fechadepedido fechacompra
         fechaventa fechafactura | data dataordine datadellordine datafattura dataacquisto | datapedido datadopedido
@@ -84,7 +85,7 @@ _WORDS = {
     "amount": """
         amount total totalamount linetotal linetotalamount itemtotal totalprice revenue sales salesvalue salesamount spend
         netamount grossamount paymentvalue value dollarvalue ordertotal ordervalue orderamount grandtotal netsales
-        grosssales subtotal price unitprice itemprice purchaserevenue turnover paid amountpaid extendedprice
+        grosssales subtotal amt val price unitprice itemprice purchaserevenue turnover paid amountpaid extendedprice
         | betrag gesamtbetrag gesamt summe gesamtsumme umsatz bruttobetrag nettobetrag preis einzelpreis stückpreis
         gesamtpreis rechnungsbetrag endbetrag positionswert warenwert
         | montant montanttotal montantttc montantht totalttc totalht prix prixunitaire chiffredaffaires ca
