@@ -45,8 +45,8 @@ class FormatConfig(Section):
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
         default=",",
-        description="Character between the cells of a text file. Tabs in .tsv and .txt files whose "
-        "header has them.",
+        description="Character between the cells of a text file. Files .tsv and .txt with tabs in "
+        "the header need not say so.",
     )
     decimal: Literal[".", ","] | None = Field(
         default=None,
@@ -60,7 +60,11 @@ class FormatConfig(Section):
         "for numbers. Default: ISO 8601.",
     )
     skip_lines: int = Field(
-        default=0, strict=True, ge=0, description="Lines above the header, not read."
+        default=0,
+        strict=True,
+        ge=0,
+        description="Lines above the header, which are not read.",
+        exclude_if=lambda value: not value,  # the version of earlier models stays
     )
 
     @field_validator("encoding")

@@ -592,7 +592,7 @@ def test_amounts_with_signs_and_groups_of_any_country(tmp_path: Path) -> None:
 def test_what_could_be_read_in_two_ways_is_no_number(tmp_path: Path, cell: str) -> None:
     message = refused_amount(tmp_path, cell)
     assert f"amount must be a number: 1 line (rows 1), such as {cell!r}" in message
-    assert "none of 1 line can be used" in message
+    assert "holds no usable order line of 1: 1 amount is no number" in message
     assert "customer" not in message
 
 

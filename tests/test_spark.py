@@ -516,6 +516,30 @@ def test_csv_files_give_what_one_machine_gives(
     assert not (tmp_path / "ragged").exists()
 
 
+@pytest.mark.usefixtures("spark")
+def test_partitions_and_tabs_give_what_one_machine_gives(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    shop_model.save(tmp_path / "bundle")
+    for channel, part in shop_lines.groupby("channel"):
+        folder = tmp_path / "orders" / f"channel={channel}"
+        folder.mkdir(parents=True)
+        part.drop(columns="channel").to_csv(folder / "o.tsv", sep="\t", index=False)
+    asked = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "orders")
+    assert run(*asked, "--output", tmp_path / "here.parquet")[0] == 0
+    status, _, noted = run(*asked, "--output", tmp_path / "there", "--engine", "spark")
+    assert status == 0, noted
+    expected = pa.parquet.read_table(tmp_path / "here.parquet")
+    found = pa.parquet.read_table(tmp_path / "there").sort_by("customer_id")
+    assert found.cast(expected.schema).equals(expected)
+    lines = shop_lines.to_json(orient="records", lines=True, date_format="iso")
+    (tmp_path / "o.jsonl").write_text(lines)
+    asked = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "o.jsonl")
+    status, _, noted = run(*asked, "--output", tmp_path / "no", "--engine", "spark")
+    assert status == 1
+    assert "--engine spark reads .parquet files and text" in noted
+
+
 def test_orders_that_cannot_be_used_are_refused_in_sentences(
     spark: SparkSession, shop_model: clvcast.Model, shop_lines: pd.DataFrame
 ) -> None:

@@ -104,12 +104,17 @@ def _read_stream(stream: Any, names: Sequence[str]) -> pa.Table:
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column, text views as text: not all that follows reads them."""
     kind = column.type
-    if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
-        return pa.chunked_array(
-            [chunk.dictionary_decode().cast(pa.large_string()) for chunk in column.chunks],
-            pa.large_string(),
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    if not (pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type)):
+        return column
+    chunks = [
+        pa.DictionaryArray.from_arrays(
+            chunk.indices.cast(pa.int32()), chunk.dictionary.cast(pa.large_string())
         )
-    return column.cast(pa.large_string()) if pa.types.is_string_view(kind) else column
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.large_string()))
 
 
 def _open_pandas(frame: pd.DataFrame) -> Frame:

@@ -87,15 +87,12 @@ class ValidationSummary:
             )
             mend = f"more than orders.max_rejected_share ({config.max_rejected_share:g}) allows"
             raise_faults([*faults, Fault(share, mend=mend)], source)
-        if not self.lines_usable and rejected:
-            none = f"none of {pluralize(self.lines_read, 'line')} can be used"
-            raise_faults([*faults, Fault(none)], source)
         if not self.lines_usable:
             if sum(self.left_out.values()) + sum(self.rejected.values()):
                 why = [f"{n:,} {what}" for what, n in (self.left_out | self.rejected).items()]
                 raise OrdersError(
                     f"{source} holds no usable order line of {self.lines_read:,}: {', '.join(why)}"
-                    + "".join(f"; {mend}" for mend in dict.fromkeys(f.mend for f in faults) if mend)
+                    + "".join(f"; {fault.sentence()}" for fault in faults)
                 )
             raise OrdersError(
                 f"{source} holds no usable order line: {self.lines_without_customer:,} of "

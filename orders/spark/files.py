@@ -17,7 +17,10 @@ from pyspark.sql import DataFrame, SparkSession
 from ...configs.addresses import is_address
 from ...configs.schema import CustomersConfig, FormatConfig, OrdersConfig, SourceConfig
 from ...errors import OrdersError, StoreError
+from ..reading.file_contents import detect_content
+from ..reading.file_search import read_partitions
 from ..reading.files import list_files
+from ..reading.text_files import read_header
 
 __all__ = ["get_session", "read_customers", "read_files", "translate_spark_errors"]
 
@@ -53,7 +56,7 @@ def read_files(config: OrdersConfig) -> list[DataFrame]:
     An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
     What cannot be read is refused before Spark starts.
     """
-    places = [(_paths(place), place.format) for place in config.all_sources()]
+    places = [_locate(place) for place in config.all_sources()]
     running = get_session()
     return [_read(running, paths, text) for paths, text in places]
 
@@ -66,22 +69,41 @@ def read_customers(customers: str | None, config: CustomersConfig | None) -> str
     return _read(get_session(), [place], config.format)
 
 
-def _paths(place: SourceConfig) -> list[str]:
+def _locate(place: SourceConfig) -> tuple[list[str], FormatConfig]:
+    """The files of a source as Spark takes them, and how their text is written."""
     if re.match(_SPARKS, place.source):
-        return [place.source]
+        return [place.source], place.format
     if is_address(place.source):
         raise OrdersError(
             "--engine spark reads files, got the address of a database; load it with spark.read.jdbc "
             "and call clvcast.spark, or use --engine local"
         )
-    return [str(path.resolve()) for path in list_files(place)]
+    paths, text = list_files(place), place.format
+    for path in paths:
+        content = detect_content(path)
+        is_gzip = content.packed == "gzip"
+        is_read = content.kind in ("parquet", "text") and content.packed != "zip"
+        if not is_read or is_gzip != path.name.lower().endswith(".gz") or text.skip_lines:
+            raise OrdersError(
+                "--engine spark reads .parquet files and text with its header on top, not "
+                f"{path.name}; convert it, or use --engine local"
+            )
+        if content.kind == "text":
+            header = read_header(path, content, text)
+            text = text.model_copy(update={"delimiter": header.delimiter})
+    return [str(path.resolve()) for path in paths], text
 
 
 def _read(running: SparkSession, paths: list[str], text: FormatConfig) -> DataFrame:
+    reader = running.read
+    if read_partitions(Path(paths[0])):  # the columns that folders state, as text
+        first = re.match(r"(.*?/)[^/=]+=", paths[0])
+        reader = reader.option("basePath", first[1] if first else "/")
+        running.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", False)
     with translate_spark_errors():
-        if not re.search(r"\.csv(\.gz)?/?$", paths[0].lower()):
-            return running.read.option("mergeSchema", True).parquet(*paths)
-        return running.read.csv(
+        if not re.search(r"\.(csv|tsv|txt)(\.gz)?/?$", paths[0].lower()):
+            return reader.option("mergeSchema", True).parquet(*paths)
+        table = reader.csv(
             paths,
             header=True,
             sep=text.delimiter,
@@ -92,6 +114,7 @@ def _read(running: SparkSession, paths: list[str], text: FormatConfig) -> DataFr
             enforceSchema=False,  # columns are found by name: a file that has others is refused
             mode="FAILFAST",  # so is a line with more or fewer cells
         )
+        return table.toDF(*(name.strip() for name in table.columns))
 
 
 @contextmanager
