@@ -22,7 +22,7 @@ from .console import (
 )
 
 if TYPE_CHECKING:
-    from ..orders.inference.proposal import Proposal
+    from ..discovery.proposal import Proposal
 
 
 def init(
@@ -44,8 +44,8 @@ def init(
     """
     from ..atomic_files import write_files
     from ..configs.addresses import hide_passwords
-    from ..orders.inference.config_template import write_config_text
-    from ..orders.inference.proposal import propose_config
+    from ..discovery.config_template import write_config_text
+    from ..discovery.propose import propose_config
 
     if output.exists() and not force:
         raise StoreError(f"{output} exists; name another --output, or replace it with --force")

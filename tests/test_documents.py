@@ -20,7 +20,17 @@ from export_files import make_shop, write_shopify
 import clvcast
 from clvcast.features.catalogue import CATALOGUE, format_catalogue
 
-PARTS = ("configs", "decisions", "evaluation", "features", "models", "orders", "serve", "train")
+PARTS = (
+    "configs",
+    "decisions",
+    "discovery",
+    "evaluation",
+    "features",
+    "models",
+    "orders",
+    "serve",
+    "train",
+)
 MODULES = [
     module.name
     for part in PARTS

@@ -29,9 +29,9 @@ from clvcast.configs.layouts import (
     load_layouts,
 )
 from clvcast.configs.schema import OrdersConfig, parse_config
+from clvcast.discovery.config_template import init, write_config_text
+from clvcast.discovery.propose import propose_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.orders.inference.config_template import init, write_config_text
-from clvcast.orders.inference.proposal import propose_config
 from clvcast.orders.orders import Orders
 
 PLATFORMS = [

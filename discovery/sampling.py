@@ -13,14 +13,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from ...configs.addresses import hide_passwords, is_address, is_remote_file
-from ...configs.schema import FormatConfig
-from ...errors import OrdersError
-from ..reading.databases import open_query
-from ..reading.file_contents import Content, detect_content, open_unpacked
-from ..reading.file_search import find_files, read_partitions
-from ..reading.files import read_blocks, read_column_names
-from ..reading.remote_files import fetch_files
+from ..configs.addresses import hide_passwords, is_address, is_remote_file
+from ..configs.schema import FormatConfig
+from ..errors import OrdersError
+from ..orders.reading.databases import open_query
+from ..orders.reading.file_contents import Content, detect_content, open_unpacked
+from ..orders.reading.file_search import find_files, read_partitions
+from ..orders.reading.files import read_blocks, read_column_names
+from ..orders.reading.remote_files import fetch_files
 from .words import is_known_name
 
 __all__ = ["Sample", "read_sample"]

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ...configs.schema import FormatConfig
-from ..columns import Float64, Int64, Mask
-from ..reading.cell_parsing import parse_instant_cells, parse_number_cells
+from ..configs.schema import FormatConfig
+from ..orders.columns import Float64, Int64, Mask
+from ..orders.reading.cell_parsing import parse_instant_cells, parse_number_cells
 
 __all__ = [
     "DateFormat",

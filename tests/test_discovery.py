@@ -18,17 +18,18 @@ from export_files import PRODUCTS, Order, dump_rows, make_shop, money, sum_kept
 
 import clvcast
 from clvcast.configs.schema import parse_config
-from clvcast.errors import OrdersError
-from clvcast.orders.dates import DAY
-from clvcast.orders.inference.cell_formats import (
+from clvcast.discovery.cell_formats import (
     guess_date_format,
     guess_decimal,
     guess_timezone,
 )
-from clvcast.orders.inference.column_roles import rate_recurrence
-from clvcast.orders.inference.config_template import init, write_config_text
-from clvcast.orders.inference.horizon import choose_horizon
-from clvcast.orders.inference.proposal import Proposal, propose_config
+from clvcast.discovery.config_template import init, write_config_text
+from clvcast.discovery.horizon import choose_horizon
+from clvcast.discovery.line_amounts import rate_recurrence
+from clvcast.discovery.proposal import Proposal
+from clvcast.discovery.propose import propose_config
+from clvcast.errors import OrdersError
+from clvcast.orders.dates import DAY
 
 Row = dict[str, object]
 
@@ -419,8 +420,8 @@ def test_a_database_is_read_like_a_file(shop: list[Order], tmp_path: Path) -> No
 def test_the_sample_has_the_end_of_a_long_file(
     monkeypatch: pytest.MonkeyPatch, shop: list[Order], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("clvcast.orders.inference.sampling._HEAD_BYTES", 4_000)
-    monkeypatch.setattr("clvcast.orders.inference.sampling._TAIL_BYTES", 2_000)
+    monkeypatch.setattr("clvcast.discovery.sampling._HEAD_BYTES", 4_000)
+    monkeypatch.setattr("clvcast.discovery.sampling._TAIL_BYTES", 2_000)
     rows = write_lines(shop, "price", is_unit=True)
     rows[-1]["sku"] = "the last\nof all"
     proposal = propose_config(str(save(tmp_path, rows)))

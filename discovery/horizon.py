@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..columns import Int64
-from ..dates import DAY
+from ..orders.columns import Int64
+from ..orders.dates import DAY
 
 __all__ = ["HORIZONS", "choose_horizon"]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from ...configs.orders import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
-from .proposal import Choice, Proposal, propose_config
+from ..configs.orders import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from .proposal import Choice, Proposal
+from .propose import propose_config
 
 __all__ = ["init", "write_config_text"]
 
