@@ -39,8 +39,10 @@ def init(
 ) -> None:
     """Write a commented configuration from the columns and values of an order file.
 
-    Says what it took, from what evidence, and what it could not tell. Exit status 1 when something must be
-    answered before `clvcast check` can run. Example: clvcast init orders.csv --output shop.yaml
+    Says what it took, from what evidence, and what it could not tell. Exit status 1 when something
+    must be answered before `clvcast check` can run.
+
+    Example: clvcast init orders.csv --output shop.yaml
     """
     from ..atomic_files import write_files
     from ..configs.addresses import hide_passwords

@@ -1,1 +1,1 @@
-"""Discovery: what an unknown order file holds, from its values; the configuration that init writes."""
+"""Discovery: what an unknown order file holds; the configuration that init writes."""

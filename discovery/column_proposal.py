@@ -50,8 +50,8 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
             together = f"[{quote_flow(order.name)}, {quote_flow(date.name if date else '')}]"
             proposal.ask(
                 "columns.order_id",
-                f"{order.name} {why}; lines of one customer and time are taken for an order. If the number "
-                "and the date together tell an order:",
+                f"{order.name} {why}; lines of one customer and time are taken for an order. If "
+                "the number and the date together tell an order:",
                 (together, ""),
             )
             order = None

@@ -77,7 +77,7 @@ _LEAST_ORDERS = 20  # for ids that are another one on each order to say somethin
 def choose_date(
     columns: dict[str, ColumnProfile],
 ) -> tuple[ColumnProfile, ColumnProfile | None, list[str]] | None:
-    """The column of order times, a column with the time of day if that stands apart, and other dates."""
+    """The column of order times, that of the time of day if it stands apart, and other dates."""
     rated = []
     for name, column in columns.items():
         rate = rate_name(name, "ordered_at")
@@ -137,8 +137,8 @@ def choose_customer(
 ) -> list[tuple[float, ColumnProfile]]:
     """Columns that may hold the customer, best first, each with its score.
 
-    A customer orders again: ids that are another one on each order are none. One person has one customer id,
-    so of several columns that repeat, those with few blanks are better.
+    A customer orders again: ids that are another one on each order are none. One person has one
+    customer id, so of several columns that repeat, those with few blanks are better.
     """
     n_lines = len(next(iter(columns.values())).cells)
     n_orders = order.distinct if order is not None else n_lines
@@ -167,7 +167,7 @@ def choose_customer(
 def find_statuses(
     columns: dict[str, ColumnProfile], taken: Sequence[str]
 ) -> list[tuple[ColumnProfile, dict[str, int]]]:
-    """Columns with few values of which some sound like no sale, and how many lines have which value.
+    """Columns with few values, of which some sound like no sale, and how many lines have each.
 
     Flags such as `cancelled: yes` are among them.
     """

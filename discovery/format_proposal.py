@@ -1,4 +1,4 @@
-"""How a file is written (text, numbers, dates, zone), its currency and a horizon, from the cells that count."""
+"""How a file is written (text, numbers, dates, zone), its currency, and the length of a period."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def propose_formats(
     columns: dict[str, ColumnProfile],
     export: Export | None,
 ) -> None:
-    """Encoding, delimiter, lines above the header, decimal mark, dates and time zone, from the cells."""
+    """Encoding, delimiter, lines above the header, decimal mark, dates, zone, from the cells."""
     for key, value in sample.format.items():
         proposal.choose(f"format.{key}", value, sample.why.get(key, ""))
     settings = proposal.settings()
@@ -113,7 +113,7 @@ def _find_dates(proposal: Proposal, given: Any, columns: dict[str, ColumnProfile
             return
         proposal.ask(
             "format.date_format",
-            f"dates such as {values[0]!r} are written in no way known: what is the strptime format?",
+            f"dates such as {values[0]!r} are in no format known: what is the strptime format?",
             is_needed=True,
         )
         return
@@ -142,7 +142,7 @@ def _find_dates(proposal: Proposal, given: Any, columns: dict[str, ColumnProfile
 
 
 def propose_currency(proposal: Proposal, columns: dict[str, ColumnProfile]) -> None:
-    """The currency, where one column names one for all lines; a question where there are several."""
+    """The currency, where one column has one for all lines; a question where it has several."""
     settings = proposal.settings()
     name = settings.get("currency_column")
     if name is None or name not in columns:
@@ -158,8 +158,8 @@ def propose_currency(proposal: Proposal, columns: dict[str, ColumnProfile]) -> N
         if len(marks) > 1:
             proposal.ask(
                 "currency_column",
-                f"the amounts are in several currencies ({', '.join(marks[:5])}): give a file for each, or a column "
-                "with the currency",
+                f"the amounts are in several currencies ({', '.join(marks[:5])}): give a file for "
+                "each, or a column with the currency",
                 is_needed=True,
             )
         return
@@ -171,8 +171,8 @@ def propose_currency(proposal: Proposal, columns: dict[str, ColumnProfile]) -> N
         shown = ", ".join(f"{value} ({n:,} lines)" for value, n in counts.head(5).items())
         proposal.ask(
             "currency",
-            f"{name} holds {len(counts)} currencies, {shown}: which one is to be kept? (or convert: "
-            "exchange_rates: rates.csv)",
+            f"{name} holds {len(counts)} currencies, {shown}: which one is to be kept? (or "
+            "convert: exchange_rates: rates.csv)",
             *((str(code), "") for code in counts.index[:3]),
             is_needed=True,
         )

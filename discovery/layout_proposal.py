@@ -16,7 +16,7 @@ __all__ = ["find_by_values", "propose_layout"]
 def find_by_values(
     layout: Layout, columns: dict[str, ColumnProfile], names: Sequence[str]
 ) -> Export | None:
-    """The export of a layout that the values of a column tell, such as the country of a market place."""
+    """The export that the values of a column tell, such as the country of a market place."""
     for export in layout.exports:
         for wanted, endings in export.where.items():
             column = next((c for n, c in columns.items() if normalize_name(n) == wanted), None)
@@ -58,7 +58,7 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
 def _prefer_customer(
     export: Export, mapped: dict[str, Any], columns: dict[str, ColumnProfile], names: Sequence[str]
 ) -> dict[str, Any]:
-    """Of the columns a layout takes for the customer, the one with the fewest blanks (the first of equals)."""
+    """Of the columns a layout takes for the customer, the first with the fewest blanks."""
     known = [
         one
         for given in export.columns["customer_id"]
@@ -116,6 +116,6 @@ def _ask_of_refunded(
             shown = ", ".join(f"{value} ({n:,} lines)" for value, n in refunded.items())
             proposal.ask(
                 "except",
-                f"{name} is {shown} and the file has no refunded amounts: they count in full. To leave "
-                f"them out, add {' and '.join(refunded)} to except: {name}",
+                f"{name} is {shown} and the file has no refunded amounts: they count in full. To "
+                f"leave them out, add {' and '.join(refunded)} to except: {name}",
             )

@@ -1,7 +1,8 @@
 """Which money of an unknown file is the amount, of a unit, a line or an order.
 
-A price that recurs per product whatever the quantity is of one unit; one that recurs once divided by the quantity
-is of the line; one that all lines of an order share, or its first line alone has, is the order's total.
+A price that recurs per product whatever the quantity is of one unit; one that recurs once divided
+by the quantity is of the line; one that all lines of an order share, or its first alone has, is the
+order's total.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def find_amount(
     product: ColumnProfile | None,
     taken: Sequence[str],
 ) -> Amount:
-    """The money of a line; asked for (no expression, but choices) where values do not tell what a column is."""
+    """The money of a line; without an expression, but with choices, where values do not tell it."""
     money = _rate_money(columns, taken)
     if not money:
         return Amount(None, "no column holds money")
@@ -88,7 +89,8 @@ def _rate_total(name: str) -> float:
         return 0.6
     if re.search("total|gesamt|summe|paid|paye|合計|总", plain):
         return 0.4
-    return -0.5 if re.search("unit|einzel|stück|sub.?total|net|before|list|compare", plain) else 0.0
+    is_less = re.search("unit|einzel|stück|sub.?total|net|before|list|compare", plain)
+    return -0.5 if is_less else 0.0
 
 
 def is_order_total(column: ColumnProfile, order: ColumnProfile) -> bool:
@@ -111,7 +113,7 @@ def _adds_up(
     order: ColumnProfile | None,
     quantity: ColumnProfile | None,
 ) -> ColumnProfile | None:
-    """A column of lines, as it is or times the quantity, whose sum per order is the order's total."""
+    """A column of lines, as it is or times the quantity, whose sum is the order's total."""
     if order is None:
         return None
     totals = pd.Series(total.numbers).groupby(order.cells).max()

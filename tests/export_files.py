@@ -1,4 +1,4 @@
-"""One small shop, written as every platform writes its order exports, with the totals that are right."""
+"""One small shop, written as every platform writes its exports, with the totals that are right."""
 
 from __future__ import annotations
 
@@ -335,7 +335,8 @@ def write_magento(orders: list[Order]) -> str:
             {
                 "ID": f"{order.number:09d}",
                 "Purchase Point": "Main Website\nMain Website Store\nDefault Store View",
-                "Purchase Date": f"{order.at:%b} {order.at.day}, {order.at:%Y}, {order.at.hour % 12 or 12}:{order.at:%M:%S %p}",
+                "Purchase Date": f"{order.at:%b} {order.at.day}, {order.at:%Y}, "
+                f"{order.at.hour % 12 or 12}:{order.at:%M:%S %p}",
                 "Bill-to Name": "A Person",
                 "Grand Total (Base)": dollars(order.total),
                 "Grand Total (Purchased)": dollars(order.total),
@@ -376,7 +377,8 @@ def write_online_retail(orders: list[Order]) -> str:
                 "StockCode": sku,
                 "Description": f"THING {sku}",
                 "Quantity": sign * quantity,
-                "InvoiceDate": f"{order.at.month}/{order.at.day}/{order.at:%Y} {order.at.hour}:{order.at:%M}",
+                "InvoiceDate": f"{order.at.month}/{order.at.day}/{order.at:%Y} "
+                f"{order.at.hour}:{order.at:%M}",
                 "Price": money(PRODUCTS[sku]),
                 "Customer ID": f"{12_000 + order.customer}.0",
                 "Country": "United Kingdom",

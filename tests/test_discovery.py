@@ -1,4 +1,4 @@
-"""init reads values: what columns are and how cells are written, from files of no known platform."""
+"""init reads values: what columns are and how cells are written, in files of no platform."""
 
 from __future__ import annotations
 
@@ -148,18 +148,48 @@ def test_an_order_total_on_every_line_counts_once(shop: list[Order], tmp_path: P
     assert get_total(proposal) == pytest.approx(sum_kept(shop))
 
 
-# header (order, date, customer, amount, status), how a date and an amount are written, the word for cancelled
+# header (order, date, customer, amount, status), date format, decimal mark, cancelled, encoding
 LANGUAGES = {
-    "german": ("Bestellnummer;Bestelldatum;Kundennummer;Betrag;Status", "%d.%m.%Y %H:%M", ",", "storniert", "utf-8"),
-    "french": ("N° commande;Date de commande;Client;Montant TTC;Statut", "%d/%m/%Y %H:%M", ",", "Annulée", "cp1252"),
-    "spanish": ("Pedido;Fecha;Cliente;Importe;Estado", "%d/%m/%Y", ",", "cancelado", "utf-8"),
-    "italian": ("Numero ordine;Data ordine;Cliente;Importo totale;Stato", "%d/%m/%Y", ",", "annullato", "utf-8"),
-    "portuguese": ("Pedido;Data do pedido;Cliente;Valor total;Situação", "%d/%m/%Y", ",", "cancelado", "cp1252"),
-    "dutch": ("Bestelnummer;Besteldatum;Klantnummer;Bedrag;Bestelstatus", "%d-%m-%Y", ",", "geannuleerd", "utf-8"),
-    "polish": ("Numer zamówienia;Data zamówienia;Klient;Kwota całkowita;Stan", "%Y-%m-%d", ",", "anulowane", "cp1250"),
-    "turkish": ("Sipariş No;Sipariş Tarihi;Müşteri No;Tutar;Durum", "%d.%m.%Y %H:%M", ",", "İptal edildi", "cp1254"),
-    "chinese": ("订单编号;订单创建时间;买家昵称;实付金额;订单状态", "%Y-%m-%d %H:%M:%S", ".", "交易关闭", "gb18030"),
-    "japanese": ("注文番号;注文日時;会員番号;合計金額;ステータス", "%Y/%m/%d %H:%M", ".", "キャンセル", "cp932"),
+    "german": (
+        "Bestellnummer;Bestelldatum;Kundennummer;Betrag;Status",
+        "%d.%m.%Y %H:%M", ",", "storniert", "utf-8",
+    ),
+    "french": (
+        "N° commande;Date de commande;Client;Montant TTC;Statut",
+        "%d/%m/%Y %H:%M", ",", "Annulée", "cp1252",
+    ),
+    "spanish": (
+        "Pedido;Fecha;Cliente;Importe;Estado",
+        "%d/%m/%Y", ",", "cancelado", "utf-8",
+    ),
+    "italian": (
+        "Numero ordine;Data ordine;Cliente;Importo totale;Stato",
+        "%d/%m/%Y", ",", "annullato", "utf-8",
+    ),
+    "portuguese": (
+        "Pedido;Data do pedido;Cliente;Valor total;Situação",
+        "%d/%m/%Y", ",", "cancelado", "cp1252",
+    ),
+    "dutch": (
+        "Bestelnummer;Besteldatum;Klantnummer;Bedrag;Bestelstatus",
+        "%d-%m-%Y", ",", "geannuleerd", "utf-8",
+    ),
+    "polish": (
+        "Numer zamówienia;Data zamówienia;Klient;Kwota całkowita;Stan",
+        "%Y-%m-%d", ",", "anulowane", "cp1250",
+    ),
+    "turkish": (
+        "Sipariş No;Sipariş Tarihi;Müşteri No;Tutar;Durum",
+        "%d.%m.%Y %H:%M", ",", "İptal edildi", "cp1254",
+    ),
+    "chinese": (
+        "订单编号;订单创建时间;买家昵称;实付金额;订单状态",
+        "%Y-%m-%d %H:%M:%S", ".", "交易关闭", "gb18030",
+    ),
+    "japanese": (
+        "注文番号;注文日時;会員番号;合計金額;ステータス",
+        "%Y/%m/%d %H:%M", ".", "キャンセル", "cp932",
+    ),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Layouts: a platform's export is found by its header and read to the cent, with init or by its name alone."""
+"""Layouts: a platform's export is found by its header and read to the cent."""
 
 from __future__ import annotations
 
@@ -156,8 +156,8 @@ def test_a_layout_that_does_not_fit_is_told_in_one_sentence(
     with pytest.raises(OrdersError) as caught:
         clvcast.read_orders(path, layout="shopify")
     assert str(caught.value) == (
-        "o.csv does not fit layout: shopify, which needs the columns 'Name', 'Financial Status', 'Total', "
-        "'Created at'; it looks like layout: bigcommerce"
+        "o.csv does not fit layout: shopify, which needs the columns 'Name', 'Financial Status', "
+        "'Total', 'Created at'; it looks like layout: bigcommerce"
     )
     with pytest.raises(ConfigError, match="unknown layout 'shopfy'; did you mean shopify"):
         clvcast.read_orders(path, layout="shopfy")
@@ -175,7 +175,8 @@ def test_one_file_more_is_one_layout_more(tmp_path: Path) -> None:
         "  - name: receipts\n"
         "    says: the sum of a receipt\n"
         "    needs: [Receipt, Card, Sum]\n"
-        "    columns: {customer_id: Card, ordered_at: [[Day, Hour]], amount: Sum, order_id: Receipt}\n"
+        "    columns: {customer_id: Card, ordered_at: [[Day, Hour]], amount: Sum,\n"
+        "              order_id: Receipt}\n"
     )
     layouts = load_layouts(tmp_path)
     found = find_export(["receipt ", "CARD", "Sum", "Day", "Hour"], layouts)
