@@ -1,7 +1,7 @@
 """Layouts: what a platform's export holds, found by its header, and the settings that read it.
 
 A layout is a YAML file in `orders/layouts/`: one file more is one layout more. A platform may have
-several exports, each with the columns that tell it (`needs`) and the keys of `orders:` that read it.
+several exports, each with the columns that tell it (`needs`) and the keys of `orders:` to read it.
 A column of ours is given as one name (or arithmetic, with every name in backquotes, or a list of
 names to join), or as a list of alternatives, of which the first that the file has is taken.
 """
