@@ -20,9 +20,9 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check test test-slow coverage lock clean benchmark \
-	benchmark-accuracy benchmark-decisions benchmark-features benchmark-scale benchmark-serving \
-	benchmark-start benchmark-training
+.PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
+	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-scale \
+	benchmark-serving benchmark-start benchmark-training
 
 help: ## list the targets (the default)
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -76,6 +76,10 @@ coverage: $(VENV)/dev.stamp ## run the fast tests and print their coverage per f
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --cov=. --cov-report= tests
 	$(BIN)/python tests/coverage_by_folder.py
 
+# SAMPLE=300 SEED=0 ONLY=evaluation
+mutate: $(VENV)/dev.stamp ## plant 300 changes in the code that decides; count those the tests catch (hours)
+	$(BIN)/python tests/mutate.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
 lock: ## resolve both lock files again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra train --extra serve pyproject.toml requirements.in -o requirements.lock
@@ -94,6 +98,9 @@ benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real
 
 benchmark-decisions: $(VENV)/dev.stamp ## KPIs, lists, report and page for a million customers (minutes)
 	$(BIN)/python benchmarks/decisions.py
+
+benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check finds (minutes)
+	$(BIN)/python benchmarks/silent_faults.py
 
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py

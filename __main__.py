@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from .commands import data, decisions, models, reporting, scoring, serving, training, watching
+from .commands import data, decisions, models, scoring, serving, training, watching
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -35,15 +35,14 @@ for command in (
     decisions.lists,
     watching.compare,
     watching.monitor,
-    reporting.report,
+    decisions.report,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
 
-# a package that is missing -> the extra that brings it
+# missing package -> the extra that installs it
 _EXTRAS = {
     "fastapi": "serve",
-    "filelock": "train",
     "httptools": "serve",
     "jinja2": "train",
     "joblib": "train",
@@ -61,14 +60,14 @@ _EXTRAS = {
 
 @app.command()
 def version() -> None:
-    """Print the version."""
+    """Print the version. Example: clvcast version"""
     from . import __version__
 
     out.print(__version__)
 
 
 class _Interrupted(BaseException):
-    """Ctrl-C or a scheduler's stop; not an `Exception`, so that nothing on the way swallows it."""
+    """Ctrl-C or a scheduler's stop; not an `Exception`, so that no handler swallows it."""
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
@@ -76,8 +75,8 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; every error a user can mend is one sentence and an exit status."""
-    warnings.simplefilter("ignore")  # what users should know is printed as a note
+    """Run the command line; an error that the user can fix is one sentence and an exit status."""
+    warnings.simplefilter("ignore")  # remarks for users are printed as notes
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _interrupt)
     try:
@@ -89,10 +88,10 @@ def main() -> None:
         extra = _EXTRAS.get(str(error.name).partition(".")[0])
         if extra is None:
             raise
-        err.print(f"clvcast: this needs the {extra} extra: pip install 'clvcast[{extra}]'")
+        err.print(f"clvcast: this needs the extra {extra}: pip install 'clvcast[{extra}]'")
         sys.exit(1)
     except _Interrupted:
-        err.print("clvcast: interrupted; earlier outputs are as they were")
+        err.print("clvcast: interrupted; earlier outputs are unchanged")
         sys.exit(1)
 
 

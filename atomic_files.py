@@ -1,17 +1,16 @@
-"""Outputs that are whole or absent.
-
-Written beside the target, synced, then moved over it.
-"""
+"""Outputs that are complete or absent: written beside the target, synced, then moved over it."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -26,14 +25,15 @@ __all__ = [
     "replace_file",
     "replace_folder",
     "write_files",
+    "write_tables",
 ]
 
-REJECTED = "rejected.parquet"  # beside or in every output of a batch
+REJECTED = "rejected.parquet"  # beside or in every batch output
 _FORMATS = (".parquet", ".csv")
 
 
 def check_writable(path: Path) -> None:
-    """Refuse, before long work, an output that could not be written in the end."""
+    """Reject, before long work, an output that cannot be written."""
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"an output must be a .parquet or .csv file, got {path}")
     if path.is_dir():
@@ -48,18 +48,20 @@ def check_writable(path: Path) -> None:
 def check_batch_output(
     files: Sequence[Path], output: Path, rejected: Path, manifest: Path, partitions: int
 ) -> None:
-    """Refuse outputs that cannot be written, or would replace the orders or each other."""
+    """Reject outputs that cannot be written, or would replace the orders or each other."""
     if partitions:
         if output.suffix:
             raise ConfigError(
-                f"a partitioned output is a folder, got {output}; leave {output.suffix} out"
+                f"a partitioned output must be a folder, got {output}; remove {output.suffix}"
             )
         if output.exists() and not manifest.is_file():
-            raise StoreError(f"{output} exists and is no forecast of ours; name a new folder")
+            raise StoreError(f"{output} exists and holds no forecasts; name a new folder")
     else:
         check_writable(output)
     if output.name == REJECTED:
-        raise ConfigError(f"the output must not be {REJECTED}, where rejected lines go")
+        raise ConfigError(
+            f"the output must not be {REJECTED}, the file of rejected lines; name another file"
+        )
     inputs = {path.resolve() for path in files}
     for path in (output, rejected):
         if path.resolve() in inputs:
@@ -69,7 +71,7 @@ def check_batch_output(
 
 
 def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
-    """Write text, and tables as .parquet or .csv by their paths' endings: all of them, or none."""
+    """Write texts and tables, the latter as .parquet or .csv by their endings: all, or none."""
     with ExitStack() as stack:
         partials = {path: stack.enter_context(replace_file(path)) for path in contents}
         for path, content in contents.items():
@@ -82,8 +84,21 @@ def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
             _sync(partials[path])
 
 
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame | pa.Table], ending: str) -> None:
+    """Write tables into `folder`, one file of its name each: all of them, or none."""
+    check_folder(folder)
+    write_files(
+        {
+            folder / f"{name}.{ending}": table
+            if isinstance(table, pa.Table)
+            else pa.Table.from_pandas(table, preserve_index=False)
+            for name, table in tables.items()
+        }
+    )
+
+
 def check_folder(path: Path) -> None:
-    """Make an output folder; refuse, before long work, one that cannot be."""
+    """Create an output folder; reject, before long work, one that cannot be written."""
     with translate_os_errors(path):
         if path.exists() and not path.is_dir():
             raise StoreError(f"the output {path} is a file; name a folder")
@@ -94,12 +109,12 @@ def check_folder(path: Path) -> None:
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and move it over `path` once it is written and synced.
+def replace_file(path: Path, work: Path | None = None) -> Iterator[Path]:
+    """Give a path in `work` (else beside `path`) to write to; move it over `path` once synced.
 
     On any error, an interrupt included, `path` stays as it was and nothing is left beside it.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _name_partial(path, work)
     with translate_os_errors(path):
         try:
             yield partial
@@ -112,11 +127,10 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replace_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: filled beside `path`, then moved to where it was."""
+def replace_folder(path: Path, work: Path | None = None) -> Iterator[Path]:
+    """The same for a folder: filled in `work` or beside `path`, then moved to where it was."""
     path = path.resolve()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    partial, old = _name_partial(path, work), _name_partial(path, work)
     with translate_os_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +148,11 @@ def replace_folder(path: Path) -> Iterator[Path]:
                 old.rename(path)
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _name_partial(path: Path, work: Path | None) -> Path:
+    """A name no other writer has: a process id may be in use twice on a shared volume."""
+    return (work or path.parent) / f".{path.name}.{uuid.uuid4().hex}.partial"
 
 
 @contextmanager

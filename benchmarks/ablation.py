@@ -1,10 +1,10 @@
-"""What each trick of the model is worth: taken out one at a time, over the accuracy benchmark's cells.
+"""What each trick of the model is worth: taken out one at a time, over the accuracy cells.
 
-    python benchmarks/ablation.py                  every cell, effort quick, one seed; results/ablation.md
+    python benchmarks/ablation.py                   every cell, effort quick, one seed
     python benchmarks/ablation.py --cells tafeng
 
-Finished (trick, cell) pairs are kept in build/ablation by a digest of the package's source, so that a broken run goes
-on where it stopped.
+The page is results/ablation.md. Finished (trick, cell) pairs are kept in build/ablation by a digest
+of the package's source, so that an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ def _set(module: object, name: str, value: object) -> Patches:
 def _one_head(head: str) -> Patches:
     """Both heads of spend replaced by one of them."""
 
-    def blend(blend_, btyd, heads):  # type: ignore[no-untyped-def]
+    def combine(settings, btyd, heads):  # type: ignore[no-untyped-def]
         if heads is None:
-            return COMBINE(blend_, btyd, heads)
-        churn = COMBINE(blend_, btyd, heads).churn_probability
+            return COMBINE(settings, btyd, heads)
+        churn = COMBINE(settings, btyd, heads).churn_probability
         hurdle = (1.0 - churn) * heads.spend_if_ordered
         chosen = hurdle if head == "ordered" else heads.spend
         # mean((1 - churn) x ordered, spend) of the result is `chosen`
         same = blend.Heads(heads.churn_log_odds, chosen / (1.0 - churn), chosen)
-        return COMBINE(blend_, btyd, same)
+        return COMBINE(settings, btyd, same)
 
     def patches(stack: ExitStack) -> None:
         import clvcast.models.model as model
         import clvcast.train.fit as fit
 
         for module in (model, fit, blending):
-            stack.enter_context(patch.object(module, "blend_forecasts", blend))
+            stack.enter_context(patch.object(module, "blend_forecasts", combine))
 
     return patches
 
@@ -99,7 +99,7 @@ def evaluate(trick: str, cell: Cell, customers: int | None) -> dict[str, float]:
         TRICKS[trick](stack)
         config = clvcast.Config(horizon_days=cell.horizon_days, effort="quick")
         known = known_days(days, cell)
-        model = clvcast.train(known, config, cell.cutoff)
+        model = clvcast.train(known, config, cell.cutoff)  # type: ignore[arg-type]
         forecast = clvcast.score(model, known, cell.cutoff).set_index("customer_id")
     actual = actual_spend(days, cell)[1].to_numpy()
     spend = forecast["expected_spend"].to_numpy()
@@ -173,12 +173,16 @@ def main() -> None:
     lines = [
         "# Ablation",
         "",
-        f"{date.today()}, clvcast {clvcast.__version__}, Python {platform.python_version()}. Command: "
+        f"{date.today()}, clvcast {clvcast.__version__}, Python {platform.python_version()}. "
+        "Command: "
         "`python benchmarks/ablation.py`.",
         "",
-        "What the measures become when one trick is taken out: the mean over cells, and the 95 % interval of a",
-        "bootstrap over them. `effort: quick`, one seed. nGini, bias (absolute) and decile MAPE as differences, MAE,",
-        "RMSE and log loss as ratios less one. A trick pays where nGini falls or an error rises without it.",
+        "What the measures become when one trick is taken out: the mean over cells, and the 95 "
+        "% interval of a",
+        "bootstrap over them. `effort: quick`, one seed. nGini, bias (absolute) and decile MAPE "
+        "as differences, MAE,",
+        "RMSE and log loss as ratios less one. A trick pays where nGini falls or an error rises "
+        "without it.",
     ]
     for title, customers in (
         (f"{len(cells)} cells whole", None),

@@ -1,12 +1,12 @@
-"""How good the default's forecasts are, beside what others reach, on real orders; results/accuracy.md.
+"""How good the default's forecasts are beside others', on real orders; results/accuracy.md.
 
-    make benchmark-accuracy                                  every cell, three seeds, the peers, the tables
-    python benchmarks/accuracy.py --quick --json out.json    while working: our method, one seed, no file written
+    make benchmark-accuracy                                  every cell, three seeds, the peers
+    python benchmarks/accuracy.py --quick --json out.json    our method, one seed, no file written
     python benchmarks/accuracy.py --quick --cells tafeng:2001-01-31,cdnow
 
-Rolling origin: a method gets the orders before a cutoff and nothing else, and forecasts the horizon after it. Its
-forecasts are kept in build/benchmark-accuracy by a digest of its source, so that a run continues where it was broken
-off and only what has changed is computed anew.
+Rolling origin: a method gets the orders before a cutoff and nothing else, and forecasts the horizon
+after it. Its forecasts are kept in build/benchmark-accuracy by a digest of its source: interrupted
+runs resume, and only what has changed is computed again.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def differences(
     kept: dict[tuple[str, str], list[pd.DataFrame]],
     resamples: int,
 ) -> list[Difference]:
-    """Ours minus each peer that was run, with the 95 % interval of a paired bootstrap over customers."""
+    """Ours minus each peer that was run, with the 95 % interval of a paired bootstrap over
+    customers.
+    """
     told = []
     for cell in cells:
         actual = actual_spend(_days(cell.data), cell)[1].to_numpy()
@@ -213,7 +215,8 @@ def main() -> None:
     unknown = [name for name in methods if name not in COMPARED_METHODS]
     if unknown or OURS not in methods:
         sys.exit(
-            f"--methods must hold clvcast and be of {', '.join(COMPARED_METHODS)}, got {options.methods}"
+            f"--methods must hold clvcast and be of {', '.join(COMPARED_METHODS)}, got "
+            f"{options.methods}"
         )
     began = time.perf_counter()
     found, kept = measure(cells, methods, seeds, options.jobs)

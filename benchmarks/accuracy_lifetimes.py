@@ -1,10 +1,12 @@
-"""One method of lifetimes 0.11.3, in the environment of its own that `accuracy_methods.py` makes for it.
+"""One method of lifetimes 0.11.3, in the environment of its own that `accuracy_methods.py` makes
+for it.
 
 python accuracy_lifetimes.py METHOD DAYS.parquet CUTOFF HORIZON_DAYS PERIODS OUTPUT.parquet
 
-METHOD is bg_nbd or pareto_nbd, each with Gamma-Gamma. Writes a row per customer: churn_probability (of no order in
-the horizon), expected_spend, clv (over all periods); and a column with the parameters. Where the fit does not converge
-or forecasts are not finite it is fitted again with the next penalizer, and at last by the other method, as its users do.
+METHOD is bg_nbd or pareto_nbd, each with Gamma-Gamma. Writes a row per customer: churn_probability
+(of no order in the horizon), expected_spend, clv (over all periods); and a column with the
+parameters. Where the fit does not converge or forecasts are not finite it is fitted again with the
+next penalizer, and at last by the other method, as its users do.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def histories(days: pd.DataFrame, cutoff: pd.Timestamp) -> tuple[pd.Index, Arrays, np.ndarray]:
-    """Customers; x, t_x and T up to the newest known day; the mean value of repeat days (0 without one)."""
+    """Customers; x, t_x and T up to the newest known day; the mean value of repeat days (0 without
+    one).
+    """
     by = days.groupby("customer_id")
     first, last = by["ordered_at"].min(), by["ordered_at"].max()
     repeats = days[days["ordered_at"] > days["customer_id"].map(first)]
@@ -39,18 +43,24 @@ def histories(days: pd.DataFrame, cutoff: pd.Timestamp) -> tuple[pd.Index, Array
 
 
 def no_order(model: Any, days: int, x: np.ndarray, t_x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """P(no order in the next `days`); lifetimes has it for Pareto/NBD alone, and for BG/NBD P(alive)."""
+    """P(no order in the next `days`); lifetimes has it for Pareto/NBD alone, and for BG/NBD
+    P(alive).
+    """
     if isinstance(model, ParetoNBDFitter):
         return np.asarray(
             model.conditional_probability_of_n_purchases_up_to_time(0, days, x, t_x, t)
         )
     alive = np.asarray(model.conditional_probability_alive(x, t_x, t))
     r, alpha = model.params_["r"], model.params_["alpha"]
-    return 1.0 - alive * (1.0 - ((alpha + t) / (alpha + t + days)) ** (r + x))
+    return np.asarray(1.0 - alive * (1.0 - ((alpha + t) / (alpha + t + days)) ** (r + x)))
 
 
-def forecast(method: str, history: Arrays, horizon_days: int, periods: int) -> tuple[list, dict]:
-    """Churn probability, expected order days in one horizon and in all periods; how it was fitted."""
+def forecast(
+    method: str, history: Arrays, horizon_days: int, periods: int
+) -> tuple[list[Any], dict[str, Any]]:
+    """Churn probability, expected order days in one horizon and in all periods; how it
+    was fitted.
+    """
     other = next(name for name in FITTERS if name != method)
     for name in (method, other):
         for penalizer in PENALIZERS:

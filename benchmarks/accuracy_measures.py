@@ -1,4 +1,6 @@
-"""What is measured of one method's forecasts, and whether two methods differ by more than chance."""
+"""What is measured of one method's forecasts, and whether two methods differ by more
+than chance.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ def measured(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
 
 
 def clv_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
-    """A CLV over several periods against the spend in them (customers x periods); margin 1, no discount.
+    """A CLV over several periods against the spend in them (customers x periods); margin 1, no
+    discount.
 
     `ratio` is what the CLV is, and `actual_ratio` what was spent, in units of the first period's.
     """
@@ -56,10 +59,11 @@ def clv_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
 
 
 def interval_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
-    """Coverage of the 90 % interval: overall, among buyers, per fifth of the forecast, beside its floors.
+    """Coverage of the 90 % interval: overall, among buyers, per fifth of the forecast, beside its
+    floors.
 
-    A fifth's floor is that of its own customers. Pinball loss is the mean over the two ends, at the levels they stand
-    for: 5 % and 95 %, or 0 and 90 % where the interval starts at zero.
+    A fifth's floor is that of its own customers. Pinball loss is the mean over the two ends, at the
+    levels they stand for: 5 % and 95 %, or 0 and 90 % where the interval starts at zero.
     """
     spend = _array(forecast, "expected_spend")
     lower, upper = (
@@ -85,7 +89,9 @@ def interval_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, floa
 
 
 def zero_floor(spend: Float64, actual: Float64) -> Float64:
-    """Per customer, the coverage that zeros alone force: max(90 %, share of zeros in its twentieth)."""
+    """Per customer, the coverage that zeros alone force: max(90 %, share of zeros in its
+    twentieth).
+    """
     floor = np.empty(len(spend))
     for rows in measures.split_into_groups(spend, 20):
         floor[rows] = max(measures.NOMINAL_COVERAGE, float((actual[rows] == 0).mean()))
@@ -95,10 +101,12 @@ def zero_floor(spend: Float64, actual: Float64) -> Float64:
 def resampled(
     forecasts: list[pd.DataFrame], actual: Float64, resamples: int, seed: int = 0
 ) -> dict[str, Float64]:
-    """`RESAMPLED` measures in bootstrap resamples of the customers, averaged over the given forecasts.
+    """`RESAMPLED` measures in bootstrap resamples of the customers, averaged over the given
+    forecasts.
 
-    Arrays of `resamples`. The same seed draws the same customers, so that two methods' arrays are paired: their
-    difference, resample by resample, is the difference between the methods on that draw.
+    Arrays of `resamples`. The same seed draws the same customers, so that two methods' arrays are
+    paired: their difference, resample by resample, is the difference between the methods on that
+    draw.
     """
     generator = np.random.default_rng(seed)
     n = len(actual)
@@ -131,12 +139,13 @@ def _weighted_measures(
 def _weighted_gini(ranking: Float64, actual: Float64, weights: Float64) -> Float64:
     """G of `measures.normalised_gini`, with customers repeated.
 
-    A group of w customers tied at C before it and holding a adds w C + a (w + 1) / 2 to the sum of C_k.
+    A group of w customers tied at C before it and holding a adds w C + a (w + 1) / 2 to the sum of
+    C_k.
     """
     weight, held = _by_group(-ranking, weights), _by_group(-ranking, weights * actual)
     before = np.cumsum(held, axis=1) - held
     captured = (weight * before + held * (weight + 1.0) / 2.0).sum(axis=1)
-    return 2.0 * captured / (weights.sum(axis=1) * held.sum(axis=1)) - 1.0
+    return np.asarray(2.0 * captured / (weights.sum(axis=1) * held.sum(axis=1)) - 1.0)
 
 
 def _weighted_spearman(left: Float64, right: Float64, weights: Float64) -> Float64:
@@ -145,7 +154,8 @@ def _weighted_spearman(left: Float64, right: Float64, weights: Float64) -> Float
     middle = (n[:, None] + 1.0) / 2.0
     a, b = (rank - middle for rank in ranks)
     product = (weights * a * b).sum(axis=1)
-    return product / np.sqrt((weights * a * a).sum(axis=1) * (weights * b * b).sum(axis=1))
+    spread = (weights * a * a).sum(axis=1) * (weights * b * b).sum(axis=1)
+    return np.asarray(product / np.sqrt(spread))
 
 
 def _weighted_ranks(values: Float64, weights: Float64) -> Float64:

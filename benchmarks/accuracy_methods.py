@@ -1,8 +1,9 @@
 """The methods that are compared: each one function of what was known, and nothing else.
 
-A method gets the order days before the cutoff, the cell (its cutoff, horizon and periods) and a seed; it returns a
-DataFrame with a row per customer (index, sorted): `churn_probability`, `expected_spend`, and where it has them
-`expected_spend_lower`, `expected_spend_upper` and `clv` over the cell's periods. It may have further columns.
+A method gets the order days before the cutoff, the cell (its cutoff, horizon and periods) and a
+seed; it returns a DataFrame with a row per customer (index, sorted): `churn_probability`,
+`expected_spend`, and where it has them `expected_spend_lower`, `expected_spend_upper` and `clv`
+over the cell's periods. It may have further columns.
 """
 
 from __future__ import annotations
@@ -44,14 +45,21 @@ COLUMNS = (
 )
 # the newest that lifetimes 0.11.3 (2020, the last) runs with
 LIFETIMES = (
-    "lifetimes==0.11.3", "numpy==1.26.4", "pandas==2.2.3", "scipy==1.11.4", "autograd==1.6.2", "pyarrow==17.0.0",
-)  # fmt: skip
+    "lifetimes==0.11.3",
+    "numpy==1.26.4",
+    "pandas==2.2.3",
+    "scipy==1.11.4",
+    "autograd==1.6.2",
+    "pyarrow==17.0.0",
+)
 _SEEDS_APART = 1_000  # a model averages neighbouring seeds: two runs must share none
 
 
 @dataclass(frozen=True)
 class Method:
-    """How to forecast, and what the forecast depends on: a change of these files is another method."""
+    """How to forecast, and what the forecast depends on: a change of these files is
+    another method.
+    """
 
     forecast: Callable[[pd.DataFrame, Cell, int], pd.DataFrame]
     sources: tuple[str, ...]  # files and folders, from the root of the repository
@@ -60,7 +68,8 @@ class Method:
     def digest(self) -> str:
         """Twelve digits that change with the method's sources and LightGBM's version.
 
-        Raises `RuntimeError` where the clvcast that would be measured is not the one beside this file.
+        Raises `RuntimeError` where the clvcast that would be measured is not the one beside this
+        file.
         """
         imported = Path(str(clvcast.__file__)).resolve().parent
         if imported != ROOT:
@@ -80,10 +89,12 @@ class Method:
 
 
 def _clvcast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
-    """Our default: nothing but the horizon (the periods where several are asked for, and the seed) is set."""
+    """Our default: nothing but the horizon (the periods where several are asked for, and the seed)
+    is set.
+    """
     more = {"periods": cell.periods} if cell.periods > 1 else {}
     config = clvcast.Config(horizon_days=cell.horizon_days, seed=seed * _SEEDS_APART, **more)
-    model = clvcast.train(days, config, cutoff=cell.cutoff)
+    model = clvcast.train(days, config, cutoff=cell.cutoff)  # type: ignore[arg-type]
     return clvcast.score(model, days, cutoff=cell.cutoff).set_index("customer_id")
 
 
@@ -122,7 +133,8 @@ def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
 def log_likelihood(days: pd.DataFrame, cell: Cell, fitted: Mapping[str, Any]) -> float:
     """Of all customers' histories, at the parameters of a fit of ours or of lifetimes.
 
-    The likelihood of being alive still, times 1 + the odds of having left (Fader, Hardie and Lee 2005, for both).
+    The likelihood of being alive still, times 1 + the odds of having left (Fader, Hardie and Lee
+    2005, for both).
     """
     orders = read_table(days, OrdersConfig())
     known = count_order_days(orders, parse_instant(cell.cutoff))

@@ -1,4 +1,6 @@
-"""The accuracy tables: words and numbers of what `accuracy.py` measured. Nothing is computed here but means."""
+"""The accuracy tables: words and numbers of what `accuracy.py` measured. Nothing is computed here
+but means.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ class LaterPeriods:
 
 @dataclass(frozen=True)
 class Equality:
-    """Our BTYD beside lifetimes' on the same histories: relative differences, and the likelihoods."""
+    """Our BTYD beside lifetimes' on the same histories: relative differences, and the
+    likelihoods.
+    """
 
     cell: str
     method: str
@@ -122,7 +126,8 @@ def cell_line(
     told = (
         f"{cell.name:28} s{seed} {seconds:5.1f} s  nGini {ours['nGini']:.4f} ({gaps['nGini']:+.4f})"
         f"  Spearman {ours['spearman']:.4f} ({gaps['spearman']:+.4f})"
-        f"  MAE {ours['MAE']:6.4g} ({gaps['MAE']:+.1%})  RMSE {ours['RMSE']:6.4g} ({gaps['RMSE']:+.1%})"
+        f"  MAE {ours['MAE']:6.4g} ({gaps['MAE']:+.1%})  RMSE {ours['RMSE']:6.4g} "
+        f"({gaps['RMSE']:+.1%})"
         f"  bias {ours['bias']:+.1%}  decile {ours['decile_MAPE']:.3f}"
         f"  log loss {ours['churn_log_loss']:.4f} ({gaps['churn_log_loss']:+.1%})"
         f"  ECE {ours['churn_ECE']:.3f}"
@@ -162,18 +167,24 @@ def document(
         f"{version('numpy')}, Python {platform.python_version()}, {os.cpu_count()} cores of "
         f"{platform.machine()}, shared. Command: `{command}`.",
         "",
-        "Real orders, rolling origin: a method knows the orders up to and including a day and forecasts the horizon",
-        "after it, for all customers with a positive-spend day until then. Amounts are summed per customer and day;",
-        "days with a sum of zero or less are dropped. `clvcast` is the default of `clvcast train` with nothing but",
-        f"the horizon set, the mean of {len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'}. The data are downloaded from the package index, except",
+        "Real orders, rolling origin: a method knows the orders up to and including a day and "
+        "forecasts the horizon",
+        "after it, for all customers with a positive-spend day until then. Amounts are summed "
+        "per customer and day;",
+        "days with a sum of zero or less are dropped. `clvcast` is the default of `clvcast "
+        "train` with nothing but",
+        f"the horizon set, the mean of {len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'}. "
+        "The data are downloaded from the package index, except",
         "online retail, which is in the repository.",
     ]
     lines += [
         "",
         "## Against the targets",
         "",
-        "Per cell and measure against the best of three methods as measured on 2026-11-21 with lifetimes 0.11.3 and",
-        "LightGBM 4.7.0, picked afterwards: an oracle. nGini and Spearman are differences, MAE, RMSE and log loss ratios",
+        "Per cell and measure against the best of three methods as measured on 2026-11-21 with "
+        "lifetimes 0.11.3 and",
+        "LightGBM 4.7.0, picked afterwards: an oracle. nGini and Spearman are differences, MAE, "
+        "RMSE and log loss ratios",
         "less one; bias, decile MAPE and ECE stand alone.",
         "",
         *targets_table(verdicts),
@@ -198,23 +209,29 @@ def document(
         "",
         "## Totals",
         "",
-        "Whether `clvcast.total`'s 90 % interval of a segment's spend in the horizon held what was spent: the base, the",
+        "Whether `clvcast.total`'s 90 % interval of a segment's spend in the horizon held what "
+        "was spent: the base, the",
         "value tiers, and monthly cohorts of a hundred customers or more. One seed.",
         "",
         *totals_table(totals),
         "",
         "## CLV over several periods",
         "",
-        "Forecasts of 2 to 4 periods at cutoffs after which all of them are realised; margin 1, no discount, one seed.",
-        "*Ratio*: CLV in units of the first period's expected spend, and what was spent in units of the first period's.",
+        "Forecasts of 2 to 4 periods at cutoffs after which all of them are realised; margin 1, "
+        "no discount, one seed.",
+        "*Ratio*: CLV in units of the first period's expected spend, and what was spent in "
+        "units of the first period's.",
         "",
         *later_periods_table(later),
         "",
         "## Our BTYD and lifetimes",
         "",
-        "`bg_nbd` and `pareto_nbd` above are our own code. Here beside lifetimes 0.11.3, run in an environment of its",
-        "own on the same histories. Where the likelihood is flat (few leave, or none can be seen to) lifetimes stops",
-        "somewhere on the plateau, elsewhere in each run; the log-likelihoods say whose point is the better one.",
+        "`bg_nbd` and `pareto_nbd` above are our own code. Here beside lifetimes 0.11.3, run in "
+        "an environment of its",
+        "own on the same histories. Where the likelihood is flat (few leave, or none can be "
+        "seen to) lifetimes stops",
+        "somewhere on the plateau, elsewhere in each run; the log-likelihoods say whose point "
+        "is the better one.",
         "",
         *_equality(equal),
     ]
@@ -318,7 +335,8 @@ def _differences(differences: Sequence[Difference]) -> list[str]:
         ]
         rows.append([cell, f"`{peer}`", *told])
     return [
-        "Ours minus theirs, with the 95 % interval of a paired bootstrap over customers (500 resamples).",
+        "Ours minus theirs, with the 95 % interval of a paired bootstrap over customers (500 "
+        "resamples).",
         "",
         *_table(["cell", "against", *COMPARED], rows),
     ]
@@ -330,12 +348,19 @@ def _intervals(found: Mapping[str, Mapping[str, Measures]]) -> list[str]:
         ours = methods["clvcast"]
         fifths = [f"{ours[f'coverage_fifth_{k}']:.1%}" for k in range(1, 6)]
         rows.append(
-            [name, f"{ours['coverage']:.1%}", f"{ours['coverage_floor']:.1%}", f"{ours['coverage_buyers']:.1%}"]
+            [
+                name,
+                f"{ours['coverage']:.1%}",
+                f"{ours['coverage_floor']:.1%}",
+                f"{ours['coverage_buyers']:.1%}",
+            ]
             + [*fifths, f"{ours['interval_width']:,.4g}", f"{ours['pinball']:,.4g}"]
-        )  # fmt: skip
+        )
     return [
-        "Share of actual spend inside the interval. *Floor*: what zeros alone force, the mean over customers of",
-        "max(90 %, share of zeros in their twentieth of the forecast). Fifths by forecast, lowest first.",
+        "Share of actual spend inside the interval. *Floor*: what zeros alone force, the mean "
+        "over customers of",
+        "max(90 %, share of zeros in their twentieth of the forecast). Fifths by forecast, "
+        "lowest first.",
         "",
         *_table(
             [

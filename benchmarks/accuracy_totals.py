@@ -1,6 +1,7 @@
 """Totals: does the 90 % interval of a segment's sum hold what its customers spent together?
 
-Segments are the whole base, the value tiers of the forecast, and the monthly cohorts of a hundred customers or more.
+Segments are the whole base, the value tiers of the forecast, and the monthly cohorts of a hundred
+customers or more.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def cases(
             for name, row in rows.iterrows():
                 if kind != "cohort" or row["customers"] >= _LEAST:
                     bounds = (row["expected"], row["lower"], row["upper"])
-                    found.append(Case(cell.name, kind, str(name), *bounds, float(actual[name])))
+                    came = float(actual[str(name)])
+                    found.append(Case(cell.name, kind, str(name), *bounds, came))
     return found
 
 
@@ -66,8 +68,8 @@ def totals_table(found: Sequence[Case]) -> list[str]:
     """Lines of markdown: how often the interval held the total, by kind of segment and by cell."""
     lines = ["| segments | cases | inside |", "|---|---|---|"]
     for kind in ("base", "tier", "cohort"):
-        own = [case.inside for case in found if case.kind == kind]
-        lines.append(f"| {kind} | {len(own)} | {sum(own)} |")
+        inside = [case.inside for case in found if case.kind == kind]
+        lines.append(f"| {kind} | {len(inside)} | {sum(inside)} |")
     held = sum(case.inside for case in found)
     lines.append(f"| all | {len(found)} | {held} ({held / len(found):.0%}) |")
     lines += [

@@ -1,10 +1,11 @@
-"""What decisions cost for a million customers with ten million order lines. Writes results/decisions.md.
+"""What decisions cost for a million customers with ten million order lines. Writes
+results/decisions.md.
 
     make benchmark-decisions
 
-Orders are a log of benchmarks/orders_log.py, forecasts those of a quickly trained model; every case is a process of
-its own. The page is asked over HTTP, one request after the other. The folder is temporary
-(CLVCAST_BENCHMARK_FOLDER keeps it elsewhere, and what it holds is not made again).
+Orders are a log of benchmarks/orders_log.py, forecasts those of a quickly trained model; every case
+is a process of its own. The page is asked over HTTP, one request after the other. The folder is
+temporary (CLVCAST_BENCHMARK_FOLDER keeps it elsewhere, and what it holds is not made again).
 """
 
 from __future__ import annotations
@@ -50,11 +51,13 @@ def prepare() -> None:
 
 
 def together() -> None:
-    """KPIs, segments cut anew and lists by one reading of the files, with all of their tables written."""
+    """KPIs, segments cut anew and lists by one reading of the files, with all of their tables
+    written.
+    """
     from clvcast.decisions.campaign_lists import lists
     from clvcast.decisions.customer_base import open_customer_base
     from clvcast.decisions.kpis import kpis
-    from clvcast.models.segments import Segments, Standing, cut_thresholds
+    from clvcast.models.segments import Standing, assign_segments, cut_thresholds
 
     book = open_customer_base("forecasts.parquet", "orders.parquet")
     kpis(book).save(Path("kpis"))
@@ -62,7 +65,7 @@ def together() -> None:
     n_orders = book.entries.n_orders.astype("int32")
     standing = Standing(silent, n_orders, book.entries.spend / book.unit, book.numbers("clv"))
     thresholds = cut_thresholds(book.config.segments, standing)
-    Segments.of(thresholds, standing, book.numbers("churn_probability"))
+    assign_segments(thresholds, standing, book.numbers("churn_probability"))
     lists(book).save(Path("lists"))
 
 
@@ -167,14 +170,16 @@ def main() -> None:
         "",
         f"{date.today()}, clvcast {version('clvcast')}, pandas {version('pandas')}, pyarrow "
         f"{version('pyarrow')}, Python {platform.python_version()}, {os.cpu_count()} cores of "
-        f"{platform.machine()}, shared. Command: `make benchmark-decisions`. {manifest['rows']:,} customers, "
+        f"{platform.machine()}, shared. Command: `make benchmark-decisions`. "
+        f"{manifest['rows']:,} customers, "
         f"{lines:,} order lines. One run a case, each a process of its own, its start included.",
         "",
         "| case | wall s | CPU s | peak MB | must |",
         "|---|---|---|---|---|",
         *table,
         "",
-        f"The report is a page of {size:.2f} MB. Answers of the page, over HTTP, one after the other:",
+        f"The report is a page of {size:.2f} MB. Answers of the page, over HTTP, one after the "
+        "other:",
         "",
         "| asked for | median ms | 95 % ms | longest ms | must |",
         "|---|---|---|---|---|",

@@ -69,7 +69,8 @@ FROM grouped
 
 _WINDOW_SQL = """
         count(value) FILTER (moment >= $cutoff - INTERVAL {days} DAY) AS orders_{days},
-        coalesce(sum(net) FILTER (moment >= $cutoff - INTERVAL {days} DAY), 0) / 100 AS spend_{days},
+        coalesce(sum(net) FILTER (moment >= $cutoff - INTERVAL {days} DAY), 0) / 100
+            AS spend_{days},
         coalesce(sum(returned) FILTER (moment >= $cutoff - INTERVAL {days} DAY), 0) / 100
             AS returns_{days},"""
 
@@ -214,7 +215,9 @@ def _polars_first(label: pl.Expr, bought: pl.Expr) -> pl.Expr:
 
 
 def _polars_running(orders: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Running sums before each row (and after the last), and what rows carry on from earlier ones."""
+    """Running sums before each row (and after the last), and what rows carry on from
+    earlier ones.
+    """
     is_order, row = pl.col.is_order, pl.int_range(pl.len(), dtype=pl.Int64)
     moment, net = pl.col.moment, pl.col.cents
     code = pl.col.customer_id.rle_id().cast(pl.Int64)
@@ -419,7 +422,9 @@ def _pandas_first(lines: pd.DataFrame, label: str, bought: pd.Series) -> pd.Seri
 
 
 def _pandas_running(orders: pd.DataFrame, code: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Running sums before each row (and after the last), and what rows carry on from earlier ones."""
+    """Running sums before each row (and after the last), and what rows carry on from
+    earlier ones.
+    """
     is_order, cents, time = orders["is_order"], orders["cents"], orders["ordered_at"].dt
     of_day = pd.Series(code * 1_000_000 + orders["moment"].to_numpy() // _DAY)[is_order]
     rows = {

@@ -2,12 +2,12 @@
 
     make benchmark-features
 
-Every tool reads one parquet of order lines and hands its rows, block by block, to a sink that sums each
-column; the sums must agree. The table goes to results/features.md. Each run is kept in a scratch file until
-the table is written, so that a command that was stopped goes on where it was; runs of code that changed since
-are measured anew. CLVCAST_BENCHMARK_FOLDER says where logs and scratch file are (default build/benchmark),
-CLVCAST_BENCHMARK_LARGE the logs read in shards, in millions of lines (default 50,200; 200 takes 3 GB of disk,
-and 12 GB while it is read).
+Every tool reads one parquet of order lines and hands its rows, block by block, to a sink that sums
+each column; the sums must agree. The table goes to results/features.md. Each run is kept in a
+scratch file until the table is written, so that a command that was stopped goes on where it was;
+runs of code that changed since are measured anew. CLVCAST_BENCHMARK_FOLDER says where logs and
+scratch file are (default build/benchmark), CLVCAST_BENCHMARK_LARGE the logs read in shards, in
+millions of lines (default 50,200; 200 takes 3 GB of disk, and 12 GB while it is read).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def cutoffs(count: int) -> list[datetime]:
     return [NEWEST - timedelta(weeks=4 * k) for k in reversed(range(count))]
 
 
-# ---------------------------------------------------------------------------- one run, in its process
+# ---- one run, in its process
 
 
 @numba.njit(cache=True)

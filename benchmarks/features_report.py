@@ -1,4 +1,6 @@
-"""The page of `make benchmark-features`: runs in, the table and what it says against the targets out."""
+"""The page of `make benchmark-features`: runs in, the table and what it says against the targets
+out.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,12 @@ _NAMES = {
 }
 # Why a target is missed, and what was tried; written under the table where one is.
 _REASONS = """
-Where a target against the peers is missed: the targets come from peers that took ten times as long for twelve cutoffs as
-for one. These aggregate the lines to orders once and share running sums among the cutoffs, as a competent user would. The floor
-alone is 1/{share:.1f} of the best peer's total at one cutoff: nothing that reads the file can be further ahead of it.
-Tried without gain: the columns of a line side by side while sorting, scattered at once or by way of buckets that stay
-in the cache, and huge pages switched off.
+Where a target against the peers is missed: the targets come from peers that took ten times as long
+for twelve cutoffs as for one. These aggregate the lines to orders once and share running sums among
+the cutoffs, as a competent user would. The floor alone is 1/{share:.1f} of the best peer's total at
+one cutoff: nothing that reads the file can be further ahead of it. Tried without gain: the columns
+of a line side by side while sorting, scattered at once or by way of buckets that stay in the cache,
+and huge pages switched off.
 """
 
 
@@ -39,13 +42,20 @@ def written(cases: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> str:
     head = [
         "# Features",
         "",
-        f"{date.today()}, {versions}, Python {platform.python_version()}, {os.cpu_count()} cores of "
-        f"{platform.machine()}, shared: load {min(loads):.0f} to {max(loads):.0f}, so compare CPU seconds, not "
-        "wall. Command: `make benchmark-features`. Each run is a process of its own, imports and compilation "
-        "left out; medians of 3 runs that took turns, * marks a single run. The peers compute 51 features; clvcast "
-        f"computes the groups these are in, {len(ours['sums'])} features, and hands all of them to the same sink; the "
-        "full catalogue for these columns is 69. Sums of the common columns agree to 1e-5. The floor reads the "
-        "file and sorts the lines by customer once, whatever the cutoffs: targets are of the median of all its runs.",
+        f"{date.today()}, {versions}, Python {platform.python_version()}, {os.cpu_count()} "
+        "cores of "
+        f"{platform.machine()}, shared: load {min(loads):.0f} to {max(loads):.0f}, so compare "
+        "CPU seconds, not "
+        "wall. Command: `make benchmark-features`. Each run is a process of its own, imports "
+        "and compilation "
+        "left out; medians of 3 runs that took turns, * marks a single run. The peers compute "
+        "51 features; clvcast "
+        f"computes the groups these are in, {len(ours['sums'])} features, and hands all of them "
+        "to the same sink; the "
+        "full catalogue for these columns is 69. Sums of the common columns agree to 1e-5. The "
+        "floor reads the "
+        "file and sorts the lines by customer once, whatever the cutoffs: targets are of the "
+        "median of all its runs.",
         "",
         "| lines x cutoffs | tool | CPU s | of it system | wall s | peak MB | rows |",
         "|---|---|---|---|---|---|---|",
@@ -76,7 +86,8 @@ def _row(case: dict[str, Any], runs: list[dict[str, Any]]) -> str:
     name = _NAMES.get(case["tool"], case["tool"]).format(limit=f"{case['memory_limit'] / 1e9:g} GB")
     return (
         f"| {case['millions']} M x {case['cutoffs']} | {name}{' *' if len(runs) == 1 else ''} | "
-        f"{found['cpu']:.1f} | {found['system']:.1f} | {found['wall']:.1f} | {found['peak']:,.0f} | "
+        f"{found['cpu']:.1f} | {found['system']:.1f} | {found['wall']:.1f} | "
+        f"{found['peak']:,.0f} | "
         f"{found['rows']:,.0f} |"
     )
 
@@ -115,7 +126,8 @@ def _targets(found: dict[tuple[int, int, str], dict[str, float]], floor: float) 
                 line(
                     f"{millions} M x 12, memory_limit 2 GB",
                     f"finishes{' in 2.5 GB' if millions < 100 else ''}, linear in lines",
-                    f"{peak:,.0f} MB; {times:.2f}x the CPU of 10 M a line, which are read in shards too",
+                    f"{peak:,.0f} MB; {times:.2f}x the CPU of 10 M a line, which are read in "
+                    "shards too",
                     (peak <= 2_500 or millions >= 100) and times < 1.5,
                 )
             )

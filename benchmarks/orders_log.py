@@ -34,7 +34,8 @@ _CHANNELS = pa.array([f"channel {k}" for k in range(5)])
 
 
 def write_log(path: Path, lines: int, seed: int = 0, customers: int | None = None) -> int:
-    """Write about `lines` order lines to `path`; returns how many. Memory grows with customers only.
+    """Write about `lines` order lines to `path`; returns how many. Memory grows with customers
+    only.
 
     Of `customers` (a tenth of the lines) some third never orders.
     """

@@ -1,10 +1,11 @@
 """How often the gate and the monitor raise false alarms: healthy shops, retrained every month.
 
-Every shop is healthy: customers order by a gamma-Poisson process with dropout, some shops with a strong
-yearly season, some growing. A model is trained each month on what was known, judged against the one
-that serves (the last that passed), and its forecasts are watched: for drift before they mature, and for
-what came true after. Whatever is refused or alarmed here is a false alarm, but for what a season that
-history has not shown does to any forecast. Nothing is stored; the gate's own functions are called.
+Every shop is healthy: customers order by a gamma-Poisson process with dropout, some shops with a
+strong yearly season, some growing. A model is trained each month on what was known, judged against
+the one that serves (the last that passed), and its forecasts are watched: for drift before they
+mature, and for what came true after. Whatever is refused or alarmed here is a false alarm, but for
+what a season that history has not shown does to any forecast. Nothing is stored; the gate's own
+functions are called.
 
     python benchmarks/retraining.py --customers 300 --shops 6 --months 12
 """
@@ -25,14 +26,14 @@ import pandas as pd
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.evaluation.monitoring import monitor
+from clvcast.models.model import TrainedModel
 from clvcast.orders import dates, windows
 from clvcast.orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from clvcast.orders.orders import Orders
 from clvcast.orders.reading.read_orders import read_table
-from clvcast.train.gate.data_shift import Champion
+from clvcast.train.gate.data_shift import Champion, build_record
 from clvcast.train.gate.evidence_collection import collect_evidence
 from clvcast.train.gate.rules import judge
-from clvcast.train.gate.training_record import build_record
 from clvcast.train.run import train_and_evaluate
 
 FIRST = pd.Timestamp("2022-01-01")
@@ -92,9 +93,11 @@ class Retraining:
 
 
 def retrained(orders: Orders, config: clvcast.Config, months: int) -> Iterator[Retraining]:
-    """Monthly trainings that end with the orders, oldest first; each is judged, and promoted if it passes."""
+    """Monthly trainings that end with the orders, oldest first; each is judged, and promoted if it
+    passes.
+    """
     champion: Champion | None = None
-    waiting: list[tuple[int, clvcast.Model, pd.DataFrame]] = []
+    waiting: list[tuple[int, TrainedModel, pd.DataFrame]] = []
     newest = get_default_cutoff(orders)
     for month in range(months):
         end = newest - (months - 1 - month) * 30 * dates.DAY
@@ -125,7 +128,7 @@ def retrained(orders: Orders, config: clvcast.Config, months: int) -> Iterator[R
 
 
 def _alarms(
-    forecast: pd.DataFrame, known: Orders, model: clvcast.Model, config: clvcast.Config
+    forecast: pd.DataFrame, known: Orders, model: TrainedModel, config: clvcast.Config
 ) -> list[str]:
     found = monitor(forecast, known, model, config).findings
     return [f"{f.name.partition(' of ')[0]}: {f.sentence}" for f in found if f.severity == "alarm"]

@@ -3,10 +3,11 @@
     make benchmark-scale                      1 to 100 M lines on one machine, 1 and 3 M in Spark
     python benchmarks/scale.py --local 300    other sizes, in millions of lines
 
-Each run is a process of its own on a log of benchmarks/orders_log.py (about fifteen lines a customer); compiled
-code is cached by a run before the first. CPU seconds are of the process and all it started. The page is
-results/scale.md, the measurements results/scale.json: what was measured before stays, and is measured again with
-`--again` alone, so that a run that was stopped goes on. Logs lie in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere).
+Each run is a process of its own on a log of benchmarks/orders_log.py (about fifteen lines a
+customer); compiled code is cached by a run before the first. CPU seconds are of the process and all
+it started. The page is results/scale.md, the measurements results/scale.json: what was measured
+before stays, and is measured again with `--again` alone, so that a run that was stopped goes on.
+Logs lie in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere).
 """
 
 from __future__ import annotations
@@ -159,7 +160,9 @@ def _shuffled(events: Path) -> int:
 
 
 def _family() -> list[tuple[float, float]]:
-    """CPU seconds and peak MB of this process and of all below it, the finished ones' CPU with them."""
+    """CPU seconds and peak MB of this process and of all below it, the finished ones' CPU with
+    them.
+    """
     parents, found = {}, {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -199,7 +202,8 @@ def measure(job: str, log: Path, folder: Path) -> dict[str, Any]:
     """The same in a process of its own."""
     command = [sys.executable, "-W", "ignore", __file__, "--run", job, str(log), str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def logs(folder: Path, millions: int) -> Path:
@@ -318,11 +322,15 @@ def write_page(found: dict[str, Any]) -> None:
     head = [
         "# Scale",
         "",
-        f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, {packages}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores of {platform.machine()}, shared with other work: CPU seconds tell more than "
-        "wall seconds. Command: `make benchmark-scale`. One run each; fifteen lines a customer; the model is the "
+        f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, {packages}, Python "
+        f"{platform.python_version()}, "
+        f"{os.cpu_count()} cores of {platform.machine()}, shared with other work: CPU seconds "
+        "tell more than "
+        "wall seconds. Command: `make benchmark-scale`. One run each; fifteen lines a customer; "
+        "the model is the "
         f"default one of {TRAINED_ON:,} lines. CPU and peak are of the process with its imports; "
-        "in Spark of the driver, the JVM and the Python workers, their peaks added up. Disk is the most that "
+        "in Spark of the driver, the JVM and the Python workers, their peaks added up. Disk is "
+        "the most that "
         "temporary files and outputs took at once.",
         "",
     ]

@@ -1,11 +1,12 @@
-"""Serving: one customer, REST, overload, batch, size of the install; beside MLflow. Writes results/serving.md.
+"""Serving: one customer, REST, overload, batch, size of the install; beside MLflow. Writes
+results/serving.md.
 
-make benchmark-serving                      every case, one after the other
-python benchmarks/serving.py --case rest    one of them; its line of the table is replaced, the others stay
+make benchmark-serving                      every case, one after the other python
+benchmarks/serving.py --case rest    one of them; its line of the table is replaced, the others stay
 
-Both sides of a comparison are measured in one run of a case, in turns. The peer is what MLflow serves least
-of: a single plain LightGBM model of 500 trees behind a signature, asked with a feature row that is ready.
-clvcast is asked with a customer's order lines.
+Both sides of a comparison are measured in one run of a case, in turns. The peer is what MLflow
+serves least of: a single plain LightGBM model of 500 trees behind a signature, asked with a feature
+row that is ready. clvcast is asked with a customer's order lines.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import mlflow
@@ -91,14 +93,16 @@ def sample_config() -> clvcast.Config:
     return config.model_copy(update={"orders": config.orders.model_copy(update={"source": source})})
 
 
-def customers() -> list[list[dict]]:
+def customers() -> list[list[dict[str, Any]]]:
     """The order lines of the sample's customers with about fifty of them."""
     nested = clvcast.nest(clvcast.read_orders(sample_config()), CUTOFF)
     return [lines for lines in nested["orders"] if len(lines) in LINES_OF_ONE][:200]
 
 
 def peer() -> tuple[Path, np.ndarray, list[str]]:
-    """A single plain model of 500 trees on our features, logged by MLflow; rows that are ready, their names."""
+    """A single plain model of 500 trees on our features, logged by MLflow; rows that are ready,
+    their names.
+    """
     table = build_features(clvcast.read_orders(sample_config()), [CUTOFF])
     inputs = table.drop(columns=["customer_id", "cutoff"]).fillna(0.0).astype(np.float64)
     path = WORK / "peer"
@@ -154,7 +158,8 @@ def one(settings: argparse.Namespace) -> Result:
     p50, peers = percentile(ours, 50), percentile(theirs, 50)
     return Result(
         f"one customer, 45 to 55 lines in, {n_models} LightGBM models, forecast out, in process",
-        f"p50 {p50:.2f} ms (p10 {percentile(ours, 10):.2f}; CPU p50 {percentile(cpu, 50):.2f}); one "
+        f"p50 {p50:.2f} ms (p10 {percentile(ours, 10):.2f}; CPU p50 {percentile(cpu, 50):.2f}); "
+        "one "
         f"`mlflow.pyfunc` call of the peer p50 {peers:.2f} ms (p10 {percentile(theirs, 10):.2f})",
         "p50 1.5 ms, and half of the peer's",
         p50 <= 1.5 and p50 <= peers / 2,
@@ -201,7 +206,8 @@ def rest(settings: argparse.Namespace) -> list[Result]:
         ),
         Result(
             "REST, CPU a request, beside `mlflow models serve` of the peer on a ready row",
-            f"{1000 * ours:.2f} ms; MLflow {1000 * peer_cpu:.2f} ms (p50 {percentile(peers, 50):.1f} "
+            f"{1000 * ours:.2f} ms; MLflow {1000 * peer_cpu:.2f} ms (p50 "
+            f"{percentile(peers, 50):.1f} "
             f"ms): {peer_cpu / ours:.1f}x",
             "5x fewer",
             peer_cpu / ours >= 5,
@@ -251,8 +257,10 @@ def batch(settings: argparse.Namespace) -> Result:
     found = json.loads(done.stdout.splitlines()[-1])
     ratio = found["cpu"] / found["bare"]
     return Result(
-        f"batch, {found['customers']:,} customers with {settings.lines:,} lines, parquet to parquet",
-        f"{found['cpu']:.1f} CPU s, {found['wall']:.0f} s; bare `Booster.predict` {found['bare']:.1f} CPU "
+        f"batch, {found['customers']:,} customers with {settings.lines:,} lines, parquet to "
+        "parquet",
+        f"{found['cpu']:.1f} CPU s, {found['wall']:.0f} s; bare `Booster.predict` "
+        f"{found['bare']:.1f} CPU "
         f"s: {ratio:.2f}x; peak {found['peak']:,.0f} MB",
         "1.5x; 2 GB (at 10 M lines)",
         ratio <= 1.5 and found["peak"] <= 2048,
@@ -288,7 +296,9 @@ def cold(settings: argparse.Namespace) -> Result:
         "import numba\n\n\n@numba.njit(cache=True)\ndef f(x):\n    return x\n\n\nf(1)\n"
     )
     ours = [sys.executable, "-c", f"import clvcast; clvcast.load_model({str(bundle())!r})"]
-    loads, floors, cpus = [], [], []
+    loads: list[float] = []
+    floors: list[float] = []
+    cpus = []
     for turn in range(12):
         for command, walls in ((ours, loads), ([sys.executable, str(alone)], floors)):
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -302,7 +312,8 @@ def cold(settings: argparse.Namespace) -> Result:
     p50 = percentile(loads, 50) / 1000
     return Result(
         "cold load: a process starts, imports clvcast, loads a bundle and ends",
-        f"p50 {p50:.2f} s (fastest {min(loads):.2f}; CPU p50 {percentile(cpus, 50) / 1000:.2f}); one that calls a "
+        f"p50 {p50:.2f} s (fastest {min(loads):.2f}; CPU p50 "
+        f"{percentile(cpus, 50) / 1000:.2f}); one that calls a "
         f"single compiled function, and no more: {percentile(floors, 50) / 1000:.2f} s",
         "1 s",
         p50 <= 1.0,
@@ -380,21 +391,27 @@ def run(name: str, settings: argparse.Namespace) -> None:
     (RESULTS / "serving.md").write_text(page(table))
 
 
-def page(table: dict) -> str:
+def page(table: dict[str, Any]) -> str:
     """The table as Markdown."""
     names = ("lightgbm", "mlflow", "fastapi", "uvicorn")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     lines = [
         "# Serving",
         "",
-        f"clvcast {clvcast.__version__}, {versions}, Python {platform.python_version()}, {os.cpu_count()} "
-        f"cores of {platform.machine()}, shared with others: `load` is the machine's load average when a case "
-        "ended, and milliseconds of a process that waits for a core are not its own; CPU seconds and what is "
-        "compared in turns are. Clients run on the same cores. Command: `make benchmark-serving`, or a case of "
+        f"clvcast {clvcast.__version__}, {versions}, Python {platform.python_version()}, "
+        f"{os.cpu_count()} "
+        f"cores of {platform.machine()}, shared with others: `load` is the machine's load "
+        "average when a case "
+        "ended, and milliseconds of a process that waits for a core are not its own; CPU "
+        "seconds and what is "
+        "compared in turns are. Clients run on the same cores. Command: `make "
+        "benchmark-serving`, or a case of "
         "it: `python benchmarks/serving.py --case NAME`.",
         "",
-        "The peer is a single plain LightGBM model of 500 trees, logged by MLflow with a signature, asked with "
-        "a feature row that is ready; clvcast is asked with order lines, and answers with every column.",
+        "The peer is a single plain LightGBM model of 500 trees, logged by MLflow with a "
+        "signature, asked with "
+        "a feature row that is ready; clvcast is asked with order lines, and answers with every "
+        "column.",
         "",
         "| case | found | must | met | when, load |",
         "|---|---|---|---|---|",

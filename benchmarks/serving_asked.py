@@ -1,4 +1,6 @@
-"""A server in a process of its own, asked over HTTP: one request after the other, or at a steady rate."""
+"""A server in a process of its own, asked over HTTP: one request after the other, or at a steady
+rate.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def server(command: list[str], port: int, health: str) -> Iterator[int]:
 def free_port() -> int:
     """A port nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+        return int(listening.getsockname()[1])
 
 
 def cpu_seconds(group: int) -> float:
@@ -81,6 +83,7 @@ def cpu_seconds(group: int) -> float:
 def resident_mb(pid: int) -> float:
     """Megabytes in memory."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
     return int(found[1]) / 1024
 
 
@@ -103,7 +106,9 @@ def one_by_one(port: int, path: str, bodies: list[bytes]) -> list[float]:
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """The asker's own garbage collections, a fifth of a second over a heap of answers, are not the server's time."""
+    """The asker's own garbage collections, a fifth of a second over a heap of answers, are not the
+    server's time.
+    """
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -123,10 +128,14 @@ class Connections:
         """The status of the answer, or the name of what failed."""
         try:
             reader, writer = await self._take()
-            head = "POST /v1/forecasts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            head = (
+                "POST /v1/forecasts HTTP/1.1\r\nhost: localhost\r\n"
+                "content-type: application/json\r\n"
+            )
             writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
             length = re.search(rb"content-length: (\d+)", answer)
+            assert length is not None
             await reader.readexactly(int(length[1]))
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             return type(error).__name__
@@ -149,7 +158,9 @@ class Connections:
 async def asked_at(
     port: int, bodies: list[bytes], rate: float, seconds: float
 ) -> tuple[list[float], Counter[str]]:
-    """Ask at a steady rate, answered or not: seconds from when each was due to its 200, and answers by status."""
+    """Ask at a steady rate, answered or not: seconds from when each was due to its 200, and answers
+    by status.
+    """
     took: list[float] = []
     statuses: Counter[str] = Counter()
     connections = Connections(port)
@@ -172,7 +183,9 @@ async def asked_at(
 
 
 async def capacity(port: int, bodies: list[bytes], seconds: float) -> float:
-    """Answers a second to four clients that ask without a pause: as many as are never turned away."""
+    """Answers a second to four clients that ask without a pause: as many as are never
+    turned away.
+    """
     connections = Connections(port)
     begin = time.perf_counter()
     answered = 0

@@ -1,4 +1,5 @@
-"""Time and memory of what a user meets first: train, score, import, --help. Writes results/start.md.
+"""Time and memory of what a user meets first: train, score, import, --help. Writes
+results/start.md.
 
 make benchmark-start
 """

@@ -1,4 +1,5 @@
-"""Time and memory of training: 25,000 customers at each effort, and BTYD on a million. Writes results/training.md.
+"""Time and memory of training: 25,000 customers at each effort, and BTYD on a million. Writes
+results/training.md.
 
 make benchmark-training
 """
@@ -35,7 +36,9 @@ FIT_SECONDS = 20
 
 
 def prepare(folder: Path) -> None:
-    """Write the log of orders, and the order days of a million customers; in a process of its own."""
+    """Write the log of orders, and the order days of a million customers; in a process
+    of its own.
+    """
     import numpy as np
     from orders_log import write_log
 
@@ -67,7 +70,7 @@ def fit(folder: Path) -> None:
         if name == "gamma_gamma":
             fit_value_model(days)
         else:
-            fitted = fit_order_model(days, name)
+            fitted = fit_order_model(days, name)  # type: ignore[arg-type]
             assert fitted.converged
             assert not fitted.fell_back
         found.append(f"{name} {time.perf_counter() - began:.1f} s")
@@ -87,10 +90,14 @@ def main() -> None:
         "# Training",
         "",
         f"{date.today()}, clvcast {version('clvcast')}, lightgbm {version('lightgbm')}, Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}, shared. Command: `make "
-        f"benchmark-training`. A log of some {CUSTOMERS:,} customers with {LINES_OF_ONE} lines each, 90 days ahead. "
-        "`clvcast.train` reads it and makes the model; the command `clvcast train` evaluates two more such models on "
-        "windows they do not know, compares them with five baselines, judges, and keeps all of it in a new MLflow "
+        f"{platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}, shared. "
+        "Command: `make "
+        f"benchmark-training`. A log of some {CUSTOMERS:,} customers with {LINES_OF_ONE} lines "
+        "each, 90 days ahead. "
+        "`clvcast.train` reads it and makes the model; the command `clvcast train` evaluates "
+        "two more such models on "
+        "windows they do not know, compares them with five baselines, judges, and keeps all of "
+        "it in a new MLflow "
         "store. Single runs, each a process of its own, its start included.",
         "",
         "| case | wall s | CPU s | peak MB | must | |",

@@ -20,6 +20,7 @@ from .console import (
     read_config,
     read_orders,
 )
+from .shop import print_findings, print_silent_faults, print_summary
 
 if TYPE_CHECKING:
     from ..discovery.proposal import Proposal
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
 def init(
     orders: Annotated[
-        str, typer.Argument(metavar="ORDERS", help="A file, glob, folder or database address.")
+        str, typer.Argument(metavar="ORDERS", help="File, glob, folder or database address.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o")] = Path("clvcast.yaml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path(
+        "clvcast.yaml"
+    ),
     query: Annotated[
-        str | None, typer.Option(help="A SELECT, where ORDERS is a database without a table.")
+        str | None, typer.Option(help="A SELECT, if ORDERS is a database without #TABLE.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     quiet: Quiet = False,
@@ -97,28 +100,35 @@ def _shorten(text: str) -> str:
 def check(
     config: ConfigFile,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Prove that no later order touches a feature.")
+        bool, typer.Option("--audit", help="Verify that later orders change no feature.")
     ] = False,
     complete_until: CompleteUntil = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Tell whether the orders are fit for a forecast: pass, warn or fail, with numbers.
+    """Show what was read, to compare with your dashboard, and check that it suits forecasts.
 
-    Exit status 1 when anything fails. Example: clvcast check configs/online_retail.yaml --audit
+    Each finding passes, warns or fails, with its number and how to fix it. Exit status 1 if a
+    check fails. Example: clvcast check configs/online_retail.yaml --audit
     """
-    from ..features.checks.data_checks import check as findings_of
+    from ..features.checks.data_checks import check as check_data
+    from ..orders.checks.shop_summary import summarize_shop
+    from ..orders.checks.silent_faults import find_silent_faults
+    from ..orders.checks.source_profile import profile_sources
 
     settings = read_config(config, complete_until)
     orders = read_orders(settings, quiet or as_json)
-    findings = findings_of(orders, settings, audit=audit)
+    profile = profile_sources(settings.orders)
+    summary = summarize_shop(orders, settings.orders, profile)
+    findings = check_data(orders, settings, audit=audit)
+    faults = find_silent_faults(profile)
     if as_json:
-        print_json([dataclasses.asdict(finding) for finding in findings])
+        read = {**dataclasses.asdict(summary), "lines_checked": profile.n_lines_read}
+        told = [dataclasses.asdict(finding) for finding in (*findings, *faults)]
+        print_json({"read": read, "findings": told})
     elif not quiet:
-        colours = {"pass": "green", "warn": "yellow", "fail": "red"}
-        for finding in findings:
-            colour = colours[finding.verdict]
-            told = f"  {finding.name}: {finding.sentence}"
-            out.print(Text.assemble((finding.verdict, colour), told))
+        print_summary(summary)
+        print_findings(findings)
+        print_silent_faults(faults, profile)
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

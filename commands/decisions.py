@@ -1,4 +1,4 @@
-"""Commands that turn forecasts into decisions: kpis, economics, lists."""
+"""Commands that turn forecasts into decisions: kpis, economics, lists, report."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .console import Json, Quiet, format_money, note, out, print_json, read_config
-from .tables import PrintedTable, print_legend, print_table
+from ..errors import ConfigError
+from .console import (
+    Json,
+    OptionalConfig,
+    Quiet,
+    Store,
+    format_money,
+    note,
+    out,
+    print_json,
+    read_optional_config,
+)
+from .tables import PrintedColumn, print_legend, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,123 +30,170 @@ if TYPE_CHECKING:
     from ..decisions.customer_base import CustomerBase
     from ..decisions.economics import Economics
 
-Forecasts = Annotated[Path, typer.Argument(metavar="FORECASTS", help="What clvcast score wrote.")]
-OrdersSource = Annotated[
-    str, typer.Option("--orders", help="The orders the forecasts were made from.")
+Forecasts = Annotated[
+    Path, typer.Argument(metavar="FORECASTS", help="Forecast file of clvcast score.")
 ]
-Folder = Annotated[Path, typer.Option("--output", "-o", help="A folder to write.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="A YAML configuration.")]
+OrdersSource = Annotated[
+    str, typer.Option("--orders", help="Orders that the forecasts were made from.")
+]
+Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 Past = Annotated[
     Path | None,
     typer.Option("--past", help="Forecasts of a past cutoff by a model trained then, to backtest."),
 ]
-Format = Annotated[Literal["csv", "parquet"], typer.Option("--format", help="csv or parquet.")]
+Format = Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Format of the files.")]
 
 
 def kpis(
     forecasts: Forecasts,
     orders: OrdersSource,
     output: Folder,
-    config: ConfigOption = None,
+    config: OptionalConfig = None,
     ending: Format = "csv",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the shop, its channels, cohorts, segments and periods; formula CLV beside the forecast.
+    """Compute measures by channel, cohort, segment and period, with formula CLV and forecast.
 
     Example: clvcast kpis forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output kpis
     """
     from ..atomic_files import check_folder
-    from ..decisions.kpis import kpis as compute
+    from ..decisions.kpis import kpis as compute_kpis
 
     check_folder(output)
-    base, _ = _books(forecasts, orders, config, None, quiet or as_json)
-    found = compute(base)
-    found.save(output, ending)
+    base, _ = _open_base(forecasts, orders, config, None, quiet or as_json)
+    result = compute_kpis(base)
+    result.save(output, ending)
     if as_json:
-        print_json({"measures": _records(found.measures), "remarks": found.remarks})
-        return
-    note(found.remarks, quiet)
-    if quiet:
-        return
-    _print_measures(found.measures, base.config.orders.currency)
-    out.print(f"wrote measures, triangles and customers into {output}")
+        print_json({"measures": _to_records(result.measures), "remarks": result.remarks})
+    elif not quiet:
+        note(result.remarks, quiet)
+        _print_measures(result.measures, base.config.orders.currency)
+        out.print(f"wrote measures, triangles and customers into {output}")
 
 
 def economics(
     forecasts: Forecasts,
     orders: OrdersSource,
-    spend: Annotated[Path, typer.Option(help="A file with the columns channel, month, spend.")],
+    spend: Annotated[Path, typer.Option(help="File with the columns channel, month, spend.")],
     output: Folder,
-    config: ConfigOption = None,
+    config: OptionalConfig = None,
     past: Past = None,
     ending: Format = "csv",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Tell what customers cost and bring by channel and month: CAC, LTV:CAC, payback, the most to pay.
+    """Compute CAC, LTV:CAC, payback and the maximum CAC by channel and month.
 
     Example: clvcast economics forecasts.parquet --orders orders.parquet --spend spend.csv
     --config shop.yaml --output economics
     """
     from ..atomic_files import check_folder
-    from ..decisions.economics import economics as compute
+    from ..decisions.economics import economics as compute_economics
 
     check_folder(output)
-    base, before = _books(forecasts, orders, config, past, quiet or as_json)
-    found = compute(base, spend=spend, past=before)
-    found.save(output, ending)
+    base, past_base = _open_base(forecasts, orders, config, past, quiet or as_json)
+    result = compute_economics(base, spend=spend, past=past_base)
+    result.save(output, ending)
     if as_json:
-        tables = {"acquisition": found.acquisition, "levers": found.levers}
-        print_json({name: _records(t) for name, t in tables.items()} | {"remarks": found.remarks})
-        return
-    note(found.remarks, quiet)
-    if quiet:
-        return
-    _print_economics(found, base.config)
-    out.print(f"wrote acquisition, payback and levers into {output}")
+        acquisition, levers = _to_records(result.acquisition), _to_records(result.levers)
+        print_json({"acquisition": acquisition, "levers": levers, "remarks": result.remarks})
+    elif not quiet:
+        note(result.remarks, quiet)
+        _print_economics(result, base.config)
+        out.print(f"wrote acquisition, payback and levers into {output}")
 
 
 def lists(
     forecasts: Forecasts,
     orders: OrdersSource,
     output: Folder,
-    config: ConfigOption = None,
+    config: OptionalConfig = None,
     past: Past = None,
     ending: Format = "csv",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write the campaign lists: whom to contact, in which order, why, when, and what is at stake.
+    """Write campaign lists: whom to contact, priority, reason, date, and value at stake.
 
     Example: clvcast lists forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output lists
     """
     from ..atomic_files import check_folder
-    from ..decisions.campaign_lists import lists as compute
+    from ..decisions.campaign_lists import lists as build_lists
 
     check_folder(output)
-    base, before = _books(forecasts, orders, config, past, quiet or as_json)
-    found = compute(base, past=before)
-    found.save(output, ending)
+    base, past_base = _open_base(forecasts, orders, config, past, quiet or as_json)
+    result = build_lists(base, past=past_base)
+    result.save(output, ending)
     if as_json:
-        print_json({"lists": _records(found.summary), "remarks": found.remarks})
-        return
-    note(found.remarks, quiet)
-    if quiet:
-        return
-    _print_lists(found.summary, base.config.orders.currency)
-    out.print(f"wrote a file per list, held_out, summary and budget into {output}")
+        print_json({"lists": _to_records(result.summary), "remarks": result.remarks})
+    elif not quiet:
+        note(result.remarks, quiet)
+        _print_lists(result.summary, base.config.orders.currency)
+        out.print(f"wrote one file per list, held_out, summary and budget into {output}")
 
 
-def _books(
+def report(
+    forecasts: Forecasts,
+    orders: OrdersSource,
+    output: Annotated[Path, typer.Option("--output", "-o", help="An .html file to write.")],
+    config: OptionalConfig = None,
+    previous: Annotated[
+        Path | None, typer.Option(help="Earlier forecasts, to show changes.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model of the forecasts, to show its features.")
+    ] = None,
+    backtest: Annotated[
+        Path | None, typer.Option(help="Folder of clvcast backtest, to show the accuracy.")
+    ] = None,
+    with_ids: Annotated[
+        bool, typer.Option("--with-ids", help="Show the first customers of each list.")
+    ] = False,
+    tracking_uri: Store = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write an HTML report: expected value, risk, recommended actions, accuracy.
+
+    Example: clvcast report forecasts.parquet --orders data/online_retail.parquet
+    --config configs/online_retail.yaml --output report.html
+    """
+    from ..atomic_files import check_folder
+    from ..decisions.report.build import report as build_report
+
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"a report's output must be an .html file, got {output}")
+    check_folder(output.parent)
+    settings = read_optional_config(config)
+    loaded = None
+    if model is not None:
+        from ..models.loading import load_model
+
+        loaded = load_model(model, tracking_uri or (settings.tracking.uri if settings else None))
+    page = build_report(
+        forecasts,
+        orders,
+        settings,
+        previous=previous,
+        model=loaded,
+        backtest=backtest,
+        with_ids=with_ids,
+    )
+    page.save(output)
+    note(page.remarks, quiet)
+    if not quiet:
+        out.print(f"wrote {output}; open it in any browser, offline too")
+
+
+def _open_base(
     forecasts: Path, orders: str, config: Path | None, past: Path | None, silent: bool
 ) -> tuple[CustomerBase, CustomerBase | None]:
-    """The forecasts beside their orders, and those of the past where there are any."""
+    """The forecasts joined with their orders, and the past forecasts if any."""
     from ..decisions.customer_base import open_customer_base
 
-    settings = None if config is None else read_config(config)
+    settings = read_optional_config(config)
     base = open_customer_base(forecasts, orders, settings)
     note(base.orders.report.remarks, silent)
     if past is None:
@@ -143,93 +201,96 @@ def _books(
     return base, open_customer_base(past, base.orders, settings, what="the past forecasts")
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for a machine; what is empty is null."""
+def _to_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON values; empty cells are null."""
     return list(json.loads(table.to_json(orient="records", date_format="iso")))
 
 
-def _in(currency: str) -> str:
-    return f", {currency}" if currency else ""
+def _name_unit(title: str, currency: str) -> str:
+    return f"{title}, {currency}" if currency else title
 
 
 def _print_measures(measures: pd.DataFrame, currency: str) -> None:
-    """The four levers side by side, and the formula beside the forecast."""
-    shown = measures.assign(name=measures["group"])
+    """The four levers, formula CLV and forecast."""
+    table = measures.assign(name=measures["group"])
     circular = ["churn_rate", "formula_clv_span"]
-    shown[circular] = shown[circular].mask(shown["is_circular"])
-    shown.loc[shown["dimension"] == "shop", "name"] = "the shop"
-    records = shown.to_dict("records")
+    table[circular] = table[circular].mask(table["is_circular"])
+    table.loc[table["dimension"] == "shop", "name"] = "the shop"
+    headings = {"shop": "", "channel": "by channel", "tier": "by tier", "period": "by period from"}
     parts = {
-        heading: [row for row in records if row["dimension"] == dimension]
-        for heading, dimension in (
-            ("", "shop"), ("by channel", "channel"), ("by tier", "tier"), ("by period from", "period"),
-        )
-    }  # fmt: skip
+        heading: table[table["dimension"] == dimension].to_dict("records")
+        for dimension, heading in headings.items()
+    }
     print_table(
-        f"AOV, purchase frequency, margin, churn; formula and forecast CLV{_in(currency)}",
+        _name_unit("AOV, purchase frequency, margin, churn; formula and forecast CLV", currency),
         parts,
         (
-            PrintedTable("customers", "customers", "count"), PrintedTable("AOV", "aov", "money"),
-            PrintedTable("orders", "purchase_frequency", "ratio"), PrintedTable("margin", "margin_rate", "share"),
-            PrintedTable("churn", "churn_rate", "tenths"), PrintedTable("formula", "formula_clv_span", "money"),
-            PrintedTable("forecast", "clv", "money"),
+            PrintedColumn("customers", "customers", "count"),
+            PrintedColumn("AOV", "aov", "money"),
+            PrintedColumn("orders", "purchase_frequency", "ratio"),
+            PrintedColumn("margin", "margin_rate", "share"),
+            PrintedColumn("churn", "churn_rate", "tenths"),
+            PrintedColumn("formula", "formula_clv_span", "money"),
+            PrintedColumn("forecast", "clv", "money"),
         ),
-    )  # fmt: skip
+    )
     days = int(measures["period_days"].iloc[0])
     print_legend(
-        f"orders: per active customer in {days} days; churn: of those who ordered in {days} days, who did "
-        "not in the next; formula: its CLV a customer over the forecast's span. Today's tiers show "
-        "neither: whom the shop lost before is who is in the low tier now."
+        f"orders: per active customer in {days} days; churn: share of the customers of one period "
+        "without an order in the next; formula: formula CLV per customer over the forecast's span. "
+        "Tiers have neither: customers lost before are in the low tier now."
     )
 
 
-def _print_economics(found: Economics, config: Config) -> None:
-    """Cost and value, then payback and the most to pay; what the levers are worth."""
+def _print_economics(result: Economics, config: Config) -> None:
+    """Cost and value, payback and maximum CAC, the value of the levers."""
     currency, marks = config.orders.currency, config.acquisition
-    rows = found.acquisition
-    shown = rows[rows["level"].isin(["shop", "channel"])].copy()
-    shown["name"] = shown["channel"].fillna("the shop")
-    shown["range"] = [
-        "-" if math.isnan(low) else f"{low:.1f} to {high:.1f}"
-        for low, high in zip(
-            shown["ltv_cac_forecast_lower"], shown["ltv_cac_forecast_upper"], strict=True
-        )
+    rows = result.acquisition
+    table = rows[rows["level"].isin(["shop", "channel"])].copy()
+    table["name"] = table["channel"].fillna("the shop")
+    bounds = table[["ltv_cac_forecast_lower", "ltv_cac_forecast_upper"]].itertuples(index=False)
+    table["range"] = [
+        "-" if math.isnan(low) else f"{low:.1f} to {high:.1f}" for low, high in bounds
     ]
-    parts = {"": shown.to_dict("records")}
+    parts = {"": table.to_dict("records")}
     print_table(
-        f"What customers cost and bring{_in(currency)}",
+        _name_unit("Cost and value of customers", currency),
         parts,
         (
-            PrintedTable("new", "new_customers", "count"), PrintedTable("CAC", "cac", "money"),
-            PrintedTable("LTV", "ltv_forecast", "money"), PrintedTable("LTV:CAC", "ltv_cac_forecast", "ratio"),
-            PrintedTable("90 % interval", "range", "text"), PrintedTable("verdict", "verdict", "text"),
-        ),
-    )  # fmt: skip
-    print_table(
-        f"When they pay back, and the most to pay for one{_in(currency)}",
-        parts,
-        (
-            PrintedTable("month", "payback_month", "whole"),
-            PrintedTable("chance", "payback_probability", "share"),
-            PrintedTable(f"in {marks.payback_months}", "probability_within_mark", "share"),
-            PrintedTable("break even", "most_to_break_even", "money"),
-            PrintedTable(f"{marks.healthy_ratio:g}:1", "most_for_ratio", "money"),
-            PrintedTable("most to pay", "most_to_pay", "money"),
+            PrintedColumn("new", "new_customers", "count"),
+            PrintedColumn("CAC", "cac", "money"),
+            PrintedColumn("LTV", "ltv_forecast", "money"),
+            PrintedColumn("LTV:CAC", "ltv_cac_forecast", "ratio"),
+            PrintedColumn("90 % interval", "range", "text"),
+            PrintedColumn("verdict", "verdict", "text"),
         ),
     )
-    shop = shown.iloc[0]
+    print_table(
+        _name_unit("Payback, and maximum CAC", currency),
+        parts,
+        (
+            PrintedColumn("month", "payback_month", "whole"),
+            PrintedColumn("probability", "payback_probability", "share"),
+            PrintedColumn(f"in {marks.payback_months}", "probability_within_mark", "share"),
+            PrintedColumn("break even", "most_to_break_even", "money"),
+            PrintedColumn(f"{marks.healthy_ratio:g}:1", "most_for_ratio", "money"),
+            PrintedColumn("maximum", "most_to_pay", "money"),
+        ),
+    )
+    shop = table.iloc[0]
     if shop["unattributed_spend"] > 0:
         print_legend(
-            f"CAC is of channels that brought customers; with {format_money(shop['unattributed_spend'], currency)} "
-            f"spent on others the shop's is {shop['cac_fully_loaded']:,.2f} (LTV:CAC "
+            "CAC counts channels with customers; including "
+            f"{format_money(shop['unattributed_spend'], currency)} spent on other channels, the "
+            f"shop's CAC is {shop['cac_fully_loaded']:,.2f} (LTV:CAC "
             f"{shop['ltv_cac_fully_loaded']:.2f})"
         )
-    levers = found.levers[found.levers["dimension"] == "shop"].set_index("lever")["value"]
+    levers = result.levers[result.levers["dimension"] == "shop"].set_index("lever")["value"]
     print_legend(
-        f"month: the first in which cumulated margin reaches the spend; chance: that it is reached by "
-        f"then; in {marks.payback_months}: within {marks.payback_months} months. A point less churn is worth "
-        f"at most {format_money(levers['churn'], currency)} of CLV; 1 % more order value, frequency or margin "
-        f"{format_money(levers['margin'], currency)} each."
+        "month: the first in which cumulated margin reaches the spend; probability: of payback by "
+        f"then; in {marks.payback_months}: of payback within {marks.payback_months} months. One "
+        f"point less churn adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more "
+        f"order value, frequency or margin adds {format_money(levers['margin'], currency)} each."
     )
 
 
@@ -237,15 +298,16 @@ def _print_lists(summary: pd.DataFrame, currency: str) -> None:
     from ..configs.lists import STAKES
 
     columns = (
-        PrintedTable("customers", "customers", "count"), PrintedTable("held out", "held_out", "count"),
-        PrintedTable("at stake", "value_at_stake", "money"), PrintedTable("caught", "money_share", "share"),
-        PrintedTable("of", "customer_share", "share"), PrintedTable("lift", "lift", "ratio"),
-        PrintedTable("at stake is", "stake", "text"),
-    )  # fmt: skip
-    shown = [each for each in columns if each.column in summary.columns]
+        PrintedColumn("customers", "customers", "count"),
+        PrintedColumn("held out", "held_out", "count"),
+        PrintedColumn("at stake", "value_at_stake", "money"),
+        PrintedColumn("captured", "money_share", "share"),
+        PrintedColumn("of", "customer_share", "share"),
+        PrintedColumn("lift", "lift", "ratio"),
+        PrintedColumn("stake", "stake", "text"),
+    )
+    present = [each for each in columns if each.column in summary.columns]
     rows = summary.assign(name=summary["list"], stake=summary["stake"].map(STAKES))
-    print_table(f"Lists{_in(currency)}", {"": rows.to_dict("records")}, shown)
-    if len(shown) == len(columns):
-        print_legend(
-            "caught: the share of the money the past list held, with a share of the customers"
-        )
+    print_table(_name_unit("Lists", currency), {"": rows.to_dict("records")}, present)
+    if len(present) == len(columns):
+        print_legend("captured: the past list's share of the money; of: its share of the customers")

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from .console import Json, Quiet, Store, out, print_json, read_config
+from .tables import print_grid
 
-app = typer.Typer(no_args_is_help=True, help="The registry: which model serves, and the way back.")
+if TYPE_CHECKING:
+    from ..train.registry.promotion import Change
 
-Name = Annotated[str, typer.Option("--name", help="The registered model's name.")]
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The model registry: list, promote, roll back. Example: clvcast models list",
+)
+
+Name = Annotated[str, typer.Option("--name", help="Name of the registered model.")]
 Settings = Annotated[
-    Path | None, typer.Option("--config", help="Take store and name from a configuration.")
+    Path | None, typer.Option("--config", help="Configuration with store and name.")
 ]
 
 
@@ -35,7 +41,7 @@ def list_(
     tracking_uri: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Show the versions of a model: aliases, dates, data, measures, and why each was promoted or refused.
+    """List the versions of a model: aliases, data, measures, and the gate's reasons.
 
     Example: clvcast models list
     """
@@ -48,15 +54,18 @@ def list_(
         print_json({"model": model, "versions": listed, "history": history})
         return
     measures = list(dict.fromkeys(name for version in versions for name in version.measures))
-    table = Table(title=f"versions of {model}", title_justify="left")
-    for heading in ("version", "alias", *measures, "verdict"):
-        table.add_column(heading, overflow="fold")
-    for version in versions:
-        table.add_row(
-            version.version, "\n".join(version.aliases),
-            *(version.measures.get(name, "-") for name in measures), version.verdict,
-        )  # fmt: skip
-    out.print(table)
+    print_grid(
+        f"versions of {model}",
+        ("version", "alias", *measures, "verdict"),
+        [
+            (
+                *(version.version, "\n".join(version.aliases)),
+                *(version.measures.get(name, "-") for name in measures),
+                version.verdict,
+            )
+            for version in versions
+        ],
+    )
     for version in versions:
         out.print(
             f"version {version.version}: registered {version.registered_at}, orders {version.data}"
@@ -70,47 +79,44 @@ def list_(
 
 @app.command()
 def promote(
-    version: Annotated[int, typer.Argument(metavar="VERSION", help="Which version is to serve.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the date.")] = "",
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Number of the version.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason, kept with the date.")] = "",
     name: Name = "clv",
     config: Settings = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make a version champion, whatever the gate said of it.
+    """Make a version champion, whatever the gate's verdict.
 
-    Example: clvcast models promote 3 --reason "the autumn is known to be odd"
+    Example: clvcast models promote 3 --reason "unusual autumn, checked by hand"
     """
     from ..train.registry import promotion
 
     model, store = _resolve_store(name, config, tracking_uri)
-    _tell(promotion.promote(model, str(version), reason, store), quiet, as_json)
+    _print_change(promotion.promote(model, str(version), reason, store), quiet, as_json)
 
 
 @app.command()
 def rollback(
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the date.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, kept with the date.")] = "",
     name: Name = "clv",
     config: Settings = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Give the champion's place back to the version it replaced; a second time nothing changes.
+    """Make the previous champion champion again; a second rollback changes nothing.
 
-    Example: clvcast models rollback --reason "forecasts twice what was sold"
+    Example: clvcast models rollback --reason "forecasts are twice the sales"
     """
     from ..train.registry import promotion
 
     model, store = _resolve_store(name, config, tracking_uri)
-    _tell(promotion.rollback(model, reason, store), quiet, as_json)
+    _print_change(promotion.rollback(model, reason, store), quiet, as_json)
 
 
-def _tell(change: object, quiet: bool, as_json: bool) -> None:
-    from ..train.registry.promotion import Change
-
-    assert isinstance(change, Change)
+def _print_change(change: Change, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json(dataclasses.asdict(change))
     elif not quiet:

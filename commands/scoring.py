@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from ..errors import ConfigError, OrdersError
 from .console import (
@@ -16,86 +15,98 @@ from .console import (
     Cutoff,
     Engine,
     Json,
+    ModelName,
     Quiet,
     Store,
     format_money,
+    load_configured_model,
     note,
     out,
     print_json,
     read_config,
     show_progress_bars,
 )
+from .tables import print_grid
+
+if TYPE_CHECKING:
+    from ..models.model import TrainedModel
+    from ..serve.batch.run import BatchResult
+
+Attributes = Annotated[
+    str | None,
+    typer.Option("--customers", help="Customer attributes, for a model that learned from any."),
+]
 
 
 def score(
-    model: Annotated[str, typer.Option(help="A bundle folder, or models:/NAME@ALIAS.")],
+    model: ModelName,
     output: Annotated[
         str,
         typer.Option(
             "--output",
             "-o",
-            help="A .parquet or .csv file; a folder with --partitions; a database's ADDRESS#TABLE.",
+            help=".parquet or .csv file; folder with --partitions; ADDRESS#TABLE of a database.",
         ),
     ],
     orders: Annotated[
         str | None,
         typer.Option(
-            help="A .parquet or .csv file, a glob, a folder or a database; unset, those of --config."
+            help=".parquet or .csv file, glob, folder or database; default: those of --config."
         ),
     ] = None,
     query: Annotated[
-        str | None, typer.Option(help="A SELECT, where --orders is a database's address.")
+        str | None, typer.Option(help="SELECT statement, if --orders is a database.")
     ] = None,
-    customers: Annotated[
-        str | None,
-        typer.Option(help="Attributes of customers, for a model that learned from any."),
-    ] = None,
+    customers: Attributes = None,
     cutoff: Cutoff = None,
     complete_until: CompleteUntil = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
     ] = None,
     only_customers: Annotated[
-        Path | None, typer.Option(help="A file of customer ids, one a line; or .parquet.")
+        Path | None, typer.Option(help="File of customer ids, one per line; or .parquet.")
     ] = None,
     partitions: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Write a folder of so many parquet files.")
+        int, typer.Option(min=0, max=10_000, help="Write a folder of this many parquet files.")
     ] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Forecast again what is done.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Forecast again even if already done.")
+    ] = False,
     engine: Engine = "local",
     tracking_uri: Store = None,
     expect_sha256: Annotated[
-        str | None, typer.Option(help="Refuse a bundle whose manifest.json has another sha256.")
+        str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write one forecast per customer, with a manifest beside it; a run that was killed goes on.
+    """Forecast every customer into a file, with a manifest; interrupted runs resume.
 
     Example: clvcast score --model models:/clv@champion --orders data/online_retail.parquet
     --output forecasts.parquet
     """
-    from ..models.loading import load_model
     from ..serve.batch.run import score_files
 
-    stated = config is not None or complete_until is not None
-    settings = read_config(config, complete_until) if stated else None
-    store = tracking_uri or (settings.tracking.uri if settings else None)
-    loaded = load_model(model, store, expect_sha256=expect_sha256)
-    if settings is not None:
-        loaded = loaded.with_config(settings)
+    is_stated = config is not None or complete_until is not None
+    settings = read_config(config, complete_until) if is_stated else None
+    loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
     if engine == "spark":
         from ..serve.spark.batch import score_files as score_in_spark
 
         if only_customers is not None or query is not None:
             raise ConfigError(
-                "--only-customers and --query are for --engine local; give Spark files of the orders "
+                "--only-customers and --query need --engine local; give Spark only the order files "
                 "to forecast"
             )
         result = score_in_spark(
-            loaded, orders, output, cutoff,
-            customers=customers, buckets=partitions or None, force=force,
-        )  # fmt: skip
+            loaded,
+            orders,
+            output,
+            cutoff,
+            customers=customers,
+            buckets=partitions or None,
+            force=force,
+        )
     else:
         limit = settings.memory_limit if settings else None
         with show_progress_bars(quiet or as_json) as progress:
@@ -114,44 +125,43 @@ def score(
             )
     if as_json:
         print_json(dataclasses.asdict(result))
-        return
-    note(result.remarks, quiet)
-    if quiet:
-        return
-    days = loaded.numbers.horizon_days
-    span, currency = days * loaded.periods, loaded.orders.currency
+    elif not quiet:
+        note(result.remarks, quiet)
+        _print_result(result, loaded)
+
+
+def _print_result(result: BatchResult, model: TrainedModel) -> None:
+    days, currency = model.numbers.horizon_days, model.orders.currency
     if result.was_done:
-        out.print("done before, from the same orders, model and settings (--force does it again):")
+        out.print("already done with the same orders, model and settings (--force repeats it):")
     out.print(
         f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
         f"  expected spend {format_money(result.expected_spend, currency)} in {days} days\n"
-        f"  CLV            {format_money(result.clv, currency)} in {span} days\n"
-        f"  mean chance of no order in {days} days: {result.churn_rate:.1%}\n"
+        f"  CLV            {format_money(result.clv, currency)} in {days * model.periods} days\n"
+        f"  mean churn probability in {days} days: {result.churn_rate:.1%}\n"
         f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
         f"{result.customers_without_orders:,} customers without an order",
     )
 
 
 def explain(
-    model: Annotated[str, typer.Option(help="A bundle folder, or models:/NAME@ALIAS.")],
-    orders: Annotated[str, typer.Option(help="A .parquet or .csv file, a glob or a folder.")],
+    model: ModelName,
+    orders: Annotated[str, typer.Option(help=".parquet or .csv file, glob or folder.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A .parquet or .csv file.")
+        Path | None, typer.Option("--output", "-o", help=".parquet or .csv file to write.")
     ] = None,
     customer: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Repeatable; without it, everybody.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="Customer to explain, repeatable; default: all."),
     ] = None,
-    customers: Annotated[
-        str | None,
-        typer.Option(help="Attributes of customers, for a model that learned from any."),
-    ] = None,
-    largest: Annotated[int, typer.Option(min=1, help="Reasons shown per customer.")] = 5,
+    customers: Attributes = None,
+    largest: Annotated[int, typer.Option(min=1, help="Number of reasons per customer.")] = 5,
     cutoff: Cutoff = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Tell what makes a customer's CLV, in amounts of money that add up to it.
+    """Explain a customer's CLV by reasons whose amounts add up to it.
 
     Example: clvcast explain --model models:/clv@champion --orders data/online_retail.parquet
     --customer 14646
@@ -159,22 +169,21 @@ def explain(
     import pyarrow as pa
 
     from ..atomic_files import check_writable, write_files
-    from ..models.explain import explain as reasons_of
-    from ..models.loading import load_model
+    from ..models.explain import explain as explain_customers
 
     if output is None and not customer:
-        raise ConfigError("explain needs --customer ID, or --output FILE for everybody")
+        raise ConfigError("explain needs --customer ID, or --output FILE for all customers")
     if output is not None:
         check_writable(output)
-    loaded = load_model(model, tracking_uri)
-    reasons = reasons_of(
+    loaded = load_configured_model(model, None, tracking_uri)
+    reasons = explain_customers(
         loaded, orders, cutoff, customers=customer, attributes=customers, largest=largest
     )
     unknown = sorted(set(customer or ()) - set(reasons["customer_id"]))
     if unknown:
         raise OrdersError(
-            f"{len(unknown)} of {len(customer or ())} customers asked for have no order before the "
-            "cutoff; look the ids up in the orders"
+            f"{len(unknown)} of {len(customer or ())} requested customers have no order before the "
+            "cutoff; check the ids in the orders"
         )
     if output is not None:
         write_files({output: pa.Table.from_pandas(reasons, preserve_index=False)})
@@ -185,13 +194,13 @@ def explain(
     elif not quiet:
         for customer_id, rows in reasons.groupby("customer_id", sort=False):
             clv = format_money(rows["clv"].iloc[0], loaded.orders.currency)
-            table = Table(title=f"{customer_id}: CLV {clv}", title_justify="left")
-            table.add_column("because of")
-            table.add_column("its value", justify="right")
-            table.add_column("amount", justify="right")
-            columns = (rows[name].tolist() for name in ("meaning", "value", "amount"))
-            for meaning, value, amount in zip(*columns, strict=True):
-                table.add_row(
-                    meaning, "" if math.isnan(value) else f"{value:,.2f}", f"{amount:+,.0f}"
-                )
-            out.print(table)
+            cells = rows[["meaning", "value", "amount"]].itertuples(index=False)
+            print_grid(
+                f"{customer_id}: CLV {clv}",
+                ("reason", "value", "amount"),
+                [
+                    (meaning, "" if math.isnan(value) else f"{value:,.2f}", f"{amount:+,.0f}")
+                    for meaning, value, amount in cells
+                ],
+                right=("value", "amount"),
+            )

@@ -10,57 +10,68 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from .console import Quiet, Store, out, read_config
+from .console import (
+    ModelName,
+    Quiet,
+    Store,
+    load_configured_model,
+    out,
+    read_optional_config,
+)
 
 
 def serve(
-    model: Annotated[str, typer.Option(help="A bundle folder, or models:/NAME@ALIAS.")],
-    host: Annotated[str, typer.Option(help="Other than loopback needs tokens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535)] = 8000,
+    model: ModelName,
+    host: Annotated[
+        str, typer.Option(help="Address to bind; other than loopback needs tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0: any free one.")] = 8000,
     tokens: Annotated[
-        Path | None, typer.Option(help="A file of bearer tokens, one a line; or CLVCAST_TOKENS.")
+        Path | None,
+        typer.Option(help="File of bearer tokens, one per line; or CLVCAST_TOKENS."),
     ] = None,
     admin_tokens: Annotated[
         Path | None,
-        typer.Option(help="Tokens for reload and rollback; or CLVCAST_ADMIN_TOKENS."),
+        typer.Option(help="File of tokens for reload and rollback; or CLVCAST_ADMIN_TOKENS."),
     ] = None,
     models_root: Annotated[
-        Path | None, typer.Option(help="Bundles below it may be loaded by path.")
+        Path | None, typer.Option(help="Folder of bundles that may be loaded by path.")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's economics and periods.")
     ] = None,
     forecasts: Annotated[
-        Path | None, typer.Option(help="A forecast file to show at /; needs --orders.")
+        Path | None, typer.Option(help="Forecast file to show at /; needs --orders.")
     ] = None,
     orders: Annotated[
-        str | None, typer.Option(help="The orders the forecasts were made from.")
+        str | None, typer.Option(help="Orders that the forecasts were made from.")
     ] = None,
-    certificate: Annotated[Path | None, typer.Option(help="A PEM file, for TLS.")] = None,
-    private_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
+    private_key: Annotated[
+        Path | None, typer.Option(help="Private key of the certificate, PEM.")
+    ] = None,
     tracking_uri: Store = None,
 ) -> None:
-    """Answer for forecasts over HTTP, on this machine alone unless told otherwise.
+    """Serve forecasts over HTTP (binds to 127.0.0.1 by default).
 
     Example: clvcast serve --model models:/clv@champion
     """
-    from ..models.loading import load_model
     from ..models.model import TrainedModel
     from ..serve.rest.auth import read_tokens
     from ..serve.rest.model_holder import ModelHolder
     from ..serve.rest.server import run
     from ..serve.rest.settings import Settings
 
-    settings = None if config is None else read_config(config)
+    settings = read_optional_config(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
 
-    def prepare(loaded: TrainedModel) -> TrainedModel:
+    def configure(loaded: TrainedModel) -> TrainedModel:
         return loaded if settings is None else loaded.with_config(settings)
 
     if (forecasts is None) != (orders is None):
         raise ConfigError("--forecasts and --orders belong together, got one of them")
-    loaded = prepare(load_model(model, store))
-    stated = Settings(
+    loaded = load_configured_model(model, settings, tracking_uri)
+    server_settings = Settings(
         host=host,
         port=port,
         tokens=read_tokens(tokens, admin_tokens, os.environ),
@@ -73,28 +84,26 @@ def serve(
     if forecasts is not None and orders is not None:
         from ..serve.rest.explorer import create_explorer
 
-        pages.append(create_explorer(forecasts, orders, loaded, stated, settings))
-    run(ModelHolder(loaded, models_root, store, prepare), stated, pages)
+        pages.append(create_explorer(forecasts, orders, loaded, server_settings, settings))
+    run(ModelHolder(loaded, models_root, store, configure), server_settings, pages)
 
 
 def warm(
     model: Annotated[
-        str | None, typer.Option(help="A bundle folder or models:/ URI to try as well.")
+        str | None, typer.Option(help="Bundle folder or models:/NAME@ALIAS to warm up too.")
     ] = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compile what a service runs, so that its first answer is as fast as the rest.
+    """Compile the code of a service, so that its first response is as fast as the others.
 
-    The compiled code is kept beside the package or in NUMBA_CACHE_DIR. Example: clvcast warm
+    Compiled code is cached beside the package or in NUMBA_CACHE_DIR. Example: clvcast warm
     """
-    from ..models.loading import load_model
-    from ..serve.warmup import warm as warm_model
-    from ..serve.warmup import warm_code
+    from ..serve import warmup
 
     begin = time.perf_counter()
-    warm_code()
+    warmup.warm_code()
     if model is not None:
-        warm_model(load_model(model, tracking_uri))
+        warmup.warm(load_configured_model(model, None, tracking_uri))
     if not quiet:
         out.print(f"warm after {time.perf_counter() - begin:.1f} s")

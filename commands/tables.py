@@ -1,31 +1,132 @@
-"""Tables of numbers for people: whole numbers at 80 columns, on a screen and in a pipe."""
+"""Tables on the terminal: measures, the gate's rules, and tables that fit 80 columns."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from .console import out
 
-__all__ = ["PrintedTable", "print_legend", "print_table"]
+if TYPE_CHECKING:
+    from ..train.gate.rules import Verdict
+
+__all__ = [
+    "COLOURS",
+    "PrintedColumn",
+    "print_grid",
+    "print_legend",
+    "print_metrics",
+    "print_rules",
+    "print_table",
+]
 
 Kind = Literal["count", "money", "ratio", "share", "tenths", "whole", "text"]
-_COLUMNS, _MOST_WIDTH = 80, 1_000
-_MOST_NAME = 18  # letters of a row's name in one line; longer ones go on in the next
+_COLUMNS, _MAX_WIDTH = 80, 1_000
+_NAME_WIDTH = 18  # letters of a row's name in one line; longer names are wrapped
 _STYLES = {"count": ",.0f", "ratio": ".2f", "share": ".0%", "tenths": ".1%", "whole": ".0f"}
+COLOURS = {
+    **{"pass": "green", "warn": "yellow", "fail": "red", "unknown": "yellow"},
+    **{"fine": "green", "warning": "yellow", "alarm": "red"},
+}
+
+
+def print_grid(
+    title: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    right: Collection[str] = (),
+) -> None:
+    """Print rows of cells; the columns named in `right` are aligned to the right."""
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        justify: Any = "right" if heading in right else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """Print the measures of each cutoff, the scorecard and the conclusions."""
+    from ..train.backtest.summary import TABLE_MEASURES, describe_verdict
+
+    for cutoff, summary in metrics.items():
+        customers, days = summary["customers"], summary["horizon_days"]
+        print_grid(
+            f"{customers:,} customers, {days} days from {cutoff}, unseen by all methods",
+            ("method", *TABLE_MEASURES),
+            [
+                (name, *(_format_measure(measure, values[measure]) for measure in TABLE_MEASURES))
+                for name, values in summary["methods"].items()
+            ],
+            right=TABLE_MEASURES,
+        )
+        card = summary["scorecard"]
+        if card["lines"]:
+            print_grid(
+                "against the best baseline of each measure",
+                ("measure", "clvcast", "best baseline", "gain [95 %]", "verdict"),
+                map(_format_comparison, card["lines"]),
+                right=("clvcast", "best baseline", "gain [95 %]"),
+            )
+        out.print(card["sentence"])
+        for sentence in describe_verdict(summary):
+            out.print(sentence)
+        out.print()
+
+
+def _format_comparison(line: dict[str, Any]) -> tuple[str, ...]:
+    ours, theirs = (
+        f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+        for value in (line["ours"], line["theirs"])
+    )
+    gain = f"{line['difference']:+.3f} [{line['lower']:+.3f}, {line['upper']:+.3f}]"
+    return line["measure"], ours, f"{theirs} {line['baseline']}", gain, line["verdict"]
+
+
+def _format_measure(measure: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if measure in ("MAE", "RMSE"):
+        return f"{value:,.1f}"
+    return f"{value:+.1%}" if measure == "bias" else f"{value:.3f}"
+
+
+def print_rules(verdict: Verdict) -> None:
+    """Print the gate's rules with measured values, the basis of the judgement, and failures."""
+    print_grid(
+        "the gate",
+        ("rule", "measured", "holds when", "verdict"),
+        [
+            (
+                rule.name,
+                "-" if rule.value is None else f"{rule.value:.3f}",
+                rule.bound,
+                Text(rule.verdict, COLOURS[rule.verdict]),
+            )
+            for rule in verdict.rules
+        ],
+        right=("measured",),
+    )
+    if verdict.judged_by:
+        out.print(f"{verdict.judged_by[0].upper()}{verdict.judged_by[1:]}.")
+    for rule in verdict.rules:
+        if rule.verdict == "fail":
+            out.print(Text.assemble(("fail", "red"), f"  {rule.name}: {rule.sentence}"))
 
 
 @dataclass(frozen=True)
-class PrintedTable:
-    """A column of a table: its heading, the frame's column, and how its numbers are written."""
+class PrintedColumn:
+    """A column of a table: its heading, the frame's column, and the format of its numbers."""
 
     heading: str
     column: str
@@ -33,12 +134,12 @@ class PrintedTable:
 
 
 def print_table(
-    title: str, parts: Mapping[str, Sequence[Mapping[Any, Any]]], columns: Sequence[PrintedTable]
+    title: str, parts: Mapping[str, Sequence[Mapping[Any, Any]]], columns: Sequence[PrintedColumn]
 ) -> None:
-    """Print rows by their `name`, under the heading of their part; a part without one has its rows at the margin.
+    """Print rows by their `name`, indented under the heading of their part if it has one.
 
-    What is not known is a dash. No number is ever cut: where they are too many digits for 80 columns, the table
-    is wider.
+    Unknown values are dashes. Numbers are never cut: where they need more than 80 columns, the
+    table is wider.
     """
     rows = [row for part in parts.values() for row in part]
     if not rows:
@@ -51,21 +152,20 @@ def print_table(
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("", overflow="fold", max_width=_MOST_NAME)
-    written = {}
-    for shown in columns:
-        style = _style(shown.kind, [row[shown.column] for row in rows])
-        written[shown.column] = style
-        justify: Any = "left" if shown.kind == "text" else "right"
-        table.add_column(shown.heading, justify=justify, no_wrap=True)
+    table.add_column("", overflow="fold", max_width=_NAME_WIDTH)
+    styles = {}
+    for each in columns:
+        styles[each.column] = _find_style(each.kind, [row[each.column] for row in rows])
+        justify: Any = "left" if each.kind == "text" else "right"
+        table.add_column(each.heading, justify=justify, no_wrap=True)
     for heading, part in parts.items():
         if heading and part:
             table.add_row(heading, style="bold")
         for row in part:
             name = f" {row['name']}" if heading else str(row["name"])
-            table.add_row(name, *(_format_cell(row[column], s) for column, s in written.items()))
-    needed = Measurement.get(out, out.options.update(max_width=_MOST_WIDTH), table).maximum
-    # a console squeezes what is wider than itself
+            table.add_row(name, *(_format_cell(row[column], s) for column, s in styles.items()))
+    needed = Measurement.get(out, out.options.update(max_width=_MAX_WIDTH), table).maximum
+    # a console squeezes a table that is wider than itself
     wide = out if needed <= out.width else Console(width=needed, highlight=False, markup=False)
     wide.print(table)
     out.print()
@@ -76,8 +176,8 @@ def print_legend(text: str) -> None:
     out.print(textwrap.fill(text, _COLUMNS))
 
 
-def _style(kind: Kind, values: Sequence[Any]) -> str:
-    """How a column is written; amounts of a column have the same decimals."""
+def _find_style(kind: Kind, values: Sequence[Any]) -> str:
+    """The number format of a column; amounts of a column have the same decimals."""
     if kind == "text":
         return ""
     if kind != "money":

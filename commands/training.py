@@ -1,4 +1,4 @@
-"""Commands that make and measure models: train, backtest."""
+"""Commands that train and evaluate models: train, backtest."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .console import (
     note,
     out,
     print_json,
-    print_metrics,
-    print_rules,
     read_config,
     read_orders,
     show_progress_bars,
 )
+from .shop import warn_of_money
+from .tables import print_metrics, print_rules
 
 if TYPE_CHECKING:
     from ..train.registry.tracking import TrackedRun
@@ -39,50 +39,52 @@ def train(
     tracking_uri: Store = None,
     force: Annotated[
         str | None,
-        typer.Option(metavar="REASON", help="Make it champion even if the gate refuses it."),
+        typer.Option(metavar="REASON", help="Make it champion even if it fails the gate."),
     ] = None,
     engine: Engine = "local",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a model, evaluate it on the newest window, register it, make it champion if it passes the gate.
+    """Train, evaluate and register a model; it becomes champion if it passes the gate.
 
-    Exit status 1 when the gate refuses it. Example: clvcast train configs/online_retail.yaml --cutoff 2011-12-10
+    Exit status 1 if it fails the gate. Example: clvcast train configs/online_retail.yaml
+    --cutoff 2011-12-10
     """
+    from ..configs.addresses import hide_passwords
     from ..train.backtest.summary import describe_later_periods, describe_season
     from ..train.learning_curve import describe_curve
-    from ..train.registry.store_location import hide_password
     from ..train.registry.tracking import track
     from ..train.run import train_and_evaluate
 
     settings = read_config(config, complete_until)
     silent = quiet or as_json
-    say = make_progress(silent)
+    progress = make_progress(silent)
+    warnings: list[str] = []
     if engine == "spark":
         from ..train.spark import train_on_files
 
-        run = train_on_files(settings, cutoff, say)
+        run = train_on_files(settings, cutoff, progress)
         note(run.known.report.remarks, silent)
     else:
-        run = train_and_evaluate(read_orders(settings, silent), settings, cutoff, say)
+        orders = read_orders(settings, silent)
+        warnings = warn_of_money(settings, orders.report.lines_read, silent)
+        run = train_and_evaluate(orders, settings, cutoff, progress)
     note(run.model.numbers.blend.remarks, silent)
-    registered = track(run, settings, tracking_uri, force, say)
+    registered = track(run, settings, tracking_uri, force, progress)
     metrics = run.evaluation.metrics if run.evaluation else {}
-    refused = registered.verdict is not None and not registered.promoted
+    verdict = registered.verdict
     if as_json:
-        verdict = registered.verdict
-        gate = (
-            None if verdict is None else {"passed": verdict.passed, **dataclasses.asdict(verdict)}
-        )
+        gate = verdict and {"passed": verdict.passed, **dataclasses.asdict(verdict)}
         print_json(
             {
                 "model_version": run.model.version,
                 "remarks": run.model.numbers.blend.remarks,
+                "warnings": warnings,
                 "model": registered.name,
                 "version": registered.version,
                 "champion": registered.champion,
                 "promoted": registered.promoted,
-                "tracking_uri": hide_password(registered.uri),
+                "tracking_uri": hide_passwords(registered.uri),
                 "run_id": registered.run_id,
                 "gate": gate,
                 "evaluation": metrics,
@@ -90,72 +92,73 @@ def train(
             }
         )
     elif not quiet:
-        print_metrics(metrics, settings.orders.currency)
+        print_metrics(metrics)
         if not metrics:
-            out.print("History is too short to hold a window out: nothing was measured.")
+            out.print("The history is too short for a holdout window: nothing was measured.")
         for sentence in describe_curve(run.curve):
             out.print(sentence)
         out.print(describe_later_periods(run.model.numbers.later))
         out.print(describe_season(run.model.numbers.blend.season))
         out.print()
         _print_outcome(registered, run.model.version)
-    if refused:
+    if verdict is not None and not registered.promoted:
         if silent:
-            assert registered.verdict is not None
-            err.print(f"clvcast: the gate refuses the candidate: {registered.verdict.reason}")
+            err.print(f"clvcast: the candidate failed the gate: {verdict.reason}")
         raise typer.Exit(1)
 
 
 def _print_outcome(registered: TrackedRun, model_version: str) -> None:
-    """The gate's rules, and what came of them."""
-    from ..train.registry.store_location import hide_password
+    """The gate's rules and the outcome."""
+    from ..configs.addresses import hide_passwords
 
     name, verdict = registered.name, registered.verdict
-    again = "" if registered.is_new else " (an identical model was registered before)"
-    where = f"version {registered.version} of {name}{again}"
+    duplicate = "" if registered.is_new else " (an identical model was registered before)"
+    version = f"version {registered.version} of {name}{duplicate}"
     if verdict is None:
-        out.print(f"Model {model_version} is {where} and serves already: nothing to judge.")
+        out.print(f"Model {model_version} is {version} and is champion already.")
         return
     print_rules(verdict)
-    out.print(f"Model {model_version} is {where}, in {hide_password(registered.uri)}.")
+    out.print(f"Model {model_version} is {version}, in {hide_passwords(registered.uri)}.")
     if registered.promoted:
+        passed = "It passed the gate" if verdict.passed else "It failed the gate, was forced"
         out.print(
-            f"{'It passed the gate' if verdict.passed else 'It failed the gate, was forced'} and is "
-            f"champion now.\nScore with: clvcast score --model models:/{name}@champion "
-            "--orders ORDERS --output forecasts.parquet"
+            f"{passed} and is champion now.\nScore with: clvcast score --model "
+            f"models:/{name}@champion --orders ORDERS --output forecasts.parquet"
         )
         return
-    serving = f"version {registered.champion} serves on" if registered.champion else "none serves"
+    champion = f"version {registered.champion}" if registered.champion else "no version"
     out.print(
-        f"The gate refuses it; {serving}. If you know better: clvcast models promote "
-        f"{registered.version} --reason ..."
+        f"It failed the gate; {champion} is champion. To promote it anyway: clvcast models "
+        f"promote {registered.version} --reason ..."
     )
 
 
 def backtest(
     config: ConfigFile,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder to write.")],
-    cutoff: Annotated[list[str] | None, typer.Option(metavar="DATE", help="Repeatable.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Cutoffs evaluated at a time.")] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    cutoff: Annotated[
+        list[str] | None, typer.Option(metavar="DATE", help="Past cutoff, repeatable.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of cutoffs evaluated in parallel.")] = 1,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate the model and simple baselines at past cutoffs, each with what was known then.
+    """Evaluate the model and simple baselines at past cutoffs, with the data known then.
 
     Example: clvcast backtest configs/online_retail.yaml --cutoff 2011-06-10 --output backtest
     """
     from ..atomic_files import check_folder
-    from ..train.backtest.run import backtest as evaluate
+    from ..train.backtest.run import backtest as run_backtest
 
     settings = read_config(config)
     silent = quiet or as_json
     orders = read_orders(settings, silent)
     check_folder(output)
     with show_progress_bars(silent) as progress:
-        result = evaluate(orders, settings, cutoff or (), jobs=jobs, progress=progress)
+        result = run_backtest(orders, settings, cutoff or (), jobs=jobs, progress=progress)
     result.save(output, settings, orders)
     if as_json:
         print_json(result.metrics)
     elif not quiet:
-        print_metrics(result.metrics, settings.orders.currency)
+        print_metrics(result.metrics)
         out.print(f"wrote forecasts.parquet, metrics.json and report.html into {output}")

@@ -1,100 +1,104 @@
-"""Commands that look back at forecasts: compare, monitor."""
+"""Commands on past forecasts: compare, monitor."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from .console import Json, Quiet, Store, err, out, print_json, read_config
+from .console import (
+    Json,
+    Quiet,
+    Store,
+    err,
+    load_configured_model,
+    out,
+    print_json,
+    read_optional_config,
+)
+from .tables import COLOURS, print_grid
 
-if TYPE_CHECKING:
-    from ..models.model import TrainedModel
-
-ModelOption = Annotated[
-    str | None, typer.Option("--model", help="A bundle folder, or models:/NAME@ALIAS.")
+OptionalModel = Annotated[
+    str | None,
+    typer.Option("--model", help="Bundle folder, or models:/NAME@ALIAS in the registry."),
 ]
 Overrides = Annotated[
     Path | None, typer.Option(help="Overrides the model's mapping and economics.")
 ]
 
 
-def _model(model: str | None, config: Path | None, tracking_uri: str | None) -> TrainedModel | None:
-    from ..models.loading import load_model
-
-    settings = None if config is None else read_config(config)
-    if model is None:
-        return None
-    loaded = load_model(model, tracking_uri or (settings.tracking.uri if settings else None))
-    return loaded if settings is None else loaded.with_config(settings)
-
-
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The earlier forecasts.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The later forecasts.")],
-    model: ModelOption = None,
+    a: Annotated[str, typer.Argument(metavar="A", help="Earlier forecasts.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Later forecasts.")],
+    model: OptionalModel = None,
     orders: Annotated[
-        str | None, typer.Option(help="With --model (B's): tells model, ageing and orders apart.")
+        str | None,
+        typer.Option(help="Orders; with --model of B: separates model, ageing and orders."),
     ] = None,
-    measure: Annotated[str, typer.Option(help="clv or expected_spend.")] = "clv",
-    top: Annotated[int, typer.Option(min=0, help="How many risers and fallers.")] = 10,
+    measure: Annotated[
+        str, typer.Option(help="Measure to compare: clv or expected_spend.")
+    ] = "clv",
+    top: Annotated[int, typer.Option(min=0, help="Number of largest rises and falls.")] = 10,
     config: Overrides = None,
     tracking_uri: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Explain how the total moved between two forecasts, and who moved.
+    """Explain the change of the total between two forecasts, and by which customers.
 
     Example: clvcast compare october.parquet november.parquet
     """
-    from ..evaluation.comparison import compare as compared
+    from ..evaluation.comparison import compare as compare_forecasts
 
-    result = compared(a, b, _model(model, config, tracking_uri), orders, measure=measure, top=top)
+    settings = read_optional_config(config)
+    loaded = None if model is None else load_configured_model(model, settings, tracking_uri)
+    result = compare_forecasts(a, b, loaded, orders, measure=measure, top=top)
     if as_json:
-        plain = dataclasses.asdict(
-            dataclasses.replace(result, migrations={}, rose=None, fell=None)  # type: ignore[arg-type]
-        )
+        frames: dict[str, Any] = {"migrations": {}, "rose": None, "fell": None}
+        plain = dataclasses.asdict(dataclasses.replace(result, **frames))
         plain["migrations"] = {n: t.to_dict("records") for n, t in result.migrations.items()}
         plain |= {n: getattr(result, n).to_dict("records") for n in ("rose", "fell")}
         print_json(plain)
         return
-    bridge = Table(title=f"how {result.measure} moved", title_justify="left")
-    for heading in ("", "customers", "amount"):
-        bridge.add_column(heading, justify="left" if not heading else "right")
-    bridge.add_row("A", "", f"{result.before:,.2f}")
-    for term in result.terms:
-        bridge.add_row(term.name, f"{term.customers:,}", f"{term.amount:+,.2f}")
-    bridge.add_row("B", "", f"{result.after:,.2f}")
-    out.print(bridge)
+    print_grid(
+        f"change of {result.measure}",
+        ("", "customers", "amount"),
+        [
+            ("A", "", f"{result.before:,.2f}"),
+            *((t.name, f"{t.customers:,}", f"{t.amount:+,.2f}") for t in result.terms),
+            ("B", "", f"{result.after:,.2f}"),
+        ],
+        right=("customers", "amount"),
+    )
     for name, migration in result.migrations.items():
         _print_frame(f"{name}: from A to B", migration)
     for name in ("rose", "fell"):
-        _print_frame(f"who {name} most", getattr(result, name))
+        _print_frame(f"customers that {name} most", getattr(result, name))
 
 
 def monitor(
-    forecasts: Annotated[str, typer.Option(help="Forecasts as `score` wrote them.")],
-    orders: Annotated[str, typer.Option(help="Orders, as new as there are.")],
-    model: ModelOption = None,
+    forecasts: Annotated[str, typer.Option(help="Forecast file of clvcast score.")],
+    orders: Annotated[str, typer.Option(help="Newest orders.")],
+    model: OptionalModel = None,
     config: Annotated[
-        Path | None, typer.Option(help="Gives horizon, mapping and the bounds of `monitor`.")
+        Path | None, typer.Option(help="Configuration with horizon, mapping and `monitor`.")
     ] = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Tell whether forecasts came true, or, before they can, whether the customers are still the same.
+    """Compare forecasts with what happened and, before that, check customers for drift.
 
     Exit status 1 on an alarm. Example: clvcast monitor --forecasts october.parquet --orders
     data/online_retail.parquet --model models:/clv@champion
     """
-    from ..evaluation.monitoring import monitor as watched
+    from ..evaluation.monitoring import monitor as monitor_forecasts
 
-    settings = None if config is None else read_config(config)
-    result = watched(forecasts, orders, _model(model, config, tracking_uri), settings)
+    settings = read_optional_config(config)
+    loaded = None if model is None else load_configured_model(model, settings, tracking_uri)
+    result = monitor_forecasts(forecasts, orders, loaded, settings)
     if as_json:
         plain = {
             "severity": result.severity,
@@ -103,16 +107,15 @@ def monitor(
         print_json({**plain, "matured": result.matured.to_dict("records")})
     elif not quiet:
         if len(result.matured):
-            shown = [name for name in result.matured if not str(name).endswith("_by_chance")]
-            _print_frame("what was forecast beside what happened", result.matured[shown])
-        colours = {"fine": "green", "warning": "yellow", "alarm": "red"}
+            names = [name for name in result.matured if not str(name).endswith("_by_chance")]
+            _print_frame("forecast and outcome", result.matured[names])
         for finding in result.findings:
             if finding.severity != "fine":
-                told = f"  {finding.sentence}"
-                out.print(Text.assemble((finding.severity, colours[finding.severity]), told))
+                severity = (finding.severity, COLOURS[finding.severity])
+                out.print(Text.assemble(severity, f"  {finding.sentence}"))
         fine = sum(finding.severity == "fine" for finding in result.findings)
-        out.print(f"{fine} of {len(result.findings)} numbers are fine; in all: {result.severity}")
-    if quiet or as_json:  # a scheduler passes on what stands on stderr
+        out.print(f"{fine} of {len(result.findings)} numbers are fine; overall: {result.severity}")
+    if quiet or as_json:  # a scheduler forwards stderr
         for finding in result.findings:
             if finding.severity == "alarm":
                 err.print(f"clvcast: alarm: {finding.sentence}")
@@ -121,17 +124,13 @@ def monitor(
 
 
 def _print_frame(title: str, frame: Any) -> None:
-    table = Table(title=title, title_justify="left")
-    for name in frame.columns:
-        table.add_column(str(name), overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
-    out.print(table)
+    rows = [tuple(map(_format_cell, row)) for row in frame.itertuples(index=False)]
+    print_grid(title, tuple(map(str, frame.columns)), rows)
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        if value != value:
-            return "-"
-        return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3f}"
-    return str(value)
+def _format_cell(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if value != value:
+        return "-"
+    return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3f}"

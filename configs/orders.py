@@ -191,7 +191,7 @@ class LineRules(Section):
         if not isinstance(settings, Mapping) or settings.get("layout") is None:
             return settings
         keys = {name: field.alias or name for name, field in cls.model_fields.items()}
-        stated = {keys.get(str(key), str(key)): value for key, value in settings.items()}
+        stated: dict[str, Any] = {keys.get(k, str(k)): value for k, value in settings.items()}
         try:
             return apply_layout(stated, tuple(keys.values()))
         except ConfigError as error:

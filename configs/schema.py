@@ -194,8 +194,7 @@ class Config(Section):
         strict=True,
         ge=10_000,
         description="With --engine spark and more customers than spark_training_customers: "
-        "approximate number of feature rows for the trees, a stratified sample over all "
-        "customers.",
+        "approximate number of feature rows for the trees, those of a sample of these customers.",
     )
     memory_limit: str | None = Field(
         default=None,
@@ -216,7 +215,24 @@ class Config(Section):
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a YAML file into a `Config`; raises `ConfigError` naming every fault at once."""
+    """Read a YAML file of settings.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; docs/configuration.md lists its keys.
+
+    Returns
+    -------
+    Config
+        The settings, with defaults for what the file does not state.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or breaks a rule; it names every fault at once.
+
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Acquisition cohorts: customers by the channel and calendar month of their first order, and their cost."""
+"""Acquisition cohorts: customers by channel and month of the first order, and their cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .customer_base import CustomerBase, Grouping
 
 __all__ = ["Cohorts", "Level"]
 
-ALL = "all"  # the channel of orders that name none
+ALL = "all"  # the channel of orders without one
 
 
 @dataclass(frozen=True)
@@ -25,36 +25,34 @@ class Cohorts:
     grouping: Grouping  # customers by cohort
     channels: Text
     months: Int64
-    spend: Float64  # NaN where it is not stated
-    is_ours: Mask  # a customer came through the cohort's channel, in whatever month
+    spend: Float64  # NaN where not stated
+    is_ours: Mask  # the cohort's channel has a customer, in any month
 
     @classmethod
     def of(cls, base: CustomerBase, stated: Spend, remarks: list[str]) -> Cohorts:
-        """Every channel and month with customers or stated spend; what is odd goes to `remarks`."""
+        """Every channel and month with customers or stated spend; oddities go to `remarks`."""
         channel = base.grouping("channel" if base.has_channels else "shop")
         month = dates.to_months(base.first_order_times)
         spent: dict[tuple[str, int], int] = {}
         latest = dates.to_months(np.array([base.cutoff - 1]))[0]
-        late = 0
-        for name, when, amount in zip(
-            stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True
-        ):
+        rows = zip(stated.channels, stated.months.tolist(), stated.amounts.tolist(), strict=True)
+        late = int((stated.months > latest).sum())
+        for name, when, amount in rows:
             if when > latest:
-                late += 1
                 continue
             key = (name if base.has_channels else ALL, when)
             spent[key] = spent.get(key, 0) + amount
         if late:
-            told = pluralize(late, "row")
             remarks.append(
-                f"{told} of spend left out: after {dates.format_instant(base.cutoff)}, where nothing is known"
+                f"{pluralize(late, 'row')} of spend left out: after the cutoff "
+                f"{dates.format_instant(base.cutoff)}"
             )
         if not base.has_channels:
             remarks.append(
-                "the orders have no channel: spend is added up and shown by month; map "
-                "orders.columns.channel to tell channels apart"
+                "the orders have no channel: spend is added up by month; map "
+                "orders.columns.channel to separate channels"
             )
-        _say_channels(base, stated, channel, remarks)
+        _check_channels(base, stated, channel, remarks)
         ours = np.unique(np.stack([channel.codes, month], axis=1), axis=0)
         keys = {(channel.names[code], int(when)) for code, when in ours} | set(spent)
         ordered = sorted(keys)
@@ -67,8 +65,8 @@ class Cohorts:
         names = tuple(f"{name} {dates.format_month(when)}" for name, when in ordered)
         if (ALL, low) in spent or any(when == low for _, when in spent):
             remarks.append(
-                f"{dates.format_month(low)} is the history's first month: old customers look new in "
-                "it, so its CAC is too low"
+                f"{dates.format_month(low)} is the first month of the history: existing customers "
+                "count as new in it, so its CAC is too low"
             )
         return cls(
             Grouping("channel_month", codes, names),
@@ -79,7 +77,7 @@ class Cohorts:
         )
 
     def levels(self) -> list[Level]:
-        """What is reported: the shop, its channels, its months, every channel's month."""
+        """The reported levels: shop, channels, months, and months of each channel."""
         names = [dates.format_month(month) for month in self.months.tolist()]
         pairs = list(zip(self.channels.tolist(), names, strict=True))
         keys: dict[str, list[tuple[str | None, str | None]]] = {
@@ -89,28 +87,28 @@ class Cohorts:
             "channel_month": [(channel, month) for channel, month in pairs],
         }
         levels = []
-        for name, own in keys.items():
-            # a channel that brought nobody has a row of its own, and is in no other
-            apart = ~self.is_ours if "channel" not in name else np.zeros(len(own), np.bool_)
-            levels.append(Level.of(name, own, ~np.isnan(self.spend), apart))
+        for name, level_keys in keys.items():
+            # a channel without customers has a row of its own and is in no other
+            apart = ~self.is_ours if "channel" not in name else np.zeros(len(pairs), np.bool_)
+            levels.append(Level.of(name, level_keys, ~np.isnan(self.spend), apart))
         return levels
 
 
 @dataclass(frozen=True)
 class Level:
-    """One way to report cohorts: the rows, and of which row each cohort is."""
+    """One level of the report: its rows, and the row of each cohort."""
 
     name: str
     keys: tuple[tuple[str | None, str | None], ...]  # channel and month of each row
     row_of: Int64  # n_cohorts
-    used: Mask  # n_cohorts; a row counts its cohorts whose spend is stated, or all where none is
-    apart: Mask  # n_cohorts; spend of channels that brought nobody: shown beside, in no ratio
+    used: Mask  # n_cohorts; a row counts its cohorts with stated spend, or all where none has
+    apart: Mask  # n_cohorts; spend of channels without customers: reported apart, in no ratio
 
     @classmethod
     def of(
         cls, name: str, keys: list[tuple[str | None, str | None]], stated: Mask, apart: Mask
     ) -> Level:
-        """A row for each distinct key; `keys` and `stated` say channel, month and spend of cohorts."""
+        """One row per distinct key; `keys` are the cohorts' channel and month."""
         rows = list(dict.fromkeys(keys))
         rows.sort(key=lambda key: (key[0] or "", key[1] or ""))
         place = {key: position for position, key in enumerate(rows)}
@@ -120,15 +118,17 @@ class Level:
         return cls(name, tuple(rows), row_of, (counted | ~has_spend[row_of]) & ~apart, apart)
 
 
-def _say_channels(base: CustomerBase, stated: Spend, channel: Grouping, remarks: list[str]) -> None:
+def _check_channels(
+    base: CustomerBase, stated: Spend, channel: Grouping, remarks: list[str]
+) -> None:
     if not base.has_channels:
         return
     for name in sorted(set(stated.channels) - set(channel.names)):
         nearest = difflib.get_close_matches(name, channel.names, n=1)
         mend = f"; did you mean {nearest[0]}?" if nearest else ""
         remarks.append(
-            f"spend is stated for {name}, through which no customer came: it is in no other row's CAC, but "
-            f"in unattributed_spend and cac_fully_loaded{mend}"
+            f"spend is stated for {name}, a channel without customers: it counts in no other row's "
+            f"CAC, but in unattributed_spend and cac_fully_loaded{mend}"
         )
     without = sorted(set(channel.names) - set(stated.channels))
     if without:

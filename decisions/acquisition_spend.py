@@ -1,4 +1,4 @@
-"""Acquisition spend by channel and month: a small file people keep by hand, so every fault is named."""
+"""Acquisition spend by channel and month: a small file kept by hand, so every fault is named."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _MOST_FAULTS = 5
 
 @dataclass(frozen=True)
 class Spend:
-    """What was spent to win customers: a row per channel and month, each once."""
+    """Acquisition spend: one row per channel and month."""
 
     channels: tuple[str, ...]  # n_rows
     months: Int64  # n_rows; calendar months since January 1970
-    amounts: Int64  # n_rows, in the currency's smallest unit
+    amounts: Int64  # n_rows, in minor units
     remarks: tuple[str, ...]
 
 
 def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
-    """Read spend from a .csv or .parquet file, or a table, with the columns channel, month and spend.
+    """Read spend from a .csv or .parquet file, or a table, with columns channel, month and spend.
 
-    `unit` is how many smallest units make one of the currency. Several rows of one channel and month
-    add up. Raises `OrdersError` naming every fault, or two currencies.
+    `unit` is the number of minor units per unit of the currency. Several rows of one channel and
+    month add up. Raises `OrdersError` that names every fault.
     """
-    name, table = _table(source)
+    name, table = _read_table(source)
     missing = [column for column in _COLUMNS if column not in table.columns]
     if missing:
         raise OrdersError(
@@ -48,30 +48,27 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
             f"{', '.join(missing)}; it has {', '.join(map(str, table.columns)) or 'none'}"
         )
     if table.empty:
-        raise OrdersError(
-            f"{name} holds no spend, only column names; give a row per channel, month"
-        )
-    _one_currency(name, table, currency)
+        raise OrdersError(f"{name} has no rows; give one row per channel and month")
+    _check_currency(name, table, currency)
     channels = [str(value).strip() for value in table["channel"].fillna("")]
     months = [dates.parse_month(str(value).strip()) for value in table["month"]]
     spends = pd.to_numeric(table["spend"], errors="coerce").to_numpy(np.float64)
     faults = []
     for row, (channel, month, spend) in enumerate(zip(channels, months, spends, strict=True), 1):
-        told = table.iloc[row - 1]
+        cells = table.iloc[row - 1]
         if not channel:
             faults.append(f"row {row}: channel must not be empty")
         if month is None:
-            faults.append(f"row {row}: month must be such as 2011-03, got {told['month']!r}")
+            faults.append(f"row {row}: month must be such as 2011-03, got {cells['month']!r}")
         if not np.isfinite(spend):
-            faults.append(f"row {row}: spend must be a number, got {told['spend']!r}")
+            faults.append(f"row {row}: spend must be a number, got {cells['spend']!r}")
         elif not 0 <= spend <= MAX_AMOUNT:
             faults.append(f"row {row}: spend must be at least 0 and at most 1e12, got {spend:g}")
     if faults:
         more = len(faults) - _MOST_FAULTS
-        shown = faults[:_MOST_FAULTS] + (
-            [f"and {pluralize(more, 'fault')} more"] if more > 0 else []
-        )
-        raise OrdersError("\n".join(f"{name}: {fault}" for fault in shown))
+        if more > 0:
+            faults[_MOST_FAULTS:] = [f"and {pluralize(more, 'fault')} more"]
+        raise OrdersError("\n".join(f"{name}: {fault}" for fault in faults))
     rows = pd.DataFrame(
         {"channel": channels, "month": months, "minor": np.rint(spends * unit).astype(np.int64)}
     )
@@ -79,7 +76,7 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     remarks = []
     if len(totals) < len(rows):
         repeated = pluralize(len(rows) - len(totals), "row")
-        remarks.append(f"{repeated} of spend repeat a channel and month: added up")
+        remarks.append(f"{repeated} of spend repeat a channel and month and were added up")
     return Spend(
         tuple(totals["channel"]),
         totals["month"].to_numpy(np.int64),
@@ -89,24 +86,23 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
 
 
 def find_gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
-    """For each channel the months between its first and last that have no row: they are unknown, not 0."""
-    told = []
+    """Remarks on channels with months, between their first and last, without stated spend."""
+    remarks = []
+    stated = list(zip(spend.channels, spend.months.tolist(), strict=True))
     for channel in channels:
-        own = {
-            m for c, m in zip(spend.channels, spend.months.tolist(), strict=True) if c == channel
-        }
-        missing = [month for month in range(min(own), max(own) + 1) if month not in own]
+        months = {month for name, month in stated if name == channel}
+        missing = [month for month in range(min(months), max(months) + 1) if month not in months]
         if missing:
             names = ", ".join(dates.format_month(month) for month in missing[:3])
             names += ", ..." if len(missing) > 3 else ""
-            told.append(
+            remarks.append(
                 f"no spend is stated for {channel} in {names}: its new customers of "
                 f"{pluralize(len(missing), 'month')} are left out (state 0 if nothing was spent)"
             )
-    return told
+    return remarks
 
 
-def _table(source: object) -> tuple[str, pd.DataFrame]:
+def _read_table(source: object) -> tuple[str, pd.DataFrame]:
     if isinstance(source, pd.DataFrame):
         return "the spend", source.reset_index(drop=True)
     if isinstance(source, pa.Table):
@@ -130,14 +126,14 @@ def _table(source: object) -> tuple[str, pd.DataFrame]:
     return str(path), pd.DataFrame(table.to_pandas())
 
 
-def _one_currency(name: str, table: pd.DataFrame, currency: str) -> None:
+def _check_currency(name: str, table: pd.DataFrame, currency: str) -> None:
     if "currency" not in table.columns:
         return
-    found = sorted({str(value).strip() for value in table["currency"].dropna()})
-    wanted = {currency} if currency else set(found[:1])
-    if set(found) - wanted:
-        asked = f"{currency}, the orders' currency" if currency else "one currency"
+    currencies = sorted({str(value).strip() for value in table["currency"].dropna()})
+    expected = {currency} if currency else set(currencies[:1])
+    if set(currencies) - expected:
+        rule = f"{currency}, the orders' currency" if currency else "one currency"
         raise OrdersError(
-            f"{name} must be in {asked}, got {' and '.join(found)}; convert it, for rates change by "
-            "the day and are not ours to guess"
+            f"{name} must be in {rule}, got {' and '.join(currencies)}; convert it at the rates of "
+            "the day"
         )

@@ -1,4 +1,4 @@
-"""The customer base: forecasts beside the orders they were made from, row by row."""
+"""The customer base: forecasts joined with the orders they were made from."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Grouping:
     names: tuple[str, ...]
 
     def counts(self) -> Int64:
-        """Customers of each group."""
+        """Number of customers of each group."""
         return np.bincount(self.codes, minlength=len(self.names))
 
     def sums(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -58,34 +58,34 @@ class Grouping:
 
 @dataclass(frozen=True)
 class CustomerBase:
-    """Forecasts and the orders before their cutoff; row i of both is one customer."""
+    """Forecasts and the orders before their cutoff; row i of both is the same customer."""
 
     forecasts: pa.Table  # n_rows, by customer_id
-    orders: Orders  # as they were given: lines at and after the cutoff included
-    positions: Int64  # n_rows; each row's customer among those of `orders`
-    entries: OrderTable  # orders and returns before the cutoff, customer i being row i
+    orders: Orders  # all of them, lines at and after the cutoff included
+    positions: Int64  # n_rows; position of each row's customer in `orders`
+    entries: OrderTable  # orders and returns before the cutoff; customer i is row i
     cutoff: int
     config: Config
     remarks: tuple[str, ...]
 
     @property
     def n_rows(self) -> int:
-        """Customers."""
+        """Number of customers."""
         return int(self.forecasts.num_rows)
 
     @property
     def unit(self) -> float:
-        """Smallest units of money in one of the currency."""
+        """Minor units per unit of the currency."""
         return self.orders.unit
 
     @property
     def horizon_days(self) -> int:
-        """The length of a forecast's period."""
+        """Length of a forecast's period."""
         return self.config.horizon_days
 
     @property
     def span_days(self) -> int:
-        """The days a CLV spans."""
+        """Length of the CLV span."""
         return self.config.horizon_days * self.config.periods
 
     def numbers(self, column: str) -> Float64:
@@ -94,40 +94,44 @@ class CustomerBase:
 
     @cached_property
     def first_order_times(self) -> Int64:
-        """When each customer first ordered: n_rows."""
+        """Instant of each customer's first order: n_rows."""
         return self.entries.times[self.entries.first_orders]
 
     @property
     def valued_orders(self) -> Orders:
-        """The orders with each line at what the forecasts' target counts of it."""
+        """The orders, each line at its value for the forecasts' target."""
         if self.config.target == "spend":
             return self.orders
         return replace(self.orders, amounts=compute_line_values(self.orders, self.config.target))
 
     @cached_property
     def worth(self) -> Int64:
-        """What each entry is worth to the forecasts' target, in the smallest unit: n_entries.
+        """Value of each entry for the forecasts' target, in minor units: n_entries.
 
-        Net spend, unless the target is another; so what customers brought and what they are forecast
-        to bring are one kind of money.
+        Net spend by default. With another target, past and forecast money stay comparable.
         """
         if self.config.target == "spend":
             return self.entries.net
-        keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
-        keep[self.positions] = True  # entries are told apart by time and order_id: the same ones
-        return build_order_table(self.valued_orders, self.cutoff).of_customers(keep).net
+        # entries are distinguished by time and order_id: these are the same ones
+        return self.build_entries(self.valued_orders, self.cutoff).net
+
+    def build_entries(self, orders: Orders, until: int) -> OrderTable:
+        """Orders and returns of these customers before the instant `until`; customer i is row i."""
+        keep = np.zeros(orders.n_customers, dtype=np.bool_)
+        keep[self.positions] = True
+        return build_order_table(orders, until).of_customers(keep)
 
     @cached_property
     def _groupings(self) -> dict[str, Grouping]:
         return {}
 
     def grouping(self, dimension: str) -> Grouping:
-        """Customers by `shop`, `channel` or `cohort` (of the first order), or a text column of the forecasts."""
+        """Customers by `shop`, first `channel`, `cohort`, or a text column of the forecasts."""
         if dimension not in self._groupings:
-            self._groupings[dimension] = self._grouped(dimension)
+            self._groupings[dimension] = self._group(dimension)
         return self._groupings[dimension]
 
-    def _grouped(self, dimension: str) -> Grouping:
+    def _group(self, dimension: str) -> Grouping:
         if dimension == "shop":
             return Grouping("shop", np.zeros(self.n_rows, np.int64), ("all",))
         if dimension == "cohort":
@@ -138,34 +142,26 @@ class CustomerBase:
         if dimension == "channel":
             labels = tuple(self.orders.texts["channel"].labels.to_pylist())
             codes = self.entries.channels[self.entries.first_orders].astype(np.int64)
-            return _used("channel", np.where(codes < 0, len(labels), codes), (*labels, UNKNOWN))
+            codes = np.where(codes < 0, len(labels), codes)
+            present, codes = np.unique(codes, return_inverse=True)
+            names = (*labels, UNKNOWN)
+            return Grouping("channel", codes, tuple(names[code] for code in present))
         column = pc.fill_null(self.forecasts[dimension], UNKNOWN).combine_chunks()
         encoded = column.dictionary_encode()
-        distinct = np.array(encoded.dictionary.to_pylist(), dtype=object)
-        order = np.array(
-            sorted(range(len(distinct)), key=lambda k: _rank_level(str(distinct[k]))), np.int64
-        )
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        codes = rank[encoded.indices.to_numpy()]
-        return Grouping(dimension, codes, tuple(distinct[order]))
+        labels = encoded.dictionary.to_pylist()
+        names = tuple(sorted(labels, key=_rank_level))
+        rank = np.array([names.index(label) for label in labels], np.int64)
+        return Grouping(dimension, rank[encoded.indices.to_numpy()], names)
 
     @property
     def has_channels(self) -> bool:
-        """Whether the orders say through which channel they came."""
+        """Whether the orders have a channel."""
         return "channel" in self.orders.texts
 
 
 def _rank_level(name: str) -> tuple[int, str]:
-    """Tiers and bands from high to low, other names by the alphabet."""
+    """Sort key: tiers and risk bands from high to low, then other names alphabetically."""
     return (_LEVELS.index(name) if name in _LEVELS else len(_LEVELS), name)
-
-
-def _used(dimension: str, codes: Int64, names: tuple[str, ...]) -> Grouping:
-    present = np.flatnonzero(np.bincount(codes, minlength=len(names)))
-    dense = np.zeros(len(names), np.int64)
-    dense[present] = np.arange(len(present))
-    return Grouping(dimension, dense[codes], tuple(names[code] for code in present))
 
 
 def open_customer_base(
@@ -176,84 +172,84 @@ def open_customer_base(
     model: TrainedModel | None = None,
     what: str = "the forecasts",
 ) -> CustomerBase:
-    """Lay forecasts and orders side by side; only orders before the forecasts' cutoff count.
+    """Join forecasts with their orders; only orders before the forecasts' cutoff count.
 
-    Horizon, periods, margin, discount, target and currency are those the forecasts were made with, where they
-    say so; else the configuration's, else those `model` remembers. Raises `ConfigError` where the configuration states
-    others, `OrdersError` where the orders are not those the forecasts were made from. What else is
-    amiss is said in `remarks`, where the forecasts are called `what`. An open base is returned as it is.
+    Horizon, periods, margin, discount, target and currency are those of the forecast file, if it
+    has them; else the configuration's, else those of `model`. Raises `ConfigError` where the
+    configuration contradicts the file, `OrdersError` where the forecasts were made from other
+    orders. Smaller differences are reported in `remarks`, where the forecasts are called `what`.
+    An open base is returned unchanged.
     """
     if isinstance(forecasts, CustomerBase):
         return forecasts
     if orders is None:
         raise ConfigError("forecasts must come with the orders they were made from, got none")
     table = coerce_forecasts(forecasts, whole=model is not None)
-    made = read_terms(table)
+    terms = read_terms(table)
     if model is not None:
         stated = config or Config()
-        if made is None:
+        if terms is None:
             config = describe_terms(model).within(Config()).overridden_by(stated)
         reading = model.orders.overridden_by(stated.orders)
         config = (config or stated).model_copy(update={"orders": reading})
-    config, remarks = reconcile_config(config, made, what)
+    config, remarks = reconcile_config(config, terms, what)
     orders = coerce_orders(orders, config.orders)
-    if model is None:  # which would explain forecasts by all of them
+    if model is None:  # a model needs all columns to explain forecasts
         orders = orders.keep_columns(_COLUMNS)
     cutoff = int(table["cutoff"][0].cast(pa.int64()).as_py())
     positions = pc.fill_null(pc.index_in(table["customer_id"], orders.customer_ids), -1)
-    position = np.asarray(positions.to_numpy()).astype(np.int64)
-    found = position >= 0
-    if not found.any():
+    positions = np.asarray(positions.to_numpy()).astype(np.int64)
+    is_kept = positions >= 0
+    if not is_kept.any():
         raise OrdersError(
             f"none of the {table.num_rows:,} forecast customers is in the orders; give the orders "
             "the forecasts were made from"
         )
     entries = build_order_table(orders, cutoff)
-    if not found.all():
-        strangers = int(np.count_nonzero(~found))
-        remarks.append(f"{pluralize(strangers, 'forecast')} left out: not a customer of the orders")
-    without = found & (entries.n_orders[position] == 0)
-    if without.any():
-        told = pluralize(int(without.sum()), "forecast")
-        remarks.append(f"{told} left out: no order before {dates.format_instant(cutoff)}")
-        found &= ~without
-    if not found.any():
-        raise OrdersError(
-            f"none of the forecast customers ordered before {dates.format_instant(cutoff)}"
-        )
-    rows = np.flatnonzero(found)
-    rows = rows[np.argsort(position[rows], kind="stable")]
+    date = dates.format_instant(cutoff)
+    if not is_kept.all():
+        n_unknown = pluralize(int(np.count_nonzero(~is_kept)), "forecast")
+        remarks.append(f"{n_unknown} left out: not a customer of the orders")
+    without_orders = is_kept & (entries.n_orders[positions] == 0)
+    if without_orders.any():
+        n_without = pluralize(int(without_orders.sum()), "forecast")
+        remarks.append(f"{n_without} left out: no order before {date}")
+        is_kept &= ~without_orders
+    if not is_kept.any():
+        raise OrdersError(f"none of the forecast customers ordered before {date}")
+    rows = np.flatnonzero(is_kept)
+    rows = rows[np.argsort(positions[rows], kind="stable")]
     if not np.array_equal(rows, np.arange(table.num_rows)):
         table = table.take(pa.array(rows))
-    position = position[rows]
-    remarks += _compared(table, entries, position, cutoff)
+    positions = positions[rows]
+    remarks += _compare_orders(table, entries, positions, date)
     keep = np.zeros(orders.n_customers, dtype=np.bool_)
-    keep[position] = True
-    own = entries.of_customers(keep)
-    return CustomerBase(table, orders, position, own, cutoff, config, tuple(remarks))
+    keep[positions] = True
+    own_entries = entries.of_customers(keep)
+    return CustomerBase(table, orders, positions, own_entries, cutoff, config, tuple(remarks))
 
 
-def _compared(table: pa.Table, entries: OrderTable, position: Int64, cutoff: int) -> list[str]:
-    """Whether these are the orders the forecasts were made from; and whom the forecasts lack."""
+def _compare_orders(table: pa.Table, entries: OrderTable, positions: Int64, date: str) -> list[str]:
+    """Remarks on orders that differ from the forecasts' and on customers without a forecast."""
     remarks = []
-    told = np.asarray(table["n_orders"].cast(pa.float64()).to_numpy())
-    differ = int(np.count_nonzero(told != entries.n_orders[position]))
-    if differ > len(position) / 2:
+    n_orders = np.asarray(table["n_orders"].cast(pa.float64()).to_numpy())
+    differ = int(np.count_nonzero(n_orders != entries.n_orders[positions]))
+    if differ > len(positions) / 2:
         raise OrdersError(
-            f"{differ:,} of {len(position):,} customers have another number of orders before "
-            f"{dates.format_instant(cutoff)} than their forecasts were made from; give the same orders, read "
-            "with the same configuration"
+            f"{differ:,} of {len(positions):,} customers have another number of orders before "
+            f"{date} than their forecasts were made from; give the same orders, read with the same "
+            "configuration"
         )
     if differ:
         remarks.append(
-            f"{pluralize(differ, 'customer')} of {len(position):,} have other orders than their "
+            f"{pluralize(differ, 'customer')} of {len(positions):,} have other orders than their "
             "forecasts were made from"
         )
     has_orders = int(np.count_nonzero(entries.n_orders))
-    lacking = has_orders - len(position)
-    if lacking:
+    missing = has_orders - len(positions)
+    if missing:
         remarks.append(
-            f"{pluralize(lacking, 'customer')} of {has_orders:,} with an order before "
-            f"{dates.format_instant(cutoff)} have no forecast and are left out"
+            f"{pluralize(missing, 'customer')} of {has_orders:,} with an order before {date} have "
+            "no forecast and are left out"
         )
     return remarks

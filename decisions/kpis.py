@@ -1,59 +1,54 @@
-"""kpis: the descriptive measures of a shop and of its channels, cohorts, segments and periods.
+"""kpis: descriptive measures of a shop and of its channels, cohorts, segments and periods.
 
-Every measure is defined in docs/decisions.md. Measures with a period count the newest whole periods
-before the cutoff, pooled: AOV x purchase frequency x active customers is the revenue. What has no
+docs/decisions.md defines every measure. Measures of a period cover the newest whole periods before
+the cutoff, pooled: AOV x purchase frequency x active customers is the revenue. A measure without a
 denominator (no customer, no order, nobody lost) is empty, neither zero nor infinite.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
-from ..atomic_files import check_folder, write_files
+from ..atomic_files import write_tables
 from ..configs.schema import Config
 from ..orders import dates
 from ..orders.columns import Float64
-from .cohort_triangles import build_triangles
 from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
-from .group_totals import sum_by_group
+from .group_totals import divide, ratio, sum_by_group
 from .period_counts import DAYS_PER_MONTH, GroupSums, PeriodCounts
 
-__all__ = ["LEVERS", "Kpis", "compute_measures", "kpis"]
+__all__ = ["LEVERS", "Kpis", "build_triangles", "compute_measures", "kpis"]
 
-# the four levers, reported side by side
+# the four levers of revenue
 LEVERS = ("aov", "purchase_frequency", "margin_rate", "churn_rate")
-# groups made by what customers did: their past churn is partly what put them there
-_OF_TODAY = ("rfm_segment", "tier", "risk")
+# groups defined by past behaviour: past churn is partly why a customer is in them
+_CIRCULAR = ("rfm_segment", "tier", "risk")
 
 
 @dataclass(frozen=True)
 class Kpis:
     """The measures as tidy tables; money in the shop's currency."""
 
-    measures: pd.DataFrame  # a row per dimension and group
-    triangles: pd.DataFrame  # a row per cohort and month of age
-    customers: pd.DataFrame  # a row per customer: formula CLV beside the forecast
+    measures: pd.DataFrame  # one row per dimension and group
+    triangles: pd.DataFrame  # one row per cohort and month of age
+    customers: pd.DataFrame  # one row per customer: formula CLV and forecast
     remarks: tuple[str, ...]
 
     def save(self, folder: Path, ending: str = "csv") -> None:
         """Write measures, triangles and customers into `folder`, all or none."""
-        check_folder(folder)
-        tables = {
-            "measures": self.measures,
-            "triangles": self.triangles,
-            "customers": self.customers,
-        }
-        write_files(
+        write_tables(
+            folder,
             {
-                folder / f"{name}.{ending}": pa.Table.from_pandas(table, preserve_index=False)
-                for name, table in tables.items()
-            }
+                "measures": self.measures,
+                "triangles": self.triangles,
+                "customers": self.customers,
+            },
+            ending,
         )
 
 
@@ -62,73 +57,103 @@ def kpis(
     orders: OrdersSource | None = None,
     config: Config | None = None,
 ) -> Kpis:
-    """Measure the shop at the forecasts' cutoff, as a whole and by channel, cohort, segment and period.
+    """Measure the shop at the forecasts' cutoff, as a whole and by channel, cohort and segment.
 
-    Raises `OrdersError` for a file that holds no forecasts, or orders they were not made from.
+    Parameters
+    ----------
+    forecasts : DataFrame, pyarrow.Table, str, Path or CustomerBase
+        Forecasts of one cutoff, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders the forecasts were made from, or where to read them. Required unless
+        `forecasts` is a CustomerBase, which holds them.
+    config : Config, optional
+        Settings of the shop; by default those the forecasts were made with.
+
+    Returns
+    -------
+    Kpis
+        Measures by dimension and group, cohort triangles, CLV by formula beside each forecast,
+        and remarks.
+
+    Raises
+    ------
+    OrdersError
+        If a file holds no forecasts, or the forecasts were not made from these orders.
+    ConfigError
+        If the orders are missing, or the configuration contradicts the forecasts.
+
     """
     base = open_customer_base(forecasts, orders, config)
-    counted = PeriodCounts.of(base)
+    counts = PeriodCounts.of(base)
     remarks = list(base.remarks)
     dimensions = ["shop", "channel", "cohort", "rfm_segment", "tier", "risk"]
     if not base.has_channels:
         dimensions.remove("channel")
-        remarks.append("the orders have no channel: nothing is shown by channel")
-    if not counted.n_whole:
+        remarks.append("the orders have no channel: no measures by channel")
+    if not counts.n_whole:
         remarks.append(
-            f"the history holds no whole period of {counted.period_days} days: frequency and churn "
+            f"the history holds no whole period of {counts.period_days} days: frequency and churn "
             "are empty"
         )
     parts = []
-    worth = _worth_of_revenue(base)
+    # value for the forecasts' target per unit of net spend; 1 where the target is spend
+    target_share = ratio(int(base.worth.sum()), int(base.entries.net.sum()))
+    if base.config.target == "spend":
+        target_share = 1.0
+    bounds = [dates.format_instant(int(bound)) for bound in counts.bounds[counts.first_measured :]]
     for dimension in dimensions:
         grouping = base.grouping(dimension)
-        frame = compute_measures(counted.sums_by(grouping), base.config, counted.period_days, worth)
-        frame.insert(0, "dimension", dimension)
-        frame.insert(1, "group", list(grouping.names))
-        frame["is_circular"] = dimension in _OF_TODAY
-        frame["from"] = dates.format_instant(int(counted.bounds[counted.first_shown]))
-        frame["until"] = dates.format_instant(base.cutoff)
-        parts.append(_with_forecasts(frame, base, grouping))
-    parts.append(_by_period(base, counted, worth))
+        frame = compute_measures(
+            counts.sums_by(grouping), base.config, counts.period_days, target_share
+        )
+        _label(frame, dimension, grouping.names, bounds[0], bounds[-1])
+        parts.append(_add_forecasts(frame, base, grouping))
+    periods = compute_measures(
+        counts.sums_of_periods(), base.config, counts.period_days, target_share
+    )
+    _label(periods, "period", bounds[:-1], bounds[:-1], bounds[1:])
+    parts.append(periods)
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return Kpis(
-        table,
-        build_triangles(base),
-        _by_customer(base, counted, table.iloc[0]),
-        tuple(remarks),
+        table, build_triangles(base), _compute_customers(base, table.iloc[0]), tuple(remarks)
     )
 
 
-def _worth_of_revenue(base: CustomerBase) -> float:
-    """What the forecasts' target counts for each unit of net spend, before the cutoff; 1 for spend itself."""
-    if base.config.target == "spend":
-        return 1.0
-    net = int(base.entries.net.sum())
-    return int(base.worth.sum()) / net if net > 0 else np.nan
+def _label(
+    frame: pd.DataFrame,
+    dimension: str,
+    groups: Sequence[str],
+    begin: str | list[str],
+    end: str | list[str],
+) -> None:
+    frame.insert(0, "dimension", dimension)
+    frame.insert(1, "group", list(groups))
+    frame["is_circular"] = dimension in _CIRCULAR
+    frame["from"], frame["until"] = begin, end
 
 
 def compute_measures(
-    sums: GroupSums, config: Config, period_days: int, worth_of_revenue: float = 1.0
+    sums: GroupSums, config: Config, period_days: int, target_share: float = 1.0
 ) -> pd.DataFrame:
-    """Every descriptive measure of some groups, from their sums: a row a group.
+    """Every descriptive measure of some groups, from their sums: one row per group.
 
-    Worked: 100 of revenue in one order, 3 orders a year, 12 years -> a customer value of 300 a year
-    and a formula CLV of 3,600.
+    Example: 100 of revenue in one order, 3 orders a year, 12 years -> a customer value of 300 a
+    year and a formula CLV of 3,600.
     """
-    aov = _ratio(sums.revenue, sums.orders)
-    frequency = _ratio(sums.orders, sums.active_customer_periods)
-    churn = _ratio(sums.lost, sums.at_start)
+    aov = divide(sums.revenue, sums.orders)
+    frequency = divide(sums.orders, sums.active_customer_periods)
+    churn = divide(sums.lost, sums.at_start)
     if not sums.whole_periods:
         frequency = churn = np.full(len(aov), np.nan)
-    gross_margin = _ratio(sums.costed - sums.costs, sums.costed)
+    gross_margin = divide(sums.costed - sums.costs, sums.costed)
     margin = np.where(np.isnan(gross_margin), config.economics.margin_rate, gross_margin)
     value = aov * frequency
-    given = config.kpis.expected_lifetime
-    lifetime = np.full(len(aov), given) if given else _ratio(np.ones(len(aov)), churn)
-    arpu = _ratio(sums.revenue_ever, sums.tenure_months)
-    repeat_rate = _ratio(sums.repeaters, sums.customers)
-    per_revenue = config.economics.margin_rate * worth_of_revenue
-    within = value * per_revenue * _periods_lived(churn, config, period_days)
+    stated = config.kpis.expected_lifetime
+    lifetime = np.full(len(aov), stated) if stated else divide(1.0, churn)
+    arpu = divide(sums.revenue_ever, sums.tenure_months)
+    repeat_rate = divide(sums.repeaters, sums.customers)
+    margin_of_revenue = config.economics.margin_rate * target_share
+    span_value = value * margin_of_revenue * _compute_span_lifetime(churn, config, period_days)
     return pd.DataFrame(
         {
             "period_days": period_days,
@@ -147,37 +172,30 @@ def compute_measures(
             "customer_value": value,
             "expected_lifetime": lifetime,
             "formula_clv": value * lifetime,
-            "formula_clv_margin": value * lifetime * per_revenue,
-            "formula_clv_span": within,
+            "formula_clv_margin": value * lifetime * margin_of_revenue,
+            "formula_clv_span": span_value,
             "repeat_rate": repeat_rate,
             "one_time_share": 1.0 - repeat_rate,
             "arpu": arpu,
-            # the churn rate of a month, so that 1 / churn is the same lifetime
-            "ltv_by_churn": _ratio(arpu * margin, churn * DAYS_PER_MONTH / period_days),
+            # churn per month, so that 1 / churn is the same lifetime
+            "ltv_by_churn": divide(arpu * margin, churn * DAYS_PER_MONTH / period_days),
         }
     )
 
 
-def _ratio(numerator: npt.NDArray[np.generic], denominator: npt.NDArray[np.generic]) -> Float64:
-    """Where there is something to divide by, the quotient; else NaN, which files show as empty."""
-    above, below = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
-    quotient = np.full(len(below), np.nan)
-    return np.asarray(np.divide(above, below, out=quotient, where=below > 0))
-
-
-def _periods_lived(churn: Float64, config: Config, period_days: int) -> Float64:
-    """Discounted periods an active customer lives within the CLV span, if churn is constant."""
-    spanned = config.horizon_days * config.periods / period_days
+def _compute_span_lifetime(churn: Float64, config: Config, period_days: int) -> Float64:
+    """Expected discounted periods of an active customer in the CLV span, at constant churn."""
+    n_periods = config.horizon_days * config.periods / period_days
     total = np.zeros(len(churn))
-    for k in range(int(np.ceil(spanned))):
-        years = k * period_days / 365.0
+    for k in range(int(np.ceil(n_periods))):
+        years = k * period_days / dates.RATE_YEAR_DAYS
         discount = (1.0 + config.economics.annual_discount_rate) ** years
-        total += min(spanned - k, 1.0) * (1.0 - churn) ** k / discount
+        total += min(n_periods - k, 1.0) * (1.0 - churn) ** k / discount
     return total
 
 
-def _with_forecasts(frame: pd.DataFrame, base: CustomerBase, grouping: Grouping) -> pd.DataFrame:
-    """The forecasts of each group beside its measures, and what the formula misses."""
+def _add_forecasts(frame: pd.DataFrame, base: CustomerBase, grouping: Grouping) -> pd.DataFrame:
+    """Add each group's forecasts, and their difference to the formula."""
     n = np.maximum(grouping.counts(), 1)
     total = sum_by_group(base.forecasts, grouping)
     empty = grouping.counts() == 0
@@ -195,32 +213,66 @@ def _with_forecasts(frame: pd.DataFrame, base: CustomerBase, grouping: Grouping)
     return frame
 
 
-def _by_period(base: CustomerBase, counted: PeriodCounts, worth: float) -> pd.DataFrame:
-    frame = compute_measures(counted.sums_of_periods(), base.config, counted.period_days, worth)
-    bounds = [dates.format_instant(int(bound)) for bound in counted.bounds[counted.first_shown :]]
-    frame.insert(0, "dimension", "period")
-    frame.insert(1, "group", bounds[:-1])
-    frame["is_circular"] = False
-    frame["from"], frame["until"] = bounds[:-1], bounds[1:]
-    return frame
-
-
-def _by_customer(base: CustomerBase, counted: PeriodCounts, shop: pd.Series[float]) -> pd.DataFrame:
-    """Formula CLV of each customer: own AOV x the shop's frequency x its lifetime, beside the forecast."""
-    entries = base.entries
-    net = entries.spend / base.unit
-    aov = net / entries.n_orders
+def _compute_customers(base: CustomerBase, shop: pd.Series[float]) -> pd.DataFrame:
+    """Formula CLV of each customer (own AOV x the shop's frequency x its lifetime) and forecast."""
+    aov = base.entries.spend / base.unit / base.entries.n_orders
     clv = base.numbers("clv")
-    per_aov = float(shop["purchase_frequency"]) * float(shop["expected_lifetime"])
-    within = float(shop["formula_clv_span"]) / float(shop["aov"]) if shop["aov"] else np.nan
+    orders_per_life = float(shop["purchase_frequency"]) * float(shop["expected_lifetime"])
+    orders_in_span = float(shop["formula_clv_span"]) / float(shop["aov"]) if shop["aov"] else np.nan
     return pd.DataFrame(
         {
             "customer_id": base.forecasts["customer_id"].to_pandas(),
-            "n_orders": entries.n_orders,
+            "n_orders": base.entries.n_orders,
             "aov": aov,
-            "formula_clv": aov * per_aov,
-            "formula_clv_span": aov * within,
+            "formula_clv": aov * orders_per_life,
+            "formula_clv_span": aov * orders_in_span,
             "clv": clv,
-            "clv_less_formula": clv - aov * within,
+            "clv_less_formula": clv - aov * orders_in_span,
         }
     )
+
+
+def build_triangles(base: CustomerBase) -> pd.DataFrame:
+    """Retention and cumulated spend by cohort and age: one row per cohort and calendar month.
+
+    Age 0 is the month of the first order. `is_whole` is False for the unfinished month of the
+    cutoff. A month without first orders is a cohort of 0 customers, with empty ratios.
+    """
+    entries, cohort = base.entries, base.grouping("cohort")
+    first_month = dates.to_months(base.first_order_times)
+    origin = int(first_month.min())
+    n_cohorts = len(cohort.names)
+    month = dates.to_months(entries.times)
+    last = max(int(month.max()), origin + n_cohorts - 1)
+    width = last - origin + 1
+    owner = entries.customers
+    # a return before the first order counts in its month
+    age = np.maximum(month - first_month[owner], 0)
+    cell = cohort.codes[owner] * width + age
+
+    spend = np.zeros(n_cohorts * width, dtype=np.int64)
+    np.add.at(spend, cell, entries.net)
+    ordered = entries.is_order
+    owner, age, cell = owner[ordered], age[ordered], cell[ordered]
+    is_first = np.ones(len(owner), dtype=np.bool_)  # of its customer in its month: times ascend
+    is_first[1:] = (owner[1:] != owner[:-1]) | (age[1:] != age[:-1])
+    active = np.bincount(cell[is_first], minlength=n_cohorts * width)
+
+    k, ages = np.divmod(np.arange(n_cohorts * width), width)
+    shown = k + ages < width
+    customers = cohort.counts()[k].astype(np.float64)
+    cumulated = np.cumsum(spend.reshape(n_cohorts, width), axis=1).ravel() / base.unit
+    frame = pd.DataFrame(
+        {
+            "cohort": np.array(cohort.names, dtype=object)[k],
+            "age_months": ages,
+            "customers": cohort.counts()[k],
+            "active_customers": active,
+            "retention": divide(active, customers),
+            "spend": spend / base.unit,
+            "cumulated_spend": cumulated,
+            "cumulated_spend_per_customer": divide(cumulated, customers),
+            "is_whole": origin + k + ages < dates.find_unfinished_month(base.cutoff),
+        }
+    )
+    return frame[shown].reset_index(drop=True)

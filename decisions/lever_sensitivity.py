@@ -1,4 +1,4 @@
-"""What a small change of each of the four levers is worth, in forecast CLV."""
+"""The value of a small change of each of the four levers, in forecast CLV."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 import pandas as pd
 
 from .customer_base import CustomerBase
+from .group_totals import divide
 
 __all__ = ["compute_sensitivity"]
 
-_POINT = 0.01
-_PER_CENT = 0.01
+_POINT = _PERCENT = 0.01
 
 
 def compute_sensitivity(base: CustomerBase) -> pd.DataFrame:
-    """The value of churn a point lower, and of AOV, frequency or margin a per cent higher.
+    """The value of churn one point lower, and of AOV, frequency or margin one percent higher.
 
-    For the shop and by channel, tier and risk: dimension, group, lever, change, value, share_of_clv.
-    A forecast is (1 - churn) x value if the customer orders, so a point less churn is worth
-    clv x 0.01 / (1 - churn) of each customer, at most what is left of the churn; the other three
-    multiply it. Each is the change alone, the others held.
+    For the shop and by channel, tier and risk: dimension, group, lever, change, value,
+    share_of_clv. A forecast is (1 - churn) x value if the customer orders, so one point less churn
+    adds clv x 0.01 / (1 - churn) per customer (less where churn is below a point); the other three
+    multiply CLV. Each change is alone, the others constant.
     """
     clv, churn = base.numbers("clv"), base.numbers("churn_probability")
     saved = np.minimum(_POINT, churn)
@@ -28,9 +28,9 @@ def compute_sensitivity(base: CustomerBase) -> pd.DataFrame:
     dimensions = ["shop", *(["channel"] if base.has_channels else []), "tier", "risk"]
     levers = (
         ("churn", "a point lower", by_churn),
-        ("aov", "1 % higher", clv * _PER_CENT),
-        ("purchase_frequency", "1 % higher", clv * _PER_CENT),
-        ("margin", "1 % higher", clv * _PER_CENT),
+        ("aov", "1 % higher", clv * _PERCENT),
+        ("purchase_frequency", "1 % higher", clv * _PERCENT),
+        ("margin", "1 % higher", clv * _PERCENT),
     )
     parts = []
     for dimension in dimensions:
@@ -38,8 +38,6 @@ def compute_sensitivity(base: CustomerBase) -> pd.DataFrame:
         total = np.asarray(grouping.sums(clv), np.float64)
         for lever, change, gain in levers:
             value = np.asarray(grouping.sums(gain), np.float64)
-            share = np.full(len(total), np.nan)
-            np.divide(value, total, out=share, where=total > 0)
             parts.append(
                 pd.DataFrame(
                     {
@@ -48,7 +46,7 @@ def compute_sensitivity(base: CustomerBase) -> pd.DataFrame:
                         "lever": lever,
                         "change": change,
                         "value": value,
-                        "share_of_clv": share,
+                        "share_of_clv": divide(value, total),
                     }
                 )
             )

@@ -1,4 +1,4 @@
-"""Candidates: what list rules may speak of, a value for every customer of a base."""
+"""The columns that list rules may use, with a value for every customer of a base."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from .customer_base import CustomerBase
 
 __all__ = ["ListColumns", "build_list_columns"]
 
-_LEAST_STAY = 0.01  # 1 - churn below this says nothing about what an order would be worth
+_LEAST_STAY = 0.01  # a smaller 1 - churn tells nothing about the value of an order
 _MOST_CATEGORIES = 50
 _NEXT_ORDER = "expected_next_order_at"
+_FORECAST_NUMBERS = (
+    *("n_orders", "days_since_last_order", "tenure_days"),
+    *("churn_probability", "expected_spend", "clv"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,34 +34,27 @@ class ListColumns:
 
 
 def build_list_columns(base: CustomerBase) -> ListColumns:
-    """Gather the columns named in `configs.lists`."""
+    """Compute the columns named in `configs.lists`."""
     entries, forecasts = base.entries, base.forecasts
     clv, churn = base.numbers("clv"), base.numbers("churn_probability")
     spend = entries.spend / base.unit
-    # clv = (1 - churn) x what an order is worth with all that follows
+    # clv = (1 - churn) x the value of an order and all that follows
     if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
     first = base.first_order_times
-    next_order = _next_orders(base)
+    next_order = _read_next_orders(base)
     anniversary = dates.find_next_anniversaries(first, base.cutoff)
-    numbers = {
-        **{
-            name: base.numbers(name)
-            for name in ("n_orders", "days_since_last_order", "tenure_days")
-        },
-        "churn_probability": churn,
-        "expected_spend": base.numbers("expected_spend"),
-        "clv": clv,
+    numbers = {name: base.numbers(name) for name in _FORECAST_NUMBERS} | {
         "spend_so_far": spend,
         "order_value": np.maximum(spend, 0.0) / entries.n_orders,
         "value_if_kept": if_kept,
         "value_at_risk": if_kept - clv,
-        "days_to_anniversary": _days(anniversary, base.cutoff),
-        "years": np.rint((anniversary - first) / dates.DAY / 365.25),
+        "days_to_anniversary": _count_days(anniversary, base.cutoff),
+        "years": np.rint((anniversary - first) / dates.DAY / dates.YEAR_DAYS),
         "horizon_days": np.full(base.n_rows, float(base.horizon_days)),
         "span_days": np.full(base.n_rows, float(base.span_days)),
     }
     if _NEXT_ORDER in forecasts.column_names:
-        numbers["days_to_next_order"] = _days(next_order, base.cutoff)
+        numbers["days_to_next_order"] = _count_days(next_order, base.cutoff)
     texts = {
         name: forecasts[name].combine_chunks().cast(pa.string())
         for name in ("tier", "risk", "rfm_segment", "evidence")
@@ -67,7 +64,7 @@ def build_list_columns(base: CustomerBase) -> ListColumns:
         grouping = base.grouping("channel")
         texts["channel"] = pa.array(grouping.names, pa.string()).take(pa.array(grouping.codes))
     if "category" in base.orders.texts:
-        texts["missing_category"] = _missing_categories(base)
+        texts["missing_category"] = _find_missing_categories(base)
     known_dates = {
         "cutoff": np.full(base.n_rows, base.cutoff),
         "next_order_at": next_order,
@@ -76,20 +73,20 @@ def build_list_columns(base: CustomerBase) -> ListColumns:
     return ListColumns(numbers, texts, known_dates)
 
 
-def _days(instants: Int64, cutoff: int) -> Float64:
+def _count_days(instants: Int64, cutoff: int) -> Float64:
     return np.where(instants >= 0, (instants - cutoff) / dates.DAY, np.nan)
 
 
-def _next_orders(base: CustomerBase) -> Int64:
-    """The forecast date of the next order, -1 where none is expected or the file does not say."""
+def _read_next_orders(base: CustomerBase) -> Int64:
+    """The forecast date of the next order, -1 where none is expected or it is unknown."""
     if _NEXT_ORDER not in base.forecasts.column_names:
         return np.full(base.n_rows, -1, dtype=np.int64)
     column = base.forecasts[_NEXT_ORDER].cast(pa.timestamp("us")).cast(pa.int64())
     return np.asarray(pc.fill_null(column, -1).to_numpy(), dtype=np.int64)
 
 
-def _missing_categories(base: CustomerBase) -> pa.StringArray:
-    """The category most other customers bought that this one has not; null where none is missing."""
+def _find_missing_categories(base: CustomerBase) -> pa.StringArray:
+    """The most popular category that a customer has not bought; null where all are bought."""
     orders = base.orders
     column = orders.texts["category"]
     ends = windows.find_positions(orders.times, orders.starts, np.array([base.cutoff], np.int64))[

@@ -1,4 +1,4 @@
-"""When a cohort has earned what it cost: the margin up to each month of age, known and forecast."""
+"""Payback: the margin of a cohort up to each month of age, and when it covers the spend."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
+from ..orders.cutoffs import get_default_cutoff
 from .customer_base import CustomerBase, Grouping
+from .group_totals import sum_by_group
 
-__all__ = ["MarginCurve", "estimate_reach_probability", "forecast_margin_curve"]
+__all__ = [
+    "BACKTEST_COLUMNS",
+    "MarginCurve",
+    "backtest_payback",
+    "estimate_reach_probability",
+    "forecast_margin_curve",
+]
 
-_Z90 = 1.6449  # standard deviations to either side of a normal 90 % interval
+_Z90 = 1.6449  # standard deviations to either side of a normal 90% interval
+_MULTIPLES = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7)
+BACKTEST_COLUMNS = ["cohort", "age_months", "multiple", "needed", "chance", "reached"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +32,11 @@ class MarginCurve:
     """Margin of cohorts within their first months, arrays of n_cohorts x n_ages, in the currency.
 
     Column m - 1 is age m: until the end of the m-th calendar month, the month of the first order
-    being the first. `reach` says how far forecasts go: beyond it nothing is known.
+    being the first. `reach` marks the ages that forecasts cover.
     """
 
     realised: Float64  # before the cutoff
-    projected: Float64  # from the cutoff on, expected
+    projected: Float64  # expected from the cutoff on
     reach: Mask  # the age ends within the span of the forecast
 
     def of(self, cohorts: Mask) -> MarginCurve:
@@ -40,8 +51,8 @@ class MarginCurve:
 def forecast_margin_curve(base: CustomerBase, cohorts: Grouping, months: Int64) -> MarginCurve:
     """The margin of every cohort by age; `months` are the cohorts' calendar months.
 
-    A forecast is spread evenly over the days of its first period, and what CLV holds beyond it over
-    the days of the later periods.
+    A forecast is spread evenly over the days of its first period, and the rest of CLV over the days
+    of the later periods.
     """
     margin = base.config.economics.margin_rate
     n_cohorts = len(cohorts.names)
@@ -67,14 +78,14 @@ def forecast_margin_curve(base: CustomerBase, cohorts: Grouping, months: Int64) 
 def estimate_reach_probability(
     needed: float, realised: float, expected: float, lower: float, upper: float
 ) -> float:
-    """The chance that `realised` + a forecast reaches `needed`, from the forecast's 90 % interval.
+    """The probability that `realised` + a forecast reaches `needed`, by the 90% interval.
 
-    The forecast is a normal in two halves around `expected`, each with the spread its side of the
-    interval says. NaN where the interval is not known and it matters.
+    The forecast is a split normal around `expected`: each half has the spread of its side of the
+    interval. NaN where the interval is needed and unknown.
 
     >>> estimate_reach_probability(100, 60, 40, 20, 80)
     0.5
-    >>> round(estimate_reach_probability(80, 60, 40, 20, 80), 2)  # the lower bound: 95 %
+    >>> round(estimate_reach_probability(80, 60, 40, 20, 80), 2)  # the lower bound: 95%
     0.95
     """
     missing = needed - realised
@@ -87,6 +98,49 @@ def estimate_reach_probability(
     if missing == expected and upper > lower:
         return 0.5
     spread = (expected - lower if missing < expected else upper - expected) / _Z90
-    if spread <= 0:  # nothing is doubted on this side
+    if spread <= 0:  # no uncertainty on this side
         return float(expected >= missing)
     return 0.5 * (1.0 + math.erf((expected - missing) / spread / math.sqrt(2)))
+
+
+def backtest_payback(past: CustomerBase) -> pd.DataFrame:
+    """Past payback probabilities and outcomes, by monthly cohort, month of age and cost.
+
+    The costs are the margin known at the past cutoff plus multiples of the margin forecast up to
+    that age, as far as the orders reach. All cohorts share one past and its shocks: a few hundred
+    rows are not as many independent trials.
+    """
+    months = dates.to_months(past.first_order_times)
+    origin = int(months.min())
+    present, codes = np.unique(months, return_inverse=True)
+    names = tuple(dates.format_month(int(month)) for month in present)
+    cohorts = Grouping("cohort", codes.astype(np.int64), names)
+    curve = forecast_margin_curve(past, cohorts, present)
+    totals = sum_by_group(past.forecasts, cohorts)
+    known_until = get_default_cutoff(past.orders)
+    later = past.build_entries(past.valued_orders, known_until)
+    month = dates.to_months(later.times)
+    margin = past.config.economics.margin_rate
+    width = int(month.max()) - origin + 1
+    net = np.zeros((len(present), width), dtype=np.int64)
+    np.add.at(net, (cohorts.codes[later.customers], np.maximum(month - origin, 0)), later.net)
+    margins = np.cumsum(net, axis=1) / past.unit * margin
+    first = dates.find_unfinished_month(past.cutoff)  # the month of the cutoff ends first
+    rows = []
+    for cohort in np.flatnonzero(totals.expected > 0):
+        low, high = (
+            float(b[cohort] / totals.expected[cohort]) for b in (totals.lower, totals.upper)
+        )
+        for end in range(first, dates.find_unfinished_month(known_until)):
+            age = end - int(present[cohort])
+            if age >= curve.reach.shape[1] or not curve.reach[cohort, age]:
+                continue
+            realised, coming = curve.realised[cohort, age], curve.projected[cohort, age]
+            for multiple in _MULTIPLES:
+                needed = float(realised + coming * multiple)
+                chance = estimate_reach_probability(
+                    needed, realised, coming, coming * low, coming * high
+                )
+                reached = bool(margins[cohort, end - origin] >= needed)
+                rows.append((names[cohort], age + 1, multiple, needed, chance, reached))
+    return pd.DataFrame(rows, columns=BACKTEST_COLUMNS)

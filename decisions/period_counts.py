@@ -1,4 +1,4 @@
-"""What measures are made of: orders, revenue, who came and who was lost, by whole period before the cutoff."""
+"""Inputs of the measures: orders, revenue, retained and lost customers by whole period."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .customer_base import CustomerBase, Grouping
 
 __all__ = ["DAYS_PER_MONTH", "GroupSums", "PeriodCounts"]
 
-DAYS_PER_MONTH = 365.25 / 12
+DAYS_PER_MONTH = dates.YEAR_DAYS / 12
 
 
 @dataclass(frozen=True)
 class GroupSums:
-    """What the measures of some groups are made of: arrays of n_groups, money in the currency."""
+    """Inputs of the measures of some groups: arrays of n_groups, money in the currency."""
 
     customers: Int64
     new_customers: Int64
@@ -38,25 +38,25 @@ class GroupSums:
 
 @dataclass(frozen=True)
 class PeriodCounts:
-    """Per customer and whole period, what was ordered; the first period only says who was there."""
+    """Orders per customer and whole period; the first period only tells who was active."""
 
     period_days: int
     bounds: Int64  # n_periods + 1
-    first_shown: int  # the first period that is measured
+    first_measured: int  # the first measured period
     orders: Int64  # n_rows x n_periods
-    net: Int64  # n_rows x n_periods, in the smallest unit
-    costed: Int64  # n_rows x n_periods, in the smallest unit
+    net: Int64  # n_rows x n_periods, in minor units
+    costed: Int64  # n_rows x n_periods, in minor units
     costs: Float64  # n_rows x n_periods, in the currency
     base: CustomerBase
 
     @classmethod
     def of(cls, base: CustomerBase) -> PeriodCounts:
-        """Count what every customer ordered in each period."""
+        """Count the orders of every customer in each period."""
         config, entries = base.config.kpis, base.entries
         days = config.period_days or base.horizon_days
         first = int(base.first_order_times.min())
         bounds = windows.compute_trailing_periods(first, base.cutoff, days, config.periods + 1)
-        if len(bounds) == 1:  # no whole period: what there is
+        if len(bounds) == 1:  # no whole period: take what there is
             bounds = np.array([min(first, base.cutoff), base.cutoff], dtype=np.int64)
         n_periods = len(bounds) - 1
         slot = windows.find_slots(entries.times, bounds)
@@ -86,29 +86,29 @@ class PeriodCounts:
 
     @property
     def n_whole(self) -> int:
-        """Whole periods measured."""
+        """Number of measured whole periods."""
         whole = self.bounds[-1] - self.bounds[0] >= self.period_days * dates.DAY
-        return len(self.bounds) - 1 - self.first_shown if whole else 0
+        return len(self.bounds) - 1 - self.first_measured if whole else 0
 
     @cached_property
     def _per_customer(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What groups add up: arrays of n_rows by the names of `GroupSums`, money in the smallest unit."""
-        base, shown = self.base, slice(self.first_shown, None)
+        """The values that groups add up: arrays of n_rows by name, money in minor units."""
+        base, measured = self.base, slice(self.first_measured, None)
         active = self.orders > 0
         came, stayed = active[:, :-1], active[:, 1:]
         first = windows.find_slots(base.first_order_times, self.bounds)
         return {
-            "new_customers": (first >= self.first_shown).astype(np.int64),
-            "active_customer_periods": active[:, shown].sum(axis=1),
-            "orders": self.orders[:, shown].sum(axis=1),
-            "revenue": self.net[:, shown].sum(axis=1),
+            "new_customers": (first >= self.first_measured).astype(np.int64),
+            "active_customer_periods": active[:, measured].sum(axis=1),
+            "orders": self.orders[:, measured].sum(axis=1),
+            "revenue": self.net[:, measured].sum(axis=1),
             "at_start": came.sum(axis=1),
             "lost": (came & ~stayed).sum(axis=1),
             "repeaters": (base.entries.n_orders >= 2).astype(np.int64),
             "revenue_ever": base.entries.spend,
-            "costed": self.costed[:, shown].sum(axis=1),
+            "costed": self.costed[:, measured].sum(axis=1),
             "tenure_months": (base.cutoff - base.first_order_times) / dates.DAY / DAYS_PER_MONTH,
-            "costs": self.costs[:, shown].sum(axis=1),
+            "costs": self.costs[:, measured].sum(axis=1),
         }
 
     def sums_by(self, grouping: Grouping) -> GroupSums:
@@ -116,12 +116,12 @@ class PeriodCounts:
         sums = {name: grouping.sums(values) for name, values in self._per_customer.items()}
         for name in ("revenue", "revenue_ever", "costed"):
             sums[name] = np.asarray(sums[name], np.float64) / self.base.unit
-        whole = self.n_whole > 0
-        return GroupSums(customers=grouping.counts(), whole_periods=whole, **sums)  # type: ignore[arg-type]
+        sums["customers"] = grouping.counts()
+        return GroupSums(whole_periods=self.n_whole > 0, **sums)  # type: ignore[arg-type]
 
     def sums_of_periods(self) -> GroupSums:
-        """The sums of each measured period over all customers; what counts ever counts to its end."""
-        base, shown = self.base, slice(self.first_shown, None)
+        """The sums of each measured period over all customers; lifetime sums run to its end."""
+        base, measured = self.base, slice(self.first_measured, None)
         active = self.orders > 0
         n_periods = self.orders.shape[1]
         before = np.zeros((base.n_rows, 1), dtype=np.bool_)
@@ -131,7 +131,7 @@ class PeriodCounts:
         known = np.array([np.count_nonzero(first <= k) for k in range(n_periods)])
         tenure, ever = np.zeros(n_periods), np.zeros(n_periods, np.int64)
         repeaters = np.zeros(n_periods, np.int64)
-        for k in range(self.first_shown, n_periods):
+        for k in range(self.first_measured, n_periods):
             there = first <= k
             end = self.bounds[k + 1]
             days = (end - base.first_order_times[there]).sum() / dates.DAY
@@ -142,19 +142,19 @@ class PeriodCounts:
             )
             repeaters[k] = np.count_nonzero(so_far >= 2)
         return GroupSums(
-            customers=known[shown],
+            customers=known[measured],
             new_customers=np.bincount(np.maximum(first, -1) + 1, minlength=n_periods + 1)[1:][
-                shown
+                measured
             ],
-            active_customer_periods=active.sum(axis=0)[shown],
-            orders=self.orders.sum(axis=0)[shown],
-            revenue=self.net.sum(axis=0)[shown] / base.unit,
-            at_start=came.sum(axis=0)[shown],
-            lost=(came & ~active).sum(axis=0)[shown],
-            repeaters=repeaters[shown],
-            revenue_ever=ever[shown] / base.unit,
-            tenure_months=tenure[shown],
-            costed=self.costed.sum(axis=0)[shown] / base.unit,
-            costs=self.costs.sum(axis=0)[shown],
+            active_customer_periods=active.sum(axis=0)[measured],
+            orders=self.orders.sum(axis=0)[measured],
+            revenue=self.net.sum(axis=0)[measured] / base.unit,
+            at_start=came.sum(axis=0)[measured],
+            lost=(came & ~active).sum(axis=0)[measured],
+            repeaters=repeaters[measured],
+            revenue_ever=ever[measured] / base.unit,
+            tenure_months=tenure[measured],
+            costed=self.costed.sum(axis=0)[measured] / base.unit,
+            costs=self.costs.sum(axis=0)[measured],
             whole_periods=self.n_whole > 0,
         )

@@ -51,8 +51,10 @@ class Evaluation:
             raise OrdersError(f"the backtest folder {folder} cannot be read: {reason}") from None
         lacking = [name for name in _NEEDED if name not in table.column_names]
         if lacking or not isinstance(metrics, dict) or not metrics:
-            told = f"lacks the columns {', '.join(lacking)}" if lacking else "has no measures"
-            raise OrdersError(f"the backtest folder {folder} {told}; clvcast backtest writes both")
+            reason = f"lacks the columns {', '.join(lacking)}" if lacking else "has no measures"
+            raise OrdersError(
+                f"the backtest folder {folder} {reason}; clvcast backtest writes both"
+            )
         return cls(table, metrics)
 
     @property

@@ -1,8 +1,8 @@
 """Paired bootstrap over customers: how sure a difference between two forecasts is.
 
-Every draw takes as many customers as there are, with replacement, and compares both forecasts on the
-same ones (Efron and Tibshirani 1993, chapter 13: percentile intervals). Heavy tails of spend are in
-the intervals: a draw may hold the largest customer three times, or not at all.
+Every draw takes as many customers as there are, with replacement, and compares both forecasts on
+the same ones (Efron and Tibshirani 1993, chapter 13: percentile intervals). Heavy tails of spend
+are in the intervals: a draw may hold the largest customer three times, or not at all.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def bootstrap_error_ratio(
         NaN where theirs is never wrong.
     """
     errors = np.column_stack((np.abs(ours - actual), np.abs(theirs - actual)))
-    drawn = np.concatenate([weights @ errors for weights in draw_samples(len(actual), seed)])
-    return compute_interval(_ratio(*errors.sum(axis=0)), _ratio(*drawn.T), confidence)
+    samples = np.concatenate([weights @ errors for weights in draw_samples(len(actual), seed)])
+    return compute_interval(_ratio(*errors.sum(axis=0)), _ratio(*samples.T), confidence)
 
 
 def bootstrap_bias(
@@ -99,8 +99,8 @@ def bootstrap_bias(
         NaN where nothing was spent.
     """
     sums = np.column_stack((forecast, actual))
-    drawn = np.concatenate([weights @ sums for weights in draw_samples(len(actual), seed)])
-    return compute_interval(_ratio(*sums.sum(axis=0)), _ratio(*drawn.T), confidence)
+    samples = np.concatenate([weights @ sums for weights in draw_samples(len(actual), seed)])
+    return compute_interval(_ratio(*sums.sum(axis=0)), _ratio(*samples.T), confidence)
 
 
 def bootstrap_gini_difference(
@@ -125,13 +125,13 @@ def bootstrap_gini_difference(
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.where(perfect > 0, (left - right) / perfect, np.nan))
 
-    drawn = np.concatenate([difference(weights) for weights in draw_samples(len(actual), seed)])
+    samples = np.concatenate([difference(weights) for weights in draw_samples(len(actual), seed)])
     estimate = difference(np.ones((1, len(actual))))[0]
-    return compute_interval(estimate, drawn, confidence)
+    return compute_interval(estimate, samples, confidence)
 
 
 class _Ranking:
-    """Customers sorted by a forecast, descending, ties together; sorted once, weighed by every draw."""
+    """Customers sorted by a forecast, highest first, ties together; sorted once for all draws."""
 
     def __init__(self, forecast: Float64) -> None:
         self.order = np.argsort(-forecast, kind="stable")
@@ -140,7 +140,7 @@ class _Ranking:
         self.ends = np.flatnonzero(is_last) + 1
 
     def gini(self, actual: Float64, weights: Float64) -> Float64:
-        """G = (2 / n) sum C_k - 1 of each row of `weights`, as `measures.normalised_gini` defines it.
+        """G = (2 / n) sum C_k - 1 per row of `weights`, as `measures.normalised_gini` defines it.
 
         Customer i stands weights[i] times in the ranking. A tie group of c customers with money m,
         after M, shares it evenly: its C add up to c M + m (c + 1) / 2.
@@ -176,10 +176,10 @@ def _ratio(left: Float64, right: Float64) -> Float64:
 
 
 def compute_interval(
-    estimate: float | Float64, drawn: Float64, confidence: float
+    estimate: float | Float64, samples: Float64, confidence: float
 ) -> ConfidenceInterval:
-    """An estimate with one-sided bounds: `confidence` of the draws lie above the lower, and as many below the upper."""
-    known = drawn[~np.isnan(drawn)]
+    """An estimate, with `confidence` of the draws above the lower bound and below the upper."""
+    known = samples[~np.isnan(samples)]
     if not len(known):
         return ConfidenceInterval(float(estimate), float("nan"), float("nan"))
     lower, upper = np.quantile(known, (1.0 - confidence, confidence))

@@ -1,21 +1,23 @@
-"""compare: two forecasts of one shop; how the total moved, who moved between classes, who rose and fell.
+"""compare: two forecasts of one shop: how the total changed, and which customers changed most.
 
-The bridge leads from A's total to B's, each step a difference of two totals rounded to the smallest unit
-of the currency, so that its terms add up exactly:
+The bridge leads from A's total to B's, each step a difference of two totals rounded to the smallest
+unit of the currency, so that its terms add up exactly:
 
     customers lost     - A's value of customers that B does not have
     new customers      + B's value of customers that A did not have
-    with B's model and the orders, customers of both are forecast again, one thing changed at a time:
+    with B's model and the orders, customers of both are forecast again, one change at a time:
       another model    B's model, orders before A's cutoff, at A's cutoff, less A as it was written
                        ("restated orders" where both are of one model: lines that came late or went)
-      ageing           the same orders and model at B's cutoff, less the former: time without an order
+      ageing           the same orders and model at B's cutoff, less the former
       new orders       B as it was written, less the former
-    from the files alone every customer of both stands in one term, by what can be told from two rows:
+    from the files alone every customer of both stands in one term, by what can be told from two
+    rows:
       new orders       its orders or its last order's age do not follow from A by time alone
       ageing           they do
       restated         both files are of one cutoff and one model
       another model    both are of one cutoff, not of one model
-    and where the model changed with the cutoff, the first two carry "and another model" in their names.
+    and where the model changed with the cutoff, the first two carry "and another model" in their
+    names.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from ..orders import dates, windows
 from ..orders.columns import Float64
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
-from .forecast_history import coerce_forecast_history
+from .forecast_file import coerce_forecast_history
 
 __all__ = ["Comparison", "Term", "compare"]
 
@@ -74,11 +76,35 @@ def compare(
     measure: str = "clv",
     top: int = 10,
 ) -> Comparison:
-    """Compare an earlier forecast A with a later one B.
+    """Compare an earlier forecast A with a later forecast B of the same shop.
 
-    `model` (B's) and `orders` together tell another model, ageing and new orders apart; without them
-    the files alone tell what they can. Raises `ConfigError` where only one is given, `OrdersError`
-    where a file is no forecast, or model and orders do not give B again.
+    Parameters
+    ----------
+    a, b : DataFrame, str or Path
+        Forecasts of one cutoff each, as `clvcast.score` returns them, or their files.
+    model : Model, optional
+        The model of B. With `orders`, it separates the effects of another model, of ageing and
+        of new orders; without them, the files alone are compared.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders B was made from.
+    measure : {'clv', 'expected_spend'}, default 'clv'
+        The total that is compared.
+    top : int, default 10
+        How many of the customers who rose and fell most are listed.
+
+    Returns
+    -------
+    Comparison
+        Both totals, the terms that lead from one to the other, movements between classes, and
+        the customers who rose and fell most.
+
+    Raises
+    ------
+    ConfigError
+        If only one of `model` and `orders` is given, or A is later than B.
+    OrdersError
+        If a file holds no forecasts, or model and orders do not reproduce B.
+
     """
     if measure not in _MEASURES:
         raise ConfigError(f"measure must be clv or expected_spend, got {measure}")
@@ -159,7 +185,7 @@ def _again(
     if differ.any():
         raise OrdersError(
             f"the model and the orders must give B again, but {int(differ.sum()):,} of "
-            f"{len(values):,} customers come out otherwise; give the orders, and the configuration, "
+            f"{len(values):,} customers come out otherwise; give the orders, and configuration, "
             "that B was scored with"
         )
     another = _scored(model, orders, earlier, earlier, right.index, measure)

@@ -13,7 +13,7 @@ import pyarrow.parquet
 from ..errors import ConfigError, OrdersError
 from ..models.batch_manifest import build_manifest
 
-__all__ = ["coerce_forecasts", "read_forecast_file"]
+__all__ = ["coerce_forecast_history", "coerce_forecasts", "read_forecast_file"]
 
 _TEXTS = ("customer_id", "model_version", "rfm_segment", "tier", "risk")
 _NUMBERS = ("n_orders", "days_since_last_order", "tenure_days", "churn_probability", "expected_spend", "clv")  # fmt: skip
@@ -21,13 +21,22 @@ _REQUIRED = (*_TEXTS, "cutoff", *_NUMBERS)
 _OF_ONE_CUSTOMER = (
     "expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper", "next_order_from", "next_order_until",
 )  # fmt: skip
+_OF_HISTORY = (
+    "customer_id",
+    "cutoff",
+    "model_version",
+    "churn_probability",
+    "expected_spend",
+    "clv",
+)
 _TIMES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_until")
 
 
 def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
     """Forecast rows from a .parquet or .csv file, or a table in memory, as a checked table.
 
-    Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
+    Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises
+    `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
     """
     if isinstance(forecasts, str | Path):
         name, table = str(forecasts), read_forecast_file(Path(forecasts), whole=whole)
@@ -66,10 +75,10 @@ def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
 
 
 def read_forecast_file(path: Path, *, whole: bool = True) -> pa.Table:
-    """A .parquet or .csv file as a table, ids as text; its metadata say what the forecasts were made with.
+    """A .parquet or .csv file as a table, ids as text; its metadata hold the forecasts' terms.
 
-    Text has no place for that: the manifest beside a .csv file is asked. Raises `OrdersError` where the file
-    cannot be read.
+    A .csv file has no metadata: the manifest beside it is read. Raises `OrdersError` where
+    the file cannot be read.
     """
     if path.suffix.lower() not in (".parquet", ".csv"):
         raise ConfigError(f"forecasts are a .parquet or .csv file, got {path}")
@@ -106,3 +115,31 @@ def _typed(table: pa.Table, name: str) -> pa.Table:
                 "clvcast score"
             ) from None
     return table
+
+
+def coerce_forecast_history(forecasts: pd.DataFrame | str | Path) -> pd.DataFrame:
+    """Forecasts from a .parquet or .csv file, or a frame of `clvcast.score`, checked.
+
+    Raises `OrdersError` for a file that is none, lacks a column, holds a missing number, or names a
+    customer twice at one cutoff.
+    """
+    name = "the forecasts" if isinstance(forecasts, pd.DataFrame) else str(forecasts)
+    frame = (
+        forecasts
+        if isinstance(forecasts, pd.DataFrame)
+        else pd.DataFrame(read_forecast_file(Path(forecasts)).to_pandas())
+    )
+    missing = [column for column in _OF_HISTORY if column not in frame.columns]
+    if missing:
+        raise OrdersError(
+            f"{name} must have the columns {', '.join(_OF_HISTORY)}, lacks {missing[0]}"
+        )
+    frame = frame.assign(
+        customer_id=frame["customer_id"].astype("string"),
+        cutoff=pd.to_datetime(frame["cutoff"]).astype("datetime64[us]"),
+    )
+    if frame[list(_OF_HISTORY)].isna().to_numpy().any():
+        raise OrdersError(f"{name} must have no missing values in {', '.join(_OF_HISTORY)}")
+    if frame.duplicated(["customer_id", "cutoff", "model_version"]).any():
+        raise OrdersError(f"{name} must name a customer once for each cutoff and model")
+    return frame

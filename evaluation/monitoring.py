@@ -1,11 +1,11 @@
-"""monitor: were the forecasts right? And, before that can be known, are the customers still the same?
+"""monitor: were the forecasts right? Until that is known: are the customers still the same?
 
-A forecast is mature when its window lies wholly before the newest order's midnight. Then what happened
-is joined by customer: bias, calibration, coverage of the 90 % intervals, and the capture of the top tenth,
-in money, for all and per model version, tier, segment and risk. Before that, features and forecasts
-are compared with the reference in the model's bundle. Every number becomes a finding with a severity:
-above its bound `alarm`, above half of it `warning`, both after what chance makes of so many customers;
-parts of the customers raise warnings only.
+A forecast is mature when its window lies wholly before the newest order's midnight. Then what
+happened is joined by customer: bias, calibration, coverage of the 90 % intervals, and the capture
+of the top tenth, in money, for all and per model version, tier, segment and risk. Before that,
+features and forecasts are compared with the reference in the model's bundle. Every number becomes a
+finding with a severity: above its bound `alarm`, above half of it `warning`, both after what chance
+makes of so many customers; parts of the customers raise warnings only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from . import measures
-from .forecast_history import coerce_forecast_history
+from .forecast_file import coerce_forecast_history
 from .sampling_error import (
     estimate_calibration_noise,
     estimate_capture_noise,
@@ -67,7 +67,7 @@ class MonitorFinding:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """All findings, and the matured forecasts' measures: a row per cutoff and part of the customers."""
+    """All findings, and the measures of matured forecasts: a row per cutoff and customer group."""
 
     findings: tuple[MonitorFinding, ...]
     matured: pd.DataFrame
@@ -84,10 +84,33 @@ def monitor(
     model: TrainedModel | None = None,
     config: Config | None = None,
 ) -> Monitoring:
-    """Compare forecasts with the orders that came; what is not mature, with the model's reference.
+    """Compare forecasts with the orders that came afterwards.
 
-    The horizon and the mapping are the model's, or the configuration's. Raises `ConfigError` where
-    neither is given, or a forecast is not mature and no model tells what to compare it with.
+    Forecasts whose prediction window is not over are compared with the model's reference data.
+
+    Parameters
+    ----------
+    forecasts : DataFrame, str or Path
+        Forecasts of one or more cutoffs, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders that reach as far as possible, or where to read them.
+    model : Model, optional
+        The model of the forecasts; states the horizon and the mapping of columns.
+    config : Config, optional
+        Settings of the shop: the bounds, and without a model the horizon and the mapping.
+
+    Returns
+    -------
+    Monitoring
+        Findings with a severity (fine, warning or alarm), and the measures of forecasts whose
+        prediction window is over, per cutoff and part of the customers.
+
+    Raises
+    ------
+    ConfigError
+        If neither model nor configuration is given, or the prediction window is not over and
+        there is no model to compare with.
+
     """
     if model is None and config is None:
         raise ConfigError(
@@ -128,7 +151,7 @@ def monitor(
 def _missing(
     group: pd.DataFrame, orders: Orders, cutoff: int, bounds: MonitorConfig
 ) -> Iterator[MonitorFinding]:
-    """Every customer with a forecast ordered before its cutoff: whoever did not, the feed has lost."""
+    """Customers with a forecast and no order before its cutoff: lines were lost since."""
     present = windows.slice_observed(orders, cutoff).customer_ids.to_pandas()
     share = float((~group["customer_id"].isin(present)).mean())
     yield _finding(
@@ -198,7 +221,7 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFindi
         if row["customers"] < _LEAST_CUSTOMERS and not whole:
             continue
         if row["part"] != "all" and row["customers"] == everyone:
-            continue  # the only model, tier or band: said of all customers already
+            continue  # the only model, tier or band: covered by `all` already
         who = "all customers" if row["part"] == "all" else f"{row['part']} {row['value']}"
         where = f"of {who} at {row['cutoff']}"
         numbers = [
@@ -222,8 +245,8 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFindi
         ]  # fmt: skip
         for name, value, bound, chance, sentence in numbers:
             if value == value:
-                said = f"{sentence} (chance explains {chance:.1%})"
-                yield _finding(f"{name} {where}", value, bound, said, chance, may_alarm=whole)
+                message = f"{sentence} (chance explains {chance:.1%})"
+                yield _finding(f"{name} {where}", value, bound, message, chance, may_alarm=whole)
 
 
 def _drift(
@@ -248,8 +271,8 @@ def _drift(
         value = compute_stability_index(
             then, build_histogram(group[name].to_numpy(dtype=np.float64), then.edges)
         )
-        said = f"forecasts of {name} moved by PSI {value:.2f} since training"
-        yield _finding(f"forecast {name}", value, bounds.psi, said)
+        message = f"forecasts of {name} moved by PSI {value:.2f} since training"
+        yield _finding(f"forecast {name}", value, bounds.psi, message)
     if missing:
         return
     known = windows.slice_observed(model.usable_columns(orders), cutoff)
@@ -260,24 +283,25 @@ def _drift(
         values = rows.columns((name,))[:, 0].astype(np.float64)
         value = compute_stability_index(then, build_histogram(values, then.edges))
         moved.append(value > bounds.psi)
-        said = f"the feature {name} moved by PSI {value:.2f} since training"
-        yield _finding(f"feature {name}", value, bounds.psi, said, may_alarm=False)
+        message = f"the feature {name} moved by PSI {value:.2f} since training"
+        yield _finding(f"feature {name}", value, bounds.psi, message, may_alarm=False)
     share = sum(moved) / max(len(moved), 1)
-    said = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
-    yield _finding("features moved", share, _MOST_MOVED, said)
+    message = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
+    yield _finding("features moved", share, _MOST_MOVED, message)
     since = get_newest_realised_cutoff(cutoff, model.numbers.horizon_days)
     newest = known.keep_lines(~windows.is_before(known.times, since))
     for column, shares in reference.categories.items():
         unknown = count_unknown_shares(newest, column, shares)
-        # what was too rare to be kept is unknown as well, and no news: unknown = news + (1 - news) rare
+        # what was too rare to be kept is unknown as well, and no news: unknown = news + (1 - news)
+        # rare
         rare = min(reference.rare.get(column, 0.0), 0.999)
         value = max((sum(unknown.values()) - rare) / (1.0 - rare), 0.0)
         named = ", ".join(list(unknown)[:3]) or "none"
-        said = (
+        message = (
             f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have a {column} "
             f"training did not know ({named})"
         )
-        yield _finding(f"new {column}", value, bounds.new_category, said)
+        yield _finding(f"new {column}", value, bounds.new_category, message)
 
 
 def _finding(

@@ -1,7 +1,8 @@
-"""What chance alone makes of a measure: by how much right forecasts of so few customers are off, at most, 19 times in 20.
+"""Sampling error: how far a measure of right forecasts is off by chance, at most, 19 times in 20.
 
-A bound that holds for 100,000 customers would cry wolf in a shop of 300, where a few large orders move
-the total by a fifth. So a bound is what may be wrong with a model, and chance comes on top of it.
+A bound that holds for 100,000 customers would cry wolf in a shop of 300, where a few large orders
+move the total by a fifth. So a bound is what may be wrong with a model, and chance comes on top of
+it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The scorecard: one page that says whether the model beats the best baseline, and how sure that is.
+"""The scorecard: does the model beat the best baseline, and is the difference significant?
 
-The best baseline is chosen per measure after the fact, which no user could do beforehand: a verdict of
-"better" is hard to come by, and "no worse" is already a good one.
+The best baseline is chosen per measure after the fact, which no user could do beforehand: a verdict
+of "better" is hard to come by, and "no worse" is already a good one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ScorecardLine:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The lines of one cutoff, and a grade from A (surely better, nowhere worse) to D (surely worse)."""
+    """The lines of one cutoff, and a grade from A (better, nowhere worse) to D (mostly worse)."""
 
     lines: tuple[ScorecardLine, ...]
     grade: str
@@ -50,7 +50,7 @@ def build_scorecard(
     actual: Float64,
     churned: Mask,
 ) -> Scorecard:
-    """Compare `clvcast` with the other methods: method -> forecast (n_customers), and what happened."""
+    """Compare `clvcast` with other methods: method -> forecast (n_customers), and the outcome."""
     lines = []
     if actual.sum() > 0:
         lines += [
@@ -104,8 +104,10 @@ def _negated(found: ConfidenceInterval) -> ConfidenceInterval:
 def _nearer(ours: Float64, theirs: Float64, actual: Float64) -> ConfidenceInterval:
     """How much nearer our total is to the actual one, as a share of it."""
     sums = np.column_stack((ours, theirs, actual))
-    drawn = np.concatenate([weights @ sums for weights in bootstrap.draw_samples(len(actual))])
-    return bootstrap.compute_interval(_gain(sums.sum(axis=0)[None, :])[0], _gain(drawn), _ONE_SIDED)
+    samples = np.concatenate([weights @ sums for weights in bootstrap.draw_samples(len(actual))])
+    return bootstrap.compute_interval(
+        _gain(sums.sum(axis=0)[None, :])[0], _gain(samples), _ONE_SIDED
+    )
 
 
 def _gain(sums: Float64) -> Float64:
@@ -118,8 +120,8 @@ def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> ConfidenceI
     gains = standard_measures.compute_log_losses(
         theirs, churned
     ) - standard_measures.compute_log_losses(ours, churned)
-    drawn = [weights @ gains / len(gains) for weights in bootstrap.draw_samples(len(gains))]
-    return bootstrap.compute_interval(float(gains.mean()), np.concatenate(drawn), _ONE_SIDED)
+    samples = [weights @ gains / len(gains) for weights in bootstrap.draw_samples(len(gains))]
+    return bootstrap.compute_interval(float(gains.mean()), np.concatenate(samples), _ONE_SIDED)
 
 
 def _grade(lines: list[ScorecardLine]) -> tuple[str, str]:
@@ -131,10 +133,10 @@ def _grade(lines: list[ScorecardLine]) -> tuple[str, str]:
         grade = "D" if len(worse) > len(better) else "C"
         return grade, f"Grade {grade}: surely worse than the best baseline in {', '.join(worse)}."
     if better:
-        told = (
+        reason = (
             f"surely better than the best baseline in {', '.join(better)}, surely worse in nothing"
         )
-        return "A", f"Grade A: {told}."
+        return "A", f"Grade A: {reason}."
     return (
         "B",
         "Grade B: neither surely better nor surely worse than the best baseline in anything.",

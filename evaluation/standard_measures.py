@@ -69,9 +69,7 @@ def root_mean_squared_error(forecast: Float64, actual: Float64) -> float:
     return float(sklearn.metrics.root_mean_squared_error(actual, forecast))
 
 
-def mean_tweedie_deviance(
-    forecast: Float64, actual: Float64, weights: Float64 | None = None
-) -> float:
+def mean_tweedie_deviance(forecast: Float64, actual: Float64) -> float:
     """Compute the mean Tweedie deviance of power 1.5; `sklearn.metrics.mean_tweedie_deviance`.
 
     The mean of 4 (y / sqrt(m) - 2 sqrt(y) + sqrt(m)) of spend y and forecast m: fit for spend with
@@ -83,8 +81,6 @@ def mean_tweedie_deviance(
         Mean forecasts, positive.
     actual : array of n_customers
         Spend, not negative.
-    weights : array of n_customers, optional
-        How much each customer counts; alike by default.
 
     Returns
     -------
@@ -96,11 +92,7 @@ def mean_tweedie_deviance(
     >>> mean_tweedie_deviance(np.array([4.0, 1.0]), np.array([1.0, 0.0]))
     3.0
     """
-    return float(
-        sklearn.metrics.mean_tweedie_deviance(
-            actual, forecast, sample_weight=weights, power=_TWEEDIE_POWER
-        )
-    )
+    return float(sklearn.metrics.mean_tweedie_deviance(actual, forecast, power=_TWEEDIE_POWER))
 
 
 def spearman(forecast: Float64, actual: Float64) -> float:
@@ -181,7 +173,7 @@ def brier_score(probability: Float64, happened: Mask) -> float:
     return float(sklearn.metrics.brier_score_loss(happened, probability, labels=[False, True]))
 
 
-def log_loss(probability: Float64, happened: Mask, weights: Float64 | None = None) -> float:
+def log_loss(probability: Float64, happened: Mask) -> float:
     """Compute the mean negative log likelihood; `sklearn.metrics.log_loss`.
 
     The mean of -ln(p) of what happened, p at least 1e-6 so that no single forecast makes it
@@ -193,8 +185,6 @@ def log_loss(probability: Float64, happened: Mask, weights: Float64 | None = Non
         Forecast probabilities of an event.
     happened : boolean array of n_customers
         Whether it happened.
-    weights : array of n_customers, optional
-        How much each customer counts; alike by default.
 
     Returns
     -------
@@ -207,9 +197,7 @@ def log_loss(probability: Float64, happened: Mask, weights: Float64 | None = Non
     1.039721
     """
     clipped = _clip(probability)
-    return float(
-        sklearn.metrics.log_loss(happened, clipped, sample_weight=weights, labels=[False, True])
-    )
+    return float(sklearn.metrics.log_loss(happened, clipped, labels=[False, True]))
 
 
 def compute_log_losses(probability: Float64, happened: Mask) -> Float64:

@@ -1,11 +1,11 @@
 """Customer attributes: facts about customers, known as of a cutoff, and the codes that trees read.
 
-    text     the place of its label in the model's vocabulary (sorted labels); after the last for others
+    text     the place of its label in the model's sorted vocabulary; after the last for others
     number   as it is
     date     days before the cutoff; a date at or after it is not known yet
 
-Missing is NaN. A fact is known where `valid_from < cutoff`, and of a customer's known facts the newest
-holds; facts without a date are known always. `windows` does the comparing.
+Missing is NaN. A fact is known where `valid_from < cutoff`, and of a customer's known facts the
+newest holds; facts without a date are known always. `windows` does the comparing.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def learn_coding(orders: Orders, end: int) -> AttributeCoding | None:
 
 
 def encode_attributes(orders: Orders, coding: AttributeCoding | None) -> Orders:
-    """The orders with the attributes of a coding and no others; raises `OrdersError` naming missing ones."""
+    """The orders with the attributes of a coding alone; raises `OrdersError` for missing ones."""
     if coding is None:
         return replace(orders, attributes=None)
-    wanted = [name for name in coding.config.columns if name != "customer_id"]
+    names = [name for name in coding.config.columns if name != "customer_id"]
     attributes = orders.attributes
-    missing = [n for n in wanted if attributes is None or n not in attributes.names]
+    missing = [n for n in names if attributes is None or n not in attributes.names]
     if attributes is None or missing:
         raise OrdersError(
             f"the model needs the customer attributes {', '.join(missing)}, which were not given; "
@@ -100,8 +100,8 @@ def encode_attributes(orders: Orders, coding: AttributeCoding | None) -> Orders:
             attributes,
             config=coding.config,
             texts=texts,
-            numbers={n: v for n, v in attributes.numbers.items() if n in wanted},
-            dates={n: v for n, v in attributes.dates.items() if n in wanted},
+            numbers={n: v for n, v in attributes.numbers.items() if n in names},
+            dates={n: v for n, v in attributes.dates.items() if n in names},
             is_coded=True,
         ),
     )
@@ -171,12 +171,14 @@ class MissingAttributes:
         found = []
         for name, missing in self.missing.items():
             other = self.other[name]
-            told = [f"is missing for {missing:,}"] if missing else []
+            reasons = [f"is missing for {missing:,}"] if missing else []
             if other:
-                told.append(f"has a label the model does not know (taken as other) for {other:,}")
+                reasons.append(
+                    f"has a label the model does not know (taken as other) for {other:,}"
+                )
             if missing + other > beyond * self.customers:
                 found.append(
-                    f"{name} {' and '.join(told)} of {pluralize(self.customers, 'customer')}"
+                    f"{name} {' and '.join(reasons)} of {pluralize(self.customers, 'customer')}"
                 )
         return found
 
@@ -184,7 +186,7 @@ class MissingAttributes:
 def count_missing_attributes(
     orders: Orders, coding: AttributeCoding | None, cutoff: int
 ) -> MissingAttributes:
-    """Of how many customers with a line before the cutoff which of a model's attributes are not known."""
+    """Count, per attribute of a model, the customers before the cutoff without a known value."""
     known = encode_attributes(windows.slice_observed(orders, cutoff), coding)
     if known.attributes is None or coding is None:
         return MissingAttributes()

@@ -1,7 +1,8 @@
 """The feature catalogue: every feature's name, group, unit and meaning, as data.
 
-The kernel fills a group's columns in the order given here; documents and reports read the rest.
-A new feature is one entry here and one line in that group's function (kernel/order_features.py, kernel/line_features.py).
+The kernel fills a group's columns in the order given here; documents and reports read the rest. A
+new feature is one entry here and one line in that group's function (kernel/order_features.py,
+kernel/line_features.py).
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ def format_catalogue() -> str:
 def select_features(
     columns: Collection[str], groups: Collection[str] | None = None
 ) -> tuple[Feature, ...]:
-    """The features that orders with these optional columns have, in the kernel's order; of some groups alone."""
+    """The features of orders with these optional columns, of some groups, in the kernel's order."""
     return tuple(
         feature
         for group in GROUPS

@@ -1,8 +1,8 @@
 """Order days: what "buy till you die" models read of a customer, in whole days.
 
-A day with several orders counts once, so a customer's history is: on how many days it came back, when
-for the last time, and how long it has been known. The literature's x, t_x and T are `n_repeat_days`,
-`active_days` and `tenure_days`.
+A day with several orders counts once, so a customer's history is: on how many days it came back,
+when for the last time, and how long it has been known. The literature's x, t_x and T are
+`n_repeat_days`, `active_days` and `tenure_days`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from ..orders import dates, windows
 from ..orders.columns import Float64, Int64, Mask
@@ -56,43 +57,38 @@ class OrderDays:
 def count_order_days(orders: Orders, cutoff: int) -> OrderDays:
     """Histories before `cutoff`, one per customer of `orders`, by the convention of `lifetimes`.
 
-    Amounts are summed per customer and day, and days with a sum <= 0 are dropped. A customer left without
-    a day (everything came back) is known since its first line. Tenure ends with the last day before the cutoff.
+    Amounts are summed per customer and day, and days with a sum <= 0 are dropped. A customer left
+    without a day (everything came back) is known since its first line. Tenure ends with the last
+    day before the cutoff.
     """
     known = windows.is_before(orders.times, cutoff)
-    customer = orders.customer_of_line()[known]
-    day = dates.floor_to_days(orders.times[known])
-    if not len(day):
-        zeros = np.zeros(orders.n_customers)
-        return OrderDays(zeros, zeros, zeros, zeros)
-    # lines are sorted by customer and time: a day of a customer is a run of lines
-    begins = np.flatnonzero(np.diff(customer, prepend=-1) | np.diff(day, prepend=day[0]))
-    value = np.add.reduceat(orders.amounts[known], begins)
-    all_customers, all_days = customer[begins], day[begins]
-    customer, day, value = (part[value > 0] for part in (all_customers, all_days, value))
-    n_days = np.bincount(customer, minlength=orders.n_customers)
-    ordered = n_days > 0
-    first = (np.cumsum(n_days) - n_days)[ordered]  # each customer's first day among the days
-    last = first + n_days[ordered] - 1
-    newest = dates.floor_to_days(cutoff - 1)
-    total = np.bincount(customer, weights=value, minlength=orders.n_customers)[ordered]
-    repeats = n_days[ordered] - 1
-    found = np.zeros((4, orders.n_customers))
-    seen, first_line = np.unique(all_customers, return_index=True)
-    found[2, seen] = newest - all_days[first_line]
-    found[0, ordered] = repeats
-    found[1, ordered] = day[last] - day[first]
-    found[2, ordered] = newest - day[first]
-    found[3, ordered] = (total - value[first]) / np.maximum(repeats, 1) / orders.unit
-    return OrderDays(*found)
+    lines = pd.DataFrame(
+        {
+            "customer": orders.customer_of_line()[known],
+            "day": dates.floor_to_days(orders.times[known]),
+            "value": orders.amounts[known],
+        }
+    )
+    days = lines.groupby(["customer", "day"])["value"].sum().reset_index()
+    ordered = days[days["value"] > 0].groupby("customer")
+    everybody = pd.RangeIndex(orders.n_customers)
+    newest = (cutoff - 1) // dates.DAY
+    first = ordered["day"].min().reindex(everybody)
+    begin = first.fillna(days.groupby("customer")["day"].min()).fillna(newest)
+    active = ordered["day"].max().reindex(everybody) - first
+    repeats = ordered.size().reindex(everybody, fill_value=1) - 1
+    returned = (ordered["value"].sum() - ordered["value"].first()).reindex(everybody)
+    value = returned / repeats.clip(lower=1) / orders.unit
+    columns = (repeats, active.fillna(0), newest - begin, value.fillna(0))
+    return OrderDays(*(np.asarray(column, dtype=np.float64) for column in columns))
 
 
 def collect_order_days(rows: FeatureRows) -> OrderDays:
     """Histories as far as feature rows tell them, one per row.
 
-    Features know instants, not days: an evening and the next morning are two days half a day apart, so
-    `active_days` is at least the number of repeat days. Features also keep no value per day: a repeat
-    day's is the value of all orders but the first, over the repeat days.
+    Features know instants, not days: an evening and the next morning are two days half a day apart,
+    so `active_days` is at least the number of repeat days. Features also keep no value per day: a
+    repeat day's is the value of all orders but the first, over the repeat days.
     """
     n_days, active, tenure, n_orders, mean, first = rows.columns(
         (

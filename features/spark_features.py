@@ -32,10 +32,10 @@ def build_features(
 ) -> DataFrame:
     """A Spark DataFrame with a row per customer and cutoff: the rows of `clvcast.build_features`.
 
-    `config` says how the columns map to ours; without it they have our names. Where it has `customers`, the
-    attributes come from the `customers` given, else from the place it names. Rows come bucket by bucket, by
-    cutoff and customer within. Raises `OrdersError` for lines that cannot be used, `ConfigError` for a
-    cutoff that is no date.
+    `config` says how the columns map to ours; without it they have our names. Where it has
+    `customers`, the attributes come from the `customers` given, else from the place it names. Rows
+    come bucket by bucket, by cutoff and customer within. Raises `OrdersError` for lines that cannot
+    be used, `ConfigError` for a cutoff that is no date.
     """
     settings = config.orders if isinstance(config, Config) else config or OrdersConfig()
     instants = np.array(dates.parse_instants(cutoffs), dtype=np.int64)

@@ -82,26 +82,29 @@ def _with_attributes(rows: FeatureRows, orders: Orders, cutoffs: Int64) -> Featu
 
 
 def _of_blocks(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> FeatureRows:
-    names = _names(orders.optional_columns, groups)
     blocks = list(iterate_feature_blocks(orders, cutoffs, groups))
     if len(blocks) == 1 and len(cutoffs) == 1:
         return blocks[0]
     # blocks go customer by customer; rows are wanted cutoff by cutoff
-    chosen = [(block, block.cutoff_index == j) for j in range(len(cutoffs)) for block in blocks]
+    order = np.argsort(np.concatenate([block.cutoff_index for block in blocks]), kind="stable")
+
+    def concatenate(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(block, name) for block in blocks])[order]
+
     return FeatureRows(
-        names,
+        blocks[0].names,
         orders.customer_ids,
-        _concatenate([block.cutoff_index[keep] for block, keep in chosen], (0,), np.int64),
-        _concatenate([block.customer_index[keep] for block, keep in chosen], (0,), np.int64),
-        _concatenate([block.values[keep] for block, keep in chosen], (0, len(names)), np.float32),
-        _concatenate([block.whole[keep] for block, keep in chosen], (0, 3), np.int32),
+        concatenate("cutoff_index"),
+        concatenate("customer_index"),
+        concatenate("values"),
+        concatenate("whole"),
     )
 
 
 def iterate_feature_blocks(
     orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None = None
 ) -> Iterator[FeatureRows]:
-    """The rows of `compute_feature_rows` in bounded memory: by blocks of customers, customer by customer."""
+    """The rows of `compute_feature_rows` in bounded memory: block by block of customers."""
     names = _names(orders.optional_columns, groups)
     instants, slots = _instants(cutoffs)
     sweep = Sweep(orders, cutoffs, slots, _first_columns(orders, groups))
@@ -138,21 +141,34 @@ def iterate_feature_blocks(
             yield waiting.popleft().result()
 
 
-def _concatenate(
-    parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type
-) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.empty(empty, dtype=kind)
-
-
 def build_features(
     orders: OrdersSource, cutoffs: Sequence[dates.Instant], groups: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """A DataFrame with a row per customer and cutoff: customer_id, cutoff, then the features.
+    """Compute the features: one row per customer and cutoff.
 
-    `orders` are `Orders`, a frame of order lines with our column names, or a path to them.
-    Nothing at or after a cutoff touches its rows. Features are float32, named in docs/features.md, where
-    the headings are the `groups`; without them all are computed. Raises `ConfigError` for a cutoff that is
-    no date or a group there is not.
+    Orders at or after a cutoff do not change its rows.
+
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    cutoffs : sequence of str, date or datetime
+        The first instants that are not observed.
+    groups : collection of str, optional
+        Groups of features to compute, the headings of docs/features.md; all by default.
+
+    Returns
+    -------
+    DataFrame
+        customer_id, cutoff, then the features as float32, named in docs/features.md.
+
+    Raises
+    ------
+    ConfigError
+        If a cutoff is no date, or a group does not exist.
+    OrdersError
+        If `orders` are not `Orders`.
+
     """
     orders = coerce_orders(orders)
     instants = np.array(dates.parse_instants(cutoffs), dtype=np.int64)
@@ -203,7 +219,7 @@ def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
 
 
 def _first_columns(orders: Orders, groups: tuple[str, ...] | None = None) -> Int64:
-    """Per group of the kernel its first column in the table, -1 where it is off or lacks what it needs."""
+    """Per group of the kernel its first column in the table, -1 where it is off."""
     columns, following = {}, 0
     for group in GROUPS:
         is_on = groups is None or group.name in groups

@@ -42,8 +42,8 @@ def compute_targets(
 ) -> Targets:
     """Spend and orders of each row's customer in its `periods` windows, as far as before `end`.
 
-    `orders` may hold more than the orders the rows were made from: customers are matched by id. What
-    counts as spend is `target`; what counts as an order does not depend on it.
+    `orders` may hold more than the orders the rows were made from: customers are matched by id.
+    What counts as spend is `target`; what counts as an order does not depend on it.
     """
     found = pc.index_in(rows.customer_ids, orders.customer_ids)
     customer = found.fill_null(-1).to_numpy().astype(np.int64)[rows.customer_index]
@@ -64,7 +64,7 @@ def compute_targets(
 
 
 def compute_line_values(orders: Orders, target: Target) -> Int64:
-    """What each line is worth to `target`, in the smallest unit; raises `OrdersError` without its column.
+    """What `target` counts of each line, in the smallest unit; `OrdersError` without its column.
 
     A missing cost or discount counts as none.
     """

@@ -1,4 +1,4 @@
-"""Model: what `clvcast.train` and `clvcast.load_model` return, a trained model that saves and forecasts itself."""
+"""Model: what `clvcast.train` and `clvcast.load_model` return."""
 
 from __future__ import annotations
 

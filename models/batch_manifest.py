@@ -1,4 +1,4 @@
-"""The manifest of a batch: what was forecast from what, beside the output. No clock: equal runs, equal bytes."""
+"""The manifest beside a batch's output: input, settings, totals. It is the same for equal runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .forecast_terms import ForecastTerms
-
-if TYPE_CHECKING:
-    from .model import TrainedModel
+from .model import TrainedModel
 
 __all__ = [
     "Manifest",
@@ -103,7 +101,7 @@ def is_done(path: Path, key: str) -> Manifest | None:
 
 
 def build_manifest(output: Path) -> Manifest | None:
-    """The manifest beside a forecast file that is as it was written; None where it is not, or has none."""
+    """The manifest beside an unchanged forecast file; None where it changed, or has none."""
     path = locate_manifest(output, is_folder=False)
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())

@@ -1,7 +1,7 @@
 """Combine: what trees and BTYD say of a customer becomes one coherent mean forecast.
 
     churn log-odds = (1 - a) trees + a BTYD + shift
-    spend          = level ((1 - b) mean(order probability x spend if ordered, direct spend) + b BTYD)
+    spend          = level ((1 - b) mean(P(order) x spend if ordered, direct spend) + b BTYD)
 
 Trees rank better and BTYD, four numbers instead of thousands, errs less on small shops and does not
 mistake the season of the newest windows for the customers' habit. Both heads of spend start from an
@@ -130,7 +130,7 @@ def apply_season(
     order_value: Float64,
     places: Float64 | None,
 ) -> BtydViews:
-    """BTYD's forecasts with the season of cutoffs at `places` in the year put in; None: no season."""
+    """BTYD's forecasts, moved by the season at `places` in the year; None: no season."""
     if places is None:
         nothing = np.zeros(len(ordering))
         return BtydViews(days, ordering, order_days, order_value, nothing, nothing)
@@ -151,7 +151,8 @@ def apply_season(
 def value_order_days(rows: FeatureRows, days: OrderDays, value_scale: float) -> OrderDays:
     """Histories whose value is that of all order days, the first one too.
 
-    `value_scale` turns net spend into what the target counts. Gamma-Gamma is customarily fed repeat days alone, and then knows nothing of those who ordered once.
+    `value_scale` turns net spend into what the target counts. Gamma-Gamma is customarily fed repeat
+    days alone, and then knows nothing of those who ordered once.
     """
     spend = rows.columns(("spend_total",))[:, 0].astype(np.float64)
     n_days = days.n_repeat_days + 1.0

@@ -1,13 +1,13 @@
-"""The bundle: a model as a folder of text and numbers. No code, no pickle, no customer, no clock, no path.
+"""The bundle: a model as a folder of text and numbers, without code, customers, dates or paths.
 
     manifest.json   format version, model version, size and sha256 of every file, library versions
     model.json      the numbers (`Parameters`)
     churn-0.txt...  LightGBM trees as text, one file a head and seed; spend-0.txt likewise
     golden.json     expected forecasts of the golden rows
-    reference.json  histograms of features and forecasts at the training's end, for monitoring; may be absent
+    reference.json  histograms of features and forecasts at the training end, for monitoring; optional
 
-Loading checks in order: paths and sizes, digests, format version, tree structure, LightGBM, golden rows.
-A malformed tree text kills or hangs LightGBM's parser, so none reaches it.
+Loading checks in order: paths and sizes, digests, format version, tree structure, LightGBM, golden
+rows. A malformed tree text kills or hangs LightGBM's parser, so none reaches it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _GOLDEN_FORECASTS = TypeAdapter(dict[str, dict[str, FiniteFloat]])
 
 def save_bundle(model: TrainedModel, folder: Path) -> None:
     """Write a bundle, whole or not at all; a bundle that is there already is replaced."""
-    model = model.as_trained()
+    model = TrainedModel(model.numbers, model.trees, reference=model.reference)
     if folder.exists() and not (folder / _MANIFEST).is_file():
         raise StoreError(f"{folder} exists and is no bundle; name a new folder")
     files = model.files()
@@ -84,15 +84,16 @@ class _Manifest(BaseModel):
 
 
 def hash_bundle(folder: Path) -> str:
-    """The sha256 of a bundle's manifest, which holds those of all its files: what `load` may expect."""
+    """The sha256 of a bundle's manifest, which holds the digests of all its files."""
     return hashlib.sha256(_manifest_text(folder)).hexdigest()
 
 
 def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
     """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong.
 
-    The manifest's digests guard against damage. Against somebody who means it, who would make them fit,
-    guards `expect_sha256`: the `hash_bundle` noted when the bundle was made, kept somewhere else.
+    The manifest's digests guard against damage. Against somebody who means it, who would make them
+    fit, guards `expect_sha256`: the `hash_bundle` noted when the bundle was made, kept somewhere
+    else.
     """
     text = _manifest_text(folder)
     found = hashlib.sha256(text).hexdigest()

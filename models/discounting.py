@@ -6,10 +6,17 @@ import numpy as np
 
 from ..configs.schema import EconomicsConfig
 from ..orders.columns import Float64
+from ..orders.dates import RATE_YEAR_DAYS
 from .parameters import LaterPeriodRatios
 from .season import Season, compute_later_factor
 
-__all__ = ["discount_periods"]
+__all__ = ["compute_discounts", "discount_periods"]
+
+
+def compute_discounts(economics: EconomicsConfig, horizon_days: int, periods: int) -> Float64:
+    """What money of each period is divided by, 1 for the first: n_periods."""
+    years = np.arange(periods) * horizon_days / RATE_YEAR_DAYS
+    return np.asarray((1.0 + economics.annual_discount_rate) ** years)
 
 
 def discount_periods(
@@ -23,9 +30,9 @@ def discount_periods(
 ) -> Float64:
     """Margin x sum over k of ratio_k / (1 + annual rate)^((k - 1) horizon / 365): n_rows, > 0.
 
-    `places` in the year of the rows' cutoffs say what the season makes of later periods; None where it
-    is not known.
-    Ratios beyond those the model knows go on as the last two of them did, and never rise.
+    `places` in the year of the rows' cutoffs say what the season makes of later periods; None where
+    it is not known. Ratios beyond those the model knows go on as the last two of them did, and
+    never rise.
     """
     yearly = 1.0 + economics.annual_discount_rate
     value = np.ones(len(churn_probability))
@@ -44,5 +51,5 @@ def discount_periods(
             if places is None
             else ratio * compute_later_factor(season, places, k * horizon_days)
         )
-        value = value + spent / yearly ** (k * horizon_days / 365.0)
+        value = value + spent / yearly ** (k * horizon_days / RATE_YEAR_DAYS)
     return np.asarray(economics.margin_rate * value)

@@ -1,9 +1,9 @@
-"""Reference histograms: how features and forecasts lay when a model was trained, and how far they moved.
+"""Reference histograms: features and forecasts at the training end, and how far they moved since.
 
-They are counts in bins and shares of categories: small, and nobody's. The distance is the population
-stability index, PSI = sum over bins of (now - then) ln(now / then) on shares (Siddiqi 2006; below 0.1
-stable, above 0.25 another population). Two samples of one population differ by (bins - 1)
-(1 / n_now + 1 / n_then) on average (Yurdakul 2018), which is taken off.
+They are counts in bins and shares of categories: small, and nobody's. The distance is the
+population stability index, PSI = sum over bins of (now - then) ln(now / then) on shares (Siddiqi
+2006; below 0.1 stable, above 0.25 another population). Two samples of one population differ by
+(bins - 1) (1 / n_now + 1 / n_then) on average (Yurdakul 2018), which is taken off.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CATEGORIES = ("category", "channel")
 
 
 class Histogram(BaseModel):
-    """Rows between `edges` (bin k is edges[k-1] < value <= edges[k], open at both ends), and missing ones."""
+    """Counts between `edges` (edges[k-1] < value <= edges[k], open at both ends), and missing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,7 +43,7 @@ class Histogram(BaseModel):
 
 
 class DriftReference(BaseModel):
-    """Features and forecasts of all customers at the training's end, and categories of the lines before it."""
+    """Features and forecasts of all customers at the training end; categories of earlier lines."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,7 +70,7 @@ def build_histogram(
 
 
 def compute_stability_index(then: Histogram, now: Histogram) -> float:
-    """PSI between two histograms of the same edges, less what chance alone makes of it, at least 0."""
+    """PSI between two histograms of the same edges, less its expected noise, at least 0."""
     counts = np.array([(*h.counts, h.missing) for h in (then, now)], dtype=np.float64)
     counts = counts[:, counts.sum(axis=0) > 0]
     sizes = counts.sum(axis=1)

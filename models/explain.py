@@ -1,16 +1,16 @@
 """Why: each customer's CLV as a sum of amounts in currency, one per feature.
 
 Every part of a forecast is a product, exp(start + sum of the features' contributions); trees'
-contributions are LightGBM's `pred_contrib`, exact Shapley values (Lundberg et al. 2020). What a product
-differs from its typical value is shared out in proportion to the contributions, so that amounts add up
-to the cent (the logarithmic mean does it exactly). BTYD's part is shared between the order rate and the
-order value in the same way. All of it is then scaled by what turns spend into CLV.
+contributions are LightGBM's `pred_contrib`, exact Shapley values (Lundberg et al. 2020). What a
+product differs from its typical value is shared out in proportion to the contributions, so that
+amounts add up to the cent (the logarithmic mean does it exactly). BTYD's part is shared between the
+order rate and the order value in the same way. All of it is then scaled by what turns spend into
+CLV.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -55,12 +55,36 @@ def explain(
     attributes: Customers | None = None,
     largest: int = 5,
 ) -> pd.DataFrame:
-    """What makes each customer's CLV: customer_id, rank, reason, meaning, value, amount, clv.
+    """Explain each customer's CLV as amounts that add up to it.
 
-    Per customer what an unknown one would be worth (rank 0), the `largest` reasons by size, and the
-    rest together; the amounts, in the shop's currency, add up to the customer's `clv`. `value` is the
-    feature's. `customers` are ids; `attributes` a table of all customers' attributes or a path to it, for
-    a model that learned from any. Raises what `clvcast.score` raises.
+    Parameters
+    ----------
+    model : Model
+        A trained model.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them.
+    cutoff : str, date or datetime, optional
+        The first instant that is not observed; by default the midnight after the newest line.
+    customers : sequence of str, optional
+        Ids of the customers to explain; all by default.
+    attributes : DataFrame, pyarrow.Table, str or Path, optional
+        Attributes of all customers, for a model that learned from any.
+    largest : int, default 5
+        How many reasons per customer; the others are added into one row.
+
+    Returns
+    -------
+    DataFrame
+        customer_id, rank, reason, meaning, value (the feature's), amount (in the shop's
+        currency) and clv. Rank 0 is what a customer without a history would be worth.
+
+    Raises
+    ------
+    OrdersError
+        If the model cannot read the orders, or none of the customers is among them.
+    ConfigError
+        If the cutoff is out of range.
+
     """
     orders = coerce_orders(orders, model.orders)
     orders = attach_customers(orders, attributes, model.customers, model.orders.timezone)
@@ -83,38 +107,53 @@ def explain(
 
 def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:
     """The same of feature rows, row by row."""
-    return _largest(compute_contributions(model, rows), rows, largest)
+    reasons = (TYPICAL, _RATE, _VALUE, *model.numbers.features)
+    amounts, clv = _contributions(model, rows)
+    n_rows, n_reasons = amounts.shape
+    shown = min(largest, n_reasons - 1)
+    order = 1 + np.argsort(-np.abs(amounts[:, 1:]), axis=1, kind="stable")[:, :shown]
+    picked = np.concatenate([np.zeros((n_rows, 1), dtype=np.int64), order], axis=1)
+    parts = np.take_along_axis(amounts, picked, axis=1)
+    rest = clv - parts.sum(axis=1)
+    names = np.array([*reasons, "everything else"], dtype=object)
+    picked = np.column_stack([picked, np.full(n_rows, n_reasons)])
+    parts = np.column_stack([parts, rest])
+    features = np.full((n_rows, n_reasons + 1), np.nan)
+    features[:, _OWN:n_reasons] = rows.columns(reasons[_OWN:])
+    ids = rows.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
+    named = names[picked].ravel()
+    return pd.DataFrame(
+        {
+            "customer_id": np.repeat(np.array(ids, dtype=object), picked.shape[1]),
+            "rank": np.tile(np.arange(picked.shape[1]), n_rows),
+            "reason": named,
+            "meaning": [_MEANINGS.get(reason, reason) for reason in named],
+            "value": np.take_along_axis(features, picked, axis=1).ravel(),
+            "amount": parts.ravel(),
+            "clv": np.repeat(clv, picked.shape[1]),
+        }
+    )
 
 
-@dataclass(frozen=True)
-class Contributions:
-    """Amounts in currency: n_rows x n_reasons; each row adds up to that customer's CLV."""
-
-    reasons: tuple[str, ...]
-    amounts: Float64
-    clv: Float64
-
-
-def compute_contributions(model: TrainedModel, rows: FeatureRows) -> Contributions:
-    """Every reason's amount for every row."""
+def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Float64]:
+    """Amounts in currency, n_rows x n_reasons, and the CLV of each row that they add up to."""
     predictions = model.predict(rows)
-    blend, features = model.numbers.blend, model.numbers.features
+    blend = model.numbers.blend
     btyd = forecast_btyd(rows, blend, model.numbers.horizon_days)
-    reasons = (TYPICAL, _RATE, _VALUE, *features)
     unknown = _unknown(model, rows)
     weight = blend.spend_weight if model.trees else 1.0
-    amounts = weight * _of_btyd(btyd, unknown, len(reasons))
+    amounts = weight * _of_btyd(btyd, unknown, _OWN + len(model.numbers.features))
     if model.trees:
         share = (1.0 - weight) / 2.0
         amounts += share * _of_hurdle(model, rows, btyd, unknown, predictions.churn_probability)
         amounts += share * _of_direct(model, rows, btyd)
     sums = amounts.sum(axis=1)
     scale = np.divide(predictions.clv, sums, out=np.zeros_like(sums), where=sums > 0)
-    return Contributions(reasons, amounts * scale[:, None], predictions.clv)
+    return amounts * scale[:, None], predictions.clv
 
 
 def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
-    """BTYD's view of a customer who has only just come, at each row's cutoff: where amounts start."""
+    """BTYD's forecast of a customer who has just come, at each row's cutoff: where amounts start."""
     blend, horizon = model.numbers.blend, model.numbers.horizon_days
     nothing = np.zeros(rows.n_rows)
     new = OrderDays(nothing, nothing, nothing, nothing)
@@ -138,7 +177,7 @@ def _of_btyd(btyd: BtydViews, unknown: BtydViews, n_reasons: int) -> Float64:
 def _of_hurdle(
     model: TrainedModel, rows: FeatureRows, btyd: BtydViews, unknown: BtydViews, churn: Float64
 ) -> Float64:
-    """(1 - churn) x spend if ordered: the logs of the second, and those of the first as its odds move."""
+    """(1 - churn) x spend if ordered: logs of the second; the first shared out by its odds."""
     logs = _log_parts(model, rows, "ordered")
     logs[:, 0] += unknown.log_spend_if_ordered
     logs[:, 1] += _log(btyd.days_if_ordered) - _log(unknown.days_if_ordered)
@@ -180,37 +219,9 @@ def _log_parts(model: TrainedModel, rows: FeatureRows, head: str) -> Float64:
 
 
 def _shared_out(logs: Float64) -> Float64:
-    """exp(sum of a row's logs) as amounts: the first column's own exponential, the rest by proportion."""
+    """exp(sum of a row's logs) as amounts: exp of the first column, the rest in proportion."""
     base = np.exp(logs[:, 0])
     moved = logs[:, 1:].sum(axis=1)
     # (e^m - 1) / m, the logarithmic mean: it passes through 1 at m = 0
     slope = np.where(np.abs(moved) > 1e-12, np.expm1(moved) / np.where(moved == 0, 1.0, moved), 1.0)
     return np.column_stack([base, logs[:, 1:] * (base * slope)[:, None]])
-
-
-def _largest(found: Contributions, rows: FeatureRows, largest: int) -> pd.DataFrame:
-    """The first reason, the largest others by size, and the rest together, per customer."""
-    n_rows, n_reasons = found.amounts.shape
-    shown = min(largest, n_reasons - 1)
-    order = 1 + np.argsort(-np.abs(found.amounts[:, 1:]), axis=1, kind="stable")[:, :shown]
-    picked = np.concatenate([np.zeros((n_rows, 1), dtype=np.int64), order], axis=1)
-    amounts = np.take_along_axis(found.amounts, picked, axis=1)
-    rest = found.clv - amounts.sum(axis=1)
-    names = np.array([*found.reasons, "everything else"], dtype=object)
-    picked = np.column_stack([picked, np.full(n_rows, n_reasons)])
-    amounts = np.column_stack([amounts, rest])
-    features = np.full((n_rows, n_reasons + 1), np.nan)
-    features[:, _OWN:n_reasons] = rows.columns(found.reasons[_OWN:])
-    ids = rows.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
-    reasons = names[picked].ravel()
-    return pd.DataFrame(
-        {
-            "customer_id": np.repeat(np.array(ids, dtype=object), picked.shape[1]),
-            "rank": np.tile(np.arange(picked.shape[1]), n_rows),
-            "reason": reasons,
-            "meaning": [_MEANINGS.get(reason, reason) for reason in reasons],
-            "value": np.take_along_axis(features, picked, axis=1).ravel(),
-            "amount": amounts.ravel(),
-            "clv": np.repeat(found.clv, picked.shape[1]),
-        }
-    )

@@ -1,7 +1,8 @@
-"""What forecasts were made with: carried by a forecast file, so that no other horizon or margin is laid on it.
+"""Terms of a forecast file (horizon, margin, ...), carried by it so that none is mixed up.
 
-Parquet files and DataFrames hold it as an attribute (`DataFrame.attrs["clvcast"]`, which pandas writes into
-parquet and reads from it); for a .csv file the manifest that `clvcast score` writes beside it does.
+Parquet files and DataFrames hold it as an attribute (`DataFrame.attrs["clvcast"]`, which pandas
+writes into parquet and reads from it); for a .csv file the manifest that `clvcast score` writes
+beside it does.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class ForecastTerms(BaseModel):
         return {_OURS: self.model_dump(mode="json")}
 
     def metadata(self) -> dict[bytes, bytes]:
-        """As the schema of a table or a parquet file holds it; `pandas.read_parquet` makes attributes of it."""
+        """As the schema of a table or parquet file holds it; `pandas.read_parquet` reads it."""
         return {_PANDAS: json.dumps(self.attributes()).encode()}
 
     def carried_by(self, table: pa.Table) -> pa.Table:
@@ -80,11 +81,11 @@ def read_terms(table: pa.Table) -> ForecastTerms | None:
     found: Any = _parsed(metadata.get(_ARROW, b"{}")).get("attributes")
     if _PANDAS in metadata:
         found = _parsed(metadata[_PANDAS])
-    told = found.get(_OURS) if isinstance(found, dict) else None
-    if told is None:
+    terms = found.get(_OURS) if isinstance(found, dict) else None
+    if terms is None:
         return None
     try:
-        return ForecastTerms.model_validate(told)
+        return ForecastTerms.model_validate(terms)
     except ValidationError:
         raise OrdersError(
             "the forecasts hold attributes of clvcast that cannot be read; make them with clvcast score"
@@ -102,24 +103,26 @@ def _parsed(text: bytes) -> dict[str, Any]:
 def reconcile_config(
     config: Config | None, made: ForecastTerms | None, what: str = "the forecasts"
 ) -> tuple[Config, list[str]]:
-    """The configuration under which `what` may be read, and what is to be said about it.
+    """The configuration under which `what` may be read, and remarks.
 
-    Keys it does not state are those the forecasts were made with. Raises `ConfigError` for one that it
-    states and that differs. Where the forecasts carry nothing, the configuration is believed.
+    Keys it does not state are those the forecasts were made with. Raises `ConfigError` for one that
+    it states and that differs. Where the forecasts carry nothing, the configuration is believed.
     """
-    said = []
+    remarks = []
     if config is None:
         config = Config()
         if made is not None:
-            said.append("no configuration is given: all that forecasts do not carry is by default")
+            remarks.append(
+                "no configuration is given: all that forecasts do not carry is by default"
+            )
     if made is None:
-        said.append(
+        remarks.append(
             f"{what} do not say what they were made with, as those of clvcast score do: "
             f"{config.periods} x {config.horizon_days} days, a margin of {config.economics.margin_rate:.0%} "
             f"and a discount of {config.economics.annual_discount_rate:.0%} a year are taken, of the "
             "configuration or by default"
         )
-        return config, said
+        return config, remarks
     stated = _stated(config)
     own = made.keys()
     differ = [key for key in stated if key in own and stated[key] != own[key]]
@@ -130,7 +133,7 @@ def reconcile_config(
             f"{what} were made with {theirs}, the configuration says {ours}; leave that out of it, "
             "or score again with it"
         )
-    return made.within(config), said
+    return made.within(config), remarks
 
 
 def _stated(config: Config) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Golden rows: invented order histories that travel with every bundle, with their expected forecasts.
+"""Golden rows: invented order histories in every bundle, with their expected forecasts.
 
 They are the same in every bundle, edge cases among them, and belong to nobody. A loaded model must
 give the numbers it gave when it was saved, or it is not the same model.
@@ -48,7 +48,7 @@ _HISTORIES: dict[str, list[tuple[float, float, str]]] = {
 def build_golden_rows(
     optional_columns: tuple[str, ...], attributes: AttributeCoding | None = None
 ) -> pd.DataFrame:
-    """The histories as nested rows, with invented values in the optional columns and attributes needed."""
+    """The histories as nested rows, with invented values in the columns and attributes needed."""
     cutoff = pd.Timestamp(CUTOFF)
     rows: list[dict[str, Any]] = []
     for customer_id, history in _HISTORIES.items():
@@ -74,20 +74,20 @@ def build_golden_rows(
 
 
 def _golden_attributes(coding: AttributeCoding, k: int) -> dict[str, Any]:
-    """What customer `k` is told to be: every label once, one that is unknown, and, by turns, nothing."""
-    told: dict[str, Any] = {}
+    """Attributes of customer `k`: every label once, one that is unknown, and at times none."""
+    values: dict[str, Any] = {}
     for name in coding.config.columns:
         kind = coding.config.types.get(name, "text")
         if name == "customer_id" or k % 7 == 5:
             continue
         if kind == "text":
             labels = (*coding.vocabulary[name], "golden")
-            told[name] = labels[k % len(labels)]
+            values[name] = labels[k % len(labels)]
         elif kind == "number":
-            told[name] = [0.0, 1.0, -2.5, 100.0, 1e6][k % 5]
+            values[name] = [0.0, 1.0, -2.5, 100.0, 1e6][k % 5]
         else:
-            told[name] = f"{2010 + k % 12}-06-15"  # the last are after the cutoff
-    return told
+            values[name] = f"{2010 + k % 12}-06-15"  # the last are after the cutoff
+    return values
 
 
 def forecast_golden_rows(model: TrainedModel) -> dict[str, dict[str, float]]:
@@ -103,7 +103,7 @@ def forecast_golden_rows(model: TrainedModel) -> dict[str, dict[str, float]]:
 
 
 def check_golden_rows(model: TrainedModel, expected: dict[str, dict[str, float]]) -> None:
-    """Score the golden rows; raises `BundleError` if any number differs by more than 1e-9 relative."""
+    """Score the golden rows; `BundleError` if a number differs by more than 1e-9, relative."""
     found = forecast_golden_rows(model)
     same_names = all(set(forecasts) == set(_FORECASTS) for forecasts in expected.values())
     if found.keys() != expected.keys() or not same_names:

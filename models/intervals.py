@@ -4,8 +4,8 @@
     [q5, q95]  elsewhere
 
 Quantiles of actual / expected were read off customers whom the trees had not seen, within groups of
-similar forecasts (Mondrian conformal prediction; Vovk et al. 2005), and widened by the shocks that move
-a whole shop. `upper` is raised to the expected value where that is larger.
+similar forecasts (Mondrian conformal prediction; Vovk et al. 2005), and widened by the shocks that
+move a whole shop. `upper` is raised to the expected value where that is larger.
 """
 
 from __future__ import annotations
@@ -56,5 +56,5 @@ def predict_interval(
 
 
 def compute_growth_shock(periods: int) -> float:
-    """Spread of the mean level of k periods over that of the first, where each adds an equal shock."""
+    """Spread of the mean level of k periods over the first's, each adding an equal shock."""
     return math.sqrt((periods + 1) * (2 * periods + 1) / (6 * periods))

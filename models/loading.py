@@ -1,4 +1,4 @@
-"""load_model: from a bundle folder or an MLflow URI. The one module of serve/ that imports mlflow."""
+"""load_model: from a bundle folder or an MLflow URI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import BundleError, ConfigError, StoreError
 from .api import Model
 from .bundle import load_bundle
 from .model import TrainedModel
-from .registry_facts import RegistryFacts
+from .registry_facts import VERDICT, VERDICT_REASON, RegistryFacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,13 +38,32 @@ _DEFAULT_STORE = Path("mlflow.db")
 def load_model(
     model: str | Path, tracking_uri: str | None = None, *, expect_sha256: str | None = None
 ) -> Model:
-    """Load a model from a bundle folder, or from MLflow by a URI such as `models:/clv@champion`.
+    """Load a model from a bundle folder or from MLflow.
 
-    `expect_sha256` is the digest of the bundle's manifest.json, for those who keep it apart from the
-    bundle (`sha256sum bundle/manifest.json`); MLflow keeps it as a tag, which is checked unasked.
+    Parameters
+    ----------
+    model : str or Path
+        A bundle folder, or an address in MLflow such as `models:/clv@champion`.
+    tracking_uri : str, optional
+        The MLflow store; by default MLFLOW_TRACKING_URI, else ./mlflow.db.
+    expect_sha256 : str, optional
+        The digest of the bundle's manifest.json (`sha256sum bundle/manifest.json`), if you keep
+        it apart from the bundle. MLflow keeps it as a tag, which is always checked.
 
-    The MLflow store is `tracking_uri`, else MLFLOW_TRACKING_URI, else ./mlflow.db. Raises
-    `BundleError` for a damaged bundle, `StoreError` when the store or the model is not there.
+    Returns
+    -------
+    Model
+        A model to pass to `clvcast.score`.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged or missing.
+    StoreError
+        If the store or the model in it is missing.
+    ConfigError
+        If `model` is neither a folder nor an address in MLflow.
+
     """
     return Model.of(_load(str(model), tracking_uri, expect_sha256))
 
@@ -63,7 +82,7 @@ def _load(uri: str, tracking_uri: str | None, expect_sha256: str | None) -> Trai
 
 
 def find_existing_store(tracking_uri: str | None) -> str:
-    """The MLflow store to read from; never makes a new one. Raises `StoreError` where there is none."""
+    """The MLflow store to read from; never makes one. Raises `StoreError` where there is none."""
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
     if not uri and _DEFAULT_STORE.exists():
         uri = f"sqlite:///{_DEFAULT_STORE}"
@@ -96,9 +115,8 @@ def resolve_sqlite_path(uri: str) -> str:
 
 
 def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) -> TrainedModel:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
+        silence_mlflow()
         import mlflow
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -106,7 +124,6 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         raise StoreError(
             "models in MLflow need the mlflow extra: pip install 'clvcast[mlflow]'"
         ) from None
-    silence_mlflow()
     with tempfile.TemporaryDirectory() as folder:
         try:
             with use_store(tracking_uri):
@@ -128,8 +145,27 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         return replace(found, registered=about)
 
 
+def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
+    """Say which version could serve where a model has versions and none of them the alias."""
+    versions = client.search_model_versions(f"name='{name}'", order_by=["version_number DESC"])
+    if not versions or alias in client.get_registered_model(name).aliases:
+        return
+    newest = versions[0]
+    number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
+    was_refused = newest.tags.get(VERDICT) == "refused"
+    said = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"
+    raise StoreError(
+        f"no version of {name} is {alias}; {said}. Use it as models:/{name}/{number}, or make it "
+        f"champion: clvcast models promote {number} --reason ..."
+    )
+
+
 def silence_mlflow() -> None:
-    """Keep MLflow's chatter off stderr; what its database refuses is raised, and told in a sentence."""
+    """Keep MLflow quiet: no telemetry, progress bars or logs; its errors are raised as usual."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow  # noqa: F401  # reads the environment, and sets the levels of its own loggers
+
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # whole tracebacks
@@ -167,5 +203,6 @@ def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
         return None
     name, alias, number = match.groups()
     if alias:
+        _refuse_missing_alias(client, name, alias)
         return client.get_model_version_by_alias(name, alias)
     return client.get_model_version(name, number)

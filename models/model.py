@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
@@ -34,9 +34,6 @@ from .registry_facts import RegistryFacts
 from .season import locate_in_season
 from .segments import SegmentThresholds
 from .trees.lightgbm_trees import Trees
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Predictions", "TrainedModel", "hash_content"]
 
@@ -74,7 +71,7 @@ class TrainedModel:
 
     @cached_property
     def version(self) -> str:
-        """The first twelve digits of a sha256 over the model's files: equal models, equal versions."""
+        """Twelve digits of a sha256 over the model's files: equal models, equal versions."""
         return hash_content(self.files())
 
     def files(self) -> dict[str, bytes]:
@@ -147,18 +144,6 @@ class TrainedModel:
             own_customers=config.customers or self.own_customers,
         )
 
-    def as_trained(self) -> Self:
-        """The model without what `with_config` set."""
-        return replace(
-            self,
-            own_periods=None,
-            own_economics=None,
-            own_orders=None,
-            own_segments=None,
-            own_cuts=None,
-            own_customers=None,
-        )
-
     def usable_columns(self, orders: Orders) -> Orders:
         """The orders with the columns and attributes this model learned from; raises `OrdersError` naming
         missing ones.
@@ -212,7 +197,7 @@ class TrainedModel:
         )
 
     def load_boosters(self) -> None:
-        """Let LightGBM read the trees, as explanations need; raises `BundleError` where it cannot."""
+        """Let LightGBM read the trees, for explanations; raises `BundleError` where it cannot."""
         for seeds in self.trees.values():
             for trees in seeds:
                 _ = trees.booster

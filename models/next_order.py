@@ -2,9 +2,10 @@
 
 P(an order within t days) = A (1 - ((alpha + T) / (alpha + T + t))^s)
 
-is the order model's law for a customer who is still there (s = r + repeat days), with A the chance of
-being there. A is chosen so that t = one horizon gives 1 - churn_probability; where that needs more than
-certainty, A is 1 and s grows instead. The law has a closed inverse, so any quantile is one formula.
+is the order model's law for a customer who is still there (s = r + repeat days), with A the chance
+of being there. A is chosen so that t = one horizon gives 1 - churn_probability; where that needs
+more than certainty, A is 1 and s grows instead. The law has a closed inverse, so any quantile is
+one formula.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def predict_next_order(
 
 @_compiled
 def _quantiles(scales, shapes, churn, horizon, span):  # type: ignore[no-untyped-def]
-    """The days by which each of _SHARES of the orders within the span have come: n_shares x n_rows."""
+    """The days until each of _SHARES of the orders within the span: n_shares x n_rows."""
     found = np.full((len(_SHARES), len(scales)), np.nan)
     for row in range(len(scales)):
         scale, shape = scales[row], shapes[row]

@@ -1,4 +1,4 @@
-"""Registered: what the registry says of a model. A bundle holds no date and no measure; its version's tags do."""
+"""Registry facts: dates and measures of a model, which its bundle does not hold, from its tags."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "RegistryFacts"]
+__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "VERDICT", "VERDICT_REASON", "RegistryFacts"]
 
 CUTOFF = "clvcast.cutoff"  # tag: where the training ended
 DATA_SPAN = "clvcast.data_span"  # tag: the first day to the training's end
 MEASURE = "clvcast.measure."  # tags: the headline measures of the newest evaluation
+VERDICT = "clvcast.verdict"  # tag: promoted or refused, by the gate or by hand
+VERDICT_REASON = "clvcast.verdict_reason"  # tag
 
 
 class RegistryFacts(BaseModel):
-    """Where a model came from, when its training ended, on what, and how its evaluation came out."""
+    """A model's name and version, the end and data of its training, and its measures."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,11 +1,11 @@
-"""One customer: orders in, a `Forecast` out, in about a millisecond and with the numbers of a batch."""
+"""One customer: orders in, a `Forecast` out, in about a millisecond, as in a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,8 @@ from ..orders.reading.attribute_records import (
 from ..orders.reading.frames import ArrowStream, is_frame
 from ..orders.reading.order_records import LineError, clean_id, is_missing_id, pack_records
 from ..orders.reading.read_orders import coerce_orders, read_table
+from .model import TrainedModel
 from .scoring import forecast_columns
-
-if TYPE_CHECKING:
-    from .model import TrainedModel
 
 __all__ = ["Forecast", "score_one"]
 
@@ -38,7 +36,31 @@ OwnOrders: TypeAlias = (
 
 @dataclass(frozen=True)
 class Forecast:
-    """A forecast row: one customer at one cutoff by one model. Money is in the shop's currency."""
+    """A forecast row: one customer at one cutoff by one model. Money is in the shop's currency.
+
+    Attributes
+    ----------
+    customer_id, cutoff, model_version : str, datetime, str
+        What the row is of.
+    n_orders, days_since_last_order, tenure_days : int
+        The customer's history at the cutoff.
+    churn_probability : float
+        Probability of no order in the next period, 0 to 1.
+    expected_orders, expected_spend : float
+        Means for the next period; `expected_spend_lower` and `expected_spend_upper` bound it.
+    clv, clv_lower, clv_upper : float
+        Discounted margin over the CLV horizon, and its bounds.
+    expected_next_order_at, next_order_from, next_order_until : datetime or None
+        When the next order is due, and the bounds of that; None if none is expected.
+    rfm_segment, tier, risk, evidence : str
+        Classes of the customer, and what the forecast rests on.
+    own_share : float
+        Share of the forecast that is the customer's own, not the average customer's: 0 to 1.
+    spend_deviation, clv_deviation, spend_shock, clv_shock : float
+        The customer's standard deviations, and the shocks that move all customers together;
+        `clvcast.total` makes the interval of a sum from them.
+
+    """
 
     customer_id: str
     cutoff: datetime
@@ -80,9 +102,9 @@ def score_one(
     `orders` are the customer's order lines: dictionaries with ordered_at, amount and the optional
     columns, or tuples (ordered_at, amount[, order_id]), or a table, or `Orders`, of one customer.
     `attributes` is what is known of the customer at the cutoff, for a model that learned from any.
-    Raises `OrdersError` where a line cannot be used or no order lies before the cutoff, `ConfigError` for
-    a cutoff more than a horizon from now: one customer's silence does not say when the shop's orders end,
-    but nothing can be known of the time between now and the cutoff.
+    Raises `OrdersError` where a line cannot be used or no order lies before the cutoff,
+    `ConfigError` for a cutoff more than a horizon from now: one customer's silence does not say
+    when the shop's orders end, but nothing can be known of the time between now and the cutoff.
     """
     instant = dates.parse_instant(cutoff)
     check_cutoff_from_now(instant, model.numbers.horizon_days, datetime.now())

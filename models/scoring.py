@@ -18,7 +18,7 @@ from ..errors import BundleError, ConfigError
 from ..features.attribute_features import count_missing_attributes
 from ..features.table import FeatureRows, compute_feature_rows
 from ..orders import dates, windows
-from ..orders.columns import Float64
+from ..orders.columns import Float64, Text
 from ..orders.cutoffs import check_cutoff, get_default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, attach_customers
@@ -26,12 +26,13 @@ from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .evidence import describe_evidence
 from .forecast_terms import ForecastTerms
 from .intervals import compute_growth_shock
-from .model import TrainedModel
-from .segment_columns import assign_segments
+from .model import Predictions, TrainedModel
+from .segments import Standing, assign_segments, cut_thresholds
 
 __all__ = [
     "FORECAST_SCHEMA",
     "choose_cutoff",
+    "compute_standing",
     "describe_terms",
     "forecast_columns",
     "forecast_rows",
@@ -80,15 +81,39 @@ def score(
     cutoff: dates.Instant | None = None,
     customers: Customers | None = None,
 ) -> pd.DataFrame:
-    """Forecast every customer with an order before the cutoff: a DataFrame, a row each, by customer_id.
+    """Forecast every customer with an order before the cutoff.
 
-    `orders` are `Orders`, a table of order lines or a path to them, with the columns the model's mapping
-    knows or our own names; `customers` a table of their attributes or a path to it, for a model that learned
-    from any. Without a cutoff it is the midnight after the newest line. Money is in the shop's currency;
-    `attrs` holds what the forecasts were made with, for those who read them.
-    Warns (`UserWarning`) when the orders end more than a week before the cutoff, and when an attribute is
-    not known of most customers; raises `OrdersError` for orders the model cannot read, `ConfigError` for a
-    cutoff out of range.
+    Parameters
+    ----------
+    model : Model
+        A trained model, from `clvcast.train` or `clvcast.load_model`.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path
+        Orders, a table of order lines, or where to read them. Columns are named as in the
+        model's mapping, or by our own names.
+    cutoff : str, date or datetime, optional
+        The first instant that is not observed; by default the midnight after the newest line.
+    customers : DataFrame, pyarrow.Table, str or Path, optional
+        Attributes of the customers, for a model that learned from any.
+
+    Returns
+    -------
+    DataFrame
+        One row per customer, sorted by customer_id; money is in the shop's currency. `attrs`
+        holds the terms of the forecasts.
+
+    Raises
+    ------
+    OrdersError
+        If the model cannot read the orders.
+    ConfigError
+        If the cutoff is out of range.
+
+    Warns
+    -----
+    UserWarning
+        If the orders end more than a week before the cutoff, or most customers lack an
+        attribute the model learned from.
+
     """
     if not isinstance(model, TrainedModel):
         raise ConfigError(
@@ -158,10 +183,10 @@ def forecast_rows(model: TrainedModel, orders: Orders, cutoff: int) -> pa.Table:
 def forecast_columns(
     model: TrainedModel, known: Orders, rows: FeatureRows, cutoff: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Every column of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT where none."""
+    """The columns of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT: none."""
     predictions = model.predict(rows)
     numbers = model.numbers
-    rfm_segment, tier, risk = assign_segments(model, known, rows, predictions)
+    rfm_segment, tier, risk = _assign_segments(model, known, rows, predictions)
     evidence = describe_evidence(
         rows.whole[:, 0],
         short_history=numbers.short_history,
@@ -200,6 +225,23 @@ def forecast_columns(
     }
     _check_numbers(model, columns)
     return columns
+
+
+def compute_standing(known: Orders, rows: FeatureRows, clv: Float64) -> Standing:
+    """What decides the segments of rows; `known` are the orders they were made from."""
+    spend = known.spend_by_customer()[rows.customer_index] / known.unit
+    return Standing(rows.whole[:, 1], rows.whole[:, 0], spend, clv)
+
+
+def _assign_segments(
+    model: TrainedModel, known: Orders, rows: FeatureRows, predictions: Predictions
+) -> tuple[Text, Text, Text]:
+    """By the bundle's thresholds or, where a configuration asks, by those of the file."""
+    standing = compute_standing(known, rows, predictions.clv)
+    thresholds = model.segments
+    if model.own_cuts is not None:
+        thresholds = cut_thresholds(model.own_cuts, standing)
+    return assign_segments(thresholds, standing, predictions.churn_probability)
 
 
 def _check_numbers(model: TrainedModel, columns: Mapping[str, npt.NDArray[Any]]) -> None:

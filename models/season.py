@@ -1,8 +1,9 @@
 """Season: what the time of the year does to a whole shop, beyond what its customers' histories say.
 
-Curves over the year, learned where history shows each part of the year (`train.season_estimation`); a model without
-them knows no season. A customer's chance to order moves in odds and the spend of those who order in
-proportion, so that a customer who is sure to order stays sure, and probabilities stay probabilities.
+Curves over the year, learned where history shows each part of the year (`train.season_estimation`);
+a model without them knows no season. A customer's chance to order moves in odds and the spend of
+those who order in proportion, so that a customer who is sure to order stays sure, and probabilities
+stay probabilities.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Season(BaseModel):
 
 
 def locate_in_season(season: Season, rows: FeatureRows) -> Float64 | None:
-    """Where in the year each row's cutoff stands, 0 at its beginning, below 1; None without a season."""
+    """Where in the year each row's cutoff stands, from 0 to below 1; None without a season."""
     if not season.is_known:
         return None
     sine, cosine = rows.columns(("cutoff_year_sin", "cutoff_year_cos")).T.astype(np.float64)
@@ -50,6 +51,6 @@ def locate_in_season(season: Season, rows: FeatureRows) -> Float64 | None:
 
 
 def compute_later_factor(season: Season, places: Float64, days: float) -> Float64:
-    """How a total of some days later compares, by season alone, with one from the same places on."""
+    """The season's factor between a total some days later and one now, at places in the year."""
     later = season.at(season.spend, (places + days / YEAR_DAYS) % 1.0)
     return np.asarray(np.exp(later - season.at(season.spend, places)))

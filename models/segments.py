@@ -1,12 +1,12 @@
 """Segments: which RFM segment, value tier and risk band a customer is in.
 
 The thresholds are numbers of the bundle, so a customer's segment does not depend on who else is in
-the file. A score is 1 + the number of the four quintile cut points strictly passed; for R fewer days
-are better. FM = floor((F + M) / 2 + 0.5).
+the file. A score is 1 + the number of the four quintile cut points strictly passed; for R fewer
+days are better. FM = floor((F + M) / 2 + 0.5).
 
 Cut points are values that occur (the inverse of the empirical distribution): equal customers get
-equal scores however many of them there are, and where most ordered once, F begins to tell them apart
-at the second order.
+equal scores however many of them there are, and where most ordered once, F begins to tell them
+apart at the second order.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = [
     "RISKS",
     "TIERS",
     "SegmentThresholds",
-    "Segments",
     "Standing",
     "assign_risk_bands",
+    "assign_segments",
     "assign_tiers",
     "compute_quintile_cuts",
     "compute_tier_edges",
@@ -57,7 +57,7 @@ class SegmentThresholds(BaseModel):
     rfm: dict[str, tuple[str, ...]]
 
     def overridden_by(self, stated: SegmentsConfig) -> SegmentThresholds:
-        """With the names and risk edges a configuration states; raises `ConfigError` for another tier rule.
+        """With a configuration's names and risk edges; raises `ConfigError` for another tier rule.
 
         Cutting tiers by another rule needs customers: train again, or cut within the file.
         """
@@ -88,28 +88,18 @@ class Standing:
     clv: Float64
 
 
-@dataclass(frozen=True)
-class Segments:
-    """The segments of some customers: arrays of text, n_customers."""
-
-    rfm_segment: Text
-    tier: Text
-    risk: Text
-
-    @classmethod
-    def of(
-        cls, thresholds: SegmentThresholds, standing: Standing, churn_probability: Float64
-    ) -> Segments:
-        """Sort customers into segments."""
-        days = standing.days_since_last_order
-        r = score_rfm(days, thresholds.recency_cuts, fewer_is_better=True)
-        f = score_rfm(standing.n_orders, thresholds.frequency_cuts)
-        m = score_rfm(standing.spend, thresholds.money_cuts)
-        return cls(
-            name_rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
-            assign_tiers(standing.clv, thresholds.tier_edges),
-            assign_risk_bands(churn_probability, thresholds.risk),
-        )
+def assign_segments(
+    thresholds: SegmentThresholds, standing: Standing, churn_probability: Float64
+) -> tuple[Text, Text, Text]:
+    """RFM segment, value tier and risk band of customers: text, n_customers each."""
+    r = score_rfm(standing.days_since_last_order, thresholds.recency_cuts, fewer_is_better=True)
+    f = score_rfm(standing.n_orders, thresholds.frequency_cuts)
+    m = score_rfm(standing.spend, thresholds.money_cuts)
+    return (
+        name_rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
+        assign_tiers(standing.clv, thresholds.tier_edges),
+        assign_risk_bands(churn_probability, thresholds.risk),
+    )
 
 
 def cut_thresholds(config: SegmentsConfig, standing: Standing) -> SegmentThresholds:
@@ -126,7 +116,7 @@ def cut_thresholds(config: SegmentsConfig, standing: Standing) -> SegmentThresho
 
 
 def compute_quintile_cuts(values: npt.NDArray[Any]) -> tuple[float, ...]:
-    """The four values at or below which 20, 40, 60 and 80 % of `values` lie; each occurs among them.
+    """The values at or below which 20, 40, 60 and 80 % of `values` lie; each occurs in them.
 
     >>> compute_quintile_cuts(np.array([1, 1, 1, 1, 1, 1, 2, 2, 5, 9]))
     (1.0, 1.0, 1.0, 2.0)
@@ -187,7 +177,7 @@ def compute_tier_edges(clv: Float64, config: TiersConfig) -> tuple[float, float]
 
 
 def assign_tiers(clv: Float64, edges: tuple[float, float]) -> Text:
-    """High from the second edge on, medium from the first; a CLV of zero is low whatever the edges."""
+    """High from the second edge on, medium from the first; a CLV of zero is always low."""
     place = np.searchsorted(edges, clv, side="right")
     return np.asarray(np.array(TIERS, dtype=object)[np.where(clv > 0, place, 0)])
 

@@ -1,8 +1,8 @@
 """Totals: what customers are expected to bring together, with an interval of the sum.
 
-A sum of intervals is far too wide, for customers' luck cancels out; an interval that lets everything
-cancel is too narrow, for a season or a lost channel moves all at once. So the spread of a total has
-parts, added as variances of the total's logarithm:
+A sum of intervals is far too wide, for customers' luck cancels out; an interval that lets
+everything cancel is too narrow, for a season or a lost channel moves all at once. So the spread of
+a total has parts, added as variances of the total's logarithm:
 
     own luck      sum of the customers' variances / total^2    shrinks as customers are added
     shock         the bundle's shared shock, squared           does not
@@ -34,15 +34,35 @@ def total(
     value: Literal["clv", "spend"] = "clv",
     by: str | None = None,
 ) -> pd.DataFrame:
-    """The expected total of a forecast's customers and its 90 % interval.
+    """Sum a forecast: the expected total of its customers and its 90 % interval.
 
-    One row, or one per value of the column `by` (a segment, a tier): customers, expected, lower, upper, in
-    the shop's currency, 0 <= lower <= expected <= upper. Groups' `expected` add up to the whole's; their
-    intervals do not, for luck between them cancels out. Raises `ConfigError` for what is no forecast.
+    Parameters
+    ----------
+    forecast : DataFrame
+        Forecasts, as `clvcast.score` returns them.
+    value : {'clv', 'spend'}, default 'clv'
+        What is added up.
+    by : str, optional
+        A column of the forecast, such as a segment or a tier: one row per value of it.
 
+    Returns
+    -------
+    DataFrame
+        customers, expected, lower and upper, in the shop's currency, with
+        0 <= lower <= expected <= upper. The `expected` of groups add up to the whole's. Their
+        intervals do not, because random errors of single customers partly cancel in a sum.
+
+    Raises
+    ------
+    ConfigError
+        If the forecast lacks a column.
+
+    Examples
+    --------
     >>> one = {"clv": [100.0], "clv_deviation": [0.0], "clv_shock": [0.1]}
     >>> total(pd.DataFrame(one)).round(1).values.tolist()
     [[1.0, 100.0, 84.4, 117.3]]
+
     """
     if value not in _COLUMNS:
         raise ConfigError(f"value must be clv or spend, got {value!r}")

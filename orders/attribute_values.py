@@ -20,7 +20,7 @@ def find_known_facts(attributes: Attributes, cutoff: int) -> Int64:
 
 
 def format_attributes(attributes: Attributes, cutoff: int) -> list[dict[str, Any]]:
-    """Per customer the attributes known at the cutoff, as nested rows carry them; None is missing."""
+    """Per customer the attributes known at the cutoff, as in nested rows; None is missing."""
     fact = find_known_facts(attributes, cutoff).tolist()
     columns: dict[str, list[Any]] = {}
     for name in attributes.names:

@@ -14,8 +14,6 @@ from .columns import Float64, Int64, Mask, TextColumn
 __all__ = ["ALWAYS", "NO_DATE", "Attributes"]
 
 ALWAYS = int(np.iinfo(np.int64).min)  # valid from the beginning
-
-
 NO_DATE = int(np.iinfo(np.int64).max)  # of a date attribute: before no cutoff
 
 

@@ -5,24 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["Float32", "Float64", "Int8", "Int32", "Int64", "Mask", "Text", "TextColumn"]
 
 Int64 = npt.NDArray[np.int64]
-
-
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
-
-
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -1,7 +1,7 @@
-"""Cutoffs: the one a run takes where none is given, which are refused, and those a model learns from.
+"""Cutoffs: the default one, which are rejected, and those a model learns from.
 
-All of it is told from where the orders begin and end. What is known at a cutoff is cut out by windows.py, and by
-nothing else.
+All of it is told from where the orders begin and end. What is known at a cutoff is cut out by
+windows.py, and by nothing else.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = [
     "get_default_cutoff",
     "get_longest_horizon",
     "get_newest_realised_cutoff",
+    "is_too_short_for_trees",
 ]
 
 _MOST_CUTOFFS = 12
@@ -123,12 +124,24 @@ def get_longest_horizon(first: int, end: int) -> int:
     return max((h for h in range(days + 1) if h and can_train(first, end, h)), default=0)
 
 
+def is_too_short_for_trees(first: int, end: int, horizon_days: int) -> bool:
+    """Whether history spans a horizon but not the labels of one, and something can be learned still.
+
+    BTYD alone forecasts then.
+    """
+    return (
+        first <= get_newest_realised_cutoff(end, horizon_days)
+        and not can_train(first, end, horizon_days)
+        and get_longest_horizon(first, end) > 0
+    )
+
+
 def _least_history(horizon_days: int) -> int:
     return max(_LEAST_HISTORY_DAYS, -(-horizon_days // 2)) * DAY
 
 
 def choose_training_cutoffs(first: int, end: int, horizon_days: int) -> TrainingCutoffs:
-    """Up to twelve cutoffs, a third of a horizon apart in whole weeks, all with cutoff + horizon <= end.
+    """Up to twelve cutoffs, whole weeks (a third of a horizon) apart, cutoff + horizon <= end.
 
     Whole weeks keep the weekday, and with it the shop's weekly rhythm, the same at every cutoff.
     The oldest has half a horizon of history behind it: nearer to the first order, old customers
@@ -161,10 +174,10 @@ class SeasonCutoffs:
 
 
 def choose_season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCutoffs | None:
-    """Thirteen cutoffs a year, the first place that of `end`, up to six years back; all with a whole window.
+    """Thirteen cutoffs a year, up to six years back from `end`, all with a whole window.
 
-    None where history does not show every place of the year, or a horizon is too short (a week is the
-    least) for a day of the week to cancel.
+    None where history does not show every place of the year, or a horizon is too short (a week is
+    the least) for a day of the week to cancel.
     """
     if horizon_days < 7:
         return None

@@ -1,7 +1,7 @@
 """Dates: instants as people give and read them, and the calendar.
 
-Instants are int64 microseconds since 1970 in the shop's own zone. Nothing here knows of orders: what of them
-lies before an instant is asked of windows.py.
+Instants are int64 microseconds since 1970 in the shop's own zone. Nothing here knows of orders:
+what of them lies before an instant is asked of windows.py.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = [
     "ISO_INSTANT",
     "ISO_LOCAL",
     "NEVER",
+    "RATE_YEAR_DAYS",
     "YEAR_DAYS",
     "Instant",
     "add_days",
@@ -44,7 +45,8 @@ __all__ = [
 
 DAY = 86_400_000_000  # microseconds
 NEVER = 2**63 - 1  # an instant later than all others
-YEAR_DAYS = 365.2425
+YEAR_DAYS = 365.2425  # of the calendar, on average: seasons and anniversaries do not drift
+RATE_YEAR_DAYS = 365  # of annual rates (actual/365, as in finance) and of "the last year"
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
 # ISO 8601, as each kind of source writes it. A local instant carries no offset from UTC.
@@ -63,7 +65,7 @@ _EPOCH = datetime(1970, 1, 1)
 
 
 def parse_instant(moment: Instant) -> int:
-    """A cutoff as given (ISO text such as `2011-06-10`, a date, a datetime) in microseconds since 1970.
+    """A cutoff (ISO text such as `2011-06-10`, a date, a datetime) in microseconds since 1970.
 
     >>> parse_instant("1970-01-02") == DAY
     True
@@ -176,7 +178,7 @@ def format_quarters(instants: Int64) -> list[str]:
 
 
 def find_next_anniversaries(times: Int64, cutoff: int) -> Int64:
-    """The first anniversary, by calendar day, of each instant's day that is not before the cutoff's day.
+    """Each instant's first anniversary, by calendar day, that is not before the cutoff's day.
 
     The 29th of February is kept on the 1st of March in years that have none.
     """

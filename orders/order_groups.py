@@ -1,12 +1,13 @@
 """Order groups: the one rule for what an order and what a return are, evaluated per window.
 
-A group is the lines of one customer and one order_id inside a window; without an order_id, the lines of
-one customer and instant. A group with a positive net amount is an order, any other is a return. Its
-time is its first line's.
+A group is the lines of one customer and one order_id inside a window; without an order_id, the
+lines of one customer and instant. A group with a positive net amount is an order, any other is a
+return. Its time is its first line's.
 
-An order with lines on both sides of a cutoff is another order in each window. So every caller states its
-windows, as positions from windows.py, and no result may serve two cutoffs: later refunds would leak into
-the past. The feature kernel groups incrementally for speed; a law in the tests holds it to this rule.
+An order with lines on both sides of a cutoff is another order in each window. So every caller
+states its windows, as positions from windows.py, and no result may serve two cutoffs: later refunds
+would leak into the past. The feature kernel groups incrementally for speed; a law in the tests
+holds it to this rule.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def group_orders(orders: Orders, ends: Int64) -> OrderGroups:
     codes = _get_order_codes(orders)
     group_of_line = np.full(orders.n_lines, -1, dtype=np.int64)
     starts = _number_groups(first, ends, orders.times, codes, group_of_line)
-    first_lines, net = _sum_groups(first, ends, group_of_line, orders.amounts, int(starts[-1]))
+    lines = np.flatnonzero(group_of_line >= 0)
+    groups = group_of_line[lines]
+    first_lines, net = np.zeros((2, int(starts[-1])), dtype=np.int64)
+    first_lines[groups[::-1]] = lines[::-1]  # of several lines the last assigned stays: the first
+    np.add.at(net, groups, orders.amounts[lines])
     return OrderGroups(starts, first_lines, net, group_of_line)
 
 
@@ -102,20 +107,6 @@ def _number_groups(first, last, times, codes, group_of_line):
             first[window], last[window], times, codes, slots, lines, starts[window]
         )
     return starts
-
-
-@_compiled
-def _sum_groups(first, last, group_of_line, amounts, n_groups):
-    """The first line and the net amount of each group."""
-    first_lines = np.full(n_groups, -1, dtype=np.int64)
-    net = np.zeros(n_groups, dtype=np.int64)
-    for window in range(len(first)):
-        for line in range(first[window], last[window]):
-            group = group_of_line[line]
-            net[group] += amounts[line]
-            if first_lines[group] < 0:
-                first_lines[group] = line
-    return first_lines, net
 
 
 @_compiled

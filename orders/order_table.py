@@ -17,7 +17,7 @@ __all__ = ["OrderTable", "build_order_table"]
 
 @dataclass(frozen=True)
 class OrderTable:
-    """Orders and returns before a cutoff, by customer and first line; money in the smallest unit."""
+    """Orders and returns before a cutoff, by customer and first line; money in minor units."""
 
     starts: Int64  # n_customers + 1; entries of customer i are starts[i]:starts[i + 1]
     times: Int64  # n_entries; of the first line

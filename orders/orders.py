@@ -1,19 +1,16 @@
-"""Orders: order lines, packed by customer and in one canonical order. What every feature is made of."""
+"""Orders: order lines, packed by customer and in one canonical order."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from .attributes import Attributes
 from .columns import Float64, Int64, Mask, TextColumn
-
-if TYPE_CHECKING:
-    from .attributes import Attributes
 
 __all__ = ["Orders", "OrdersReport"]
 
@@ -38,10 +35,31 @@ class OrdersReport:
 
 @dataclass(frozen=True)
 class Orders:
-    """Order lines sorted by customer and, within one, canonically (time, order, product, amount...).
+    """Order lines sorted by customer and, within one, by time, order, product, amount, ...
 
-    Lines of customer `i` are `starts[i]:starts[i + 1]`. Times are microseconds since 1970 in the
-    shop's own zone; amounts are integers of the currency's smallest unit.
+    Lines of customer `i` are `starts[i]:starts[i + 1]`.
+
+    Attributes
+    ----------
+    customer_ids : pyarrow.StringArray
+        n_customers, sorted, unique.
+    starts : ndarray of int64
+        n_customers + 1 positions of lines.
+    times : ndarray of int64
+        n_lines; microseconds since 1970 in the shop's own time zone.
+    amounts : ndarray of int64
+        n_lines; in the smallest unit of the currency.
+    texts : mapping of str to TextColumn
+        order_id, product_id, category and channel, where known.
+    numbers : mapping of str to ndarray of float64
+        quantity, discount and cost, where known; NaN is missing.
+    currency_decimals : int
+        Decimals of the currency, 2 for cents.
+    report : OrdersReport
+        What reading found.
+    attributes : Attributes or None
+        Facts about the same customers, if any were joined.
+
     """
 
     customer_ids: pa.StringArray  # n_customers, sorted, unique

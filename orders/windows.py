@@ -3,9 +3,10 @@
     observation window    ordered_at < cutoff
     prediction window k   cutoff + (k - 1) horizon <= ordered_at < cutoff + k horizon,  k = 1, 2, ...
 
-Instants are int64 microseconds since 1970 in the shop's own zone, as dates.py makes them. Nothing else compares
-the times of lines: others ask here for `slice_observed` orders or for `find_positions`, the index of the first line that
-is not before an instant, and add up between positions.
+Instants are int64 microseconds since 1970 in the shop's own zone, as dates.py makes them. Nothing
+else compares the times of lines: others ask here for `slice_observed` orders or for
+`find_positions`, the index of the first line that is not before an instant, and add up between
+positions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numba
 import numpy as np
 
 from .columns import Float64, Int64, Mask
-from .dates import DAY, parse_instant
+from .dates import DAY, format_month, parse_instant, to_month_starts, to_months
 from .orders import Orders
 
 __all__ = [
@@ -41,7 +42,7 @@ __all__ = [
 
 
 def slice_observed(orders: Orders, cutoff: int) -> Orders:
-    """The orders as known at the cutoff: `ordered_at < cutoff`, and facts with `valid_from < cutoff`."""
+    """The orders known at the cutoff: `ordered_at < cutoff`; facts with `valid_from < cutoff`."""
     known = orders.keep_lines(is_before(orders.times, cutoff))
     if known.attributes is None:
         return known
@@ -111,7 +112,7 @@ def is_between(times: Int64, first: Int64, last: Int64) -> Mask:
 
 
 def find_slots(times: Int64, bounds: Int64) -> Int64:
-    """Which interval `bounds[k] <= time < bounds[k + 1]` each instant is in; -1 before, n after all."""
+    """The interval `bounds[k] <= time < bounds[k + 1]` of each instant; -1 before, n after all."""
     return np.asarray(np.searchsorted(bounds, times, side="right") - 1, dtype=np.int64)
 
 
@@ -137,21 +138,13 @@ def sum_whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:
 
     The month of the first line counts only where that line is on its first day.
     """
-    month = orders.times.view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
     first = find_first_order_at(orders) // DAY * DAY
-    found = {}
-    for number in np.unique(month).tolist():
-        start, stop = (
-            np.array([number, number + 1])
-            .astype("datetime64[M]")
-            .astype("datetime64[us]")
-            .astype(np.int64)
-        )
-        if first <= start and stop <= end:
-            own = month == number
-            name = str(np.datetime64(number, "M"))
-            found[name] = (int(np.count_nonzero(own)), int(orders.amounts[own].sum()))
-    return found
+    months, index = np.unique(to_months(orders.times), return_inverse=True)
+    lines = np.bincount(index).tolist()
+    money = np.zeros(len(months), dtype=np.int64)
+    np.add.at(money, index, orders.amounts)
+    is_whole = (first <= to_month_starts(months)) & (to_month_starts(months + 1) <= end)
+    return {format_month(months[k]): (lines[k], int(money[k])) for k in np.flatnonzero(is_whole)}
 
 
 def widen_span(first: int, newest: int, times: Int64) -> tuple[int, int]:

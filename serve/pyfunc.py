@@ -1,6 +1,6 @@
 """The MLflow loader: `mlflow.pyfunc.load_model` calls this module with the bundle's folder.
 
-The logged model is data only: this installed package reads it, and no code travels with it.
+A logged model is data only; the installed package reads it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -31,8 +32,9 @@ class NestedModel:
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """One forecast row per input row, in the input's order; raises `OrdersError`, and `ConfigError` for a
-        cutoff more than a horizon from now.
+        """One forecast row per input row, in the input's order.
+
+        Raises `OrdersError`, and `ConfigError` for a cutoff more than a horizon after now.
         """
         tables, rows = [], []
         numbers = self.model.numbers
@@ -48,9 +50,8 @@ class NestedModel:
             rows += positions
         if not tables:
             raise OrdersError("a request must hold at least one customer, got none")
-        joined = pa.concat_tables(tables)
-        order = pa.array(pd.Series(range(len(rows)), index=rows).sort_index().to_numpy())
-        return pd.DataFrame(joined.take(order).to_pandas())
+        forecasts = pa.concat_tables(tables).take(pa.array(np.argsort(rows)))
+        return pd.DataFrame(forecasts.to_pandas())
 
 
 def _load_pyfunc(path: str) -> NestedModel:

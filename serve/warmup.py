@@ -1,7 +1,7 @@
-"""Warm: run every compiled function once on invented orders, so that no customer waits for a compiler.
+"""Warm-up: run every compiled function once on artificial orders, before the first request.
 
-Compiled code is cached beside the package, or in NUMBA_CACHE_DIR; another process on the same kind of
-processor then loads it. A container sets NUMBA_CPU_NAME=generic, for it runs wherever it is sent.
+Compiled code is cached beside the package, or in NUMBA_CACHE_DIR, for later processes on the same
+kind of processor. A container sets NUMBA_CPU_NAME=generic, since it may run on any.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _STUMP = (
 
 
 def warm_code() -> None:
-    """Compile what turns orders into features, with every optional column and with none, and what forecasts."""
+    """Compile features, with every optional column and with none, and forecasts."""
     FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
     one = np.ones(1)
     btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
@@ -45,20 +45,21 @@ def warm_code() -> None:
         rows = build_golden_rows(columns)
         for instant, orders, _ in unnest(rows, OrdersConfig()):
             compute_feature_rows(orders, np.array([instant], dtype=np.int64))
-        compute_feature_rows(pack_records(_lines(rows), columns, OrdersConfig()), cutoff)
+        compute_feature_rows(pack_records(_list_customers(rows), columns, OrdersConfig()), cutoff)
 
 
 def warm(model: TrainedModel) -> None:
-    """Forecast the golden rows, together and one by one, and load what explanations need."""
+    """Forecast the golden rows, together and one by one, and load the trees for explanations."""
     numbers = model.numbers
     rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
     for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
         forecast_rows(model, orders, instant)
-    told = [None] * len(rows) if numbers.attributes is None else rows["attributes"].tolist()
-    for (customer_id, lines), own in zip(_lines(rows), told, strict=True):
-        score_one(model, lines, CUTOFF, customer_id, own)
+    has_attributes = numbers.attributes is not None
+    attributes = rows["attributes"].tolist() if has_attributes else [None] * len(rows)
+    for (customer_id, lines), record in zip(_list_customers(rows), attributes, strict=True):
+        score_one(model, lines, CUTOFF, customer_id, record)
     model.load_boosters()
 
 
-def _lines(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:
+def _list_customers(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:
     return list(zip(rows["customer_id"], rows["orders"], strict=True))

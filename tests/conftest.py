@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-# no deadline: the first example compiles; the same examples every time where a failure blocks others
+# no deadline: the first example compiles; the same examples every time where a failure blocks
+# others
 hypothesis.settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("here")
 

@@ -17,10 +17,15 @@ from conftest import missing
 
 PASSWORD = "p@ss:w/rd#é"
 COLUMNS = {
-    "customer_id": "client", "ordered_at": "at", "amount": "quantity * price",
-    "order_id": "number", "product_id": "product", "category": "category", "channel": "channel",
+    "customer_id": "client",
+    "ordered_at": "at",
+    "amount": "quantity * price",
+    "order_id": "number",
+    "product_id": "product",
+    "category": "category",
+    "channel": "channel",
     "quantity": "quantity",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ def running_server() -> Iterator[Server]:
     """A PostgreSQL of the tests' own on a free port, until the generator ends."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     found = shutil.which("initdb")
-    programs = Path(found).parent if found else (installed or [None])[-1]
-    if programs is None:
+    programs = [Path(found).parent] if found else installed
+    if not programs:
         missing("PostgreSQL (Debian's package postgresql)")
     user = None  # PostgreSQL refuses to run as root
     if os.getuid() == 0:
@@ -57,7 +62,7 @@ def running_server() -> Iterator[Server]:
         # a server started by pg_ctl would hold a pipe open: its output goes to a file
         with (folder.parent / f"{folder.name}.log").open("ab") as log:
             subprocess.run(
-                [str(programs / program), "-D", str(folder / "data"), *arguments],
+                [str(programs[-1] / program), "-D", str(folder / "data"), *arguments],
                 check=True,
                 cwd=folder,
                 stdout=log,

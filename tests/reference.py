@@ -1,6 +1,8 @@
-"""The features again, slowly and plainly: one customer, one cutoff, pandas, a line or two a feature.
+"""The features again, slowly and plainly: one customer, one cutoff, pandas, a line or two a
+feature.
 
-Written from the catalogue's meanings, not from the kernel. Returns None where the customer has no order.
+Written from the catalogue's meanings, not from the kernel. Returns None where the customer has no
+order.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def features(lines: pd.DataFrame, cutoff: str, every: bool = True) -> dict[str, 
         return None
 
     def days(delta: Any) -> float:
-        return delta / pd.Timedelta(days=1)
+        return float(delta / pd.Timedelta(days=1))
 
     n = len(orders)
     silence = days(now - orders["time"].iloc[-1])

@@ -1,4 +1,6 @@
-"""Customer attributes: joined as of the cutoff, coded by the model's vocabulary, the same at every door."""
+"""Customer attributes: joined as of the cutoff, coded by the model's vocabulary, the same at every
+door.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -33,16 +35,23 @@ from clvcast.serve.pyfunc import NestedModel
 CUTOFF = "2020-12-01"
 NAMES = ("country", "level", "points", "signed_up")
 CONFIG = CustomersConfig(
-    columns={"customer_id": "id", "country": "land", "level": "level", "points": "points",
-             "signed_up": "joined"},
+    columns={
+        "customer_id": "id",
+        "country": "land",
+        "level": "level",
+        "points": "points",
+        "signed_up": "joined",
+    },
     types={"points": "number", "signed_up": "date"},
     valid_from="since",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="session")
 def facts(shop_lines: pd.DataFrame) -> pd.DataFrame:
-    """Dated facts about most customers of the shop: the country helps to tell how much they spend."""
+    """Dated facts about most customers of the shop: the country helps to tell how much
+    they spend.
+    """
     random = np.random.default_rng(5)
     spend = shop_lines.groupby("customer_id")["amount"].mean()
     rows: list[dict[str, Any]] = []
@@ -213,7 +222,8 @@ def test_every_door_gives_the_same_bits(
 
 def asked_of(nested: pd.DataFrame) -> list[dict[str, Any]]:
     """Customers of a request."""
-    return nested[["customer_id", "orders", "attributes"]].to_dict("records")
+    rows = nested[["customer_id", "orders", "attributes"]].to_dict("records")
+    return cast(list[dict[str, Any]], rows)
 
 
 def compared(frame: pd.DataFrame, like: pd.DataFrame) -> None:
@@ -248,8 +258,11 @@ def test_rest_takes_them_in_every_form(
     with servers.serving(rest.ModelHolder(model)) as client:
         about = client.get("/v1/model").json()
         assert about["needed_attributes"] == {
-            "country": "text", "level": "text", "points": "number", "signed_up": "date",
-        }  # fmt: skip
+            "country": "text",
+            "level": "text",
+            "points": "number",
+            "signed_up": "date",
+        }
         answer = client.post("/v1/forecasts", json={"cutoff": CUTOFF, "customers": asked})
         compared(pd.DataFrame(answer.json()["forecasts"]), batch)
         alone = client.post("/v1/forecasts", json={"cutoff": CUTOFF, "customers": asked[7:8]})
@@ -309,7 +322,7 @@ def test_what_is_told_wrongly_is_named(
     (fault,) = refused.value.faults
     assert fault["path"] == f"customers[0].attributes{path}"
     assert rule in fault["rule"]
-    assert "7391" not in str(refused.value.body("v", "r"))
+    assert "7391" not in str(refused.value.respond("v", "r").body)
     with pytest.raises(
         OrdersError, match="needs the customer attributes" if told is None else rule
     ):
@@ -339,7 +352,8 @@ def config(facts: pd.DataFrame, shop_lines: pd.DataFrame, tmp_path: Path) -> Pat
     path = tmp_path / "shop.yaml"
     path.write_text(
         f"orders: {{source: {tmp_path}/orders.parquet}}\nhorizon_days: 60\nperiods: 3\n"
-        f"effort: quick\ncustomers: {{source: {tmp_path}/facts.parquet, valid_from: since, columns: "
+        "effort: quick\ncustomers: "
+        f"{{source: {tmp_path}/facts.parquet, valid_from: since, columns: "
         "{customer_id: id, country: land, level: level, points: points, signed_up: joined}, "
         "types: {points: number, signed_up: date}}\n"
         f'tracking: {{uri: "sqlite:///{tmp_path}/mlflow.db"}}\n'
@@ -406,7 +420,11 @@ def test_what_is_not_known_is_counted(
     ids = windows.slice_observed(strange, cutoff).customer_ids.to_pylist()
     n = len(ids)
     known = facts[(facts["since"] < CUTOFF) & facts["id"].isin(ids)]["id"].nunique()
-    assert f"country is missing for {n - known:,} and has a label the model does not know (taken as other) for {known:,} of {n:,} customers" in told  # fmt: skip
+    sentence = (
+        f"country is missing for {n - known:,} and has a label the model does not know (taken as "
+        f"other) for {known:,} of {n:,} customers"
+    )
+    assert sentence in told
     with pytest.warns(UserWarning, match="country is missing for"):
         forecast = clvcast.score(model, strange, CUTOFF)
     assert np.isfinite(forecast["clv"]).all()
@@ -524,7 +542,7 @@ def test_nested_attributes_that_do_not_fit(model: clvcast.Model, orders: clvcast
             door.predict(rows.assign(attributes=told))
     with pytest.raises(OrdersError, match="the model needs the customer attributes country"):
         door.predict(rows.drop(columns="attributes"))
-    nothing = door.predict(rows.assign(attributes=[None, {}]))
+    nothing = door.predict(rows.assign(attributes=[None, {}]))  # type: ignore[list-item]
     assert np.isfinite(nothing["clv"]).all()
 
 

@@ -11,9 +11,11 @@ import pytest
 from conftest import Run
 
 import clvcast
+from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.orders import dates, windows
 from clvcast.orders.cutoffs import get_default_cutoff
+from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.backtest.baselines import METHODS, build_baseline_inputs
 from clvcast.train.backtest.run import choose_default_cutoffs
 from clvcast.train.backtest.summary import describe_verdict
@@ -29,9 +31,7 @@ def test_baselines_by_hand() -> None:
         ],
         columns=["customer_id", "ordered_at", "amount"],
     )
-    orders = clvcast.orders.reading.read_orders.read_table(
-        lines, clvcast.configs.schema.OrdersConfig()
-    )
+    orders = read_table(lines, OrdersConfig())
     known = build_baseline_inputs(orders, dates.parse_instant("2020-03-31"), 30)
     # a: 120 net over 90 days, two orders of 75; b: 60 over max(10, 30) days
     found = {name: method(known).expected_spend.tolist() for name, method in METHODS.items()}
@@ -88,10 +88,8 @@ def test_files_and_numbers_of_a_backtest(
     assert (btyd["clv"] >= btyd["expected_spend"]).all()  # a margin of 1, no discount
     ours_alone = set(summary["methods"]["clvcast"]) - set(summary["methods"]["bg_nbd"])
     assert ours_alone == {"coverage_90"}
-    inside = ours["actual_spend"].between(
-        ours["expected_spend_lower"], ours["expected_spend_upper"]
-    )
-    assert summary["methods"]["clvcast"]["coverage_90"] == pytest.approx(inside.mean())
+    held = ours["actual_spend"].between(ours["expected_spend_lower"], ours["expected_spend_upper"])
+    assert summary["methods"]["clvcast"]["coverage_90"] == pytest.approx(held.mean())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Batch: parts, journal, manifest; killed runs go on and end with the same bytes."""
+"""Batch: parts, checkpoint, manifest; killed runs resume and end with the same bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import multiprocessing
 import os
 import random
 import shutil
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -17,16 +20,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import Run
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clvcast
 from clvcast.models.scoring import forecast_rows
 from clvcast.orders import dates
+from clvcast.orders.reading.temporary_folder import make_temporary_folder
 from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
-from clvcast.serve.batch import checkpointed_forecasts, run
-from clvcast.serve.batch.checkpoint import open_checkpoint
-from clvcast.serve.batch.checkpointed_forecasts import CheckpointedForecasts, RunningTotals
+from clvcast.serve.batch import checkpoint, run
+from clvcast.serve.batch.checkpoint import CheckpointedForecasts, open_checkpoint
 from clvcast.serve.batch.run import score_files
 
 CUTOFF = "2021-02-01"
@@ -82,6 +85,7 @@ def test_the_manifest_tells_what_was_made_from_what(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path
 ) -> None:
     result = score_files(shop_model, str(orders), tmp_path / "f.parquet", CUTOFF)
+    assert result.manifest is not None
     manifest = json.loads(result.manifest.read_text())
     assert manifest["model_version"] == shop_model.version
     assert manifest["rows"] == result.customers == 400
@@ -105,7 +109,7 @@ def test_what_is_done_is_not_done_again(
     assert output.stat().st_mtime_ns == made
     assert not again(force=True)
     assert again()
-    economics = clvcast.Config(economics={"margin_rate": 0.5})  # type: ignore[arg-type]
+    economics = clvcast.Config(economics={"margin_rate": 0.5})
     halved = shop_model.with_config(economics)
     assert not again(halved)
     assert again(halved)
@@ -133,13 +137,13 @@ def test_only_some_customers(
         check_exact=True,
     )
     status, out, _ = run("score", "--model", tmp_path / "bundle", *args)
-    assert (status, "done before" in out) == (0, True)
+    assert (status, "already done" in out) == (0, True)
     wanted.write_text("nobody")
     status, _, err = run("score", "--model", tmp_path / "bundle", *args)
     assert (status, "none of the customers named" in err) == (1, True)
     wanted.write_text("")
     status, _, err = run("score", "--model", tmp_path / "bundle", *args)
-    assert (status, "must name a customer a line" in err) == (1, True)
+    assert (status, "must hold one customer id per line" in err) == (1, True)
 
 
 def test_a_folder_of_parts(
@@ -214,8 +218,10 @@ def test_shards_are_merged_without_all_of_them_in_memory(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Customers scattered over parts come out in order, table by table, each no larger than stated."""
-    monkeypatch.setattr(checkpointed_forecasts, "_ROWS", 50)
+    """Customers scattered over parts come out in order, table by table, each no larger
+    than stated.
+    """
+    monkeypatch.setattr(checkpoint, "_ROWS", 50)
     whole = forecast_rows(shop_model, shop_orders, dates.parse_instant(CUTOFF))
     part_of = np.random.default_rng(1).integers(0, 7, whole.num_rows)
     with open_checkpoint(tmp_path / "f.parquet", "key") as parts:
@@ -231,21 +237,26 @@ def test_shards_are_merged_without_all_of_them_in_memory(
         parts.close()
 
 
+@settings(max_examples=20)
 @given(
     st.lists(st.lists(st.floats(0, allow_nan=False, allow_infinity=False, width=64), max_size=9))
 )
 def test_totals_are_rounded_once_however_they_come_in_parts(parts: list[list[float]]) -> None:
-    sums = RunningTotals()
-    for part in parts:
-        column = pa.array([value / 1e10 for value in part], pa.float64())
-        names = ("churn_probability", "expected_orders", "expected_spend", "clv")
-        sums.passing(pa.table([column] * 4, names=names))
-    told = sums.told()
-    assert told["rows"] == sum(map(len, parts))
-    assert told["totals"]["clv"] == math.fsum(value / 1e10 for part in parts for value in part)  # type: ignore[index]
+    scaled = [[value / 1e10 for value in part] for part in parts]
+    columns = ("churn_probability", "expected_orders", "expected_spend", "clv")
+    with make_temporary_folder() as folder, open_checkpoint(folder / "f.parquet", "key") as stored:
+        names = [f"part-{k}" for k in range(len(parts))]
+        for name, part in zip(names, scaled, strict=True):
+            stored.write(name, pa.table([pa.array(part, pa.float64())] * 4, names=columns))
+        nothing = REJECTED_SCHEMA.empty_table()
+        no_ids = pa.array([], pa.string())
+        summary = CheckpointedForecasts(stored, names, 0, True, nothing, no_ids).totals()
+        stored.close()
+    assert summary["rows"] == sum(map(len, parts))
+    assert summary["totals"]["clv"] == math.fsum(v for part in scaled for v in part)  # type: ignore[index]
 
 
-def test_a_journal_left_after_the_last_output_goes_with_the_next_run(
+def test_a_checkpoint_left_after_the_last_output_goes_with_the_next_run(
     shop_model: clvcast.Model, orders: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "f.parquet"
@@ -268,6 +279,39 @@ def test_two_processes_do_not_write_one_output(
             score_files(shop_model, str(orders), output, CUTOFF)
 
     score_files(shop_model, str(orders), output, CUTOFF, progress=meet)
+
+
+def test_a_crashed_run_leaves_a_half_written_output_to_the_next(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    """Its files are in its own folder, whose lock nobody holds; a held lock keeps others out."""
+    output, crashed = (
+        tmp_path / "f.parquet",
+        textwrap.dedent(
+            """
+        import sys, time
+        from pathlib import Path
+        from clvcast.atomic_files import replace_file
+        from clvcast.serve.batch.checkpoint import open_checkpoint
+
+        output = Path(sys.argv[1])
+        with open_checkpoint(output, "key") as stored, replace_file(output, stored.folder) as half:
+            half.write_text("half")
+            print("writing", flush=True)
+            time.sleep(600)
+        """
+        ),
+    )
+    command = [sys.executable, "-c", crashed, str(output)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "writing\n"
+        with pytest.raises(clvcast.StoreError, match="another process is writing"):
+            score_files(shop_model, str(orders), output, CUTOFF)
+        other.kill()
+    assert {path.name for path in tmp_path.iterdir()} == {"orders", ".f.parquet.journal"}
+    score_files(shop_model, str(orders), output, CUTOFF)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def _score(model: clvcast.Model, orders: str, output: Path, partitions: int) -> None:

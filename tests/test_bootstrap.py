@@ -1,4 +1,6 @@
-"""The paired bootstrap: the vectorised measures are those of resampled arrays, and intervals behave."""
+"""The paired bootstrap: the vectorised measures are those of resampled arrays, and intervals
+behave.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_a_forecast_beside_itself_is_neither_better_nor_worse() -> None:
 
 
 def test_intervals_cover_what_they_should() -> None:
-    """The bias of a forecast that is right on average lies between 90 % bounds in about 90 % of samples."""
+    """The bias of a forecast that is right on average lies between 90 % bounds in about 90 % of
+    samples.
+    """
     random = np.random.default_rng(2)
     inside = 0
     for k in range(100):

@@ -75,7 +75,7 @@ def test_saving_replaces_a_bundle_and_nothing_else(
         shop_model.save(tmp_path / "photos")
 
 
-def edit_manifest(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+def edit_manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     def damage(bundle: Path) -> None:
         manifest = json.loads((bundle / "manifest.json").read_text())
         change(manifest)
@@ -85,7 +85,10 @@ def edit_manifest(change: Callable[[dict[str, object]], object]) -> Callable[[Pa
 
 
 def cut(name: str) -> Callable[[Path], None]:
-    return lambda bundle: (bundle / name).write_bytes((bundle / name).read_bytes()[:-200]) and None
+    def damage(bundle: Path) -> None:
+        (bundle / name).write_bytes((bundle / name).read_bytes()[:-200])
+
+    return damage
 
 
 def swap(bundle: Path) -> None:
@@ -127,7 +130,7 @@ def edit(bundle: Path) -> None:
         (edit_manifest(lambda m: m.update(format_version="1")), "not one: format_version"),
         (lambda bundle: (bundle / "manifest.json").write_text("[" * 9999), "is not one"),
         (edit_manifest(lambda m: m.update(model_version="0")), "is not the model"),
-        (edit_manifest(lambda m: m["files"].update({"../x": {}})), "is not one: files"),  # type: ignore[attr-defined]
+        (edit_manifest(lambda m: m["files"].update({"../x": {}})), "is not one: files"),
     ],
 )
 def test_a_damaged_bundle_is_refused(
@@ -203,7 +206,9 @@ def test_golden_rows_are_scored_at_load(
 
 
 def test_trees_that_split_missing_from_present_values_are_read() -> None:
-    """LightGBM writes the threshold inf where one side of a split holds the missing values alone."""
+    """LightGBM writes the threshold inf where one side of a split holds the missing
+    values alone.
+    """
     random = np.random.default_rng(0)
     inputs = random.random((400, 2)).astype(np.float32)
     target = inputs[:, 0].copy()  # LightGBM warns of slices
@@ -339,7 +344,9 @@ def link_all(bundle: Path) -> None:
 
 
 def zip_of_links(bundle: Path) -> None:
-    """A bundle that came as an archive whose members are links out of it, as unpacked with links kept."""
+    """A bundle that came as an archive whose members are links out of it, as unpacked with links
+    kept.
+    """
     bundle.rename(bundle.parent / "real")
     with zipfile.ZipFile(bundle.parent / "bundle.zip", "w") as archive:
         for path in (bundle.parent / "real").iterdir():
@@ -382,14 +389,14 @@ def long_manifest(bundle: Path) -> None:
         (
             edit_manifest(lambda m: m["files"]["churn-0.txt"].update(bytes=10 << 30)),
             "is not one: files",
-        ),  # type: ignore[attr-defined,index]
-        (edit_manifest(lambda m: m["files"]["churn-0.txt"].update(bytes=1 << 29)), "must have"),  # type: ignore[attr-defined,index]
+        ),
+        (edit_manifest(lambda m: m["files"]["churn-0.txt"].update(bytes=1 << 29)), "must have"),
         (
             edit_manifest(
                 lambda m: m["files"].update({"/etc/passwd": {"bytes": 1, "sha256": "0" * 64}})
             ),
             "is not one: files",
-        ),  # type: ignore[attr-defined]
+        ),
     ],
 )
 def test_what_is_no_plain_file_is_never_opened(
@@ -403,7 +410,7 @@ def test_what_is_no_plain_file_is_never_opened(
 def test_another_lightgbm_loads_where_it_gives_the_same_numbers(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit_manifest(lambda m: m["libraries"].update(lightgbm="3.3.5"))(bundle)  # type: ignore[attr-defined]
+    edit_manifest(lambda m: m["libraries"].update(lightgbm="3.3.5"))(bundle)
     clvcast.load_model(bundle)
     whole = FlatTrees.sums
     monkeypatch.setattr(FlatTrees, "sums", lambda trees, inputs: whole(trees, inputs) + 1e-6)
@@ -433,8 +440,10 @@ def test_five_hundred_flipped_bits(bundle: Path) -> None:
 
 @pytest.mark.slow
 def test_flipped_bits_with_fitting_digests_crash_nothing(bundle: Path) -> None:
-    """A hundred bits flipped in trees and numbers by somebody who makes the manifest fit: the golden rows, or
-    the grammar of trees, refuse what would score otherwise, and no text that hangs LightGBM reaches it."""
+    """A hundred bits flipped in trees and numbers by somebody who makes the manifest fit: the
+    golden rows, or the grammar of trees, refuse what would score otherwise, and no text that hangs
+    LightGBM reaches it.
+    """
     chance = random.Random(2)
     kept = {path.name: path.read_bytes() for path in bundle.iterdir()}
     names = [name for name in kept if name.endswith(".txt") or name == "model.json"]

@@ -170,8 +170,8 @@ def test_damaged_bundles_and_closed_outputs_leave_earlier_outputs(
     output.write_text("earlier")
     for damaged in (content[:-1], content.replace(b"1", b"2", 1)):
         trees.write_bytes(damaged)
-        args = ("--model", tmp_path / "bundle", "--orders", shop_file, "--output", output)
-        status, _, err = run("score", *args)
+        args = ("--model", tmp_path / "bundle", "--orders", shop_file)
+        status, _, err = run("score", *args, "--output", output)
         assert (status, "is damaged" in one_sentence(err)) == (1, True)
     assert output.read_text() == "earlier"
     trees.write_bytes(content)
@@ -258,7 +258,12 @@ def test_init_writes_a_config_that_check_accepts(
     assert config.orders.columns == shipped.orders.columns
     status, out, _ = run("check", written, "--json")
     assert status == 0
-    assert {finding["verdict"] for finding in json.loads(out)} == {"pass"}
+    answer = json.loads(out)
+    assert {finding["verdict"] for finding in answer["findings"]} == {"pass"}
+    assert answer["read"]["orders"] == 18_532
+    assert sum(answer["read"]["net_revenue_by_month"].values()) == pytest.approx(
+        answer["read"]["net_revenue"]
+    )
     status, _, err = run("init", "data/online_retail.parquet", "--output", written)
     assert (status, "--force" in one_sentence(err)) == (1, True)
 
@@ -323,7 +328,7 @@ def test_an_interrupt_is_one_sentence_and_leaves_earlier_outputs(
     process.send_signal(stop)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "interrupted; earlier outputs are as they were" in one_sentence(err)
+    assert "interrupted; earlier outputs are unchanged" in one_sentence(err)
     assert output.read_text() == "earlier"
     assert os.listdir(tmp_path) == ["f.parquet"]
 

@@ -1,4 +1,6 @@
-"""The bridge adds up to the cent, by files alone and by forecasting again; classes and movers by hand."""
+"""The bridge adds up to the cent, by files alone and by forecasting again; classes and movers by
+hand.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Compiled code: announced when it is made, kept for the next process, wherever there is room for it."""
+"""Compiled code: announced when it is made, kept for the next process, wherever there is room for
+it.
+"""
 
 from __future__ import annotations
 

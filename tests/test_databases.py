@@ -1,7 +1,10 @@
-"""Databases: the same forecasts from SQLite, PostgreSQL and DuckDB as from files, and one sentence a fault."""
+"""Databases: the same forecasts from SQLite, PostgreSQL and DuckDB as from files, and one sentence
+a fault.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -74,7 +77,7 @@ def test_a_config_with_another_source_gives_bit_equal_forecasts(
     for name, source in sources.items():
         config = tmp_path / f"{name}.yaml"
         settings = {"orders": {**source, "columns": COLUMNS}}
-        config.write_text(pd.io.json.ujson_dumps(settings))  # JSON is YAML
+        config.write_text(json.dumps(settings))  # JSON is YAML
         output = tmp_path / f"{name}.parquet"
         arguments = ("score", "--model", tmp_path / "bundle", "--config", config)
         status, _, err = run(*arguments, "--cutoff", CUTOFF, "--output", output)
@@ -245,7 +248,8 @@ def many(postgres: Server) -> str:
         postgres.engine,
         "many",
         "CREATE TABLE many (customer_id text, ordered_at timestamp, amount float8)",
-        "INSERT INTO many SELECT 'c' || mod(k, 7), '2020-01-01'::timestamp + k * interval '1 hour', 1"
+        "INSERT INTO many SELECT 'c' || mod(k, 7), '2020-01-01'::timestamp + k * interval '1 "
+        "hour', 1"
         " FROM generate_series(1, 1000) k",
     )
     return f"{postgres.address}#many"
@@ -313,9 +317,14 @@ def test_a_command_whose_connection_is_cut_tells_so_and_writes_nothing(
 
     monkeypatch.setattr(databases, "_build_column", cutting)
     status, _, err = run(
-        "score", "--model", tmp_path / "bundle", "--orders", source,
-        "--output", tmp_path / "f.parquet",
-    )  # fmt: skip
+        "score",
+        "--model",
+        tmp_path / "bundle",
+        "--orders",
+        source,
+        "--output",
+        tmp_path / "f.parquet",
+    )
     assert status == 1
     assert sorted(tmp_path.iterdir()) == before
     assert "Traceback" not in err

@@ -1,4 +1,6 @@
-"""docs/decisions.md, docs/segments.md: configurations are valid, columns and lists are those of the tables."""
+"""docs/decisions.md, docs/segments.md: configurations are valid, columns and lists are those of
+the tables.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from forecast_files import forecast_file
 
 import clvcast
 from clvcast.configs.schema import parse_config
-from clvcast.decisions.economics import _value
+from clvcast.decisions.economics import _compute_value
 from clvcast.decisions.payback import MarginCurve
 from clvcast.models.evidence import describe_evidence
 
@@ -45,7 +45,9 @@ def happened(shop_lines: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
 def test_customer_acquisition_cost_of_50_and_ltv_to_cac_of_3_as_worked() -> None:
     """5,000 spent on 100 new customers, who bring 15,000 of margin: $50, and $150 / $50 = 3."""
     curve = MarginCurve(np.full((1, 12), 15_000.0), np.zeros((1, 12)), np.ones((1, 12), np.bool_))
-    found = _value(5_000, 100, 9_000, (6_000, 5_000, 7_000), curve, clvcast.Config().acquisition)
+    found = _compute_value(
+        5_000, 100, 9_000, [6_000, 5_000, 7_000], curve, clvcast.Config().acquisition
+    )
     assert (found["cac"], found["ltv_forecast"], found["ltv_cac_forecast"]) == (50, 150, 3)
     assert found["verdict"] == "healthy"
     assert (found["payback_month"], found["payback_probability"]) == (1, 1)
@@ -56,8 +58,14 @@ def test_measures_for_the_shop_and_per_segment_channel_cohort_and_period(
 ) -> None:
     measures = clvcast.kpis(forecast_file(shop_orders, CUTOFF), shop_orders).measures
     assert set(measures["dimension"]) == {
-        "shop", "channel", "cohort", "rfm_segment", "tier", "risk", "period",
-    }  # fmt: skip
+        "shop",
+        "channel",
+        "cohort",
+        "rfm_segment",
+        "tier",
+        "risk",
+        "period",
+    }
     for dimension, rows in measures.groupby("dimension"):
         for name in ("aov", "purchase_frequency", "repeat_rate", "arpu"):
             assert rows[name].notna().any(), (dimension, name)
@@ -92,7 +100,9 @@ def test_expected_spend_and_its_interval(forecast: pd.DataFrame, happened: pd.Da
 def test_clv_over_a_stated_horizon_discounted_times_margin(
     shop_model: clvcast.Model, shop_orders: clvcast.Orders
 ) -> None:
-    """One period is expected spend x margin; more periods add, a discount takes off, bounds go along."""
+    """One period is expected spend x margin; more periods add, a discount takes off, bounds go
+    along.
+    """
 
     def clv(text: str) -> pd.DataFrame:
         return clvcast.score(shop_model.with_config(parse_config(text)), shop_orders)
@@ -122,8 +132,13 @@ def test_the_evidence_behind_a_forecast(forecast: pd.DataFrame) -> None:
     assert {"n_orders", "tenure_days", "days_since_last_order"} <= set(forecast)
     told = forecast["evidence"].str.split(";").explode().unique()
     assert set(told) <= {
-        "own", "cohort", "short_history", "btyd_only", "later_unseen", "season_unseen",
-    }  # fmt: skip
+        "own",
+        "cohort",
+        "short_history",
+        "btyd_only",
+        "later_unseen",
+        "season_unseen",
+    }
     ones = describe_evidence(
         np.array([1, 5]),
         short_history=False,
@@ -137,7 +152,9 @@ def test_the_evidence_behind_a_forecast(forecast: pd.DataFrame) -> None:
 def test_movement_between_tiers_and_segments_in_customers_and_in_money(
     shop_orders: clvcast.Orders,
 ) -> None:
-    """The migration matrices add up to both totals, by customers and by money; and so does the bridge."""
+    """The migration matrices add up to both totals, by customers and by money; and so does the
+    bridge.
+    """
     before = forecast_file(shop_orders, "2020-10-01")
     after = forecast_file(shop_orders, CUTOFF)
     found = clvcast.compare(before, after)
@@ -179,9 +196,9 @@ def test_recurring_charges_are_told_to_look_like_contracts() -> None:
         columns=["customer_id", "ordered_at", "amount"],
     )
     for given, verdict in ((lines, "warn"), (lines.iloc[::3], "pass")):
-        (finding,) = [f for f in clvcast.check(given) if f.name == "recurring charges"]
+        (finding,) = [f for f in clvcast.check(given) if f.name == "recurring charges"]  # type: ignore[arg-type]
         assert finding.verdict == verdict
     assert finding.value == 0
-    (finding,) = [f for f in clvcast.check(lines) if f.name == "recurring charges"]
+    (finding,) = [f for f in clvcast.check(lines) if f.name == "recurring charges"]  # type: ignore[arg-type]
     assert finding.value == 0.9
     assert "look like contracts" in finding.sentence

@@ -31,7 +31,7 @@ def expected() -> pd.DataFrame:
 
 def check_forecasts(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     """Columns may be added, none renamed; numbers equal to 1e-9, whatever the processor."""
-    dates = [name for name in expected if name.endswith("_at") or "next_order" in name]
+    dates = [name for name in expected.columns if name.endswith("_at") or "next_order" in name]
     for name in [*dates, "cutoff"]:
         expected[name] = pd.to_datetime(expected[name])
         found[name] = pd.to_datetime(found[name])

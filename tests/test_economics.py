@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from pandas.testing import assert_frame_equal
 import clvcast
 from clvcast.configs.schema import parse_config
 from clvcast.decisions.acquisition_spend import coerce_spend
+from clvcast.decisions.economics import Economics
 from clvcast.decisions.payback import estimate_reach_probability
 from clvcast.errors import OrdersError
 from clvcast.orders.reading.read_orders import read_table
@@ -47,12 +49,14 @@ def world() -> tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]:
 World = tuple[pd.DataFrame, clvcast.Orders, clvcast.Config]
 
 
-def found(world: World, spend: pd.DataFrame = SPEND) -> clvcast.decisions.economics.Economics:
+def found(world: World, spend: pd.DataFrame = SPEND) -> Economics:
     forecasts, orders, config = world
     return clvcast.economics(forecasts, orders, spend, config)
 
 
-def row(table: pd.DataFrame, level: str, channel: str | None = None, month: str | None = None):
+def row(
+    table: pd.DataFrame, level: str, channel: str | None = None, month: str | None = None
+) -> pd.Series:
     own = table[table["level"] == level]
     if channel is not None:
         own = own[own["channel"] == channel]
@@ -151,17 +155,23 @@ def test_past_chances_of_payback_are_compared_with_what_happened(
     assert by_cost["chance"].is_monotonic_decreasing
     assert by_cost["reached"].is_monotonic_decreasing
     np.testing.assert_allclose(tried["chance"][tried["multiple"] == 1], 0.5, atol=1e-9)
-    assert any("tried on the past: " in remark for remark in result.remarks)
+    assert any("payback probabilities on past forecasts: " in remark for remark in result.remarks)
     assert len(clvcast.economics(now, shop_orders, SPEND.head(1), config).backtest) == 0
 
 
 def test_what_happened_is_read_off_the_lines() -> None:
-    """One cohort of two: 100 by July, 40 more in August; all costs up to 140 are reached by then."""
+    """One cohort of two: 100 by July, 40 more in August; all costs up to 140 are
+    reached by then.
+    """
     lines = pd.DataFrame(
-        [("a", "2020-06-01", 60.0), ("b", "2020-06-10", 40.0), ("a", "2020-08-20", 40.0),
-         ("b", "2020-09-30", 5.0)],
+        [
+            ("a", "2020-06-01", 60.0),
+            ("b", "2020-06-10", 40.0),
+            ("a", "2020-08-20", 40.0),
+            ("b", "2020-09-30", 5.0),
+        ],
         columns=["customer_id", "ordered_at", "amount"],
-    )  # fmt: skip
+    )
     orders = read_table(lines, clvcast.Config().orders)
     past = forecast_file(orders, "2020-07-15")
     tried = clvcast.economics(
@@ -169,7 +179,7 @@ def test_what_happened_is_read_off_the_lines() -> None:
     ).backtest
     brought = {2: 100.0, 3: 140.0, 4: 145.0}  # by the end of July, August, September
     assert set(tried["age_months"]) == set(brought)
-    for row in tried.itertuples():
+    for row in cast(Any, tried).itertuples():
         assert row.reached == (row.needed <= brought[row.age_months])
     assert tried["reached"].any()
     assert not tried["reached"].all()
@@ -204,17 +214,21 @@ def test_what_each_lever_is_worth(world: World) -> None:
 
 def test_what_cannot_be_known_is_empty_and_said(world: World) -> None:
     spend = pd.DataFrame(
-        [("web", "2020-07", 130.0), ("web", "2020-10", 10.0), ("Web", "2020-07", 5.0),
-         ("shop", "2021-03", 7.0)],
+        [
+            ("web", "2020-07", 130.0),
+            ("web", "2020-10", 10.0),
+            ("Web", "2020-07", 5.0),
+            ("shop", "2021-03", 7.0),
+        ],
         columns=["channel", "month", "spend"],
-    )  # fmt: skip
+    )
     result = found(world, spend)
     told = "\n".join(result.remarks)
-    assert "spend is stated for Web, through which no customer came: it is in no other" in told
+    assert "spend is stated for Web, a channel without customers: it counts in no other" in told
     assert "cac_fully_loaded; did you mean web?" in told
     assert "no spend is stated for web in 2020-08, 2020-09" in told
-    assert "1 row of spend left out: after 2021-01-01" in told
-    assert "2020-07 is the history's first month" in told
+    assert "1 row of spend left out: after the cutoff 2021-01-01" in told
+    assert "2020-07 is the first month of the history" in told
     table = result.acquisition
     nobody = row(table, "channel_month", "web", "2020-10")
     assert (nobody["new_customers"], nobody["spend"]) == (0, 10)
@@ -235,7 +249,7 @@ def test_spend_of_a_channel_that_brought_nobody_is_shown_beside_the_cac(world: W
     """Four customers for 1,130; 70 more went to a channel through which nobody came."""
     spend = pd.concat([SPEND, pd.DataFrame([("tv", "2020-12", 70.0)], columns=SPEND.columns)])
     result, without = found(world, spend), found(world)
-    assert "spend is stated for tv, through which no customer came" in "".join(result.remarks)
+    assert "spend is stated for tv, a channel without customers" in "".join(result.remarks)
     assert not any("its new customers" in told for told in result.remarks)
     shop = row(result.acquisition, "shop")
     assert (shop["spend"], shop["cac"]) == (1_130, 1_130 / 4)
@@ -251,7 +265,7 @@ def test_spend_of_a_channel_that_brought_nobody_is_shown_beside_the_cac(world: W
             table[table["level"] == level].reset_index(drop=True)
             for table in (result.acquisition, without.acquisition)
         ]
-        columns = [n for n in same[0] if n != "unattributed_spend" and "loaded" not in n]
+        columns = [n for n in same[0].columns if n != "unattributed_spend" and "loaded" not in n]
         assert_frame_equal(same[0][columns], same[1][columns])
 
 
@@ -308,7 +322,7 @@ def test_orders_without_channels_are_shown_by_month(world: World) -> None:
         (SPEND.assign(month="July"), "row 1: month must be such as 2011-03, got 'July'"),
         (SPEND.assign(month="2020-13"), "month must be such as 2011-03, got '2020-13'"),
         (SPEND.assign(channel=None), "row 1: channel must not be empty"),
-        (SPEND.head(0), "holds no spend, only column names"),
+        (SPEND.head(0), "has no rows; give one row"),
         (SPEND.assign(currency="USD"), "must be in EUR, the orders' currency, got USD"),
         (SPEND.assign(currency=["EUR", "USD"]), "got EUR and USD"),
     ],
@@ -337,7 +351,7 @@ def test_tables_show_whole_numbers_in_80_columns(run: Run, tmp_path: Path, world
     forecasts, _, _ = world
     big = LINES.assign(amount=LINES["amount"] * 12_345, channel="Paid search, brand terms")
     big.to_csv(tmp_path / "orders.csv", index=False)
-    money = [n for n in forecasts if n.startswith(("clv", "expected_spend", "spend"))]
+    money = [n for n in forecasts.columns if n.startswith(("clv", "expected_spend", "spend"))]
     money = [n for n in money if not n.endswith("shock")]
     forecasts.assign(**{n: forecasts[n] * 12_345 for n in money}).to_parquet(tmp_path / "f.parquet")
     spend = pd.DataFrame(
@@ -364,10 +378,11 @@ def test_tables_show_whole_numbers_in_80_columns(run: Run, tmp_path: Path, world
     for number in ("cac", "ltv_forecast", "most_to_break_even", "most_to_pay"):
         assert f"{shop[number]:,.0f}" in out, number
     assert f"{shop['ltv_cac_forecast_lower']:.1f} to {shop['ltv_cac_forecast_upper']:.1f}" in out
-    assert f"2,000,000 spent on others the shop's is {shop['cac_fully_loaded']:,.2f}" in " ".join(
-        out.split()
+    assert (
+        f"2,000,000 spent on other channels, the shop's CAC is {shop['cac_fully_loaded']:,.2f}"
+        in " ".join(out.split())
     )
-    assert "A point less churn is worth at most" in " ".join(out.split())
+    assert "One point less churn adds at most" in " ".join(out.split())
     assert f"{pd.read_csv(tmp_path / 'o' / 'measures.csv')['aov'][0]:,.0f}" in measured
 
 

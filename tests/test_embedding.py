@@ -27,7 +27,9 @@ def block_of(root: Path, heading: str) -> str:
 
 @pytest.fixture(scope="module")
 def place(shop_lines: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bundle and the orders the examples name; the model needs no optional column."""
+    """A folder with the bundle and the orders the examples name; the model needs no optional
+    column.
+    """
     folder = tmp_path_factory.mktemp("service")
     lines = shop_lines[["customer_id", "ordered_at", "amount"]]
     lines.to_parquet(folder / "orders.parquet")

@@ -46,7 +46,7 @@ def test_a_larger_order_is_a_reason(
 
     def of_order_value(orders: object) -> float:
         reasons = clvcast.explain(shop_model, orders, customers=["C00004"], largest=80)
-        return float(reasons.set_index("reason").loc["order value", "amount"])
+        return float(reasons.set_index("reason")["amount"]["order value"])
 
     assert of_order_value(larger) > 2 * abs(of_order_value(shop_orders))
 
@@ -70,7 +70,7 @@ def test_the_command(
     assert "none of the 1 customers asked for has an order before" in told
     status, _, told = run(*given, "--customer", "nobody", "--customer", "C00004")
     assert status == 1
-    assert "1 of 2 customers asked for have no order before the cutoff" in told
+    assert "1 of 2 requested customers have no order before the cutoff" in told
     assert run(*given)[0] == 2
 
 

@@ -27,8 +27,14 @@ import clvcast
 from clvcast.configs import addresses
 from clvcast.configs.schema import FormatConfig
 from clvcast.errors import ClvcastError, OrdersError, StoreError
-from clvcast.orders.reading import file_contents, remote_files, text_files, workbooks
-from clvcast.orders.reading.files import read_column_names
+from clvcast.orders.reading import (
+    file_contents,
+    json_lines,
+    remote_files,
+    text_files,
+    workbooks,
+)
+from clvcast.orders.reading.files import read_blocks, read_column_names
 
 HEADER = "customer_id,ordered_at,amount,order_id"
 
@@ -186,6 +192,7 @@ def test_a_gzip_that_a_browser_has_unpacked_is_read_too(tmp_path: Path, expected
         ("o.csv", b"PK\x03\x04 no", "o.csv is a damaged zip file"),
         ("o.csv", b"\x1f\x8b\x08\x00 no", "o.csv is a damaged gzip file"),
         ("o.csv", b"customer_id,\x00\x01\x02ordered_at" + b"x" * 99, "holds zero bytes"),
+        ("o.csv", b"customer_id,ordered_at\n" + b"\0" * 9_999, "holds zero bytes"),
         ("o.jsonl", b"customer_id,ordered_at\n", "must hold a JSON object on each line"),
         ("o.jsonl", b"", "o.jsonl is empty"),
         ("o.csv", b"\n\n", "o.csv has no header"),
@@ -270,6 +277,20 @@ def test_rows_are_counted_from_the_header_whatever_stands_above(tmp_path: Path) 
     ).report
     assert report.rejected_lines is not None
     assert sorted(report.rejected_lines["row"].to_pylist()) == [4, 7]
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.csv.gz", "o.zip", "o.jsonl"])
+def test_the_share_that_was_read_grows_to_one(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_files, "_BLOCK_BYTES", 300)
+    monkeypatch.setattr(json_lines, "_BLOCK_LINES", 7)
+    WRITERS[name](tmp_path / name)
+    blocks = read_blocks(tmp_path / name, ["amount"], FormatConfig())
+    shares = [block.share for block in blocks]
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert 0 < shares[0] <= shares[-1] == 1
 
 
 def test_more_lines_skipped_than_there_are(tmp_path: Path) -> None:
@@ -406,7 +427,7 @@ def test_a_missing_package_is_named_with_its_extra(
         tmp_path / "o.xlsx"
     )
     told = refused("s3://bucket/orders.csv")
-    assert "needs the package fsspec: pip install 'clvcast[cloud]'" in told
+    assert "needs packages that are not installed: pip install 'clvcast[cloud]'" in told
 
 
 # what might not end

@@ -1,6 +1,10 @@
-"""Flat trees give LightGBM's numbers, to the last bit: for one row, few and many, whatever is in them."""
+"""Flat trees give LightGBM's numbers, to the last bit: for one row, few and many, whatever is in
+them.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -17,7 +21,9 @@ TINY = np.array([0.0, -0.0, 1e-36, -1e-36, 1e-35, -1e-35, 2e-35, -2e-35], dtype=
 
 
 def inputs_of(random: np.random.Generator, n_rows: int) -> Float32:
-    """Six features: numbers, numbers with gaps, counts, gaps and infinities, values about zero, few values."""
+    """Six features: numbers, numbers with gaps, counts, gaps and infinities, values about zero, few
+    values.
+    """
     found = random.normal(size=(n_rows, 6)).astype(np.float32)
     found[:, 1] = np.where(random.random(n_rows) < 0.3, np.nan, found[:, 1])
     found[:, 2] = random.integers(0, 4, n_rows)
@@ -35,9 +41,15 @@ def grown(random: np.random.Generator, leaves: int, trees: int, depth: int = -1)
     known = np.where(np.isfinite(inputs), inputs, 3.0)
     target = known @ random.normal(size=6) + 1e35 * known[:, 4] % 3 + random.normal(size=600)
     settings = {
-        "num_leaves": leaves, "verbose": -1, "objective": "tweedie", "min_data_in_leaf": 1,
-        "min_sum_hessian_in_leaf": 0.0, "num_threads": 1, "max_depth": depth, "min_data_in_bin": 1,
-    }  # fmt: skip
+        "num_leaves": leaves,
+        "verbose": -1,
+        "objective": "tweedie",
+        "min_data_in_leaf": 1,
+        "min_sum_hessian_in_leaf": 0.0,
+        "num_threads": 1,
+        "max_depth": depth,
+        "min_data_in_bin": 1,
+    }
     data = lightgbm.Dataset(inputs, np.maximum(target, 0.0))
     return Trees.from_booster(lightgbm.train(settings, data, trees))
 
@@ -60,13 +72,18 @@ def test_the_numbers_are_lightgbms(seed: int, leaves: int, n_rows: int) -> None:
 
 
 def test_thresholds_and_the_values_beside_them() -> None:
-    """Doubles that no float32 equals, values about zero, and what lies next to each on either side."""
+    """Doubles that no float32 equals, values about zero, and what lies next to each on
+    either side.
+    """
     random = np.random.default_rng(3)
     trees = grown(random, 31, trees=20)
     exact = np.concatenate(
-        [np.array(line.split("=")[1].split(" "), float)
-         for line in trees.text.split("\n") if line.startswith("threshold=")]
-    )  # fmt: skip
+        [
+            np.array(line.split("=")[1].split(" "), float)
+            for line in trees.text.split("\n")
+            if line.startswith("threshold=")
+        ]
+    )
     with np.errstate(over="ignore"):
         near = exact.astype(np.float32)
     up, down = (np.nextafter(near, np.float32(end)) for end in (np.inf, -np.inf))
@@ -110,9 +127,9 @@ def test_an_empty_table_has_no_sums() -> None:
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_rows_may_be_laid_out_in_any_way(kind: type) -> None:
+def test_rows_may_be_laid_out_in_any_way(kind: Any) -> None:
     random = np.random.default_rng(2)
     trees = grown(random, 7, trees=3)
     inputs = inputs_of(random, 90)
     laid = np.asfortranarray(inputs).astype(kind)[::2]
-    assert trees.predict(laid).tolist() == trees.predict(inputs[::2]).tolist()  # type: ignore[arg-type]
+    assert trees.predict(laid).tolist() == trees.predict(inputs[::2]).tolist()

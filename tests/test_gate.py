@@ -103,16 +103,64 @@ def test_each_rule_fails_alone_with_its_number_in_a_sentence(
     assert broken.bound
 
 
+def exactly(value: float) -> ConfidenceInterval:
+    return ConfidenceInterval(value, value, value)
+
+
+def rival(**numbers: float) -> dict[str, object]:
+    made = {name: exactly(value) for name, value in numbers.items()}
+    return {"contests": (replace(contest(), **made),)}  # type: ignore[arg-type]
+
+
+def shift(**numbers: float) -> dict[str, object]:
+    return {"feed": replace(GOOD.feed, **numbers)}  # type: ignore[arg-type]
+
+
+def segment(error: float, customers: int = 50) -> dict[str, object]:
+    return {"segments": (SegmentResult("tier high", customers, exactly(error)),)}
+
+
+def segment_total(ratio: float, customers: int = 50) -> dict[str, object]:
+    part = SegmentResult("tier high", customers, exactly(ratio))
+    return {"feed": replace(GOOD.feed, segments=(part,))}
+
+
 @pytest.mark.parametrize(
-    ("measure", "passes", "fails"),
-    [("calibration", 0.1, 0.1001), ("coverage", 0.8, 0.7999), ("coverage_in_season", 0.8, 0.7999)],
+    ("rule", "passes", "fails"),
+    [
+        ("nGini against span_rate", rival(ngini=-0.01), rival(ngini=-0.0101)),
+        ("MAE against span_rate", rival(mae=0.05), rival(mae=0.0501)),
+        ("bias", {"bias": exactly(0.2)}, {"bias": exactly(0.2001)}),
+        ("bias", {"bias": exactly(-0.2)}, {"bias": exactly(-0.2001)}),
+        ("calibration", {"calibration": 0.1}, {"calibration": 0.1001}),
+        ("coverage", {"coverage": 0.8}, {"coverage": 0.7999}),
+        (
+            "coverage",
+            {"coverage": 0.5, "coverage_in_season": 0.8},
+            {"coverage": 0.5, "coverage_in_season": 0.7999},
+        ),
+        ("segments", segment(0.25), segment(0.2501)),
+        ("segments", segment(9.0, customers=49), segment(9.0, customers=50)),
+        ("history lines", shift(lines=1.0499), shift(lines=1.0501)),
+        ("history lines", shift(lines=0.9501), shift(lines=0.9499)),
+        ("history money", shift(money=1.0499), shift(money=1.0501)),
+        ("history money", shift(money=0.9501), shift(money=0.9499)),
+        ("customers", shift(customers=0.95), shift(customers=0.9499)),
+        ("total", shift(total=1.5), shift(total=1.5001)),
+        ("total", shift(total=0.6667), shift(total=0.6666)),
+        ("churn rate", shift(churn_rate=0.15), shift(churn_rate=0.1501)),
+        ("churn rate", shift(churn_rate=-0.15), shift(churn_rate=-0.1501)),
+        ("rank correlation", shift(rank_correlation=0.8), shift(rank_correlation=0.7999)),
+        ("segment totals", segment_total(2.0), segment_total(2.0001)),
+        ("segment totals", segment_total(0.5), segment_total(0.4999)),
+        ("segment totals", segment_total(9.0, customers=49), segment_total(9.0, customers=50)),
+    ],
 )
-def test_a_measure_passes_at_its_bound_and_fails_beyond(
-    measure: str, passes: float, fails: float
+def test_a_rule_passes_at_its_bound_and_fails_beyond(
+    rule: str, passes: dict[str, object], fails: dict[str, object]
 ) -> None:
-    start = replace(GOOD, coverage=0.5) if measure == "coverage_in_season" else GOOD
-    assert failed(replace(start, **{measure: passes})) == []
-    assert failed(replace(start, **{measure: fails})) == [measure.removesuffix("_in_season")]
+    assert failed(replace(GOOD, **passes)) == []  # type: ignore[arg-type]
+    assert failed(replace(GOOD, **fails)) == [rule]  # type: ignore[arg-type]
 
 
 def test_what_luck_could_explain_does_not_fail() -> None:
@@ -130,7 +178,9 @@ def test_what_luck_could_explain_does_not_fail() -> None:
 
 
 def test_a_rule_shows_the_number_that_is_held_against_its_bound() -> None:
-    """The estimate alone may look out of bounds: the end of its interval is what is judged, and is there to read."""
+    """The estimate alone may look out of bounds: the end of its interval is what is judged, and is
+    there to read.
+    """
     rival = replace(contest(mae=0.06), ngini=ConfidenceInterval(-0.05, -0.12, 0.012), bias=-0.369)
     season = replace(GOOD, contests=(rival,), bias=ConfidenceInterval(-0.377, -0.41, -0.344))
     rules = {rule.name: rule for rule in judge(season, BOUNDS).rules}

@@ -1,4 +1,6 @@
-"""What an installation promises: types, one version, every folder in the wheel, and a train that is a function."""
+"""What an installation promises: types, one version, every folder in the wheel, and a train that is
+a function.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +65,27 @@ def test_every_folder_of_the_package_is_in_the_wheel(root: Path, project: dict[s
     assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
     names = {".".join(("clvcast", *folder.relative_to(root).parts)) for folder in folders}
     assert set(project["tool"]["setuptools"]["packages"]) == {"clvcast"} | names
+
+
+def test_every_data_file_of_the_package_is_in_the_wheel(
+    root: Path, project: dict[str, Any]
+) -> None:
+    patterns = project["tool"]["setuptools"]["package-data"]
+    packed = {
+        path
+        for package, globs in patterns.items()
+        for glob in globs
+        for path in root.joinpath(*package.split(".")[1:]).glob(glob)
+    }
+    parts = [path.parent for path in root.glob("*/__init__.py")]
+    data = {
+        path
+        for part in parts
+        for path in part.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc")
+    }
+    assert data
+    assert data - packed == set()
 
 
 def test_links_follow_the_parts_of_the_package(root: Path, tmp_path: Path) -> None:

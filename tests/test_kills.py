@@ -1,4 +1,6 @@
-"""Killed at any point: train, promote, rollback and score leave the old champion or the new one, never half of one."""
+"""Killed at any point: train, promote, rollback and score leave the old champion or the new one,
+never half of one.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 def test_killed_at_twenty_random_points_the_old_champion_serves_and_a_rerun_goes_on(
     tmp_path: Path,
 ) -> None:
-    """Ten points of train, five of promote and rollback, five of score: seeded shares of a whole run."""
+    """Ten points of train, five of promote and rollback, five of score: seeded shares of a whole
+    run.
+    """
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     config = write_shop(tmp_path, uri)
     finish(start("train", config, "--cutoff", "2021-01-20"))
@@ -70,9 +74,17 @@ def test_killed_at_twenty_random_points_the_old_champion_serves_and_a_rerun_goes
         assert champion(uri) == ("1" if k % 2 else "2")
 
     score = (
-        "score", "--model", "models:/shop@champion", "--tracking-uri", uri,
-        "--orders", tmp_path / "orders.parquet", "--output", output, "--force",
-    )  # fmt: skip
+        "score",
+        "--model",
+        "models:/shop@champion",
+        "--tracking-uri",
+        uri,
+        "--orders",
+        tmp_path / "orders.parquet",
+        "--output",
+        output,
+        "--force",
+    )
     whole = timed(*score)
     content = output.read_bytes()
     for _ in range(5):

@@ -50,7 +50,9 @@ def test_the_life_of_a_model(
 def test_the_schedule_of_the_operations_page(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    """Its cron lines, in the folder they name, with the dates of a shop of 300 customers; its DAG is Python."""
+    """Its cron lines, in the folder they name, with the dates of a shop of 300 customers; its DAG
+    is Python.
+    """
     page = (root / "docs" / "operations.md").read_text()
     lines = re.findall(r"^[\d*]+ .*&& \.venv/bin/clvcast (.*)$", page, re.MULTILINE)
     assert [line.split()[0] for line in lines] == ["train", "score", "monitor"]

@@ -1,4 +1,4 @@
-"""What an order line is: filters, order totals, ids of the same customer, currencies, joined columns."""
+"""What an order line is: filters, order totals, customer ids, currencies, joined columns."""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ def test_another_horizon_margin_target_or_currency_is_refused_in_one_sentence(
         with pytest.raises(ConfigError) as refusal:
             door()
         assert str(refusal.value) == (
-            f"the forecasts were made with {theirs}, the configuration says {ours}; leave that out of "
+            f"the forecasts were made with {theirs}, the configuration says {ours}; leave that "
+            "out of "
             "it, or score again with it"
         )
 

@@ -137,17 +137,6 @@ def test_a_probability_counts_as_a_millionth_at_least() -> None:
     assert standard_measures.log_loss(a(1.0), happened) == pytest.approx(1e-6, rel=1e-5)
 
 
-def test_weights_are_customers_repeated() -> None:
-    forecast, actual = a(0.2, 0.9, 0.5), a(0.0, 1.0, 3.0)
-    weights = a(1, 3, 2)
-    many = np.repeat(np.arange(3), weights.astype(int))
-    loss = standard_measures.log_loss(forecast, actual > 0, weights)
-    assert loss == exactly(standard_measures.log_loss(forecast[many], actual[many] > 0))
-    deviance = standard_measures.mean_tweedie_deviance(forecast, actual, weights)
-    repeated = standard_measures.mean_tweedie_deviance(forecast[many], actual[many])
-    assert deviance == exactly(repeated)
-
-
 @given(st.lists(st.tuples(st.floats(0.01, 1e4), st.floats(0, 1e4)), min_size=1, max_size=30))
 def test_tweedie_deviance_is_its_formula(pairs: list[tuple[float, float]]) -> None:
     forecast, actual = a(*[f for f, _ in pairs]), a(*[x for _, x in pairs])

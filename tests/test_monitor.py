@@ -141,7 +141,9 @@ def test_many_features_that_move_at_once_alarm(
     )
     result = monitor(clvcast.score(early_model, known, EARLY), known, early_model)
     (finding,) = [f for f in result.findings if f.name == "features moved"]
-    assert finding.severity == severity
+    assert (finding.severity, finding.bound) == (severity, 0.25)
+    drifting = {f.name.split()[0]: f.bound for f in result.findings if f is not finding}
+    assert drifting == {"missing": 0.05, "forecast": 0.25, "feature": 0.25, "new": 0.1}
 
 
 def test_a_real_model_on_its_own_shop_raises_no_alarm_and_a_broken_feed_does(
@@ -231,7 +233,9 @@ def test_the_command_tells_a_scheduler(
 
 
 def test_chance_is_taken_off_before_an_alarm() -> None:
-    """Right probabilities and right means of 200 customers with heavy tails, and of as many shops: few alarms."""
+    """Right probabilities and right means of 200 customers with heavy tails, and of as many shops:
+    few alarms.
+    """
     random = np.random.default_rng(0)
     over = 0
     for _ in range(200):
@@ -262,7 +266,9 @@ def test_where_nothing_was_spent_chance_explains_nothing() -> None:
 def test_rare_categories_are_no_news_and_a_renamed_one_is(
     shop_config: clvcast.Config, shop_lines: pd.DataFrame
 ) -> None:
-    """Two hundred categories, of which a bundle keeps fifty: the others are not new. Only newest lines count."""
+    """Two hundred categories, of which a bundle keeps fifty: the others are not new. Only newest
+    lines count.
+    """
     random = np.random.default_rng(1)
     names = pd.Series([f"K{k}" for k in random.integers(0, 200, len(shop_lines))])
     lines = shop_lines.assign(category=names.to_numpy())

@@ -1,4 +1,6 @@
-"""One customer alone: the numbers of a batch, from lines as a service has them, in threads and forks."""
+"""One customer alone: the numbers of a batch, from lines as a service has them, in threads and
+forks.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ def test_lines_are_packed_as_the_reader_packs_them(frame: pd.DataFrame) -> None:
     for row in frame.assign(ordered_at=frame["ordered_at"].map(pd.Timestamp.isoformat)).to_dict(
         "records"
     ):
-        plain = {name: None if pd.isna(value) else value for name, value in row.items()}
+        plain: dict[Any, Any] = {k: None if pd.isna(v) else v for k, v in row.items()}
         lines.setdefault(plain.pop("customer_id"), []).append(plain)
     packed = pack_records(list(lines.items()), OPTIONAL_COLUMNS, OrdersConfig())
     assert packed.digest() == read.digest()
@@ -149,7 +151,7 @@ def test_shapes_that_are_no_customer(
         shop_model.score_one([("2020-05-06", 1.0)], CUTOFF)
     for wrong in ([], "2020", [3]):
         with pytest.raises(clvcast.OrdersError, match="order line"):
-            shop_model.score_one(wrong, CUTOFF)  # type: ignore[arg-type]
+            shop_model.score_one(wrong, CUTOFF)
     lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
     with pytest.raises(LineError, match="amount must be finite, which line 1 of customer 0 breaks"):
         pack_records([("c", lines)], (), OrdersConfig())
@@ -226,7 +228,9 @@ def _in_child(model: clvcast.Model, orders: clvcast.Orders, lines: Any, answers:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_process_scores(shop_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:
-    """OpenMP's waiting threads are not there after a fork: whoever calls for them waits for ever."""
+    """OpenMP's waiting threads are not there after a fork: whoever calls for them waits
+    for ever.
+    """
     lines = nest(shop_orders, CUTOFF)["orders"][0]
     expected = shop_model.score_one(lines, CUTOFF)
     total = clvcast.score(shop_model, shop_orders, CUTOFF)["clv"].sum()

@@ -1,4 +1,6 @@
-"""The server's page: its selections are those of clvcast.total, its reasons those of clvcast.explain."""
+"""The server's page: its selections are those of clvcast.total, its reasons those of
+clvcast.explain.
+"""
 
 from __future__ import annotations
 
@@ -83,12 +85,12 @@ def test_selections_are_counted_and_summed_as_total_does(
 ) -> None:
     for dimension in ("tier", "risk", "rfm_segment"):
         for name, row in clvcast.total(forecasts, by=dimension).iterrows():
-            told = listed(client, **{dimension: str(name)})["told"]
+            told = listed(client, **{dimension: str(name)})["summary"]
             assert told.startswith(ENGLISH.count(row["customers"], "customer"))
             assert ENGLISH.money(row["expected"]) in told
             assert ENGLISH.money_range(row["lower"], row["upper"]) in told
     whole = clvcast.total(forecasts).iloc[0]
-    assert ENGLISH.money_range(whole["lower"], whole["upper"]) in listed(client)["told"]
+    assert ENGLISH.money_range(whole["lower"], whole["upper"]) in listed(client)["summary"]
 
 
 def test_pages_hold_every_customer_once_best_first(
@@ -117,9 +119,12 @@ def test_channels_are_those_of_the_first_order(
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
-        ({"tier": "best"}, 422), ({"colour": "red"}, 422), ({"page": "-1"}, 422), ({"page": "x"}, 422),
+        ({"tier": "best"}, 422),
+        ({"colour": "red"}, 422),
+        ({"page": "-1"}, 422),
+        ({"page": "x"}, 422),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_chosen_is_told(
     client: httpx.Client, asked: dict[str, str], status: int
 ) -> None:
@@ -143,7 +148,7 @@ def test_a_card_has_the_forecast_the_reasons_and_the_orders(
         days = int(row["days_since_last_order"])
         assert card["facts"][5][2] == f"the last {ENGLISH.count(days, 'day')} ago"
         why = clvcast.explain(shop_model, shop_orders, customers=[name])
-        assert [reason[2] for reason in card["why"]["rows"]] == [
+        assert [reason[2] for reason in card["reasons"]["rows"]] == [
             ENGLISH.number(amount) for amount in why["amount"]
         ]
         entries = build_order_table(shop_orders, get_default_cutoff(shop_orders))
@@ -169,11 +174,11 @@ def test_another_model_leaves_the_reasons_out_and_says_so(
     with serving(
         ModelHolder(other), pages=[create_explorer(*files, other, Settings(), config)]
     ) as client:
-        assert "the model given is" in client.get("/").text
+        assert "got model" in client.get("/").text
         name = forecasts["customer_id"].iloc[0]
         card = client.get("/explore/customer", params={"id": name}).json()
-    assert card["why"]["rows"] == []
-    assert card["note"].startswith("Why is not known: the forecasts were made by model")
+    assert card["reasons"]["rows"] == []
+    assert card["note"].startswith("Reasons are not available: the forecasts were made by model")
 
 
 def test_off_loopback_a_token_is_asked_for_once_and_kept_where_no_script_reads_it(
@@ -225,13 +230,13 @@ def test_filters_filter_and_a_card_opens_in_a_browser(client: httpx.Client, sche
         page.locator("#filters select[name=tier]").select_option("high")
         page.wait_for_selector("#filters[data-shown='2']")
         expected = listed(client, tier="high")
-        assert page.locator("#told").inner_text() == expected["told"]
+        assert page.locator("#summary").inner_text() == expected["summary"]
         shown = page.locator("#customers tbody th").all_inner_texts()
         assert shown == [row[0] for row in expected["rows"]]
         page.locator("#customers tbody button").first.press("Enter")
         page.wait_for_selector("#card-chart svg.main-svg")
         assert page.locator("#card-title").inner_text() == f"Customer {shown[0]}"
-        assert page.locator("#why tbody tr").count() >= 3
+        assert page.locator("#reasons tbody tr").count() >= 3
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         assert violations(page) == []
         page.evaluate("document.getElementById('explore').scrollIntoView()")

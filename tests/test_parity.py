@@ -1,4 +1,6 @@
-"""Five ways to one number: Python batch, Python one, REST, MLflow and the command line, to the last bit."""
+"""Five ways to one number: Python batch, Python one, REST, MLflow and the command line, to the last
+bit.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +69,15 @@ def test_five_ways_give_one_forecast(
     shop_model.save(tmp_path / "bundle")
     lines.to_parquet(tmp_path / "orders.parquet")
     status, _, err = run(
-        "score", "--model", tmp_path / "bundle", "--orders", tmp_path / "orders.parquet",
-        "--output", tmp_path / "f.parquet", "--cutoff", CUTOFF,
-    )  # fmt: skip
+        "score",
+        "--model",
+        tmp_path / "bundle",
+        "--orders",
+        tmp_path / "orders.parquet",
+        "--output",
+        tmp_path / "f.parquet",
+        "--cutoff",
+        CUTOFF,
+    )
     assert status == 0, err
     compared(pd.read_parquet(tmp_path / "f.parquet"), batch)

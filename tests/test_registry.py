@@ -1,4 +1,6 @@
-"""A model's life in a real store: candidates judged, promoted, refused, rolled back, judged again."""
+"""A model's life in a real store: candidates judged, promoted, refused, rolled back,
+judged again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from conftest import Run
 import clvcast
 from clvcast.configs.schema import OrdersConfig, TrackingConfig
 from clvcast.errors import ConfigError, StoreError
+from clvcast.models import loading, registry_facts
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.train import fit as fitting
 from clvcast.train.registry import promotion
@@ -61,7 +64,7 @@ def later(orders: clvcast.Orders, config: clvcast.Config) -> TrainingRun:
 @contextlib.contextmanager
 def dealt_out_labels(share: float = 1.0) -> Iterator[None]:
     """Models learn from labels of which this share is dealt out at random among the rows."""
-    whole = fitting.build_training_frame
+    whole = fitting.build_training_frame  # type: ignore[attr-defined]
 
     def dealt_out(*arguments: object) -> TrainingFrame:
         frame = whole(*arguments)  # type: ignore[arg-type]
@@ -186,14 +189,54 @@ def test_permuted_labels_are_refused_as_a_first_model_too(
     assert champion(uri) is None
     with pytest.raises(StoreError, match="no champion to roll back from"):
         promotion.rollback("shop", "", uri)
+    with pytest.raises(StoreError, match=r"version 1 was refused: .* Use it as models:/shop/1"):
+        clvcast.load_model("models:/shop@champion", uri)
+
+
+@dataclass
+class FakeVersion:
+    version: str
+    tags: dict[str, str]
+
+
+@dataclass
+class FakeClient:
+    """A store with one model: its versions, newest first, and the aliases they have."""
+
+    versions: list[FakeVersion]
+    aliases: dict[str, str]
+
+    def search_model_versions(self, query: str, order_by: list[str]) -> list[FakeVersion]:
+        assert (query, order_by) == ("name='shop'", ["version_number DESC"])
+        return self.versions
+
+    def get_registered_model(self, name: str) -> FakeClient:
+        return self
+
+
+def test_without_a_champion_the_refused_version_is_named_with_its_reason() -> None:
+    refused = {registry_facts.VERDICT: "refused", registry_facts.VERDICT_REASON: "it is too young"}
+    versions = [FakeVersion("7", refused), FakeVersion("6", {})]
+    said = (
+        r"no version of shop is champion; version 7 was refused: it is too young\. Use it as "
+        r"models:/shop/7, or make it champion: clvcast models promote 7 --reason"
+    )
+    with pytest.raises(StoreError, match=said):
+        loading._refuse_missing_alias(FakeClient(versions, {}), "shop", "champion")
+    with pytest.raises(StoreError, match="the newest is 6"):
+        loading._refuse_missing_alias(FakeClient(versions[1:], {}), "shop", "champion")
+    loading._refuse_missing_alias(FakeClient(versions, {"champion": "6"}), "shop", "champion")
+    loading._refuse_missing_alias(FakeClient([], {}), "shop", "champion")  # MLflow says the rest
 
 
 @pytest.mark.slow
 def test_a_better_one_is_promoted(
     keep: Train, uri: str, orders: clvcast.Orders, config: clvcast.Config, later: TrainingRun
 ) -> None:
-    """The champion learned from labels a quarter of which were dealt out at random: a candidate that learned
-    from true ones is surely better on a window that neither knew, and goes live by the gate alone."""
+    """The champion learned from labels a quarter of which were dealt out at random: a candidate
+    that learned from true ones is surely better on a window that neither knew, and goes live by the
+    gate alone.
+    """
     with dealt_out_labels(share=0.25):
         worse = train_and_evaluate(orders, config, "2020-12-20")
     assert keep(worse, force="there is no other yet").promoted

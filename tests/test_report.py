@@ -1,4 +1,6 @@
-"""The report: its numbers are those of kpis, lists and total; its sentences follow them; bad input is told."""
+"""The report: its numbers are those of kpis, lists and total; its sentences follow them; bad input
+is told.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.decisions.report import charts, headlines
 from clvcast.decisions.report.build import Report, evaluation_report
+from clvcast.decisions.report.charts import PAIRS
 from clvcast.decisions.report.number_format import UNKNOWN, NumberFormat
 from clvcast.decisions.report.page_model import Chart
-from clvcast.decisions.report.palette import PAIRS
 from clvcast.evaluation.backtest_frames import Evaluation
 
 CUTOFF = "2020-12-01"
@@ -92,7 +94,7 @@ def test_the_numbers_are_those_of_total_kpis_and_lists(
         row["list"]: ENGLISH.cell(float(row["value_at_stake"]), "money")
         for row in lists.summary.to_dict("records")
     }
-    keep = cells(chart(made, "budget"), "most to keep all, GBP")
+    keep = cells(chart(made, "budget"), "maximum for all, GBP")
     budget = lists.budget[lists.budget["dimension"] == "rfm_segment"].set_index("group")
     assert keep == {
         str(group): ENGLISH.cell(float(value), "money")
@@ -103,12 +105,12 @@ def test_the_numbers_are_those_of_total_kpis_and_lists(
 def test_bounds_are_called_bounds_and_circular_churn_is_not_shown(made: Report) -> None:
     sections = {section.name: section for section in made.business}
     lead = " ".join(sections["levers"].lead)
-    assert "A point less churn is worth at most" in lead
+    assert "One point less churn adds at most" in lead
     assert "at most" in " ".join(sections["risk-of-leaving"].lead)
     budget = chart(made, "budget")
     assert "at most" in budget.finding
     assert budget.note.startswith("Upper bounds")
-    stakes = cells(chart(made, "lists"), "at stake is")
+    stakes = cells(chart(made, "lists"), "stake")
     assert stakes["win_back"] == "CLV an order adds, at most"
     assert stakes["vip"] == "CLV"
     names = {row[0] for row in chart(made, "formula").table.rows}
@@ -118,7 +120,8 @@ def test_bounds_are_called_bounds_and_circular_churn_is_not_shown(made: Report) 
 
 def test_tiers_by_risk_add_up_to_the_whole(made: Report, forecasts: pd.DataFrame) -> None:
     figure = chart(made, "risk").figure
-    drawn = sum(sum(trace.x) for trace in figure.data)
+    assert figure is not None
+    drawn = sum(float(sum(trace.x)) for trace in figure.data)
     assert drawn == pytest.approx(forecasts["clv"].sum(), rel=1e-12)
 
 
@@ -211,7 +214,7 @@ def test_text_has_contrast_in_both_themes() -> None:
         ("sv", "1\u00a0234\u00a0567,50", "12,5\u00a0%"),
         ("pt-BR", "1.234.567,50", "12,5%"),
     ],
-)  # fmt: skip
+)
 def test_numbers_are_written_as_the_locale_writes_them(locale: str, money: str, share: str) -> None:
     writing = NumberFormat("EUR", locale)  # type: ignore[arg-type]
     assert writing.number(1_234_567.5, 2) == money
@@ -222,11 +225,15 @@ def test_numbers_are_written_as_the_locale_writes_them(locale: str, money: str, 
 @pytest.mark.parametrize(
     ("value", "brief", "said"),
     [
-        (999_446.0, "999\u00a0k", "999,446 GBP"), (4_200.0, "4,200", "4,200 GBP"),
-        (5_314_547.0, "5.31\u00a0M", "5.31 million GBP"), (2.5e9, "2.50\u00a0bn", "2.50 billion GBP"),
-        (-210_530.0, "-211\u00a0k", "-210,530 GBP"), (-0.2, "0", "0 GBP"), (np.nan, UNKNOWN, UNKNOWN),
+        (999_446.0, "999\u00a0k", "999,446 GBP"),
+        (4_200.0, "4,200", "4,200 GBP"),
+        (5_314_547.0, "5.31\u00a0M", "5.31 million GBP"),
+        (2.5e9, "2.50\u00a0bn", "2.50 billion GBP"),
+        (-210_530.0, "-211\u00a0k", "-210,530 GBP"),
+        (-0.2, "0", "0 GBP"),
+        (np.nan, UNKNOWN, UNKNOWN),
     ],
-)  # fmt: skip
+)
 def test_short_amounts_keep_their_size(value: float, brief: str, said: str) -> None:
     assert (ENGLISH.brief(value), ENGLISH.money(value)) == (brief, said)
 
@@ -263,7 +270,7 @@ def test_findings_say_what_the_numbers_say() -> None:
         == "The expected value fell by 25.0% to 150 GBP"
     )
     assert headlines.describe_change(0.0, 150.0, ENGLISH) == (
-        "The expected value is 150 GBP, after nothing before"
+        "The expected value is 150 GBP; it was 0 before"
     )
 
 
@@ -272,7 +279,7 @@ def test_no_spend_is_told_and_the_rest_is_shown(
 ) -> None:
     money = [
         n
-        for n in forecasts
+        for n in forecasts.columns
         if n.startswith(("clv", "expected_spend", "spend")) and "shock" not in n
     ]
     nothing = forecasts.assign(**dict.fromkeys(money, 0.0), tier="low")
@@ -358,19 +365,26 @@ def evaluation() -> Evaluation:
     """Twenty customers of whom the forecast is right: deciles, gain and coverage by eye."""
     spend = np.arange(20, 0, -1.0)
     columns = {
-        "cutoff": pd.Timestamp("2020-06-01"), "customer_id": [f"c{k}" for k in range(20)],
-        "churn_probability": np.repeat([0.0, 1.0], 10), "expected_spend": spend,
-        "expected_spend_lower": 0.0, "expected_spend_upper": np.where(spend > 2, 99.0, 0.5),
-        "actual_spend": spend, "churned": np.repeat([False, True], 10),
-    }  # fmt: skip
+        "cutoff": pd.Timestamp("2020-06-01"),
+        "customer_id": [f"c{k}" for k in range(20)],
+        "churn_probability": np.repeat([0.0, 1.0], 10),
+        "expected_spend": spend,
+        "expected_spend_lower": 0.0,
+        "expected_spend_upper": np.where(spend > 2, 99.0, 0.5),
+        "actual_spend": spend,
+        "churned": np.repeat([False, True], 10),
+    }
     frame = pd.concat(
         [pd.DataFrame(columns).assign(method=name) for name in ("clvcast", "formula")]
     )
     measures = {"nGini": 1.0, "MAE": 0.0, "bias": 0.0, "churn_ECE": 0.0}
     summary = {
-        "customers": 20, "horizon_days": 60, "churn_rate": 0.5, "actual_spend": 210.0,
+        "customers": 20,
+        "horizon_days": 60,
+        "churn_rate": 0.5,
+        "actual_spend": 210.0,
         "methods": {"clvcast": measures, "formula": measures | {"nGini": 0.5}},
-    }  # fmt: skip
+    }
     return Evaluation(pa.Table.from_pandas(frame, preserve_index=False), {"2020-06-01": summary})
 
 
@@ -383,7 +397,7 @@ def test_the_evaluation_is_that_of_its_rows() -> None:
     assert gains.loc[10, "clvcast"] == pytest.approx((20 + 19) / 210)
     assert (
         headlines.describe_gain(gains, ENGLISH)
-        == "The best fifth by forecast spent 35% of the money"
+        == "The top 20% of customers by forecast made 35% of the spend"
     )
     assert headlines.describe_coverage(found.coverage(), ENGLISH) == (
         "90% of customers spent within their 90% interval"
@@ -421,7 +435,8 @@ def test_report_by_the_command_line(
     forecasts.to_parquet(tmp_path / "forecasts.parquet")
     config = tmp_path / "shop.yaml"
     config.write_text(
-        "orders: {currency: EUR}\nhorizon_days: 60\nperiods: 3\nreport: {locale: de, title: Our shop}\n"
+        "orders: {currency: EUR}\nhorizon_days: 60\nperiods: 3\nreport: {locale: de, title: Our "
+        "shop}\n"
     )
     page = tmp_path / "report.html"
     common = (
@@ -459,8 +474,10 @@ def test_a_backtest_leaves_its_report(
     given = evaluation()
     Backtest(given.forecasts, dict(given.metrics)).save(tmp_path, config, shop_orders)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "forecasts.parquet", "metrics.json", "report.html",
-    }  # fmt: skip
+        "forecasts.parquet",
+        "metrics.json",
+        "report.html",
+    }
     read = Evaluation.read(tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text()) == read.metrics
     assert read.deciles().equals(given.deciles())

@@ -1,4 +1,6 @@
-"""The report in a real browser: it opens without an error, draws, prints, and everybody can read it."""
+"""The report in a real browser: it opens without an error, draws, prints, and everybody can read
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from test_report import evaluation
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.decisions.report.palette import PAIRS
+from clvcast.decisions.report.charts import PAIRS
 
 pytestmark = pytest.mark.slow
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -53,8 +55,10 @@ def charts(page: Any) -> list[dict[str, float]]:
     found: list[dict[str, float]] = page.evaluate(
         """[...document.querySelectorAll('.chart')].map(place => {
             const drawn = place.querySelector('svg.main-svg')?.getBoundingClientRect();
-            const marks = place.querySelectorAll('.point, .hm image, .hm path, .js-line, .heatmaplayer image').length;
-            return {width: drawn?.width ?? 0, height: drawn?.height ?? 0, room: place.clientWidth, marks};
+            const kinds = '.point, .hm image, .hm path, .js-line, .heatmaplayer image';
+            const marks = place.querySelectorAll(kinds).length;
+            const size = {width: drawn?.width ?? 0, height: drawn?.height ?? 0};
+            return {...size, room: place.clientWidth, marks};
         })"""
     )
     return found

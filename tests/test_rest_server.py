@@ -1,4 +1,6 @@
-"""The server under people who do not behave, under load, and under a signal: real sockets on loopback."""
+"""The server under people who do not behave, under load, and under a signal: real sockets on
+loopback.
+"""
 
 from __future__ import annotations
 
@@ -345,7 +347,7 @@ def test_schemathesis_finds_no_server_error(shop_model: clvcast.Model) -> None:
         for operation in schema.get_all_operations():
 
             @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-            @given(case=operation.ok().as_strategy())
+            @given(case=operation.ok().as_strategy())  # type: ignore[union-attr]
             def ask(case: Any) -> None:
                 answer = case.call(base_url=str(client.base_url))
                 assert answer.status_code < 500, (case.method, case.path, answer.text)

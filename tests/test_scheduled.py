@@ -31,7 +31,8 @@ def write_shop(folder: Path, uri: str) -> Path:
     config.write_text(
         f"orders: {{source: {folder}/orders.parquet}}\nhorizon_days: 60\nperiods: 2\n"
         f"effort: quick\ntracking: {{uri: '{uri}', model_name: shop, evaluated_cutoffs: 1}}\n"
-        "gate: {mae: 1, ngini: 1, segment: 9, bias: 9}\n"  # small shops are noisy; not the point here
+        # small shops are noisy; not the point here
+        "gate: {mae: 1, ngini: 1, segment: 9, bias: 9}\n"
     )
     return config
 
@@ -95,8 +96,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     options = ["-p", str(port), "-k", str(data), "-c", "listen_addresses=127.0.0.1"]
     server = subprocess.Popen(
         ["postgres", "-D", str(data), *options],
-        user=user, env=environment, cwd="/tmp", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        user=user,
+        env=environment,
+        cwd="/tmp",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         wait_for(port, server)
         yield f"postgresql+psycopg://clv@127.0.0.1:{port}/postgres"
@@ -111,15 +116,32 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """`mlflow server` on that database, artifacts in a folder that it serves."""
     folder, port = tmp_path_factory.mktemp("server"), free_port()
     command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database,
-        "--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts",
-        "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        database,
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+        "--serve-artifacts",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True, cwd=folder,
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven idle processes
-        )  # fmt: skip
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=folder,
+            # seven idle processes
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        )
     try:
         wait_for(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -132,11 +154,11 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            missing(f"{process.args} does not start")
+            missing(f"{process.args!r} does not start")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.2)
-    missing(f"{process.args} does not answer")
+    missing(f"{process.args!r} does not answer")
 
 
 def test_a_models_life_on_a_server(server: str, tmp_path: Path) -> None:

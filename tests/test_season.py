@@ -41,7 +41,7 @@ def lines() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def models(lines: pd.DataFrame) -> dict[str, clvcast.Model]:
     config = clvcast.Config(horizon_days=HORIZON, periods=6, effort="quick")
-    return {end: clvcast.train(lines, config, end) for end in (AUTUMN, SPRING)}
+    return {end: clvcast.train(lines, config, end) for end in (AUTUMN, SPRING)}  # type: ignore[arg-type]
 
 
 def past(lines: pd.DataFrame, end: str) -> PastYears:

@@ -1,4 +1,6 @@
-"""Segments: the grid, scores that survive ties, tiers, risk bands, and thresholds that stay fixed."""
+"""Segments: the grid, scores that survive ties, tiers, risk bands, and thresholds that
+stay fixed.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_rfm_fm_is_the_mean_of_f_and_m_halves_rounded_up() -> None:
 def test_rfm_scores_count_the_cut_points_strictly_passed(
     values: list[int], fewer_is_better: bool
 ) -> None:
-    """Equal customers score alike, better ones never less, and a score is what its definition says."""
+    """Equal customers score alike, better ones never less, and a score is what its
+    definition says.
+    """
     array = np.array(values)
     cuts = segments.compute_quintile_cuts(array)
     scores = segments.score_rfm(array, cuts, fewer_is_better=fewer_is_better)
@@ -100,8 +104,14 @@ def test_value_tiers_high_holds_its_share_and_no_customer_too_many(
 def test_risk_bands_are_low_below_33_and_high_above_66_per_cent() -> None:
     churn = np.array([0.0, 0.32, 0.33, 0.5, 0.66, 0.67, 1.0])
     assert segments.assign_risk_bands(churn, RiskConfig()).tolist() == [
-        "low", "low", "medium", "medium", "medium", "high", "high",
-    ]  # fmt: skip
+        "low",
+        "low",
+        "medium",
+        "medium",
+        "medium",
+        "high",
+        "high",
+    ]
     assert segments.assign_risk_bands(churn, RiskConfig(low_below=0.1, high_above=0.4))[3] == "high"
 
 

@@ -1,4 +1,6 @@
-"""Several sources joined into one history: mappings, constants, files named, orders that stand in two."""
+"""Several sources joined into one history: mappings, constants, files named, orders that stand in
+two.
+"""
 
 from __future__ import annotations
 

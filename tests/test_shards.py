@@ -99,7 +99,7 @@ def test_messy_files_are_told_and_read_the_same(
     rest = pd.DataFrame([line.split(",") for line in text[1600:] if "1,234" not in line])
     rest.columns = pd.Index(messy.columns)
     rest.drop(columns="channel").to_csv(tmp_path / "2.csv", index=False)
-    config = OrdersConfig(source=str(tmp_path), duplicates=duplicates, max_rejected_share=0.2)  # type: ignore[arg-type]
+    config = OrdersConfig(source=str(tmp_path), duplicates=duplicates, max_rejected_share=0.2)
     _, report, _ = in_shards(config, PLENTY)
     assert min(report.lines_without_customer, report.rounded_lines, report.duplicate_lines) > 0
     assert {"the line has another number of cells", "ordered_at is no date"} <= set(report.rejected)
@@ -157,15 +157,20 @@ def test_scoring_ten_times_the_limit_gives_the_same_files(
     model = shop_model.with_config(
         clvcast.Config(orders=OrdersConfig(max_rejected_share=0.1), horizon_days=60, periods=3)
     )
-    outputs, shares = [], []
+    outputs = []
+    shares: list[tuple[str, float, int]] = []
     for limit in (None, "0.05MB"):
         shares.clear()
         folder = tmp_path / str(limit)
         folder.mkdir()
         result = score_files(
-            model, str(source), folder / "f.parquet", "2020-09-01", limit,
+            model,
+            str(source),
+            folder / "f.parquet",
+            "2020-09-01",
+            limit,
             lambda what, share, count: shares.append((what, share, count)),
-        )  # fmt: skip
+        )
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         # no temporary file
         assert set(files) == {"f.parquet", "f.parquet.manifest.json", "rejected.parquet"}
@@ -205,12 +210,12 @@ def test_what_a_killed_run_left_goes_when_the_next_begins(
     )
     done = subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
-    left = [path for path in tmp_path.iterdir() if path.name != "orders.parquet"]
-    assert len(left) == 1
+    left = sorted(path for path in tmp_path.iterdir() if path.name != "orders.parquet")
+    assert [path.suffix for path in left] == ["", ".lock"]
     assert len(os.listdir(left[0])) > 5
     config = OrdersConfig(source=str(tmp_path / "orders.parquet"))
     with read_shards(config, 20_000, folder=tmp_path) as shards:
-        assert not left[0].exists()
+        assert not any(path.exists() for path in left)
         assert sum(orders.n_lines for orders in shards) == len(shop_lines)
     assert os.listdir(tmp_path) == ["orders.parquet"]
 
@@ -219,6 +224,35 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     with make_temporary_folder(tmp_path) as one, make_temporary_folder(tmp_path) as other:
         assert one.exists()
         assert other != one
+    assert not os.listdir(tmp_path)
+
+
+def test_a_folder_in_use_by_another_process_is_left_alone_until_that_process_is_gone(
+    tmp_path: Path,
+) -> None:
+    """A lock tells who owns a folder, whatever the process ids: containers may share them."""
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from pathlib import Path
+        from clvcast.orders.reading.temporary_folder import make_temporary_folder
+
+        with make_temporary_folder(Path(sys.argv[1])) as folder:
+            print(folder, flush=True)
+            time.sleep(600)
+        """
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().strip())
+        with make_temporary_folder(tmp_path) as ours:
+            assert theirs.exists()
+            assert ours != theirs
+        assert theirs.exists()
+        other.kill()
+    with make_temporary_folder(tmp_path):
+        assert not theirs.exists()
     assert not os.listdir(tmp_path)
 
 

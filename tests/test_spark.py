@@ -1,7 +1,10 @@
-"""Spark: the rows of one machine, bit for bit, in however many buckets, and whatever is killed on the way."""
+"""Spark: the rows of one machine, bit for bit, in however many buckets, and whatever is killed on
+the way.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -30,7 +33,7 @@ from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 
 from clvcast.orders.spark.files import read_files  # noqa: E402
 from clvcast.orders.spark.survey import survey_orders  # noqa: E402
-from clvcast.train.spark import draw_training_rows  # noqa: E402
+from clvcast.train.spark import sample_orders  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -70,7 +73,9 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module")
 def skewed(shop_lines: pd.DataFrame) -> pd.DataFrame:
-    """The shop in disorder, one customer with most of the lines, ids and lines as exports have them."""
+    """The shop in disorder, one customer with most of the lines, ids and lines as exports have
+    them.
+    """
     whale = pd.concat([shop_lines.head(1)] * 4_000, ignore_index=True)
     whale["ordered_at"] += pd.to_timedelta(np.arange(4_000), unit="h") % pd.Timedelta(days=300)
     whale["order_id"] = [f"w{k // 3}" for k in range(4_000)]
@@ -96,7 +101,8 @@ def source(skewed: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def sorted_rows(frame: DataFrame, *keys: str) -> pd.DataFrame:
     table = frame.toArrow()
-    return table.sort_by([(key, "ascending") for key in keys]).to_pandas()
+    found: pd.DataFrame = table.sort_by([(key, "ascending") for key in keys]).to_pandas()
+    return found
 
 
 def test_features_are_those_of_one_machine_in_any_number_of_buckets(
@@ -131,7 +137,7 @@ def test_a_model_with_a_configuration_of_its_own_keeps_it_on_the_way(
     columns = {name: name for name in shop_lines.columns}
     columns |= {"customer_id": "who", "amount": "cents / 100"}
     config = clvcast.Config(
-        orders=OrdersConfig(columns=columns, duplicates="drop"),  # type: ignore[arg-type]
+        orders=OrdersConfig(columns=columns, duplicates="drop"),
         economics={"margin_rate": 0.25},
         horizon_days=60,
         periods=2,
@@ -146,22 +152,24 @@ def test_a_model_with_a_configuration_of_its_own_keeps_it_on_the_way(
 
 
 def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a_sample(
-    spark: SparkSession, shop_model: clvcast.Model, shop_config: clvcast.Config, source: Path,
-    shop_lines: pd.DataFrame, tmp_path: Path,
-) -> None:  # fmt: skip
+    spark: SparkSession,
+    shop_model: clvcast.Model,
+    shop_config: clvcast.Config,
+    source: Path,
+    shop_lines: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
     shop_lines.sample(frac=1.0, random_state=1).to_parquet(tmp_path / "o.parquet", index=False)
     frame = spark.read.parquet(str(tmp_path)).repartition(3)
     assert clvcast.spark.train(frame, shop_config).version == shop_model.version
 
     few = shop_config.model_copy(update={"spark_training_customers": 120})
     drawn = [
-        draw_training_rows(survey_orders(lines, few.orders), few)
+        sample_orders(survey_orders(lines, few.orders), few)
         for lines in (frame, spark.read.parquet(str(tmp_path)))
     ]
     assert drawn[0].orders.digest() == drawn[1].orders.digest()  # the same customers every time
-    assert drawn[0].end == clvcast.orders.cutoffs.get_default_cutoff(  # type: ignore[attr-defined]
-        clvcast.read_orders(tmp_path)
-    )
+    assert drawn[0].end == clvcast.orders.cutoffs.get_default_cutoff(clvcast.read_orders(tmp_path))
     assert 80 < drawn[0].orders.n_customers < 160
     assert "drawn by a hash of their ids" in drawn[0].orders.report.remarks[-1]
 
@@ -220,8 +228,8 @@ def test_attributes_static_and_dated_are_those_of_one_machine(
         clvcast.spark.score(model, frame, CUTOFF)
 
     model.save(tmp_path / "bundle")
-    asked = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "o.parquet")
-    asked = (*asked, "--cutoff", CUTOFF, "--customers", facts)
+    asked: tuple[object, ...] = ("score", "--model", tmp_path / "bundle")
+    asked += ("--orders", tmp_path / "o.parquet", "--cutoff", CUTOFF, "--customers", facts)
     status, _, noted = run(*asked, "--output", tmp_path / "here.parquet")
     assert status == 0, noted
     status, _, noted_there = run(*asked, "--output", tmp_path / "there", "--engine", "spark")
@@ -276,12 +284,12 @@ def test_several_sources_are_one_history_as_on_one_machine(
         "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db"},
     }
     config = tmp_path / "shop.yaml"
-    config.write_text(pd.io.json.ujson_dumps(settings))  # JSON is YAML
+    config.write_text(json.dumps(settings))  # JSON is YAML
     loaded = clvcast.load_config(config)
     orders = clvcast.read_orders(loaded)
     model = clvcast.train(orders, loaded)
 
-    drawn = draw_training_rows(survey_orders(read_files(loaded.orders), loaded.orders), loaded)
+    drawn = sample_orders(survey_orders(read_files(loaded.orders), loaded.orders), loaded)
     assert drawn.orders.digest() == orders.digest()
     assert drawn.orders.report.shared_orders == orders.report.shared_orders
     assert (orders.report.shared_orders > 0) == (duplicates == "drop")
@@ -384,23 +392,6 @@ def test_a_customer_with_a_million_lines_is_one_bucket(
     assert here["n_orders"].max() > 100_000
 
 
-def test_rows_are_drawn_alike_in_every_partitioning(spark: SparkSession, tmp_path: Path) -> None:
-    worlds.shop(customers=1_500).to_parquet(tmp_path / "o.parquet", index=False)
-    config = clvcast.Config(
-        horizon_days=60, spark_training_customers=700, spark_training_rows=10_000
-    )
-    frame = spark.read.parquet(str(tmp_path / "o.parquet"))
-    found = []
-    for lines, buckets in ((frame.repartition(3), 2), (frame, 5)):
-        drawn = draw_training_rows(survey_orders(lines, config.orders), config, buckets=buckets)
-        assert len(drawn.rows) == 2  # the model to ship, and its twin that is evaluated
-        found.append([each.frame(config) for each in drawn.rows.values()])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_array_equal(one.rows.values, other.rows.values)
-        np.testing.assert_array_equal(one.weights, other.weights)
-        np.testing.assert_array_equal(one.targets.spend, other.targets.spend)
-
-
 @pytest.mark.usefixtures("spark")
 @pytest.mark.filterwarnings("default")  # MLflow warns of its own
 def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
@@ -422,11 +413,11 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
     train, score = sorted(commands, key=lambda command: command.startswith("score"))
     status, said, noted = run(*train.split(), "--force", "the first of all")
     assert status == 0, noted
-    assert "drawn by strata (spark_training_rows)" in noted
+    assert "feature rows of them (spark_training_rows)" in noted
     assert said.count("learning curve:") == 3
     store = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     version = store.get_model_version_by_alias("clv", "champion")
-    kept = [item.path for item in store.list_artifacts(version.run_id)]
+    kept = [item.path for item in store.list_artifacts(version.run_id)]  # type: ignore[arg-type]
     assert "learning_curve.json" in kept
     status, said, noted = run(*score.split())
     assert status == 0, noted
@@ -434,6 +425,7 @@ def test_the_commands_of_the_page_run_and_training_has_a_learning_curve(
 
 
 def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
+    from clvcast.orders.reading.line_collector import open_rules
     from clvcast.orders.spark.buckets import SourcePlan, survey_lines
 
     ids = pa.array([str(k) for k in range(60_000)] * 2)
@@ -445,9 +437,8 @@ def test_the_number_of_customers_is_known_about(spark: SparkSession) -> None:
             "amount": pa.array(np.ones(n)),
         }
     )
-    how = SourcePlan(
-        OrdersConfig(), tuple(batch.schema.names), pd.Timestamp("2024-01-01").to_pydatetime()
-    )
+    rules = open_rules(OrdersConfig(), pd.Timestamp("2024-01-01").to_pydatetime())
+    how = SourcePlan(rules, tuple(batch.schema.names))
     halves = [survey_lines([batch.slice(0, 70_000)], how), survey_lines([batch.slice(70_000)], how)]
     both = halves[0] + halves[1]
     assert both.tally.lines_read == n
@@ -564,7 +555,7 @@ def test_orders_that_cannot_be_used_are_refused_in_sentences(
     with pytest.raises(clvcast.ConfigError, match="after the first order"):
         clvcast.spark.score(shop_model, frame(lines), "2019-01-01")
     with pytest.raises(clvcast.OrdersError, match="must be a Spark DataFrame, got DataFrame"):
-        clvcast.spark.score(shop_model, lines)
+        clvcast.spark.score(shop_model, lines)  # type: ignore[arg-type]
 
 
 def killed_once(marker: Path) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -616,7 +607,8 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
             SparkSession.builder.master("local-cluster[2,1,600]")
             .config("spark.executor.memory", "600m").config("spark.driver.memory", "600m")
             .config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "2")
-            .config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
             .getOrCreate()
         )
         session.sparkContext.setLogLevel("OFF")
@@ -645,14 +637,19 @@ def test_an_executor_killed_during_a_stage_leaves_no_trace(
     )
     here = clvcast.score(shop_model, clvcast.read_orders(source), CUTOFF)
     command = [sys.executable, "-W", "ignore", "-c", script, tmp_path, source, CUTOFF]
-    home = Path(pyspark.__file__).parent
+    home = Path(str(pyspark.__file__)).parent
     environment = {name: value for name, value in os.environ.items() if "SPARK" not in name}
     environment |= {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
     environment["SPARK_WORKER_DIR"] = str(tmp_path / "work")
     done = subprocess.run(
-        list(map(str, command)), env=environment, cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=900,
-    )  # fmt: skip
+        list(map(str, command)),
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stderr[-2_000:]
     assert (tmp_path / "killed").exists()
     found = pa.parquet.read_table(tmp_path / "out").sort_by("customer_id").to_pandas()
@@ -703,7 +700,8 @@ def _saved(model: clvcast.Model, folder: Path) -> Path:
 @pytest.mark.parametrize("part", ["pyspark", "java"])
 def test_what_spark_needs_and_is_missing_is_one_sentence(part: str, tmp_path: Path) -> None:
     hide = "import sys; sys.modules['pyspark'] = None; " if part == "pyspark" else ""
-    code = f"{hide}import sys; sys.argv = ['clvcast', *sys.argv[1:]]; import clvcast.__main__ as m; m.main()"
+    start = "import sys; sys.argv = ['clvcast', *sys.argv[1:]]; import clvcast.__main__ as m"
+    code = f"{hide}{start}; m.main()"
     config = tmp_path / "c.yaml"
     config.write_text(f"orders: {{source: {ROOT / 'data' / 'online_retail.parquet'}}}\n")
     environment = {n: v for n, v in os.environ.items() if n != "JAVA_HOME"} | {"PATH": "/nowhere"}

@@ -1,4 +1,6 @@
-"""A store in trouble: a full disk, a broken database, no rights, a champion that somebody deleted."""
+"""A store in trouble: a full disk, a broken database, no rights, a champion that
+somebody deleted.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ DISK = """\
 set -e
 mount -t tmpfs -o size=64m tmpfs {disk}
 clvcast() {{ {python} -W ignore -m clvcast "$@"; }}
-train() {{ set +e; clvcast train {config} "$@" >{out}/train.out 2>{out}/train.err; status=$?; set -e; }}
+train() {{ set +e; clvcast train {config} "$@" >{out}/train.out 2>{out}/train.err; status=$?
+    set -e; }}
 serving() {{ clvcast score --model models:/shop@champion --tracking-uri {uri} --orders {orders} \
     --output {out}/$1.parquet --quiet; }}
 train --cutoff 2021-01-20; echo first $status
@@ -44,7 +47,9 @@ train; echo last $status
 
 
 def test_a_disk_that_is_full_leaves_the_old_champion_serving(tmp_path: Path) -> None:
-    """Training on a really full disk: at its first write, and at its report. One sentence, exit status 1."""
+    """Training on a really full disk: at its first write, and at its report. One sentence, exit
+    status 1.
+    """
     disk, out = tmp_path / "disk", tmp_path / "out"
     disk.mkdir()
     out.mkdir()
@@ -67,8 +72,11 @@ def test_a_disk_that_is_full_leaves_the_old_champion_serving(tmp_path: Path) -> 
     assert done.returncode == 0, done
     assert "traceback" not in told
     assert [line for line in told if line.startswith(("first", "full", "last"))] == [
-        "first 0", "full 1", "full 1", "last 0",
-    ]  # fmt: skip
+        "first 0",
+        "full 1",
+        "full 1",
+        "last 0",
+    ]
     sentences = [line for line in told if line.startswith("clvcast: ")]
     assert len(sentences) == 2, told
     assert all(line.endswith("free some space and run it again") for line in sentences), sentences

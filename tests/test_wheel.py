@@ -1,4 +1,6 @@
-"""Elsewhere: another process, another folder, only the wheel installed, without the training extras."""
+"""Elsewhere: another process, another folder, only the wheel installed, without the training
+extras.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +89,26 @@ def installed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed
     found = Installed(folder, wheel)
     found.install(str(wheel))
     return found
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_the_package(root: Path, installed: Installed) -> None:
+    command = [
+        "git",
+        "ls-files",
+        "*/*.py",
+        "*.py",
+        "*.j2",
+        "*.css",
+        "*.js",
+        "configs/*",
+        "py.typed",
+    ]
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    parts = {path.parent.name for path in root.glob("*/__init__.py")}
+    own = {name for name in listed.split() if "/" not in name or name.split("/")[0] in parts}
+    packed = set(zipfile.ZipFile(installed.wheel).namelist())
+    assert {f"clvcast/{name}" for name in own} - packed == set()
 
 
 @pytest.mark.slow
@@ -171,20 +194,30 @@ def test_forecasts_are_watched_and_compared_with_only_the_wheel(
         subprocess.run(command, cwd=service, check=True, env=ALONE)
     compared = subprocess.run(
         [installed.clvcast, "compare", "2020-11-01.parquet", "2020-12-01.parquet", "--json"],
-        cwd=service, capture_output=True, text=True, check=True, env=ALONE,
-    )  # fmt: skip
+        cwd=service,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ALONE,
+    )
     assert json.loads(compared.stdout)["terms"]
     place = ["--forecasts", "2020-12-01.parquet", "--orders", "orders.parquet"]
     watched = subprocess.run(
         [installed.clvcast, "monitor", *place, "--model", "bundle", "--json"],
-        cwd=service, capture_output=True, text=True, check=False, env=ALONE,
-    )  # fmt: skip
+        cwd=service,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ALONE,
+    )
     assert json.loads(watched.stdout)["matured"][0]["part"] == "all", watched.stderr
 
 
 @pytest.mark.slow
 def test_the_steps_of_the_container(root: Path, installed: Installed, service: Path) -> None:
-    """What the Dockerfile does, without an engine: install, warm, serve for others, ask for health."""
+    """What the Dockerfile does, without an engine: install, warm, serve for others, ask
+    for health.
+    """
     page = (root / "Dockerfile").read_text()
     missing = subprocess.run(
         [installed.clvcast, "serve", "--model", str(service / "bundle")],

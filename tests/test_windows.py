@@ -86,21 +86,3 @@ def test_positions_are_where_numpy_would_search(times: list[int], instants: list
     starts = np.array([0, len(times)], dtype=np.int64)
     found = windows.find_positions(line_times, starts, asked)
     np.testing.assert_array_equal(found[0], np.searchsorted(line_times, asked, side="left"))
-
-
-GUARDED = ("decisions", "evaluation", "features", "models", "orders", "serve", "train")
-
-
-def test_no_other_module_compares_instants(root: object) -> None:
-    """Only windows.py may compare `times` or `ordered_at`; packing.py orders lines, but cuts none."""
-    import re
-    from pathlib import Path
-
-    comparing = re.compile(r"\b(times|ordered_at)\b[^=\n]*(<|>)[^=]|\btimes *(<=|>=)")
-    for path in Path(str(root)).glob("*/**/*.py"):
-        if path.relative_to(str(root)).parts[0] in GUARDED and path.name not in (
-            "windows.py",
-            "packing.py",
-        ):
-            text = re.sub(r'"""(.|\n)*?"""|#.*|->', "", path.read_text())
-            assert not comparing.search(text), path

@@ -1,4 +1,6 @@
-"""A user's typed script: mypy --strict and pyright check it against the installed package; a test runs it."""
+"""A user's typed script: mypy --strict and pyright check it against the installed package; a test
+runs it.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ FEW, MANY = 40, 500
 def law(
     *strategies: st.SearchStrategy[Any],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A law that is tried over a few random worlds in the fast tests, over many in the slow ones."""
+    """A law that is tried over a few random worlds in the fast tests, over many in the
+    slow ones.
+    """
 
     def decorate(law: Callable[..., None]) -> Callable[..., None]:
         few, many = (settings(max_examples=n)(given(*strategies)(law)) for n in (FEW, MANY))
@@ -39,7 +41,9 @@ def law(
 def shop(
     customers: int = 400, days: int = 420, seed: int = 0, mean_gap_days: float = 40.0
 ) -> pd.DataFrame:
-    """Order lines of a seeded shop: gamma-distributed rates, dropout, lognormal amounts, some returns."""
+    """Order lines of a seeded shop: gamma-distributed rates, dropout, lognormal amounts, some
+    returns.
+    """
     random = np.random.default_rng(seed)
     lines: list[dict[str, Any]] = []
     for k in range(customers):

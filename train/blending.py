@@ -1,15 +1,16 @@
 """Blending: how much BTYD weighs beside the trees, and the level of both together.
 
-Weights fall with the number of customers, by a rule and not by a search: on nine cells of four public
-data sets the weight that was best on the last window known told next to nothing about the best weight
-on the next one. The level is the geometric mean of what the two expect in total of today's customers:
-trees carry the season of the newest windows forward, BTYD has no season at all, and the truth has
-mostly been between them.
+Weights fall with the number of customers, by a rule and not by a search: on nine cells of four
+public data sets the weight that was best on the last window known told next to nothing about the
+best weight on the next one. The level is the geometric mean of what the two expect in total of
+today's customers: trees carry the season of the newest windows forward, BTYD has no season at all,
+and the truth has mostly been between them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,12 +26,13 @@ from ..models.blend import (
 )
 from ..models.parameters import Blend
 from ..orders.columns import Float64
-from .btyd.fitting import fit_order_model, fit_value_model
-from .btyd.remarks import describe_btyd_fits
+from ..orders.reading.validation_issues import join_words
+from .btyd.fitting import FittedOrders, FittedValue, Kind, fit_order_model, fit_value_model
 from .season_estimation import PastYears
 
-__all__ = ["estimate_repeat_rate", "fit_initial_blend", "set_levels"]
+__all__ = ["describe_btyd_fits", "estimate_repeat_rate", "fit_initial_blend", "set_levels"]
 
+_MODEL_NAMES: dict[Kind, str] = {"pareto_nbd": "Pareto/NBD", "bg_nbd": "BG/NBD", "nbd": "NBD"}
 _CHURN_WEIGHTS = (0.2, 0.5)  # with very many customers, with very few
 _SPEND_WEIGHTS = (0.1, 0.5)
 _HALFWAY = 1_000.0  # customers at which a weight stands between the two
@@ -67,10 +69,52 @@ def fit_initial_blend(rows: FeatureRows, typical_order_value: float, value_scale
     )
 
 
+def describe_btyd_fits(
+    fits: Sequence[FittedOrders], chosen: FittedOrders, values: FittedValue
+) -> tuple[str, ...]:
+    """A sentence for each thing that is not as asked; empty where every fit is a free maximum.
+
+    `chosen` is the one of `fits` that the blend uses, `values` the fit of order values.
+    """
+    found = [_of_orders(fit, is_used=fit is chosen) for fit in fits]
+    found.append(_of_values(values))
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _of_orders(fit: FittedOrders, *, is_used: bool) -> str | None:
+    asked = _MODEL_NAMES[fit.asked]
+    used = "the model in use" if is_used else "not used"
+    if not fit.converged:
+        what = "the mean rate of all customers stands in"
+        weight = ", and BTYD weighs nothing beside the trees" if is_used else ""
+        return f"BTYD: {asked} could not be fitted to these orders; {what} ({used}){weight}"
+    if fit.fell_back:
+        stand_in = _MODEL_NAMES[fit.model.kind]
+        return f"BTYD: {asked} has no maximum on these orders; {stand_in} stands in ({used})"
+    if fit.at_bound:
+        return (
+            f"BTYD: {asked} stands at the bound of {join_words(list(fit.at_bound))}: these orders do not "
+            f"tell how customers differ in it ({used})"
+        )
+    return None
+
+
+def _of_values(values: FittedValue) -> str | None:
+    if not values.converged:
+        return (
+            "BTYD: Gamma-Gamma could not be fitted to the order values; a wide stand-in around the "
+            "typical order value is used"
+        )
+    if values.at_bound:
+        return f"BTYD: Gamma-Gamma stands at the bound of {join_words(list(values.at_bound))}"
+    return None
+
+
 def set_levels(blend: Blend, btyd: BtydViews, heads: Heads, past: PastYears) -> Blend:
     """The blend with its churn shift and level set by customers as they are at the training end.
 
-    Where whole years of history show that BTYD's totals are too high or too low, they count as mended.
+    Where whole years of history show that BTYD's totals are too high or too low, they count as
+    mended.
     """
     if blend.spend_weight == 0.0:
         return blend
@@ -97,7 +141,7 @@ def _mixed(trees: float, btyd: float) -> float:
 
 
 def _shift_to(log_odds_: Float64, rate: float) -> float:
-    """What to add to log-odds so that the mean probability is `rate`: by bisection, which cannot fail."""
+    """What to add to log-odds so that the mean probability is `rate`: by bisection."""
     low, high = -10.0, 10.0
     for _ in range(60):
         middle = (low + high) / 2.0

@@ -17,12 +17,20 @@ import numpy as np
 from ..configs.schema import ModelConfig
 from ..errors import ConfigError
 from ..features.table import FeatureRows
-from ..models.blend import HEADS, BtydViews, compute_churn_start, compute_spend_start
+from ..models.blend import (
+    HEADS,
+    BtydViews,
+    Heads,
+    compute_churn_start,
+    compute_spend_start,
+    predict_heads,
+)
 from ..models.parameters import Blend
 from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float32, Float64, Mask
+from .customer_sampling import hash_customer_ids
 
-__all__ = ["Examples", "train_boosters"]
+__all__ = ["Examples", "predict_out_of_fold", "train_boosters"]
 
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
@@ -39,6 +47,8 @@ _PARAMETERS: dict[str, Any] = {
     "verbose": -1,
 }
 _LEAST_LEAF = 20
+_FOLDS = 2
+_FOLD_KEY = b"clvcast folds"  # a shop's own sample by a common hash must not be a single fold
 
 
 @dataclass(frozen=True)
@@ -173,3 +183,34 @@ def _trees(parameters: dict[str, Any], data: lightgbm.Dataset, model: ModelConfi
 def _direction(head: str, of_spend: int) -> int:
     """What raises spend lowers churn."""
     return -of_spend if head == "churn" else of_spend
+
+
+def predict_out_of_fold(
+    examples: Examples,
+    rows: FeatureRows,
+    blend: Blend,
+    btyd: BtydViews,
+    model: ModelConfig,
+    seed: int,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Heads:
+    """Each row's heads, from trees of one seed grown on the other half of the customers."""
+    folds = hash_customer_ids(rows.customer_ids, _FOLD_KEY, n_bytes=1) % _FOLDS
+    fold = folds[rows.customer_index]
+    found = np.zeros((3, rows.n_rows))
+    for held_out in range(_FOLDS):
+        out = fold == held_out
+        if not out.any():
+            continue
+        # where the other half teaches nothing, everybody does
+        learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
+        trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), progress)
+        heads = predict_heads(trees, examples.features, blend, rows.where(out), btyd.where(out))
+        found[:, out] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
+    return Heads(*found)
+
+
+def _teaches(examples: Examples, learn: Mask) -> bool:
+    """Whether rows show customers who spent, and any who did not order."""
+    churned = examples.churned[learn]
+    return bool(churned.any() and examples.spend[learn][~churned].sum() > 0)

@@ -1,4 +1,4 @@
-"""Intervals, learned: how actual money spreads around forecasts of customers the trees had not seen."""
+"""Learning intervals: how actual money spreads around out-of-fold forecasts."""
 
 from __future__ import annotations
 
@@ -41,15 +41,13 @@ class Outcomes:
     churn_probability: Float64
     cutoff_index: Int64
     weights: Float64
-    counts: Float64  # rows each stands for
 
     def unshocked(self) -> Outcomes:
-        """The same with each cutoff's total right: shocks that all customers share are learned apart."""
+        """The same with each cutoff's total right: shared shocks are estimated separately."""
         expected = self.expected.copy()
         for j in np.unique(self.cutoff_index):
             rows = self.cutoff_index == j
-            count = self.counts[rows]
-            total, actual = math.fsum(expected[rows] * count), math.fsum(self.actual[rows] * count)
+            total, actual = math.fsum(expected[rows]), math.fsum(self.actual[rows])
             if total > 0 and actual > 0:
                 expected[rows] *= actual / total
         return replace(self, expected=expected)
@@ -60,8 +58,8 @@ def learn_intervals(
 ) -> Intervals:
     """Tables for spend and CLV, from forecasts of the frame's rows that no tree had seen.
 
-    CLV's are read off as many periods as enough of history shows; the shock of longer spans grows as
-    that of a level which drifts at random.
+    CLV's are read off as many periods as enough of history shows; the shock of longer spans grows
+    as that of a level which drifts at random.
     """
     realised = np.maximum(frame.targets.spend, 0.0)
     horizon, rows = frame.horizon_days, frame.rows
@@ -72,31 +70,31 @@ def learn_intervals(
         unseen.churn_probability,
         rows.cutoff_index,
         frame.weights,
-        frame.counts,
     )
     shock = _learn_shock(frame, realised[:, 0], blend)
     periods = realised.shape[1]
     known = [~np.isnan(realised[:, k]) for k in range(periods)]
-    shown = max(k + 1 for k in range(periods) if known[k].sum() >= min(_LEAST_SHOWN, len(known[0])))
+    n_periods = max(
+        k + 1 for k in range(periods) if known[k].sum() >= min(_LEAST_SHOWN, len(known[0]))
+    )
     season = blend.season
     value = discount_periods(
         later,
         EconomicsConfig(),
         horizon,
-        shown,
+        n_periods,
         unseen.churn_probability,
         season,
         locate_in_season(season, rows),
     )
-    keep = known[shown - 1]
+    keep = known[n_periods - 1]
     clv = Outcomes(
         unseen.spend[keep],
         (unseen.spend * value)[keep],
-        realised[keep, :shown].sum(axis=1),
+        realised[keep, :n_periods].sum(axis=1),
         unseen.churn_probability[keep],
         rows.cutoff_index[keep],
         frame.weights[keep],
-        frame.counts[keep],
     )
     clv_shock = shock * compute_growth_shock(periods)
     return Intervals(
@@ -161,7 +159,7 @@ def _quantile(values: Float64, weights: Float64, level: float) -> float:
 
 
 def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
-    """The typical miss, in logs, of a shop's total: from how BTYD, refitted then, missed past totals.
+    """The typical miss, in logs, of a shop's total: how BTYD, refitted then, missed past totals.
 
     Windows that do not overlap are taken, from the newest back. A miss counts as a factor of two at
     most: a single customer with most of the money must not make everybody's interval boundless.
@@ -174,21 +172,18 @@ def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
             continue
         following = instants[j]
         at = rows.cutoff_index == j
-        then, counts = rows.where(at), frame.counts[at]
+        then = rows.where(at)
         days = collect_order_days(then)
         forecast = math.fsum(
-            predict_order_days(
-                fit_order_model(days, weights=counts).model, days, frame.horizon_days
-            )
+            predict_order_days(fit_order_model(days).model, days, frame.horizon_days)
             * predict_order_value(
                 blend.order_values, value_order_days(then, days, blend.value_scale)
             )
-            * counts
         )
         places = locate_in_season(blend.season, then)
         if places is not None:
             forecast *= math.exp(blend.season.at(blend.season.spend, places[:1])[0])
-        total = math.fsum(actual[at] * counts)
+        total = math.fsum(actual[at])
         if total > 0 and forecast > 0:
             misses.append(min(abs(math.log(total / forecast)), _MOST_MISS))
     prior = _PRIOR_WINDOWS * _PRIOR_SHOCK**2

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from ..configs.schema import Config, Target
+from ..configs.segments import SegmentsConfig
 from ..errors import OrdersError
 from ..features.attribute_features import AttributeCoding, encode_attributes, learn_coding
 from ..features.table import FeatureRows, compute_feature_rows
@@ -22,19 +24,20 @@ from ..models.blend import (
 )
 from ..models.model import TrainedModel
 from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
-from ..orders.cutoffs import can_train, get_longest_horizon, get_newest_realised_cutoff
+from ..models.scoring import compute_standing
+from ..models.segments import cut_thresholds
+from ..orders.cutoffs import get_longest_horizon, is_too_short_for_trees
 from ..orders.dates import DAY
 from ..orders.orders import Orders
 from ..orders.reading.validation_issues import pluralize
 from ..orders.windows import find_first_order_at, slice_observed
 from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
-from .boosting import Examples, train_boosters
+from .boosting import Examples, predict_out_of_fold, train_boosters
 from .conformal_intervals import learn_intervals
+from .customer_sampling import limit_training_rows
 from .hyperparameter_search import search_hyperparameters
 from .later_periods import learn_later_periods
-from .out_of_fold import predict_out_of_fold
 from .season_estimation import estimate_past_years
-from .segment_thresholds import add_segment_thresholds
 from .training_frame import TrainingFrame, build_training_frame
 
 __all__ = ["SEEDS", "fit"]
@@ -51,22 +54,25 @@ def fit(
     config: Config,
     end: int,
     progress: Callable[[str], None] = lambda _: None,
-    drawn: TrainingFrame | None = None,
+    max_rows: int | None = None,
 ) -> TrainedModel:
-    """Train on the orders before `end`; the same orders and settings give the same model, to the byte.
+    """Train on the orders before `end`; equal orders and settings give equal models, to the byte.
 
-    `progress` hears what is being done. `drawn` are rows to grow the trees on in place of those of all
-    `orders`, which are then a sample of customers themselves (`drawing.py`). Raises `OrdersError` where the history is too short, or shows
-    nobody who came back or who stayed away.
+    `progress` hears what is being done. With `max_rows`, trees, later periods and intervals learn
+    from about so many feature rows: those of a sample of the customers. Raises `OrdersError` where
+    the history is too short, or shows nobody who came back or who stayed away.
     """
     progress("features")
-    if _is_short(orders, config.horizon_days, end):
+    if is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
     orders = encode_attributes(orders, coding)
-    frame = build_training_frame(orders, config, end) if drawn is None else drawn
+    sample = orders
+    if max_rows is not None:
+        sample = limit_training_rows(orders, config.horizon_days, end, max_rows)
+    frame = build_training_frame(sample, config, end)
     _check_outcomes(frame, config.horizon_days)
-    now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
+    known, now = _rows_at(orders, end)
     progress("BTYD")
     horizon = config.horizon_days
     blend = _begun(orders, frame, now, config)
@@ -102,7 +108,6 @@ def fit(
         frame.cutoffs.instants,
         blend,
         horizon,
-        frame.counts,
     )
     unseen = blend_forecasts(blend, rows_btyd, left_out)
     history_days = (int(frame.cutoffs.instants[-1]) - find_first_order_at(orders)) / DAY
@@ -117,18 +122,7 @@ def fit(
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return add_segment_thresholds(TrainedModel(numbers, trees), orders, config.segments, end)
-
-
-def _is_short(orders: Orders, horizon_days: int, end: int) -> bool:
-    """Whether history spans a horizon but not the labels of one, and something can be learned still."""
-    first = find_first_order_at(orders)
-    long_enough = first <= get_newest_realised_cutoff(end, horizon_days)
-    return (
-        long_enough
-        and not can_train(first, end, horizon_days)
-        and get_longest_horizon(first, end) > 0
-    )
+    return _with_segments(TrainedModel(numbers, trees), known, now, config.segments)
 
 
 def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
@@ -136,12 +130,12 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
 
     BTYD needs no labels. Its intervals are read off the longest window that history does show.
     """
-    shown = get_longest_horizon(find_first_order_at(orders), end)
-    frame = build_training_frame(orders, config.model_copy(update={"horizon_days": shown}), end)
-    _check_outcomes(frame, shown)
-    now = compute_feature_rows(slice_observed(orders, end), np.array([end], dtype=np.int64))
+    longest = get_longest_horizon(find_first_order_at(orders), end)
+    frame = build_training_frame(orders, config.model_copy(update={"horizon_days": longest}), end)
+    _check_outcomes(frame, longest)
+    known, now = _rows_at(orders, end)
     blend = _begun(orders, frame, now, config)
-    btyd = forecast_btyd(frame.rows, blend, shown)
+    btyd = forecast_btyd(frame.rows, blend, longest)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
     now_churn = blend_forecasts(blend, forecast_btyd(now, blend, config.horizon_days), None)
@@ -158,7 +152,25 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     numbers = _numbers(
         config, orders, end, blend, later, intervals, features=(), short_history=True
     )
-    return add_segment_thresholds(TrainedModel(numbers, {}), orders, config.segments, end)
+    return _with_segments(TrainedModel(numbers, {}), known, now, config.segments)
+
+
+def _rows_at(orders: Orders, end: int) -> tuple[Orders, FeatureRows]:
+    """The orders observed at the training end, and the feature rows of their customers."""
+    known = slice_observed(orders, end)
+    return known, compute_feature_rows(known, np.array([end], dtype=np.int64))
+
+
+def _with_segments(
+    model: TrainedModel, known: Orders, now: FeatureRows, config: SegmentsConfig
+) -> TrainedModel:
+    """The model with its segment thresholds: quintiles of R, F and M, and edges of forecast CLV.
+
+    Cut at the training end, not a horizon earlier: they are for the customers the model will score.
+    """
+    standing = compute_standing(known, now, model.predict(now).clv)
+    segments = cut_thresholds(config, standing)
+    return replace(model, numbers=model.numbers.model_copy(update={"segments": segments}))
 
 
 def _numbers(
@@ -224,7 +236,7 @@ def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Confi
     scale = _value_scale(orders, frame.end, config.target)
     newest = frame.rows.cutoff_index == len(frame.cutoffs.instants) - 1
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
-    mean_value = float(np.average(value.astype(np.float64), weights=frame.counts[newest]))
+    mean_value = float(value.astype(np.float64).mean())
     typical = max(mean_value * scale, _LEAST_ORDER_VALUE)
     return fit_initial_blend(now, typical, scale)
 

@@ -1,8 +1,8 @@
 """Search: LightGBM parameters that forecast an earlier window best; what `effort: thorough` adds.
 
-Trees learn from cutoffs whose windows were over by the newest training cutoff and are judged on that
-cutoff's window: time runs forward in the search as it does in use. A parameter the configuration sets is
-not searched.
+Trees learn from cutoffs whose windows were over by the newest training cutoff and are judged on
+that cutoff's window: time runs forward in the search as it does in use. A parameter the
+configuration sets is not searched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def search_hyperparameters(
     seed: int,
     progress: Callable[[str], None] = lambda _: None,
 ) -> ModelConfig:
-    """The model's settings with the best parameters found; as they were where nothing can be compared.
+    """The model's settings with the best parameters found; unchanged where none can be compared.
 
     Our own defaults are the first trial, so that a search never ends worse than them on its window.
     """
@@ -76,25 +76,21 @@ def _forward(frame: TrainingFrame) -> tuple[Mask, Mask]:
 
 
 def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
-    """Log loss of churn and deviance of spend (Tweedie, power 1.5), each over that of knowing nothing."""
+    """Log loss of churn and Tweedie deviance of spend, each over that of a constant forecast."""
     churn = to_probability(trees["churn"][0].predict(judged.inputs) + judged.churn_start)
     spend = np.exp(trees["spend"][0].predict(judged.inputs) + judged.spend_start)
-    weights = judged.weights  # of one cutoff: equal, unless rows were drawn
-    base = np.full(len(churn), np.average(judged.churned, weights=weights))
-    mean = np.full(len(spend), np.average(judged.spend, weights=weights))
+    base = np.full(len(churn), judged.churned.mean())
+    mean = np.full(len(spend), judged.spend.mean())
     nothing, ours = (
-        (
-            standard_measures.log_loss(chance, judged.churned, weights),
-            _deviance(money, judged.spend, weights),
-        )
+        (standard_measures.log_loss(chance, judged.churned), _deviance(money, judged.spend))
         for chance, money in ((base, mean), (churn, spend))
     )
     return sum(one / other for one, other in zip(ours, nothing, strict=True) if other > 0)
 
 
-def _deviance(forecast: Float64, actual: Float64, weights: Float64) -> float:
-    """Tweedie's mean deviance at power 1.5, the level left out: it is set by `blending.set_levels`."""
-    total = (weights * forecast).sum()
-    level = (weights * actual).sum() / total if total > 0 else 1.0
+def _deviance(forecast: Float64, actual: Float64) -> float:
+    """Mean Tweedie deviance (power 1.5) at the right level, which `set_levels` estimates later."""
+    total = forecast.sum()
+    level = actual.sum() / total if total > 0 else 1.0
     positive = np.maximum(forecast * level, 1e-9)
-    return standard_measures.mean_tweedie_deviance(positive, actual, weights)
+    return standard_measures.mean_tweedie_deviance(positive, actual)

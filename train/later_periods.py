@@ -1,8 +1,9 @@
 """Later periods: what customers spend in period k for each unit of money in the first.
 
-Silence for one period is not leaving, so later periods are not powers of 1 - churn_probability. BTYD
-says how a base thins out, by group of churn probability; what history shows beyond that is taken in
-proportion to how much of a year it spans, because only over a whole year do seasons cancel.
+Silence for one period is not leaving, so later periods are not powers of 1 - churn_probability.
+BTYD says how a base thins out, by group of churn probability; what history shows beyond that is
+taken in proportion to how much of a year it spans, because only over a whole year do seasons
+cancel.
 """
 
 from __future__ import annotations
@@ -20,13 +21,12 @@ from ..models.btyd.forecasts import predict_order_days_by_period, predict_order_
 from ..models.parameters import Blend, LaterPeriodRatios
 from ..models.season import compute_later_factor, locate_in_season
 from ..orders.columns import Float64, Int64
-from ..orders.dates import DAY
+from ..orders.dates import DAY, RATE_YEAR_DAYS
 
 __all__ = ["learn_later_periods"]
 
 _KNOTS = 8
 _LEAST_PERIODS = 8  # more may be asked for at scoring than a model was trained for
-_YEAR = 365.0
 _LEAST_ROWS = 200
 _MOST_ROWS = 50_000
 
@@ -44,15 +44,13 @@ class _Money:
         blend: Blend,
         horizon_days: int,
         periods: int,
-        counts: Float64 | None = None,
     ) -> _Money:
         days: OrderDays = collect_order_days(rows)
         orders = predict_order_days_by_period(blend.order_model, days, horizon_days, periods)
         value = predict_order_value(
             blend.order_values, value_order_days(rows, days, blend.value_scale)
         )
-        money = orders * value[:, None]
-        return cls(money if counts is None else money * counts[:, None])
+        return cls(orders * value[:, None])
 
     def ratio(self, k: int) -> float:
         """Of totals."""
@@ -68,17 +66,15 @@ def learn_later_periods(
     instants: Int64,
     blend: Blend,
     horizon_days: int,
-    counts: Float64 | None = None,
 ) -> LaterPeriodRatios:
     """The ratios of periods 2 to n.
 
     `now` are customers at the training end with their `churn_probability`; `rows` past ones at
-    `instants`, with `spend` (n_rows x periods, NaN where not realised), each for `counts` customers.
+    `instants`, with `spend` (n_rows x periods, NaN where not realised).
     """
     periods = max(spend.shape[1], _LEAST_PERIODS)
-    counts = np.ones(rows.n_rows) if counts is None else counts
     corrections, realised = _corrections(
-        rows, np.maximum(spend, 0.0), instants, blend, horizon_days, counts
+        rows, np.maximum(spend, 0.0), instants, blend, horizon_days
     )
     corrections += [corrections[-1] if corrections else 1.0] * (periods - 1 - len(corrections))
     knots: list[float] = []
@@ -102,9 +98,8 @@ def _corrections(
     instants: Int64,
     blend: Blend,
     horizon_days: int,
-    counts: Float64,
 ) -> tuple[list[float], int]:
-    """Per period, the realised ratio over BTYD's, as far as it can be trusted; and periods realised."""
+    """Per period the realised ratio over BTYD's, shrunk; and the number of periods realised."""
     corrections: list[float] = []
     realised = 1
     for k in range(1, spend.shape[1]):
@@ -114,17 +109,16 @@ def _corrections(
             continue
         realised = k + 1
         cutoffs = instants[np.unique(rows.cutoff_index[known])]
-        years = (float(cutoffs[-1] - cutoffs[0]) / DAY + horizon_days) / _YEAR
+        years = (float(cutoffs[-1] - cutoffs[0]) / DAY + horizon_days) / RATE_YEAR_DAYS
         thinned = known & (np.cumsum(known) % -(-int(known.sum()) // _MOST_ROWS) == 0)
-        count = counts[thinned]
-        actual = spend[thinned] * count[:, None]
+        actual = spend[thinned]
         places = locate_in_season(blend.season, rows.where(thinned))
         if places is not None:  # as if no season were, which forecasts put in by themselves
             factor = compute_later_factor(blend.season, places, k * horizon_days)
             base = np.exp(blend.season.at(blend.season.spend, places))
             actual[:, 0] /= base
             actual[:, k] /= base * factor
-        expected = _Money.of(rows.where(thinned), blend, horizon_days, k + 1, count).ratio(k)
+        expected = _Money.of(rows.where(thinned), blend, horizon_days, k + 1).ratio(k)
         first, later = math.fsum(actual[:, 0]), math.fsum(actual[:, k])
         if min(first, later, expected) <= 0:
             corrections.append(1.0)

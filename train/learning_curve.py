@@ -1,4 +1,4 @@
-"""The learning curve: how well models of fewer rows forecast the held-out window, and so what more may bring."""
+"""Learning curve: how well models of fewer rows forecast the held-out window."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..evaluation.backtest_frames import OURS
 from ..models.scoring import forecast_rows
 from ..orders.orders import Orders
 from .backtest.run import Backtest
+from .customer_sampling import count_training_rows
 from .fit import fit
-from .stratified_sampling import DrawnRows
 
 __all__ = ["CURVE_FILE", "CurvePoint", "describe_curve", "measure_learning_curve"]
 
@@ -25,9 +25,9 @@ _SHARES = (0.25, 0.5)  # and all
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A share of the drawn rows, and how a model of them did on the held-out window."""
+    """A number of rows to learn from, and how a model of them did on the held-out window."""
 
-    rows: int
+    rows: int  # about: whole customers are sampled
     share: float
     nGini: float  # noqa: N815
     MAE: float
@@ -38,22 +38,24 @@ def measure_learning_curve(
     known: Orders,
     config: Config,
     cutoff: int,
-    drawn: DrawnRows,
+    max_rows: int,
     evaluation: Backtest,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[CurvePoint, ...]:
     """A point for a quarter, a half and all of the rows; all is the `evaluation` itself.
 
-    Only the rows that trees grow on change: BTYD, levels and the judged customers are the same.
+    Only the rows that `fit` limits by `max_rows` change: BTYD, levels and the judged customers are
+    the same.
     """
     own = evaluation.forecasts.filter(pc.equal(evaluation.forecasts["method"], OURS))
     spend, churned = (own[name].to_numpy() for name in ("actual_spend", "churned"))
+    available = min(max_rows, count_training_rows(known, config.horizon_days, cutoff))
     points = []
     for share in (*_SHARES, 1.0):
-        frame = drawn.frame(config, share)
+        n_rows = int(available * share)
         if share < 1.0:
-            progress(f"learning curve: a model of {frame.rows.n_rows:,} rows")
-            forecasts = forecast_rows(fit(known, config, cutoff, drawn=frame), known, cutoff)
+            progress(f"learning curve: a model of {n_rows:,} rows")
+            forecasts = forecast_rows(fit(known, config, cutoff, max_rows=n_rows), known, cutoff)
         else:
             forecasts = own
         expected, churn = (
@@ -61,7 +63,7 @@ def measure_learning_curve(
         )
         points.append(
             CurvePoint(
-                frame.rows.n_rows,
+                n_rows,
                 share,
                 measures.normalised_gini(expected, spend),
                 standard_measures.mean_absolute_error(expected, spend),
@@ -75,14 +77,14 @@ def describe_curve(curve: Sequence[CurvePoint]) -> list[str]:
     """The curve as people read it, and what it says of a larger sample."""
     if not curve:
         return []
-    told = [
+    sentences = [
         f"learning curve: {point.rows:,} rows: nGini {point.nGini:.3f}, MAE {point.MAE:,.2f}, "
         f"churn log loss {point.churn_log_loss:.4f}"
         for point in curve
     ]
     half, whole = curve[-2], curve[-1]
     return [
-        *told,
+        *sentences,
         f"The second half of the rows changed nGini by {whole.nGini - half.nGini:+.4f} and MAE by "
         f"{whole.MAE / half.MAE - 1.0:+.2%}. Learning curves flatten: twice as many rows "
         "(spark_training_rows) are likely to change them by less.",

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ..configs.schema import Config
 from ..errors import OrdersError
+from ..features.table import compute_feature_rows
 from ..models.api import Model
+from ..models.drift_reference import (
+    DriftReference,
+    build_histogram,
+    count_category_shares,
+    count_unknown_shares,
+)
 from ..models.model import TrainedModel
+from ..models.scoring import forecast_rows
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import attach_customers
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .backtest.run import Backtest, backtest_at, choose_default_cutoffs, join_backtests
-from .drift_reference import build_drift_reference
 from .fit import fit
 from .learning_curve import CurvePoint, measure_learning_curve
-from .stratified_sampling import DrawnRows
-from .training_frame import TrainingFrame
 
 __all__ = [
     "TrainingRun",
@@ -32,6 +40,9 @@ __all__ = [
 ]
 
 
+_DRIFT_FORECASTS = ("churn_probability", "expected_spend", "clv")
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """A model to ship, and how a model trained the same way did on a window it could not know."""
@@ -40,7 +51,7 @@ class TrainingRun:
     known: Orders  # what it was trained on
     cutoff: int  # nothing at or after it was read
     evaluation: Backtest | None  # at past cutoffs; None where history is too short to hold one out
-    curve: tuple[CurvePoint, ...] = ()  # where rows were drawn: what fewer of them would have given
+    curve: tuple[CurvePoint, ...] = ()  # with `max_rows`: what fewer rows would have given
 
 
 def train(
@@ -48,9 +59,9 @@ def train(
 ) -> Model:
     """Train a model on the orders before `cutoff`; no MLflow needed, nothing is written.
 
-    Without a cutoff it is the midnight after the newest line. Without a config, defaults hold. Warns
-    (`UserWarning`) when the orders end more than a week before the cutoff.
-    Raises `OrdersError` where the history is too short or shows no repeat customer.
+    Without a cutoff it is the midnight after the newest line. Without a config, defaults hold.
+    Warns (`UserWarning`) when the orders end more than a week before the cutoff. Raises
+    `OrdersError` where the history is too short or shows no repeat customer.
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
@@ -73,18 +84,17 @@ def train_until(
     config: Config,
     end: int,
     progress: Callable[[str], None] = lambda _: None,
-    drawn: Mapping[int, DrawnRows] | None = None,
+    max_rows: int | None = None,
 ) -> TrainingRun:
     """`train_and_evaluate` on the orders before an instant.
 
-    `drawn` are rows to grow trees on, by the training end they are for, where `orders` are a sample.
+    `max_rows` is as in `fit`.
     """
-    drawn = drawn or {}
     known = windows.slice_observed(orders, end)
-    evaluation, curve = _evaluated(known, config, end, progress, drawn)
+    evaluation, curve = _evaluated(known, config, end, progress, max_rows)
     progress(f"training on the orders before {dates.format_instant(end)}")
-    frame = drawn[end].frame(config) if end in drawn else None
-    return TrainingRun(train_final_model(known, config, end, frame), known, end, evaluation, curve)
+    model = train_final_model(known, config, end, max_rows)
+    return TrainingRun(model, known, end, evaluation, curve)
 
 
 def _evaluated(
@@ -92,23 +102,21 @@ def _evaluated(
     config: Config,
     end: int,
     progress: Callable[[str], None],
-    drawn: Mapping[int, DrawnRows],
+    max_rows: int | None,
 ) -> tuple[Backtest | None, tuple[CurvePoint, ...]]:
-    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without the newest.
+    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without one.
 
-    Where rows are drawn they are for the newest cutoff alone, and so is the evaluation, with its curve.
+    With `max_rows`, at the newest alone, with its learning curve.
     """
     found: list[Backtest] = []
     curve: tuple[CurvePoint, ...] = ()
-    wanted = 1 if drawn else config.tracking.evaluated_cutoffs
-    for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-wanted:]):
+    n_cutoffs = 1 if max_rows else config.tracking.evaluated_cutoffs
+    for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-n_cutoffs:]):
         progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
-        rows = drawn.get(cutoff)
         try:
-            frame = None if rows is None else rows.frame(config)
-            found.insert(0, backtest_at(known, config, cutoff, end, frame))
-            if rows is not None:
-                curve = measure_learning_curve(known, config, cutoff, rows, found[0], progress)
+            found.insert(0, backtest_at(known, config, cutoff, end, max_rows))
+            if max_rows:
+                curve = measure_learning_curve(known, config, cutoff, max_rows, found[0], progress)
         except OrdersError as error:
             # too little was known then; the model to ship may still be fine
             progress(f"not evaluated from {dates.format_instant(cutoff)} on: {error}")
@@ -117,11 +125,31 @@ def _evaluated(
 
 
 def train_final_model(
-    orders: Orders, config: Config, end: int, drawn: TrainingFrame | None = None
+    orders: Orders, config: Config, end: int, max_rows: int | None = None
 ) -> TrainedModel:
-    """A model with the reference that monitoring compares later orders with; `drawn` is as in `fit`."""
-    model = fit(orders, config, end, drawn=drawn)
-    return replace(model, reference=build_drift_reference(model, orders, end))
+    """A model with the drift reference that monitoring needs; `max_rows` is as in `fit`."""
+    model = fit(orders, config, end, max_rows=max_rows)
+    return replace(model, reference=_build_drift_reference(model, orders, end))
+
+
+def _build_drift_reference(model: TrainedModel, orders: Orders, end: int) -> DriftReference:
+    """Histograms of all customers at `end`; shares of the order lines before it for categories."""
+    known = windows.slice_observed(model.usable_columns(orders), end)
+    rows = compute_feature_rows(known, np.array([end], dtype=np.int64))
+    forecasts = forecast_rows(model, known, end)
+    values = rows.columns(model.numbers.features)
+    categories = count_category_shares(known)
+    return DriftReference(
+        features={
+            name: build_histogram(values[:, k]) for k, name in enumerate(model.numbers.features)
+        },
+        forecasts={name: build_histogram(forecasts[name].to_numpy()) for name in _DRIFT_FORECASTS},
+        categories=categories,
+        rare={
+            name: math.fsum(count_unknown_shares(known, name, shares).values())
+            for name, shares in categories.items()
+        },
+    )
 
 
 def _resolve_end(

@@ -1,15 +1,14 @@
 """Season, learned: how past totals lay beside what BTYD expects, by the time of the year.
 
-At cutoffs a thirteenth of a year apart, as far as history reaches, the realised share of customers who
-ordered, their mean spend and the total are compared with BTYD's expectations, which know no season. What
-returns every year is the season; what does not is noise, and the season is shrunk by it (empirical Bayes):
-a shop seen for two years has a strong season or none that can be told. Less than a year and a horizon
-shows no season at all.
+At cutoffs a thirteenth of a year apart, as far as history reaches, the realised share of customers
+who ordered, their mean spend and the total are compared with BTYD's expectations, which know no
+season. What returns every year is the season; what does not is noise, and the season is shrunk by
+it (empirical Bayes): a shop seen for two years has a strong season or none that can be told. Less
+than a year and a horizon shows no season at all.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 
@@ -25,6 +24,7 @@ from ..orders import windows
 from ..orders.columns import Float64, Int64
 from ..orders.cutoffs import choose_season_cutoffs
 from ..orders.orders import Orders
+from .customer_sampling import sample_customers
 
 __all__ = ["PastYears", "estimate_curve", "estimate_past_years"]
 
@@ -36,7 +36,7 @@ _KEY = b"clvcast season"
 
 @dataclass(frozen=True)
 class PastYears:
-    """What years of history say of BTYD's totals: how they miss by the time of the year, and on average."""
+    """How BTYD's totals missed in past years: by the time of the year, and on average."""
 
     season: Season = field(default_factory=Season)
     churn_level: float = 0.0  # log-odds of no order beyond BTYD's, over whole years
@@ -51,7 +51,7 @@ def estimate_past_years(
     grid = choose_season_cutoffs(windows.find_first_order_at(known), end, horizon_days)
     if grid is None:
         return PastYears()
-    known = _sampled(known)
+    known = sample_customers(known, _MOST_CUSTOMERS, _KEY)
     found = np.array(
         [
             _beside_btyd(known, blend, horizon_days, target, end, cutoff)
@@ -69,19 +69,6 @@ def estimate_past_years(
         for series, own in zip(found.T, curves, strict=True)
     ]
     return PastYears(season, churn_level=levels[0], spend_level=levels[2])
-
-
-def _sampled(known: Orders) -> Orders:
-    """At most about `_MOST_CUSTOMERS`, by a hash of their ids: the same ones in every training of as many."""
-    if known.n_customers <= _MOST_CUSTOMERS:
-        return known
-    limit = int(2**32 * _MOST_CUSTOMERS / known.n_customers)
-    digests = [
-        hashlib.blake2b(name.encode(), digest_size=4, key=_KEY).digest()
-        for name in known.customer_ids.to_pylist()
-    ]
-    hashed = np.array([int.from_bytes(digest, "little") for digest in digests])
-    return known.keep_customers(hashed < limit)
 
 
 def _beside_btyd(
@@ -107,16 +94,16 @@ def _beside_btyd(
 
 
 def estimate_level(rest: Float64) -> float:
-    """The mean of what the season leaves of a series, shrunk as if as many points had shown nothing."""
+    """The mean of a series without its season, shrunk towards 0."""
     known = rest[~np.isnan(rest)]
     return math.fsum(known) / (len(known) + _PRIOR_POINTS)
 
 
 def estimate_curve(series: Float64, phases: Int64, years: Int64) -> Float64:
-    """What returns every year of a series of points by phase and year back: one value a phase, mean 0.
+    """What returns every year of a series by phase and year back: one value a phase, mean 0.
 
-    A steady drift from year to year is taken out first, then each year's level; the rest is shrunk by
-    the ratio of its own variance to that plus the noise of its mean.
+    A steady drift from year to year is taken out first, then each year's level; the rest is shrunk
+    by the ratio of its own variance to that plus the noise of its mean.
     """
     n_phases = int(phases.max()) + 1
     table = np.full((int(years.max()) + 1, n_phases), np.nan)

@@ -1,8 +1,4 @@
-"""The training frame: feature rows at many cutoffs, with what happened after each.
-
-A frame holds every row of its orders, or rows drawn from more than one machine should hold; a drawn row
-stands for `counts` rows (`drawing.py`).
-"""
+"""The training frame: feature rows at many cutoffs, with what happened after each."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from ..orders.columns import Float64
 from ..orders.cutoffs import TrainingCutoffs, choose_training_cutoffs
 from ..orders.orders import Orders
 
-__all__ = ["TrainingFrame", "build_frame", "build_training_frame", "compute_age_weights"]
+__all__ = ["TrainingFrame", "build_training_frame"]
 
 _HALF_LIFE_HORIZONS = 1.0  # a cutoff one horizon older than the newest weighs half
 _SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season: see train.season
@@ -28,12 +24,11 @@ _SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season:
 
 @dataclass(frozen=True)
 class TrainingFrame:
-    """Rows sorted by (cutoff, customer), their targets and weights. Nothing at or after `end` is in it."""
+    """Rows sorted by (cutoff, customer), with targets and weights; nothing at or after `end`."""
 
     rows: FeatureRows
     targets: Targets
-    weights: Float64  # n_rows; newer cutoffs weigh more, times `counts`
-    counts: Float64  # n_rows; rows each stands for, over their mean
+    weights: Float64  # n_rows; newer cutoffs weigh more
     cutoffs: TrainingCutoffs
     features: tuple[str, ...]  # the features to learn from
     horizon_days: int
@@ -46,7 +41,11 @@ class TrainingFrame:
 
 
 def build_training_frame(orders: Orders, config: Config, end: int) -> TrainingFrame:
-    """Features at the training cutoffs before `end`; raises `OrdersError` where history is too short."""
+    """Features at the training cutoffs before `end`.
+
+    Raises `OrdersError` where history is too short, `ConfigError` for settings of features there
+    are not.
+    """
     known = windows.slice_observed(orders, end)
     if not known.n_lines:
         raise OrdersError(f"there are no orders before {dates.format_instant(end)} to learn from")
@@ -57,30 +56,12 @@ def build_training_frame(orders: Orders, config: Config, end: int) -> TrainingFr
     outcome = compute_targets(
         known, rows, cutoffs.instants, horizon_days, periods, end, config.target
     )
-    return build_frame(rows, outcome, cutoffs, config, end)
-
-
-def compute_age_weights(cutoffs: TrainingCutoffs, horizon_days: int) -> Float64:
-    """What a row of each cutoff weighs: n_cutoffs."""
-    return np.asarray(0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days)))
-
-
-def build_frame(
-    rows: FeatureRows,
-    outcome: Targets,
-    cutoffs: TrainingCutoffs,
-    config: Config,
-    end: int,
-    counts: Float64 | None = None,
-) -> TrainingFrame:
-    """The frame of rows with their outcomes; refuses settings about features that these have not."""
-    horizon_days = config.horizon_days
-    counts = np.ones(rows.n_rows) if counts is None else counts
     _check_names(config, rows.names)
     left_out = {*config.model.leave_out, *_SEASON}
     names = tuple(name for name in rows.names if name not in left_out)
-    weights = compute_age_weights(cutoffs, horizon_days)[rows.cutoff_index] * counts
-    return TrainingFrame(rows, outcome, weights, counts, cutoffs, names, horizon_days, end)
+    age_weights = 0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days))
+    weights = np.asarray(age_weights)[rows.cutoff_index]
+    return TrainingFrame(rows, outcome, weights, cutoffs, names, horizon_days, end)
 
 
 def _check_names(config: Config, known: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""report: one page from forecasts, the orders they were made from, and how good the model was."""
+"""report: one page from forecasts, the orders they were made from, and an evaluation."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ from .number_format import NumberFormat
 from .page_model import Fact, ReportSection
 from .render import render
 from .report_data import ReportData
-from .risk import build_risk_section
-from .value import build_facts, build_value_section
+from .value import build_facts, build_risk_section, build_value_section
 
 if TYPE_CHECKING:
     from ...evaluation.comparison import Comparison
@@ -39,12 +38,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "evaluation_report", "report"]
 
-_BUSINESS, _SCIENCE = "For those who decide", "For data scientists"
+_BUSINESS, _SCIENCE = "For decision makers", "For data scientists"
 
 
 @dataclass(frozen=True)
 class Report:
-    """The blocks of a report, and the page they make."""
+    """The contents of a report, and its page."""
 
     title: str
     subtitle: str
@@ -59,16 +58,16 @@ class Report:
         return self.page()
 
     def page(self, filters: Mapping[str, Sequence[str]] | None = None) -> str:
-        """The page; with filters (dimension -> its names) a server's, where customers can be looked up."""
-        halves = ((_BUSINESS, self.business), (_SCIENCE, self.science))
-        parts = [(headline, sections) for headline, sections in halves if sections]
+        """The page; with filters (dimension -> its names) it has a customer search, for servers."""
+        all_parts = ((_BUSINESS, self.business), (_SCIENCE, self.science))
+        parts = [(headline, sections) for headline, sections in all_parts if sections]
         made_by = f"Made by clvcast {version('clvcast')}."
         return render(
             self.title, self.subtitle, self.facts, parts, self.remarks, made_by, filters or {}
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the page, whole or not at all."""
+        """Write the page, all or nothing."""
         write_files({Path(path): self.html})
 
 
@@ -82,25 +81,52 @@ def report(
     backtest: Evaluation | str | Path | None = None,
     with_ids: bool = False,
 ) -> Report:
-    """The report of a forecast file: `.html` is the page, `.save(path)` writes it.
+    """Build the report of a forecast: one self-contained HTML page.
 
-    `previous` (an earlier forecast file) adds what changed since, `model` what its trees look at, `backtest` (the folder that `clvcast backtest` wrote) how good
-    forecasts were. Without a configuration the model's settings hold. Customers are named only
-    `with_ids`. Raises what `clvcast.kpis` raises.
+    Parameters
+    ----------
+    forecasts : DataFrame, pyarrow.Table, str, Path or CustomerBase
+        Forecasts of one cutoff, as `clvcast.score` returns them, or their file.
+    orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
+        The orders the forecasts were made from, or where to read them. Required unless
+        `forecasts` is a CustomerBase, which holds them.
+    config : Config, optional
+        Settings of the shop; by default those of the model.
+    previous : DataFrame, pyarrow.Table, str or Path, optional
+        An earlier forecast; adds what has changed since.
+    model : Model, optional
+        The model of the forecasts; adds which features its trees use.
+    backtest : Evaluation, str or Path, optional
+        The folder that `clvcast backtest` wrote; adds how good forecasts were.
+    with_ids : bool, default False
+        Name customers by their ids.
+
+    Returns
+    -------
+    Report
+        `.html` is the page, `.save(path)` writes it.
+
+    Raises
+    ------
+    OrdersError
+        If a file holds no forecasts, or the forecasts were not made from these orders.
+    ConfigError
+        If the orders are missing, or the configuration contradicts the forecasts.
+
     """
     base = open_customer_base(forecasts, orders, config, model=model)
-    evaluation = backtest if backtest is None or isinstance(backtest, Evaluation) else None
-    if backtest is not None and evaluation is None:
-        evaluation = Evaluation.read(Path(str(backtest)))
+    if isinstance(backtest, str | Path):
+        backtest = Evaluation.read(Path(backtest))
     content = ReportData.of(base)
     writing = NumberFormat.of(base.config)
     remarks = list(content.remarks)
+    if not content.clv[0] > 0:
+        remarks.insert(0, "no spend is expected of any customer: shares of the value are empty")
     science: list[ReportSection] = []
-    if evaluation is not None:
-        science.append(build_accuracy_section(evaluation, writing))
+    if backtest is not None:
+        science.append(build_accuracy_section(backtest, writing))
     if model is not None:
-        told = _stranger(model, content, base.config)
-        remarks += told
+        remarks += _compare_model(model, content, base.config)
         if model.version == content.model_version:
             science.append(build_model_section(model, writing))
     business = [
@@ -111,9 +137,9 @@ def report(
     ]
     if previous is not None:
         own = model if model is not None and model.version == content.model_version else None
-        before = _comparable(previous, base)
+        before = _read_previous(previous, base)
         since = dates.format_instant(int(before["cutoff"][0].cast(pa.int64()).as_py()))
-        change = _changed(before, base, own, remarks)
+        change = _compare(before, base, own, remarks)
         business.insert(
             1, build_change_section(change, since, content.cutoff, writing, with_ids=with_ids)
         )
@@ -128,14 +154,14 @@ def report(
         facts=build_facts(content, writing),
         business=tuple(business),
         science=tuple(science),
-        remarks=_amiss(content, remarks),
+        remarks=tuple(dict.fromkeys(remarks)),
     )
 
 
 def evaluation_report(
     evaluation: Evaluation, config: Config, orders: Orders | None = None
 ) -> Report:
-    """The data scientists' half alone, of a backtest."""
+    """The report of a backtest: the part for data scientists."""
     writing = NumberFormat.of(config)
     science = [build_accuracy_section(evaluation, writing)]
     if orders is not None:
@@ -151,66 +177,59 @@ def evaluation_report(
     )
 
 
-def _comparable(previous: pd.DataFrame | pa.Table | str | Path, base: CustomerBase) -> pa.Table:
+def _read_previous(previous: pd.DataFrame | pa.Table | str | Path, base: CustomerBase) -> pa.Table:
     """The earlier forecasts; raises `OrdersError` for those of another margin, span or horizon."""
     before = coerce_forecasts(previous)
     then, now = read_terms(before), read_terms(base.forecasts)
     if then is None or now is None:
         return before
-    ours = now.keys()
-    differ = [key for key, value in then.keys().items() if key in ours and value != ours[key]]
+    old, new = then.keys(), now.keys()
+    differ = [key for key, value in old.items() if key in new and value != new[key]]
     if differ:
-        theirs = " and ".join(f"{key} {then.keys()[key]}" for key in differ)
-        told = " and ".join(f"{key} {ours[key]}" for key in differ)
+        theirs = " and ".join(f"{key} {old[key]}" for key in differ)
+        ours = " and ".join(f"{key} {new[key]}" for key in differ)
         raise OrdersError(
-            f"the previous forecasts were made with {theirs}, these with {told}: what changed would be "
-            "that; score the earlier cutoff again with the present configuration"
+            f"the previous forecasts were made with {theirs}, these with {ours}, so they cannot be "
+            "compared; score the earlier cutoff again with the present configuration"
         )
     return before
 
 
-def _changed(
+def _compare(
     before: pa.Table, base: CustomerBase, model: TrainedModel | None, remarks: list[str]
 ) -> Comparison:
-    """The two forecasts compared: with their model and orders where these give them again."""
-    from ...evaluation.comparison import (
-        compare,  # which brings LightGBM, seconds that most reports need not wait
-    )
+    """Compare two forecasts, with their model and orders where these reproduce them."""
+    # imports LightGBM, which takes seconds that most reports do not need
+    from ...evaluation.comparison import compare
 
     left, right = before.to_pandas(), base.forecasts.to_pandas()
-    own = before["model_version"][0].as_py(), base.forecasts["model_version"][0].as_py()
-    if own[0] != own[1]:
+    old_model = before["model_version"][0].as_py()
+    if old_model != base.forecasts["model_version"][0].as_py():
         remarks.append(
-            f"the forecasts before were made by another model, {own[0]}: part of the change is the model's"
+            f"the previous forecasts were made by another model, {old_model}: part of the change "
+            "comes from the model"
         )
     if model is not None:
         try:
             return compare(left, right, model, base.orders)
         except OrdersError as error:
-            remarks.append(f"the change is told from the files alone: {error}")
+            remarks.append(f"the change is computed from the files only: {error}")
     return compare(left, right)
 
 
-def _stranger(model: TrainedModel, content: ReportData, config: Config) -> list[str]:
-    """What does not fit between a model and the forecasts beside it."""
-    told = []
+def _compare_model(model: TrainedModel, content: ReportData, config: Config) -> list[str]:
+    """Remarks on differences between a model and the forecasts."""
+    remarks = []
     if model.version != content.model_version:
-        told.append(
-            f"the forecasts were made by model {content.model_version}, the model given is "
-            f"{model.version}: what it looks at is left out; give the model that made them"
+        remarks.append(
+            f"the forecasts were made by model {content.model_version}, got model {model.version}: "
+            "its features are left out; give the model that made the forecasts"
         )
-    own, theirs = model.orders.currency, config.orders.currency
-    if own and theirs and own != theirs:
-        told.append(
-            f"the model learned from amounts in {own}, the configuration says {theirs}: amounts are "
-            f"shown as {theirs}, nothing is converted; name the orders' own currency in orders.currency"
+    learned, stated = model.orders.currency, config.orders.currency
+    if learned and stated and learned != stated:
+        remarks.append(
+            f"the model learned from amounts in {learned}, the configuration says {stated}: "
+            f"amounts are shown as {stated} and not converted; set orders.currency to the orders' "
+            "currency"
         )
-    return told
-
-
-def _amiss(content: ReportData, remarks: Sequence[str]) -> tuple[str, ...]:
-    """The remarks, and what a reader of such forecasts must know."""
-    told = list(remarks)
-    if not content.clv[0] > 0:
-        told.insert(0, "no spend is expected of any customer: shares of the value are empty")
-    return tuple(dict.fromkeys(told))
+    return remarks

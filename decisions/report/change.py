@@ -1,4 +1,4 @@
-"""What changed since the forecast before: the bridge between the totals, and who moved between tiers."""
+"""What changed since the previous forecast: steps between the totals, moves between tiers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from ...models.segments import TIERS
 from . import charts
 from .headlines import describe_change
-from .number_format import Kind, NumberFormat
+from .number_format import NumberFormat
 from .page_model import Chart, ReportSection, build_table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["build_change_section"]
 def build_change_section(
     change: Comparison, since: str, until: str, writing: NumberFormat, *, with_ids: bool
 ) -> ReportSection:
-    """The bridge, the movement between tiers, and who rose and fell where names were asked for."""
+    """Steps between the totals, moves between tiers, and largest changes on request."""
     steps = pd.DataFrame(
         {
             "step": [f"at {since}", *(term.name for term in change.terms), f"at {until}"],
@@ -31,16 +31,16 @@ def build_change_section(
         }
     )
     steps["customers"] = steps["customers"].astype("float64")
-    found = [
+    sections = [
         Chart(
             "bridge",
             describe_change(change.before, change.after, writing),
-            f"Expected CLV at {since}, what moved it, and at {until}, {writing.money_unit}",
+            f"Expected CLV at {since}, changes, and at {until}, {writing.money_unit}",
             charts.draw_steps(
                 steps["step"].tolist(), steps["amount"].tolist(), writing, writing.money_unit
             ),
             build_table(
-                "Bridge between the two forecasts",
+                "Changes between the two forecasts",
                 steps,
                 [
                     ("step", "step", "text"),
@@ -53,64 +53,76 @@ def build_change_section(
         )
     ]
     if "tier" in change.migrations:
-        found.append(_migration(change.migrations["tier"], writing))
+        sections.append(_chart_migration(change.migrations["tier"], writing))
     if with_ids:
-        found += [_movers("rose", change.rose, writing), _movers("fell", change.fell, writing)]
-    lead = (f"The forecast before is that of {since}; the steps add up to the difference.",)
-    return ReportSection("change", "What changed", lead, tuple(found))
+        sections += [
+            _chart_movers("rose", change.rose, writing),
+            _chart_movers("fell", change.fell, writing),
+        ]
+    lead = (f"The previous forecast is of {since}; the changes add up to the difference.",)
+    return ReportSection("change", "What changed", lead, tuple(sections))
 
 
-def _migration(moves: pd.DataFrame, writing: NumberFormat) -> Chart:
+def _chart_migration(moves: pd.DataFrame, writing: NumberFormat) -> Chart:
     rank = {tier: k for k, tier in enumerate(TIERS)}
     known = moves[moves["from"].isin(rank) & moves["to"].isin(rank)]
     up = known["to"].map(rank) > known["from"].map(rank)
     down = known["to"].map(rank) < known["from"].map(rank)
     rose, fell = int(known.loc[up, "customers"].sum()), int(known.loc[down, "customers"].sum())
-    before = _in_order(moves["from"], rank)
-    after = _in_order(moves["to"], rank)
+    before, after = _sort_tiers(moves["from"], rank), _sort_tiers(moves["to"], rank)
     wide = moves.pivot(index="from", columns="to", values="customers").reindex(
         index=before, columns=after
     )
     counts: Sequence[Sequence[Any]] = wide.to_numpy(dtype="float64").tolist()
-    moves = moves.assign(change=moves["value_after"] - moves["value_before"])
-    columns: list[tuple[str, str, Kind]] = [
-        ("from", "from tier", "text"),
-        ("to", "to tier", "text"),
-        ("customers", "customers", "count"),
-        ("value_before", "CLV before", "money"),
-        ("value_after", "CLV now", "money"),
-        ("change", "change", "money"),
-    ]
     return Chart(
         "migration",
-        f"{writing.count(rose, 'customer')} rose to a higher tier, {writing.number(fell)} fell to a lower one",
-        "Customers by their tier before and now",
+        f"{writing.count(rose, 'customer')} rose to a higher tier, {writing.number(fell)} fell",
+        "Customers by tier before and now",
         charts.draw_grid(
-            before, after, counts,
+            before,
+            after,
+            counts,
             [["" if count != count else writing.number(count) for count in row] for row in counts],
-            writing, ("tier before", "tier now"),
+            writing,
+            ("tier before", "tier now"),
         ),
-        build_table("Movement between tiers", moves, columns, writing),
+        build_table(
+            "Moves between tiers",
+            moves.assign(change=moves["value_after"] - moves["value_before"]),
+            [
+                ("from", "from tier", "text"),
+                ("to", "to tier", "text"),
+                ("customers", "customers", "count"),
+                ("value_before", "CLV before", "money"),
+                ("value_after", "CLV now", "money"),
+                ("change", "change", "money"),
+            ],
+            writing,
+        ),
         is_open=True,
-    )  # fmt: skip
+    )
 
 
-def _in_order(names: pd.Series[Any], rank: dict[str, int]) -> list[str]:
-    """Tiers from the best on, then what is no tier: customers who were or are not there."""
+def _sort_tiers(names: pd.Series[Any], rank: dict[str, int]) -> list[str]:
+    """Tiers from high to low, then the labels of customers without a tier."""
     return sorted({str(name) for name in names}, key=lambda name: -rank.get(name, -1))
 
 
-def _movers(way: str, rows: pd.DataFrame, writing: NumberFormat) -> Chart:
-    columns: list[tuple[str, str, Kind]] = [
-        ("customer_id", "customer", "text"),
-        ("before", "CLV before", "money"),
-        ("after", "CLV now", "money"),
-        ("change", "change", "money"),
-    ]
+def _chart_movers(way: str, rows: pd.DataFrame, writing: NumberFormat) -> Chart:
     return Chart(
         f"who-{way}",
-        f"The {writing.count(len(rows), 'customer')} who {way} most",
+        f"The {writing.count(len(rows), 'customer')} that {way} most",
         "By change of expected CLV",
         None,
-        build_table(f"Customers who {way} most", rows, columns, writing),
+        build_table(
+            f"Customers that {way} most",
+            rows,
+            [
+                ("customer_id", "customer", "text"),
+                ("before", "CLV before", "money"),
+                ("after", "CLV now", "money"),
+                ("change", "change", "money"),
+            ],
+            writing,
+        ),
     )

@@ -1,4 +1,4 @@
-"""What moves the value: the four levers side by side, retention, the formula beside the forecast."""
+"""What drives the value: the four levers, retention, formula CLV and forecast."""
 
 from __future__ import annotations
 
@@ -17,70 +17,72 @@ _LEVERS: dict[str, tuple[str, str, Kind]] = {
     "aov": ("Average order value", "revenue / orders", "money"),
     "purchase_frequency": ("Purchase frequency", "orders per active customer and period", "points"),
     "margin_rate": ("Margin", "margin / revenue", "share"),
-    "churn_rate": ("Churn", "did not order again, of those who ordered the period before", "share"),
+    "churn_rate": ("Churn", "share of the previous period's customers without an order", "share"),
 }
 
 
 def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSection:
-    """The four levers side by side, period by period; retention; the formula beside the forecast."""
-    periods = content.periods
-    days = int(content.kpis.measures["period_days"].iloc[0])
-    found = [_lever_chart(name, periods, days, writing) for name in _LEVERS]
-    triangle = content.kpis.triangles
+    """The four levers by period, retention, and formula CLV compared with the forecast."""
+    measures, triangle = content.kpis.measures, content.kpis.triangles
+    days = int(measures["period_days"].iloc[0])
+    sections = [_chart_lever(name, content.periods, days, writing) for name in _LEVERS]
     if triangle["age_months"].max() >= 1:
-        found.append(_retention_chart(triangle, writing))
-    shop = content.kpis.measures.iloc[0]
-    columns: list[tuple[str, str, Kind]] = [
-        ("group", "group", "text"),
-        ("customers", "customers", "count"),
-        ("formula_clv_span", "by the formula", "money"),
-        ("clv", "forecast", "money"),
-        ("clv_less_formula", "difference", "money"),
-    ]
-    rows = content.kpis.measures
-    rows = rows[rows["dimension"].isin(["shop", "channel", "cohort"])].copy()
-    rows["group"] = [
-        "the shop" if d == "shop" else f"{d} {g}"
-        for d, g in zip(rows["dimension"], rows["group"], strict=True)
-    ]
-    found.append(
+        sections.append(_chart_retention(triangle, writing))
+    shop = measures.iloc[0]
+    rows = measures[measures["dimension"].isin(["shop", "channel", "cohort"])]
+    rows = rows.assign(
+        group=(rows["dimension"] + " " + rows["group"]).replace("shop all", "the shop")
+    )
+    sections.append(
         Chart(
             "formula",
             describe_formula(float(shop["formula_clv_span"]), float(shop["clv"]), writing),
-            f"CLV a customer over {content.span_days} days: order value x frequency x lifetime, beside the forecast",
+            f"CLV per customer over {content.span_days} days: order value x frequency x lifetime, "
+            "and forecast",
             None,
-            build_table("Formula and forecast, a customer", rows, columns, writing),
-            "The formula takes every customer for active and alike. Tiers, segments and risk bands have none: "
-            "whom the shop lost in past periods is who is in the low ones today.",
+            build_table(
+                "Formula and forecast per customer",
+                rows,
+                [
+                    ("group", "group", "text"),
+                    ("customers", "customers", "count"),
+                    ("formula_clv_span", "formula", "money"),
+                    ("clv", "forecast", "money"),
+                    ("clv_less_formula", "difference", "money"),
+                ],
+                writing,
+            ),
+            "The formula assumes that all customers are active and alike. Tiers, segments and risk "
+            "bands have none: customers lost in past periods are in the low ones today.",
         )
     )
     lead = (
-        f"Four levers move the value of customers; each is measured over periods of {days} days.",
-        *_worth(content, writing),
+        f"Four levers drive customer value; each is measured over periods of {days} days.",
+        *_describe_lever_values(content, writing),
     )
-    return ReportSection("levers", "What moves it", lead, tuple(found))
+    return ReportSection("levers", "What drives it", lead, tuple(sections))
 
 
-def _worth(content: ReportData, writing: NumberFormat) -> tuple[str, ...]:
+def _describe_lever_values(content: ReportData, writing: NumberFormat) -> tuple[str, ...]:
     rows = content.levers.set_index("lever")
     if not len(rows) or not rows["value"].sum() > 0:
         return ()
     churn, aov = (float(rows["value"][name]) for name in ("churn", "aov"))
     return (
-        f"A point less churn is worth at most {writing.money(churn)} of CLV, for part of it comes from "
-        "customers who pause and return by themselves; a per cent more of order value, frequency or margin is "
-        f"worth {writing.money(aov)}.",
+        f"One point less churn adds at most {writing.money(churn)} of CLV, since some customers "
+        "pause and return by themselves; one percent more order value, frequency or margin adds "
+        f"{writing.money(aov)}.",
     )
 
 
-def _lever_chart(name: str, periods: pd.DataFrame, days: int, writing: NumberFormat) -> Chart:
+def _chart_lever(name: str, periods: pd.DataFrame, days: int, writing: NumberFormat) -> Chart:
     title, meaning, kind = _LEVERS[name]
     values = periods[name]
     unit = f"{meaning}, {writing.money_unit}" if kind == "money" else meaning
     return Chart(
         name,
         describe_lever(title, values, writing, is_share=kind == "share"),
-        f"{unit}; periods of {days} days, by their first day",
+        f"{unit}; periods of {days} days by first day",
         charts.draw_columns(
             periods["group"].tolist(),
             values.tolist(),
@@ -109,16 +111,16 @@ def _lever_chart(name: str, periods: pd.DataFrame, days: int, writing: NumberFor
     )
 
 
-def _retention_chart(triangle: pd.DataFrame, writing: NumberFormat) -> Chart:
-    whole = triangle[triangle["is_whole"] & (triangle["age_months"] >= 1)]
-    newest = list(dict.fromkeys(whole["cohort"]))[-24:]
-    whole = whole[whole["cohort"].isin(newest)]
-    wide = whole.pivot(index="cohort", columns="age_months", values="retention").iloc[:, :24]
+def _chart_retention(triangle: pd.DataFrame, writing: NumberFormat) -> Chart:
+    months = triangle[triangle["is_whole"] & (triangle["age_months"] >= 1)]
+    newest = list(dict.fromkeys(months["cohort"]))[-24:]
+    months = months[months["cohort"].isin(newest)]
+    wide = months.pivot(index="cohort", columns="age_months", values="retention").iloc[:, :24]
     texts = [["" if np.isnan(v) else writing.share(v) for v in row] for row in wide.to_numpy()]
     return Chart(
         "retention",
         describe_retention(triangle, writing),
-        "Share of a cohort's customers who ordered, by months since the first order; whole months only",
+        "Share of a cohort that ordered, by months since the first order; whole months only",
         charts.draw_grid(
             [str(cohort) for cohort in wide.index],
             [str(age) for age in wide.columns],
@@ -129,14 +131,14 @@ def _retention_chart(triangle: pd.DataFrame, writing: NumberFormat) -> Chart:
         ),
         build_table(
             "Retention and spend by cohort and month",
-            whole,
+            months,
             [
                 ("cohort", "cohort", "text"),
                 ("age_months", "month", "count"),
                 ("customers", "customers", "count"),
                 ("active_customers", "ordered", "count"),
                 ("retention", "share", "share"),
-                ("cumulated_spend_per_customer", "spend so far, a customer", "money"),
+                ("cumulated_spend_per_customer", "spend so far per customer", "money"),
             ],
             writing,
         ),

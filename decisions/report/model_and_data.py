@@ -1,4 +1,4 @@
-"""What the forecasts rest on: what the model looks at, and what the orders are like."""
+"""The basis of the forecasts: the model's features and the quality of the orders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...features.catalogue import CATALOGUE
-from ...features.checks.finding import Finding
+from ...orders.checks.finding import Finding
 from ...orders.orders import OrdersReport
 from ...orders.reading.validation_issues import join_words
 from . import charts
@@ -27,47 +27,50 @@ _SHOWN_FEATURES = 15
 
 
 def compute_feature_importance(model: TrainedModel) -> pd.DataFrame:
-    """Share of the trees' gain by feature: each head counts alike, its seeds averaged; most first.
+    """Share of the trees' gain by feature, highest first: heads weigh equally, seeds averaged.
 
-    Gain is what splits on the feature took off the training loss.
+    Gain is the reduction of the training loss by splits on the feature.
     """
     total: dict[str, float] = {}
     for seeds in model.trees.values():
         for trees in seeds:
             gain = np.asarray(trees.booster.feature_importance("gain"), np.float64)
-            whole = gain.sum()
-            if whole > 0:
-                for name, value in zip(trees.features, gain / whole / len(seeds), strict=True):
+            if gain.sum() > 0:
+                shares = gain / gain.sum() / len(seeds)
+                for name, value in zip(trees.features, shares, strict=True):
                     total[name] = total.get(name, 0.0) + float(value) / len(model.trees)
-    frame = pd.DataFrame({"feature": list(total), "share": list(total.values())})
-    frame["meaning"] = [_MEANINGS.get(name, "") for name in frame["feature"]]
-    frame["share"] = frame["share"].astype(np.float64)
-    whole = frame["share"].sum()
-    frame["share"] = frame["share"] / whole if whole > 0 else frame["share"]
+    shares = np.array(list(total.values()), np.float64)
+    frame = pd.DataFrame(
+        {
+            "feature": list(total),
+            "share": shares / shares.sum() if shares.sum() > 0 else shares,
+            "meaning": [_MEANINGS.get(name, "") for name in total],
+        }
+    )
     return frame.sort_values(["share", "feature"], ascending=[False, True]).reset_index(drop=True)
 
 
 def build_model_section(model: TrainedModel, writing: NumberFormat) -> ReportSection:
-    """What the model looks at."""
+    """The model's features by importance."""
     importance = compute_feature_importance(model)
     lead = (
         f"Model {model.version}, {len(model.numbers.features)} features, "
-        f"trees for {join_words(list(model.trees)) or 'nothing'}; BTYD carries "
-        f"{writing.share(model.numbers.blend.spend_weight if model.trees else 1.0)} of the money.",
+        f"trees for {join_words(list(model.trees)) or 'nothing'}; weight of BTYD in spend: "
+        f"{writing.share(model.numbers.blend.spend_weight if model.trees else 1.0)}.",
     )
     if not len(importance):
-        return ReportSection("model", "What the model looks at", lead, ())
-    shown = importance.head(_SHOWN_FEATURES)
+        return ReportSection("model", "What the model uses", lead, ())
+    top = importance.head(_SHOWN_FEATURES)
     chart = Chart(
         "importance",
         describe_importance(importance, writing),
-        "Share of the loss that splits on a feature took off in training, the heads averaged",
+        "Share of the reduction of the training loss by splits on a feature, mean of the heads",
         charts.draw_bars(
-            shown["feature"].tolist(),
-            shown["share"].tolist(),
+            top["feature"].tolist(),
+            top["share"].tolist(),
             writing,
             "share of gain",
-            texts=[writing.share(value, 1) for value in shown["share"]],
+            texts=[writing.share(value, 1) for value in top["share"]],
         ).update_xaxes(tickformat=".0%"),
         build_table(
             "Features by gain",
@@ -79,43 +82,43 @@ def build_model_section(model: TrainedModel, writing: NumberFormat) -> ReportSec
             ],
             writing,
         ),
-        "Gain tells what trees use, not what causes spend.",
+        "Gain shows what trees use, not what causes spend.",
         is_wide=True,
     )
-    return ReportSection("model", "What the model looks at", lead, (chart,))
+    return ReportSection("model", "What the model uses", lead, (chart,))
 
 
 def build_quality_section(
     report: OrdersReport, findings: Sequence[Finding], writing: NumberFormat
 ) -> ReportSection:
-    """What was read, what was left out, and what speaks against the data."""
+    """Lines read and rejected, and failed checks."""
     lines = {
         "lines read": report.lines_read,
         "lines used": report.lines_used,
         "without a customer": report.lines_without_customer,
-        "repeating another line": report.duplicate_lines,
-        **{f"refused: {reason}": n for reason, n in report.rejected.items()},
+        "duplicates": report.duplicate_lines,
+        **{f"rejected: {reason}": n for reason, n in report.rejected.items()},
     }
     counts = pd.DataFrame({"what": list(lines), "lines": list(lines.values())})
     counts["share"] = counts["lines"] / max(report.lines_read, 1)
-    left = report.lines_read - report.lines_used
-    told = (
-        f"{writing.count(report.lines_used)} of {writing.count(report.lines_read)} order lines carry the "
-        f"forecasts; {writing.share(left / max(report.lines_read, 1))} were set aside"
-        if report.lines_read
-        else "The orders came as a table; nothing was set aside"
-    )
-    found = [
+    headline = "The orders came as a table; no line was set aside"
+    if report.lines_read:
+        share = writing.share(1 - report.lines_used / report.lines_read)
+        headline = (
+            f"{writing.count(report.lines_used)} of {writing.count(report.lines_read)} order lines "
+            f"were used; {share} were set aside"
+        )
+    sections = [
         Chart(
             "lines",
-            told,
-            "Order lines by what became of them",
+            headline,
+            "Order lines by outcome",
             None,
             build_table(
                 "Order lines",
                 counts,
                 [
-                    ("what", "what", "text"),
+                    ("what", "outcome", "text"),
                     ("lines", "lines", "count"),
                     ("share", "share", "share"),
                 ],
@@ -125,16 +128,16 @@ def build_quality_section(
     ]
     if findings:
         frame = pd.DataFrame(
-            [{"name": f.name, "verdict": f.verdict, "told": f.sentence} for f in findings]
+            [{"name": f.name, "verdict": f.verdict, "sentence": f.sentence} for f in findings]
         )
-        amiss = int((frame["verdict"] != "pass").sum())
-        found.append(
+        n_failed = int((frame["verdict"] != "pass").sum())
+        sections.append(
             Chart(
                 "checks",
-                "Every check of the orders passes"
-                if not amiss
-                else f"{amiss} of {len(frame)} checks of the orders warn or fail",
-                "What clvcast check says of the orders",
+                f"{n_failed} of {len(frame)} checks of the orders warn or fail"
+                if n_failed
+                else "All checks of the orders pass",
+                "Results of clvcast check",
                 None,
                 build_table(
                     "Checks of the orders",
@@ -142,10 +145,10 @@ def build_quality_section(
                     [
                         ("name", "check", "text"),
                         ("verdict", "verdict", "text"),
-                        ("told", "finding", "text"),
+                        ("sentence", "finding", "text"),
                     ],
                     writing,
                 ),
             )
         )
-    return ReportSection("quality", "What the data are like", tuple(report.remarks), tuple(found))
+    return ReportSection("quality", "Data quality", tuple(report.remarks), tuple(sections))

@@ -1,4 +1,4 @@
-"""Numbers as people read them: the currency, and the decimal and thousands marks of a locale."""
+"""Formatted numbers: the currency, and the decimal and thousands marks of a locale."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["UNKNOWN", "Kind", "NumberFormat"]
 Kind = Literal["text", "count", "money", "cents", "share", "points", "number", "ratio"]
 UNKNOWN = "–"
 _NO_BREAK, _NARROW = "\u00a0", "\u202f"
-# decimal mark, thousands mark, what stands before the per cent sign (Unicode CLDR 45, latn)
+# decimal mark, thousands mark, space before the percent sign (Unicode CLDR 45, latn)
 _MARKS: dict[Locale, tuple[str, str, str]] = {
     "en": (".", ",", ""),
     "cs": (",", _NO_BREAK, _NO_BREAK),
@@ -33,13 +33,14 @@ _MARKS: dict[Locale, tuple[str, str, str]] = {
     "pt-BR": (",", ".", ""),
     "sv": (",", _NO_BREAK, _NO_BREAK),
 }
+_DECIMALS: dict[Kind, int] = {"cents": 2, "points": 2, "ratio": 3, "number": 1}
 _SHORT = ((1e9, "billion"), (1e6, "million"))
 _BRIEF = ((1e9, "bn", 2), (1e6, "M", 2), (1e3, "k", 0))
 
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How a shop's report writes numbers; what is not known is a dash.
+    """The number format of a shop's report; unknown values are dashes.
 
     >>> NumberFormat("GBP").money(11_730_485.6), NumberFormat("EUR", "de").money(618_300.4)
     ('11.73 million GBP', '618.300 EUR')
@@ -50,18 +51,18 @@ class NumberFormat:
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        """As the configuration says."""
+        """The format of a configuration."""
         return cls(config.orders.currency, config.report.locale)
 
     @property
     def separators(self) -> str:
-        """The decimal and the thousands mark, as plotly takes them."""
+        """The decimal and the thousands mark, for plotly."""
         decimal, thousands, _ = _MARKS[self.locale]
         return decimal + thousands
 
     @property
     def money_unit(self) -> str:
-        """What an axis of money is in."""
+        """The unit of an axis of money."""
         return self.currency or "money"
 
     def number(self, value: float, decimals: int = 0) -> str:
@@ -75,13 +76,13 @@ class NumberFormat:
         return plain.translate({ord(","): thousands, ord("."): decimal})
 
     def count(self, value: float, noun: str = "") -> str:
-        """A whole number, with its noun in the right number."""
+        """A whole number, with its noun in singular or plural."""
         if not noun:
             return self.number(value)
         return f"{self.number(value)} {noun}" + ("" if value == 1 else "s")
 
     def money(self, value: float) -> str:
-        """An amount within a sentence: three or four digits that matter, and the currency."""
+        """An amount in a sentence: three or four significant digits, and the currency."""
         if value is None or not math.isfinite(value):
             return UNKNOWN
         for size, word in _SHORT:
@@ -91,26 +92,22 @@ class NumberFormat:
 
     def brief(self, value: float) -> str:
         """An amount beside a bar, whose axis names the currency: `5.31 M`, `618 k`, `4,200`."""
-        if value is None or not math.isfinite(value):
-            return UNKNOWN
-        if abs(value) < 1e4:
-            return self.number(value)
         for size, letter, decimals in _BRIEF:
-            if abs(value) >= size:
+            if math.isfinite(value) and abs(value) >= max(size, 1e4):
                 return f"{self.number(value / size, decimals)}{_NO_BREAK}{letter}"
         return self.number(value)
 
     def money_range(self, lower: float, upper: float) -> str:
-        """From one amount to another, the unit said once where it is the same.
+        """From one amount to another, with one unit if both have the same.
 
-        >>> NumberFormat("GBP").money_range(6.47e6, 21.27e6), NumberFormat("GBP").money_range(9e5, 2e6)
+        >>> pounds = NumberFormat("GBP")
+        >>> pounds.money_range(6.47e6, 21.27e6), pounds.money_range(9e5, 2e6)
         ('6.47 to 21.27 million GBP', '900,000 to 2.00 million GBP')
         """
         low, high = self.money(lower), self.money(upper)
-        for unit in (*(f" {word} {self.currency}" for _, word in _SHORT), f" {self.currency}"):
-            if low.endswith(unit.rstrip()) and high.endswith(unit.rstrip()):
-                return f"{low.removesuffix(unit.rstrip())} to {high}"
-        return f"{low} to {high}"
+        if low.partition(" ")[2] == high.partition(" ")[2]:
+            low = low.partition(" ")[0]
+        return f"{low.removesuffix(f' {self.currency}')} to {high}"
 
     def share(self, value: float, decimals: int = 0) -> str:
         """A share of one as a percentage."""
@@ -121,19 +118,11 @@ class NumberFormat:
         return f"{self.number(100 * value, decimals)}{_MARKS[self.locale][2]}%"
 
     def cell(self, value: object, kind: Kind) -> str:
-        """A value as a table shows it; its unit stands in the heading."""
+        """A value in a table; its unit is in the heading."""
         if value is None:
             return UNKNOWN
         if not isinstance(value, int | float):
             return str(value)
-        match kind:
-            case "share":
-                return self.share(value, 1)
-            case "cents" | "points":
-                return self.number(value, 2)
-            case "ratio":
-                return self.number(value, 3)
-            case "number":
-                return self.number(value, 1)
-            case _:
-                return self.number(value)
+        if kind == "share":
+            return self.share(value, 1)
+        return self.number(value, _DECIMALS.get(kind, 0))

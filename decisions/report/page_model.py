@@ -1,4 +1,4 @@
-"""What a report is made of: sections of charts and tables, as data. The page lays them out."""
+"""The parts of a report, as data: sections with charts and tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Chart", "Column", "Fact", "ReportSection", "Table", "build_table"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, with the unit, and how its values are written."""
+    """A column of a table: its heading, with the unit, and the format of its values."""
 
     heading: str
     kind: Kind
@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as they are written; the first column names the row."""
+    """Formatted rows; the first column names the row."""
 
     caption: str
     columns: tuple[Column, ...]
@@ -35,21 +35,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture with the finding as its title, and the same numbers as a table."""
+    """A figure with a headline, and the same numbers as a table."""
 
     name: str  # an id of the page
     finding: str
-    shows: str  # what is drawn, over what, in which unit
-    figure: go.Figure | None  # None: the table is all there is to see
+    shows: str  # quantity, axis and unit
+    figure: go.Figure | None  # None: only a table
     table: Table
     note: str = ""
     is_wide: bool = False
-    is_open: bool = False  # the table is shown from the start
+    is_open: bool = False  # the table is expanded initially
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One of the numbers a report opens with."""
+    """A key figure."""
 
     name: str
     value: str
@@ -72,16 +72,15 @@ def build_table(
     columns: Sequence[tuple[str, str, Kind]],
     writing: NumberFormat,
 ) -> Table:
-    """A table of some columns of a frame: (column, heading, kind); money headings get the currency."""
-    headings = tuple(Column(_heading(heading, kind, writing), kind) for _, heading, kind in columns)
+    """A table of columns of a frame (column, heading, kind), with the currency in headings."""
+    currency = f", {writing.currency}" if writing.currency else ""
+    headings = tuple(
+        Column(heading + currency * (kind in ("money", "cents")), kind)
+        for _, heading, kind in columns
+    )
     cells: list[list[Any]] = [frame[name].tolist() for name, _, _ in columns]
     rows = tuple(
         tuple(writing.cell(value, kind) for value, (_, _, kind) in zip(row, columns, strict=True))
         for row in zip(*cells, strict=True)
     )
     return Table(caption, headings, rows)
-
-
-def _heading(heading: str, kind: Kind, writing: NumberFormat) -> str:
-    is_money = kind in ("money", "cents") and writing.currency
-    return f"{heading}, {writing.currency}" if is_money else heading

@@ -1,4 +1,4 @@
-"""Where the expected value sits: the numbers a report opens with, then tiers, segments, channels, cohorts."""
+"""Key figures, expected value by tier, segment, channel and cohort, and value at risk."""
 
 from __future__ import annotations
 
@@ -6,131 +6,127 @@ import numpy as np
 import pandas as pd
 
 from . import charts
-from .headlines import describe_cohorts, describe_largest_group, describe_tiers
+from .headlines import describe_cohorts, describe_largest_group, describe_risk, describe_tiers
 from .number_format import Kind, NumberFormat
 from .page_model import Chart, Fact, ReportSection, build_table
 from .report_data import ReportData
 
-__all__ = ["build_facts", "build_value_section"]
+__all__ = ["build_facts", "build_risk_section", "build_value_section"]
 
 _GROUP_TABLE: list[tuple[str, str, Kind]] = [
     ("group", "group", "text"),
     ("customers", "customers", "count"),
     ("clv_total", "expected CLV", "money"),
-    ("clv_total_lower", "at least (90%)", "money"),
-    ("clv_total_upper", "at most (90%)", "money"),
-    ("clv", "CLV a customer", "money"),
-    ("churn_probability", "chance of no order", "share"),
+    ("clv_total_lower", "lower (90%)", "money"),
+    ("clv_total_upper", "upper (90%)", "money"),
+    ("clv", "CLV per customer", "money"),
+    ("churn_probability", "churn probability", "share"),
 ]
 _MOST_BARS = 15
 
 
 def build_facts(content: ReportData, writing: NumberFormat) -> tuple[Fact, ...]:
-    """What the report opens with."""
+    """The key figures of the report."""
     risks = content.groups("risk")
-    risks = risks[risks["group"] == "high"]
-    high, at_stake = int(risks["customers"].sum()), float(risks["clv_total"].sum())
+    high = risks[risks["group"] == "high"]
     return (
         Fact(
             f"Expected CLV in {content.span_days} days",
             writing.money(content.clv[0]),
-            _interval(content.clv, writing),
+            _format_interval(content.clv, writing),
         ),
         Fact(
             f"Expected spend in {content.horizon_days} days",
             writing.money(content.spend[0]),
-            _interval(content.spend, writing),
+            _format_interval(content.spend, writing),
         ),
         Fact(
             "Customers",
             writing.count(content.customers),
-            f"{writing.money(content.clv[0] / content.customers)} of CLV each, on average",
+            f"mean CLV {writing.money(content.clv[0] / content.customers)}",
         ),
         Fact(
             "At high risk of leaving",
-            writing.count(high, "customer"),
-            f"with {writing.money(at_stake)} of expected CLV",
+            writing.count(int(high["customers"].sum()), "customer"),
+            f"with {writing.money(float(high['clv_total'].sum()))} of expected CLV",
         ),
     )
 
 
-def _interval(total: tuple[float, float, float], writing: NumberFormat) -> str:
+def _format_interval(total: tuple[float, float, float], writing: NumberFormat) -> str:
     if np.isnan(total[1]):
         return "no interval: the forecast file has no deviations"
     return f"90% interval {writing.money_range(total[1], total[2])}"
 
 
 def build_value_section(content: ReportData, writing: NumberFormat) -> ReportSection:
-    """Where the expected value sits: tiers, segments, channels, cohorts."""
+    """The expected value by tier, segment, channel and cohort."""
     tiers = content.groups("tier")
-    whole = max(float(tiers["clv_total"].sum()), 1e-300)
+    total = max(float(tiers["clv_total"].sum()), 1e-300)
     shares = {
         "share of customers": (tiers["customers"] / content.customers).tolist(),
-        "share of expected CLV": (tiers["clv_total"].fillna(0.0) / whole).tolist(),
+        "share of expected CLV": (tiers["clv_total"].fillna(0.0) / total).tolist(),
     }
-    found = [
+    sections = [
         Chart(
             "tiers",
             describe_tiers(tiers, writing),
-            "Customers and expected CLV by value tier, share of the whole",
+            "Shares of customers and expected CLV by value tier",
             charts.draw_grouped(
                 [f"{name} tier" for name in tiers["group"]], shares, writing, "share"
             ),
             build_table("Value tiers", tiers, _GROUP_TABLE, writing),
         )
     ]
-    names = {"rfm_segment": "segment", "channel": "channel"}
-    for dimension, noun in names.items():
+    for dimension, noun in (("rfm_segment", "segment"), ("channel", "channel")):
         groups = content.groups(dimension)
         if len(groups):
-            found.append(_group_chart(dimension, noun, groups, content, writing))
-    found.append(_cohort_chart(content, writing))
+            sections.append(_chart_groups(dimension, noun, groups, content, writing))
+    sections.append(_chart_cohorts(content, writing))
+    margin = f", at a margin of {writing.share(content.margin_rate)}"
     lead = (
-        f"The {writing.count(content.customers, 'customer')} known at {content.cutoff} are expected to bring "
-        f"{writing.money(content.clv[0])} in the {content.span_days} days that follow"
-        + (
-            "."
-            if content.margin_rate == 1
-            else f", at a margin of {writing.share(content.margin_rate)}."
-        ),
-        "The thin lines are 90% intervals: they tell how far a total may move, most of it together.",
+        f"Expected CLV of {writing.count(content.customers, 'customer')} with an order before "
+        f"{content.cutoff}: {writing.money(content.clv[0])} in {content.span_days} days"
+        f"{'' if content.margin_rate == 1 else margin}.",
+        "Thin lines are 90% intervals of the totals; totals mostly deviate together.",
     )
-    return ReportSection("value", "Where the value sits", lead, tuple(found))
+    return ReportSection("value", "Where the value is", lead, tuple(sections))
 
 
-def _group_chart(
+def _chart_groups(
     dimension: str, noun: str, groups: pd.DataFrame, content: ReportData, writing: NumberFormat
 ) -> Chart:
-    best_first = groups.sort_values("clv_total", ascending=False, kind="stable", na_position="last")
-    shown = best_first.head(_MOST_BARS)
-    left_out = len(best_first) - len(shown)
+    ranked = groups.sort_values("clv_total", ascending=False, kind="stable", na_position="last")
+    top = ranked.head(_MOST_BARS)
+    left_out = len(ranked) - len(top)
     empty = [str(name) for name in groups.loc[groups["customers"] == 0, "group"]]
     note = f"The {left_out} smallest are in the table only. " if left_out else ""
     if empty:
-        note += f"Nobody is in {', '.join(empty)}."
+        note += f"No customers are in {', '.join(empty)}."
     return Chart(
         dimension,
         describe_largest_group(groups, noun, writing),
         f"Expected CLV over {content.span_days} days by {noun}, {writing.money_unit}",
         charts.draw_bars(
-            shown["group"].tolist(),
-            shown["clv_total"].tolist(),
+            top["group"].tolist(),
+            top["clv_total"].tolist(),
             writing,
             writing.money_unit,
-            bounds=(shown["clv_total_lower"].tolist(), shown["clv_total_upper"].tolist()),
-            texts=[writing.money(value) for value in shown["clv_total"]],
+            bounds=(top["clv_total_lower"].tolist(), top["clv_total_upper"].tolist()),
+            texts=[writing.money(value) for value in top["clv_total"]],
         ),
-        build_table(f"Expected CLV by {noun}", best_first, _GROUP_TABLE, writing),
+        build_table(f"Expected CLV by {noun}", ranked, _GROUP_TABLE, writing),
         note.strip(),
     )
 
 
-def _cohort_chart(content: ReportData, writing: NumberFormat) -> Chart:
+def _chart_cohorts(content: ReportData, writing: NumberFormat) -> Chart:
     cohorts = content.groups("cohort")
     return Chart(
         "cohorts",
         describe_cohorts(cohorts, writing),
-        f"Expected CLV over {content.span_days} days by month of the first order, {writing.money_unit}",
+        f"Expected CLV over {content.span_days} days by month of the first order, "
+        f"{writing.money_unit}",
         charts.draw_columns(
             cohorts["group"].tolist(),
             cohorts["clv_total"].tolist(),
@@ -141,5 +137,75 @@ def _cohort_chart(content: ReportData, writing: NumberFormat) -> Chart:
             dates=True,
         ),
         build_table("Expected CLV by month of the first order", cohorts, _GROUP_TABLE, writing),
-        "The first months of a history hold customers who were there before it began.",
+        "The first months of the history include customers from before it.",
     )
+
+
+def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSection:
+    """Customers at risk and their value."""
+    risks = content.groups("risk")
+    pairs = content.tier_by_risk
+    tiers = list(dict.fromkeys(pairs["tier"]))
+    series = {
+        f"{risk} risk": pairs.loc[pairs["risk"] == risk, "clv"].tolist()
+        for risk in ("low", "medium", "high")
+    }
+    budget = content.budget("risk")
+    at_risk = budget[budget["group"].isin(["medium", "high"])]
+    by_risk = Chart(
+        "risk",
+        describe_risk(risks, writing),
+        f"Expected CLV by value tier and risk of leaving, {writing.money_unit}",
+        charts.draw_stacked(
+            [f"{tier} tier" for tier in tiers], series, writing, writing.money_unit
+        ),
+        build_table(
+            "Expected CLV by tier and risk",
+            pairs,
+            [
+                ("tier", "tier", "text"),
+                ("risk", "risk", "text"),
+                ("customers", "customers", "count"),
+                ("clv", "expected CLV", "money"),
+            ],
+            writing,
+        ),
+    )
+    segments = content.budget("rfm_segment").sort_values(
+        "most_to_keep_all", ascending=False, kind="stable"
+    )
+    best = segments.iloc[0]
+    keep = Chart(
+        "budget",
+        f"Keeping {best['group']} adds the most: at most {writing.money(best['most_to_keep_all'])}",
+        f"Maximum CLV that a certain order would add, by segment, {writing.money_unit}",
+        charts.draw_bars(
+            segments["group"].tolist(),
+            segments["most_to_keep_all"].tolist(),
+            writing,
+            writing.money_unit,
+            texts=[writing.brief(value) for value in segments["most_to_keep_all"]],
+        ),
+        build_table(
+            "Maximum value of keeping customers",
+            segments,
+            [
+                ("group", "segment", "text"),
+                ("customers", "customers", "count"),
+                ("clv", "CLV per customer", "money"),
+                ("value_if_kept", "maximum CLV with an order", "money"),
+                ("most_to_keep_one", "maximum per customer", "money"),
+                ("most_to_keep_all", "maximum for all", "money"),
+            ],
+            writing,
+        ),
+        "Upper bounds: CLV / (1 - churn probability), less CLV. A customer may skip a period and "
+        "return.",
+    )
+    lead = (
+        f"Risk is the probability of no order in the next {content.horizon_days} days. If all "
+        "customers at medium or high risk ordered, expected CLV would rise by at most "
+        f"{writing.money(float(at_risk['most_to_keep_all'].sum()))}: campaigns reach, and should "
+        "cost, less.",
+    )
+    return ReportSection("risk-of-leaving", "Customers at risk", lead, (by_risk, keep))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from ...configs.schema import Config
 from ...orders import dates, windows
+from ...orders.checks.finding import Finding, Verdict
+from ...orders.checks.silent_faults import find_silent_faults
+from ...orders.checks.source_profile import profile_sources, profile_table
 from ...orders.columns import Int64
 from ...orders.cutoffs import (
     can_train,
@@ -13,15 +20,14 @@ from ...orders.cutoffs import (
     get_default_cutoff,
     get_longest_horizon,
     get_newest_realised_cutoff,
+    is_too_short_for_trees,
 )
-from ...orders.order_table import build_order_table
+from ...orders.order_table import OrderTable, build_order_table
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import coerce_orders
 from ...orders.reading.validation_issues import pluralize
-from .finding import Finding, Verdict
 from .leakage_audit import audit_leakage as audit_features
-from .recurring_charges import find_recurring_charges
 
 __all__ = ["check"]
 
@@ -29,16 +35,37 @@ _CUSTOMERS = (50, 1_000)  # fail below, warn below
 _REPEAT_SHARE = 0.05
 _RETURN_SHARE = 0.3
 _GAP_DAYS = 14
+_LEAST_ORDERS = 3
+_MONTH_DAYS = (27, 32)  # from one charge of a month to the next
+_MOSTLY = 0.8  # of a customer's gaps
+_MOST_SHARE = 0.2
+_LEAST_GAPS = 20  # between successive orders: fewer tell nothing
+_WITHIN_SHARE = 0.25  # of the gaps that end within the horizon
+_HORIZON_STEP_DAYS = 30
 _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
 
 
 def check(orders: Orders, config: Config | None = None, *, audit: bool = False) -> list[Finding]:
-    """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order.
+    """Check whether the orders suit forecasts with the configuration's horizon.
 
-    With `audit_leakage`, the last proves that nothing at or after a cutoff touches a feature of these orders.
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    config : Config, optional
+        Settings of the shop; the defaults if not given.
+    audit : bool, default False
+        Add a proof that no order at or after a cutoff changes a feature of these orders.
+
+    Returns
+    -------
+    list of Finding
+        One finding per check, in fixed order, with a verdict (pass, warn or fail) and a sentence.
+
     """
     config = config or Config()
-    orders = coerce_orders(orders, config.orders)
+    given = orders
+    orders = coerce_orders(given, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders.timezone)
     end = get_default_cutoff(orders)
     entries = build_order_table(orders, end)
@@ -49,32 +76,51 @@ def check(orders: Orders, config: Config | None = None, *, audit: bool = False) 
         _history(orders, end, config.horizon_days),
         _customers(len(n_orders)),
         _repeat_buyers(n_orders),
+        _repeat_orders(orders, entries, end, config.horizon_days),
         _returns(n_orders, n_returns),
         _gap(orders),
         _breaks(orders),
-        find_recurring_charges(entries),
+        _recurring_charges(entries),
         _unusable(orders),
+        *_find_silent_faults(given, config),
         *([audit_features(orders, config.horizon_days)] if audit else []),
     ]
+
+
+def _find_silent_faults(orders: object, config: Config) -> list[Finding]:
+    """The findings on what was given, before it is packed; none for `Orders`, which are packed."""
+    if isinstance(orders, str | Path):
+        return find_silent_faults(profile_sources(config.orders.reading(str(orders))))
+    if isinstance(orders, pd.DataFrame | pa.Table):
+        return find_silent_faults(profile_table(orders, config.orders))
+    return []
 
 
 def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
     days = windows.count_span_days(orders, end)
     horizons = days / horizon_days
     first = windows.find_first_order_at(orders)
-    said = f"{days:,.0f} days of orders are {horizons:.1f} horizons of {horizon_days} days"
+    sentence = f"{days:,.0f} days of orders are {horizons:.1f} horizons of {horizon_days} days"
     if not can_train(first, end, horizon_days):
         longest = get_longest_horizon(first, end)
         mend = (
             f"shorten horizon_days to {longest} or less" if longest else "too few for any horizon"
         )
-        return Finding("history", "fail", horizons, f"{said}; {mend}")
+        if is_too_short_for_trees(first, end, horizon_days):
+            sentence += (
+                ": train forecasts with BTYD alone, which no window can measure, so the gate leaves "
+                "its promotion to you (clvcast models promote)"
+            )
+            return Finding("history", "warn", horizons, f"{sentence}; {mend} for a measured model")
+        return Finding("history", "fail", horizons, f"{sentence}; {mend}")
     count = len(choose_training_cutoffs(first, end, horizon_days).instants)
-    said += f", which allow {pluralize(count, 'training cutoff')}"
+    sentence += f", which allow {pluralize(count, 'training cutoff')}"
     held_out = get_newest_realised_cutoff(end, horizon_days)
     if not can_train(first, held_out, horizon_days):
-        return Finding("history", "warn", horizons, f"{said}, but no window held out to evaluate")
-    return Finding("history", "pass", horizons, said)
+        return Finding(
+            "history", "warn", horizons, f"{sentence}, but no window held out to evaluate"
+        )
+    return Finding("history", "pass", horizons, sentence)
 
 
 def _customers(n_customers: int) -> Finding:
@@ -93,6 +139,29 @@ def _repeat_buyers(n_orders: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Fi
     return Finding(
         "repeat buyers", verdict, share, f"{share:.1%} of customers ordered twice or more"
     )
+
+
+def _repeat_orders(orders: Orders, entries: OrderTable, end: int, horizon_days: int) -> Finding:
+    """Whether customers who come back do so within the horizon, so that it shows them."""
+    chosen = np.flatnonzero(entries.is_order)
+    owner = entries.customers[chosen]
+    gaps = np.diff(entries.times[chosen])[owner[1:] == owner[:-1]] / dates.DAY
+    if len(gaps) < _LEAST_GAPS:
+        return Finding("repeat orders", "pass", 0.0, "too few repeat orders to tell their rhythm")
+    share = float(np.count_nonzero(gaps <= horizon_days) / len(gaps))
+    said = f"{share:.0%} of repeat orders come within {horizon_days} days of the one before"
+    if share >= _WITHIN_SHARE:
+        return Finding("repeat orders", "pass", share, said)
+    median = float(np.median(gaps))
+    better = int(np.ceil(median / _HORIZON_STEP_DAYS)) * _HORIZON_STEP_DAYS
+    longest = get_longest_horizon(windows.find_first_order_at(orders), end)
+    said += f", half of them within {median:,.0f} days: most who come back count as churned"
+    mend = f"horizon_days: {better}"
+    if better > longest:
+        mend = "give a longer history"
+        if longest > horizon_days:
+            mend = f"horizon_days: {longest}, as far as this history allows, or {mend}"
+    return Finding("repeat orders", "warn", share, said, mend)
 
 
 def _returns(
@@ -118,8 +187,8 @@ def _gap(orders: Orders) -> Finding:
         return Finding("calendar", "pass", 0, "every day has orders")
     last_before = int(busy[int(np.argmax(gaps))])
     since = dates.format_instant(first + (last_before + 1) * dates.DAY)
-    said = f"the longest time without an order is {pluralize(longest, 'day')}, from {since}"
-    return Finding("calendar", "warn" if longest > _GAP_DAYS else "pass", longest, said)
+    sentence = f"the longest time without an order is {pluralize(longest, 'day')}, from {since}"
+    return Finding("calendar", "warn" if longest > _GAP_DAYS else "pass", longest, sentence)
 
 
 def _breaks(orders: Orders) -> Finding:
@@ -134,14 +203,34 @@ def _breaks(orders: Orders) -> Finding:
     if week < 0:
         return Finding("breaks", "pass", 1.0, "too few weeks to tell a sudden break")
     since = dates.format_instant(first + week * 7 * dates.DAY)
-    said = f"the oddest week, from {since}, has {worst:.2f} times the lines of the eight before"
+    sentence = f"the oddest week, from {since}, has {worst:.2f} times the lines of the eight before"
     is_break = max(worst, 1 / worst) > _BREAK
-    return Finding("breaks", "warn" if is_break else "pass", worst, said)
+    return Finding("breaks", "warn" if is_break else "pass", worst, sentence)
+
+
+def _recurring_charges(entries: OrderTable) -> Finding:
+    """How many customers pay the same amount every month, of those with three orders or more."""
+    chosen = np.flatnonzero(entries.is_order)
+    owner, net = entries.customers[chosen], entries.net[chosen]
+    days = dates.floor_to_days(entries.times[chosen])
+    follows = owner[1:] == owner[:-1]
+    gap = np.diff(days)
+    monthly = follows & (gap >= _MONTH_DAYS[0]) & (gap <= _MONTH_DAYS[1]) & (net[1:] == net[:-1])
+    gaps = np.bincount(owner[1:][follows], minlength=entries.n_customers)
+    alike = np.bincount(owner[1:][monthly], minlength=entries.n_customers)
+    regulars = gaps >= _LEAST_ORDERS - 1
+    charged = int(np.count_nonzero(regulars & (alike >= _MOSTLY * gaps)))
+    share = charged / max(int(np.count_nonzero(regulars)), 1)
+    sentence = f"{share:.1%} of customers with {_LEAST_ORDERS} orders or more pay the same amount every month"
+    if share <= _MOST_SHARE:
+        return Finding("recurring charges", "pass", share, sentence)
+    mend = "these look like contracts, whose end is announced: clvcast forecasts orders, and knows no cancelling"
+    return Finding("recurring charges", "warn", share, f"{sentence}; {mend}")
 
 
 def _unusable(orders: Orders) -> Finding:
     report = orders.report
     share = sum(report.rejected.values()) / max(report.lines_read, 1)
     anonymous = report.lines_without_customer / max(report.lines_read, 1)
-    said = f"{share:.1%} of the lines cannot be used, {anonymous:.1%} name no customer"
-    return Finding("lines", "warn" if share > 0.01 or anonymous > 0.5 else "pass", share, said)
+    sentence = f"{share:.1%} of the lines cannot be used, {anonymous:.1%} name no customer"
+    return Finding("lines", "warn" if share > 0.01 or anonymous > 0.5 else "pass", share, sentence)

@@ -1,7 +1,7 @@
 """audit: proof, on a user's own orders, that nothing at or after a cutoff touches a feature.
 
-The features at the cutoff are computed three times: from all orders, from those before it alone, and from
-orders whose later lines were corrupted. All three must agree to the byte.
+The features at the cutoff are computed three times: from all orders, from those before it alone,
+and from orders whose later lines were corrupted. All three must agree to the byte.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 
 from ...orders import dates, windows
 from ...orders.attributes import Attributes
+from ...orders.checks.finding import Finding
 from ...orders.columns import TextColumn
 from ...orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ...orders.orders import Orders
 from ...orders.reading.validation_issues import pluralize
 from ..attribute_features import encode_attributes, learn_coding
 from ..table import FeatureRows, compute_feature_rows
-from .finding import Finding
 
 __all__ = ["audit_leakage"]
 
@@ -40,13 +40,15 @@ def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
         ),
     }
     changed = [name for name, rows in others.items() if not _same(expected, rows)]
-    said = (
+    sentence = (
         f"{expected.n_rows:,} rows of {len(expected.names)} features at {dates.format_instant(cutoff)}, "
         f"{pluralize(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
     )
     if changed:
-        return Finding("audit", "fail", len(changed), f"{said}they change {' and '.join(changed)}")
-    return Finding("audit", "pass", 0, f"{said}the features stay the same to the byte")
+        return Finding(
+            "audit", "fail", len(changed), f"{sentence}they change {' and '.join(changed)}"
+        )
+    return Finding("audit", "pass", 0, f"{sentence}the features stay the same to the byte")
 
 
 def _coded(orders: Orders, cutoff: int) -> Orders:
@@ -62,7 +64,7 @@ def _later_facts(orders: Orders, known: Orders) -> str:
 
 
 def _corrupted(orders: Orders, cutoff: int) -> Orders:
-    """The orders with amounts, labels and numbers of all lines at or after the cutoff turned to nonsense."""
+    """The orders with all values of lines at or after the cutoff replaced by nonsense."""
     later = ~windows.is_before(orders.times, cutoff)
     amounts = np.where(later, -7 * orders.amounts + 12_345_678, orders.amounts)
     texts = {

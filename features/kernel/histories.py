@@ -1,11 +1,11 @@
 """Stretches: the orders and returns of a customer as they were known at some cutoffs.
 
-A stretch is mostly a customer with all its cutoffs. Where a cutoff falls between the lines of one order, the
-order is not the same before and after it, and each cutoff has a stretch of its own.
+A stretch is mostly a customer with all its cutoffs. Where a cutoff falls between the lines of one
+order, the order is not the same before and after it, and each cutoff has a stretch of its own.
 
-`build_histories` fills a few tables for as many stretches as they hold; the groups of features read them. Time is
-already sliced: `reach` holds positions from windows.py. Compiled code is cached by the time stamp of this
-file alone, so a function here calls no compiled function of another module.
+`build_histories` fills a few tables for as many stretches as they hold; the groups of features read
+them. Time is already sliced: `reach` holds positions from windows.py. Compiled code is cached by
+the time stamp of this file alone, so a function here calls no compiled function of another module.
 """
 
 from __future__ import annotations
@@ -16,6 +16,26 @@ import numba
 import numpy as np
 
 from ...orders.columns import Int64
+from .table_columns import (
+    CUSTOMER,
+    CUTOFF,
+    FIRST_LINE,
+    FIRST_ORDER,
+    FIRST_RETURN,
+    FIRST_ROW,
+    FIRST_TOTAL,
+    GROSS,
+    LINE,
+    N_LINES,
+    N_ORDERS,
+    N_ROWS,
+    NET,
+    ORDERS,
+    PURCHASES,
+    RETURNS,
+    TIME,
+    VALUE,
+)
 
 __all__ = ["HistoryTables", "build_histories"]
 
@@ -27,17 +47,17 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 class HistoryTables(NamedTuple):
     """Room for some stretches; `build_histories` fills the beginning of each table."""
 
-    stretches: Int64  # first line, its place in `totals`, first order, orders, first return, first row, rows
-    totals: Int64  # per line, of the lines before it: net and gross amount, purchase lines, orders, returns
+    stretches: Int64  # where each begins in the other tables
+    totals: Int64  # per line, sums over the lines before it
     orders: Int64  # time, net amount, first line, lines
     returns: Int64  # time, amount, first line
-    ends: Int64  # per row: its place in `totals` at the cutoff, and at the start of each trailing window
+    ends: Int64  # per row, its place in `totals` at the cutoff and at the start of each window
     scratch: Int64  # per line of one customer
     slot: Int64  # a table order code -> its group, for long histories
 
     @classmethod
     def for_lines(cls, longest: int, lines: int, rows: int, n_bounds: int) -> HistoryTables:
-        """Tables that hold about so many lines and rows, and at least one customer of `longest` lines."""
+        """Tables for about so many lines and rows, and at least one customer of `longest` lines."""
         lines = max(lines, longest)
         capacity = 1
         while longest > _MANY_LINES and capacity < 2 * longest:
@@ -60,8 +80,8 @@ def build_histories(
 ):  # fmt: skip
     """Fill the tables from cutoff `low` of `customer` on, while there is room.
 
-    Returns how many stretches and rows there are, and the customer and cutoff to go on from. A row of `whole`
-    gets its cutoff and customer.
+    Returns how many stretches and rows there are, and the customer and cutoff to go on from. A row
+    of `whole` gets its cutoff and customer.
     """
     group_of, first_line, last_line = scratch[0], scratch[1], scratch[2]
     net, code_of, position = scratch[3], scratch[4], scratch[5]
@@ -93,16 +113,20 @@ def build_histories(
             orders[order:], returns[back:], totals[place:],
         )  # fmt: skip
         cutoff = low
-        while cutoff < high and (new_orders == 0 or orders[order, 2] >= own[slots[cutoff, 0]]):
+        while cutoff < high and (new_orders == 0 or orders[order, LINE] >= own[slots[cutoff, 0]]):
             cutoff += 1  # no order yet
         if cutoff < high:
             n_rows = high - cutoff
-            stretches[n, 0], stretches[n, 1] = first, place
-            stretches[n, 2], stretches[n, 3] = order, new_orders
-            stretches[n, 4], stretches[n, 5], stretches[n, 6] = back, row, n_rows
+            stretches[n, FIRST_LINE], stretches[n, FIRST_TOTAL] = first, place
+            stretches[n, FIRST_ORDER], stretches[n, N_ORDERS] = order, new_orders
+            stretches[n, FIRST_RETURN], stretches[n, FIRST_ROW], stretches[n, N_ROWS] = (
+                back,
+                row,
+                n_rows,
+            )
             for j in range(n_rows):
-                whole[row + j, 3] = cutoff + j
-                whole[row + j, 4] = customer
+                whole[row + j, CUTOFF] = cutoff + j
+                whole[row + j, CUSTOMER] = customer
                 for bound in range(slots.shape[1]):
                     ends[row + j, bound] = own[slots[cutoff + j, bound]] - first + place
             place += last - first + 1
@@ -119,9 +143,9 @@ def _groups(
 ):  # fmt: skip
     """Number the orders and returns among lines `first:last` by their first line.
 
-    Returns how many, and whether the lines of each are of one instant. A group is the lines of one order_id;
-    without an id, the lines of one instant. Where a line is not of the group before, a short history is
-    searched; a long one is looked up in `slot`, an open table.
+    Returns how many, and whether the lines of each are of one instant. A group is the lines of one
+    order_id; without an id, the lines of one instant. Where a line is not of the group before, a
+    short history is searched; a long one is looked up in `slot`, an open table.
     """
     is_long = last - first > _MANY_LINES
     mask = 1
@@ -190,7 +214,8 @@ def _orders_and_returns(
 ):  # fmt: skip
     """Split the groups by the sign of their net amount; both come out in the order of first lines.
 
-    `totals` gets what there is before each line and after the last. Returns how many orders and returns.
+    `totals` gets what there is before each line and after the last. Returns how many orders and
+    returns.
     """
     n_orders = n_returns = 0
     for group in range(n_groups):
@@ -199,33 +224,33 @@ def _orders_and_returns(
             break
         if net[group] > 0:
             position[group] = n_orders
-            orders[n_orders, 0] = times[line]
-            orders[n_orders, 1] = net[group]
-            orders[n_orders, 2] = line
-            orders[n_orders, 3] = 0
+            orders[n_orders, TIME] = times[line]
+            orders[n_orders, VALUE] = net[group]
+            orders[n_orders, LINE] = line
+            orders[n_orders, N_LINES] = 0
             n_orders += 1
         else:
             position[group] = -1
-            returns[n_returns, 0] = times[line]
-            returns[n_returns, 1] = -net[group]
-            returns[n_returns, 2] = line
+            returns[n_returns, TIME] = times[line]
+            returns[n_returns, VALUE] = -net[group]
+            returns[n_returns, LINE] = line
             n_returns += 1
     paid = gross = purchases = begun = returned = 0
     for line in range(first, last):
         at = line - first
-        totals[at, 0], totals[at, 1], totals[at, 2] = paid, gross, purchases
-        totals[at, 3], totals[at, 4] = begun, returned
+        totals[at, NET], totals[at, GROSS], totals[at, PURCHASES] = paid, gross, purchases
+        totals[at, ORDERS], totals[at, RETURNS] = begun, returned
         paid += amounts[line]
         gross += max(amounts[line], 0)
         purchases += amounts[line] > 0
         group = group_of[at]
         is_new = first_line[group] == line
         if position[group] >= 0:
-            orders[position[group], 3] += 1
+            orders[position[group], N_LINES] += 1
             begun += is_new
         else:
             returned += is_new
     at = last - first
-    totals[at, 0], totals[at, 1], totals[at, 2] = paid, gross, purchases
-    totals[at, 3], totals[at, 4] = begun, returned
+    totals[at, NET], totals[at, GROSS], totals[at, PURCHASES] = paid, gross, purchases
+    totals[at, ORDERS], totals[at, RETURNS] = begun, returned
     return n_orders, n_returns

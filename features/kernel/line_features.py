@@ -1,8 +1,8 @@
-"""The groups of features that come from single lines: labels, quantity, discount, cost. One function a group.
+"""Features of single lines (labels, quantity, discount, cost): one function per group.
 
-Each walks the lines of a stretch once and writes its columns whenever the walk reaches a cutoff. Tables are
-described in histories.py. Compiled code is cached by the time stamp of this file alone, so a function here
-calls no compiled function of another module.
+Each walks the lines of a stretch once and writes its columns whenever the walk reaches a cutoff.
+Tables are described in histories.py. Compiled code is cached by the time stamp of this file alone,
+so a function here calls no compiled function of another module.
 """
 
 import math
@@ -10,12 +10,21 @@ import math
 import numba
 import numpy as np
 
+from .table_columns import (
+    FIRST_LINE,
+    FIRST_ROW,
+    FIRST_TOTAL,
+    GROSS,
+    N_ROWS,
+    ORDERS,
+    PURCHASES,
+)
+
 __all__ = ["LINE_GROUPS", "compute_line_features"]
 
 # As they are numbered here; the reason is in order_features.py.
 LINE_GROUPS = ("products", "categories", "channels", "quantity", "discount", "cost")
 _PRODUCTS, _CATEGORIES, _CHANNELS, _QUANTITY, _DISCOUNT, _COST = range(6)
-_NET, _GROSS, _PURCHASES, _ORDERS, _RETURNED = range(5)  # the columns of `totals`
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
@@ -24,10 +33,10 @@ def compute_line_features(
     stretches, totals, ends, amounts, products, categories, channels,
     quantities, discounts, costs, most_labels, unit, columns, out,
 ):  # fmt: skip
-    """Write the columns of every group that is on; `columns` holds each group's first, -1 where off.
+    """Write the columns of every group that is on; `columns` has each group's first, else -1.
 
-    Columns of lines are empty where unknown; `most_labels` is how many labels a product, category or channel
-    column has at most.
+    Columns of lines are empty where unknown; `most_labels` is how many labels a product, category
+    or channel column has at most.
     """
     counts = np.zeros(max(most_labels, 1), dtype=np.int64)
     if columns[_PRODUCTS] >= 0:
@@ -48,10 +57,14 @@ def compute_line_features(
 def _variety(stretches, ends, amounts, codes, counts, out, column):
     """Different labels among purchase lines, the share of the commonest, lines per label."""
     for s in range(len(stretches)):
-        first, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        first, place, row = (
+            stretches[s, FIRST_LINE],
+            stretches[s, FIRST_TOTAL],
+            stretches[s, FIRST_ROW],
+        )
         line = first
         known = different = commonest = 0
-        for j in range(row, row + stretches[s, 6]):
+        for j in range(row, row + stretches[s, N_ROWS]):
             while line - first < ends[j, 0] - place:
                 if amounts[line] > 0 and codes[line] >= 0:
                     label = codes[line]
@@ -71,35 +84,43 @@ def _variety(stretches, ends, amounts, codes, counts, out, column):
 @_compiled
 def _quantity(stretches, totals, ends, amounts, quantities, unit, out, column):
     for s in range(len(stretches)):
-        line, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        line, place, row = (
+            stretches[s, FIRST_LINE],
+            stretches[s, FIRST_TOTAL],
+            stretches[s, FIRST_ROW],
+        )
         first = line
         gross = 0
         units = 0.0
-        for j in range(row, row + stretches[s, 6]):
+        for j in range(row, row + stretches[s, N_ROWS]):
             while line - first < ends[j, 0] - place:
                 if amounts[line] > 0 and not math.isnan(quantities[line]):
                     units += quantities[line]
                     gross += amounts[line]
                 line += 1
             out[j, column] = units
-            out[j, column + 1] = units / totals[ends[j, 0], _ORDERS]
+            out[j, column + 1] = units / totals[ends[j, 0], ORDERS]
             out[j, column + 2] = gross / unit / units if units > 0 else np.nan
 
 
 @_compiled
 def _discount(stretches, totals, ends, amounts, discounts, unit, out, column):
     for s in range(len(stretches)):
-        line, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        line, place, row = (
+            stretches[s, FIRST_LINE],
+            stretches[s, FIRST_TOTAL],
+            stretches[s, FIRST_ROW],
+        )
         first = line
         discounted = 0
         given = 0.0
-        for j in range(row, row + stretches[s, 6]):
+        for j in range(row, row + stretches[s, N_ROWS]):
             while line - first < ends[j, 0] - place:
                 if amounts[line] > 0 and discounts[line] > 0:  # False where missing
                     given += discounts[line]
                     discounted += 1
                 line += 1
-            gross, purchases = totals[ends[j, 0], _GROSS], totals[ends[j, 0], _PURCHASES]
+            gross, purchases = totals[ends[j, 0], GROSS], totals[ends[j, 0], PURCHASES]
             out[j, column] = given / (gross / unit + given) if gross > 0 else np.nan
             out[j, column + 1] = discounted / purchases if purchases > 0 else np.nan
 
@@ -107,11 +128,15 @@ def _discount(stretches, totals, ends, amounts, discounts, unit, out, column):
 @_compiled
 def _cost(stretches, ends, amounts, costs, unit, out, column):
     for s in range(len(stretches)):
-        line, place, row = stretches[s, 0], stretches[s, 1], stretches[s, 5]
+        line, place, row = (
+            stretches[s, FIRST_LINE],
+            stretches[s, FIRST_TOTAL],
+            stretches[s, FIRST_ROW],
+        )
         first = line
         gross = 0
         cost = 0.0
-        for j in range(row, row + stretches[s, 6]):
+        for j in range(row, row + stretches[s, N_ROWS]):
             while line - first < ends[j, 0] - place:
                 if amounts[line] > 0 and not math.isnan(costs[line]):
                     gross += amounts[line]

@@ -1,8 +1,9 @@
 """The groups of features that come from orders, returns and money: one function a group.
 
-Each walks the stretches and, row by row, their cutoffs, and writes the group's columns. Money is in integers
-of the smallest unit and leaves in currency. Tables are described in histories.py. Compiled code is cached by
-the time stamp of this file alone, so a function here calls no compiled function of another module.
+Each walks the stretches and, row by row, their cutoffs, and writes the group's columns. Money is in
+integers of the smallest unit and leaves in currency. Tables are described in histories.py. Compiled
+code is cached by the time stamp of this file alone, so a function here calls no compiled function
+of another module.
 """
 
 import math
@@ -10,18 +11,39 @@ import math
 import numba
 import numpy as np
 
+from .table_columns import (
+    CUTOFF,
+    FIRST_ORDER,
+    FIRST_RETURN,
+    FIRST_ROW,
+    GROSS,
+    N_LINES,
+    N_ROWS,
+    NET,
+    ORDER_COUNT,
+    ORDERS,
+    PURCHASES,
+    RETURNS,
+    SILENCE_DAYS,
+    TENURE_DAYS,
+    TIME,
+    VALUE,
+)
+
 __all__ = ["ORDER_GROUPS", "compute_order_features"]
 
+# as in orders/dates.py; compiled code holds them, and its cache looks at this file alone
 _DAY = 86_400_000_000  # microseconds
+_RATE_YEAR = 365.0  # days
+_CALENDAR_YEAR = 365.2425  # days
 _LEAST_TENURE = 28.0  # days; a rate over a shorter time says more about the time than the customer
-# The groups as they are numbered here. They stand here, not in the catalogue, for they are frozen into the
-# compiled code, whose cache looks at this file alone.
+# The groups as they are numbered here. They stand here, not in the catalogue, for they are frozen
+# into the compiled code, whose cache looks at this file alone.
 ORDER_GROUPS = (
     "recency", "money", "returns", "rhythm", "trailing", "trend", "calendar", "season", "basket",
 )  # fmt: skip
 _RECENCY, _MONEY, _RETURNS, _RHYTHM, _TRAILING, _TREND, _CALENDAR, _SEASON, _BASKET = range(9)
-_NET, _GROSS, _PURCHASES, _ORDERS, _RETURNED = range(5)  # the columns of `totals`
-_TOGETHER = 16  # stretches whose rows every group writes before the next; their rows stay in the nearest cache
+_TOGETHER = 16  # stretches at a time: their rows stay in the first cache of the processor
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
@@ -29,7 +51,7 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 def compute_order_features(
     stretches, totals, orders, returns, ends, cutoffs, unit, columns, out, whole
 ):  # fmt: skip
-    """Write the columns of every group that is on; `columns` holds each group's first, -1 where off.
+    """Write the columns of every group that is on; `columns` has each group's first, else -1.
 
     Fills `whole` too: n_orders, whole days since the last order, whole days of tenure.
     """
@@ -58,48 +80,48 @@ def compute_order_features(
 @_compiled
 def _whole(stretches, totals, orders, ends, cutoffs, whole):
     for s in range(len(stretches)):
-        order, row = stretches[s, 2], stretches[s, 5]
-        for j in range(row, row + stretches[s, 6]):
-            k = totals[ends[j, 0], _ORDERS]
-            cutoff = cutoffs[whole[j, 3]]
-            whole[j, 0] = k
-            whole[j, 1] = (cutoff - orders[order + k - 1, 0]) // _DAY
-            whole[j, 2] = (cutoff - orders[order, 0]) // _DAY
+        order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
+        for j in range(row, row + stretches[s, N_ROWS]):
+            k = totals[ends[j, 0], ORDERS]
+            cutoff = cutoffs[whole[j, CUTOFF]]
+            whole[j, ORDER_COUNT] = k
+            whole[j, SILENCE_DAYS] = (cutoff - orders[order + k - 1, TIME]) // _DAY
+            whole[j, TENURE_DAYS] = (cutoff - orders[order, TIME]) // _DAY
 
 
 @_compiled
 def _recency(stretches, totals, orders, ends, cutoffs, out, column, whole):
     for s in range(len(stretches)):
-        order, row = stretches[s, 2], stretches[s, 5]
+        order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = n_order_days = 0
         last_day = -1
-        for j in range(row, row + stretches[s, 6]):
-            while k < totals[ends[j, 0], _ORDERS]:
-                day = orders[order + k, 0] // _DAY
+        for j in range(row, row + stretches[s, N_ROWS]):
+            while k < totals[ends[j, 0], ORDERS]:
+                day = orders[order + k, TIME] // _DAY
                 n_order_days += day != last_day
                 last_day = day
                 k += 1
-            cutoff = cutoffs[whole[j, 3]]
-            silence = cutoff - orders[order + k - 1, 0]
-            tenure = cutoff - orders[order, 0]
+            cutoff = cutoffs[whole[j, CUTOFF]]
+            silence = cutoff - orders[order + k - 1, TIME]
+            tenure = cutoff - orders[order, TIME]
             out[j, column] = silence / _DAY
             out[j, column + 1] = tenure / _DAY
             out[j, column + 2] = k
             out[j, column + 3] = n_order_days
             out[j, column + 4] = (tenure - silence) / _DAY
-            out[j, column + 5] = k / max(tenure / _DAY, _LEAST_TENURE) * 365.0
+            out[j, column + 5] = k / max(tenure / _DAY, _LEAST_TENURE) * _RATE_YEAR
 
 
 @_compiled
 def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
     for s in range(len(stretches)):
-        order, row = stretches[s, 2], stretches[s, 5]
+        order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = value = largest = smallest = 0
         mean = squares = 0.0  # Welford's running mean and sum of squared deviations
-        first = orders[order, 1]
-        for j in range(row, row + stretches[s, 6]):
-            while k < totals[ends[j, 0], _ORDERS]:
-                order_value = orders[order + k, 1]
+        first = orders[order, VALUE]
+        for j in range(row, row + stretches[s, N_ROWS]):
+            while k < totals[ends[j, 0], ORDERS]:
+                order_value = orders[order + k, VALUE]
                 value += order_value
                 largest = max(largest, order_value)
                 smallest = order_value if k == 0 else min(smallest, order_value)
@@ -107,12 +129,12 @@ def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
                 step = order_value - mean
                 mean += step / k
                 squares += step * (order_value - mean)
-            spend = totals[ends[j, 0], _NET] / unit
-            last = orders[order + k - 1, 1]
-            tenure = max((cutoffs[whole[j, 3]] - orders[order, 0]) / _DAY, _LEAST_TENURE)
+            spend = totals[ends[j, 0], NET] / unit
+            last = orders[order + k - 1, VALUE]
+            tenure = max((cutoffs[whole[j, CUTOFF]] - orders[order, TIME]) / _DAY, _LEAST_TENURE)
             out[j, column] = spend
-            out[j, column + 1] = totals[ends[j, 0], _GROSS] / unit
-            out[j, column + 2] = spend / tenure * 365.0
+            out[j, column + 1] = totals[ends[j, 0], GROSS] / unit
+            out[j, column + 2] = spend / tenure * _RATE_YEAR
             out[j, column + 3] = value / k / unit
             out[j, column + 4] = first / unit
             out[j, column + 5] = last / unit
@@ -126,30 +148,32 @@ def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
 @_compiled
 def _returns(stretches, totals, returns, ends, cutoffs, unit, out, column, whole):
     for s in range(len(stretches)):
-        back, row = stretches[s, 4], stretches[s, 5]
+        back, row = stretches[s, FIRST_RETURN], stretches[s, FIRST_ROW]
         k = returned = 0
-        for j in range(row, row + stretches[s, 6]):
-            while k < totals[ends[j, 0], _RETURNED]:
-                returned += returns[back + k, 1]
+        for j in range(row, row + stretches[s, N_ROWS]):
+            while k < totals[ends[j, 0], RETURNS]:
+                returned += returns[back + k, VALUE]
                 k += 1
-            gross = totals[ends[j, 0], _GROSS]
+            gross = totals[ends[j, 0], GROSS]
             out[j, column] = k
             out[j, column + 1] = returned / unit
             out[j, column + 2] = returned / gross if gross > 0 else np.nan
             out[j, column + 3] = (
-                (cutoffs[whole[j, 3]] - returns[back + k - 1, 0]) / _DAY if k > 0 else np.nan
+                (cutoffs[whole[j, CUTOFF]] - returns[back + k - 1, TIME]) / _DAY
+                if k > 0
+                else np.nan
             )
 
 
 @_compiled
 def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
     for s in range(len(stretches)):
-        order, row = stretches[s, 2], stretches[s, 5]
+        order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = 1
         gap = longest = shortest = mean = squares = 0.0  # days; mean and squares as in _money
-        for j in range(row, row + stretches[s, 6]):
-            while k < totals[ends[j, 0], _ORDERS]:
-                gap = (orders[order + k, 0] - orders[order + k - 1, 0]) / _DAY
+        for j in range(row, row + stretches[s, N_ROWS]):
+            while k < totals[ends[j, 0], ORDERS]:
+                gap = (orders[order + k, TIME] - orders[order + k - 1, TIME]) / _DAY
                 longest = max(longest, gap)
                 shortest = gap if k == 1 else min(shortest, gap)
                 step = gap - mean
@@ -160,7 +184,7 @@ def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
                 for c in range(column, column + 7):
                     out[j, c] = np.nan
                 continue
-            silence = (cutoffs[whole[j, 3]] - orders[order + k - 1, 0]) / _DAY
+            silence = (cutoffs[whole[j, CUTOFF]] - orders[order + k - 1, TIME]) / _DAY
             out[j, column] = mean
             out[j, column + 1] = math.sqrt(squares / (k - 1)) if k > 2 else np.nan
             out[j, column + 2] = gap
@@ -172,25 +196,25 @@ def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
 
 @_compiled
 def _trailing(stretches, totals, returns, ends, unit, out, column, trend):
-    """Both `trailing` and `trend`, either of which may be off: what each window holds, and how they differ."""
+    """Both `trailing` and `trend` (either may be off): windows, and their differences."""
     n_windows = ends.shape[1] - 1  # of 30, 60, 90, 180, 365 days
     counts = np.empty(n_windows)
     spends = np.empty(n_windows)
     for s in range(len(stretches)):
-        back, row = stretches[s, 4], stretches[s, 5]
-        for j in range(row, row + stretches[s, 6]):
+        back, row = stretches[s, FIRST_RETURN], stretches[s, FIRST_ROW]
+        for j in range(row, row + stretches[s, N_ROWS]):
             now = ends[j, 0]
-            r = totals[now, _RETURNED]
+            r = totals[now, RETURNS]
             returned = 0
             given_back = 0.0
             for window in range(n_windows):
                 begin = ends[j, window + 1]
-                counts[window] = totals[now, _ORDERS] - totals[begin, _ORDERS]
-                spends[window] = (totals[now, _NET] - totals[begin, _NET]) / unit
-                if r > totals[begin, _RETURNED]:
-                    while r > totals[begin, _RETURNED]:
+                counts[window] = totals[now, ORDERS] - totals[begin, ORDERS]
+                spends[window] = (totals[now, NET] - totals[begin, NET]) / unit
+                if r > totals[begin, RETURNS]:
+                    while r > totals[begin, RETURNS]:
                         r -= 1
-                        returned += returns[back + r, 1]
+                        returned += returns[back + r, VALUE]
                     given_back = returned / unit
                 if column >= 0:
                     out[j, column + 3 * window] = counts[window]
@@ -224,12 +248,12 @@ def _weekday(time):
 @_compiled
 def _calendar(stretches, totals, orders, ends, out, column):
     for s in range(len(stretches)):
-        order, row = stretches[s, 2], stretches[s, 5]
+        order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = weekend = evening = year_end = month = weekday = 0
-        first_month = _month(orders[order, 0])
-        for j in range(row, row + stretches[s, 6]):
-            while k < totals[ends[j, 0], _ORDERS]:
-                time = orders[order + k, 0]
+        first_month = _month(orders[order, TIME])
+        for j in range(row, row + stretches[s, N_ROWS]):
+            while k < totals[ends[j, 0], ORDERS]:
+                time = orders[order + k, TIME]
                 month, weekday = _month(time), _weekday(time)
                 weekend += weekday >= 5
                 evening += time % _DAY >= 18 * _DAY // 24
@@ -248,7 +272,7 @@ def _seasons(cutoffs):
     """Sine and cosine of each cutoff's place in the year."""
     found = np.empty((len(cutoffs), 2))
     for cutoff in range(len(cutoffs)):
-        angle = 2.0 * math.pi * (cutoffs[cutoff] / _DAY / 365.2425 % 1.0)
+        angle = 2.0 * math.pi * (cutoffs[cutoff] / _DAY / _CALENDAR_YEAR % 1.0)
         found[cutoff, 0], found[cutoff, 1] = math.sin(angle), math.cos(angle)
     return found
 
@@ -256,18 +280,18 @@ def _seasons(cutoffs):
 @_compiled
 def _season(stretches, seasons, out, column, whole):
     for s in range(len(stretches)):
-        row = stretches[s, 5]
-        for j in range(row, row + stretches[s, 6]):
-            out[j, column] = seasons[whole[j, 3], 0]
-            out[j, column + 1] = seasons[whole[j, 3], 1]
+        row = stretches[s, FIRST_ROW]
+        for j in range(row, row + stretches[s, N_ROWS]):
+            out[j, column] = seasons[whole[j, CUTOFF], 0]
+            out[j, column + 1] = seasons[whole[j, CUTOFF], 1]
 
 
 @_compiled
 def _basket(stretches, totals, orders, ends, out, column):
     for s in range(len(stretches)):
-        order, row = stretches[s, 2], stretches[s, 5]
-        for j in range(row, row + stretches[s, 6]):
-            k = totals[ends[j, 0], _ORDERS]
-            out[j, column] = totals[ends[j, 0], _PURCHASES] / k
-            out[j, column + 1] = orders[order, 3]
-            out[j, column + 2] = orders[order + k - 1, 3]
+        order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
+        for j in range(row, row + stretches[s, N_ROWS]):
+            k = totals[ends[j, 0], ORDERS]
+            out[j, column] = totals[ends[j, 0], PURCHASES] / k
+            out[j, column + 1] = orders[order, N_LINES]
+            out[j, column + 2] = orders[order + k - 1, N_LINES]

@@ -1,8 +1,8 @@
 """The kernel: one sweep over customers' lines emits their features at every cutoff.
 
-Lines are gathered into the orders and returns of some customers, few enough to stay in a core's cache; then
-each group of the catalogue writes its columns of their rows. The compiled parts are `build_histories` (histories.py),
-`compute_order_features` and `compute_line_features`.
+Lines are gathered into the orders and returns of some customers, few enough to stay in a core's
+cache; then each group of the catalogue writes its columns of their rows. The compiled parts are
+`build_histories` (histories.py), `compute_order_features` and `compute_line_features`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Sweep:
     """Orders, cutoffs and the groups asked for, ready to be swept, block of customers by block."""
 
     def __init__(self, orders: Orders, cutoffs: Int64, slots: Int64, columns: Int64) -> None:
-        """`slots[j]` are the columns of `reach` for cutoff j itself and the start of each trailing window;
+        """`slots[j]` are the columns of `reach` for cutoff j and the start of each trailing window;
 
         `columns` is each group's first column, in GROUP_ORDER, -1 where it is off.
         """
@@ -49,9 +49,10 @@ class Sweep:
     def rows(self, starts: Int64, reach: Int64, out: Float32, whole: Int32) -> int:
         """Write a row per customer and cutoff with an order before it, customer by customer.
 
-        `starts` (n_customers + 1) delimits the lines of each customer; `reach` (n_customers x n_instants) holds
-        line positions. Fills `out` (n_rows x n_features) and `whole` (n_rows x 5: n_orders, whole days
-        since the last order, whole days of tenure, cutoff, customer); returns how many rows.
+        `starts` (n_customers + 1) delimits the lines of each customer; `reach` (n_customers x
+        n_instants) holds line positions. Fills `out` (n_rows x n_features) and `whole` (n_rows x 5:
+        n_orders, whole days since the last order, whole days of tenure, cutoff, customer); returns
+        how many rows.
         """
         orders, cutoffs = self._orders, self._cutoffs
         tables = self._tables(starts)

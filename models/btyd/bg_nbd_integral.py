@@ -1,4 +1,4 @@
-"""The integral of BG/NBD: expected order days of a customer who is still there, without cancellation."""
+"""BG/NBD: expected order days of a customer who is still there, computed without cancellation."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ def expect_orders_if_alive(
 
     `n_repeat_days` is x and `growth` z = H / (alpha + T), n_rows each.
 
-    Given p and the rate, an alive customer orders (1 - e^(-rate p H)) / p times. Integrated by parts,
+    Given p and the rate, an alive customer orders (1 - e^(-rate p H)) / p times. Integrated by
+    parts,
 
         f(1) + integral of -f'(p) I_p(a, b + x) dp,   f(p) = (1 - (1 + p z)^-n) / p
 
-    with I the incomplete beta function and -f'(p) = D(p z) / p^2, D(w) = 1 - (1 + w)^-n - n w (1 + w)^(-n - 1)
-    (the chance of two or more orders): positive everywhere, and f(1) is the chance of one. Over the
-    log-odds y of p the function is analytic in a strip, where the trapezoid rule converges
-    exponentially; the step follows the sharpest bend of I, 1 / sqrt(a) wide.
+    with I the incomplete beta function and -f'(p) = D(p z) / p^2, D(w) = 1 - (1 + w)^-n - n w (1 +
+    w)^(-n - 1) (the chance of two or more orders): positive everywhere, and f(1) is the chance of
+    one. Over the log-odds y of p the function is analytic in a strip, where the trapezoid rule
+    converges exponentially; the step follows the sharpest bend of I, 1 / sqrt(a) wide.
     """
     p, _ = _log_odds_nodes(a)
     repeats, which = _distinct(n_repeat_days)
@@ -76,10 +77,10 @@ def _integrated(shapes, growths, nodes, weights, which):  # type: ignore[no-unty
 
 @_compiled
 def _two_or_more(n, w):  # type: ignore[no-untyped-def]
-    """P(N >= 2), N negative binomial with shape n and odds w: 1 - (1 + w)^-n - n w (1 + w)^(-n - 1).
+    """P(N >= 2), N negative binomial (shape n, odds w): 1 - (1 + w)^-n - n w (1 + w)^(-n - 1).
 
-    It equals e^-m ((e^m - 1 - m) + n (log(1 + w) - w / (1 + w))), m = n log(1 + w): two terms that are
-    never negative, each by its series where it is small.
+    It equals e^-m ((e^m - 1 - m) + n (log(1 + w) - w / (1 + w))), m = n log(1 + w): two terms that
+    are never negative, each by its series where it is small.
     """
     log = math.log1p(w)
     m = n * log

@@ -1,17 +1,17 @@
-"""BTYD ("buy till you die"): forecasts of order days and order values by four or three numbers each.
+"""BTYD ("buy till you die"): forecasts of order days and order values.
 
 A customer orders at random at a rate of its own until, unseen, it leaves for good:
 
     Nbd        rate ~ Gamma(r, alpha); nobody leaves                               (Ehrenberg 1959)
-    BgNbd      the same; leaves after an order with chance p ~ Beta(a, b)   (Fader, Hardie, Lee 2005)
+    BgNbd      the same; leaves after an order, chance p ~ Beta(a, b)      (Fader, Hardie, Lee 2005)
     ParetoNbd  the same; leaves at a rate ~ Gamma(s, beta)     (Schmittlein, Morrison, Colombo 1987)
-    GammaGamma order values ~ Gamma(p, nu), nu ~ Gamma(q, v)                  (Fader and Hardie 2013)
+    GammaGamma order values ~ Gamma(p, nu), nu ~ Gamma(q, v)               (Fader and Hardie 2013)
 
-Histories are `OrderDays` (x, t_x and T of the literature); time is in days. The customary formulas hold
-Gauss's hypergeometric function, which loses all digits for long histories and small or large parameters.
-Here each is rewritten as an integral of a positive, bounded and smooth function, so that nothing cancels,
-probabilities stay in [0, 1] and expectations never fall with the horizon. All functions are elementwise:
-a row's numbers do not depend on the other rows, to the last bit.
+Histories are `OrderDays` (x, t_x and T of the literature); time is in days. The customary formulas
+hold Gauss's hypergeometric function, which loses all digits for long histories and small or large
+parameters. Here each is rewritten as an integral of a positive, bounded and smooth function, so
+that nothing cancels, probabilities stay in [0, 1] and expectations never fall with the horizon. All
+functions are elementwise: a row's numbers do not depend on the other rows, to the last bit.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ class GammaGamma(_Parameters):
 def predict_alive_probability(model: Nbd | BgNbd | ParetoNbd, days: OrderDays) -> Float64:
     """P(the customer has not left by the end of its tenure): n_rows, in [0, 1].
 
-    BgNbd lets nobody leave before the first repeat: 1 for one-time buyers, whatever their silence. For
-    churn take 1 - `predict_order_probability`.
+    BgNbd lets nobody leave before the first repeat: 1 for one-time buyers, whatever their silence.
+    For churn take 1 - `predict_order_probability`.
     """
     return np.asarray(np.exp(-np.logaddexp(0.0, compute_log_odds_gone(model, days))))
 
@@ -152,7 +152,7 @@ def _order_probability_if_alive(
 def predict_order_days(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> Float64:
-    """E[order days within `horizon_days` after the tenure]: n_rows, >= 0, never below `predict_order_probability`."""
+    """E[order days within `horizon_days` after the tenure]: n_rows, >= P(an order)."""
     return predict_alive_probability(model, days) * _expected_if_alive(model, days, horizon_days)
 
 
@@ -203,12 +203,12 @@ def _expected_if_alive(
 def compute_first_event_probability(
     n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
 ) -> Float64:
-    """P(an event with rate ~ Gamma(n, a) comes within `days`, and before one with rate ~ Gamma(s, b)).
+    """P(an event of rate ~ Gamma(n, a) within `days`, before one of rate ~ Gamma(s, b)).
 
         integral over u from 0 to days of  n / (a + u) (1 + u / a)^-n (1 + u / b)^-s
 
-    All arrays of n_rows. It is what Pareto/NBD needs twice: ordering before leaving (a forecast), and
-    leaving before ordering (the silence so far, hence the likelihood).
+    All arrays of n_rows. It is what Pareto/NBD needs twice: ordering before leaving (a forecast),
+    and leaving before ordering (the silence so far, hence the likelihood).
     """
     if len(days) <= _FEW:
         points, weights = (np.array(part)[:, None] for part in (_POINTS, _WEIGHTS))
@@ -225,10 +225,10 @@ def compute_first_event_probability(
 def build_integration_nodes(
     n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
 ) -> Iterator[tuple[Float64, Float64, Float64, Float64]]:
-    """The nodes of `compute_first_event_probability`'s integral: (weighted density, u, log(1 + u / a), log(1 + u / b)), n_rows each.
+    """The integral's nodes: (weighted density, u, log(1 + u / a), log(1 + u / b)), n_rows each.
 
-    Gauss-Legendre over log(1 + u / min(a, b)), in which the integrand has no singularity nearer than pi,
-    up to where either survival function has fallen below e^-40.
+    Gauss-Legendre over log(1 + u / min(a, b)), in which the integrand has no singularity nearer
+    than pi, up to where either survival function has fallen below e^-40.
     """
     least, half = _range(n, a, s, b, days)
     for point, weight in zip(_POINTS, _WEIGHTS, strict=True):
@@ -238,7 +238,7 @@ def build_integration_nodes(
 def _range(
     n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
 ) -> tuple[Float64, Float64]:
-    """The smaller of a and b, and half the length that log(1 + u / min(a, b)) runs over: n_rows each."""
+    """The smaller of a and b, and half the range of log(1 + u / min(a, b)): n_rows each."""
     least = np.minimum(a, b)
     with np.errstate(over="ignore"):
         end = np.minimum(a * np.expm1(_NEGLIGIBLE / n), b * np.expm1(_NEGLIGIBLE / s))
@@ -268,7 +268,7 @@ def _added_in_turn(terms: Float64) -> Float64:
 
 
 def predict_order_value(model: GammaGamma, days: OrderDays) -> Float64:
-    """E[value of an order day]: n_rows, > 0; between the base's mean and the customer's own repeat days'.
+    """E[value of an order day]: n_rows, > 0; between the base's mean and the customer's own.
 
     p (v + x m) / (p x + q - 1), Fader and Hardie (2013), equation 5.
     """

@@ -23,7 +23,7 @@ _FEW = 256  # rows
 
 
 class _Process:
-    """OpenMP's waiting threads do not survive a fork: a child that calls for them waits for ever."""
+    """OpenMP's threads do not survive a fork: a child that uses them waits for ever."""
 
     is_forked = False
 
@@ -58,7 +58,8 @@ class Trees:
     def booster(self) -> lightgbm.Booster:
         """LightGBM's own; raises `BundleError` where it cannot read the text.
 
-        Made when it is asked for: forecasts need none, and to load LightGBM takes longer than all else.
+        Made when it is asked for: forecasts need none, and to load LightGBM takes longer than all
+        else.
         """
         import lightgbm
 
@@ -76,13 +77,13 @@ class Trees:
     def predict(self, inputs: Float32) -> Float64:
         """The sum over trees, before any link function: float64, n_rows, from n_rows x n_features.
 
-        LightGBM's numbers to the last bit, in an eighth of its time, on the calling thread alone: threads
-        and forked processes may call it.
+        LightGBM's numbers to the last bit, in an eighth of its time, on the calling thread alone:
+        threads and forked processes may call it.
         """
         return np.asarray(self.flat.sums(inputs)[0])
 
     def contributions(self, inputs: Float32) -> Float64:
-        """Shapley values of the features, and what the trees say of nobody: n_rows x (n_features + 1)."""
+        """Shapley values of the features, and the base value: n_rows x (n_features + 1)."""
         # threads wait for each other longer than a few rows take
         alone = _Process.is_forked or len(inputs) < _FEW
         threads = {"num_threads": 1} if alone else {}

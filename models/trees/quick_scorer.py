@@ -1,12 +1,12 @@
-"""Flat trees: LightGBM's trees as arrays, and a walk through them that gives its numbers to the last bit.
+"""Flat trees: LightGBM's trees as arrays, evaluated to the last bit as LightGBM does.
 
-A row's leaf is found without branches (QuickScorer; Lucchese et al. 2015): leaves are numbered from left
-to right, every node whose answer is "right" strikes out the leaves to its left, and the first leaf left
-over is the row's. A node's answers for a block of rows are one vector comparison.
+A row's leaf is found without branches (QuickScorer; Lucchese et al. 2015): leaves are numbered from
+left to right, every node whose answer is "right" strikes out the leaves to its left, and the first
+leaf left over is the row's. A node's answers for a block of rows are one vector comparison.
 
-LightGBM compares in double precision, after making values up to 1e-35 zero; inputs here are float32. So a
-threshold is rounded down to the float32 below it and moved past those values, which changes no answer.
-Leaves are added tree by tree, in LightGBM's order.
+LightGBM compares in double precision, after making values up to 1e-35 zero; inputs here are
+float32. So a threshold is rounded down to the float32 below it and moved past those values, which
+changes no answer. Leaves are added tree by tree, in LightGBM's order.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ for _bit in range(32):
 @dataclass(frozen=True, eq=False)
 class FlatTrees:
     """Trees of one model or several, one after the other. Nodes of tree `t` are `nodes[t]:nodes[t + 1]` of
-    the arrays, its leaves `leaves[t]:leaves[t + 1]`; the trees of model `m` are `models[m]:models[m + 1]`.
+    the arrays, its leaves `leaves[t]:leaves[t + 1]`; the trees of model `m` are `models[m]:models[m
+    + 1]`.
     """
 
     nodes: Int32
@@ -73,7 +74,7 @@ class FlatTrees:
         )
 
     def sums(self, inputs: Float32) -> Float64:
-        """Each model's sum over trees of each row's leaves: float64, n_models x n_rows, from n_rows x n_features."""
+        """Each model's sum of leaves: float64, n_models x n_rows, from n_rows x n_features."""
         own = self.arrays
         return np.asarray(
             _sums(
@@ -86,7 +87,7 @@ class FlatTrees:
 
 @dataclass(frozen=True, eq=False)
 class _Arrays:
-    """Nodes and leaves of some trees; a child is a node of the same tree, counted from its root, or -1 - leaf."""
+    """Nodes and leaves of some trees; a child is a node, counted from its root, or -1 - leaf."""
 
     feature: Int32
     threshold: Float32
@@ -151,7 +152,7 @@ def _numbers(text: str, kind: type) -> npt.NDArray[Any]:
 
 
 def _rounded_down(exact: Float64) -> Float32:
-    """The largest float32 not above each threshold, and none among the values that count as zero."""
+    """The largest float32 not above each threshold, and outside the values that count as zero."""
     with np.errstate(over="ignore"):
         found = exact.astype(np.float32)
     found = np.where(found > exact, np.nextafter(found, np.float32(-np.inf)), found)
@@ -160,7 +161,7 @@ def _rounded_down(exact: Float64) -> Float32:
 
 
 def _from_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], list[int]]:
-    """Where each leaf stands from left to right, and per node the leaves below its left child, as bits."""
+    """Each leaf's place from left to right; per node the leaves below its left child, as bits."""
     place = [0] * (len(left) + 1)
     struck = [0] * len(left)
     n_seen = 0

@@ -1,7 +1,8 @@
 """The structure of LightGBM's tree text, checked in Python before LightGBM reads it.
 
 Its parser aborts, or loops for ever, on a child or feature index out of range, a cycle, or a count
-that does not fit. Checked here: the header, the size of every tree, and that its nodes form one tree.
+that does not fit. Checked here: the header, the size of every tree, and that its nodes form one
+tree.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def check_trees(text: str, features: tuple[str, ...], name: str) -> None:
     head, _, rest = text.partition("\nTree=0\n")
     first, *lines = head.rstrip("\n").split("\n")
     keys = [line.partition("=")[0] for line in lines]
-    wanted = [key for key in _HEADER if key != "monotone_constraints" or key in keys]
-    if first != "tree" or keys != wanted:
+    expected_keys = [key for key in _HEADER if key != "monotone_constraints" or key in keys]
+    if first != "tree" or keys != expected_keys:
         raise refuse("its header is not one")
     header = dict(line.split("=", 1) for line in lines)
     for key, value in header.items():

@@ -6,7 +6,6 @@ own code, so a label or a date means what it means in a file of customers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,8 @@ from ...configs.schema import CustomersConfig, FormatConfig
 from ...errors import OrdersError
 from ..orders import Orders
 from .customer_attributes import join_customers
-from .order_records import describe_instant_fault
+from .line_rules import FINITE
+from .order_records import describe_cell_fault
 
 __all__ = [
     "AttributeFault",
@@ -66,24 +66,11 @@ def validate_attribute_records(
 
 def _broken(value: object, kind: str, zone: ZoneInfo | None) -> str:
     """The rule a value breaks; empty where it breaks none."""
-    if kind == "number":
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return "must be a number"
-        try:
-            return "" if math.isfinite(value) else "must be finite, null where unknown"
-        except OverflowError:
-            return "must be finite"
-    if kind == "date":
-        return describe_instant_fault(value, zone)
-    if not isinstance(value, str):
-        return "must be text"
-    if len(value) > _LONGEST:
+    if kind == "number" and value != value:
+        return f"{FINITE}, null where unknown"
+    if kind == "text" and isinstance(value, str) and len(value) > _LONGEST:
         return f"must have at most {_LONGEST} characters"
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "must be text in valid Unicode"
-    return ""
+    return describe_cell_fault(value, kind, zone)
 
 
 def attach_attribute_records(

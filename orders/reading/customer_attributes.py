@@ -48,9 +48,29 @@ def join_customers(
     config: CustomersConfig,
     timezone: str | None = None,
 ) -> Orders:
-    """The orders with the facts about their customers: from a table, a path, or `config.source`.
+    """Join facts about the customers to the orders.
 
-    What is worth saying is added to the remarks of the report. Raises `OrdersError` naming every fault.
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    customers : DataFrame, pyarrow.Table, str or Path, optional
+        The facts, or where to read them; by default from `config.source`.
+    config : CustomersConfig
+        Which columns there are, and of what types.
+    timezone : str, optional
+        The shop's time zone, to which times with a zone are converted.
+
+    Returns
+    -------
+    Orders
+        The same orders with `attributes`; remarks about the facts are in `report.remarks`.
+
+    Raises
+    ------
+    OrdersError
+        If the facts cannot be used; it names every fault.
+
     """
     facts = read_facts(customers, config, timezone)
     joined_orders, remarks = attach_facts(orders, facts)

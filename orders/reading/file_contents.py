@@ -19,7 +19,14 @@ from typing import IO, Any, Literal
 from ...errors import OrdersError
 from .file_search import find_ending, keep_tables
 
-__all__ = ["Content", "UnpackedStream", "detect_content", "open_unpacked", "read_unpacked"]
+__all__ = [
+    "Content",
+    "UnpackedStream",
+    "detect_content",
+    "get_share",
+    "open_unpacked",
+    "read_unpacked",
+]
 
 Kind = Literal["parquet", "workbook", "json lines", "text"]
 _PARQUET, _GZIP, _ZIP, _OLD_EXCEL = b"PAR1", b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -96,7 +103,8 @@ class UnpackedStream(io.RawIOBase):
         """A stream to read from."""
         return True
 
-    def tell(self) -> int:
+    @property
+    def n_packed(self) -> int:
         """Bytes of the packed file that were read."""
         return self._packed.tell()
 
@@ -105,13 +113,22 @@ class UnpackedStream(io.RawIOBase):
         found = self._unpacked.read(len(buffer))
         buffer[: len(found)] = found
         self._n_bytes += len(found)
-        ratio = self._n_bytes / max(1, self._packed.tell())
+        ratio = self._n_bytes / max(1, self.n_packed)
         if self._n_bytes > _UNPACKED_FREELY and ratio > _MOST_RATIO:
             raise OrdersError(
                 f"{self._name} unpacks to more than {_MOST_RATIO} times its size, which no order "
                 "file does; if it is one, unpack it yourself"
             )
         return len(found)
+
+
+def get_share(stream: Any, path: Path) -> float:
+    """The share of a file's bytes that a stream of it has read, about."""
+    if stream.closed:
+        return 1.0
+    raw = getattr(stream, "raw", None)
+    n_bytes = raw.n_packed if isinstance(raw, UnpackedStream) else stream.tell()
+    return float(min(1.0, n_bytes / max(1, path.stat().st_size)))
 
 
 @contextmanager

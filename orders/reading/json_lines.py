@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ...configs.schema import FormatConfig
 from ...errors import OrdersError
-from .file_contents import Content, open_unpacked
+from .file_contents import Content, get_share, open_unpacked
 from .raw_table import RawTable
 from .validation_issues import build_rejected_table
 
@@ -44,7 +44,6 @@ def read_json_blocks(
     path: Path, content: Content, names: Sequence[str], text: FormatConfig
 ) -> Iterator[RawTable]:
     """The columns `names`, block by block; at least one block, if only an empty one."""
-    size = max(1, path.stat().st_size)
     records: list[dict[str, Any]] = []
     rows: list[int] = []
     invalid: list[int] = []
@@ -57,7 +56,7 @@ def read_json_blocks(
             records.append(record)
             rows.append(row)
             if len(rows) == _BLOCK_LINES:
-                yield _build_block(records, rows, names, min(1.0, stream.tell() / size))
+                yield _build_block(records, rows, names, get_share(stream, path))
                 records, rows = [], []
     block = _build_block(records, rows, names, 1.0)
     if invalid:

@@ -28,8 +28,8 @@ from .customer_ids import load_id_rules
 from .exchange_rates import load_exchange_rates
 from .files import RawTable
 from .line_filters import FILTER, KEPT, count_values
+from .line_rules import NOT_EMPTY
 from .line_validation import (
-    EMPTY,
     NO_CUSTOMER,
     Lines,
     ReadingRules,
@@ -141,7 +141,11 @@ class LineCollector:
         return of_source
 
     def _keep_told(self, told: _Told, lines: Lines) -> None:
-        told.mends |= {f.rule: f.mend for f in lines.faults if f.rule.endswith(EMPTY) and f.mend}
+        told.mends |= {
+            f.rule: f.mend
+            for f in lines.faults
+            if f.rule.endswith(NOT_EMPTY.requirement) and f.mend
+        }
         keep = lines.told()
         if keep.any() or not told.tables:
             told.tables.append(lines.raw.table.filter(pa.array(keep)))

@@ -26,10 +26,19 @@ from .exchange_rates import ExchangeRates
 from .files import RawTable
 from .label_encoding import Ids, read_ids
 from .line_filters import FILTER, Verdicts, apply_filters, list_filters
+from .line_rules import (
+    AMOUNT,
+    EXCHANGE_RATE,
+    FROM_1970,
+    INSTANT,
+    NOT_EMPTY,
+    NOT_FUTURE,
+    NUMBER,
+    Rule,
+)
 from .validation_issues import Fault
 
 __all__ = [
-    "EMPTY",
     "NO_CUSTOMER",
     "Lines",
     "ReadingRules",
@@ -40,7 +49,6 @@ __all__ = [
 ]
 
 NO_CUSTOMER = "customer_id is missing"
-EMPTY = "must not be empty"
 
 
 @dataclass(frozen=True)
@@ -104,12 +112,12 @@ class Lines:
         rows = [int(row) for row in self.raw.rows[lines][:4] if row]
         return Fault(f"{column} {rule}", rows, values[:3], mend, int(lines.sum()))
 
-    def refuse(self, column: str, rule: str, words: str, lines: Mask, mend: str = "") -> None:
+    def reject(self, column: str, rule: Rule, lines: Mask, mend: str = "") -> None:
         """Note that some lines break a rule and cannot be used; those left out may break any."""
         lines = lines & ~self.verdicts.is_left_out
         if lines.any():
-            self.faults.append(self.fault(rule, column, lines, mend))
-            self.reasons.append(RejectionReason(f"{column} {words}", column, lines))
+            self.faults.append(self.fault(rule.requirement, column, lines, mend))
+            self.reasons.append(RejectionReason(f"{column} {rule.violation}", column, lines))
 
 
 def describe_unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> list[Fault]:
@@ -201,12 +209,12 @@ def _as_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _parse_times(lines: Lines, column: str, config: OrdersConfig, now: datetime) -> None:
     parsed = parse_instant_cells(lines.raw.table[column], config.format, config.timezone)
-    lines.refuse(column, "must be a date", "is no date", parsed.bad, parsed.mend)
-    lines.refuse(column, EMPTY, "is empty", parsed.missing)
+    lines.reject(column, INSTANT, parsed.bad, parsed.mend)
+    lines.reject(column, NOT_EMPTY, parsed.missing)
     usable = ~(parsed.bad | parsed.missing)
     too_early, too_late = windows.find_implausible(parsed.values, now)
-    lines.refuse(column, "must be 1970 or later", "is before 1970", usable & too_early)
-    lines.refuse(column, "must not be in the future", "is in the future", usable & too_late)
+    lines.reject(column, FROM_1970, usable & too_early)
+    lines.reject(column, NOT_FUTURE, usable & too_late)
     lines.times = parsed.values
 
 
@@ -223,9 +231,9 @@ def _parse_amounts(lines: Lines, mapping: Mapping[str, Expression], rules: Readi
             cells = lines.raw.table[column]
             parsed[column] = cells = parse_number_cells(cells, rules.config.format)
             if is_amount:
-                lines.refuse(column, "must be a number", "is no number", cells.bad, cells.mend)
+                lines.reject(column, NUMBER, cells.bad, cells.mend)
             elif cells.bad.any():  # what is optional is taken as missing, and said
-                fault = lines.fault("must be a number", column, cells.bad, cells.mend)
+                fault = lines.fault(NUMBER.requirement, column, cells.bad, cells.mend)
                 lines.taken_as_missing.append(fault)
                 lines.remarked.append(cells.bad)
         values = expression.evaluate({name: cells.values for name, cells in parsed.items()})
@@ -254,9 +262,9 @@ def _check_amounts(
         for column, cells in zip(expression.columns, used, strict=True):
             blank = cells.missing & missing
             mend = _mend_blanks(lines, column, cells, mapping) if blank.any() else ""
-            lines.refuse(column, EMPTY, "is empty", blank, mend)
+            lines.reject(column, NOT_EMPTY, blank, mend)
     beyond = ~(np.abs(values) <= MAX_AMOUNT) & ~bad & ~missing  # NaN and inf are beyond too
-    lines.refuse(expression.text, "must be an amount up to 1e12", "is beyond 1e12", beyond)
+    lines.reject(expression.text, AMOUNT, beyond)
     return values
 
 
@@ -284,9 +292,7 @@ def _convert(lines: Lines, column: str, rates: ExchangeRates) -> None:
     has_amount = ~np.isnan(lines.numbers.get(ORDER_TOTAL, lines.numbers.get("amount", found)))
     wanting = np.isnan(found) & has_amount & lines.usable()
     mend = "add the day and currency to orders.exchange_rates"
-    lines.refuse(
-        column, "must have an exchange rate on the day of the line", "has no rate", wanting, mend
-    )
+    lines.reject(column, EXCHANGE_RATE, wanting, mend)
     for name in ("amount", ORDER_TOTAL, "discount", "cost"):
         if name in lines.numbers:
             lines.numbers[name] = lines.numbers[name] * found

@@ -34,12 +34,24 @@ def nest(
     cutoff: dates.Instant,
     customers: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """One row per customer known before the cutoff: customer_id, cutoff and orders.
+    """Build one row per customer, with the order lines before the cutoff inside it.
 
-    `cutoff` is ISO text; `orders` a list of dictionaries, one per line: ordered_at as ISO text,
-    amount in the shop's currency, and the optional columns the orders have. Where attributes of the
-    customers are known (joined to the orders, or a table with customer_id, maybe valid_from, and a
-    column each), a column `attributes` holds those of the cutoff: text, numbers, dates as ISO text.
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    cutoff : str, date or datetime
+        The first instant that is not observed.
+    customers : DataFrame, optional
+        Facts about the customers: customer_id, a column each, and valid_from if they are dated.
+
+    Returns
+    -------
+    DataFrame
+        customer_id, cutoff (ISO text) and orders: a list of one dictionary per line, with
+        ordered_at as ISO text, amount in the shop's currency, and the optional columns. Where
+        facts are known, `attributes` holds those of the cutoff: text, numbers, dates as ISO text.
+
     """
     instant = dates.parse_instant(cutoff)
     if customers is not None:

@@ -49,13 +49,32 @@ def read_orders(
     columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Orders:
-    """Read order lines from files, a glob, a folder, a database, or a frame in memory.
+    """Read order lines from a file, a glob, a folder or a database.
 
-    Files are .parquet, .csv, .tsv, .txt, .jsonl, .zip or .xlsx; frames are of pandas, polars, Arrow or
-    DuckDB, or a list of dicts. `columns` maps ours to theirs, or to arithmetic over theirs (`"Quantity * UnitPrice"`); without
-    it the file has our names. `options` are the further keys of `orders:` in a configuration. A
-    configuration in place of the source says all of it, attributes of customers too. Raises
-    `OrdersError` naming every fault at once, `ConfigError` for a wrong option.
+    Parameters
+    ----------
+    source : str, Path, frame, Config or OrdersConfig
+        A .parquet, .csv, .tsv, .txt, .jsonl, .zip or .xlsx file, a glob, a folder, the address of
+        a database, or a frame: pandas, polars, Arrow, DuckDB or a list of dicts. A `Config` states
+        everything, customer attributes too.
+    columns : mapping of str to str, optional
+        Our column names to those of the source, or to arithmetic over them
+        (`"Quantity * UnitPrice"`). By default the source has our names.
+    **options
+        The further keys of `orders:` in a configuration.
+
+    Returns
+    -------
+    Orders
+        The usable lines, by customer and time; `report` counts the others.
+
+    Raises
+    ------
+    OrdersError
+        If the lines cannot be used; it names every fault at once.
+    ConfigError
+        If an option is wrong.
+
     """
     if isinstance(source, Config):
         orders = read_configured_orders(source.orders)

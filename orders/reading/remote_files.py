@@ -59,12 +59,12 @@ def _find(address: DatabaseAddress) -> tuple[Any, list[str]]:
     try:
         import fsspec
     except ImportError:
-        raise StoreError(_missing(address, "fsspec")) from None
+        raise StoreError(_name_extra(address)) from None
     expanded = expand_variables(address.address)
     try:
         store, name = _within(_ANSWER_SECONDS, lambda: fsspec.core.url_to_fs(expanded), address)
-    except ImportError as error:
-        raise StoreError(_missing(address, getattr(error, "name", None) or "fsspec")) from None
+    except ImportError:
+        raise StoreError(_name_extra(address)) from None
     if expanded.lower().startswith("http"):  # a question mark is no glob, and nothing is listed
         names = [expanded]
     elif any(sign in name for sign in "*?["):
@@ -136,5 +136,5 @@ def _within(seconds: float, work: Callable[[], Found], address: DatabaseAddress)
     raise errors[0]
 
 
-def _missing(address: DatabaseAddress, package: str) -> str:
-    return f"{address.shown} needs the package {package}: pip install 'clvcast[cloud]'"
+def _name_extra(address: DatabaseAddress) -> str:
+    return f"{address.shown} needs packages that are not installed: pip install 'clvcast[cloud]'"

@@ -17,7 +17,7 @@ import pyarrow.csv
 
 from ...configs.schema import FormatConfig
 from ...errors import OrdersError
-from .file_contents import Content, open_unpacked
+from .file_contents import Content, get_share, open_unpacked
 from .file_search import find_ending
 from .raw_table import RawTable
 from .validation_issues import Fault, build_rejected_table, raise_faults
@@ -106,10 +106,11 @@ def _check_encoding(path: Path, start: bytes, text: FormatConfig) -> None:
         return
     if mark is None and b"\0" not in sample:
         return
-    if mark is None:  # Latin letters have a zero byte each, on one side
-        mark = "utf-16-be" if sample[::2].count(0) > sample[1::2].count(0) else "utf-16-le"
-        if sample.count(0) < len(sample) // 4:
+    if mark is None:  # Latin letters have a zero byte each, all on the same side
+        first, second = sample[::2].count(0), sample[1::2].count(0)
+        if min(first, second) * 4 > max(first, second) or max(first, second) * 8 < len(sample):
             raise OrdersError(f"{path.name} holds zero bytes, as no text file does; is it damaged?")
+        mark = "utf-16-be" if first > second else "utf-16-le"
     fault = Fault(
         f"text must be encoded as {text.encoding}, got {mark.upper()}",
         mend=f"set orders.format.encoding: {mark}",
@@ -146,9 +147,8 @@ def read_text_blocks(
                 if batch.num_rows:
                     before = int(rows[-1])
                 told += int(np.searchsorted(bad, before))
-                share = 1.0 if file.closed else file.tell() / max(path.stat().st_size, 1)
                 table = pa.Table.from_batches([batch]).select(positions)
-                yield RawTable(table.rename_columns(list(names)), rows, share=share)
+                yield RawTable(table.rename_columns(list(names)), rows, share=get_share(file, path))
     except UnicodeDecodeError:
         raise_faults([_encoding_fault(text)], path.name)
     except (OSError, pa.ArrowInvalid) as error:

@@ -42,7 +42,6 @@ __all__ = [
     "fill_bucket",
     "hash_ids",
     "plan_source",
-    "scramble_bits",
     "survey_lines",
 ]
 
@@ -220,10 +219,10 @@ def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
 
 
 def _mixed(customers: Ids) -> _Hashes:
-    return scramble_bits(hash_customers(customers))
+    return _scramble_bits(hash_customers(customers))
 
 
-def scramble_bits(hashes: _Hashes) -> _Hashes:
+def _scramble_bits(hashes: _Hashes) -> _Hashes:
     """Hashes whose every bit depends on every bit of the given ones (the finalizer of SplitMix64)."""
     mixed = hashes
     for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):

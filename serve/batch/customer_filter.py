@@ -1,4 +1,4 @@
-"""Only some customers: ids from a file, and the orders of those they name."""
+"""Selection of customers: ids from a file, and the orders of those customers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ...orders.reading.order_records import clean_id
 __all__ = ["read_ids", "select_customers"]
 
 
-def select_customers(orders: Orders, wanted: set[str]) -> Orders:
-    """The orders of the wanted customers."""
-    kept = pc.is_in(orders.customer_ids, pa.array(sorted(wanted), pa.string()))
-    return orders.keep_customers(np.asarray(kept.to_numpy(zero_copy_only=False), dtype=np.bool_))
+def select_customers(orders: Orders, selection: set[str]) -> Orders:
+    """The orders of the selected customers."""
+    keep = pc.is_in(orders.customer_ids, pa.array(sorted(selection), pa.string()))
+    return orders.keep_customers(np.asarray(keep.to_numpy(zero_copy_only=False), dtype=np.bool_))
 
 
 def read_ids(path: Path) -> set[str]:
-    """Customer ids from a column customer_id of a .parquet file, or one a line of text."""
+    """Customer ids from a column customer_id of a .parquet file, or from lines of a text file."""
     try:
         if path.suffix.lower() == ".parquet":
             column = pq.read_table(path, columns=["customer_id"])["customer_id"]
@@ -32,10 +32,10 @@ def read_ids(path: Path) -> set[str]:
             cells = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError):
         raise OrdersError(
-            f"the customers of {path} cannot be read: one id a line, or a .parquet file with a "
-            "column customer_id"
+            f"the customers of {path} cannot be read; give one id per line, or a .parquet file "
+            "with a column customer_id"
         ) from None
     ids = {clean_id(cell) for cell in cells} - {"", "customer_id"}
     if not ids:
-        raise OrdersError(f"{path} must name a customer a line, got none")
+        raise OrdersError(f"{path} must hold one customer id per line, got none")
     return ids

@@ -1,4 +1,4 @@
-"""Forecasts into a database's table: one transaction, a row per customer and cutoff, run again or not."""
+"""Forecasts into a database table: one transaction, one row per customer and cutoff."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ _DIALECTS = ("postgresql", "sqlite")
 
 
 def check_writable_table(output: str, forecasts: pa.Schema) -> None:
-    """Refuse, before long work, a table that would not take forecasts in the end.
+    """Reject, before long work, a table that cannot take forecasts.
 
-    The tables are made and undone, which also tells whether that is allowed.
+    The tables are created and rolled back, which also checks the permission.
     """
     if _is_new_file(parse_address(output)):
         return
-    with _transaction(output) as (connection, whole):
-        _write(connection, whole, forecasts.empty_table(), REJECTED_SCHEMA.empty_table())
+    with _open_transaction(output) as (connection, table):
+        _write(connection, table, forecasts.empty_table(), REJECTED_SCHEMA.empty_table())
         connection.rollback()
 
 
 def write_tables(output: str, forecasts: pa.Table, rejected: pa.Table) -> None:
     """Write forecasts into ADDRESS#TABLE and rejected lines into TABLE_rejected, both or neither.
 
-    A customer's forecast at a cutoff replaces an earlier one; others stay. The tables are made where
-    they are missing; TABLE_rejected holds the last run's lines. Raises `StoreError`.
+    A customer's forecast at a cutoff replaces an earlier one; others stay. Missing tables are
+    created; TABLE_rejected holds the last run's lines. Raises `StoreError`.
     """
-    with _transaction(output) as (connection, whole):
-        _write(connection, whole, forecasts, rejected)
+    with _open_transaction(output) as (connection, table):
+        _write(connection, table, forecasts, rejected)
         connection.commit()
 
 
 def _is_new_file(target: DatabaseAddress) -> bool:
-    """Whether the output is a SQLite database still to be made, in a folder that is there."""
+    """Whether the output is a SQLite database to be created, in an existing folder."""
     address = expand_variables(target.address)
     path = Path(address.partition(":///")[2])
     is_new = address.startswith("sqlite:///") and not path.exists()
@@ -58,49 +58,51 @@ def _is_new_file(target: DatabaseAddress) -> bool:
 
 
 @contextmanager
-def _transaction(output: str) -> Iterator[tuple[sqlalchemy.Connection, str]]:
-    """A transaction that was never there unless it is committed; every fault is a sentence."""
+def _open_transaction(output: str) -> Iterator[tuple[sqlalchemy.Connection, str]]:
+    """A transaction, rolled back unless committed, and the name of the table."""
     target = parse_address(output)
     if target.table is None:
         raise ConfigError(f"an output in a database must name its table, got {target.shown}")
-    made = None if target.is_duckdb else create_engine(target, may_create=True)
-    if made is None or made.dialect.name not in _DIALECTS:
+    engine = None if target.is_duckdb else create_engine(target, may_create=True)
+    if engine is None or engine.dialect.name not in _DIALECTS:
         raise ConfigError(f"forecasts are written to PostgreSQL or SQLite, got {target.shown}")
     from sqlalchemy import exc
 
     try:
-        with made.connect() as connection:
-            if made.dialect.name == "sqlite":  # its driver begins none before it makes a table
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":  # its driver begins none before a CREATE TABLE
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection, target.table
     except exc.SQLAlchemyError as error:
-        told = target.reason(error)
-        raise StoreError(f"{target.shown} cannot be written: {told}; nothing was") from None
+        reason = target.reason(error)
+        raise StoreError(
+            f"{target.shown} cannot be written: {reason}; nothing was written"
+        ) from None
     finally:
-        made.dispose()
+        engine.dispose()
 
 
 def _write(
-    connection: sqlalchemy.Connection, whole: str, forecasts: pa.Table, rejected: pa.Table
+    connection: sqlalchemy.Connection, name: str, forecasts: pa.Table, rejected: pa.Table
 ) -> None:
     from sqlalchemy.dialects import postgresql, sqlite
 
-    table = _table(connection, whole, forecasts.schema, _KEY)
+    table = _open_table(connection, name, forecasts.schema, _KEY)
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
     others = {name: insert.excluded[name] for name in forecasts.column_names if name not in _KEY}
     upsert = insert.on_conflict_do_update(index_elements=_KEY, set_=others)
-    aside = _table(connection, f"{whole}_rejected", rejected.schema, ())
-    connection.execute(aside.delete())
-    for rows, statement in ((forecasts, upsert), (rejected, aside.insert())):
+    rejected_table = _open_table(connection, f"{name}_rejected", rejected.schema, ())
+    connection.execute(rejected_table.delete())
+    for rows, statement in ((forecasts, upsert), (rejected, rejected_table.insert())):
         for batch in rows.to_batches(max_chunksize=_ROWS):
             if batch.num_rows:
                 connection.execute(statement, batch.to_pylist())
 
 
-def _table(
-    connection: sqlalchemy.Connection, whole: str, schema: pa.Schema, key: tuple[str, ...]
+def _open_table(
+    connection: sqlalchemy.Connection, full_name: str, schema: pa.Schema, key: tuple[str, ...]
 ) -> sqlalchemy.Table:
-    """The table of that name, made where there is none; refuses one without the columns."""
+    """The table of that name, created if missing; rejects one without the columns."""
     import sqlalchemy
 
     kinds: dict[pa.DataType, Any] = {
@@ -110,26 +112,27 @@ def _table(
         pa.int64(): sqlalchemy.BigInteger(),
         pa.float64(): sqlalchemy.Double(),
     }
-    space, _, name = whole.rpartition(".")
+    namespace, _, name = full_name.rpartition(".")
     columns = [
         sqlalchemy.Column(field.name, kinds[field.type], primary_key=field.name in key)
         for field in schema
     ]
-    table = sqlalchemy.Table(name, sqlalchemy.MetaData(), *columns, schema=space or None)
+    table = sqlalchemy.Table(name, sqlalchemy.MetaData(), *columns, schema=namespace or None)
     inspector = sqlalchemy.inspect(connection)
     if not inspector.has_table(name, table.schema):
         table.create(connection)
         return table
     present = {column["name"] for column in inspector.get_columns(name, table.schema)}
-    lacking = [field for field in schema.names if field not in present]
-    if lacking:
+    missing = [field for field in schema.names if field not in present]
+    if missing:
         raise StoreError(
-            f"the table {whole} lacks the columns {', '.join(lacking)}; add them, or name a new table"
+            f"the table {full_name} lacks the columns {', '.join(missing)}; add them, or name a "
+            "new table"
         )
     unique = [
         inspector.get_pk_constraint(name, table.schema)["constrained_columns"],
         *(u["column_names"] for u in inspector.get_unique_constraints(name, table.schema)),
     ]
     if key and not any(set(names) == set(key) for names in unique):
-        raise StoreError(f"the table {whole} must have a primary key of {' and '.join(key)}")
+        raise StoreError(f"the table {full_name} must have a primary key of {' and '.join(key)}")
     return table

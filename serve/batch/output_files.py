@@ -1,14 +1,14 @@
-"""The files a finished batch leaves: forecasts, what was set aside, and the manifest; all of them, or none.
+"""The output files of a batch: forecasts, rejected lines and the manifest, all of them or none.
 
-They are written under other names and moved into place last, so a batch that fails here leaves what was
-there before.
+They are written in the checkpoint's folder and moved into place last, so a batch that fails here
+leaves earlier outputs as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -20,7 +20,7 @@ from ...models.forecast_terms import ForecastTerms
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates
 from ...orders.reading.validation_issues import build_rejected_table
-from .checkpointed_forecasts import CheckpointedForecasts, RunningTotals
+from .checkpoint import CheckpointedForecasts
 
 __all__ = ["write_file", "write_folder"]
 
@@ -28,21 +28,21 @@ __all__ = ["write_file", "write_folder"]
 def write_file(found: CheckpointedForecasts, output: Path, summary: Manifest) -> Manifest:
     """Write one .parquet or .csv file, rejected.parquet beside it and, last, the manifest.
 
-    `summary` is all that the manifest tells but the files, their hashes and the totals; returned is the whole.
+    `summary` is the manifest without files, hashes and totals; the complete one is returned.
     """
     rejected, manifest = output.with_name(REJECTED), locate_manifest(output, is_folder=False)
-    sums = RunningTotals()
     with ExitStack() as stack:
-        # the first to be entered is the last to be moved into place
+        # the first to be entered is moved into place last
         partials = {
-            path: stack.enter_context(replace_file(path)) for path in (manifest, rejected, output)
+            path: stack.enter_context(replace_file(path, found.checkpoint.folder))
+            for path in (manifest, rejected, output)
         }
-        with _writer(partials[output], output.suffix.lower(), summary.made_with) as write:
+        with _open_writer(partials[output], output.suffix.lower(), summary.made_with) as writer:
             for table in found.tables():
-                write(sums.passing(table))
+                writer.write_table(table)
         _write_rejected(found, summary, partials[rejected])
         hashes = {p.name: hash_file(partials[p]) for p in (output, rejected)}
-        summary = summary.model_copy(update={"files": hashes, **sums.told()})
+        summary = summary.model_copy(update={"files": hashes, **found.totals()})
         partials[manifest].write_text(summary.text(), encoding="utf-8")
     return summary
 
@@ -50,33 +50,27 @@ def write_file(found: CheckpointedForecasts, output: Path, summary: Manifest) ->
 def write_folder(
     found: CheckpointedForecasts, output: Path, summary: Manifest, buckets: int
 ) -> Manifest:
-    """The same as a folder, one parquet file a bucket of customers; `buckets` says how many."""
-    sums = RunningTotals()
-    with replace_folder(output) as folder:
+    """The same as a folder of `buckets` parquet files."""
+    with replace_folder(output, found.checkpoint.folder) as folder:
         for bucket in range(buckets):
-            table = sums.passing(found.bucket(bucket, buckets))
-            table = summary.made_with.carried_by(table)
+            table = summary.made_with.carried_by(found.bucket(bucket, buckets))
             pq.write_table(table, folder / f"part-{bucket:05d}.parquet")
         _write_rejected(found, summary, folder / REJECTED)
         hashes = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
-        summary = summary.model_copy(update={"files": hashes, **sums.told()})
+        summary = summary.model_copy(update={"files": hashes, **found.totals()})
         locate_manifest(folder, is_folder=True).write_text(summary.text(), encoding="utf-8")
     return summary
 
 
-@contextmanager
-def _writer(path: Path, suffix: str, made: ForecastTerms) -> Iterator[Callable[[pa.Table], None]]:
-    """Writes tables one after the other into one file."""
+def _open_writer(path: Path, suffix: str, terms: ForecastTerms) -> Any:
+    """A writer of tables into one file."""
     if suffix == ".csv":
-        with pa.csv.CSVWriter(path, FORECAST_SCHEMA) as csv:
-            yield csv.write_table
-    else:
-        with pq.ParquetWriter(path, FORECAST_SCHEMA.with_metadata(made.metadata())) as parquet:
-            yield parquet.write_table
+        return pa.csv.CSVWriter(path, FORECAST_SCHEMA)
+    return pq.ParquetWriter(path, FORECAST_SCHEMA.with_metadata(terms.metadata()))
 
 
 def _write_rejected(found: CheckpointedForecasts, summary: Manifest, path: Path) -> None:
-    """Write what was set aside: lines, then customers without an order."""
+    """Write rejected lines, then customers without an order."""
     at = dates.format_instant(dates.parse_instant(summary.cutoff))
     reason = f"the customer has no order before {at}"
     no_orders = build_rejected_table("", None, reason, customer_ids=found.without)

@@ -1,15 +1,13 @@
-"""Batch: order files in, a forecast file out, whole or not at all, with what was set aside beside it.
+"""Batch: order files in, a forecast file out, all or nothing, with rejected lines beside it.
 
-Customers are forecast in parts, and a journal keeps the finished ones: a run that was killed goes on
-where it was, and ends with the bytes it would have ended with. A manifest tells what was made from what;
-where it says that this very batch is done, nothing is done again.
+Customers are forecast in parts, and a checkpoint keeps finished parts: an interrupted run resumes
+and ends with the same bytes. A manifest records inputs and outputs; a batch that is done already,
+by its manifest, is not run again.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,9 +38,9 @@ from ...orders.reading.customer_attributes import Facts, attach_facts, read_fact
 from ...orders.reading.files import list_files
 from ...orders.reading.memory_estimate import parse_memory_limit
 from ...orders.reading.sharding import Progress, Shards, read_shards
+from ...orders.reading.temporary_folder import make_temporary_folder
 from ...orders.reading.validation_issues import REJECTED_SCHEMA, pluralize
-from .checkpoint import Checkpoint, open_checkpoint, remove_leftovers
-from .checkpointed_forecasts import CheckpointedForecasts
+from .checkpoint import Checkpoint, CheckpointedForecasts, open_checkpoint, remove_leftovers
 from .customer_filter import read_ids, select_customers
 from .database import check_writable_table, write_tables
 from .output_files import write_file, write_folder
@@ -54,11 +52,11 @@ _PART = 50_000  # customers
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a batch did, for people and for schedulers."""
+    """The result of a batch, for users and schedulers."""
 
-    output: Path | str  # an address as it may be shown, of a database
+    output: Path | str  # a database's address without passwords
     rejected: Path | str
-    manifest: Path | None  # a table and a folder of Spark have none
+    manifest: Path | None  # None for a database and for Spark
     model_version: str
     cutoff: str
     customers: int
@@ -68,8 +66,8 @@ class BatchResult:
     customers_without_orders: int
     lines_set_aside: int
     remarks: tuple[str, ...]
-    was_done: bool  # an earlier run had made this very output
-    parts_resumed: int  # parts that a killed run had finished
+    was_done: bool  # an earlier run had finished this batch
+    parts_resumed: int  # parts that an interrupted run had finished
 
 
 def score_files(
@@ -88,22 +86,25 @@ def score_files(
 ) -> BatchResult:
     """Score the orders of `source` (unset: those of the model's configuration) into `output`.
 
-    The output is a .parquet or .csv file, with rejected.parquet beside it, or a database's ADDRESS#TABLE,
-    with what was set aside in TABLE_rejected. `customers` names their attributes, for a model that needs any.
-    Orders that need more than `memory_limit` (such as `2GB`; half of the machine's where unset) are scored in
-    shards of customers, by temporary files beside the output; the forecasts are the same. With
-    `partitions`, `output` is a folder of that many parquet files; a customer's is told by a hash of its id.
-    `only_customers` names a file of customer ids, one a line or in a column customer_id. A batch that is
-    done already, from files into files, is left as it is unless `force`. On any error earlier outputs stay as they were.
+    The output is a .parquet or .csv file, with rejected.parquet beside it, or a database's
+    ADDRESS#TABLE, with rejected lines in TABLE_rejected. `customers` is the file of customer
+    attributes, for a model that needs any. Orders that need more memory than `memory_limit` (such
+    as `2GB`; by default half of the machine's) are scored in shards of customers, with temporary
+    files beside the output; the forecasts are the same. With `partitions`, `output` is a folder of
+    that many parquet files, and a hash of the id decides a customer's file. `only_customers` is a
+    file of customer ids, one per line or in a column customer_id. A batch from files into files
+    that is done already is skipped unless `force`. On any error earlier outputs stay as they were.
     """
     if is_address(str(output)):
         check_writable_table(str(output), FORECAST_SCHEMA)
-        with tempfile.TemporaryDirectory() as folder:
-            scratch = Path(folder) / "forecasts.parquet"
+        with make_temporary_folder() as folder:
+            scratch = folder / "forecasts.parquet"
             result = score_files(
-                model, source, scratch, cutoff, memory_limit, progress,
-                query=query, customers=customers, only_customers=only_customers,
-            )  # fmt: skip
+                *(model, source, scratch, cutoff, memory_limit, progress),
+                query=query,
+                customers=customers,
+                only_customers=only_customers,
+            )
             tables = pq.read_table(scratch), pq.read_table(result.rejected)
         write_tables(str(output), *tables)
         shown = hide_passwords(str(output))
@@ -115,40 +116,40 @@ def score_files(
     model.check_reading(config)
     rejected = output / REJECTED if partitions else output.with_name(REJECTED)
     manifest = locate_manifest(output, is_folder=bool(partitions))
-    about = _about_customers(model, customers)
-    places = [*config.all_sources(), *([SourceConfig(source=about)] if about else [])]
-    inputs = [path for place in places for path in list_files(place)]
+    attributes = _find_attributes(model, customers)
+    sources = [*config.all_sources(), *([SourceConfig(source=attributes)] if attributes else [])]
+    inputs = [path for place in sources for path in list_files(place)]
     check_batch_output(inputs, output, rejected, manifest, partitions)
-    wanted = None if only_customers is None else read_ids(only_customers)
+    selection = None if only_customers is None else read_ids(only_customers)
     stated = None if cutoff is None else dates.parse_instant(cutoff)
-    named = None if wanted is None else sorted(wanted)
-    settings = [stated, named, partitions, output.suffix.lower()]
-    # what a database holds has no digest: it is asked again
-    force = force or any(is_address(place.source) for place in places)
+    ids = None if selection is None else sorted(selection)
+    settings = [stated, ids, partitions, output.suffix.lower()]
+    # a database has no digest that would tell whether it changed: score again
+    force = force or any(is_address(place.source) for place in sources)
     facts = None
-    if about is not None and model.customers is not None:
+    if attributes is not None and model.customers is not None:
         facts = read_facts(customers, model.customers, config.timezone)
     input_sha256 = hash_files(inputs)
     key, config_sha256 = compute_batch_key(model, input_sha256, settings)
     done = None if force else is_done(manifest, key)
     if done is not None:
         remove_leftovers(output, key)
-        return _result(done, output, rejected, manifest, was_done=True)
+        return _build_result(done, output, rejected, manifest, was_done=True)
     limit = parse_memory_limit(memory_limit)
     with (
         read_shards(
             config, limit, own_names_too=True, folder=output.parent, progress=progress
         ) as shards,
-        open_checkpoint(output, key) as finished,
+        open_checkpoint(output, key) as checkpoint,
     ):
         if force:
-            finished.clear()
+            checkpoint.clear()
         instant = choose_cutoff(model, shards.end, cutoff, is_stated=bool(config.complete_until))
         horizon = model.numbers.horizon_days
         concern = check_cutoff_in_span(shards.first, shards.end, instant, horizon)
-        found, told = _forecast(model, shards, instant, finished, wanted, facts, progress)
-        about_facts = facts.remarks if facts else ()
-        remarks = [*shards.report.remarks, *about_facts, *told, *([concern] if concern else [])]
+        found, notes = _forecast(model, shards, instant, checkpoint, selection, facts, progress)
+        facts_remarks = facts.remarks if facts else ()
+        remarks = [*shards.report.remarks, *facts_remarks, *notes, *([concern] if concern else [])]
         summary = Manifest(
             key=key,
             model_version=model.version,
@@ -167,8 +168,8 @@ def score_files(
             summary = write_folder(found, output, summary, partitions)
         else:
             summary = write_file(found, output, summary)
-        finished.close()
-    result = _result(summary, output, rejected, manifest, was_done=False)
+        checkpoint.close()
+    result = _build_result(summary, output, rejected, manifest, was_done=False)
     return replace(result, parts_resumed=found.resumed)
 
 
@@ -176,90 +177,87 @@ def _forecast(
     model: TrainedModel,
     shards: Shards,
     instant: int,
-    finished: Checkpoint,
-    wanted: set[str] | None,
+    checkpoint: Checkpoint,
+    selection: set[str] | None,
     facts: Facts | None,
     progress: Progress,
 ) -> tuple[CheckpointedForecasts, list[str]]:
-    """Forecast what the journal does not hold yet, shard by shard and part by part."""
-    parts, without, resumed, n_wanted = [], [pa.array([], pa.string())], 0, 0
+    """Forecast, shard by shard, the parts that the checkpoint lacks; returned with remarks."""
+    parts, without, resumed, n_selected = [], [pa.array([], pa.string())], 0, 0
     if model.own_cuts is not None and shards.count > 1:
         raise ConfigError(
-            "segments cut within a file need all of it in memory; raise memory_limit, or leave "
-            "segments.within_file out"
+            "segments.within_file needs the whole file in memory; raise memory_limit, or remove "
+            "segments.within_file"
         )
     unknown = MissingAttributes()
     for number, orders in enumerate(shards):
         if facts is not None:
             orders, _ = attach_facts(orders, facts)
-        if wanted is not None:
-            orders = select_customers(orders, wanted)
-            n_wanted += orders.n_customers
-        known = windows.slice_observed(model.usable_columns(orders), instant)
-        unknown += count_missing_attributes(known, model.numbers.attributes, instant)
-        most = max(known.n_customers, 1) if model.own_cuts is not None else _PART
+        if selection is not None:
+            orders = select_customers(orders, selection)
+            n_selected += orders.n_customers
+        observed = windows.slice_observed(model.usable_columns(orders), instant)
+        unknown += count_missing_attributes(observed, model.numbers.attributes, instant)
+        most = max(observed.n_customers, 1) if model.own_cuts is not None else _PART
         prefix = f"shard-{number:03d}-of-{shards.count:03d}"
-        for low, name, is_old in _parts(model, known, instant, finished, prefix, most):
+        for low, name, is_old in _forecast_parts(
+            model, observed, instant, checkpoint, prefix, most
+        ):
             resumed += is_old
             parts.append(name)
-            ids = finished.read(name)["customer_id"].combine_chunks()
-            own = known.customer_ids[low : low + most]
-            without.append(own.filter(pc.invert(pc.is_in(own, ids))))
+            ids = checkpoint.read(name)["customer_id"].combine_chunks()
+            part_ids = observed.customer_ids[low : low + most]
+            without.append(part_ids.filter(pc.invert(pc.is_in(part_ids, ids))))
             if shards.count == 1 and not is_old:  # the rate is of this run
-                done = min(low + most, known.n_customers)
-                progress("customers", done / known.n_customers, done)
-        late = pc.invert(pc.is_in(orders.customer_ids, known.customer_ids))
-        without.append(orders.customer_ids.filter(late))
-    others = pa.concat_arrays(without)
-    report = shards.report
-    told = unknown.sentences()
-    if wanted is not None:
-        missing = len(wanted) - n_wanted
-        if not n_wanted:
+                done = min(low + most, observed.n_customers)
+                progress("customers", done / observed.n_customers, done)
+        is_late = pc.invert(pc.is_in(orders.customer_ids, observed.customer_ids))
+        without.append(orders.customer_ids.filter(is_late))
+    remarks = unknown.sentences()
+    if selection is not None:
+        if not n_selected:
             raise OrdersError("none of the customers named in --only-customers has an order line")
-        if missing:
-            told += [
-                f"{pluralize(missing, 'customer')} named in --only-customers have no order line"
-            ]
+        missing = pluralize(len(selection) - n_selected, "customer")
+        if n_selected < len(selection):
+            remarks.append(f"{missing} named in --only-customers have no order line")
+    without_orders = pa.concat_arrays(without)
     found = CheckpointedForecasts(
-        finished,
+        checkpoint,
         parts,
         resumed,
         shards.count == 1,
-        report.rejected_lines or REJECTED_SCHEMA.empty_table(),
-        others.take(pc.array_sort_indices(others)),
+        shards.report.rejected_lines or REJECTED_SCHEMA.empty_table(),
+        without_orders.take(pc.array_sort_indices(without_orders)),
     )
-    return found, told
+    return found, remarks
 
 
-def _parts(
-    model: TrainedModel, known: Orders, instant: int, finished: Checkpoint, prefix: str, most: int
+def _forecast_parts(
+    model: TrainedModel,
+    observed: Orders,
+    instant: int,
+    checkpoint: Checkpoint,
+    prefix: str,
+    most: int,
 ) -> Iterator[tuple[int, str, bool]]:
-    """Forecast `most` customers at a time, some parts at once: the first customer's place, the part's name,
-    and whether an earlier run had finished it.
+    """Forecast `most` customers at a time, in threads.
+
+    Yields the first customer's position, the part's name, and whether an earlier run finished it.
     """
 
-    def part(low: int) -> tuple[int, str, bool]:
+    def forecast_part(low: int) -> tuple[int, str, bool]:
         name = f"{prefix}-from-{low:09d}"
-        is_old = finished.has(name)
+        is_old = checkpoint.has(name)
         if not is_old:
-            finished.write(
-                name, forecast_rows(model, known.slice_customers(low, low + most), instant)
-            )
+            customers = observed.slice_customers(low, low + most)
+            checkpoint.write(name, forecast_rows(model, customers, instant))
         return low, name, is_old
 
-    threads = os.cpu_count() or 1
-    lows = range(0, known.n_customers, most)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque(pool.submit(part, low) for low in lows[:threads])
-        for low in lows[threads:]:
-            yield waiting.popleft().result()
-            waiting.append(pool.submit(part, low))
-        while waiting:
-            yield waiting.popleft().result()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield from pool.map(forecast_part, range(0, observed.n_customers, most))
 
 
-def _result(
+def _build_result(
     summary: Manifest, output: Path, rejected: Path, manifest: Path, *, was_done: bool
 ) -> BatchResult:
     return BatchResult(
@@ -280,10 +278,10 @@ def _result(
     )
 
 
-def _about_customers(model: TrainedModel, customers: str | None) -> str | None:
-    """Where a model that needs attributes of customers finds them."""
-    if model.customers is None:
-        if customers is not None:
-            raise ConfigError("--customers was given, and the model learned from no attributes")
-        return None
-    return customers or model.customers.source
+def _find_attributes(model: TrainedModel, customers: str | None) -> str | None:
+    """The file of customer attributes, for a model that needs any."""
+    if model.customers is not None:
+        return customers or model.customers.source
+    if customers is not None:
+        raise ConfigError("the model learned from no customer attributes; leave --customers out")
+    return None

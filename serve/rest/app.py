@@ -1,4 +1,4 @@
-"""The application: routes over the scorer. Each is thin; the guard around them is what makes them safe."""
+"""The application: thin routes over the scorer; middleware around them enforces the limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic_core import to_json
@@ -46,45 +47,48 @@ from .settings import Settings
 
 __all__ = ["build_document", "build_openapi", "create_app"]
 
-_API_VERSION = "1"
-_NO_DATES = "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to have them from the registry"
+_ABOUT: dict[str, Any] = {
+    "title": "clvcast",
+    "version": "1",  # of the API
+    "summary": "Order histories in, customer lifetime value forecasts out.",
+}
+_NO_DATES = (
+    "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to get them from the "
+    "registry"
+)
 
 
 def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRouter] = ()) -> FastAPI:
-    """The server's application. `pages` are further routers: what people look at in a browser."""
+    """The server's application; `pages` are further routers, for browsers."""
     metrics = Metrics()
-    gate = WorkerPool(settings.limits)
+    pool = WorkerPool(settings.limits)
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
-        metrics.serves(models.current.version)
+    async def run_lifespan(_: FastAPI) -> AsyncIterator[None]:
+        metrics.set_model(models.current.version)
         warming = asyncio.create_task(asyncio.to_thread(models.warm))
         yield
         await warming
-        gate.close()
+        pool.close()
 
     app = FastAPI(
-        title="clvcast",
-        version=_API_VERSION,
-        summary="Order histories in, customer lifetime value forecasts out.",
-        lifespan=life,
-        docs_url=None,  # their pages load scripts from elsewhere
+        **_ABOUT,
+        lifespan=run_lifespan,
+        docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
-        openapi_url="/openapi.json",
     )
-    app.include_router(_routes(models, settings, metrics, gate))
+    app.include_router(_create_routes(models, settings, metrics, pool))
     for router in pages:
         app.include_router(router)
     app.add_middleware(Middleware, models=models, settings=settings, metrics=metrics)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(HTTPException, _unrouted)
-    app.add_exception_handler(Exception, _failed)
+    for kind in (Refusal, HTTPException, Exception):
+        app.add_exception_handler(kind, _respond_to_error)
     app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def _routes(
-    models: ModelHolder, settings: Settings, metrics: Metrics, gate: WorkerPool
+def _create_routes(
+    models: ModelHolder, settings: Settings, metrics: Metrics, pool: WorkerPool
 ) -> APIRouter:
     router = APIRouter()
     limits = settings.limits
@@ -100,97 +104,100 @@ def _routes(
         openapi_extra=describe_forecast_body(),
     )
     async def forecasts(request: Request) -> Response:
-        passage: RequestContext = request.scope["passage"]
-        body = await request.body()
-        kind = _kind(request)
-        if kind == JSON and passage.is_small:
-            answer = answer_json(passage.model, body, limits)
+        context: RequestContext = request.scope["context"]
+        kind = _read_content_type(request)
+        if kind == JSON and context.is_small:
+            answer = answer_json(context.model, context.body, limits)
         elif kind == JSON:
-            answer = await gate.run(answer_json, passage.model, body, limits)
+            answer = await pool.run(answer_json, context.model, context.body, limits)
         elif kind in (ARROW, PARQUET):
             accepted = request.headers.get("accept", JSON)
             cutoff = request.query_params.get("cutoff")
-            answer = await gate.run(
-                answer_table, passage.model, body, kind, cutoff, accepted, limits
+            answer = await pool.run(
+                answer_table, context.model, context.body, kind, cutoff, accepted, limits
             )
         else:
             raise Refusal(
                 415, "unsupported", f"the content type must be {JSON}, {ARROW} or {PARQUET}"
             )
-        passage.customers = answer.customers
+        context.customers = answer.customers
         return Response(answer.body, media_type=answer.media_type)
 
     @router.post(
         "/v1/explain",
-        summary="Explain forecasts: amounts of money that add up to each CLV",
+        summary="Explain forecasts: amounts that add up to each CLV",
         responses={**keep_paths(200, 400, 401, 403, 408, 413, 503, of=ExplainAnswer), **UNUSABLE},
         openapi_extra={"requestBody": describe_body(FORECAST_REQUEST, build_example_request())},
     )
     async def explain(request: Request) -> Response:
-        passage: RequestContext = request.scope["passage"]
-        body = await request.body()
-        if _kind(request) != JSON:
+        context: RequestContext = request.scope["context"]
+        if _read_content_type(request) != JSON:
             raise Refusal(415, "unsupported", f"the content type must be {JSON}")
-        answer = await gate.run(explain_json, passage.model, body, limits)
-        passage.customers = answer.customers
+        answer = await pool.run(explain_json, context.model, context.body, limits)
+        context.customers = answer.customers
         return Response(answer.body, media_type=answer.media_type)
 
     @router.get(
         "/v1/model",
-        summary="The model that answers",
+        summary="The model in use",
         responses=keep_paths(200, 401, 403, of=ModelAnswer),
     )
     async def model(request: Request) -> Response:
-        return _json(_about(request.scope["passage"].model, models.previous))
+        return _respond(_describe_model(request.scope["context"].model, models.previous))
 
     @router.post(
         "/v1/reload",
-        summary="Take another model, proved in a process of its own (admin token)",
+        summary="Load another model, verified in a process of its own (admin token)",
         responses={**keep_paths(200, 400, 401, 403, 408, 413, 503, of=Reloaded), **ADMIN},
         openapi_extra={"requestBody": describe_body(RELOAD, {"model": "models:/clv@champion"})},
     )
     async def reload(request: Request) -> Response:
-        wanted: Reload = parse_body(RELOAD, await request.body())
-        return await _change(request, lambda: models.reload(wanted["model"]))
+        requested: Reload = parse_body(RELOAD, request.scope["context"].body)
+        return await _change(request, lambda: models.reload(requested["model"]))
 
     @router.post(
         "/v1/rollback",
-        summary="Go back to the previous model (admin token)",
+        summary="Return to the previous model (admin token)",
         responses={**keep_paths(200, 401, 403, 408, 413, of=Reloaded), **ADMIN},
     )
     async def rollback(request: Request) -> Response:
         return await _change(request, models.rollback)
 
     async def _change(request: Request, change: Callable[[], TrainedModel]) -> Response:
-        passage: RequestContext = request.scope["passage"]
+        context: RequestContext = request.scope["context"]
         try:
-            passage.model = await asyncio.to_thread(change)
+            context.model = await asyncio.to_thread(change)
         except BlockingIOError:
-            raise Refusal(409, "changing", "another model is being loaded; come again") from None
+            raise Refusal(
+                409, "changing", "another model is being loaded; try again later"
+            ) from None
         except ClvcastError as error:
             raise Refusal(422, "unusable_model", str(error)) from None
-        metrics.serves(passage.model.version)
-        return _json(
+        metrics.set_model(context.model.version)
+        return _respond(
             Reloaded(
-                model_version=passage.model.version, previous_version=_version(models.previous)
+                model_version=context.model.version,
+                previous_version=_get_version(models.previous),
             )
         )
 
-    @router.get("/livez", summary="Whether the server lives", responses=keep_paths(200, of=Status))
+    @router.get(
+        "/livez", summary="Whether the server is running", responses=keep_paths(200, of=Status)
+    )
     async def livez(request: Request) -> Response:
-        version = request.scope["passage"].model.version
-        return _json(Status(status="live", model_version=version))
+        return _respond(Status(status="live", model_version=request.scope["context"].model.version))
 
     @router.get(
         "/readyz",
-        summary="Whether it is warm and answers",
+        summary="Whether the server is warmed up",
         responses={**keep_paths(200, of=Status), 503: REFUSALS[503]},
     )
     async def readyz(request: Request) -> Response:
         if not models.is_warm:
             raise Refusal(503, "warming", "the server is warming up", headers={"Retry-After": "1"})
-        version = request.scope["passage"].model.version
-        return _json(Status(status="ready", model_version=version))
+        return _respond(
+            Status(status="ready", model_version=request.scope["context"].model.version)
+        )
 
     @router.get(
         "/metrics",
@@ -204,19 +211,21 @@ def _routes(
     return router
 
 
-def _kind(request: Request) -> str:
+def _read_content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _version(model: TrainedModel | None) -> str | None:
+def _get_version(model: TrainedModel | None) -> str | None:
     return None if model is None else model.version
 
 
-def _about(model: TrainedModel, previous: TrainedModel | None) -> ModelAnswer:
-    numbers, known = model.numbers, model.registered
+def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> ModelAnswer:
+    numbers, facts, config = model.numbers, model.registered, model.customers
+    names = () if config is None else list_attribute_names(config)
+    kinds = {} if config is None else config.types
     return ModelAnswer(
         model_version=model.version,
-        previous_version=_version(previous),
+        previous_version=_get_version(previous),
         horizon_days=numbers.horizon_days,
         periods=model.periods,
         clv_days=numbers.horizon_days * model.periods,
@@ -225,63 +234,40 @@ def _about(model: TrainedModel, previous: TrainedModel | None) -> ModelAnswer:
         margin_rate=model.economics.margin_rate,
         annual_discount_rate=model.economics.annual_discount_rate,
         needed_columns=list(numbers.optional_columns),
-        needed_attributes=_needed_attributes(model),
+        needed_attributes={name: kinds.get(name, "text") for name in names},
         features=list(numbers.features),
-        trained_until=None if known is None else known.cutoff,
-        data_span=None if known is None else known.data_span,
-        measures=None if known is None else dict(known.measures),
-        registry=None if known is None else f"{known.name}/{known.number}",
-        remark=_NO_DATES if known is None else None,
+        trained_until=None if facts is None else facts.cutoff,
+        data_span=None if facts is None else facts.data_span,
+        measures=None if facts is None else dict(facts.measures),
+        registry=None if facts is None else f"{facts.name}/{facts.number}",
+        remark=_NO_DATES if facts is None else None,
     )
 
 
-def _needed_attributes(model: TrainedModel) -> dict[str, str]:
-    config = model.customers
-    if config is None:
-        return {}
-    return {name: config.types.get(name, "text") for name in list_attribute_names(config)}
+def _respond(content: object) -> Response:
+    return Response(to_json(content), media_type=JSON)
 
 
-def _json(content: object, status: int = 200) -> Response:
-    return Response(to_json(content), status, media_type=JSON)
-
-
-def _answer(request: Request, refusal: Refusal) -> Response:
-    passage: RequestContext = request.scope["passage"]
-    passage.code = refusal.code
-    body = refusal.body(passage.model.version, passage.request_id)
-    return Response(body, refusal.status, refusal.headers, media_type=JSON)
-
-
-async def _refused(request: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, Refusal)
-    return _answer(request, refusal)
-
-
-async def _unrouted(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "not_allowed"}.get(error.status_code, "refused")
-    return _answer(request, Refusal(error.status_code, code, error.detail, headers=error.headers))
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    return _answer(
-        request, Refusal(500, "failed", "the server failed; its log names the request's id")
-    )
+async def _respond_to_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):  # of the router
+        code = {404: "not_found", 405: "not_allowed"}.get(error.status_code, "refused")
+        error = Refusal(error.status_code, code, error.detail, headers=error.headers)
+    elif not isinstance(error, Refusal):
+        error = Refusal(500, "failed", "the server failed; see its log for the request's id")
+    context: RequestContext = request.scope["context"]
+    context.code = error.code
+    return error.respond(context.model.version, context.request_id)
 
 
 def build_document() -> str:
-    """docs/openapi.json: the description, made without a server or a model."""
-    routes = FastAPI(
-        title="clvcast",
-        version=_API_VERSION,
-        summary="Order histories in, customer lifetime value forecasts out.",
-    )
+    """The text of docs/openapi.json, built without a server or a model."""
+    app = FastAPI(**_ABOUT)
+    no_models: Any = None
     settings = Settings()
-    routes.include_router(_routes(None, settings, Metrics(), WorkerPool(settings.limits)))  # type: ignore[arg-type]
-    return json.dumps(build_openapi(routes), indent=1) + "\n"
+    app.include_router(_create_routes(no_models, settings, Metrics(), WorkerPool(settings.limits)))
+    return json.dumps(build_openapi(app), indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    place = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
-    place.write_text(build_document(), encoding="utf-8")
+    document = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+    document.write_text(build_document(), encoding="utf-8")

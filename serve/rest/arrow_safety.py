@@ -1,8 +1,8 @@
-"""Whether an Arrow stream has compressed buffers: a megabyte of them may unfold to more than any memory.
+"""Detects compressed buffers in an Arrow stream: a megabyte of them may expand to any size.
 
-The header of a record batch says so, in a flatbuffer (Arrow's format/Message.fbs): a message has
-[version, header type, header, body length]; a batch [length, nodes, buffers, compression]; a dictionary
-batch holds a batch as its second field.
+The header of a record batch tells, in a flatbuffer (Arrow's format/Message.fbs): a message has
+[version, header type, header, body length]; a batch [length, nodes, buffers, compression]; a
+dictionary batch holds a batch as its second field.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DATA, _COMPRESSION = 1, 3
 
 
 def is_compressed(stream: bytes) -> bool:
-    """Whether any batch of a stream is; raises `ValueError` for what is no stream."""
+    """Whether any batch of a stream is compressed; raises `ValueError` for an invalid stream."""
     reader = pa.ipc.MessageReader.open_stream(io.BytesIO(stream))
     while True:
         try:
@@ -37,21 +37,21 @@ def is_compressed(stream: bytes) -> bool:
 
 def _has_compression(metadata: bytes) -> bool:
     message = struct.unpack_from("<I", metadata)[0]
-    header_type = _field(metadata, message, _HEADER_TYPE)
-    header = _field(metadata, message, _HEADER)
+    header_type = _find_field(metadata, message, _HEADER_TYPE)
+    header = _find_field(metadata, message, _HEADER)
     if header_type is None or header is None:
         raise ValueError("a message has no header")
     table = _follow(metadata, header)
     if metadata[header_type] == _DICTIONARY_BATCH:
-        data = _field(metadata, table, _DATA)
+        data = _find_field(metadata, table, _DATA)
         if data is None:
             return False
         table = _follow(metadata, data)
-    return _field(metadata, table, _COMPRESSION) is not None
+    return _find_field(metadata, table, _COMPRESSION) is not None
 
 
-def _field(metadata: bytes, table: int, number: int) -> int | None:
-    """Where a field of a table stands, None where it has its default."""
+def _find_field(metadata: bytes, table: int, number: int) -> int | None:
+    """The position of a field of a table, None where it has its default."""
     fields = table - struct.unpack_from("<i", metadata, table)[0]
     if fields < 0:
         raise ValueError("a table points before its buffer")

@@ -1,4 +1,4 @@
-"""Who may ask: bearer tokens compared in constant time, and the names a browser may reach loopback by."""
+"""Authorisation: bearer tokens compared in constant time; without tokens, localhost only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
 
 from ...errors import ConfigError, StoreError
 from .errors import Refusal
@@ -26,9 +28,9 @@ __all__ = [
 
 TOKENS_VARIABLE, ADMIN_VARIABLE = "CLVCAST_TOKENS", "CLVCAST_ADMIN_TOKENS"
 _SHORTEST = 16
-HEALTH_PATHS = ("/livez", "/readyz")  # what a scheduler asks; they tell nothing
-_OPEN_PATHS = (*HEALTH_PATHS, "/login")  # and the door
-# what people open in a browser, which sends its token as a cookie
+HEALTH_PATHS = ("/livez", "/readyz")  # for schedulers; they disclose nothing
+_OPEN_PATHS = (*HEALTH_PATHS, "/login")
+# opened in a browser, which sends its token as a cookie
 PAGE_PATHS = ("/", "/explore/customers", "/explore/customer")
 COOKIE = "clvcast_token"
 _ADMIN_PATHS = ("/v1/reload", "/v1/rollback")
@@ -37,7 +39,7 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Tokens:
-    """Digests of the tokens that are valid now; several, so that they can be rotated."""
+    """Digests of the valid tokens; several, so that they can be rotated."""
 
     forecast: tuple[bytes, ...] = ()
     admin: tuple[bytes, ...] = ()  # these may forecast too
@@ -46,17 +48,17 @@ class Tokens:
 def read_tokens(
     file: Path | None, admin_file: Path | None, environment: Mapping[str, str]
 ) -> Tokens:
-    """Tokens from files (one a line) or the environment (parted by spaces or commas)."""
+    """Tokens from files (one per line) or the environment (separated by spaces or commas)."""
     return Tokens(
-        _digests(file, environment.get(TOKENS_VARIABLE, "")),
-        _digests(admin_file, environment.get(ADMIN_VARIABLE, "")),
+        _hash_tokens(file, environment.get(TOKENS_VARIABLE, "")),
+        _hash_tokens(admin_file, environment.get(ADMIN_VARIABLE, "")),
     )
 
 
 def authorise(
     path: str, headers: Mapping[bytes, bytes], tokens: Tokens, *, is_loopback: bool
 ) -> None:
-    """Raise a `Refusal` unless the request may pass."""
+    """Raise a `Refusal` unless the request is allowed."""
     if path in _OPEN_PATHS:
         return
     is_admin_path = path in _ADMIN_PATHS
@@ -66,18 +68,17 @@ def authorise(
         )
     if is_loopback and not is_admin_path and not (tokens.forecast or tokens.admin):
         host = urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname
-        if host not in _LOOPBACK_NAMES:  # a page elsewhere that made its name point here
-            raise Refusal(403, "forbidden", "without tokens the server answers to localhost alone")
+        if host not in _LOOPBACK_NAMES:  # DNS rebinding: a foreign page whose name points here
+            raise Refusal(403, "forbidden", "without tokens the server serves localhost only")
         return
-    scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     valid = tokens.admin if is_admin_path else (*tokens.forecast, *tokens.admin)
-    if path in PAGE_PATHS and not given:
-        scheme, given = b"bearer", _cookie(headers)
-    if path == "/" and not _is_among(given.strip(), valid):
-        raise Refusal(
-            303, "login", "the page asks for a token at /login", headers={"Location": "/login"}
-        )
-    if scheme.lower() != b"bearer" or not _is_among(given.strip(), valid):
+    if path in PAGE_PATHS and not token:
+        cookies = cookie_parser(headers.get(b"cookie", b"").decode("latin-1"))
+        scheme, token = b"bearer", cookies.get(COOKIE, "").encode("latin-1", "replace")
+    if path == "/" and not _is_among(token.strip(), valid):
+        raise Refusal(303, "login", "log in at /login with a token", headers={"Location": "/login"})
+    if scheme.lower() != b"bearer" or not _is_among(token.strip(), valid):
         kind = "an admin token" if is_admin_path else "a token"
         raise Refusal(
             401,
@@ -87,29 +88,18 @@ def authorise(
         )
 
 
-def is_token(given: str, tokens: Tokens) -> bool:
-    """Whether somebody at the door has a token that may read forecasts."""
-    return _is_among(given.strip().encode(), (*tokens.forecast, *tokens.admin))
+def is_token(token: str, tokens: Tokens) -> bool:
+    """Whether a token may read forecasts."""
+    return _is_among(token.strip().encode(), (*tokens.forecast, *tokens.admin))
 
 
-def _cookie(headers: Mapping[bytes, bytes]) -> bytes:
-    for part in headers.get(b"cookie", b"").split(b";"):
-        name, _, value = part.strip().partition(b"=")
-        if name == COOKIE.encode():
-            return value
-    return b""
+def _is_among(token: bytes, digests: Iterable[bytes]) -> bool:
+    """Whether a token is one of those, in a time that does not depend on which."""
+    digest = sha256(token).digest()
+    return sum(hmac.compare_digest(digest, valid) for valid in digests) > 0
 
 
-def _is_among(given: bytes, digests: Iterable[bytes]) -> bool:
-    """Whether a token is one of those; it takes the same time whichever it is, or none."""
-    own = sha256(given).digest()
-    found = False
-    for digest in digests:
-        found |= hmac.compare_digest(own, digest)
-    return found
-
-
-def _digests(file: Path | None, variable: str) -> tuple[bytes, ...]:
+def _hash_tokens(file: Path | None, variable: str) -> tuple[bytes, ...]:
     words = variable.replace(",", " ").split()
     if file is not None:
         try:
@@ -117,7 +107,7 @@ def _digests(file: Path | None, variable: str) -> tuple[bytes, ...]:
         except (OSError, UnicodeDecodeError):
             raise StoreError(f"the token file {file} cannot be read") from None
         if not words:
-            raise ConfigError(f"the token file {file} must hold a token a line, got nothing")
+            raise ConfigError(f"the token file {file} must hold one token per line, got nothing")
     if any(len(word) < _SHORTEST for word in words):
         raise ConfigError(f"a token must have at least {_SHORTEST} characters; make it longer")
     return tuple(sha256(word.encode()).digest() for word in words)

@@ -1,4 +1,4 @@
-"""Refusals: every answer that is no forecast. They name the rule and the field, never the value."""
+"""Error responses of the server: they name the rule and the field, never the value."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import NotRequired
 
 from pydantic_core import to_json
+from starlette.responses import Response
 from typing_extensions import TypedDict
 
-__all__ = ["ErrorAnswer", "FieldError", "Refusal"]
+from ...orders.reading.validation_issues import pluralize
+
+__all__ = ["MAX_FAULTS", "ErrorAnswer", "FieldError", "Refusal", "build_invalid_request"]
+
+MAX_FAULTS = 20  # named in one response
 
 
 class FieldError(TypedDict):
@@ -25,15 +30,15 @@ class _Error(TypedDict):
 
 
 class ErrorAnswer(TypedDict):
-    """What every refusal looks like; it repeats nothing of what was sent but the names of fields."""
+    """The body of every error response; of the request it repeats only names of fields."""
 
     error: _Error
     model_version: str
     request_id: str
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, and often not the server's error
-    """An answer with an error status."""
+class Refusal(Exception):  # noqa: N818 - a response, and often the client's error
+    """A response with an error status."""
 
     def __init__(
         self,
@@ -47,9 +52,19 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, and often not the ser
         self.status, self.code, self.message = status, code, message
         self.faults, self.headers = list(faults), dict(headers or {})
 
-    def body(self, model_version: str, request_id: str) -> bytes:
-        """The answer as JSON."""
+    def respond(self, model_version: str, request_id: str) -> Response:
+        """The response as JSON."""
         error = _Error(code=self.code, message=self.message)
         if self.faults:
             error["faults"] = self.faults
-        return to_json(ErrorAnswer(error=error, model_version=model_version, request_id=request_id))
+        body = ErrorAnswer(error=error, model_version=model_version, request_id=request_id)
+        return Response(to_json(body), self.status, self.headers, media_type="application/json")
+
+
+def build_invalid_request(faults: Sequence[FieldError], count: int | None = None) -> Refusal:
+    """The error of a request that breaks rules: the first 20 of its `count` faults are named."""
+    count = len(faults) if count is None else count
+    message = f"the request has {pluralize(count, 'fault')}"
+    if count > MAX_FAULTS:
+        message += f", {MAX_FAULTS} of them named"
+    return Refusal(422, "invalid", message, faults[:MAX_FAULTS])

@@ -1,4 +1,4 @@
-"""A request's body in, an answer's body out: JSON, or order lines as an Arrow stream or a parquet file."""
+"""Request body in, response body out: JSON, or order lines as an Arrow stream or parquet file."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_from_now
 from ...orders.orders import Orders
 from ...orders.reading.attribute_records import (
+    AttributeFault,
     attach_attribute_records,
     list_attribute_names,
     validate_attribute_records,
@@ -41,8 +42,8 @@ from ...orders.reading.order_records import LineError, clean_id, is_missing_id, 
 from ...orders.reading.read_orders import read_table
 from ...orders.reading.validation_issues import FaultyOrdersError
 from .arrow_safety import is_compressed
-from .errors import FieldError, Refusal
-from .schemas import FORECAST_REQUEST, parse_body, parse_instant_field
+from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
+from .schemas import FORECAST_REQUEST, format_field_path, parse_body
 from .settings import Limits
 
 __all__ = [
@@ -58,14 +59,12 @@ __all__ = [
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
-_MOST_FAULTS = 20
-_LONGEST_NAME = 64  # of a field in a path
-_WIDEST = 50  # times its body a table of order lines may take in memory
+_WIDEST = 50  # the memory of a table of order lines, at most, in multiples of its body
 
 
 @dataclass(frozen=True)
 class EncodedAnswer:
-    """The body of an answer, and how many customers it forecasts."""
+    """The body of a response, and how many customers it forecasts."""
 
     body: bytes
     media_type: str
@@ -73,114 +72,104 @@ class EncodedAnswer:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What a JSON request holds: its customers in its order, and those known at the cutoff."""
+class _Request:
+    """A JSON request: customer ids in its order, and the orders before the cutoff."""
 
     cutoff: int
     ids: list[str]
-    known: Orders
+    observed: Orders
 
-    def rows(self) -> FeatureRows:
-        """The feature rows of those known."""
-        return compute_feature_rows(self.known, np.array([self.cutoff], dtype=np.int64))
+    def compute_rows(self) -> FeatureRows:
+        return compute_feature_rows(self.observed, np.array([self.cutoff], dtype=np.int64))
 
 
 def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnswer:
     """Forecast the customers of a JSON request, in its order; raises `Refusal`."""
-    asked = _asked(model, body, limits)
-    rows = asked.rows()
+    request = _read_request(model, body, limits)
+    rows, observed = request.compute_rows(), request.observed
     columns: dict[str, list[Any]] = {
-        "customer_id": asked.known.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
+        "customer_id": observed.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
     }
     if rows.n_rows:
-        columns |= {
-            name: values.tolist()
-            for name, values in forecast_columns(model, asked.known, rows, asked.cutoff).items()
-        }
-    found = {
+        forecasts = forecast_columns(model, observed, rows, request.cutoff)
+        columns |= {name: values.tolist() for name, values in forecasts.items()}
+    answers = {
         values[0]: dict(zip(columns, values, strict=True))
         for values in zip(*columns.values(), strict=True)
     }
-    return _ordered(model, asked, found, "forecasts")
+    return _encode_answers(model, request, answers, "forecasts")
 
 
 def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnswer:
     """Explain the forecasts of a JSON request, in its order; raises `Refusal`."""
-    asked = _asked(model, body, limits)
-    rows = asked.rows()
-    found: dict[str, dict[str, Any]] = {}
+    request = _read_request(model, body, limits)
+    rows = request.compute_rows()
+    answers: dict[str, dict[str, Any]] = {}
     if rows.n_rows:
         for line in explain_rows(model, rows).to_dict("records"):
-            own = found.setdefault(
-                line["customer_id"],
-                {"customer_id": line["customer_id"], "clv": line["clv"], "reasons": []},
-            )
-            value = None if math.isnan(line["value"]) else line["value"]
+            customer_id = line["customer_id"]
+            answer = {"customer_id": customer_id, "clv": line["clv"], "reasons": []}
             reason = {name: line[name] for name in ("reason", "meaning", "amount")}
-            own["reasons"].append({**reason, "value": value})
-    return _ordered(model, asked, found, "explanations")
+            reason["value"] = None if math.isnan(line["value"]) else line["value"]
+            answers.setdefault(customer_id, answer)["reasons"].append(reason)
+    return _encode_answers(model, request, answers, "explanations")
 
 
-def _asked(model: TrainedModel, body: bytes, limits: Limits) -> _Asked:
+def _read_request(model: TrainedModel, body: bytes, limits: Limits) -> _Request:
     request = parse_body(FORECAST_REQUEST, body)
-    cutoff = _checked_cutoff(model, request["cutoff"])
+    cutoff = _parse_cutoff(model, request["cutoff"])
     customers = request["customers"]
-    _within(len(customers), sum(len(c["orders"]) for c in customers), limits)
-    ids = _cleaned([customer["customer_id"] for customer in customers])
-    given = [(own, customer["orders"]) for own, customer in zip(ids, customers, strict=True)]
+    _check_size(len(customers), sum(len(c["orders"]) for c in customers), limits)
+    ids = _clean_ids([customer["customer_id"] for customer in customers])
+    records = [(name, customer["orders"]) for name, customer in zip(ids, customers, strict=True)]
     try:
-        orders = pack_records(given, model.numbers.optional_columns, model.orders)
+        orders = pack_records(records, model.numbers.optional_columns, model.orders)
     except LineError as error:
         path = f"customers[{error.customer}].orders[{error.line}].{error.column}"
-        raise _invalid([FieldError(path=path, rule=error.rule)]) from None
+        raise build_invalid_request([FieldError(path=path, rule=error.rule)]) from None
     except OrdersError:
-        raise _lacking(model) from None
-    told = [customer.get("attributes") for customer in customers]
-    orders = _with_attributes(model, orders, ids, told)
-    return _Asked(cutoff, ids, windows.slice_observed(orders, cutoff))
+        raise _build_missing_field_error(model) from None
+    attributes = [customer.get("attributes") for customer in customers]
+    orders = _attach_attributes(model, orders, ids, attributes)
+    return _Request(cutoff, ids, windows.slice_observed(orders, cutoff))
 
 
-def _with_attributes(
-    model: TrainedModel, orders: Orders, ids: list[str], told: list[Any]
+def _attach_attributes(
+    model: TrainedModel, orders: Orders, ids: list[str], attributes: list[Any]
 ) -> Orders:
-    """The orders with what the request tells of their customers, checked; raises `Refusal`."""
+    """The orders with the customers' attributes of a request, validated; raises `Refusal`."""
     config, zone = model.customers, model.orders.timezone
     if config is None:
         faults = [
-            FieldError(
-                path=f"customers[{k}].attributes",
-                rule="is none of this model's: it learned from none",
-            )
-            for k, own in enumerate(told)
-            if own is not None
+            AttributeFault(k, None, "must be left out: this model learned from no attributes")
+            for k, record in enumerate(attributes)
+            if record is not None
         ]
-        if faults:
-            raise _invalid(faults[:_MOST_FAULTS])
-        return orders
-    found = islice(validate_attribute_records(told, config, zone), _MOST_FAULTS)
-    faults = [
-        FieldError(
-            path=f"customers[{fault.customer}].attributes"
-            + ("" if fault.name is None else f".{fault.name[:_LONGEST_NAME]}"),
-            rule=fault.rule,
-        )
-        for fault in found
-    ]
+    else:
+        faults = list(islice(validate_attribute_records(attributes, config, zone), MAX_FAULTS))
     if faults:
-        raise _invalid(faults)
-    return model.usable_columns(attach_attribute_records(orders, ids, told, config, zone))
+        raise build_invalid_request([_locate_attribute_fault(fault) for fault in faults])
+    if config is None:
+        return orders
+    return model.usable_columns(attach_attribute_records(orders, ids, attributes, config, zone))
 
 
-def _ordered(
-    model: TrainedModel, asked: _Asked, found: Mapping[str, dict[str, Any]], name: str
+def _locate_attribute_fault(fault: AttributeFault) -> FieldError:
+    path = ("customers", fault.customer, "attributes")
+    name = () if fault.name is None else (fault.name,)
+    return FieldError(path=format_field_path((*path, *name)), rule=fault.rule)
+
+
+def _encode_answers(
+    model: TrainedModel, request: _Request, answers: Mapping[str, dict[str, Any]], name: str
 ) -> EncodedAnswer:
     content = {
         "model_version": model.version,
-        "cutoff": dates.format_iso(asked.cutoff),
-        name: [found[own] for own in asked.ids if own in found],
-        "without_orders": [own for own in asked.ids if own not in found],
+        "cutoff": dates.format_iso(request.cutoff),
+        name: [answers[customer_id] for customer_id in request.ids if customer_id in answers],
+        "without_orders": [name for name in request.ids if name not in answers],
     }
-    return EncodedAnswer(to_json(content), JSON, len(found))
+    return EncodedAnswer(to_json(content), JSON, len(answers))
 
 
 def answer_table(
@@ -193,24 +182,28 @@ def answer_table(
 ) -> EncodedAnswer:
     """Forecast order lines given as a table, by customer_id; raises `Refusal`."""
     if not cutoff:
-        raise _invalid([FieldError(path="cutoff", rule="is required, as a query parameter")])
-    moment = _checked_cutoff(model, cutoff)
-    table = _read(body, media_type, limits)
-    attributes = [] if model.customers is None else [*list_attribute_names(model.customers)]
-    own = [PREFIX + name for name in attributes]
-    allowed = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *own)
-    unknown = [n for n in table.column_names if n not in allowed]
+        rule = "is required, as a query parameter"
+        raise build_invalid_request([FieldError(path="cutoff", rule=rule)])
+    instant = _parse_cutoff(model, cutoff)
+    table = _read_table(body, media_type, limits)
+    attributes = () if model.customers is None else list_attribute_names(model.customers)
+    attribute_columns = [PREFIX + name for name in attributes]
+    allowed = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *attribute_columns)
+    unknown = [(name,) for name in table.column_names if name not in allowed]
     if unknown:
-        raise _invalid(
-            [FieldError(path=name[:64], rule="is no column of order lines") for name in unknown]
+        rule = "is no column of order lines"
+        raise build_invalid_request(
+            [FieldError(path=format_field_path(path), rule=rule) for path in unknown]
         )
-    orders = _orders(model, table)
-    _within(orders.n_customers, table.num_rows, limits)
+    orders = _read_orders(model, table)
+    _check_size(orders.n_customers, table.num_rows, limits)
     if any(name not in orders.optional_columns for name in model.numbers.optional_columns):
-        raise _lacking(model)
+        raise _build_missing_field_error(model)
     if model.customers is not None:
-        orders = _attach_line_attributes(model.customers, orders, table, own, model.orders.timezone)
-    forecasts = forecast_rows(model, orders, moment)
+        orders = _attach_line_attributes(
+            model.customers, orders, table, attribute_columns, model.orders.timezone
+        )
+    forecasts = forecast_rows(model, orders, instant)
     if accepted == ARROW:
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, forecasts.schema) as stream:
@@ -219,9 +212,9 @@ def answer_table(
     scored = set(forecasts["customer_id"].to_pylist())
     content = {
         "model_version": model.version,
-        "cutoff": dates.format_iso(moment),
+        "cutoff": dates.format_iso(instant),
         "forecasts": forecasts.to_pylist(),
-        "without_orders": [own for own in orders.customer_ids.to_pylist() if own not in scored],
+        "without_orders": [name for name in orders.customer_ids.to_pylist() if name not in scored],
     }
     return EncodedAnswer(to_json(content), JSON, forecasts.num_rows)
 
@@ -229,15 +222,11 @@ def answer_table(
 def _attach_line_attributes(
     config: CustomersConfig, orders: Orders, table: pa.Table, columns: list[str], zone: str | None
 ) -> Orders:
-    """The orders with the attributes that stand on their lines, the same on all of a customer's."""
-    lacking = [name for name in columns if name not in table.column_names]
-    if lacking:
-        raise _invalid(
-            [
-                FieldError(path=name, rule="is a column the model needs, null where unknown")
-                for name in lacking
-            ]
-        )
+    """The orders with attributes from their lines, where all lines of a customer must agree."""
+    rule = "is a column the model needs, null where unknown"
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise build_invalid_request([FieldError(path=name, rule=rule) for name in missing])
     facts = table.select(["customer_id", *columns]).rename_columns(
         ["customer_id", *(name.removeprefix(PREFIX) for name in columns)]
     )
@@ -249,23 +238,24 @@ def _attach_line_attributes(
     try:
         return join_customers(orders, facts, config.model_copy(update=plain), zone)
     except OrdersError:
-        rule = "must be text, numbers or dates as the model learned them, the same on all lines of a customer"
-        raise _invalid([FieldError(path=f"{PREFIX}*", rule=rule)]) from None
+        rule = "must be text, numbers or dates as in training, the same on all lines of a customer"
+        raise build_invalid_request([FieldError(path=f"{PREFIX}*", rule=rule)]) from None
 
 
-def _checked_cutoff(model: TrainedModel, cutoff: str) -> int:
-    """The cutoff; one more than a horizon from now is refused, for nothing is known of the time between."""
-    moment = parse_instant_field(cutoff)
+def _parse_cutoff(model: TrainedModel, cutoff: str) -> int:
+    """The cutoff's instant; raises `Refusal` for one more than a horizon after now."""
     horizon_days = model.numbers.horizon_days
+    rule = "must be a date of the calendar such as 2011-12-10"
     try:
-        check_cutoff_from_now(moment, horizon_days, datetime.now())
-    except ConfigError:
+        instant = dates.parse_instant(cutoff)
         rule = f"must be within {horizon_days} days from now, the model's horizon"
-        raise _invalid([FieldError(path="cutoff", rule=rule)]) from None
-    return moment
+        check_cutoff_from_now(instant, horizon_days, datetime.now())
+    except ConfigError:
+        raise build_invalid_request([FieldError(path="cutoff", rule=rule)]) from None
+    return instant
 
 
-def _within(customers: int, lines: int, limits: Limits) -> None:
+def _check_size(customers: int, lines: int, limits: Limits) -> None:
     for name, count, most in (
         ("customers", customers, limits.customers),
         ("order lines", lines, limits.lines),
@@ -274,29 +264,29 @@ def _within(customers: int, lines: int, limits: Limits) -> None:
             raise Refusal(
                 413,
                 "too_large",
-                f"a request must have at most {most} {name}, got {count}; send several",
+                f"a request must have at most {most} {name}, got {count}; split it",
             )
 
 
-def _cleaned(stated: list[str]) -> list[str]:
-    ids = [clean_id(own) for own in stated]
+def _clean_ids(raw_ids: list[str]) -> list[str]:
+    ids = [clean_id(raw_id) for raw_id in raw_ids]
     seen: set[str] = set()
     faults = []
-    for position, own in enumerate(ids):
+    for position, customer_id in enumerate(ids):
         path = f"customers[{position}].customer_id"
-        if is_missing_id(own):
-            faults.append(FieldError(path=path, rule="must name a customer, not nothing"))
-        elif own in seen:
-            faults.append(FieldError(path=path, rule="must be another than those before it"))
-        seen.add(own)
+        if is_missing_id(customer_id):
+            faults.append(FieldError(path=path, rule="must name a customer, got no id"))
+        elif customer_id in seen:
+            faults.append(FieldError(path=path, rule="must not repeat an id of this request"))
+        seen.add(customer_id)
     if faults:
-        raise _invalid(faults[:_MOST_FAULTS])
+        raise build_invalid_request(faults)
     return ids
 
 
-def _read(body: bytes, media_type: str, limits: Limits) -> pa.Table:
+def _read_table(body: bytes, media_type: str, limits: Limits) -> pa.Table:
     too_large = Refusal(
-        413, "too_large", f"a request must have at most {limits.lines} order lines; send several"
+        413, "too_large", f"a request must have at most {limits.lines} order lines; split it"
     )
     most_bytes = _WIDEST * max(len(body), 100_000)
     try:
@@ -324,7 +314,7 @@ def _read(body: bytes, media_type: str, limits: Limits) -> pa.Table:
     return table
 
 
-def _orders(model: TrainedModel, table: pa.Table) -> Orders:
+def _read_orders(model: TrainedModel, table: pa.Table) -> Orders:
     plain = OrdersConfig(
         timezone=model.orders.timezone,
         currency_decimals=model.orders.currency_decimals,
@@ -333,28 +323,22 @@ def _orders(model: TrainedModel, table: pa.Table) -> Orders:
     try:
         orders = read_table(table, plain)
     except FaultyOrdersError as error:
-        faults = [
-            FieldError(path=f"rows {list(f.rows[:3])}", rule=f.rule)
-            for f in error.faults[:_MOST_FAULTS]
-        ]
-        raise _invalid(faults) from None
+        raise build_invalid_request(
+            [FieldError(path=f"rows {list(f.rows[:3])}", rule=f.rule) for f in error.faults]
+        ) from None
     except OrdersError:
-        raise Refusal(422, "invalid", "the table holds no order lines that can be used") from None
+        raise Refusal(422, "invalid", "the table holds no usable order lines") from None
     if orders.report.lines_without_customer:
-        raise _invalid([FieldError(path="customer_id", rule="must name a customer on every line")])
+        rule = "must name a customer on every line"
+        raise build_invalid_request([FieldError(path="customer_id", rule=rule)])
     return orders
 
 
-def _invalid(faults: list[FieldError]) -> Refusal:
-    counted = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
-    return Refusal(422, "invalid", f"the request has {counted}", faults)
-
-
-def _lacking(model: TrainedModel) -> Refusal:
+def _build_missing_field_error(model: TrainedModel) -> Refusal:
     names = ", ".join(model.numbers.optional_columns)
     return Refusal(
         422,
         "invalid",
-        "the order lines lack a field the model needs, or add up to more than a sum can hold; "
-        f"it needs {names or 'no optional ones'}, null where unknown",
+        "the order lines lack a field the model needs, or their amounts add up to too much; "
+        f"it needs {names or 'no optional fields'}, null where unknown",
     )

@@ -1,4 +1,4 @@
-"""Logs: one line of JSON an event, with the request's id and nothing that came from a customer."""
+"""Logs: one JSON line per event, with the request's id and no customer data."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ request_logger = logging.getLogger("clvcast.requests")
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON; of an error its type and places, not its words, which may quote data."""
+    """A record as one JSON line; of an error its type and traceback lines, no message with data."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, object] = {"at": at, "level": record.levelname.lower()}
-        own = getattr(record, "fields", None)
-        if own is not None:
-            line |= own
+        fields = getattr(record, "fields", None)
+        if fields is not None:
+            line |= fields
         elif record.exc_info is None:
             line["message"] = record.getMessage()
         if record.exc_info and record.exc_info[0] is not None:
@@ -33,7 +33,7 @@ class JsonLines(logging.Formatter):
 
 
 def start_logging() -> None:
-    """Send what the server and we say to stderr as JSON lines."""
+    """Write the logs of uvicorn and clvcast to stderr as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name in ("uvicorn.error", "clvcast"):

@@ -1,91 +1,89 @@
-"""The guard: what every request passes before a route sees it, and what is noted of it after."""
+"""What every request passes before a route sees it, and what is logged and counted of it after."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...models.model import TrainedModel
 from .auth import HEALTH_PATHS, authorise
 from .errors import Refusal
-from .load_shedding import ARRIVAL, CONNECTIONS, TOO_MANY, LoadShedder
 from .logs import request_logger
 from .metrics import Metrics
 from .model_holder import ModelHolder
-from .request_limits import BodyReader, Receive, too_many_requests
+from .request_limits import (
+    ARRIVAL,
+    CONNECTIONS,
+    LONGEST_HEAD,
+    TOO_MANY,
+    BodyReader,
+    LoadShedder,
+    too_many_requests,
+)
 from .settings import Settings
 
 __all__ = ["Middleware", "RequestContext"]
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-_ON_THE_LOOP = "/v1/forecasts"  # where its body is small
-_GONE = 499  # nobody is there to read it; for the log and the metrics
+_ON_THE_LOOP = "/v1/forecasts"  # when its body is small
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-
-
-class _GoneError(Exception):
-    """The client does not take its answer."""
 
 
 @dataclass
 class RequestContext:
-    """One request on its way: its id, the model that answers all of it, and what came of it."""
+    """A request: its id, the model that serves all of it, its body, and the outcome."""
 
     request_id: str
     model: TrainedModel
+    body: bytes = b""
     status: int = 500
     customers: int = 0
-    code: str = ""  # of the refusal
+    code: str = ""  # of an error response
     is_small: bool = False  # answered on the loop
 
 
 class Middleware:
-    """Tokens, body limits, slow clients, ids, metrics and logs around an ASGI application."""
+    """Tokens, body limits, ids, metrics and logs around an ASGI application."""
 
-    def __init__(self, app: App, models: ModelHolder, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, models: ModelHolder, settings: Settings, metrics: Metrics
+    ) -> None:
         self._app, self._models, self._settings, self._metrics = app, models, settings, metrics
         self._bodies = BodyReader(settings.limits)
-        self._backlog = LoadShedder()
+        self._shedder = LoadShedder()
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's call: one request, or the life of the server."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begin = time.perf_counter()
         headers = dict(scope["headers"])
-        stated = headers.get(b"x-request-id", b"")
-        request_id = stated.decode() if _REQUEST_ID.fullmatch(stated) else uuid.uuid4().hex
-        passage = scope["passage"] = RequestContext(request_id, self._models.current)
+        requested_id = headers.get(b"x-request-id", b"")
+        is_valid = _REQUEST_ID.fullmatch(requested_id)
+        request_id = requested_id.decode() if is_valid else uuid.uuid4().hex
+        context = scope["context"] = RequestContext(request_id, self._models.current)
         self._metrics.in_flight.inc()
-        answer = self._noting(passage, send)
         try:
-            await self._admit(scope, headers, receive, answer)
-        except _GoneError:
-            passage.status, passage.code = _GONE, "gone"
+            await self._handle(scope, headers, receive, _add_headers(context, send))
         finally:
             self._metrics.in_flight.dec()
-            self._note(scope, passage, time.perf_counter() - begin)
-            if passage.is_small:
-                self._backlog.answered()
+            self._record(scope, context, time.perf_counter() - begin)
+            if context.is_small:
+                self._shedder.answered()
 
-    async def _admit(
-        self,
-        scope: MutableMapping[str, Any],
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-        answer: Send,
+    async def _handle(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
     ) -> None:
-        passage: RequestContext = scope["passage"]
+        context: RequestContext = scope["context"]
         try:
+            if sum(map(len, headers)) + sum(map(len, headers.values())) > LONGEST_HEAD:
+                raise Refusal(400, "long_head", f"a head must have at most {LONGEST_HEAD} bytes")
             if scope.get(TOO_MANY) and scope["path"] not in HEALTH_PATHS:
                 raise too_many_requests(close=True)
             authorise(
@@ -94,88 +92,57 @@ class Middleware:
                 self._settings.tokens,
                 is_loopback=self._settings.is_loopback,
             )
-            body = await self._bodies.read(receive, headers.get(b"content-length"))
-            passage.is_small = self._is_small(scope["path"], body)
-            if passage.is_small:  # here, not in a route: to turn somebody away must cost little
-                self._backlog.check(scope.get(ARRIVAL), scope.get(CONNECTIONS, 1))
+            context.body = await self._bodies.read(receive, headers.get(b"content-length"))
+            context.is_small = self._is_small(scope["path"], context.body)
+            if context.is_small:  # here, not in a route: to reject a request must cost little
+                self._shedder.check(scope.get(ARRIVAL), scope.get(CONNECTIONS, 1))
         except Refusal as refusal:
-            passage.code = refusal.code
-            await send_refusal(refusal, passage, answer)
+            context.code = refusal.code
+            response = refusal.respond(context.model.version, context.request_id)
+            await response(scope, receive, send)
         else:
-            await self._app(scope, _replay(body, receive), answer)
+            await self._app(scope, receive, send)
 
     def _is_small(self, path: str, body: bytes) -> bool:
-        """Whether a request takes milliseconds, be it right or wrong; until the server is warm none does."""
+        """Whether a request takes milliseconds, valid or not; before the warm-up none does."""
         limits = self._settings.limits
         if path != _ON_THE_LOOP or not self._models.is_warm or len(body) > limits.small_bytes:
             return False
         return body.count(b",") <= limits.small_commas
 
-    def _noting(self, passage: RequestContext, send: Send) -> Send:
-        """The way back: the id and the model's version on every answer, and no waiting for who takes none."""
-        headers = [
-            (b"x-request-id", passage.request_id.encode()),
-            (b"x-model-version", passage.model.version.encode()),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                passage.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *headers]
-            try:
-                async with asyncio.timeout(self._settings.limits.slow_seconds):
-                    await send(message)
-            except TimeoutError:
-                raise _GoneError from None
-
-        return answer
-
-    def _note(
-        self, scope: MutableMapping[str, Any], passage: RequestContext, seconds: float
-    ) -> None:
+    def _record(self, scope: Scope, context: RequestContext, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "none"
-        self._metrics.requests.labels(route, str(passage.status)).inc()
+        self._metrics.requests.labels(route, str(context.status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
-        self._metrics.customers.inc(passage.customers)
-        if passage.status >= 400:
-            self._metrics.refused.labels(passage.code or str(passage.status)).inc()
+        self._metrics.customers.inc(context.customers)
+        if context.status >= 400:
+            self._metrics.refused.labels(context.code or str(context.status)).inc()
         if request_logger.isEnabledFor(logging.INFO):
             fields = {
                 "event": "request",
-                "request_id": passage.request_id,
+                "request_id": context.request_id,
                 "method": scope["method"],
                 "route": route,
-                "status": passage.status,
+                "status": context.status,
                 "milliseconds": round(seconds * 1000, 3),
-                "customers": passage.customers,
-                "model_version": passage.model.version,
+                "customers": context.customers,
+                "model_version": context.model.version,
             }
             request_logger.info("", extra={"fields": fields})
 
 
-async def send_refusal(refusal: Refusal, passage: RequestContext, send: Send) -> None:
-    """Send a refusal as an answer; nothing to a client that is gone."""
-    if refusal.status == _GONE:
-        passage.status = _GONE
-        return
-    body = refusal.body(passage.model.version, passage.request_id)
-    headers = {"content-type": "application/json", "content-length": str(len(body))}
-    headers |= {name.lower(): value for name, value in refusal.headers.items()}
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+def _add_headers(context: RequestContext, send: Send) -> Send:
+    """`send` with the request's id and the model's version on the response."""
+    headers = [
+        (b"x-request-id", context.request_id.encode()),
+        (b"x-model-version", context.model.version.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
 
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            context.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *headers]
+        await send(message)
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, then whatever else the connection says."""
-    given = False
-
-    async def replay() -> MutableMapping[str, Any]:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
+    return send_with_headers

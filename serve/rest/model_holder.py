@@ -1,7 +1,7 @@
-"""The models a server holds: the one that answers, the one before it, and how another takes its place.
+"""The current and the previous model of a server, and how a new one is loaded.
 
-A malformed tree text can kill or hang the process that parses it. So a child process loads a model first,
-proves it by its golden rows and writes it anew into a folder of ours; only that is loaded here.
+A malformed tree text can crash or hang the process that parses it. So a child process loads a
+model first, verifies its golden rows and saves a copy; only the copy is loaded here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ _LONGEST = 120.0  # seconds a child may take to load a model
 
 
 class ModelHolder:
-    """The current model and the previous one; a swap is one assignment, so a request sees one or the other."""
+    """The current model and the previous one; a swap is one assignment, so it is atomic."""
 
     def __init__(
         self,
@@ -42,18 +43,18 @@ class ModelHolder:
         self._changing = threading.Lock()
 
     def warm(self) -> None:
-        """Run the compiled code once; until then the server is not ready."""
+        """Run the compiled code once; the server is ready only afterwards."""
         warm(self.current)
         self.is_warm = True
 
     def reload(self, name: str) -> TrainedModel:
-        """Take a model by `models:/NAME@ALIAS` or by a path below the root; the old one answers until then.
+        """Load a model by `models:/NAME@ALIAS` or by a path below the root, and switch to it.
 
-        Raises `BundleError`, `StoreError` or `ConfigError`, `BlockingIOError` while another one is on
-        its way; then nothing has changed.
+        Raises `BundleError`, `StoreError` or `ConfigError`, and `BlockingIOError` while another
+        change is running; then nothing has changed.
         """
-        with _only_one(self._changing):
-            model = self._prepare(verify_in_subprocess(self._allowed(name), self._tracking_uri))
+        with _lock_or_raise(self._changing):
+            model = self._prepare(verify_in_subprocess(self._resolve(name), self._tracking_uri))
             warm(model)
             if model.version != self.current.version:
                 self.previous = self.current
@@ -61,14 +62,14 @@ class ModelHolder:
             return model
 
     def rollback(self) -> TrainedModel:
-        """Swap the current and the previous model; raises `ConfigError` where there is none."""
-        with _only_one(self._changing):
+        """Swap the current and the previous model; `ConfigError` if there is no previous one."""
+        with _lock_or_raise(self._changing):
             if self.previous is None:
                 raise ConfigError("there is no previous model to go back to")
             self.current, self.previous = self.previous, self.current
             return self.current
 
-    def _allowed(self, name: str) -> str:
+    def _resolve(self, name: str) -> str:
         if name.startswith("models:/"):
             return name
         if self._root is None or ":" in name:
@@ -79,16 +80,14 @@ class ModelHolder:
         return str(path)
 
 
-class _only_one:  # noqa: N801 - reads as a statement
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise BlockingIOError
-
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
+@contextmanager
+def _lock_or_raise(lock: threading.Lock) -> Iterator[None]:
+    if not lock.acquire(blocking=False):
+        raise BlockingIOError
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 _CHILD = """
@@ -98,7 +97,7 @@ from clvcast.errors import ClvcastError
 from clvcast.models.loading import load_model
 try:
     model = load_model(sys.argv[1], sys.argv[3] or None)
-    model.load_boosters()  # here, not first in the server by an explanation
+    model.load_boosters()  # parse here what the server would parse for its first explanation
     model.save(Path(sys.argv[2]))
     if model.registered is not None:
         print(model.registered.model_dump_json())
@@ -109,7 +108,7 @@ except ClvcastError as error:
 
 
 def verify_in_subprocess(model: str, tracking_uri: str | None) -> TrainedModel:
-    """Load a model that may be malformed; raises `BundleError` in the words of the child."""
+    """Load a model that may be malformed; raises `BundleError` with the child's message."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "bundle"
         command = [sys.executable, "-c", _CHILD, model, str(copy), tracking_uri or ""]
@@ -122,11 +121,11 @@ def verify_in_subprocess(model: str, tracking_uri: str | None) -> TrainedModel:
         if child.returncode == 3:
             raise BundleError(child.stderr.strip())
         if child.returncode != 0:
-            raise BundleError("the model kills the process that loads it; fetch it again")
-        about = child.stdout.strip()
+            raise BundleError("the model crashes the process that loads it; download it again")
+        facts = child.stdout.strip()
         try:
-            found = load_bundle(copy)
+            loaded = load_bundle(copy)
         except ClvcastError as error:
             raise BundleError(f"the model does not load a second time: {error}") from None
-        registered = RegistryFacts.model_validate_json(about.splitlines()[-1]) if about else None
-        return replace(found, registered=registered)
+        registered = RegistryFacts.model_validate_json(facts.splitlines()[-1]) if facts else None
+        return replace(loaded, registered=registered)

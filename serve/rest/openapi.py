@@ -1,4 +1,4 @@
-"""The description of the server: OpenAPI with every refusal and examples; docs/openapi.json is a copy."""
+"""The OpenAPI document of the server, with every error and examples; see docs/openapi.json."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ __all__ = [
 ]
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is no JSON, or no table."},
-    401: {"description": "No valid token."},
-    403: {"description": "Not from here, or switched off."},
-    408: {"description": "The body came too slowly."},
+    400: {"description": "The body is not valid JSON or not a table."},
+    401: {"description": "The token is missing or invalid."},
+    403: {"description": "Not allowed from this address, or switched off."},
+    408: {"description": "The body arrived too slowly."},
     413: {"description": "Too many bytes, customers or order lines."},
-    503: {"description": "At its limit; come again after Retry-After seconds."},
+    503: {"description": "The server is at its limit; retry after Retry-After seconds."},
 }
 
 UNUSABLE: dict[int | str, dict[str, Any]] = {
-    415: {"description": "Another content type than those listed."},
-    422: {"description": "A field breaks a rule; its path is named."},
-    504: {"description": "It took too long."},
+    415: {"description": "The content type is none of those listed."},
+    422: {"description": "A field is invalid; the error names its path."},
+    504: {"description": "The request took too long."},
 }
 
 
 ADMIN: dict[int | str, dict[str, Any]] = {
-    409: {"description": "Another change is on its way."},
-    422: {"description": "The model cannot be used; the old one answers on."},
+    409: {"description": "Another change is running."},
+    422: {"description": "The model cannot be used; the current one stays."},
 }
 
 
 def keep_paths(*statuses: int, of: type) -> dict[int | str, dict[str, Any]]:
-    """Some refusals, and the answer of 200."""
+    """Some of the errors, and the response of status 200."""
     return {s: {"model": of} if s == 200 else REFUSALS[s] for s in statuses}
 
 
 def describe_forecast_body() -> dict[str, Any]:
-    """The body of a request for forecasts, in each of its forms."""
+    """The body of a forecast request, in each of its forms."""
     lines = {"schema": {"type": "string", "format": "binary"}}
     body = describe_body(FORECAST_REQUEST, build_example_request())
     body["content"] |= {ARROW: lines, PARQUET: lines}
@@ -58,21 +58,21 @@ def describe_forecast_body() -> dict[str, Any]:
         "name": "cutoff",
         "in": "query",
         "required": False,
-        "description": "The cutoff, where the body is a table of order lines.",
+        "description": "The cutoff, for a body that is a table of order lines.",
         "schema": {"type": "string", "format": "date"},
     }
     return {"requestBody": body, "parameters": [cutoff]}
 
 
 def describe_body(adapter: TypeAdapter[Any], example: object) -> dict[str, Any]:
-    """A body of JSON."""
+    """A JSON body."""
     schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
 
 
 def build_openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description: every route, payload and refusal, with examples."""
+    """The OpenAPI document: every route, schema and error, with examples."""
     if app.openapi_schema:
         return app.openapi_schema
     page = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
@@ -88,7 +88,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
             if path not in ("/livez", "/readyz"):
                 operation["security"] = [{}, {"token": []}]
             for status, response in operation["responses"].items():
-                response.setdefault("description", "The answer.")
+                response.setdefault("description", "The response.")
                 if int(status) >= 400:
                     response["content"] = refusal
     app.openapi_schema = page

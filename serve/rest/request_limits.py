@@ -1,23 +1,44 @@
-"""Limits: bodies read whole within bounds of size and time, and a bounded queue before the scorer."""
+"""Limits: bodies within a size and a time, a bounded queue before the scorer, and load shedding."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from starlette.types import Receive
 
 from .errors import Refusal
 from .settings import Limits
 
-__all__ = ["BodyReader", "Receive", "WorkerPool", "too_many_requests"]
+__all__ = [
+    "ARRIVAL",
+    "CONNECTIONS",
+    "LONGEST_HEAD",
+    "TOO_MANY",
+    "BodyReader",
+    "LoadShedder",
+    "WorkerPool",
+    "too_many_requests",
+]
+
+LONGEST_HEAD = 64 << 10  # bytes: request line, headers and trailers
+# In a request's scope: when its last byte came, by the monotonic clock; how many connections are
+# open; and whether its own was opened when the maximum was open.
+ARRIVAL, CONNECTIONS, TOO_MANY = "clvcast.arrival", "clvcast.connections", "clvcast.too_many"
+_CLOSE = {"Connection": "close"}
+_PATIENT_SECONDS, _STRICT_SECONDS = 0.1, 0.003  # that a request may have waited
+_FEW_CONNECTIONS = 4
+_BUSY_SECONDS = 0.1  # without a pause
+_PAUSE_SECONDS = 0.003  # from a response to the next request; parsing a batch of them takes less
 
 Result = TypeVar("Result")
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class BodyReader:
-    """Reads request bodies: each within a size and a time, all together within the memory for them."""
+    """Reads request bodies: each within a size and a time, all together within a memory limit."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -35,7 +56,7 @@ class BodyReader:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise Refusal(499, "gone", "the client went away")
+                        raise Refusal(499, "gone", "the client closed the connection")
                     part = message.get("body", b"")
                     parts.append(part)
                     size += len(part)
@@ -63,17 +84,14 @@ class BodyReader:
         )
 
 
-_CLOSE = {"Connection": "close"}
-
-
 def too_many_requests(*, close: bool = False) -> Refusal:
-    """The answer to one request too many; `close`: and to the connection it came on."""
+    """The response to one request too many; with `close` its connection is closed."""
     headers = {"Retry-After": "1"} | (_CLOSE if close else {})
-    return Refusal(503, "busy", "the server is at its limit; come again", headers=headers)
+    return Refusal(503, "busy", "the server is at its limit; try again later", headers=headers)
 
 
 class WorkerPool:
-    """A bounded queue before some threads."""
+    """Threads behind a bounded queue."""
 
     def __init__(self, limits: Limits) -> None:
         self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="scorer")
@@ -81,32 +99,55 @@ class WorkerPool:
         self._seconds = limits.request_seconds
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Do some work in a thread; raises `Refusal` with 503 (no room) or 504 (too long).
+        """Run some work in a thread; raises `Refusal` with 503 (queue full) or 504 (too long).
 
-        Work that takes too long keeps its thread, and its place, until it ends.
+        Work that takes too long occupies its thread until it ends.
         """
         if self._room <= 0:
             raise too_many_requests()
         self._room -= 1
-        loop = asyncio.get_running_loop()
-        future = self._pool.submit(work, *arguments)
-
-        def leave(done: Future[Result]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._leave)
-
-        future.add_done_callback(leave)
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        future.add_done_callback(self._leave)
         try:
             async with asyncio.timeout(self._seconds):
-                return await asyncio.wrap_future(future)
+                return await asyncio.shield(future)
         except TimeoutError:
             raise Refusal(
                 504, "timeout", f"no answer within {self._seconds:g} s; send fewer customers"
             ) from None
 
-    def _leave(self) -> None:
+    def _leave(self, future: asyncio.Future[Any]) -> None:
         self._room += 1
+        if not future.cancelled():
+            future.exception()  # retrieved, since nobody awaits it after a timeout
 
     def close(self) -> None:
-        """Let the threads go once their work is done."""
+        """Stop the threads once their work is done."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class LoadShedder:
+    """Rejects small requests, which are answered one by one on the server's loop, that waited long.
+
+    Short bursts are queued, up to 0.1 s. Once the queue has not emptied for 0.1 s and more than 4
+    clients are connected, only fresh requests are answered (CoDel: Nichols and Jacobson 2012,
+    "Controlling queue delay"). A few clients that send one request at a time wait for each other.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._paused_at = self._answered_at = clock()
+
+    def check(self, arrived_at: float | None, connections: int) -> None:
+        """Raise a `Refusal` with 503 if a request waited too long; None means no wait."""
+        if arrived_at is None:
+            return
+        if arrived_at - self._answered_at > _PAUSE_SECONDS:
+            self._paused_at = arrived_at
+        is_overrun = connections > _FEW_CONNECTIONS and arrived_at - self._paused_at > _BUSY_SECONDS
+        if self._clock() - arrived_at > (_STRICT_SECONDS if is_overrun else _PATIENT_SECONDS):
+            raise too_many_requests()
+
+    def answered(self) -> None:
+        """Note that a request was answered or rejected."""
+        self._answered_at = self._clock()

@@ -1,4 +1,4 @@
-"""Payloads: what a request and an answer hold, strictly. 3.5 stays 3.5; "4", true and NaN are no numbers."""
+"""Strict schemas of requests and responses: "4", true and NaN are no numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from typing_extensions import TypedDict
 
 from ...models.golden_rows import CUTOFF, build_golden_rows
 from ...models.scoring import FORECAST_SCHEMA
-from ...orders.dates import ISO_INSTANT, ISO_LOCAL, parse_instant
+from ...orders.dates import ISO_INSTANT, ISO_LOCAL
 from ...orders.limits import MAX_AMOUNT
-from .errors import FieldError, Refusal
+from ...orders.reading.line_rules import AMOUNT, FINITE, ISO, NOT_EMPTY, NUMBER, REQUIRED, TEXT
+from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
 
 __all__ = [
     "FORECAST_REQUEST",
@@ -37,30 +38,45 @@ __all__ = [
     "build_example_request",
     "format_field_path",
     "parse_body",
-    "parse_instant_field",
 ]
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
-_MOST_FAULTS = 20
-_MOST_LISTED = 10_000  # faults; to make a list of more takes seconds
+_MOST_LISTED = 10_000  # faults; listing more takes seconds
 _LONGEST_NAME = 64  # of a field in a path
 _Text = Annotated[str | None, Field(max_length=1_000)]
 _Number = Annotated[float | None, Field(allow_inf_nan=False)]
 
 
-# which attributes there are, and of which kind, is the model's to say: `orders.reading.attribute_records` checks them
+# the model says which attributes there are and of which kind: attribute_records.py validates them
 _Attributes = Annotated[
     dict[str, Any],
     WithJsonSchema(
         {
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "null"]},
-            "description": "What is known of the customer at the cutoff, for a model that learned from any "
-            "(GET /v1/model names them): text, numbers, ISO dates, null where unknown.",
+            "description": "Attributes of the customer at the cutoff, for a model that learned "
+            "from any (GET /v1/model names them): text, numbers, ISO dates, null where unknown.",
             "examples": [{"country": "GB", "points": 3.5, "signed_up": "2011-06-10"}],
         }
     ),
 ]
+
+
+# pydantic's kinds of errors -> our rules
+_RULES = {
+    "dict_type": "must be an object of names and values",
+    "extra_forbidden": "is no field of this request",
+    "finite_number": FINITE,
+    "float_parsing": NUMBER.requirement,
+    "float_type": NUMBER.requirement,
+    "greater_than_equal": AMOUNT.requirement,
+    "less_than_equal": AMOUNT.requirement,
+    "missing": REQUIRED,
+    "string_pattern_mismatch": ISO,
+    "string_too_short": NOT_EMPTY.requirement,
+    "string_type": TEXT,
+    "too_short": NOT_EMPTY.requirement,
+}
 
 
 class OrderLine(TypedDict):
@@ -72,7 +88,7 @@ class OrderLine(TypedDict):
         str,
         Field(
             pattern=f"^{ISO_INSTANT}$",
-            description="ISO 8601, in the shop's own time; with an offset it is converted.",
+            description="ISO 8601, in the shop's time zone; a time with an offset is converted.",
             examples=["2011-06-10T14:30:00"],
         ),
     ]
@@ -113,19 +129,19 @@ class ForecastRequest(TypedDict):
         str,
         Field(
             pattern=f"^{ISO_LOCAL}$",
-            description="Orders at or after it touch nothing. In the shop's own time.",
+            description="Order lines at or after it are ignored. In the shop's time zone.",
             examples=["2011-12-10"],
         ),
     ]
     customers: Annotated[
-        list[Customer], Field(min_length=1, description="At most 1,000, each once.")
+        list[Customer], Field(min_length=1, description="At most 1,000, without duplicates.")
     ]
 
 
 FORECAST_REQUEST: TypeAdapter[ForecastRequest] = TypeAdapter(ForecastRequest)
 
 
-def _kind(kind: pa.DataType) -> Any:
+def _map_type(kind: pa.DataType) -> Any:
     if pa.types.is_timestamp(kind):
         return datetime
     if pa.types.is_integer(kind):
@@ -133,9 +149,12 @@ def _kind(kind: pa.DataType) -> Any:
     return float if pa.types.is_floating(kind) else str
 
 
-# the columns of a forecast row are those of every other way: they are stated in one place
+# the columns of a forecast row are defined in one place
 _COLUMNS: dict[str, Any] = {
-    field.name: (_kind(field.type) | None if field.name.endswith("_at") else _kind(field.type), ...)
+    field.name: (
+        _map_type(field.type) | None if field.name.endswith("_at") else _map_type(field.type),
+        ...,
+    )
     for field in FORECAST_SCHEMA
 }
 _ForecastRow = create_model(
@@ -152,12 +171,12 @@ class ForecastAnswer(BaseModel):
     cutoff: datetime
     forecasts: list[_ForecastRow]
     without_orders: list[str] = Field(
-        description="Customers of the request with no order before the cutoff: they have no forecast."
+        description="Customers without an order before the cutoff: they have no forecast."
     )
 
 
 class Reason(BaseModel):
-    """One of the amounts of money that add up to a CLV."""
+    """One of the amounts that add up to a CLV."""
 
     reason: str
     meaning: str
@@ -166,7 +185,7 @@ class Reason(BaseModel):
 
 
 class Explanation(BaseModel):
-    """A customer's CLV and the amounts it is the sum of: the typical, the largest, the rest."""
+    """A customer's CLV and the amounts that add up to it: typical, largest, remaining."""
 
     customer_id: str
     clv: float
@@ -183,7 +202,7 @@ class ExplainAnswer(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """What the model is and what it needs."""
+    """The model and the columns and attributes it needs."""
 
     model_version: str
     previous_version: str | None
@@ -195,23 +214,23 @@ class ModelAnswer(BaseModel):
     margin_rate: float
     annual_discount_rate: float
     needed_columns: list[str] = Field(
-        description="Optional columns of order lines it learned from."
+        description="Optional columns of order lines the model learned from."
     )
     needed_attributes: dict[str, str] = Field(
-        description="Attributes of customers it learned from, each with its kind: text, number or date."
+        description="Attributes the model learned from, with their kind: text, number or date."
     )
     features: list[str]
-    trained_until: str | None = Field(description="The training's cutoff, as the registry has it.")
-    data_span: str | None = Field(description="The orders it learned from, first day to cutoff.")
+    trained_until: str | None = Field(description="Cutoff of the training, from the registry.")
+    data_span: str | None = Field(description="Orders of the training, first day to cutoff.")
     measures: dict[str, float] | None = Field(
-        description="Headline measures of the newest evaluation, as the registry has them."
+        description="Main measures of the newest evaluation, from the registry."
     )
     registry: str | None = Field(description="The registered model and version.")
-    remark: str | None = Field(description="Why what the registry knows is null.")
+    remark: str | None = Field(description="Why the fields from the registry are null.")
 
 
 class Reload(TypedDict):
-    """Which model is to answer."""
+    """The model to load."""
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
@@ -230,40 +249,42 @@ RELOAD: TypeAdapter[Reload] = TypeAdapter(Reload)
 
 
 class Reloaded(BaseModel):
-    """The model that answers now, and the one kept for a rollback."""
+    """The model in use, and the one kept for a rollback."""
 
     model_version: str
     previous_version: str | None
 
 
 class Status(BaseModel):
-    """Whether the server lives, or is ready."""
+    """Whether the server is running, or ready."""
 
     status: str
     model_version: str
 
 
 def parse_body(adapter: TypeAdapter[Any], body: bytes) -> Any:
-    """A body as what it must be; raises a `Refusal` that names every field at fault and no value."""
+    """Validate a body; raises a `Refusal` that names the fields at fault, without their values."""
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
         if error.error_count() > _MOST_LISTED:
-            rule = f"the request has {error.error_count()} faults, too many to name"
-            raise Refusal(422, "invalid", rule) from None
-        found = error.errors(include_url=False, include_input=False, include_context=True)
-    if found[0]["type"] == "json_invalid":
-        raise Refusal(400, "no_json", f"the body must be JSON: {_json_fault(found[0])}")
-    faults = [
-        FieldError(path=format_field_path(f["loc"]), rule=_rule(f)) for f in found[:_MOST_FAULTS]
-    ]
-    more = f", {_MOST_FAULTS} of them named" if len(found) > _MOST_FAULTS else ""
-    counted = f"{len(found)} fault{'s' if len(found) > 1 else ''}"
-    raise Refusal(422, "invalid", f"the request has {counted}{more}", faults)
+            message = f"the request has {error.error_count():,} faults, too many to name"
+            raise Refusal(422, "invalid", message) from None
+        errors = error.errors(include_url=False, include_input=False, include_context=True)
+    if errors[0]["type"] == "json_invalid":
+        reason = str(errors[0]["msg"]).removeprefix("Invalid JSON: ")
+        raise Refusal(400, "no_json", f"the body must be JSON: {reason}")
+    raise build_invalid_request(
+        [
+            FieldError(path=format_field_path(e["loc"]), rule=_describe_rule(e))
+            for e in errors[:MAX_FAULTS]
+        ],
+        len(errors),
+    )
 
 
 def format_field_path(location: Iterable[int | str]) -> str:
-    """Where a field stands.
+    """The path of a field.
 
     >>> format_field_path(("customers", 0, "orders", 2, "amount"))
     'customers[0].orders[2].amount'
@@ -274,48 +295,15 @@ def format_field_path(location: Iterable[int | str]) -> str:
     return path.removeprefix(".") or "body"
 
 
-def parse_instant_field(cutoff: str) -> int:
-    """The cutoff's instant; raises a `Refusal` for one that no calendar has."""
-    from ...errors import ConfigError
-
-    try:
-        return parse_instant(cutoff)
-    except ConfigError:
-        fault = FieldError(path="cutoff", rule="must be a date of the calendar such as 2011-12-10")
-        raise Refusal(422, "invalid", "the request has 1 fault", [fault]) from None
-
-
-def _json_fault(fault: Mapping[str, Any]) -> str:
-    return str(fault["msg"]).removeprefix("Invalid JSON: ")
-
-
-def _rule(fault: Mapping[str, Any]) -> str:
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
-        return "is no field of this request"
-    if kind == "string_pattern_mismatch":
-        return "must be ISO 8601 such as 2011-06-10 or 2011-06-10T14:30:00"
-    if kind == "string_type":
-        return "must be text"
-    if kind == "dict_type":
-        return "must be an object of names and values"
-    if kind in ("float_type", "float_parsing"):
-        return "must be a number"
-    if kind == "finite_number":
-        return "must be a finite number"
-    if kind in ("greater_than_equal", "less_than_equal"):
-        return "must be between -1e12 and 1e12"
-    if kind == "missing":
-        return "is required"
-    if kind in ("too_short", "string_too_short"):
-        return "must not be empty"
+def _describe_rule(fault: Mapping[str, Any]) -> str:
+    kind = fault["type"]
     if kind == "string_too_long":
-        return f"must have at most {context['max_length']} characters"
-    return str(fault["msg"]).replace("Input should", "should")
+        return f"must have at most {fault['ctx']['max_length']} characters"
+    return _RULES.get(kind) or str(fault["msg"]).replace("Input should", "should")
 
 
 def build_example_request() -> dict[str, Any]:
-    """A request that passes: an invented customer."""
+    """A valid request with an artificial customer."""
     row = build_golden_rows(("order_id", "product_id", "quantity")).iloc[2]
     return {
         "cutoff": CUTOFF,

@@ -1,4 +1,4 @@
-"""What a server is told: where it listens, whom it serves, and how much of it anybody may use."""
+"""Settings of a server: address, tokens, limits."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["Limits", "Settings"]
 
 @dataclass(frozen=True)
 class Limits:
-    """Caps of one request and of all together; what is beyond is refused, never half done."""
+    """Limits of one request and of all together; a request beyond one is rejected as a whole."""
 
     body_bytes: int = 8 << 20
     customers: int = 1_000
     lines: int = 100_000  # order lines of one request
     threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
-    small_bytes: int = 16 << 10  # bodies answered on the loop: a thread costs more than it gains
-    small_commas: int = 1_000  # in them; a line has one at least, and each may be at fault
-    waiting: int = 16  # larger ones that wait for a thread; the next is told to come again
+    small_bytes: int = 16 << 10  # bodies answered on the loop, where a thread would cost more
+    small_commas: int = 1_000  # in such a body; a bound on its lines, and so on its faults
+    waiting: int = 16  # larger requests that wait for a thread; further ones get 503
     buffered_bytes: int = 64 << 20  # bodies of all requests together
-    request_seconds: float = 30.0  # from the last byte of a larger body to the answer
-    slow_seconds: float = 10.0  # for a client to send its headers, its body, or to take the answer
+    request_seconds: float = 30.0  # from the last byte of a larger body to the response
+    slow_seconds: float = 10.0  # for a client to send its headers, its body, or to read on
     connections: int = 1_000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A server's settings."""
+    """Settings of a server."""
 
     host: str = "127.0.0.1"
     port: int = 8000

@@ -1,4 +1,4 @@
-"""Batch in Spark: order files in, a folder of forecasts out, committed by Spark, with what was set aside beside it."""
+"""Batch in Spark: order files in, a folder of forecasts out, with rejected lines beside it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from .scoring import SparkModel, forecast_bucket, resolve_cutoff
 
 __all__ = ["score_files"]
 
-_SUMMARY = "summary of a bucket"  # what stands as reason in the row that is about all the others
+_SUMMARY = "summary of a bucket"  # reason of the row that summarises the others
 _SUMMED = ("expected_spend", "clv", "churn_probability")
 _SCHEMA = pa.schema(
     [*FORECAST_SCHEMA, *(REJECTED_SCHEMA.field(n) for n in ("file", "reason", "column", "value"))]
 )
-_DONE = "_SUCCESS"  # the file Spark's committer writes last
+_DONE = "_SUCCESS"  # written last by Spark's committer
 
 
 def score_files(
@@ -50,15 +50,16 @@ def score_files(
     buckets: int | None = None,
     force: bool = False,
 ) -> BatchResult:
-    """Score the order files of `source` (else the model's own) in Spark into the folder `output`, as parquet.
+    """Score the order files of `source` (else the model's own) in Spark into a folder of parquet.
 
-    `customers` names their attributes, for a model that learned from any. What was set aside goes into the folder `<output>-rejected` beside it. A folder is whole when it holds
-    Spark's `_SUCCESS`; one that is whole already is refused unless `force`, for Spark removes it first.
+    `customers` is the file of customer attributes, for a model that learned from any. Rejected
+    lines go into the folder `<output>-rejected`. A folder is complete when it holds Spark's
+    `_SUCCESS`; a complete one is replaced only with `force`, since Spark removes it first.
     """
     if "://" in str(output):
         raise ConfigError(
-            "with --engine spark the output is a folder that every machine sees, got an address; call "
-            "clvcast.spark.score and write its DataFrame there"
+            "with --engine spark the output must be a folder that every machine sees, got an "
+            "address; call clvcast.spark.score and write its DataFrame there"
         )
     output = Path(output)
     rejected = output.with_name(f"{output.name}-rejected")
@@ -69,26 +70,26 @@ def score_files(
         orders = survey_orders(read_files(config), config, named)
         orders = orders.knowing(read_customers(customers, model.customers), model.customers)
         instant, concern = resolve_cutoff(model, orders, cutoff)
-        make = partial(_outcome, SparkModel.of(model, orders), instant)
+        make = partial(_score_bucket, SparkModel.of(model, orders), instant)
         outcome = map_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()
         try:
-            told = outcome.where(F.col("reason") == _SUMMARY).select("value").collect()
+            summaries = outcome.where(F.col("reason") == _SUMMARY).select("value").collect()
             is_forecast = F.col("reason").isNull()
             set_aside = outcome.where(~is_forecast & (F.col("reason") != _SUMMARY))
-            _write(set_aside.select(*map(_rejected_column, REJECTED_SCHEMA.names)), rejected)
+            _write(set_aside.select(*map(_build_rejected_column, REJECTED_SCHEMA.names)), rejected)
             _write(outcome.where(is_forecast).select(*FORECAST_SCHEMA.names), output)
         finally:
             outcome.unpersist()
-    found = [json.loads(row["value"]) for row in told]
-    counts = reduce(add, (Counts(**one["counts"]) for one in found), Counts())
+    buckets_done = [json.loads(row["value"]) for row in summaries]
+    counts = reduce(add, (Counts(**bucket["counts"]) for bucket in buckets_done), Counts())
     report = complete_report(orders.report, counts, config)
-    unknown = reduce(
-        add, (MissingAttributes(**one["unknown"]) for one in found), MissingAttributes()
-    )
-    about = orders.facts.value.remarks if orders.facts else ()
-    remarks = (*report.remarks, *about, *unknown.sentences(), *([concern] if concern else []))
-    n_customers = sum(one["customers"] for one in found)
-    sums = {name: math.fsum(one[name] for one in found) for name in _SUMMED}
+    missing = (MissingAttributes(**bucket["unknown"]) for bucket in buckets_done)
+    unknown = reduce(add, missing, MissingAttributes())
+    facts_remarks = orders.facts.value.remarks if orders.facts else ()
+    concerns = [concern] if concern else []
+    remarks = (*report.remarks, *facts_remarks, *unknown.sentences(), *concerns)
+    n_customers = sum(bucket["customers"] for bucket in buckets_done)
+    sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
     return BatchResult(
         output=output,
         rejected=rejected,
@@ -99,8 +100,8 @@ def score_files(
         expected_spend=sums["expected_spend"],
         clv=sums["clv"],
         churn_rate=sums["churn_probability"] / max(1, n_customers),
-        customers_without_orders=sum(one["customers_without_orders"] for one in found),
-        lines_set_aside=sum(one["lines_set_aside"] for one in found),
+        customers_without_orders=sum(b["customers_without_orders"] for b in buckets_done),
+        lines_set_aside=sum(bucket["lines_set_aside"] for bucket in buckets_done),
         remarks=remarks,
         was_done=False,
         parts_resumed=0,
@@ -108,7 +109,7 @@ def score_files(
 
 
 def _check_output(output: Path, rejected: Path, force: bool) -> None:
-    """Refuse, before long work, folders that cannot be written, or that hold what is whole."""
+    """Reject, before long work, folders that cannot be written or that are complete."""
     if output.suffix:
         raise ConfigError(f"Spark writes a folder, got {output}; leave {output.suffix} out")
     if not output.parent.is_dir():
@@ -118,53 +119,53 @@ def _check_output(output: Path, rejected: Path, force: bool) -> None:
             raise StoreError(f"the output {folder} is a file; name a folder")
         if (folder / _DONE).exists():
             if not force:
-                raise StoreError(f"{folder} is there already; name a new folder, or use --force")
+                raise StoreError(f"{folder} exists; name a new folder, or replace it with --force")
         elif folder.exists() and any(path.name != "_temporary" for path in folder.iterdir()):
             raise StoreError(f"{folder} holds other files; name a new folder")
 
 
-def _rejected_column(name: str) -> Any:
+def _build_rejected_column(name: str) -> Any:
     if name in _SCHEMA.names:
         return F.col(name)
-    return F.lit(None).cast("bigint").alias(name)  # row: lines have no numbers here
+    return F.lit(None).cast("bigint").alias(name)  # row: lines are not numbered in Spark
 
 
 def _write(frame: DataFrame, folder: Path) -> None:
-    """Let Spark write and commit a folder; what a run that did not finish left there is replaced."""
+    """Let Spark write and commit a folder; leftovers of an interrupted run are replaced."""
     frame.write.mode("overwrite").parquet(folder.resolve().as_uri())
 
 
-def _outcome(sent: SparkModel, instant: int, found: Bucket) -> pa.Table:
-    """In a worker: forecasts, what was set aside and why, and last a summary of the bucket."""
-    forecasts = forecast_bucket(sent, instant, found)
-    ids = pa.array([], pa.string()) if found.orders is None else found.orders.customer_ids
+def _score_bucket(sent: SparkModel, instant: int, bucket: Bucket) -> pa.Table:
+    """In a worker: forecasts, rejected lines with reasons, and last a summary of the bucket."""
+    forecasts = forecast_bucket(sent, instant, bucket)
+    ids = pa.array([], pa.string()) if bucket.orders is None else bucket.orders.customer_ids
     without = ids.filter(pc.invert(pc.is_in(ids, forecasts["customer_id"].combine_chunks())))
     reason = f"the customer has no order before {dates.format_instant(instant)}"
     summary = {
-        "counts": asdict(found.counts),
+        "counts": asdict(bucket.counts),
         "customers": forecasts.num_rows,
         "customers_without_orders": len(without),
-        "unknown": asdict(_unknown(sent, instant, found)),
-        "lines_set_aside": found.set_aside.num_rows,
+        "unknown": asdict(_count_unknown(sent, instant, bucket)),
+        "lines_set_aside": bucket.set_aside.num_rows,
         **{name: math.fsum(forecasts[name].to_pylist()) for name in _SUMMED},
     }
-    about = pa.table({"reason": [_SUMMARY], "value": [json.dumps(summary)]})
+    summary_row = pa.table({"reason": [_SUMMARY], "value": [json.dumps(summary)]})
     without_orders = build_rejected_table("", None, reason, customer_ids=without)
-    parts = (forecasts, found.set_aside, without_orders, about)
-    return pa.concat_tables([_widened(part) for part in parts])
+    parts = (forecasts, bucket.set_aside, without_orders, summary_row)
+    return pa.concat_tables([_add_missing_columns(part) for part in parts])
 
 
-def _unknown(sent: SparkModel, instant: int, found: Bucket) -> MissingAttributes:
-    """Of how many customers an attribute is not known."""
-    if found.orders is None:
+def _count_unknown(sent: SparkModel, instant: int, bucket: Bucket) -> MissingAttributes:
+    """The number of customers without each attribute."""
+    if bucket.orders is None:
         return MissingAttributes()
     model = sent.model()
-    known = windows.slice_observed(model.usable_columns(found.orders), instant)
-    return count_missing_attributes(known, model.numbers.attributes, instant)
+    observed = windows.slice_observed(model.usable_columns(bucket.orders), instant)
+    return count_missing_attributes(observed, model.numbers.attributes, instant)
 
 
-def _widened(table: pa.Table) -> pa.Table:
-    """The columns of the outcome, null where the table has none."""
+def _add_missing_columns(table: pa.Table) -> pa.Table:
+    """The columns of `_SCHEMA`, null where the table lacks them."""
     columns = [
         table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type)
         for field in _SCHEMA

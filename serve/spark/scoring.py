@@ -1,6 +1,6 @@
-"""Scoring in Spark: forecasts where the orders are, by the scorer of every other door.
+"""Scoring in Spark: the same scorer as everywhere, run where the orders are.
 
-The bundle travels as bytes, in one broadcast; a worker process proves and loads it once and keeps it.
+The bundle is broadcast as bytes; a worker process verifies and loads it once.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _loaded: dict[str, TrainedModel] = {}  # by version; of this worker process
 
 @dataclass(frozen=True)
 class SparkModel:
-    """A model on its way to the workers."""
+    """A model as it is sent to the workers."""
 
     version: str
     bundle: Broadcast[dict[str, bytes]]  # file -> content
-    own: Mapping[str, Any]  # what `with_config` set; no part of the bundle
+    own: Mapping[str, Any]  # set by `with_config`; not part of the bundle
 
     @classmethod
     def of(cls, model: TrainedModel, orders: SurveyedOrders) -> SparkModel:
-        """Broadcast a model to the workers that hold the orders."""
+        """Broadcast a model to the workers."""
         if model.own_cuts is not None:
             raise ConfigError(
                 "segments.within_file must be false in Spark, got true: it cuts segments among all "
@@ -51,10 +51,10 @@ class SparkModel:
             )
         own = {name: getattr(model, name) for name in _OWN}
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / "bundle"
+            bundle = Path(folder) / "bundle"
             plain: dict[str, Any] = dict.fromkeys(_OWN)
-            save_bundle(replace(model, **plain), Path(place))
-            files = {path.name: path.read_bytes() for path in place.iterdir()}
+            save_bundle(replace(model, **plain), bundle)
+            files = {path.name: path.read_bytes() for path in bundle.iterdir()}
         return cls(model.version, orders.lines.sparkSession.sparkContext.broadcast(files), own)
 
     def model(self) -> TrainedModel:
@@ -75,12 +75,13 @@ def score(
     customers: Customers | DataFrame | None = None,
     buckets: int | None = None,
 ) -> DataFrame:
-    """Forecast every customer with an order before the cutoff: the rows of `clvcast.score`, in Spark.
+    """Forecast every customer with an order before the cutoff: the rows of `clvcast.score`.
 
-    The orders are surveyed at once; forecasts are made when Spark is asked for them. Without a cutoff it is
-    the midnight after the newest line. `customers` are their attributes, for a model that learned from any:
-    a Spark DataFrame or what `clvcast.score` takes. Rows come bucket by bucket, by customer_id within. Raises
-    `OrdersError` for orders the model cannot read, `ConfigError` for a cutoff out of range.
+    The orders are surveyed at once; Spark computes forecasts when it needs them. The default
+    cutoff is the midnight after the newest line. `customers` are customer attributes, for a model
+    that learned from any: a Spark DataFrame or what `clvcast.score` takes. Rows come bucket by
+    bucket, sorted by customer_id within each. Raises `OrdersError` for orders the model cannot
+    read, `ConfigError` for a cutoff out of range.
     """
     orders = survey_orders(orders_df, model.orders).knowing(customers, model.customers)
     instant, concern = resolve_cutoff(model, orders, cutoff)
@@ -93,11 +94,11 @@ def score(
 def resolve_cutoff(
     model: TrainedModel, orders: SurveyedOrders, cutoff: dates.Instant | None
 ) -> tuple[int, str | None]:
-    """The cutoff, and what is to be said against it; refuses one the orders cannot serve."""
+    """The cutoff and a concern about it; rejects one out of range of the orders."""
     model.check_columns(orders.columns)
     if model.customers is not None and orders.facts is None:
         raise OrdersError(
-            "the model learned attributes of customers, and none were given; name a file of customers "
+            "the model learned from customer attributes, got none; name a file of customers "
             "(--customers, or customers: in a configuration)"
         )
     config = orders.plans[0].config
@@ -107,9 +108,9 @@ def resolve_cutoff(
     return instant, check_cutoff_in_span(orders.first, orders.end, instant, horizon)
 
 
-def forecast_bucket(sent: SparkModel, instant: int, found: Bucket) -> pa.Table:
+def forecast_bucket(sent: SparkModel, instant: int, bucket: Bucket) -> pa.Table:
     """The forecasts of a bucket, in a worker."""
-    orders = found.orders
+    orders = bucket.orders
     if orders is None or not windows.is_before(orders.times, instant).any():
         return FORECAST_SCHEMA.empty_table()
     return forecast_rows(sent.model(), orders, instant)

@@ -1,4 +1,4 @@
-"""Baselines: what a shop can do without a model. A new one is one function and one entry in METHODS."""
+"""Baselines: what a shop can do without a model. Each is a function and an entry in METHODS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...features.recency_frequency import OrderDays, count_order_days
 from ...features.table import compute_feature_rows
 from ...features.targets import compute_line_values
 from ...models.btyd import forecasts
+from ...models.discounting import compute_discounts
 from ...orders import windows
 from ...orders.columns import Float64
 from ...orders.cutoffs import get_newest_realised_cutoff
@@ -114,8 +115,7 @@ def _btyd(kind: Kind) -> Callable[[BaselineInputs], BaselineForecast]:
         expected = forecasts.predict_order_days_by_period(
             model, days, known.horizon_days, known.periods
         )
-        years = np.arange(known.periods) * known.horizon_days / 365.0
-        discount = (1.0 + known.economics.annual_discount_rate) ** years
+        discount = compute_discounts(known.economics, known.horizon_days, known.periods)
         return BaselineForecast(
             expected_spend=expected[:, 0] * value,
             churn_probability=1.0

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from ...configs.schema import Config
 from ...features.targets import Targets
+from ...models.discounting import compute_discounts
 from .baselines import BaselineForecast
 
 __all__ = ["build_backtest_rows"]
@@ -42,13 +43,12 @@ def build_backtest_rows(
 ) -> pa.Table:
     """One method's rows, a customer each; the columns a baseline does not give are null.
 
-    `forecasts` are the model's, of the customers all methods share; `baseline` is another method's numbers, None
-    for the model's own rows. Actual CLV is null where one of its periods is not over.
+    `forecasts` are the model's, of the customers all methods share; `baseline` is another method's
+    numbers, None for the model's own rows. Actual CLV is null where one of its periods is not over.
     """
     n = forecasts.num_rows
     spend = happened.spend
-    years = np.arange(config.periods) * config.horizon_days / 365.0
-    discount = (1.0 + config.economics.annual_discount_rate) ** years
+    discount = compute_discounts(config.economics, config.horizon_days, config.periods)
     actual_clv = config.economics.margin_rate * (spend / discount).sum(axis=1)
     columns = {
         "cutoff": forecasts["cutoff"],

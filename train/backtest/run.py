@@ -30,7 +30,6 @@ from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import coerce_orders
 from ..fit import fit
-from ..training_frame import TrainingFrame
 from .baselines import METHODS, BaselineForecast, build_baseline_inputs
 from .rows import build_backtest_rows
 
@@ -62,11 +61,12 @@ _CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
 
 
 @dataclass(frozen=True)
-class Backtest:
-    """Forecasts beside what happened, and how good each method was."""
+class Backtest(Evaluation):
+    """Forecasts beside what happened, and how good each method was.
 
-    forecasts: pa.Table  # a row per cutoff, method and customer
-    metrics: dict[str, Any]  # cutoff -> {customers, ..., methods: {method: {measure: value}}}
+    `forecasts` has a row per cutoff, method and customer; `metrics` is
+    cutoff -> {customers, ..., methods: {method: {measure: value}}}.
+    """
 
     @property
     def newest(self) -> str:
@@ -87,8 +87,7 @@ class Backtest:
         """
         check_folder(folder)
         metrics = json.dumps(self.metrics, indent=1, allow_nan=False) + "\n"
-        evaluation = Evaluation(self.forecasts, self.metrics)
-        page = evaluation_report(evaluation, config or Config(), orders).html
+        page = evaluation_report(self, config or Config(), orders).html
         write_files(
             {
                 folder / "forecasts.parquet": self.forecasts,
@@ -106,12 +105,36 @@ def backtest(
     jobs: int = 1,
     progress: Callable[[str, float, int], None] = lambda what, share, count: None,
 ) -> Backtest:
-    """Evaluate the model and the baselines, rolling-origin, at each cutoff.
+    """Evaluate the model and the baselines at past cutoffs (rolling origin).
 
-    At every cutoff a model is trained on the orders before it alone. Without `cutoffs` the newest
-    realised ones are taken, up to four, a season or a horizon apart, whichever is longer. `jobs` cutoffs
-    are evaluated at a time, each in a process of its own; `progress` is called with the kind of work, its share done and a count. Raises `ConfigError` for a cutoff whose
-    prediction window is not over, `OrdersError` where none can be evaluated.
+    At each cutoff, a model is trained on the orders before it alone.
+
+    Parameters
+    ----------
+    orders : Orders
+        Order histories, as `clvcast.read_orders` returns them.
+    config : Config, optional
+        Settings of the shop; the defaults if not given.
+    cutoffs : sequence of str, date or datetime, optional
+        Past cutoffs. By default up to four of the newest realised ones, a season or a horizon
+        apart, whichever is longer.
+    jobs : int, default 1
+        How many cutoffs are evaluated at a time, each in its own process.
+    progress : callable, optional
+        Called with the kind of work, the share of it that is done (0 to 1) and a count.
+
+    Returns
+    -------
+    Backtest
+        Measures per method and cutoff, forecasts beside what happened, and a summary.
+
+    Raises
+    ------
+    ConfigError
+        If the prediction window of a cutoff is not over.
+    OrdersError
+        If no cutoff can be evaluated.
+
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
@@ -178,7 +201,7 @@ def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtes
 
 
 def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = None) -> list[int]:
-    """The newest realised cutoffs a model can be trained for, oldest first, at least a season apart."""
+    """The newest realised cutoffs that can be trained for, oldest first, a season apart or more."""
     end = get_default_cutoff(orders) if end is None else end
     first = windows.find_first_order_at(orders)
     found: list[int] = []
@@ -191,13 +214,13 @@ def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = 
 
 
 def backtest_at(
-    orders: Orders, config: Config, cutoff: int, end: int, drawn: TrainingFrame | None = None
+    orders: Orders, config: Config, cutoff: int, end: int, max_rows: int | None = None
 ) -> Backtest:
     """One cutoff: train before it, forecast at it, compare with what happened before `end`.
 
-    `drawn` is as in `fit`.
+    `max_rows` is as in `fit`.
     """
-    model = fit(orders, config, cutoff, drawn=drawn)
+    model = fit(orders, config, cutoff, max_rows=max_rows)
     known = windows.slice_observed(orders, cutoff)
     forecasts = forecast_rows(model, known, cutoff)
     instants = np.array([cutoff], dtype=np.int64)
@@ -225,7 +248,7 @@ def backtest_at(
     methods = {OURS: ours} | baselines
     measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
     lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
-    measured[OURS]["coverage_90"] = measures.coverage(lower, upper, actual)
+    measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
     card = build_scorecard(
         {name: made.expected_spend for name, made in methods.items()},
         {

@@ -16,7 +16,7 @@ TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
 
 
 def describe_verdict(summary: dict[str, Any]) -> list[str]:
-    """Sentences about one evaluated cutoff (an entry of `Backtest.metrics`), beside its scorecard."""
+    """Sentences about one evaluated cutoff (an entry of `Backtest.metrics`)."""
     ours = summary["methods"][OURS]
     return [
         _total(ours["bias"]),
@@ -60,10 +60,10 @@ def _total(bias: float | None) -> str:
 def _churn(ours: dict[str, Any], rate: float) -> str:
     gap = ours["churn_ECE"]
     area = ours["churn_AUC"]
-    told = (
+    ranking = (
         "" if area is None else f" It tells who will order from who will not with AUC {area:.2f}."
     )
-    return f"Churn was {rate:.0%}; its probabilities are off by {gap:.1%} on average.{told}"
+    return f"Churn was {rate:.0%}; its probabilities are off by {gap:.1%} on average.{ranking}"
 
 
 def _coverage(share: float) -> str:

@@ -1,22 +1,25 @@
-"""Fitting BTYD: order days and values of a base -> the few numbers of `models.btyd.forecasts`. Nothing random.
+"""Fitting BTYD: order days and values of a base -> the parameters of `models.btyd.forecasts`.
 
-Customers with equal histories in whole days are one group with a weight, so the likelihood of millions is
-a sum over thousands. It is maximised over the logarithms of the parameters, within bounds, by exact
-gradients: on data that show nobody leave, Pareto/NBD's s and beta otherwise run away together.
+Customers with equal histories in whole days are one group with a weight, so the likelihood of
+millions is a sum over thousands. It is maximised over the logarithms of the parameters, within
+bounds, by exact gradients: on data that show nobody leave, Pareto/NBD's s and beta otherwise run
+away together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from itertools import compress
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
 
 from ...features.recency_frequency import OrderDays
 from ...models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
-from ...orders.columns import Float64
+from ...orders.columns import Float64, Mask
 from .likelihoods import Groups, bg_nbd, gamma_gamma, nbd, pareto_nbd
 
 __all__ = [
@@ -45,13 +48,9 @@ class FittedOrders:
 
     model: Nbd | BgNbd | ParetoNbd
     asked: Kind
-    converged: (
-        bool  # False: even the last fallback is no maximum, and the base's mean rate stands in
-    )
+    converged: bool  # False: no fallback has a maximum, and the base's mean rate stands in
     at_bound: tuple[str, ...]  # parameters that would have gone further
     log_likelihood: float  # of the whole base, NaN for the mean rate
-    n_groups: int
-    evaluations: int
 
     @property
     def fell_back(self) -> bool:
@@ -69,9 +68,7 @@ class FittedValue:
     log_likelihood: float  # NaN where it stands in
 
 
-def group_histories(
-    days: OrderDays, weights: Float64 | None = None, step_days: float = 1.0
-) -> Groups:
+def group_histories(days: OrderDays, step_days: float = 1.0) -> Groups:
     """Histories rounded to whole days (or multiples of `step_days`), each distinct one once."""
     x = np.rint(days.n_repeat_days).astype(np.int64)
     active, tenure = (
@@ -79,55 +76,48 @@ def group_histories(
     )
     n_tenures, n_actives = (int(part.max(initial=0)) + 1 for part in (tenure, active))
     key, which = np.unique((x * n_actives + active) * n_tenures + tenure, return_inverse=True)
-    counts = np.bincount(which, weights=weights, minlength=len(key)).astype(np.float64)
+    counts = np.bincount(which, minlength=len(key)).astype(np.float64)
     rest, tenure = np.divmod(key, n_tenures)
     x, active = np.divmod(rest, n_actives)
     # a repeat is never on the first day, however coarse the days
     return Groups(x.astype(np.float64), active * step_days, tenure * step_days, counts)
 
 
-def fit_order_model(
-    days: OrderDays, kind: Kind = "bg_nbd", weights: Float64 | None = None, penalty: float = 0.0
-) -> FittedOrders:
-    """The model of `kind` with the greatest likelihood, else the next simpler one, else the mean rate.
+def fit_order_model(days: OrderDays, kind: Kind = "bg_nbd", penalty: float = 0.0) -> FittedOrders:
+    """The model of `kind` with the greatest likelihood, else a simpler one, else the mean rate.
 
-    `weights` counts customers per row. `penalty` times the sum of squared parameters (time scaled so that
-    the longest tenure is 10) is taken off the mean log-likelihood, as `lifetimes`' `penalizer_coef`.
+    `penalty` times the sum of squared parameters (time scaled so that the longest tenure is 10) is
+    taken off the mean log-likelihood, as `lifetimes`' `penalizer_coef`.
     """
-    groups = group_histories(days, weights)
-    evaluations = 0
+    groups = group_histories(days)
     longest = float(groups.tenure_days.max(initial=0.0))
     if longest > 0 and (groups.weights @ groups.n_repeat_days) > 0:
         scale = _LONGEST / longest
         stages = [groups]
         if len(groups.weights) > _MANY_GROUPS:
             steps = [max(longest / count, 2.0) for count in _COARSE_STEPS]
-            stages = [group_histories(days, weights, step) for step in steps] + stages
+            stages = [group_histories(days, step) for step in steps] + stages
         scaled = [stage.scaled(scale) for stage in stages]
         for name in _FALLBACKS[_FALLBACKS.index(kind) :]:
-            search = _search(_FAMILIES[name], scaled, penalty)
-            evaluations += search.evaluations
-            if search.converged:
-                values = search.values / np.where(_FAMILIES[name].is_time, scale, 1.0)
-                model = _FAMILIES[name].model(
-                    **dict(zip(_FAMILIES[name].names, values.tolist(), strict=True))
-                )
+            family = _FAMILIES[name]
+            best = _search(family, scaled, penalty)
+            if best.converged:
+                values = best.values / np.where(family.is_time, scale, 1.0)
+                model = family.model(**dict(zip(family.names, values.tolist(), strict=True)))
+                likelihood = family.log_likelihood(best.values, scaled[-1])[0]
                 # the density of the order times in days: a factor `scale` for each repeat
                 repeats = float(groups.weights @ groups.n_repeat_days)
-                total = search.log_likelihood + repeats * float(np.log(scale))
-                return FittedOrders(
-                    model, kind, True, search.at_bound, total, len(groups.weights), evaluations
-                )
+                total = float(groups.weights @ likelihood) + repeats * float(np.log(scale))
+                return FittedOrders(model, kind, True, best.name_bounds(family.names), total)
     rate = (groups.weights @ groups.n_repeat_days + 0.5) / (
         groups.weights @ groups.tenure_days + 1.0
     )
-    stand_in = Nbd(r=1.0, alpha=float(1.0 / rate))
-    return FittedOrders(stand_in, kind, False, (), np.nan, len(groups.weights), evaluations)
+    return FittedOrders(Nbd(r=1.0, alpha=float(1.0 / rate)), kind, False, (), np.nan)
 
 
 @dataclass(frozen=True)
 class _Family:
-    """A model's parameters: which are times, where a search may go, and the likelihood with gradient."""
+    """A model's parameters, which of them are times, their bounds, and its log-likelihood."""
 
     model: type[Nbd] | type[BgNbd] | type[ParetoNbd]
     names: tuple[str, ...]
@@ -137,62 +127,86 @@ class _Family:
 
 
 @dataclass(frozen=True)
-class _Search:
-    values: Float64
+class _Maximum:
+    """Where a search for the greatest likelihood ended: arrays of n_parameters."""
+
+    logs: Float64
+    is_at_bound: Mask
     converged: bool
-    at_bound: tuple[str, ...]
-    log_likelihood: float
-    evaluations: int
+    cost: float
+
+    @property
+    def values(self) -> Float64:
+        """The parameters."""
+        return np.exp(self.logs)
+
+    def name_bounds(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The parameters that would have gone further."""
+        return tuple(compress(names, self.is_at_bound))
 
 
-def _search(family: _Family, stages: Sequence[Groups], penalty: float) -> _Search:
+def _search(family: _Family, stages: Sequence[Groups], penalty: float) -> _Maximum:
     """Maximise on each stage in turn, from the best of several starts to finer groups."""
-    low, high = np.log(np.array(family.bounds)).T
     first = stages[0]
     rate = float(first.weights @ first.n_repeat_days) / float(first.weights @ first.tenure_days)
     mean_tenure = float(np.average(first.tenure_days, weights=first.weights))
-    found = []
+
+    def maximise(groups: Groups, start: Float64) -> _Maximum:
+        return _maximise(
+            lambda values: family.log_likelihood(values, groups),
+            groups.weights,
+            start,
+            family.bounds,
+            penalty,
+        )
+
+    maxima = []
     for r, rest in ((0.5, (1.0, 2.5)), (1.5, (0.3, 1.0))):
         start = [r, r / rate]
         if family.model is BgNbd:
             start += [rest[0], rest[1]]
         if family.model is ParetoNbd:
             start += [rest[0], rest[1] * mean_tenure]
-        found.append(_maximise(family, first, np.clip(np.log(start), low, high), penalty))
-    evaluations = sum(each.nfev for each in found)
-    best = min(found, key=lambda each: each.fun)
+        maxima.append(maximise(first, np.log(start)))
+    best = min(maxima, key=lambda maximum: maximum.cost)
     for groups in stages[1:]:
-        best = _maximise(family, groups, best.x, penalty)
-        evaluations += best.nfev
-    values = np.exp(best.x)
-    ended = (best.x <= low + 1e-6) | (best.x >= high - 1e-6)
-    slope = np.where(ended, 0.0, best.jac)
-    converged = bool(np.isfinite(best.fun) and (best.success or np.abs(slope).max() < _FLAT))
-    likelihood = family.log_likelihood(values, stages[-1])[0]
-    names = tuple(name for name, is_end in zip(family.names, ended, strict=True) if is_end)
-    return _Search(values, converged, names, float(stages[-1].weights @ likelihood), evaluations)
+        best = maximise(groups, best.logs)
+    return best
 
 
-def _maximise(family: _Family, groups: Groups, start: Float64, penalty: float) -> Any:
-    share = groups.weights / groups.weights.sum()
+def _maximise(
+    likelihood: Callable[[Float64], tuple[Float64, Float64]],
+    weights: Float64,
+    start: Float64,
+    bounds: Sequence[tuple[float, float]],
+    penalty: float,
+) -> _Maximum:
+    """Maximise the weighted mean log-likelihood over the logarithms of the parameters."""
+    share = weights / weights.sum()
+    low, high = np.log(np.array(bounds)).T
 
     def objective(logs: Float64) -> tuple[float, Float64]:
         values = np.exp(logs)
-        likelihood, gradient = family.log_likelihood(values, groups)
-        cost = penalty * float(values @ values) - float(share @ likelihood)
+        each, gradient = likelihood(values)
+        cost = penalty * float(values @ values) - float(share @ each)
         return cost, (2 * penalty * values - gradient @ share) * values
 
-    return minimize(
+    found = minimize(
         objective,
-        start,
+        np.clip(start, low, high),
         jac=True,
         method="L-BFGS-B",
-        bounds=np.log(np.array(family.bounds)),
+        bounds=np.column_stack((low, high)),
         options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
     )
+    is_at_bound = (found.x <= low + 1e-6) | (found.x >= high - 1e-6)
+    slope = np.where(is_at_bound, 0.0, found.jac)
+    converged = np.isfinite(found.fun) and (found.success or np.abs(slope).max() < _FLAT)
+    return _Maximum(found.x, is_at_bound, bool(converged), float(found.fun))
 
 
 _TIME = (1e-5, 1e5)  # of a longest tenure of 10
+_VALUE_BOUNDS = ((1e-3, 1e4), (1.05, 1e4), (1e-4, 1e6))  # p, q, v; money scaled to a mean of 1
 _FAMILIES: dict[Kind, _Family] = {
     "nbd": _Family(Nbd, ("r", "alpha"), (False, True), ((1e-4, 1e3), _TIME), nbd),
     "bg_nbd": _Family(
@@ -212,60 +226,38 @@ _FAMILIES: dict[Kind, _Family] = {
 }
 
 
-def fit_value_model(
-    days: OrderDays, weights: Float64 | None = None, mean_value: float = 1.0, penalty: float = 0.0
-) -> FittedValue:
-    """Gamma-Gamma on customers with a repeat of positive value, else a credibility mean that stands in.
+def fit_value_model(days: OrderDays, mean_value: float = 1.0, penalty: float = 0.0) -> FittedValue:
+    """Gamma-Gamma on customers with a repeat of positive value, else a credibility mean.
 
-    Standing in, a customer's expected value is (its x repeat days + one day of `mean_value`, the base's
-    mean) / (x + 1). `weights` and `penalty` are as in `fit_order_model`; money is scaled to a mean of 1.
+    Standing in, a customer's expected value is (its x repeat days + one day of `mean_value`, the
+    base's mean) / (x + 1). `penalty` is as in `fit_order_model`; money is scaled to a mean of 1.
     """
-    weights = np.ones(len(days.n_repeat_days)) if weights is None else weights
-    usable = (days.n_repeat_days > 0) & (days.repeat_value > 0) & (weights > 0)
-    x, value, weights = days.n_repeat_days[usable], days.repeat_value[usable], weights[usable]
+    usable = (days.n_repeat_days > 0) & (days.repeat_value > 0)
+    x, value = days.n_repeat_days[usable], days.repeat_value[usable]
+    weights = np.ones(len(x))
     stand_in = GammaGamma(p=1.0, q=2.0, v=mean_value if mean_value > 0 else 1.0)
     if len(np.unique(value)) < 2:
         return FittedValue(stand_in, False, (), np.nan)
-    scale = float(np.average(value, weights=weights))
+    scale = float(value.mean())
     if len(x) > _MANY_VALUES:
-        x, value, weights = _rounded_values(x, value, weights)
-    share = weights / weights.sum()
-    logs_of_value = np.log(value / scale)
-
-    def objective(logs: Float64) -> tuple[float, Float64]:
-        values = np.exp(logs)
-        likelihood, gradient = gamma_gamma(values, x, logs_of_value)
-        cost = penalty * float(values @ values) - float(share @ likelihood)
-        return cost, (2 * penalty * values - gradient @ share) * values
-
-    bounds = np.log(np.array([(1e-3, 1e4), (1.05, 1e4), (1e-4, 1e6)]))
-    found = minimize(
-        objective,
-        np.log([1.0, 3.0, 2.0]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
-    )
-    ended = (found.x <= bounds[:, 0] + 1e-6) | (found.x >= bounds[:, 1] - 1e-6)
-    names = tuple(name for name, is_end in zip("pqv", ended, strict=True) if is_end)
-    slope = np.where(ended, 0.0, found.jac)
-    converged = np.isfinite(found.fun) and (found.success or np.abs(slope).max() < _FLAT)
+        x, value, weights = _rounded_values(x, value)
+    likelihood = partial(gamma_gamma, x=x, log_value=np.log(value / scale))
+    best = _maximise(likelihood, weights, np.log([1.0, 3.0, 2.0]), _VALUE_BOUNDS, penalty)
     # at its least q the base's mean p v / (q - 1) is about to be infinite: no mean to forecast with
-    if not converged or found.x[1] <= bounds[1, 0] + 1e-6:
-        return FittedValue(stand_in, False, names, np.nan)
-    p, q, v = np.exp(found.x).tolist()
-    likelihood = float(weights @ gamma_gamma(np.array([p, q, v]), x, logs_of_value)[0])
+    q_is_least = best.logs[1] <= np.log(_VALUE_BOUNDS[1][0]) + 1e-6
+    if not best.converged or q_is_least:
+        return FittedValue(stand_in, False, best.name_bounds("pqv"), np.nan)
+    p, q, v = best.values.tolist()
     # the density of the values in the shop's currency
-    total = likelihood - float(weights.sum()) * float(np.log(scale))
-    return FittedValue(GammaGamma(p=p, q=q, v=v * scale), True, names, total)
+    total = float(weights @ likelihood(best.values)[0]) - float(weights.sum()) * float(
+        np.log(scale)
+    )
+    return FittedValue(GammaGamma(p=p, q=q, v=v * scale), True, best.name_bounds("pqv"), total)
 
 
-def _rounded_values(
-    x: Float64, value: Float64, weights: Float64
-) -> tuple[Float64, Float64, Float64]:
-    """Distinct pairs of count and value, the latter to half a percent; and how many customers have each."""
+def _rounded_values(x: Float64, value: Float64) -> tuple[Float64, Float64, Float64]:
+    """Distinct pairs of count and value, to half a percent, and how many customers have each."""
     steps = np.rint(np.log(value) * 200.0)
     pairs, which = np.unique(x + 1j * steps, return_inverse=True)
-    counts = np.bincount(which, weights=weights).astype(np.float64)
+    counts = np.bincount(which).astype(np.float64)
     return pairs.real, np.exp(pairs.imag / 200.0), counts

@@ -1,7 +1,8 @@
-"""BTYD's log-likelihoods with their gradients, by the formulas of the papers; train/btyd/fitting.py maximises them.
+"""BTYD's log-likelihoods with their gradients, by the formulas of the papers.
 
-Each takes the parameters and returns one log-likelihood a group, float64 n_groups, and its derivative by each
-parameter, float64 n_parameters x n_groups. Time may be in any unit, if the parameters are in the same.
+Each takes the parameters and returns one log-likelihood a group, float64 n_groups, and its
+derivative by each parameter, float64 n_parameters x n_groups. Time may be in any unit, if the
+parameters are in the same.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Groups:
 
 
 def nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
-    """Nobody leaves: the density of x order times, gamma(r + x) / gamma(r) alpha^r / (alpha + T)^(r + x)."""
+    """Density of x order times: gamma(r + x) / gamma(r) alpha^r / (alpha + T)^(r + x)."""
     r, alpha = values
     x, tenure = groups.n_repeat_days, groups.tenure_days
     exposure = np.log1p(tenure / alpha)
@@ -50,7 +51,7 @@ def nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
 
 
 def bg_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
-    """Fader, Hardie, Lee (2005), equation 6, as NBD x survival of x chances x (1 + odds of having left)."""
+    """Fader, Hardie, Lee (2005), equation 6: NBD x survival of x chances x (1 + odds of gone)."""
     r, alpha, a, b = values
     x, active, tenure = groups.n_repeat_days, groups.active_days, groups.tenure_days
     likelihood, slope = nbd(values[:2], groups)
@@ -77,7 +78,7 @@ def bg_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
 
 
 def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
-    """Fader and Hardie (2005, note 009), equation 18, as NBD x nobody left x (1 + odds of having left)."""
+    """Fader and Hardie (2005, note 009), equation 18: NBD x nobody left x (1 + odds of gone)."""
     r, alpha, s, beta = values
     likelihood, slope = nbd(values[:2], groups)
     stayed = np.log1p(groups.tenure_days / beta)
@@ -116,7 +117,7 @@ def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
 
 
 def gamma_gamma(values: Float64, x: Float64, log_value: Float64) -> tuple[Float64, Float64]:
-    """Fader and Hardie (2013), equation 1a: log-likelihood n_groups and its gradient 3 x n_groups."""
+    """Fader and Hardie (2013), equation 1a: log-likelihood n_groups, gradient 3 x n_groups."""
     p, q, v = values
     value = np.exp(log_value)
     shape = p * x

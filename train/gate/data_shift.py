@@ -1,26 +1,93 @@
-"""The feed: the shipped candidate beside the champion on today's orders, and these orders beside those the champion knew.
+"""Data shift: candidate and champion on today's orders; these orders and the champion's.
 
 A model may do well on the past and still be fed by broken orders: here it shows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import ClvcastError
 from ...evaluation import standard_measures
 from ...evaluation.bootstrap import ConfidenceInterval
+from ...features.table import FeatureRows, compute_feature_rows
 from ...models.model import TrainedModel
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
+from ...orders.columns import Int64, Text
+from ...orders.orders import Orders
 from ..run import TrainingRun
 from .evidence import DataShift, SegmentResult
-from .segments import assign_segments_at
-from .training_record import Record
 
-__all__ = ["Champion", "find_schema_changes", "measure_data_shift"]
+__all__ = [
+    "RECORD_FILE",
+    "Champion",
+    "Month",
+    "Record",
+    "assign_segments_at",
+    "build_record",
+    "find_schema_changes",
+    "measure_data_shift",
+    "parse_record",
+]
+
+
+_TIERS = (0.5, 0.8)  # of customers by spend before the cutoff: low, medium, high
+RECORD_FILE = "training.json"  # among the run's artifacts
+
+
+class Month(BaseModel):
+    """What the orders held of one whole calendar month."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lines: int
+    money: float  # net, in the shop's currency
+
+
+class Record(BaseModel):
+    """When a training ended, what it knew, and how its evaluation came out."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    first: str  # ISO, of the first line
+    end: str  # ISO; nothing at or after it was read
+    customers: int
+    months: Mapping[str, Month]
+    evaluated: str | None
+    methods: Mapping[str, Mapping[str, float | None]]  # method -> measure -> value
+
+
+def build_record(run: TrainingRun) -> Record:
+    """The record of a finished training."""
+    evaluation = run.evaluation
+    evaluated = evaluation.newest if evaluation else None
+    months = windows.sum_whole_months(run.known, run.cutoff)
+    unit = run.known.unit
+    return Record(
+        first=dates.format_iso(windows.find_first_order_at(run.known)),
+        end=dates.format_iso(run.cutoff),
+        customers=run.known.n_customers,
+        months={n: Month(lines=lines, money=m / unit) for n, (lines, m) in months.items()},
+        evaluated=evaluated,
+        methods=evaluation.metrics[evaluated]["methods"] if evaluation and evaluated else {},
+    )
+
+
+def parse_record(text: str | None) -> Record | None:
+    """A record as it was kept; None where there is none, or none that can be read."""
+    if text is None:
+        return None
+    try:
+        return Record.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -33,10 +100,47 @@ class Champion:
     trouble: str = ""  # why there is no model
 
 
+def _label_segments(known: Orders, rows: FeatureRows) -> dict[str, Text]:
+    """Kind of segment -> each row's label: tier by past spend, cohort by quarter, main channel.
+
+    `rows` are those of `known` at one cutoff. The channel is the one most lines came through.
+    """
+    spend = rows.columns(("spend_total",))[:, 0].astype(np.float64)
+    cuts = np.quantile(spend, _TIERS) if len(spend) else np.zeros(2)
+    tier = np.array(["low", "medium", "high"], dtype=object)[np.searchsorted(cuts, spend)]
+    firsts = known.times[known.starts[:-1]][rows.customer_index]
+    found = {"tier": tier, "cohort": np.array(dates.format_quarters(firsts), dtype=object)}
+    if "channel" in known.texts:
+        found["channel"] = _main_channel(known)[rows.customer_index]
+    return found
+
+
+def assign_segments_at(known: Orders, cutoff: int) -> list[tuple[str, Int64]]:
+    """Each segment's name, such as `tier high`, and its rows among the forecasts at the cutoff."""
+    rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
+    return [
+        (f"{kind} {label}", np.flatnonzero(labels == label))
+        for kind, labels in _label_segments(known, rows).items()
+        for label in sorted(set(labels.tolist()))
+    ]
+
+
+def _main_channel(orders: Orders) -> Text:
+    """Per customer the channel of most lines (of equal ones the first by name), or `none`."""
+    column = orders.texts["channel"]
+    lines = pd.DataFrame({"customer": orders.customer_of_line(), "code": column.codes})
+    counts = lines[lines["code"] >= 0].value_counts().rename("lines").reset_index()
+    best_first = counts.sort_values(["lines", "code"], ascending=[False, True])
+    main = best_first.drop_duplicates("customer")
+    labels = np.full(orders.n_customers, "none", dtype=object)
+    labels[main["customer"]] = column.labels.take(pa.array(main["code"])).to_pylist()
+    return labels
+
+
 def find_schema_changes(
     candidate: TrainedModel, champion: TrainedModel | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Columns the candidate needs and the champion does not; settings that change what forecasts mean."""
+    """Columns only the candidate needs, and settings that change the meaning of forecasts."""
     if champion is None:
         return (), ()
     ours, theirs = candidate.numbers, champion.numbers

@@ -1,4 +1,4 @@
-"""The evidence: all that the gate looks at, as numbers. `trial` and `feed` measure it, `gate` judges it."""
+"""The evidence: all that the gate judges, as numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RivalComparison:
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """A segment: how the candidate did in it against the rival to beat, or its total beside the champion's."""
+    """A segment: the candidate's result against the best rival, or its total over the champion's."""
 
     name: str  # such as tier high, cohort 2011 Q1, channel web
     customers: int
@@ -33,7 +33,7 @@ class SegmentResult:
 
 @dataclass(frozen=True)
 class DataShift:
-    """The shipped candidate beside the champion, on today's orders; None where it could not be measured."""
+    """Candidate and champion on today's orders; None where it could not be measured."""
 
     lines: float | None = None  # of months the champion knew: now / then
     money: float | None = None

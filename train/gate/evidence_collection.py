@@ -34,10 +34,14 @@ from ...orders import dates, windows
 from ...orders.columns import Float64
 from ..backtest.run import backtest_at
 from ..run import TrainingRun
-from .data_shift import Champion, find_schema_changes, measure_data_shift
+from .data_shift import (
+    Champion,
+    Record,
+    assign_segments_at,
+    find_schema_changes,
+    measure_data_shift,
+)
 from .evidence import CHAMPION, Evidence, RivalComparison, SegmentResult
-from .segments import assign_segments_at
-from .training_record import Record
 
 __all__ = ["collect_evidence"]
 
@@ -184,7 +188,7 @@ def _same_horizon(run: TrainingRun, champion: Champion) -> bool:
 
 
 def _stored_contest(now: Mapping[str, Any], record: Record) -> RivalComparison | None:
-    """Two evaluations of two windows: nGini as it is, MAE as a share of the best baseline's of its window."""
+    """Two evaluations of two windows: nGini, and MAE as a share of the best baseline's."""
 
     def relative(methods: Mapping[str, Mapping[str, float | None]]) -> tuple[float, float] | None:
         own = methods.get(OURS, {})
@@ -207,7 +211,7 @@ def _stored_contest(now: Mapping[str, Any], record: Record) -> RivalComparison |
 
 
 def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
-    """How many times more was spent than the best baseline (by MAE) forecast: what no rule saw coming."""
+    """Actual spend over the forecast of the best baseline (by MAE): what no rule foresaw."""
     baselines = [spend for name, spend in spends.items() if name != CHAMPION]
     if not baselines:
         return 1.0

@@ -1,9 +1,10 @@
-"""The gate: may this candidate go live? A pure function of measured numbers and the bounds of `gate:`.
+"""The gate: may this candidate go live? A function of measured numbers and bounds alone.
 
-Every rule says what was measured, what must hold, and what that means in a sentence. A rule whose number
-could not be measured passes and says so; only the evaluation itself must be there. What chance moves is judged
-by the end of its interval that is kinder to the candidate: one that luck alone makes look worse passes, and so
-does one that is worse by less than the margin. The rule then names that end and its value beside the bound.
+Every rule says what was measured, what must hold, and what that means in a sentence. A rule whose
+number could not be measured passes and says so; only the evaluation itself must be there. What
+chance moves is judged by the end of its interval that is kinder to the candidate: one that luck
+alone makes look worse passes, and so does one that is worse by less than the margin. The rule then
+names that end and its value beside the bound.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Rule:
 
     name: str
     value: float | None  # the estimate, shares as fractions
-    bound: str  # of `value`; of an end of its interval where it names one, such as upper end +0.003 >= -0.01
+    bound: str  # of `value`, or of an end of its interval: upper end +0.003 >= -0.01
     verdict: Outcome
     sentence: str
 
@@ -73,11 +74,13 @@ def judge(evidence: Evidence, bounds: GateConfig) -> Verdict:
 
 
 def _evaluated(evidence: Evidence) -> Rule:
-    if evidence.evaluated is None:
-        said = "history is too short to hold a window out, so nothing shows that the model is good"
-        return Rule("evaluation", None, "a window no model has seen", "fail", said)
-    said = f"evaluated on what happened from {evidence.evaluated} on"
-    return Rule("evaluation", 1.0, "a window no model has seen", "pass", said)
+    bound, cutoff = "a window no model has seen", evidence.evaluated
+    if cutoff is None:
+        sentence = (
+            "history is too short to hold a window out, so nothing shows that the model is good"
+        )
+        return Rule("evaluation", None, bound, "fail", sentence)
+    return Rule("evaluation", 1.0, bound, "pass", f"evaluated on what happened from {cutoff} on")
 
 
 def _ngini(contest: RivalComparison, bounds: GateConfig) -> Rule:
@@ -87,11 +90,13 @@ def _ngini(contest: RivalComparison, bounds: GateConfig) -> Rule:
         return _unknown(name, f"upper end {least}", "nothing was spent in the window")
     failed = gap.upper < -bounds.ngini
     worse = "surely worse than" if failed else "not surely worse than"
-    said = (
+    sentence = (
         f"it ranks customers {worse} {contest.rival}: nGini {gap.estimate:+.3f}, "
         f"by chance {gap.lower:+.3f} to {gap.upper:+.3f}"
     )
-    return Rule(name, gap.estimate, f"upper end {gap.upper:+.3f} {least}", _outcome(failed), said)
+    return Rule(
+        name, gap.estimate, f"upper end {gap.upper:+.3f} {least}", _outcome(failed), sentence
+    )
 
 
 def _mae(contest: RivalComparison, bounds: GateConfig) -> Rule:
@@ -101,19 +106,19 @@ def _mae(contest: RivalComparison, bounds: GateConfig) -> Rule:
         return _unknown(name, f"lower end {most}", f"{contest.rival} made no error")
     failed = ratio.lower > bounds.mae
     worse = "surely larger than" if failed else "not surely larger than"
-    said = (
+    sentence = (
         f"its mean error is {worse} that of {contest.rival}: {ratio.estimate:+.1%}, "
         f"by chance {ratio.lower:+.1%} to {ratio.upper:+.1%}"
     )
     bound = f"lower end {ratio.lower:+.3f} {most}"
-    return Rule(name, ratio.estimate, bound, _outcome(failed), said)
+    return Rule(name, ratio.estimate, bound, _outcome(failed), sentence)
 
 
 def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
     """The total, at the end of its interval nearer to none.
 
-    A season no history has shown moves every forecast alike: what the best baseline (by MAE), the one a
-    shop would use instead, missed is allowed as well.
+    A season no history has shown moves every forecast alike: what the best baseline (by MAE), the
+    one a shop would use instead, missed is allowed as well.
     """
     bias = evidence.bias
     baselines = [c for c in evidence.contests if c.rival != CHAMPION and c.bias is not None]
@@ -123,12 +128,12 @@ def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
         return _unknown("bias", f"near end <= {allowed:.3f}", "nothing was spent in the window")
     least = 0.0 if bias.lower <= 0 <= bias.upper else min(abs(bias.lower), abs(bias.upper))
     beside = f"; {best.rival} missed by {best.bias:+.1%}" if best else ""
-    said = (
+    sentence = (
         f"its total missed by {bias.estimate:+.1%}, by chance {bias.lower:+.1%} to "
         f"{bias.upper:+.1%}: surely by {least:.1%}, where {allowed:.1%} is allowed{beside}"
     )
     bound = f"near end {least:.3f} <= {allowed:.3f}"
-    return Rule("bias", bias.estimate, bound, _outcome(least > allowed), said)
+    return Rule("bias", bias.estimate, bound, _outcome(least > allowed), sentence)
 
 
 def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
@@ -138,11 +143,11 @@ def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
     gap = evidence.calibration
     if gap is None:
         return _unknown("calibration", bound, "churn probabilities could not be compared")
-    said = (
+    sentence = (
         f"its churn probabilities are off by {gap:.1%} on average, where {allowed:.1%} is allowed "
         f"({evidence.calibration_noise:.1%} of it for chance)"
     )
-    return Rule("calibration", gap, bound, _outcome(gap > allowed), said)
+    return Rule("calibration", gap, bound, _outcome(gap > allowed), sentence)
 
 
 def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
@@ -154,10 +159,10 @@ def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
     in_season = evidence.coverage_in_season
     best = share if in_season is None else max(share, in_season)
     beside = "" if best == share else f" ({best:.1%} with what no baseline foresaw taken out)"
-    said = (
+    sentence = (
         f"{share:.1%} of customers spent within their 90 % interval{beside}, and {least:.0%} must"
     )
-    return Rule("coverage", best, bound, _outcome(best < least), said)
+    return Rule("coverage", best, bound, _outcome(best < least), sentence)
 
 
 def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
@@ -169,24 +174,24 @@ def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
     worst = max(judged, key=lambda part: part.number.lower)
     failed = [part for part in judged if part.number.lower > bounds.segment]
     if failed:
-        said = "mean error is surely worse in " + ", ".join(
+        sentence = "mean error is surely worse in " + ", ".join(
             f"{part.name} ({part.number.estimate:+.0%})" for part in failed
         )
     else:
-        said = (
+        sentence = (
             f"in none of {len(judged)} segments is its mean error badly worse; it does worst in "
             f"{worst.name} ({worst.number.estimate:+.0%})"
         )
     bound = f"lower end {worst.number.lower:+.3f} {most}"
-    return Rule("segments", worst.number.estimate, bound, _outcome(bool(failed)), said)
+    return Rule("segments", worst.number.estimate, bound, _outcome(bool(failed)), sentence)
 
 
 def _rolled_back(evidence: Evidence) -> Rule:
     bound = "never taken down before"
     if evidence.rolled_back is None:
         return Rule("rollback", 0.0, bound, "pass", "the same model was never rolled back")
-    said = f"the same model was rolled back before ({evidence.rolled_back}); promote it by hand"
-    return Rule("rollback", 1.0, bound, "fail", said)
+    sentence = f"the same model was rolled back before ({evidence.rolled_back}); promote it by hand"
+    return Rule("rollback", 1.0, bound, "fail", sentence)
 
 
 def _schema(evidence: Evidence) -> Rule:
@@ -197,8 +202,8 @@ def _schema(evidence: Evidence) -> Rule:
         )
     if evidence.other_settings:
         faults.append(f"its forecasts mean something else: {', '.join(evidence.other_settings)}")
-    said = "; ".join(faults) or "it reads and forecasts what the champion does"
-    return Rule("schema", float(len(faults)), "no change", _outcome(bool(faults)), said)
+    sentence = "; ".join(faults) or "it reads and forecasts what the champion does"
+    return Rule("schema", float(len(faults)), "no change", _outcome(bool(faults)), sentence)
 
 
 def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
@@ -208,8 +213,8 @@ def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
         ("history lines", "lines", feed.lines),
         ("history money", "money", feed.money),
     ):
-        said = f"months the champion knew hold {{:.1%}} of the {noun} they held then"
-        yield _ratio_rule(name, ratio, history, lambda r: abs(r - 1.0) > bounds.history, said)
+        sentence = f"months the champion knew hold {{:.1%}} of the {noun} they held then"
+        yield _ratio_rule(name, ratio, history, lambda r: abs(r - 1.0) > bounds.history, sentence)
     yield _ratio_rule(
         "customers", feed.customers, f">= {bounds.customers:g}",
         lambda share: share < bounds.customers,
@@ -237,11 +242,11 @@ def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
         return
     worst = max(judged, key=lambda part: _factor(part.number.estimate))
     ratio = worst.number.estimate
-    said = (
+    sentence = (
         f"of {len(judged)} segments {worst.name} moved most: {ratio:.2f} times the champion's total"
     )
     yield Rule(
-        "segment totals", ratio, bound, _outcome(_factor(ratio) > bounds.segment_total), said
+        "segment totals", ratio, bound, _outcome(_factor(ratio) > bounds.segment_total), sentence
     )
 
 

@@ -1,8 +1,8 @@
 """Store: MLflow behind a few typed functions. The one module of train/ that imports mlflow.
 
-Nothing here knows what a gate is; `registry` and `tracking` decide, this keeps. Every failure of the
-store is a `StoreError` with one sentence. Only `client` calls with explicit run ids are made, so that
-a program that uses MLflow itself keeps its own active run and addresses.
+Nothing here knows what a gate is; `registry` and `tracking` decide, this keeps. Every failure of
+the store is a `StoreError` with one sentence. Only `client` calls with explicit run ids are made,
+so that a program that uses MLflow itself keeps its own active run and addresses.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...configs.addresses import hide_passwords
 from ...configs.schema import OPTIONAL_COLUMNS
 from ...errors import StoreError
 from ...models.bundle import hash_bundle, save_bundle
@@ -24,14 +25,37 @@ from ...models.golden_rows import build_golden_rows
 from ...models.loading import BUNDLE_SHA256, find_existing_store, silence_mlflow, use_store
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
-from .entries import Dataset, Version, build_version
-from .store_location import hide_password, lock_store
+from .store_location import lock_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-__all__ = ["Store", "open_for_reading", "open_for_writing"]
+__all__ = ["Store", "Version", "open_for_reading", "open_for_writing"]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version of a model."""
+
+    number: str
+    run_id: str
+    registered_at: str  # ISO, UTC
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+
+    @classmethod
+    def of(cls, entry: ModelVersion, aliases: Sequence[str]) -> Version:
+        """A version as MLflow holds it, and the aliases that point at it."""
+        made = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
+        return cls(
+            number=str(entry.version),
+            run_id=str(entry.run_id or ""),
+            registered_at=made.isoformat(timespec="seconds"),
+            aliases=tuple(sorted(aliases)),
+            tags={str(key): str(value) for key, value in (entry.tags or {}).items()},
+        )
 
 
 @contextmanager
@@ -52,23 +76,21 @@ def open_for_reading(tracking_uri: str | None) -> Store:
 
 
 def _open_store(uri: str) -> Store:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # MLflow prints a server's addresses to stdout, where our JSON goes
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # a server that is not there is a sentence soon, not after minutes of retries
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     try:
+        silence_mlflow()
         import mlflow
     except ImportError:
         raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
-    silence_mlflow()
-    with _told(uri):
+    with _translate_errors(uri):
         return Store(uri, mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
 
 
 @contextmanager
-def _told(uri: str) -> Iterator[None]:
+def _translate_errors(uri: str) -> Iterator[None]:
     """Every way in which a store fails, in a sentence."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -76,10 +98,12 @@ def _told(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = hide_password((str(error).splitlines() or [type(error).__name__])[0])
+        reason = hide_passwords((str(error).splitlines() or [type(error).__name__])[0])
         is_full = any(said in str(error) for said in ("disk is full", "No space left"))
         mend = "; free some space and run it again" if is_full else ""
-        raise StoreError(f"the MLflow store {hide_password(uri)} refuses: {reason}{mend}") from None
+        raise StoreError(
+            f"the MLflow store {hide_passwords(uri)} refuses: {reason}{mend}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -93,18 +117,18 @@ class Store:
     def run(
         self, experiment: str, name: str, tags: Mapping[str, str], parent: str | None = None
     ) -> Iterator[str]:
-        """A run, given by its id: finished at the end, failed on an error, an interrupt included."""
+        """A run, by its id: finished at the end, failed on an error or interrupt."""
         own = {"mlflow.runName": name, **tags}
         if parent is not None:
             own["mlflow.parentRunId"] = parent
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             run_id = str(self.client.create_run(self._experiment(experiment), tags=own).info.run_id)
         status = "FAILED"
         try:
             yield run_id
             status = "FINISHED"
         finally:
-            with _told(self.uri):
+            with _translate_errors(self.uri):
                 self.client.set_terminated(run_id, status)
 
     def log(
@@ -120,33 +144,34 @@ class Store:
         now = int(datetime.now(UTC).timestamp() * 1000)
         params = [Param(key, str(value)) for key, value in (parameters or {}).items()]
         metrics = [Metric(key, value, now, step) for key, value in (measures or {}).items()]
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             self.client.log_batch(run_id, metrics=metrics, params=params)
 
-    def log_dataset(self, run_id: str, dataset: Dataset) -> None:
+    def log_dataset(
+        self, run_id: str, digest: str, source: str, profile: Mapping[str, Any]
+    ) -> None:
         """The orders a run learned from, by digest and source."""
-        from mlflow.entities import Dataset as Logged
-        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        logged = Logged(
+        dataset = Dataset(
             name="orders",
-            digest=dataset.digest[:36],  # all MLflow keeps
+            digest=digest[:36],  # all MLflow keeps
             source_type="clvcast.orders",
-            source=json.dumps({"source": hide_password(dataset.source)}),
-            profile=json.dumps(dict(dataset.profile)),
+            source=json.dumps({"source": hide_passwords(source)}),
+            profile=json.dumps(dict(profile)),
         )
         context = InputTag("mlflow.data.context", "training")
-        with _told(self.uri):
-            self.client.log_inputs(run_id, [DatasetInput(logged, [context])])
+        with _translate_errors(self.uri):
+            self.client.log_inputs(run_id, [DatasetInput(dataset, [context])])
 
     def log_text(self, run_id: str, text: str, path: str) -> None:
         """A text file among a run's artifacts."""
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             self.client.log_text(run_id, text, path)
 
     def log_file(self, run_id: str, file: Path) -> None:
         """A file among a run's artifacts."""
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             self.client.log_artifact(run_id, str(file))
 
     def text(self, run_id: str, path: str) -> str | None:
@@ -166,7 +191,11 @@ class Store:
         """Log a model's bundle to a run, and register it as the next version of `name`."""
         import mlflow
 
-        with tempfile.TemporaryDirectory() as folder, _told(self.uri), use_store(self.uri):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            _translate_errors(self.uri),
+            use_store(self.uri),
+        ):
             bundle = Path(folder) / "bundle"
             save_bundle(model, bundle)
             with mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None):
@@ -193,21 +222,21 @@ class Store:
 
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, newest first; empty where it has none."""
-        with _told(self.uri):
+        from mlflow.utils import get_results_from_paginated_fn
+
+        with _translate_errors(self.uri):
             models = self.client.search_registered_models(f"name='{name}'")
-            aliases: dict[str, list[str]] = {}
-            for alias, number in (models[0].aliases if models else {}).items():
-                aliases.setdefault(str(number), []).append(alias)
-            found: list[Version] = []
-            token = None
-            while models:
-                page = self.client.search_model_versions(
-                    f"name='{name}'", max_results=200, page_token=token
-                )
-                found += [build_version(v, aliases.get(str(v.version), [])) for v in page]
-                token = page.token
-                if not token:
-                    break
+            entries = get_results_from_paginated_fn(  # type: ignore[no-untyped-call]
+                lambda size, token: self.client.search_model_versions(
+                    f"name='{name}'", max_results=size, page_token=token
+                ),
+                200,
+            )
+        aliases = models[0].aliases if models else {}
+        found = [
+            Version.of(v, [name for name, at in aliases.items() if str(at) == str(v.version)])
+            for v in entries
+        ]
         return sorted(found, key=lambda version: int(version.number), reverse=True)
 
     def version(self, name: str, number: str) -> Version:
@@ -223,28 +252,28 @@ class Store:
 
     def set_alias(self, name: str, alias: str, number: str) -> None:
         """Point an alias at a version: one write, whole or not at all."""
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             self.client.set_registered_model_alias(name, alias, number)
 
     def tag_version(self, name: str, number: str, tags: Mapping[str, str]) -> None:
         """Set tags of a version, in the order given."""
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             for key, value in tags.items():
                 self.client.set_model_version_tag(name, number, key, value)
 
     def model_tags(self, name: str) -> dict[str, str]:
         """The tags of a registered model; empty where there is none."""
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             models = self.client.search_registered_models(f"name='{name}'")
             return {str(k): str(v) for k, v in models[0].tags.items()} if models else {}
 
     def tag_model(self, name: str, key: str, value: str) -> None:
         """Set a tag of a registered model."""
-        with _told(self.uri):
+        with _translate_errors(self.uri):
             self.client.set_registered_model_tag(name, key, value)
 
     def _experiment(self, name: str) -> str:
-        """The experiment's id; made with an artifact folder beside the database, where MLflow would take ./mlruns."""
+        """The experiment's id; a new one keeps artifacts beside the database, not in ./mlruns."""
         existing = self.client.get_experiment_by_name(name)
         if existing is not None:
             return str(existing.experiment_id)
@@ -256,7 +285,7 @@ class Store:
 
 
 def _signature(model: TrainedModel) -> ModelSignature:
-    """One row per customer, its orders nested; times are ISO text, for MLflow refuses nested dates."""
+    """One row per customer, orders nested; times are ISO text: MLflow has no nested dates."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import Array, Object, Property
@@ -276,11 +305,11 @@ def _signature(model: TrainedModel) -> ModelSignature:
         ColSpec(Array(line), "orders"),
     ]
     if model.numbers.customers is not None:
-        told = [
+        attributes = [
             Property(name, DataType.double if kind == "number" else DataType.string, required=False)
             for name, kind in model.numbers.customers.types.items()
         ]
-        columns.append(ColSpec(Object(told), "attributes", required=False))
+        columns.append(ColSpec(Object(attributes), "attributes", required=False))
     inputs = Schema(columns)
     kinds = {
         "string": DataType.string,

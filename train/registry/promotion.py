@@ -1,8 +1,8 @@
-"""The registry: which version of a model serves, which waits, how that came about, and the way back.
+"""The registry: which version of a model serves, how that came about, and rollback.
 
-Two aliases: `champion` serves, `candidate` is the newest that `train` registered. A promotion writes
-down first what it will replace and why, then moves the alias, which is one write: killed at any
-point, either the old champion serves or the new one, each with its own way back. Said twice,
+Two aliases: `champion` serves, `candidate` is the newest that `train` registered. A promotion
+writes down first what it will replace and why, then moves the alias, which is one write: killed at
+any point, either the old champion serves or the new one, each with its own way back. Said twice,
 `promote N` and `rollback` change nothing the second time.
 """
 
@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 from ...errors import ConfigError, StoreError
 from ...models.loading import find_existing_store
-from .entries import Version
-from .mlflow_store import Store, open_for_reading, open_for_writing
+from ...models.registry_facts import DATA_SPAN, MEASURE, VERDICT, VERDICT_REASON
+from .mlflow_store import Store, Version, open_for_reading, open_for_writing
 
 __all__ = [
     "CANDIDATE",
@@ -35,8 +35,6 @@ __all__ = [
 CHAMPION = "champion"
 CANDIDATE = "candidate"
 MODEL_VERSION = "clvcast.model_version"  # tag: the bundle's own version
-VERDICT = "clvcast.verdict"  # tag: promoted or refused, by the gate or by hand
-VERDICT_REASON = "clvcast.verdict_reason"
 VERDICT_AT = "clvcast.verdict_at"
 _PREVIOUS = "clvcast.previous_champion"  # tag: what the version replaced
 _ROLLED_BACK = "clvcast.rolled_back"  # tag: when and why it was taken down
@@ -85,14 +83,13 @@ def list_models(
 
 def _listed(version: Version) -> VersionSummary:
     tags = version.tags
-    shown = "clvcast.measure."
     return VersionSummary(
         version=version.number,
         aliases=version.aliases,
         registered_at=version.registered_at,
         model_version=tags.get(MODEL_VERSION, ""),
-        data=tags.get("clvcast.data_span", ""),
-        measures={k.removeprefix(shown): v for k, v in tags.items() if k.startswith(shown)},
+        data=tags.get(DATA_SPAN, ""),
+        measures={k.removeprefix(MEASURE): v for k, v in tags.items() if k.startswith(MEASURE)},
         verdict=tags.get(VERDICT, ""),
         reason=tags.get(_ROLLED_BACK) or tags.get(VERDICT_REASON, ""),
     )
@@ -102,10 +99,10 @@ def read_history(store: Store, name: str) -> list[str]:
     """The dated log of a model, oldest first."""
     tags = store.model_tags(name)
     entries = sorted(key for key in tags if key.startswith(_HISTORY))
-    return [f"{key.removeprefix(_HISTORY)} {_told(tags[key])}" for key in entries]
+    return [f"{key.removeprefix(_HISTORY)} {_format_entry(tags[key])}" for key in entries]
 
 
-def _told(entry: str) -> str:
+def _format_entry(entry: str) -> str:
     try:
         done = json.loads(entry)
         before = f" (before: version {done['previous']})" if done["previous"] else ""
@@ -140,8 +137,8 @@ def promote_in(
         )
     version = store.version(name, number)
     if serving == number:
-        said = f"version {number} of {name} is the champion already"
-        return Change(name, number, serving, False, said)
+        sentence = f"version {number} of {name} is the champion already"
+        return Change(name, number, serving, False, sentence)
     tags = {VERDICT: "promoted", VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _now()}
     store.tag_version(name, version.number, {_PREVIOUS: serving or "", **tags, _ROLLED_BACK: ""})
     _log(store, name, "promote", number, serving, reason)
@@ -176,25 +173,25 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
             and newest.tags.get(_PREVIOUS) == champion.number
             and (newest.tags[_ROLLED_BACK] > at)
         ):
-            said = (
+            sentence = (
                 f"version {champion.number} of {name} is champion since version {newest.number} was "
                 "rolled back; to go further back: clvcast models promote N"
             )
-            return Change(name, champion.number, newest.number, False, said)
+            return Change(name, champion.number, newest.number, False, sentence)
         previous = champion.tags.get(_PREVIOUS)
         if not previous:
             raise StoreError(f"version {champion.number} of {name} replaced none: no way back")
         target = store.version(name, previous)  # deleted since: a sentence says so
         why = reason.strip() or "no reason given"
-        told = f"{_now()}: {why}"[:_MOST_REASON]
-        # first what happens, then the alias: killed between, rollback said again goes on from here
-        store.tag_version(name, champion.number, {_ROLLED_BACK: told, VERDICT: "rolled back"})
+        note = f"{_now()}: {why}"[:_MOST_REASON]
+        # first what happens, then the alias: interrupted in between, a second rollback resumes here
+        store.tag_version(name, champion.number, {_ROLLED_BACK: note, VERDICT: "rolled back"})
         _log(store, name, "rollback to", target.number, champion.number, why)
         store.set_alias(name, CHAMPION, target.number)
-        said = (
+        sentence = (
             f"version {target.number} of {name} is champion again, version {champion.number} is not"
         )
-        return Change(name, target.number, champion.number, True, said)
+        return Change(name, target.number, champion.number, True, sentence)
 
 
 def find_rollback(version: Version) -> str | None:

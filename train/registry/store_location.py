@@ -1,9 +1,8 @@
-"""Where a store is: its address as chosen and as it may be shown, and the lock of one that is a file."""
+"""Where a store is: its address as chosen, and the lock of one that is a file."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,22 +12,17 @@ from ...configs.schema import Config
 from ...errors import StoreError
 from ...models.loading import resolve_sqlite_path
 
-__all__ = ["find_writable_store", "hide_password", "lock_store"]
+__all__ = ["find_writable_store", "lock_store"]
 
 _DEFAULT_STORE = "sqlite:///mlflow.db"
 _LOCK_SECONDS = 600.0
 
 
 def find_writable_store(config: Config, tracking_uri: str | None = None) -> str:
-    """The store a run goes to: the argument, else the config, else MLFLOW_TRACKING_URI, else ./mlflow.db."""
+    """The store of a run: the argument, the config, MLFLOW_TRACKING_URI or ./mlflow.db."""
     configured = tracking_uri or config.tracking.uri
     chosen = configured or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_STORE
     return resolve_sqlite_path(chosen)
-
-
-def hide_password(uri: str) -> str:
-    """An address as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Tracking: what a training run leaves in the store, and whether its model goes live.
 
-In this order, so that a run killed at any point leaves the old champion serving and the next run goes
-on: parameters, data, measures and the record; the bundle and its version; the alias `candidate`; the
-gate's verdict; and only then, if it passed, the alias `champion`.
+In this order, so that a run killed at any point leaves the old champion serving and the next run
+goes on: parameters, data, measures and the record; the bundle and its version; the alias
+`candidate`; the gate's verdict; and only then, if it passed, the alias `champion`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ import pyarrow.parquet
 
 from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
+from ...decisions.report.build import report
 from ...errors import BundleError, ClvcastError, ConfigError
-from ...evaluation.backtest_frames import OURS, Evaluation
+from ...evaluation.backtest_frames import OURS
 from ...models.loading import load_model
+from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE
+from ...models.scoring import describe_terms, forecast_rows
 from ...orders import dates, windows
-from ..gate.data_shift import Champion
+from ..gate.data_shift import RECORD_FILE, Champion, build_record, parse_record
 from ..gate.evidence_collection import collect_evidence
 from ..gate.rules import Verdict, judge
-from ..gate.training_record import RECORD_FILE, build_record, parse_record
 from ..learning_curve import CURVE_FILE
 from ..run import TrainingRun
 from . import promotion
-from .entries import Dataset, Version
-from .evaluation_plot import PLOT_FILE, draw_evaluation
-from .mlflow_store import Store, open_for_writing
+from .mlflow_store import Store, Version, open_for_writing
 from .store_location import find_writable_store
-from .training_report import REPORT_FILE, write_training_report
 
 __all__ = ["TrackedRun", "format_verdict_table", "track"]
 
@@ -65,8 +64,9 @@ def track(
 ) -> TrackedRun:
     """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
-    `force` is a reason to make it champion even where it fails. An identical model is not registered
-    twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty reason.
+    `force` is a reason to make it champion even where it fails. An identical model is not
+    registered twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty
+    reason.
     """
     if force is not None and not force.strip():
         raise ConfigError('--force needs a reason: --force "..."')
@@ -75,7 +75,7 @@ def track(
         tags = {
             promotion.MODEL_VERSION: run.model.version,
             "clvcast.data_digest": run.known.digest(),
-            "clvcast.cutoff": dates.format_instant(run.cutoff),
+            CUTOFF: dates.format_instant(run.cutoff),
             "clvcast.remarks": "; ".join(run.model.numbers.blend.remarks) or "none",
         }
         with store.run(
@@ -123,39 +123,48 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
 
 def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -> None:
     store.log(run_id, _parameters(run, config))
-    report = run.known.report
+    reading = run.known.report
     profile = {
         "customers": run.known.n_customers,
         "lines": run.known.n_lines,
-        "lines_rejected": sum(report.rejected.values()),
+        "lines_rejected": sum(reading.rejected.values()),
     }
     named = [hide_passwords(one.source) for one in config.orders.all_sources()]
     source = ", ".join(named) or "given in Python"
-    store.log_dataset(run_id, Dataset(run.known.digest(), source, profile))
+    store.log_dataset(run_id, run.known.digest(), source, profile)
     store.log_text(run_id, build_record(run).model_dump_json(indent=1), RECORD_FILE)
     # a point of each curve for every cutoff; its step is the cutoff as days since 1970
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
         measures, day = _measures(summary), dates.parse_instant(cutoff) // dates.DAY
-        tags = {"clvcast.cutoff": cutoff, "clvcast.kind": "evaluation"}
+        tags = {CUTOFF: cutoff, "clvcast.kind": "evaluation"}
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
         store.log(run_id, measures=measures, step=day)
     if run.curve:
         points = [dataclasses.asdict(point) for point in run.curve]
         store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
-    store.log_text(run_id, write_training_report(run, config).html, REPORT_FILE)
-    if run.evaluation is not None:
-        seen = Evaluation(run.evaluation.forecasts, run.evaluation.metrics)
-        store.log_text(run_id, draw_evaluation(seen, config.orders.currency), PLOT_FILE)
-    if report.rejected_lines is not None:
+    store.log_text(run_id, _format_report(run, config), "report.html")
+    if reading.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"
-            pyarrow.parquet.write_table(report.rejected_lines, path)
+            pyarrow.parquet.write_table(reading.rejected_lines, path)
             store.log_file(run_id, path)
 
 
+def _format_report(run: TrainingRun, config: Config) -> str:
+    """The report of the run's forecasts and evaluation; it names no customer."""
+    forecasts = forecast_rows(run.model, run.known, run.cutoff)
+    return report(
+        describe_terms(run.model).carried_by(forecasts),
+        run.known,
+        config,
+        model=run.model,
+        backtest=run.evaluation,
+    ).html
+
+
 def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
-    report = run.known.report
+    reading = run.known.report
     return {
         "cutoff": dates.format_instant(run.cutoff),
         "horizon_days": config.horizon_days,
@@ -166,8 +175,8 @@ def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
         "features": len(run.model.numbers.features),
         "customers": run.known.n_customers,
         "order_lines": run.known.n_lines,
-        "lines_without_customer": report.lines_without_customer,
-        "lines_rejected": sum(report.rejected.values()),
+        "lines_without_customer": reading.lines_without_customer,
+        "lines_rejected": sum(reading.rejected.values()),
         "first_order": dates.format_instant(windows.find_first_order_at(run.known)),
     }
 
@@ -190,11 +199,11 @@ def _registered(
         if known.tags.get(promotion.MODEL_VERSION) == run.model.version:
             return known, False
     first = dates.format_instant(windows.find_first_order_at(run.known) // dates.DAY * dates.DAY)
-    own = {**tags, "clvcast.data_span": f"{first} to {dates.format_instant(run.cutoff)}"}
+    own = {**tags, DATA_SPAN: f"{first} to {dates.format_instant(run.cutoff)}"}
     if run.evaluation is not None:
         measures = _measures(run.evaluation.metrics[run.evaluation.newest])
-        shown = [measure for measure in _HEADLINES if measure in measures]
-        own |= {f"clvcast.measure.{measure}": f"{measures[measure]:.4g}" for measure in shown}
+        headlines = [measure for measure in _HEADLINES if measure in measures]
+        own |= {f"{MEASURE}{measure}": f"{measures[measure]:.4g}" for measure in headlines}
     return store.register(run_id, run.model, name, own), True
 
 

@@ -1,0 +1,289 @@
+"""The profile of a source: one pass over its lines with all their columns, for the checks.
+
+Reading keeps what the mapping names; faults show in what it does not: a status nobody filters, an
+e-mail beside a customer id, the same order in two files. The pass stops after `MOST_LINES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...configs.schema import OrdersConfig, SourceConfig
+from ..columns import Float64, Int32, Int64, Mask, TextColumn
+from ..reading.column_expressions import Expression
+from ..reading.column_mapping import ORDER_TOTAL, resolve_columns
+from ..reading.files import RawTable, open_tables
+from ..reading.label_encoding import Ids, merge_labels, read_ids
+from ..reading.line_collector import open_rules
+from ..reading.line_validation import parse_lines
+from ..reading.order_rules import drop_left_out
+from ..reading.usable_lines import UsableLines
+from . import vocabulary
+
+__all__ = ["MOST_LINES", "SourceProfile", "profile_sources", "profile_table"]
+
+MOST_LINES = 2_000_000
+_TEXTS = ("customer_id", "order_id", "product_id")
+_PERSON = "person "  # before the name of a column that may tell people apart
+_MOST_VALUES = 60  # distinct values of a column that is counted by value
+_MOST_PERSON_COLUMNS = 8
+_LONGEST_PERSON = 80  # characters, on average: longer is free text
+_MAIL_SHARE = 0.8  # of the cells with an @: the column is of e-mail addresses
+
+
+@dataclass(frozen=True)
+class SourceProfile:
+    """Lines as the sources have them, less those that filters leave out: n of them, as plain arrays."""
+
+    sources: Sequence[SourceConfig]
+    config: OrdersConfig
+    files: Sequence[str]
+    n_lines_read: int
+    is_capped: bool  # whether there are more lines than were looked at
+    source: Int32  # n, which of the sources
+    file: Int32  # n, which of the files
+    customers: TextColumn  # n, as reading cleans ids
+    order_ids: TextColumn  # n, missing where no column is mapped
+    products: TextColumn  # n
+    instants: Int64  # n, microseconds since 1970
+    amounts: Float64  # n, NaN where a cell is no number
+    is_used: Mask  # n, lines that reading takes
+    persons: Mapping[str, TextColumn]  # columns that are not mapped and may tell people apart
+    values: Mapping[tuple[int, str], Mapping[str, int]]  # (source, column) -> value -> lines
+    marks: Mapping[str, int]  # currency in the cells of amounts -> lines
+
+    @property
+    def n_lines(self) -> int:
+        """Lines that no filter leaves out."""
+        return len(self.instants)
+
+    @cached_property
+    def numbered_orders(self) -> Int64:
+        """Per line, a number for its source and order_id; -1 without one."""
+        key = self.source.astype(np.int64) * (len(self.order_ids.values) + 1) + self.order_ids.codes
+        return np.where(self.order_ids.codes < 0, -1, key)
+
+    @cached_property
+    def orders(self) -> Int64:
+        """Per line, which order it is of: of one customer and order_id, else one instant."""
+        by_instant = np.unique(self.instants, return_inverse=True)[1] + 1
+        within = np.where(self.numbered_orders < 0, -by_instant, self.numbered_orders)
+        return _number_pairs(self.customers.codes, within)
+
+
+def profile_sources(config: OrdersConfig, most_lines: int = MOST_LINES) -> SourceProfile:
+    """Read what a configuration names once more, with all columns, up to `most_lines`."""
+    builder = _ProfileBuilder(config)
+    for position, source in enumerate(config.all_sources()):
+        resolve = partial(resolve_columns, source, own_names_too=True)
+        for found in open_tables(source, resolve, every_column=True):
+            for raw in found.blocks:
+                if builder.n_lines_read >= most_lines and raw.table.num_rows:
+                    return builder.build(is_capped=True)
+                builder.add(raw, found.file, found.mapping, position)
+    return builder.build()
+
+
+def profile_table(table: pa.Table | pd.DataFrame, config: OrdersConfig) -> SourceProfile:
+    """The profile of order lines in memory."""
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    config = config.reading("the orders")
+    builder = _ProfileBuilder(config)
+    mapping, _ = resolve_columns(config, table.column_names, own_names_too=True)
+    builder.add(RawTable(table, np.arange(1, table.num_rows + 1)), "", mapping, 0)
+    return builder.build()
+
+
+class _ProfileBuilder:
+    """Takes blocks of lines with all their columns; keeps what the checks need of them."""
+
+    def __init__(self, config: OrdersConfig) -> None:
+        self.config, self.sources = config, config.all_sources()
+        self.n_lines_read = 0
+        self._rules = open_rules(config)
+        self._files: list[str] = []
+        self._parts: list[UsableLines] = []
+        self._persons: dict[str, list[Ids]] = {}
+        self._values: dict[tuple[int, str], dict[str, int] | None] = {}
+        self._marks: dict[str, int] = {}
+
+    def add(
+        self, raw: RawTable, file: str, mapping: Mapping[str, Expression], position: int
+    ) -> None:
+        """Take one block of a file."""
+        n_lines = raw.table.num_rows
+        if not n_lines or "customer_id" not in mapping:
+            return
+        own = self.config.model_copy(update=self.sources[position].line_rules())
+        lines = parse_lines(raw, file, mapping, replace(self._rules, config=own))
+        if file not in self._files:
+            self._files.append(file)
+        used = lines.usable()
+        plain = _take_plain_columns(raw.table)
+        self._keep_persons(plain, mapping)
+        counted = plain.filter(pa.array(used & ~lines.verdicts.is_left_out))
+        self._count_values(counted, mapping, position)
+        self._count_marks(plain, mapping)
+        amounts = lines.numbers["amount" if "amount" in lines.numbers else ORDER_TOTAL]
+        numbers = {
+            "amount": amounts,
+            "used": used.astype(np.float64),
+            "source": np.full(n_lines, float(position)),
+            "file": np.full(n_lines, float(self._files.index(file))),
+        }
+        texts = {name: lines.texts.get(name) or _make_missing(n_lines) for name in _TEXTS}
+        verdicts = lines.verdicts.values
+        self._parts.append(UsableLines(texts, lines.times, numbers, verdicts=verdicts))
+        self.n_lines_read += n_lines
+
+    def _keep_persons(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
+        mapped = {name for e in mapping.values() for name in e.columns}
+        for name in table.column_names:
+            column = table[name]
+            known = name in self._persons
+            if not known:
+                if name in mapped or len(self._persons) == _MOST_PERSON_COLUMNS:
+                    continue
+                if not _may_name_persons(name, column):
+                    continue
+                self._persons[name] = [_make_missing(part.n_lines) for part in self._parts]
+            self._persons[name].append(read_ids(column, nulls_by_name=True)[0])
+        for name, parts in self._persons.items():
+            if name not in table.column_names:
+                parts.append(_make_missing(table.num_rows))
+
+    def _count_values(
+        self, table: pa.Table, mapping: Mapping[str, Expression], position: int
+    ) -> None:
+        taken = {
+            name
+            for ours, expression in mapping.items()
+            if ours in ("customer_id", "ordered_at", "order_id", "amount", ORDER_TOTAL)
+            for name in expression.columns
+        }
+        for name in table.column_names:
+            key = (position, name)
+            if name in taken or self._values.get(key, {}) is None:
+                continue
+            counts = self._values.setdefault(key, {})
+            assert counts is not None
+            if not _add_counts(counts, table[name]):
+                self._values[key] = None
+
+    def _count_marks(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
+        amount = mapping.get("amount") or mapping.get(ORDER_TOTAL)
+        for name in amount.columns if amount else ():
+            if name not in table.column_names or not _is_text(table[name].type):
+                continue
+            column = table[name]
+            marked = column.filter(pc.match_substring_regex(column, r"[^\d\s.,()+\-'eE]"))
+            for cell, count in _iterate_counts(pc.replace_substring_regex(marked, r"\d+", "0")):
+                mark = vocabulary.find_currency_mark(cell)
+                if mark:
+                    self._marks[mark] = self._marks.get(mark, 0) + count
+
+    def build(self, *, is_capped: bool = False) -> SourceProfile:
+        """The profile of all blocks taken."""
+        for name, blocks in self._persons.items():
+            for part, block in zip(self._parts, blocks, strict=True):
+                part.texts[_PERSON + name] = block
+        drop_left_out(self._parts)
+        return SourceProfile(
+            sources=self.sources,
+            config=self.config,
+            files=self._files,
+            n_lines_read=self.n_lines_read,
+            is_capped=is_capped,
+            source=self._join_numbers("source").astype(np.int32),
+            file=self._join_numbers("file").astype(np.int32),
+            customers=self._join_texts("customer_id"),
+            order_ids=self._join_texts("order_id"),
+            products=self._join_texts("product_id"),
+            instants=np.concatenate([*(part.times for part in self._parts), np.zeros(0, np.int64)]),
+            amounts=self._join_numbers("amount"),
+            is_used=self._join_numbers("used") > 0,
+            persons={name: self._join_texts(_PERSON + name) for name in self._persons},
+            values={key: counts for key, counts in self._values.items() if counts},
+            marks=self._marks,
+        )
+
+    def _join_texts(self, name: str) -> TextColumn:
+        return merge_labels([*(part.texts[name] for part in self._parts), _make_missing(0)])
+
+    def _join_numbers(self, name: str) -> Float64:
+        return np.concatenate([*(part.numbers[name] for part in self._parts), np.zeros(0)])
+
+
+def _make_missing(n_lines: int) -> TextColumn:
+    return TextColumn(np.full(n_lines, -1, np.int32), pa.array([], pa.string()))
+
+
+def _take_plain_columns(table: pa.Table) -> pa.Table:
+    """The columns of text, whole numbers or flags, under a name that no other has."""
+    columns = {}
+    for name in table.column_names:
+        if table.column_names.count(name) > 1:
+            continue
+        column = table[name]
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_string_view(column.type):  # Arrow cannot filter them yet
+            column = column.cast(pa.large_string())
+        kind = column.type
+        if _is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+            columns[name] = column
+    return pa.table(columns)
+
+
+def _may_name_persons(name: str, column: pa.ChunkedArray) -> bool:
+    """Whether a column may tell people apart: by its name, or because it holds e-mail addresses."""
+    if _is_text(column.type):
+        head = column.slice(0, 1_000).cast(pa.string()).drop_null()
+        filled = head.filter(pc.not_equal(head, ""))
+        if not len(filled) or pc.mean(pc.utf8_length(filled)).as_py() > _LONGEST_PERSON:
+            return False
+        if pc.mean(pc.match_substring(filled, "@")).as_py() > _MAIL_SHARE:
+            return True
+    return vocabulary.is_person_column(name)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _add_counts(counts: dict[str, int], column: pa.ChunkedArray) -> bool:
+    """Add a column's values to their counts; False where there are too many to mean a state."""
+    if not (_is_text(column.type) or pa.types.is_boolean(column.type)):
+        return False
+    head = column.slice(0, 2_000)
+    if pc.count_distinct(head).as_py() > _MOST_VALUES:
+        return False
+    for value, count in _iterate_counts(column):
+        counts[value] = counts.get(value, 0) + count
+        if len(counts) > _MOST_VALUES:
+            return False
+    return True
+
+
+def _iterate_counts(column: pa.ChunkedArray) -> list[tuple[str, int]]:
+    counted = pc.value_counts(column.cast(pa.string()))
+    cells = [(row["values"], row["counts"]) for row in counted.to_pylist()]
+    return [((value or "").strip(), count) for value, count in cells]
+
+
+def _number_pairs(left: np.ndarray, right: np.ndarray) -> Int64:
+    """A number for each pair of two integers per line, dense from 0."""
+    first = np.unique(left, return_inverse=True)[1].astype(np.int64)
+    second = np.unique(right, return_inverse=True)[1].astype(np.int64)
+    return np.asarray(
+        np.unique(first * (int(second.max(initial=0)) + 1) + second, return_inverse=True)[1],
+        np.int64,
+    )
