@@ -26,7 +26,8 @@ _WORDS = {
         comprador | codicecliente acquirente | códigodocliente númerodocliente
         | klant klantnummer klantnr klantid | klient idklienta numerklienta nabywca kupujący
         | müşteri müşterino müşteriid müşterikodu alıcı
-        | 客户 客户编号 客户号 客户id 顾客 顾客id 会员 会员编号 会员id 会员号 买家 买家id 买家昵称 用户 用户id
+        | 客户 客户编号 客户号 客户id 顾客 顾客id 会员 会员编号 会员id 会员号 买家 买家id 买家昵称
+        用户 用户id
         | 顧客 顧客id 顧客番号 顧客コード 会員 会員id 会員番号 お客様番号 購入者
     """,
     "email": """
@@ -83,7 +84,8 @@ _WORDS = {
         prodotto idprodotto
         codiceprodotto codicearticolo | produto códigodoproduto idproduto | product artikelcode
         | produkt kodproduktu towar indeks | ürün ürünkodu ürünid stokkodu barkod
-        | 商品 商品编号 商品编码 商品id 产品 货号 商品名称 | 商品コード 商品番号 商品id 商品名 品番 jan
+        | 商品 商品编号 商品编码 商品id 产品 货号 商品名称 | 商品コード 商品番号 商品id 商品名
+        品番 jan
     """,
     "category": """
         category productcategory department commodity producttype | kategorie warengruppe
@@ -130,7 +132,8 @@ _WORDS = {
     "discount": """
         discount discountamount retaildisc rebate promotiondiscount | rabatt nachlass |
         remise rabais réduction
-        | descuento | sconto | desconto | korting | rabat zniżka | indirim | 折扣 优惠 优惠金额 | 割引 値引 割引額
+        | descuento | sconto | desconto | korting | rabat zniżka | indirim | 折扣 优惠 优惠金额 |
+        割引 値引 割引額
     """,
     "cost": """
         cost cogs costprice unitcost costofgoods purchaseprice | kosten einkaufspreis ek
@@ -153,7 +156,8 @@ _WORDS = {
         estadopedido estatus
         | stato statoordine | situação estado statusdopedido | bestelstatus betaalstatus |
         stan statuszamówienia
-        | durum siparişdurumu ödemedurumu | 状态 订单状态 交易状态 支付状态 | ステータス 状態 注文状況 受注状態
+        | durum siparişdurumu ödemedurumu | 状态 订单状态 交易状态 支付状态 | ステータス 状態
+        注文状況 受注状態
     """,
     "currency": """
         currency currencycode ordercurrency currencyiso | währung | devise monnaie |
@@ -168,7 +172,8 @@ _OTHER_MONEY = """
     weight rate points rating score age year month zip postcode phone latitude longitude
     mwst ust steuer versand versandkosten gebühr tva taxe livraison frais iva envío comisión
     imposta spedizione imposto
-    frete btw verzending verzendkosten podatek wysyłka kdv kargo 税 税额 运费 手续费 税額 消費税 送料 手数料
+    frete btw verzending verzendkosten podatek wysyłka kdv kargo 税 税额 运费 手续费 税額 消費税
+    送料 手数料
 """
 # dates of something else than the order
 _OTHER_DATES = """
@@ -191,7 +196,8 @@ NO_SALE_WORDS = """
     geannuleerd mislukt geweigerd inafwachting openstaand
     anulowane anulowany anulowano odrzucone nieopłacone oczekujące
     iptal iptaledildi başarısız beklemede reddedildi ödenmedi
-    已取消 取消 关闭 交易关闭 已关闭 待付款 等待买家付款 失败 未付款 キャンセル 取消済 失敗 未払い 未入金 保留
+    已取消 取消 关闭 交易关闭 已关闭 待付款 等待买家付款 失败 未付款 キャンセル 取消済 失敗 未払い
+    未入金 保留
 """
 NO_CUSTOMER_WORDS = """
     0 -1 00000 000000 guest guests unknown anonymous anon none nobody walkin walkincustomer

@@ -35,7 +35,7 @@ class Order:
 def make_shop(seed: int = 0, customers: int = 90) -> list[Order]:
     """Two years of orders; 6 % cancelled, 4 % refunded, 5 % refunded in part."""
     rng = np.random.default_rng(seed)
-    orders = []
+    orders: list[Order] = []
     for customer in range(customers):
         at = datetime(2023, 1, 1) + timedelta(seconds=int(rng.integers(0, 400 * 86_400)))
         for _ in range(1 + rng.geometric(0.25)):

@@ -198,6 +198,6 @@ def test_a_bundle_keeps_the_rules_and_not_the_guess() -> None:
     for by_alias in (True, False):
         again = OrdersConfig.model_validate(kept.model_dump(mode="json", by_alias=by_alias))
         assert again.line_rules() == kept.line_rules()
-    unset = OrdersConfig(source="o.csv", layout="shopify", **{"except": {}}).remembered()
+    unset = OrdersConfig(source="o.csv", layout="shopify", except_={}).remembered()
     again = OrdersConfig.model_validate(unset.model_dump(mode="json", by_alias=True))
     assert again.except_ == {}

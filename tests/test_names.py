@@ -10,19 +10,21 @@ import pytest
 # How a function of this project may begin. A verb is added here, not a participle or a noun.
 VERBS = frozenset(
     {
-        "add", "announce", "answer", "apply", "assign", "attach", "audit", "authorise", "backtest",
-        "blend", "bootstrap", "build", "check", "choose", "clean", "coerce", "collect", "compare",
-        "complete", "compute", "concatenate", "count", "create", "cut", "describe", "detect", "discount",
-        "draw", "encode", "estimate", "expand", "expect", "explain", "fill", "find", "fit", "floor",
-        "forecast", "format", "get", "group", "guess", "hash", "hide", "infer", "init", "is", "iterate",
-        "join", "judge", "keep", "learn", "list", "load", "locate", "lock", "make", "map", "mark",
-        "measure", "merge", "monitor", "nest", "normalize", "note", "open", "pack", "parse", "plan",
-        "pluralize", "predict", "prepare", "print", "profile", "promote", "propose", "quote", "raise",
-        "rate", "read", "reconcile", "refuse", "remove",
-        "render", "replace", "report", "resolve", "rollback", "run", "save", "score", "scramble",
-        "search", "select", "send", "serve", "set", "show", "silence", "slice", "sort", "start",
-        "sum", "summarize", "survey", "track", "train", "translate", "unnest", "use", "validate", "verify",
-        "warm", "widen", "write",
+        "add", "announce", "answer", "apply", "assign", "attach", "audit", "authorise",
+        "backtest", "blend", "bootstrap", "build", "check", "choose", "clean", "coerce",
+        "collect", "compare", "complete", "compute", "concatenate", "count", "create",
+        "cut", "describe", "detect", "discount", "draw", "encode", "estimate", "expand",
+        "expect", "explain", "fill", "find", "fit", "floor", "forecast", "format",
+        "get", "group", "guess", "hash", "hide", "infer", "init", "is", "iterate",
+        "join", "judge", "keep", "learn", "list", "load", "locate", "lock", "make",
+        "map", "mark", "measure", "merge", "monitor", "nest", "normalize", "note",
+        "open", "pack", "parse", "plan", "pluralize", "predict", "prepare", "print",
+        "profile", "promote", "propose", "quote", "raise", "rate", "read", "reconcile",
+        "refuse", "remove", "render", "replace", "report", "resolve", "rollback", "run",
+        "save", "score", "scramble", "search", "select", "send", "serve", "set", "show",
+        "silence", "slice", "sort", "start", "sum", "summarize", "survey", "track",
+        "train", "translate", "unnest", "use", "validate", "verify", "warm", "widen",
+        "write",
     }
 )  # fmt: skip # a table: one item a line takes 95 lines more
 LEAST_SHARE = 0.7
