@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .decisions.economics import economics
     from .decisions.kpis import kpis
     from .decisions.report.build import report
+    from .discovery.config_template import init
     from .errors import BundleError, ClvcastError, ConfigError, OrdersError, StoreError
     from .evaluation.comparison import compare
     from .evaluation.monitoring import monitor
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .models.score_one import Forecast
     from .models.scoring import score
     from .models.totals import total
-    from .orders.inference.config_template import init
     from .orders.orders import Orders
     from .orders.reading.customer_attributes import join_customers
     from .orders.reading.nested_rows import nest
@@ -57,7 +57,7 @@ _HOME = {
     "compare": "clvcast.evaluation.comparison",
     "economics": "clvcast.decisions.economics",
     "explain": "clvcast.models.explain",
-    "init": "clvcast.orders.inference.config_template",
+    "init": "clvcast.discovery.config_template",
     "kpis": "clvcast.decisions.kpis",
     "lists": "clvcast.decisions.campaign_lists",
     "join_customers": "clvcast.orders.reading.customer_attributes",

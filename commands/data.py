@@ -23,7 +23,7 @@ from .console import (
 from .shop import print_findings, print_silent_faults, print_summary
 
 if TYPE_CHECKING:
-    from ..orders.inference.proposal import Proposal
+    from ..discovery.proposal import Proposal
 
 
 def init(
@@ -42,13 +42,15 @@ def init(
 ) -> None:
     """Write a commented configuration from the columns and values of an order file.
 
-    Says what it took, from what evidence, and what it could not tell. Exit status 1 when something must be
-    answered before `clvcast check` can run. Example: clvcast init orders.csv --output shop.yaml
+    Says what it took, from what evidence, and what it could not tell. Exit status 1 when something
+    must be answered before `clvcast check` can run.
+
+    Example: clvcast init orders.csv --output shop.yaml
     """
     from ..atomic_files import write_files
     from ..configs.addresses import hide_passwords
-    from ..orders.inference.config_template import write_config_text
-    from ..orders.inference.proposal import propose_config
+    from ..discovery.config_template import write_config_text
+    from ..discovery.propose import propose_config
 
     if output.exists() and not force:
         raise StoreError(f"{output} exists; name another --output, or replace it with --force")

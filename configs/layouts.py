@@ -1,9 +1,9 @@
-"""Layouts: what a platform's order export holds, found by its header, and the settings that read it.
+"""Layouts: what a platform's export holds, found by its header, and the settings that read it.
 
-A layout is a YAML file in `orders/layouts/`: one file more is one layout more. A platform may have several
-exports, each with the columns that tell it (`needs`) and the keys of `orders:` that read it. A column of ours
-is given as one name (or arithmetic, with every name in backquotes, or a list of names to join), or as a list of
-alternatives, of which the first that the file has is taken.
+A layout is a YAML file in `orders/layouts/`: one file more is one layout more. A platform may have
+several exports, each with the columns that tell it (`needs`) and the keys of `orders:` to read it.
+A column of ours is given as one name (or arithmetic, with every name in backquotes, or a list of
+names to join), or as a list of alternatives, of which the first that the file has is taken.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Export(Section):
         ]
 
     def settings(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """The keys of `orders:` that read a file with these columns; without them, the usual file."""
+        """The keys of `orders:` that read a file with these columns, or the usual file."""
         known = None if names is None else {normalize_name(name): name for name in reversed(names)}
         columns = {ours: _first_known(given, known) for ours, given in self.columns.items()}
         columns = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
@@ -152,7 +152,7 @@ def quote_name(name: str) -> str:
 
 @lru_cache(maxsize=8)
 def load_layouts(folder: Path = LAYOUTS_FOLDER) -> dict[str, Layout]:
-    """All layouts by name, from the YAML files of a folder; raises `ConfigError` for a wrong one."""
+    """All layouts of a folder by name; raises `ConfigError` for a wrong one."""
     paths = sorted(folder.glob("*.yaml"))
     return {path.stem: _load_layout(path) for path in paths}
 
@@ -190,7 +190,7 @@ def _find_layout(name: str) -> Layout:
 def apply_layout(
     settings: Mapping[str, Any], keys: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """The keys of `orders:` (or of one source) with those its `layout` gives, where they are not stated.
+    """The keys of `orders:`, or of a source, with those its `layout` gives if not stated.
 
     `keys` are those that may be filled.
 
@@ -214,11 +214,11 @@ def apply_layout(
 def fit_layout(
     layout: str, stated: Mapping[str, Any], names: Sequence[str], file: str
 ) -> dict[str, Any]:
-    """The keys that read one file: what `apply_layout` filled in, in the columns that this file has.
+    """The keys that read a file: what `apply_layout` filled in, in the columns that the file has.
 
-    `stated` are the filled `columns`, `only`, `except`, `amount_per` and `currency_column`; those that are not as
-    the layout fills them are the user's own, and stay. Raises `OrdersError` naming the missing columns where no
-    export of the layout fits.
+    `stated` are the filled `columns`, `only`, `except`, `amount_per` and `currency_column`; those
+    that are not as the layout fills them are the user's own, and stay. Raises `OrdersError` naming
+    the missing columns where no export of the layout fits.
     """
     known = _find_layout(layout)
     usual = known.exports[0].settings()
@@ -269,4 +269,5 @@ def _describe_misfit(name: str, layout: Layout, names: Sequence[str], file: str)
         else "`clvcast init` finds out what the file is"
     )
     columns = ", ".join(repr(column) for column in missing)
-    return f"{file} does not fit layout: {name}, which needs the column{'s' * (len(missing) > 1)} {columns}; {mend}"
+    noun = "column" if len(missing) == 1 else "columns"
+    return f"{file} does not fit layout: {name}, which needs the {noun} {columns}; {mend}"

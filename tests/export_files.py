@@ -1,4 +1,4 @@
-"""One small shop, written as every platform writes its order exports, with the right totals."""
+"""One small shop, written as every platform writes its exports, with the totals that are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layouts: an export is found by its header and read to the cent, with init or by name alone."""
+"""Layouts: a platform's export is found by its header and read to the cent."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from clvcast.configs.layouts import (
     load_layouts,
 )
 from clvcast.configs.schema import OrdersConfig, parse_config
+from clvcast.discovery.config_template import init, write_config_text
+from clvcast.discovery.propose import propose_config
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.orders.inference.config_template import init, write_config_text
-from clvcast.orders.inference.proposal import propose_config
 from clvcast.orders.orders import Orders
 
 PLATFORMS = [
@@ -175,8 +175,8 @@ def test_one_file_more_is_one_layout_more(tmp_path: Path) -> None:
         "  - name: receipts\n"
         "    says: the sum of a receipt\n"
         "    needs: [Receipt, Card, Sum]\n"
-        "    columns: {customer_id: Card, ordered_at: [[Day, Hour]], amount: Sum, "
-        "order_id: Receipt}\n"
+        "    columns: {customer_id: Card, ordered_at: [[Day, Hour]], amount: Sum,\n"
+        "              order_id: Receipt}\n"
     )
     layouts = load_layouts(tmp_path)
     found = find_export(["receipt ", "CARD", "Sum", "Day", "Hour"], layouts)
@@ -198,7 +198,6 @@ def test_a_bundle_keeps_the_rules_and_not_the_guess() -> None:
     for by_alias in (True, False):
         again = OrdersConfig.model_validate(kept.model_dump(mode="json", by_alias=by_alias))
         assert again.line_rules() == kept.line_rules()
-    no_filter: dict[str, Any] = {"except": {}}
-    unset = OrdersConfig(source="o.csv", layout="shopify", **no_filter).remembered()
+    unset = OrdersConfig(source="o.csv", layout="shopify", except_={}).remembered()
     again = OrdersConfig.model_validate(unset.model_dump(mode="json", by_alias=True))
     assert again.except_ == {}

@@ -1,4 +1,4 @@
-"""A layout in the columns of the file at hand: other exports of the platform, other spelling, columns missing."""
+"""A layout in the columns of the file at hand: other exports, other spelling, columns missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rules = TypeVar("Rules", bound=LineRules)
 
 
 def fit_rules(rules: Rules, names: Sequence[str], file: str = "the table") -> Rules:
-    """The rules as their layout has them for these columns; raises `OrdersError` where it does not fit.
+    """The rules as their layout has them for these columns; `OrdersError` where it does not fit.
 
     A table with our own names is left to be read by these.
     """

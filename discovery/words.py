@@ -1,7 +1,7 @@
 """Words that name the columns of order files, in eleven languages.
 
-A name only suggests what a column is: values decide (column_roles.py). Names are compared without case, accents
-and punctuation.
+A name only suggests what a column is: values decide (column_roles.py). Names are compared without
+case, accents and punctuation.
 """
 
 from __future__ import annotations
@@ -11,46 +11,63 @@ import unicodedata
 
 __all__ = ["NO_CUSTOMER_WORDS", "NO_SALE_WORDS", "is_known_name", "normalize_word", "rate_name"]
 
-# role -> words: English | German | French | Spanish | Italian | Portuguese | Dutch | Polish | Turkish |
-# Chinese | Japanese
+# role -> words: English | German | French | Spanish | Italian | Portuguese | Dutch | Polish |
+# Turkish | Chinese | Japanese
 _WORDS = {
     "customer": """
-        customerid customer customerno customernumber custid clientid client userid user memberid member
-        accountid account buyerid buyer shopper householdid householdkey contactid cardnumber loyaltyid userpseudoid
+        customerid customer customerno customernumber custid clientid client userid user
+        memberid member
+        accountid account buyerid buyer shopper householdid householdkey contactid card
+        cardnumber cardno loyaltycard
+        loyaltyid userpseudoid uid cid
         | kunde kundennummer kundennr kundenid debitor besteller käufer mitgliedsnummer
-        | numéroclient noclient codeclient idclient acheteur | cliente idcliente codigocliente númerocliente
+        | numéroclient noclient codeclient idclient acheteur | cliente idcliente
+        codigocliente númerocliente
         comprador | codicecliente acquirente | códigodocliente númerodocliente
         | klant klantnummer klantnr klantid | klient idklienta numerklienta nabywca kupujący
         | müşteri müşterino müşteriid müşterikodu alıcı
-        | 客户 客户编号 客户号 客户id 顾客 顾客id 会员 会员编号 会员id 会员号 买家 买家id 买家昵称 用户 用户id
+        | 客户 客户编号 客户号 客户id 顾客 顾客id 会员 会员编号 会员id 会员号 买家 买家id 买家昵称
+        用户 用户id
         | 顧客 顧客id 顧客番号 顧客コード 会員 会員id 会員番号 お客様番号 購入者
     """,
     "email": """
         email customeremail emailaddress buyeremail billingemail useremail mail
-        | emailadresse | adresseemail courriel adressemail | correo correoelectrónico | indirizzoemail
+        | emailadresse | adresseemail courriel adressemail | correo correoelectrónico |
+        indirizzoemail
         | correioeletrônico | emailadres | adresemail | eposta epostaadresi | 邮箱 电子邮件 电子邮箱
         | メール メールアドレス
     """,
     "ordered_at": """
-        orderedat ordered orderdate dateordered ordertime datetime date day invoicedate created createdat datecreated
-        createddate creationdate purchasedate purchasetimestamp purchasedat timestamp transactiondate transactiontime
-        transactiontimestamp orderpurchasetimestamp saledate salesdate eventtimestamp orderdatetime placedat time
+        orderedat ordered orderdate dateordered ordertime datetime date day invoicedate
+        created createdat datecreated
+        createddate creationdate purchasedate purchasetimestamp purchasedat timestamp
+        transactiondate transactiontime
+        transactiontimestamp orderpurchasetimestamp ts dt saledate salesdate
+        eventtimestamp orderdatetime placedat time
         | bestelldatum datum auftragsdatum rechnungsdatum kaufdatum belegdatum zeitpunkt bestellzeit
-        | datecommande datedecommande dateachat datefacture dateheure | fecha fechapedido fechadepedido fechacompra
-        fechaventa fechafactura | data dataordine datadellordine datafattura dataacquisto | datapedido datadopedido
+        | datecommande datedecommande dateachat datefacture dateheure | fecha fechapedido
+        fechadepedido fechacompra
+        fechaventa fechafactura | data dataordine datadellordine datafattura dataacquisto
+        | datapedido datadopedido
         datacompra datadacompra datavenda | besteldatum orderdatum factuurdatum aankoopdatum
-        | datazamówienia datazakupu datasprzedaży datafaktury | tarih sipariştarihi satıştarihi faturatarihi işlemtarihi
+        | datazamówienia datazakupu datasprzedaży datafaktury | tarih sipariştarihi
+        satıştarihi faturatarihi işlemtarihi
         | 日期 下单时间 订单日期 订单时间 订单创建时间 创建时间 交易时间 购买日期 付款时间
         | 日付 注文日 注文日時 購入日 購入日時 受注日 受注日時 売上日
     """,
     "time": """
-        time ordertime hour | uhrzeit zeit | heure | hora | ora | horário | tijd | godzina czas | saat | 时间 | 時刻 時間
+        time ordertime hour | uhrzeit zeit | heure | hora | ora | horário | tijd | godzina
+        czas | saat | 时间 | 時刻 時間
     """,
     "order_id": """
-        orderid order orderno ordernumber orderreference orderref invoiceno invoice invoiceid invoicenumber
-        transactionid transaction basketid receiptid receipt receiptno receiptnumber billno documentno
-        | bestellnummer bestellnr bestellung auftragsnummer auftragsnr auftrag rechnungsnummer rechnungsnr belegnummer
-        | numérocommande numérodecommande nocommande commande idcommande numérofacture | pedido idpedido númeropedido
+        orderid order orderno ordernumber orderreference orderref invoiceno invoice
+        invoiceid invoicenumber
+        transactionid transaction basketid receiptid receipt receiptno receiptnumber
+        billno documentno
+        | bestellnummer bestellnr bestellung auftragsnummer auftragsnr auftrag
+        rechnungsnummer rechnungsnr belegnummer
+        | numérocommande numérodecommande nocommande commande idcommande numérofacture |
+        pedido idpedido númeropedido
         númerodepedido nropedido factura númerofactura | ordine idordine numeroordine numerofattura
         | númerodopedido notafiscal | bestelling bestelnummer ordernummer factuurnummer bonnummer
         | zamówienie numerzamówienia idzamówienia nrzamówienia numerfaktury paragon
@@ -58,36 +75,51 @@ _WORDS = {
         | 订单 订单号 订单编号 订单id 交易号 | 注文番号 注文id 注文no 受注番号 伝票番号 取引番号
     """,
     "product": """
-        productid product productcode sku stockcode item itemid itemsku itemcode itemname productname article articleid
+        productid product productcode sku stockcode item itemid itemsku itemcode itemname
+        productname article articleid
         articleno asin ean upc variantid
-        | artikel artikelnummer artikelnr produkt produktnummer bezeichnung | produit référence réf codeproduit
-        article codearticle | producto idproducto referencia códigoproducto artículo | prodotto idprodotto
+        | artikel artikelnummer artikelnr produkt produktnummer bezeichnung | produit
+        référence réf codeproduit
+        article codearticle | producto idproducto referencia códigoproducto artículo |
+        prodotto idprodotto
         codiceprodotto codicearticolo | produto códigodoproduto idproduto | product artikelcode
         | produkt kodproduktu towar indeks | ürün ürünkodu ürünid stokkodu barkod
-        | 商品 商品编号 商品编码 商品id 产品 货号 商品名称 | 商品コード 商品番号 商品id 商品名 品番 jan
+        | 商品 商品编号 商品编码 商品id 产品 货号 商品名称 | 商品コード 商品番号 商品id 商品名
+        品番 jan
     """,
     "category": """
-        category productcategory department commodity producttype | kategorie warengruppe | catégorie rayon famille
-        | categoría | categoria reparto | categoria | categorie productgroep | kategoria | kategori | 类别 分类 品类
+        category productcategory department commodity producttype | kategorie warengruppe
+        | catégorie rayon famille
+        | categoría | categoria reparto | categoria | categorie productgroep | kategoria |
+        kategori | 类别 分类 品类
         | カテゴリ カテゴリー 分類
     """,
     "channel": """
-        channel saleschannel store storeid storename shop location branch | kanal vertriebskanal filiale
-        | canal magasin boutique | canal tienda | canale negozio | canal loja | kanaal winkel filiaal | kanał sklep
+        channel saleschannel store storeid storename shop location branch | kanal
+        vertriebskanal filiale
+        | canal magasin boutique | canal tienda | canale negozio | canal loja | kanaal
+        winkel filiaal | kanał sklep
         | kanal mağaza şube | 渠道 店铺 门店 | チャネル 店舗
     """,
     "quantity": """
-        quantity qty units count pieces itemquantity lineitemquantity quantitypurchased unitssold numberofitems
-        | menge anzahl stück stückzahl | quantité qté | cantidad unidades cant | quantità qtà | quantidade qtd qtde
+        quantity qty units count pieces itemquantity lineitemquantity quantitypurchased
+        unitssold numberofitems
+        | menge anzahl stück stückzahl | quantité qté | cantidad unidades cant | quantità
+        qtà | quantidade qtd qtde
         | aantal hoeveelheid | ilość szt sztuk | adet miktar | 数量 件数 | 数量 個数 点数
     """,
     "amount": """
-        amount total totalamount linetotal linetotalamount itemtotal totalprice revenue sales salesvalue salesamount spend
-        netamount grossamount paymentvalue value dollarvalue ordertotal ordervalue orderamount grandtotal netsales
-        grosssales subtotal price unitprice itemprice purchaserevenue turnover paid amountpaid extendedprice
-        | betrag gesamtbetrag gesamt summe gesamtsumme umsatz bruttobetrag nettobetrag preis einzelpreis stückpreis
+        amount total totalamount linetotal linetotalamount itemtotal totalprice revenue
+        sales salesvalue salesamount spend
+        netamount grossamount paymentvalue value dollarvalue ordertotal ordervalue
+        orderamount grandtotal netsales
+        grosssales subtotal amt val price unitprice itemprice purchaserevenue turnover
+        paid amountpaid extendedprice
+        | betrag gesamtbetrag gesamt summe gesamtsumme umsatz bruttobetrag nettobetrag
+        preis einzelpreis stückpreis
         gesamtpreis rechnungsbetrag endbetrag positionswert warenwert
-        | montant montanttotal montantttc montantht totalttc totalht prix prixunitaire chiffredaffaires ca
+        | montant montanttotal montantttc montantht totalttc totalht prix prixunitaire
+        chiffredaffaires ca
         | importe importetotal monto montototal precio preciounitario valortotal ventas ingresos
         | importo totale importototale prezzo prezzounitario ricavo fatturato
         | valor valortotal preço preçounitário montante receita
@@ -98,46 +130,64 @@ _WORDS = {
         | 金額 合計 合計金額 請求金額 売上 売上金額 単価 価格 支払金額 小計
     """,
     "discount": """
-        discount discountamount retaildisc rebate promotiondiscount | rabatt nachlass | remise rabais réduction
-        | descuento | sconto | desconto | korting | rabat zniżka | indirim | 折扣 优惠 优惠金额 | 割引 値引 割引額
+        discount discountamount retaildisc rebate promotiondiscount | rabatt nachlass |
+        remise rabais réduction
+        | descuento | sconto | desconto | korting | rabat zniżka | indirim | 折扣 优惠 优惠金额 |
+        割引 値引 割引額
     """,
     "cost": """
-        cost cogs costprice unitcost costofgoods purchaseprice | kosten einkaufspreis ek wareneinsatz | coût prixachat
-        | coste costo | costo | custo | kostprijs inkoopprijs | koszt cenazakupu | maliyet | 成本 | 原価 仕入
+        cost cogs costprice unitcost costofgoods purchaseprice | kosten einkaufspreis ek
+        wareneinsatz | coût prixachat
+        | coste costo | costo | custo | kostprijs inkoopprijs | koszt cenazakupu | maliyet
+        | 成本 | 原価 仕入
     """,
     "refund": """
-        refund refunded refundamount refundedamount amountrefunded refundedtotal totalrefunded refundtotal returnedamount
-        | erstattung erstattet erstattungsbetrag gutschrift rückerstattung | remboursement remboursé montantremboursé
-        | reembolso reembolsado importereembolsado | rimborso rimborsato | reembolsado estorno | terugbetaling
+        refund refunded refundamount refundedamount amountrefunded refundedtotal
+        totalrefunded refundtotal returnedamount
+        | erstattung erstattet erstattungsbetrag gutschrift rückerstattung | remboursement
+        remboursé montantremboursé
+        | reembolso reembolsado importereembolsado | rimborso rimborsato | reembolsado
+        estorno | terugbetaling
         terugbetaald | zwrot kwotazwrotu | iade iadetutarı | 退款 退款金额 | 返金 返金額
     """,
     "status": """
         status state orderstatus paymentstatus financialstatus transactionstatus eventtype type
-        | zustand bestellstatus zahlungsstatus | statut état statutcommande | estado estadopedido estatus
-        | stato statoordine | situação estado statusdopedido | bestelstatus betaalstatus | stan statuszamówienia
-        | durum siparişdurumu ödemedurumu | 状态 订单状态 交易状态 支付状态 | ステータス 状態 注文状況 受注状態
+        | zustand bestellstatus zahlungsstatus | statut état statutcommande | estado
+        estadopedido estatus
+        | stato statoordine | situação estado statusdopedido | bestelstatus betaalstatus |
+        stan statuszamówienia
+        | durum siparişdurumu ödemedurumu | 状态 订单状态 交易状态 支付状态 | ステータス 状態
+        注文状況 受注状態
     """,
     "currency": """
-        currency currencycode ordercurrency currencyiso | währung | devise monnaie | moneda divisa | valuta | moeda
+        currency currencycode ordercurrency currencyiso | währung | devise monnaie |
+        moneda divisa | valuta | moeda
         | munteenheid | waluta | para birimi dövizcinsi | 币种 货币 | 通貨
     """,
 }
 # money that is no order's amount
 _OTHER_MONEY = """
-    tax taxes vat salestax tip fee fees shipping freight freightvalue shippingtotal handling balance net payout commission
+    tax taxes vat salestax tip fee fees shipping freight freightvalue shippingtotal handling
+    balance net payout commission
     weight rate points rating score age year month zip postcode phone latitude longitude
-    mwst ust steuer versand versandkosten gebühr tva taxe livraison frais iva envío comisión imposta spedizione imposto
-    frete btw verzending verzendkosten podatek wysyłka kdv kargo 税 税额 运费 手续费 税額 消費税 送料 手数料
+    mwst ust steuer versand versandkosten gebühr tva taxe livraison frais iva envío comisión
+    imposta spedizione imposto
+    frete btw verzending verzendkosten podatek wysyłka kdv kargo 税 税额 运费 手续费 税額 消費税
+    送料 手数料
 """
 # dates of something else than the order
 _OTHER_DATES = """
-    shipped shipping delivered delivery paid updated modified birth due cancelled canceled refund refunded estimated
-    expected approved carrier closed versand liefer geburt bezahlt livraison expédition naissance entrega envío nascimento
+    shipped shipping delivered delivery paid updated modified birth due cancelled canceled
+    refund refunded estimated
+    expected approved carrier closed versand liefer geburt bezahlt livraison expédition
+    naissance entrega envío nascimento
     spedizione consegna bezorg verzend wysyłki dostawy teslimat kargo 发货 收货 配送 発送 出荷
 """
 NO_SALE_WORDS = """
-    cancel cancelled canceled void voided failed failure declined denied pending expired unpaid draft abandoned test
-    rejected incomplete authorized onhold refused invalid blocked error awaitingpayment awaitingcapture fraud trash
+    cancel cancelled canceled void voided failed failure declined denied pending expired
+    unpaid draft abandoned test
+    rejected incomplete authorized onhold refused invalid blocked error awaitingpayment
+    awaitingcapture fraud trash
     storniert abgebrochen offen fehlgeschlagen abgelehnt ausstehend annulliert unbezahlt
     annulé annulée échoué échouée refusé refusée enattente brouillon impayé
     cancelado cancelada anulado anulada fallido rechazado pendiente impagado
@@ -146,11 +196,14 @@ NO_SALE_WORDS = """
     geannuleerd mislukt geweigerd inafwachting openstaand
     anulowane anulowany anulowano odrzucone nieopłacone oczekujące
     iptal iptaledildi başarısız beklemede reddedildi ödenmedi
-    已取消 取消 关闭 交易关闭 已关闭 待付款 等待买家付款 失败 未付款 キャンセル 取消済 失敗 未払い 未入金 保留
+    已取消 取消 关闭 交易关闭 已关闭 待付款 等待买家付款 失败 未付款 キャンセル 取消済 失敗 未払い
+    未入金 保留
 """
 NO_CUSTOMER_WORDS = """
-    0 -1 00000 000000 guest guests unknown anonymous anon none nobody walkin walkincustomer cash cashcustomer default
-    test na notset gast laufkunde barverkauf invité anonyme invitado anónimo ospite anonimo convidado
+    0 -1 00000 000000 guest guests unknown anonymous anon none nobody walkin walkincustomer
+    cash cashcustomer default
+    test na notset gast laufkunde barverkauf invité anonyme invitado anónimo ospite anonimo
+    convidado
     gość misafir 游客 匿名 ゲスト
 """
 _LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "æ": "ae", "đ": "d", "°": "o"})
@@ -183,7 +236,7 @@ def is_known_name(name: str) -> bool:
 
 
 def rate_name(name: str, role: str) -> float:
-    """How well a column's name fits a role: 3 the very word, 1 to 2 a part of it, 0 not, -1 another thing.
+    """How well a name fits a role: 3 the very word, 1 to 2 a part of it, 0 not, -1 another thing.
 
     >>> [rate_name(n, "amount") for n in ("Betrag", "Order total (EUR)", "Sales tax", "Colour")]
     [3, 2, -1, 0]

@@ -1,4 +1,4 @@
-"""How the cells of a column are written: dates and their order of day and month, decimal marks, time zones."""
+"""How cells are written: dates and their order of day and month, decimal marks, time zones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ...configs.schema import FormatConfig
-from ..columns import Float64, Int64, Mask
-from ..reading.cell_parsing import parse_instant_cells, parse_number_cells
+from ..configs.schema import FormatConfig
+from ..orders.columns import Float64, Int64, Mask
+from ..orders.reading.cell_parsing import parse_instant_cells, parse_number_cells
 
 __all__ = [
     "DateFormat",
@@ -30,11 +30,13 @@ _SHARE = 0.98  # of the cells must be written alike
 _MOST_DISTINCT = 3_000  # cells that are looked at
 _NUMERIC = re.compile(
     r"(?P<a>\d{1,4})(?P<sep>[./-])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})"
-    r"(?:(?P<gap>,? +|T)(?P<time>\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?)(?P<half>\s*[AaPp]\.?[Mm]\.?)?)?"
+    r"(?:(?P<gap>,? +|T)(?P<time>\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?)"
+    r"(?P<half>\s*[AaPp]\.?[Mm]\.?)?)?"
     r"(?P<zone>\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?\.?$"
 )
 _ISO = re.compile(
-    r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?\s*(?P<zone>Z|UTC|[+-]\d{2}(:?\d{2})?)?)?$"
+    r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d{1,9})?)?)?"
+    r"\s*(?P<zone>Z|UTC|[+-]\d{2}(:?\d{2})?)?)?$"
 )
 _MONTH_NAME = re.compile(r"(?=.*[^\W\d_]{3})(?=.*\d)[\w ,./:+-]+$")
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?$")
@@ -42,18 +44,21 @@ _EPOCHS = ((6.3e8, 4.2e9, "unix"), (6.3e11, 4.2e12, "unix_ms"), (6.3e14, 4.2e15,
 _EXCEL_DAYS = (32_874, 73_051)
 _NAMED = [
     date + time
-    for date in ("%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%B %d, %Y", "%d %B %Y", "%d-%b-%y", "%b %d %Y")
+    for date in (
+        "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%B %d, %Y", "%d %B %Y", "%d-%b-%y", "%b %d %Y",
+    )
     for time in (
-        "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %H:%M:%S", ", %I:%M %p",
-        ", %I:%M:%S %p",
+        "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p",
+        ", %H:%M", ", %H:%M:%S", ", %I:%M %p", ", %I:%M:%S %p",
     )
 ]  # fmt: skip
 _ZONES = (
-    "UTC", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Phoenix",
-    "America/Halifax", "America/Sao_Paulo", "America/Bogota", "America/Argentina/Buenos_Aires", "America/Mexico_City",
-    "Europe/London", "Europe/Berlin", "Europe/Helsinki", "Europe/Istanbul", "Asia/Dubai", "Asia/Kolkata",
-    "Asia/Bangkok", "Asia/Shanghai", "Asia/Tokyo", "Australia/Sydney", "Australia/Brisbane", "Australia/Adelaide",
-    "Pacific/Auckland", "Pacific/Honolulu",
+    "UTC", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles",
+    "America/Phoenix", "America/Halifax", "America/Sao_Paulo", "America/Bogota",
+    "America/Argentina/Buenos_Aires", "America/Mexico_City", "Europe/London", "Europe/Berlin",
+    "Europe/Helsinki", "Europe/Istanbul", "Asia/Dubai", "Asia/Kolkata", "Asia/Bangkok",
+    "Asia/Shanghai", "Asia/Tokyo", "Australia/Sydney", "Australia/Brisbane",
+    "Australia/Adelaide", "Pacific/Auckland", "Pacific/Honolulu",
 )  # fmt: skip
 
 
@@ -208,7 +213,7 @@ def parse_instants_as_text(
 
 
 def parse_numbers(cells: Sequence[str], decimal: str | None) -> tuple[Float64, Mask]:
-    """Numbers, NaN where a cell is none; and which cells are something else than a number or nothing."""
+    """Numbers, NaN where a cell is none; and which cells hold something that is no number."""
     column = pa.chunked_array([pa.array(list(cells), pa.string())])
     parsed = parse_number_cells(column, FormatConfig(decimal=decimal))
     return parsed.values, parsed.bad
@@ -241,7 +246,7 @@ def guess_decimal(columns: Sequence[Sequence[str]]) -> tuple[str | None, str, bo
 
 
 def _find_thousands(cells: Sequence[str]) -> str:
-    """The mark that groups thousands, where all cells are whole numbers: some have two groups or none.
+    """The mark that groups thousands: all cells are whole numbers, some with two groups or none.
 
     Decimals would be written in every cell, and three of them are rare.
     """

@@ -1,4 +1,4 @@
-"""A sample of a source as text: its columns, lines from the start and the end, and how the file is written."""
+"""A sample of a source as text: lines from the start and the end, and how the file is written."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from ...configs.addresses import hide_passwords, is_address, is_remote_file
-from ...configs.schema import FormatConfig
-from ...errors import OrdersError
-from ..reading.databases import open_query
-from ..reading.file_contents import Content, detect_content, open_unpacked
-from ..reading.file_search import find_files, read_partitions
-from ..reading.files import read_blocks, read_column_names
-from ..reading.remote_files import fetch_files
+from ..configs.addresses import hide_passwords, is_address, is_remote_file
+from ..configs.schema import FormatConfig
+from ..errors import OrdersError
+from ..orders.reading.databases import open_query
+from ..orders.reading.file_contents import Content, detect_content, open_unpacked
+from ..orders.reading.file_search import find_files, read_partitions
+from ..orders.reading.files import read_blocks, read_column_names
+from ..orders.reading.remote_files import fetch_files
 from .words import is_known_name
 
 __all__ = ["Sample", "read_sample"]
@@ -38,7 +38,7 @@ _LEGACY = ("cp1252", "cp1250", "cp1254", "cp932", "gb18030")
 
 @dataclass(frozen=True)
 class Sample:
-    """Some lines of a source, all cells as trimmed text, and what `orders.format` must say to read it."""
+    """Some lines of a source, all cells as trimmed text, and the `orders.format` that reads it."""
 
     names: list[str]
     cells: pd.DataFrame  # text, "" for nothing; a column that stands twice is its first
@@ -116,7 +116,7 @@ def _find_workbook_header(path: Path) -> FormatConfig:
 
 
 def _as_text(table: pa.Table) -> pd.DataFrame:
-    """All columns as trimmed text; columns of other things than text, numbers and dates are left out."""
+    """All columns as trimmed text, but those of other things than text, numbers and dates."""
     columns = {}
     for name in dict.fromkeys(table.column_names):
         column = table.column(table.column_names.index(name))
@@ -169,7 +169,7 @@ def _first_positions(names: Sequence[str]) -> list[tuple[int, str]]:
 
 
 def _read_ends(path: Path, content: Content) -> tuple[bytes, bytes, bool]:
-    """The first bytes of a text file, the last ones of a large one, and whether the first are all."""
+    """The first bytes of a text file, the last of a large one, and whether the first are all."""
     with open_unpacked(path, content) as stream:
         head = stream.read(_HEAD_BYTES)
         if len(head) < _HEAD_BYTES:
@@ -188,7 +188,7 @@ def _decode(raw: bytes, encoding: str, is_whole: bool) -> str:
 
 
 def _guess_encoding(raw: bytes) -> tuple[str, str]:
-    """An encoding that reads all bytes, and why; of several, the one that makes the most of the words."""
+    """An encoding that reads all bytes, and why; of several, the one that makes most words."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", "the file begins with its mark"
     zeros = raw[:4000].count(0)
@@ -208,7 +208,7 @@ def _guess_encoding(raw: bytes) -> tuple[str, str]:
 
 
 def _rate_encoding(raw: bytes, encoding: str) -> tuple[float, float]:
-    """Known names in the first lines, and the share of letters among the characters beyond ASCII."""
+    """Known names in the first lines, and the share of letters among what is not ASCII."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..columns import Int64
-from ..dates import DAY
+from ..orders.columns import Int64
+from ..orders.dates import DAY
 
 __all__ = ["HORIZONS", "choose_horizon"]
 
@@ -33,7 +33,7 @@ def choose_horizon(customers: Int64, times: Int64) -> tuple[int, str]:
     else:
         days_later = float(np.quantile(gaps, _SHARE))
         horizon = next((h for h in HORIZONS if days_later <= h), HORIZONS[-1])
-        why = f"3 of 4 of {len(gaps):,} repeat orders come within {days_later:.0f} days of the one before"
+        why = f"3 of 4 of {len(gaps):,} repeat orders come within {days_later:.0f} days"
     longest = max((h for h in HORIZONS if h * _PERIODS_IN_HISTORY <= span), default=HORIZONS[0])
     if longest < horizon:
         return longest, f"{why}, but {span:,} days of orders allow no longer period"

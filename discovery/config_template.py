@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from ...configs.orders import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
-from .proposal import Choice, Proposal, propose_config
+from ..configs.orders import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from .proposal import Choice, Proposal
+from .propose import propose_config
 
 __all__ = ["init", "write_config_text"]
 
@@ -111,7 +112,7 @@ def _write_format(proposal: Proposal, chosen: dict[str, Choice]) -> list[str]:
 
 
 def _write_questions(proposal: Proposal, key: str, form: str = "  # {}: {}") -> list[str]:
-    """The questions about a key: what is asked, and a commented line per answer, to be uncommented."""
+    """The questions about a key: what is asked, and a line per answer, to be uncommented."""
     lines = []
     for question in proposal.questions:
         if question.key != key:

@@ -1,0 +1,1 @@
+"""Discovery: what an unknown order file holds; the configuration that init writes."""

@@ -1,0 +1,177 @@
+"""The columns of a file of no known layout, and the lines that count, by their values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..configs.layouts import quote_name
+from .column_profiles import ColumnProfile, find_named
+from .column_roles import (
+    choose_customer,
+    choose_date,
+    choose_order,
+    find_currency,
+    find_refund,
+    find_statuses,
+    list_no_sales,
+)
+from .line_amounts import find_amount
+from .proposal import Proposal, quote_flow
+from .words import is_no_customer
+
+__all__ = ["propose_columns"]
+
+_NOBODY_SHARE = 0.05  # of the lines with one id that sounds like nobody
+
+
+def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> None:
+    """The columns of a file of no known layout, by their values."""
+    taken: list[str] = []
+    dated = choose_date(columns)
+    if dated is None:
+        proposal.ask(
+            "columns.ordered_at",
+            "no column holds dates: which one is the time of the order?",
+            is_needed=True,
+        )
+        date = None
+    else:
+        date, time, others = dated
+        taken += [date.name, *others, *([time.name] if time else [])]
+        value: Any = [date.name, time.name] if time else date.name
+        proposal.choose("columns.ordered_at", value, date.date.why if date.date else "")
+    order, why = choose_order(columns, date, taken) if date is not None else (None, "")
+    if order is not None:
+        taken.append(order.name)
+        if why.startswith("restarts"):
+            together = f"[{quote_flow(order.name)}, {quote_flow(date.name if date else '')}]"
+            proposal.ask(
+                "columns.order_id",
+                f"{order.name} {why}; lines of one customer and time are taken for an order. If "
+                "the number and the date together tell an order:",
+                (together, ""),
+            )
+            order = None
+        else:
+            proposal.choose("columns.order_id", order.name, why)
+    _find_customer(proposal, columns, order, taken)
+    _find_money(proposal, columns, order, taken)
+    for role, ours in (("category", "category"), ("channel", "channel")):
+        for column in find_named(columns, role, taken)[:1]:
+            if not column.is_number and 1 < column.distinct < len(column.values) / 2:
+                proposal.choose(f"columns.{ours}", column.name, f"{column.distinct:,} values")
+                taken.append(column.name)
+    for ours in ("discount", "cost"):
+        for column in find_named(columns, ours, taken)[:1]:
+            if column.is_number and column.distinct > 1:
+                proposal.choose(f"columns.{ours}", column.name, "money")
+    _find_statuses(proposal, columns, taken)
+    currency = find_currency(columns)
+    if currency is not None:
+        proposal.choose("currency_column", currency.name, "")
+
+
+def _find_customer(
+    proposal: Proposal,
+    columns: dict[str, ColumnProfile],
+    order: ColumnProfile | None,
+    taken: list[str],
+) -> None:
+    rated = choose_customer(columns, order, taken)
+    if not rated:
+        candidates = [
+            (quote_flow(c.name), f"{c.distinct:,} values")
+            for c in columns.values()
+            if c.name not in taken
+            and 1 < c.distinct < len(c.values)
+            and not (c.is_number and not c.is_whole)
+        ]
+        proposal.ask(
+            "columns.customer_id",
+            "no column is surely the customer: which one is?",
+            *candidates[:4],
+            is_needed=True,
+        )
+        return
+    best = rated[0][1]
+    n_orders = order.distinct if order is not None else len(best.values)
+    why = f"{best.distinct:,} values in {n_orders:,} orders"
+    if best.distinct == n_orders and n_orders > 20:
+        proposal.ask(
+            "columns.customer_id",
+            f"{best.name} is another one on each order: is it the customer, and not the order?",
+        )
+    proposal.choose("columns.customer_id", best.name, why)
+    taken.append(best.name)
+    counts = best.cells[best.filled].value_counts()
+    nobody = [
+        str(value)
+        for value, n in counts.head(5).items()
+        if is_no_customer(str(value)) and n > _NOBODY_SHARE * len(best.values)
+    ]
+    if nobody:
+        share = sum(int(counts[v]) for v in nobody) / len(best.values)
+        proposal.choose(
+            "no_customer", nobody, f"{share:.0%} of the lines: guests, who are not one customer"
+        )
+
+
+def _find_money(
+    proposal: Proposal,
+    columns: dict[str, ColumnProfile],
+    order: ColumnProfile | None,
+    taken: list[str],
+) -> None:
+    quantity = next(
+        (c for c in find_named(columns, "quantity", taken) if c.is_number and c.is_whole), None
+    )
+    if quantity is not None:
+        taken.append(quantity.name)
+    products = [c for c in find_named(columns, "product", taken) if c.distinct > 1]
+    product = next((c for c in products if not c.is_number or c.is_whole), None)
+    if product is not None:
+        taken.append(product.name)
+    refund = find_refund(columns, taken)
+    if refund is not None:
+        taken.append(refund.name)
+    amount = find_amount(columns, order, quantity, product, taken)
+    if amount.expression is None:
+        answers = [(quote_flow(value), meaning) for value, meaning in amount.choices.items()]
+        proposal.ask("columns.amount", f"{amount.why}: which is it?", *answers, is_needed=True)
+    else:
+        expression, why = amount.expression, amount.why
+        if refund is not None:
+            name = amount.columns[0] if len(amount.columns) == 1 else ""
+            base = quote_name(name) if name else expression
+            sign = "-" if np.nanmin(refund.numbers) >= 0 else "+"
+            expression = f"{base} {sign} ({quote_name(refund.name)} or 0)"
+            why += f"; less {refund.name}"
+        proposal.choose("columns.amount", expression, why)
+        taken += amount.columns
+        if amount.per_order:
+            proposal.choose("amount_per", "order", "it counts once per order")
+    if product is not None:
+        proposal.choose("columns.product_id", product.name, f"{product.distinct:,} values")
+    if quantity is not None:
+        proposal.choose("columns.quantity", quantity.name, "whole numbers")
+
+
+def _find_statuses(
+    proposal: Proposal, columns: dict[str, ColumnProfile], taken: Sequence[str]
+) -> None:
+    left_out = {}
+    shown = []
+    for column, counts in find_statuses(columns, taken):
+        no_sales = list_no_sales(column, counts)
+        if no_sales and len(no_sales) < len(counts):
+            left_out[column.name] = no_sales
+            shown += [
+                f"{value} ({counts[value]:,} of {len(column.values):,})" for value in no_sales
+            ]
+            others = [value for value in counts if value not in no_sales]
+            shown.append(f"kept: {', '.join(others[:6])}")
+    if left_out:
+        proposal.choose("except", left_out, f"sound like no sale: {'; '.join(shown[:8])}")

@@ -1,0 +1,121 @@
+"""The keys of a layout, in the names that a file has, with what they leave out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..configs.layouts import Export, Layout, normalize_name
+from ..configs.orders import REQUIRED_COLUMNS
+from .column_profiles import ColumnProfile
+from .proposal import Proposal
+
+__all__ = ["find_by_values", "propose_layout"]
+
+
+def find_by_values(
+    layout: Layout, columns: dict[str, ColumnProfile], names: Sequence[str]
+) -> Export | None:
+    """The export that the values of a column tell, such as the country of a market place."""
+    for export in layout.exports:
+        for wanted, endings in export.where.items():
+            column = next((c for n, c in columns.items() if normalize_name(n) == wanted), None)
+            if column is not None and not export.missing(names):
+                ends = [value.lower().endswith(endings) for value in column.values]
+                if 2 * sum(ends) > len(ends):
+                    return export
+    return None
+
+
+def propose_layout(proposal: Proposal, export: Export, columns: dict[str, ColumnProfile]) -> None:
+    """The columns and rules of a layout, in the names this file has."""
+    settings = export.settings(proposal.names)
+    mapped = _prefer_customer(export, settings["columns"], columns, proposal.names)
+    for ours, theirs in mapped.items():
+        proposal.choose(f"columns.{ours}", theirs, export.says if ours == "amount" else "")
+    for ours in REQUIRED_COLUMNS:
+        if ours not in mapped:
+            wanted = " or ".join(str(given) for given in export.columns[ours])
+            proposal.ask(
+                f"columns.{ours}",
+                f"the file has no {wanted}: which column is the {ours}?",
+                is_needed=True,
+            )
+    for key in ("only", "except"):
+        if key in settings:
+            why = _describe_left_out(settings[key], columns, keeps=key == "only")
+            proposal.choose(key, settings[key], why)
+    if "amount_per" in settings:
+        why = "the amount is the order's total: it counts once per order"
+        proposal.choose("amount_per", settings["amount_per"], why)
+    if "no_customer" in settings:
+        proposal.choose("no_customer", settings["no_customer"], "the id of guests")
+    if "currency_column" in settings:
+        proposal.choose("currency_column", settings["currency_column"], "")
+    _ask_of_refunded(proposal, mapped, settings, columns)
+
+
+def _prefer_customer(
+    export: Export, mapped: dict[str, Any], columns: dict[str, ColumnProfile], names: Sequence[str]
+) -> dict[str, Any]:
+    """Of the columns a layout takes for the customer, the first with the fewest blanks."""
+    known = [
+        one
+        for given in export.columns["customer_id"]
+        if (one := replace_columns(export, given, names)) is not None and one in columns
+    ]
+    if not known:
+        return {ours: theirs for ours, theirs in mapped.items() if ours != "customer_id"}
+    best = max(known, key=lambda name: round(float(columns[name].filled.mean()), 2))
+    return {**mapped, "customer_id": best}
+
+
+def replace_columns(export: Export, given: Any, names: Sequence[str]) -> str | None:
+    """One alternative of a layout in a file's own names, None where the file lacks it."""
+    one = export.model_copy(update={"columns": {"customer_id": (given,)}})
+    found = one.settings(names)["columns"].get("customer_id")
+    return found if isinstance(found, str) else None
+
+
+def _describe_left_out(
+    filters: dict[str, list[str]], columns: dict[str, ColumnProfile], keeps: bool
+) -> str:
+    parts = []
+    for name, listed in filters.items():
+        if name in columns:
+            lower = {value.lower() for value in listed}
+            counts = columns[name].cells[columns[name].filled].value_counts()
+            parts += [
+                f"{name} {value} ({n:,})"
+                for value, n in counts.items()
+                if (str(value).lower() in lower) != keeps
+            ]
+    return "left out here: " + ", ".join(parts[:6]) if parts else "none of these stands here"
+
+
+def _ask_of_refunded(
+    proposal: Proposal,
+    mapped: dict[str, Any],
+    settings: dict[str, Any],
+    columns: dict[str, ColumnProfile],
+) -> None:
+    """Orders called refunded count in full where the file has no refunded amounts."""
+    if "fund" in str(mapped.get("amount", "")).lower():
+        return
+    for name, column in columns.items():
+        if column.distinct > 30 or column.is_number:
+            continue
+        counts = column.cells[column.filled].value_counts()
+        listed = {v.lower() for v in settings.get("except", {}).get(name, ())}
+        refunded = {
+            str(v): int(n)
+            for v, n in counts.items()
+            if str(v).lower() in ("refunded", "closed", "returned") and str(v).lower() not in listed
+        }
+        if refunded:
+            shown = ", ".join(f"{value} ({n:,} lines)" for value, n in refunded.items())
+            proposal.ask(
+                "except",
+                f"{name} is {shown} and the file has no refunded amounts: they count in full. To "
+                f"leave them out, add {' and '.join(refunded)} to except: {name}",
+            )

@@ -1,0 +1,208 @@
+"""Which money of an unknown file is the amount, of a unit, a line or an order.
+
+A price that recurs per product whatever the quantity is of one unit; one that recurs once divided
+by the quantity is of the line; one that all lines of an order share, or its first alone has, is the
+order's total.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from ..configs.layouts import quote_name
+from ..orders.columns import Float64, Int64
+from .column_profiles import SHARE, ColumnProfile
+from .words import rate_name
+
+__all__ = ["Amount", "find_amount", "rate_recurrence"]
+
+_LEAST_ORDERS = 20  # of several lines, for what holds within them to say something
+_LEAST_LINES = 30  # of products sold in several quantities
+_RECURS = 0.35  # of a product's lines have its usual price
+_CLEARLY = 0.15  # by which one reading must recur more often than the other
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What the amount of a line is, why, and what would be as likely."""
+
+    expression: str | None
+    why: str
+    per_order: bool = False
+    columns: tuple[str, ...] = ()
+    choices: dict[str, str] = field(
+        default_factory=dict
+    )  # where it cannot be told: expression -> meaning
+
+
+def find_amount(
+    columns: dict[str, ColumnProfile],
+    order: ColumnProfile | None,
+    quantity: ColumnProfile | None,
+    product: ColumnProfile | None,
+    taken: Sequence[str],
+) -> Amount:
+    """The money of a line; without an expression, but with choices, where values do not tell it."""
+    money = _rate_money(columns, taken)
+    if not money:
+        return Amount(None, "no column holds money")
+    totals = [c for c in money if order is not None and is_order_total(c, order)]
+    lines = [c for c in money if c not in totals]
+    best = money[0]
+    if totals and (best in totals or _adds_up(lines, totals[0], order, quantity) is None):
+        total = totals[0]
+        return Amount(
+            total.name, "one value per order, on all its lines or the first: "
+            "it is the order's total", True, (total.name,),
+        )  # fmt: skip
+    return _find_line_amount(lines, quantity, product)
+
+
+def _rate_money(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> list[ColumnProfile]:
+    """Columns that may hold the amount, the likeliest name first."""
+    rated = []
+    for name, column in columns.items():
+        rate = rate_name(name, "amount")
+        if name in taken or rate < 0 or not column.is_number or column.date is not None:
+            continue
+        if rate == 0 and (column.is_whole or column.distinct < 10):
+            continue
+        varies = column.distinct > 1 or len(column.values) < 3
+        if (
+            any(rate_name(name, other) >= 2 for other in ("discount", "cost", "refund"))
+            or not varies
+        ):
+            continue
+        rated.append((rate + _rate_total(name), column))
+    return [column for _, column in sorted(rated, key=lambda r: -r[0])]
+
+
+def _rate_total(name: str) -> float:
+    """Among names of money, those of what was paid come first."""
+    plain = name.casefold()
+    if re.search("grand|order.?total|gesamtbetrag|total.?ttc|实付|請求", plain):
+        return 0.6
+    if re.search("total|gesamt|summe|paid|paye|合計|总", plain):
+        return 0.4
+    is_less = re.search("unit|einzel|stück|sub.?total|net|before|list|compare", plain)
+    return -0.5 if is_less else 0.0
+
+
+def is_order_total(column: ColumnProfile, order: ColumnProfile) -> bool:
+    """Whether all lines of an order have one value, or its first line alone has one."""
+    lines = pd.DataFrame({"order": order.cells, "value": column.cells})[order.filled]
+    groups = lines.groupby("order", sort=False)["value"]
+    several = groups.size() > 1
+    if several.sum() < _LEAST_ORDERS:
+        return False
+    filled = lines[lines["value"] != ""]
+    distinct = (
+        filled.groupby("order", sort=False)["value"].nunique().reindex(several.index, fill_value=0)
+    )
+    return bool((distinct[several] == 1).mean() >= SHARE)
+
+
+def _adds_up(
+    lines: Sequence[ColumnProfile],
+    total: ColumnProfile,
+    order: ColumnProfile | None,
+    quantity: ColumnProfile | None,
+) -> ColumnProfile | None:
+    """A column of lines, as it is or times the quantity, whose sum is the order's total."""
+    if order is None:
+        return None
+    totals = pd.Series(total.numbers).groupby(order.cells).max()
+    for column in lines:
+        for factor in (1.0, None if quantity is None else quantity.numbers):
+            if factor is not None:
+                sums = pd.Series(column.numbers * factor).groupby(order.cells).sum()
+                if np.isclose(sums, totals, atol=0.011).mean() >= SHARE:
+                    return column
+    return None
+
+
+def _find_line_amount(
+    money: Sequence[ColumnProfile], quantity: ColumnProfile | None, product: ColumnProfile | None
+) -> Amount:
+    best = money[0]
+    name = best.name
+    if quantity is None:
+        return Amount(name, "money, one amount per line", columns=(best.name,))
+    q = quantity.numbers
+    if np.nanmax(np.abs(np.where(np.isfinite(q), q, np.nan))) <= 1:
+        return Amount(name, f"{quantity.name} is never above 1", columns=(best.name,))
+    for column in money:
+        for unit in money:
+            if column is not unit and _is_product(column.numbers, unit.numbers, q):
+                return Amount(
+                    column.name,
+                    f"it is {unit.name} times {quantity.name}",
+                    columns=(column.name,),
+                )
+    times = f"{quote_name(quantity.name)} * {quote_name(best.name)}"
+    rates = rate_recurrence(best.numbers, q, product.codes) if product is not None else None
+    if rates is not None:
+        unit_rate, line_rate = rates
+        if line_rate >= _RECURS and line_rate > unit_rate + _CLEARLY:
+            why = f"divided by {quantity.name} it recurs per {product.name if product else ''} "
+            return Amount(
+                name,
+                f"{why}({line_rate:.0%} of lines): it is of the whole line",
+                columns=(best.name,),
+            )
+        if unit_rate >= _RECURS and unit_rate > line_rate + _CLEARLY:
+            why = f"it recurs per {product.name if product else ''} whatever {quantity.name} is "
+            columns = (quantity.name, best.name)
+            return Amount(
+                times, f"{why}({unit_rate:.0%} of lines): it is of one unit", columns=columns
+            )
+    return Amount(
+        None,
+        f"the values do not tell whether {best.name} is of one unit or of the whole line",
+        columns=(best.name,),
+        choices={name: "it is of the whole line", times: "it is of one unit"},
+    )
+
+
+def _is_product(total: Float64, unit: Float64, quantity: Float64) -> bool:
+    """Whether one column is another times the quantity, to the cent, and not just the same."""
+    usable = np.isfinite(total) & np.isfinite(unit) & np.isfinite(quantity)
+    if usable.sum() < _LEAST_LINES or np.isclose(total[usable], unit[usable]).all():
+        return False
+    differs = usable & (np.abs(quantity) != 1)
+    if not differs.any():
+        return False
+    return bool(np.isclose(total[differs], (unit * quantity)[differs], atol=0.011).mean() >= SHARE)
+
+
+def rate_recurrence(
+    money: Float64, quantity: Float64, product: Int64
+) -> tuple[float, float] | None:
+    """How often a product's usual amount recurs: as it stands, and divided by the quantity.
+
+    Of lines of products that were sold in several quantities; None where these are too few.
+    """
+    usable = np.isfinite(money) & np.isfinite(quantity) & (quantity != 0) & (product >= 0)
+    lines = pd.DataFrame(
+        {
+            "product": product[usable],
+            "quantity": np.abs(quantity[usable]),
+            "unit": np.round(np.abs(money[usable]), 2),
+            "line": np.round(np.abs(money[usable] / quantity[usable]), 2),
+        }
+    )
+    several = lines.groupby("product")["quantity"].transform("nunique") > 1
+    lines = lines[several]
+    if len(lines) < _LEAST_LINES:
+        return None
+    rates = []
+    for column in ("unit", "line"):
+        # among one product's lines of one quantity any reading recurs: compare across quantities
+        usual = lines.groupby("product")[column].agg(lambda v: v.mode().iloc[0])
+        rates.append(float((lines[column] == lines["product"].map(usual)).mean()))
+    return rates[0], rates[1]

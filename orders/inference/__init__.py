@@ -1,1 +1,0 @@
-"""Inference: what the columns of an unknown order file are, from the values in them."""
