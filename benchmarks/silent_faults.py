@@ -1,8 +1,8 @@
-"""How many silent faults `clvcast check` finds, and how often it warns falsely. Writes results/silent_faults.md.
+"""How many silent faults `clvcast check` finds, and how often it warns falsely.
 
-make benchmark-faults
+Writes results/silent_faults.md. make benchmark-faults
 
-Random shops of every shape that can have the fault; the seeds are others than those the checks were tuned on.
+Random shops of every shape that can have the fault, of other seeds than the checks were tuned on.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def main() -> None:
         f"{version('numpy')}, Python {platform.python_version()}, {os.cpu_count()} cores of "
         f"{platform.machine()}, shared. Command: `make benchmark-faults`.",
         "",
-        f"`clvcast check` on random exports ({', '.join(SHAPES)}), clean and with one fault each, made by "
-        f"`tests/faulty_shops.py`. {N_FAULTY} shops of each kind of fault and {N_CLEAN} clean ones, of "
+        f"`clvcast check` on random exports ({', '.join(SHAPES)}), clean and with one fault each, "
+        f"made by `tests/faulty_shops.py`. {N_FAULTY} shops of each kind and {N_CLEAN} clean ones, of "
         "seeds the checks were not tuned on. The shops are ours, so the table says that the checks do "
         "what they are meant to, not how often they are right about the exports of others.",
         "",

@@ -50,10 +50,10 @@ def check(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Show what was read, to compare with the shop's dashboard, and tell whether it is fit for a forecast.
+    """Show what was read, to compare with the shop's dashboard, and whether it is fit for a forecast.
 
-    Each finding passes, warns or fails, with its number and how to mend it. Exit status 1 when anything
-    fails. Example: clvcast check configs/online_retail.yaml --audit
+    Each finding passes, warns or fails, with its number and how to mend it. Exit status 1 when
+    anything fails. Example: clvcast check configs/online_retail.yaml --audit
     """
     from ..features.checks.data_checks import check as check_data
     from ..orders.checks.shop_summary import summarize_shop

@@ -1,4 +1,4 @@
-"""Random shops of real shapes, as their exports stand in files: clean, and with one silent fault each.
+"""Random shops of real shapes as exports: clean, and with one silent fault each.
 
 A silent fault leaves every line readable and makes the totals, the orders or the customers wrong.
 Each kind of fault here names the keys that mend it, where the configuration has some.

@@ -1,4 +1,4 @@
-"""Silent faults: each is found in a random shop, none in a clean one, and each threshold holds on both sides."""
+"""Silent faults: found in random shops, none in clean ones; thresholds hold on both sides."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight
 
 
 def check(orders: Orders, config: Config | None = None, *, audit: bool = False) -> list[Finding]:
-    """Look at the orders with a configuration's horizon in mind: a list of findings, in fixed order.
+    """Look at orders with a configuration's horizon in mind: a list of findings, in fixed order.
 
     Orders given as a table or a path are searched for silent faults as well: what leaves every line
     readable and makes totals, orders or customers wrong. With `audit`, the last finding proves that

@@ -1,4 +1,4 @@
-"""Checks of orders: ids that restart or stand on first lines, statuses of no sale, files that overlap."""
+"""Checks of orders: ids that restart, statuses of no sale, files that overlap."""
 
 from __future__ import annotations
 
