@@ -14,11 +14,12 @@ import pyarrow as pa
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Float32", "Float64", "Int32", "Int64", "Mask", "Text", "TextColumn"]
+__all__ = ["Float32", "Float64", "Int8", "Int32", "Int64", "Mask", "Text", "TextColumn"]
 
 Int64 = npt.NDArray[np.int64]
 
 
+Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
 
 

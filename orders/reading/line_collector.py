@@ -27,7 +27,7 @@ from .column_mapping import CURRENCY
 from .customer_ids import load_id_rules
 from .exchange_rates import load_exchange_rates
 from .files import RawTable
-from .line_filters import FILTER, count_values
+from .line_filters import FILTER, KEPT, count_values
 from .line_validation import (
     EMPTY,
     NO_CUSTOMER,
@@ -169,7 +169,15 @@ class LineCollector:
     def _usable(self, lines: Lines, number: int) -> Iterator[UsableLines]:
         drops = self.config.duplicates == "drop"
         prints = _fingerprints(lines.raw.table) if drops else None
-        usable = UsableLines(lines.texts, lines.times, lines.numbers, prints, file=number)
+        verdicts = lines.verdicts.values
+        usable = UsableLines(
+            lines.texts,
+            lines.times,
+            lines.numbers,
+            prints,
+            verdicts=None if (verdicts == KEPT).all() else verdicts,
+            file=number,
+        )
         usable = usable.where(lines.packed())
         if usable.n_lines:
             self.lines_usable += int(np.count_nonzero(lines.usable() & ~lines.verdicts.is_left_out))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import LineRules
-from ..columns import Float64, Int64, Mask
+from ..columns import Int8, Int64, Mask
 from .cell_parsing import is_missing
 from .column_expressions import Expression
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 FILTER = "filter "  # before the name of a column that decides which lines count, as a role
-KEPT, BLANK_KEPT, BLANK_LEFT_OUT, LEFT_OUT = 1.0, 0.75, 0.25, 0.0
+LEFT_OUT, BLANK_LEFT_OUT, BLANK_KEPT, KEPT = (np.int8(k) for k in range(4))  # the lowest wins
 _MOST_VALUES = 1_000  # that are counted; a column with more is no status
 
 
@@ -39,7 +39,7 @@ _MOST_VALUES = 1_000  # that are counted; a column with more is no status
 class Verdicts:
     """Per line, one of the four numbers above; and what was left out by which value."""
 
-    values: Float64
+    values: Int8
     left_out: dict[str, int] = field(default_factory=dict)  # "column value" -> lines
 
     @property
@@ -69,7 +69,7 @@ def apply_filters(
     filters: Sequence[tuple[str, bool, frozenset[str]]],
 ) -> Verdicts:
     """The verdict on each line of a block; filters on columns that are not read do not apply."""
-    verdicts = np.full(table.num_rows, KEPT)
+    verdicts = np.full(table.num_rows, KEPT, dtype=np.int8)
     left_out: dict[str, int] = {}
     for name, keeps, listed in filters:
         if FILTER + name not in mapping:
@@ -80,10 +80,9 @@ def apply_filters(
         own = np.where(
             blank, BLANK_LEFT_OUT if keeps else BLANK_KEPT, np.where(counts, KEPT, LEFT_OUT)
         )
-        before = verdicts
-        verdicts = np.minimum(before, own[codes]) if len(values) else before
-        newly = (verdicts == LEFT_OUT) & (before != LEFT_OUT)
-        lines = np.bincount(codes[newly], minlength=len(values))
+        counted = codes[verdicts != LEFT_OUT]
+        lines = np.bincount(counted, minlength=len(values)) * (own == LEFT_OUT)
+        verdicts = np.minimum(verdicts, own[codes])
         left_out |= {f"{name} {values[k] or 'blank'}": int(lines[k]) for k in np.flatnonzero(lines)}
     return Verdicts(verdicts, left_out)
 

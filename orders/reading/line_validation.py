@@ -25,7 +25,7 @@ from .customer_ids import CustomerIdRules
 from .exchange_rates import ExchangeRates
 from .files import RawTable
 from .label_encoding import Ids, read_ids
-from .line_filters import FILTER, KEPT, Verdicts, apply_filters, list_filters
+from .line_filters import FILTER, Verdicts, apply_filters, list_filters
 from .validation_issues import Fault
 
 __all__ = [
@@ -68,7 +68,9 @@ class Lines:
     taken_as_missing: list[Fault] = field(default_factory=list)  # of columns that are optional
     remarked: list[Mask] = field(default_factory=list)  # the lines of those
     ids_as_decimals: bool = False  # whether a customer id was written as 17850.0
-    verdicts: Verdicts = field(default_factory=lambda: Verdicts(np.empty(0)))  # by the filters
+    verdicts: Verdicts = field(
+        default_factory=lambda: Verdicts(np.empty(0, dtype=np.int8))
+    )  # by the filters
 
     def usable(self) -> Mask:
         """The lines nothing speaks against."""
@@ -168,8 +170,6 @@ def parse_lines(
     if "ordered_at" in mapping:
         _parse_times(lines, mapping["ordered_at"].name, rules.config, rules.now)
     _parse_amounts(lines, mapping, rules)
-    if filters and not (lines.verdicts.values == KEPT).all():
-        lines.numbers["verdict"] = lines.verdicts.values
     return lines
 
 

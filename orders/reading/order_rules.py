@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
-from ..columns import Float64, Int64, Mask
+from ..columns import Int8, Int64, Mask
 from ..orders import Orders
 from .label_encoding import merge_labels
 from .line_filters import BLANK_KEPT, BLANK_LEFT_OUT, KEPT, LEFT_OUT
@@ -28,16 +27,16 @@ _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
-Int8 = npt.NDArray[np.int8]
 _compiled = numba.njit(cache=True, nogil=True)
 
 
 def drop_left_out(parts: list[UsableLines]) -> int:
     """Take away the lines that filters leave out; how many of them were blank and follow their order."""
-    if not any("verdict" in part.numbers for part in parts):
+    if all(part.verdicts is None for part in parts):
         return 0
-    verdicts = [part.numbers.pop("verdict", np.full(part.n_lines, KEPT)) for part in parts]
-    joined = np.concatenate(verdicts)
+    joined = np.concatenate(
+        [np.full(p.n_lines, KEPT) if p.verdicts is None else p.verdicts for p in parts]
+    )
     blank = (joined == BLANK_KEPT) | (joined == BLANK_LEFT_OUT)
     n_blank_left_out = 0
     if blank.any():
@@ -46,7 +45,9 @@ def drop_left_out(parts: list[UsableLines]) -> int:
         n_blank_left_out = int(np.count_nonzero(joined[blank] == LEFT_OUT))
     ends = np.cumsum([part.n_lines for part in parts])[:-1]
     keep = np.split(joined == KEPT, ends)
-    parts[:] = [part.where(own) for part, own in zip(parts, keep, strict=True)]
+    parts[:] = [
+        replace(part, verdicts=None).where(own) for part, own in zip(parts, keep, strict=True)
+    ]
     return n_blank_left_out
 
 
@@ -64,7 +65,7 @@ def code_orders(parts: Sequence[UsableLines]) -> Int64:
     return order
 
 
-def _follow_orders(parts: Sequence[UsableLines], verdicts: Float64, blank: Mask) -> None:
+def _follow_orders(parts: Sequence[UsableLines], verdicts: Int8, blank: Mask) -> None:
     """Give blank lines the verdict of their orders: kept where any of their other lines is."""
     key = code_orders(parts)
     asked = np.unique(key[blank & (key >= 0)])
@@ -90,23 +91,24 @@ def resolve_totals(orders: Orders, kinds: Int8) -> tuple[Orders, int, int]:
     and those with more than one, are taken away: how many lines of each. The total goes to an order's first
     line; where no column tells the lines of an order apart, only that one is left.
     """
-    codes, n_codes = orders.texts["order_id"].codes, len(orders.texts["order_id"].values) + 1
-    owners = orders.customer_of_line()
-    totals = np.unique((owners * n_codes + codes)[kinds != 0])
+    codes, n_codes = orders.texts["order_id"].codes, len(orders.texts["order_id"].values)
     keep = np.ones(orders.n_lines, dtype=np.bool_)
-    without, unclear = _spread_totals(orders.starts, codes, orders.amounts, kinds, keep)
-    present = np.unique(owners[keep])  # the customers that are left, by their former places
+    without, unclear = _spread_totals(orders.starts, codes, n_codes, orders.amounts, kinds, keep)
     is_mixed = bool((kinds == 0).any())
+    if is_mixed:  # lines with amounts of their own all count
+        owners = orders.customer_of_line()
+        totals = np.unique((owners * n_codes + codes)[keep & (kinds != 0) & (codes >= 0)])
+        present = np.unique(owners[keep])  # the customers that are left, by their former places
     orders = orders.keep_lines(keep)
     sort_columns(orders)
     codes = orders.texts["order_id"].codes
-    further = _find_further_lines(orders.starts, codes)
-    if is_mixed:  # lines with amounts of their own all count
+    further = _find_further_lines(orders.starts, codes, n_codes)
+    if is_mixed:
         further &= np.isin(present[orders.customer_of_line()] * n_codes + codes, totals)
     if not any(name in orders.optional_columns for name in _LINE_COLUMNS):
         return orders.keep_lines(~further), without, unclear
-    orders = replace(orders, amounts=np.where(further, 0, orders.amounts))
-    sort_columns(orders)
+    orders.amounts[further] = 0
+    sort_columns(orders)  # lines alike but for their amount change places
     return orders, without, unclear
 
 
@@ -118,45 +120,44 @@ def sort_columns(orders: Orders) -> int:
 
 
 @_compiled
-def _spread_totals(starts, order_codes, amounts, kinds, keep):
+def _spread_totals(starts, order_codes, n_codes, amounts, kinds, keep):
+    """Write each order's total on its lines; those of orders without one clear total are not kept."""
+    owner = np.full(n_codes, -1, dtype=np.int64)  # the customer whose order a code was last
+    totals = np.empty(n_codes, dtype=np.int64)
+    found = np.empty(n_codes, dtype=np.int8)  # totals that differ: 0, 1 or more
     without = unclear = 0
     for customer in range(len(starts) - 1):
-        first, last = starts[customer], starts[customer + 1]
-        by_order = np.argsort(order_codes[first:last], kind="mergesort") + first
-        begin = 0
-        while begin < len(by_order):
-            code, end = order_codes[by_order[begin]], begin + 1
-            while code >= 0 and end < len(by_order) and order_codes[by_order[end]] == code:
-                end += 1
-            total, n_totals, n_lines = np.int64(0), 0, 0
-            for k in range(begin, end):
-                line = by_order[k]
-                n_lines += kinds[line] != 0
-                if kinds[line] == TOTAL and (n_totals == 0 or amounts[line] != total):
-                    total = amounts[line]
-                    n_totals += 1
-            if n_lines and n_totals != 1:
-                if n_totals == 0:
-                    without += n_lines
-                else:
-                    unclear += n_lines
-            for k in range(begin, end):
-                line = by_order[k]
-                if kinds[line] != 0:
-                    amounts[line] = total
-                    keep[line] = n_totals == 1
-            begin = end
+        for line in range(starts[customer], starts[customer + 1]):
+            code = order_codes[line]
+            if code < 0 or kinds[line] == 0:
+                continue
+            if owner[code] != customer:
+                owner[code], found[code] = customer, 0
+            if kinds[line] == TOTAL and (found[code] == 0 or amounts[line] != totals[code]):
+                totals[code] = amounts[line]
+                found[code] = min(found[code] + 1, 2)
+        for line in range(starts[customer], starts[customer + 1]):
+            if kinds[line] == 0:
+                continue
+            code = order_codes[line]
+            n_totals = found[code] if code >= 0 else np.int8(kinds[line] == TOTAL)
+            if n_totals == 1 and code >= 0:
+                amounts[line] = totals[code]
+            keep[line] = n_totals == 1
+            without += n_totals == 0
+            unclear += n_totals == 2
     return without, unclear
 
 
 @_compiled
-def _find_further_lines(starts, order_codes):
+def _find_further_lines(starts, order_codes, n_codes):
     """Lines that are not the first of their order."""
+    owner = np.full(n_codes, -1, dtype=np.int64)
     further = np.zeros(len(order_codes), dtype=np.bool_)
     for customer in range(len(starts) - 1):
-        first, last = starts[customer], starts[customer + 1]
-        by_order = np.argsort(order_codes[first:last], kind="mergesort") + first
-        for k in range(1, len(by_order)):
-            line, before = by_order[k], by_order[k - 1]
-            further[line] = order_codes[line] >= 0 and order_codes[line] == order_codes[before]
+        for line in range(starts[customer], starts[customer + 1]):
+            code = order_codes[line]
+            if code >= 0:
+                further[line] = owner[code] == customer
+                owner[code] = customer
     return further

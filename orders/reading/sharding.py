@@ -41,7 +41,7 @@ Progress = Callable[[str, float, int], None]  # what is being done, its share an
 _SHARE = 0.5  # of the memory limit for one shard's orders; the rest is for what is made of them
 _MOST_SHARDS = 256
 _FEW_LABELS = 256  # more are written as text, line by line
-_TIMES, _PRINTS = "ordered_at", "fingerprint"
+_TIMES, _PRINTS, _VERDICTS = "ordered_at", "fingerprint", "verdict"
 _SOURCE, _FILE = b"source", b"file"  # in a table's metadata
 _Hashes = npt.NDArray[np.uint64]
 
@@ -150,6 +150,8 @@ def _write(part: UsableLines, files: list[Path]) -> None:
     columns[_TIMES] = pa.array(part.times[order])
     if part.fingerprints is not None:
         columns[_PRINTS] = pa.array(part.fingerprints[order])
+    if part.verdicts is not None:
+        columns[_VERDICTS] = pa.array(part.verdicts[order])
     batch = pa.record_batch(columns).replace_schema_metadata(
         {_SOURCE: str(part.source), _FILE: str(part.file)}
     )
@@ -195,7 +197,7 @@ def _as_lines(table: pa.Table) -> UsableLines:
     texts: dict[str, Ids] = {}
     numbers = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name in (_TIMES, _PRINTS):
+        if name in (_TIMES, _PRINTS, _VERDICTS):
             continue
         if pa.types.is_integer(column.type):
             texts[name] = parse_whole_numbers(column.to_numpy())
@@ -204,9 +206,11 @@ def _as_lines(table: pa.Table) -> UsableLines:
         else:
             texts[name] = encode_labels(column.unify_dictionaries().combine_chunks())
     prints = table[_PRINTS].to_numpy() if _PRINTS in table.column_names else None
+    verdicts = table[_VERDICTS].to_numpy() if _VERDICTS in table.column_names else None
     about = table.schema.metadata or {}
     source, number = int(about.get(_SOURCE, 0)), int(about.get(_FILE, 0))
-    return UsableLines(texts, table[_TIMES].to_numpy(), numbers, prints, source, number)
+    times = table[_TIMES].to_numpy()
+    return UsableLines(texts, times, numbers, prints, verdicts, source, number)
 
 
 def hash_customers(customers: Ids) -> _Hashes:

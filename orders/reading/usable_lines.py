@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import Float64, Int64
+from ..columns import Float64, Int8, Int64
 from .cell_parsing import Mask
 from .column_mapping import ORDER_TOTAL
 from .label_encoding import Ids
@@ -23,8 +23,9 @@ class UsableLines:
 
     texts: dict[str, Ids]  # customer_id is among them, and never missing
     times: Int64
-    numbers: dict[str, Float64]  # amount (or order_total) is among them, maybe the filters' verdict
+    numbers: dict[str, Float64]  # amount (or order_total) is among them
     fingerprints: npt.NDArray[np.uint64] | None = None  # of the whole line, where duplicates go
+    verdicts: Int8 | None = None  # of the filters, where any line does not simply count
     source: int = 0  # which of several sources they are from, as they are named
     file: int = 0  # which of all files
 
@@ -40,9 +41,7 @@ class UsableLines:
 
     def surely_kept(self) -> UsableLines:
         """The lines that count whatever the other lines of their orders say."""
-        if "verdict" not in self.numbers:
-            return self
-        return self.where(self.numbers["verdict"] == KEPT)
+        return self if self.verdicts is None else self.where(self.verdicts == KEPT)
 
     def where(self, keep: Mask) -> UsableLines:
         """Some lines."""
@@ -54,6 +53,7 @@ class UsableLines:
             times=self.times[keep],
             numbers={name: values[keep] for name, values in self.numbers.items()},
             fingerprints=None if self.fingerprints is None else self.fingerprints[keep],
+            verdicts=None if self.verdicts is None else self.verdicts[keep],
         )
 
 
