@@ -135,13 +135,13 @@ class _ProfileBuilder:
         amounts = lines.numbers["amount" if "amount" in lines.numbers else ORDER_TOTAL]
         numbers = {
             "amount": amounts,
-            "verdict": lines.verdicts.values,
             "used": used.astype(np.float64),
             "source": np.full(n_lines, float(position)),
             "file": np.full(n_lines, float(self._files.index(file))),
         }
         texts = {name: lines.texts.get(name) or _make_missing(n_lines) for name in _TEXTS}
-        self._parts.append(UsableLines(texts, lines.times, numbers))
+        verdicts = lines.verdicts.values
+        self._parts.append(UsableLines(texts, lines.times, numbers, verdicts=verdicts))
         self.n_lines_read += n_lines
 
     def _keep_persons(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
