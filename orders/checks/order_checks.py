@@ -33,11 +33,29 @@ def detect_order_ids(profile: SourceProfile) -> Finding:
     usable = profile.is_used & (profile.numbered_orders >= 0)
     if not usable.any():
         return Finding(name, "pass", 0.0, "no order_id is mapped: an order is a customer's instant")
-    for detect in (_detect_first_lines, _detect_shared_numbers, _detect_long_orders):
+    for detect in (
+        _detect_bare_lines,
+        _detect_first_lines,
+        _detect_shared_numbers,
+        _detect_long_orders,
+    ):
         finding = detect(profile, usable)
         if finding is not None:
             return finding
     return Finding(name, "pass", 0.0, "each order_id is of one customer and of few days")
+
+
+def _detect_bare_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
+    """Lines with an amount that name neither order nor customer: those of the order above."""
+    nobody = profile.customers.codes < 0
+    bare = nobody & (profile.order_ids.codes < 0) & ~np.isnan(profile.amounts)
+    share = float(bare.mean())
+    if share < _MISSING_SHARES[0] or bare.sum() < _FOLLOWING_SHARE * nobody.sum():
+        return None
+    said = f"{share:.0%} of the lines have an amount, and neither customer nor order_id: if they "
+    mend = "fill each order's customer, date and order_id down to all of its lines in the export"
+    said += "belong to the order above, their money is missing, as they are set aside"
+    return Finding("order ids", "warn", share, said, mend)
 
 
 def _detect_first_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
