@@ -60,18 +60,17 @@ def _detect_bare_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
 
 def _detect_first_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
     """Lines without an order_id that belong to the line above, which has one."""
-    used = np.flatnonzero(profile.is_used)
-    has_id = usable[used]
-    share = 1 - float(has_id.mean())
+    share = 1 - float(usable.sum() / profile.is_used.sum())
     if not _MISSING_SHARES[0] <= share <= _MISSING_SHARES[1]:
         return None
-    newest = np.maximum.accumulate(np.where(has_id, np.arange(len(used)), 0))
-    above = used[newest]
+    lines = np.arange(profile.n_lines)
+    above = np.maximum.accumulate(np.where(profile.numbered_orders >= 0, lines, 0))
+    customers = profile.customers.codes
     belongs = (
-        (profile.file[above] == profile.file[used])
-        & (profile.customers.codes[above] == profile.customers.codes[used])
-        & (profile.instants[above] == profile.instants[used])
-    )[~has_id]
+        (profile.file[above] == profile.file)
+        & ((customers[above] == customers) | (customers[above] < 0))  # the line above may lack one
+        & (profile.instants[above] == profile.instants)
+    )[profile.is_used & ~usable]
     if belongs.mean() < _FOLLOWING_SHARE:
         return None
     said = f"{share:.0%} of the lines have no order_id and belong to the line above: each order "
