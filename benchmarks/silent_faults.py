@@ -35,7 +35,7 @@ from faulty_shops import (  # noqa: E402
     write_export,
 )
 
-FIRST_SEED = 1_000_000
+FIRST_SEED = 2_000_000
 N_FAULTY = 40  # of each kind
 N_CLEAN = 180
 LEAST_FOUND, MOST_FALSE = 0.95, 0.02

@@ -92,7 +92,7 @@ def print_silent_faults(faults: Sequence[Finding], profile: SourceProfile) -> No
 
 
 def warn_of_money(settings: Config, lines_read: int, silent: bool) -> list[str]:
-    """The silent faults that change money, as check finds them: printed where warnings go, and returned."""
+    """Print the silent faults that change money where warnings go, and return them."""
     from ..orders.checks.silent_faults import MONEY_DETECTORS, find_silent_faults
     from ..orders.checks.source_profile import MOST_LINES, profile_sources
 

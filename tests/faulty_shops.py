@@ -505,6 +505,18 @@ def _keep_first_order_no(shop: Export, random: Random) -> Export:
     return _change(_map_column(shop, "order_id", "order_no"), change, columns=mended)
 
 
+def _keep_first_cells(shop: Export, random: Random) -> Export:
+    """Customer, day and number of an order stand on its first line; its other lines go on below."""
+
+    def change(lines: Frame) -> Frame:
+        lines = lines.sort_values(["placed_at", "order_no"], kind="stable", ignore_index=True)
+        follows = lines["order_no"].duplicated() & (lines["line_total"] > 0)
+        cells = ["order_no", "customer"]
+        return lines.assign(**{name: lines[name].where(~follows, "") for name in cells})
+
+    return _change(_map_column(shop, "order_id", "order_no"), change)
+
+
 def _leave_no_sales_in(shop: Export, random: Random) -> Export:
     name = str(random.choice(list(NO_SALE)))
     share = random.uniform(0.003, 0.25)
@@ -678,6 +690,7 @@ FAULTS: dict[str, Fault] = {
     "order ids of two branches": Fault("order ids", _EVERY, _reuse_numbers),
     "order ids of contracts": Fault("order ids", _REPEAT_BUYERS, _number_contracts),
     "order id on first lines": Fault("order ids", _SEVERAL_LINES, _keep_first_order_no),
+    "order on first lines": Fault("order ids", _SEVERAL_LINES, _keep_first_cells),
     "no sales by status": Fault("status", _EVERY, _leave_no_sales_in),
     "currencies by column": Fault("currencies", _EVERY, _add_currency_column),
     "currencies by sign": Fault("currencies", _EVERY, _write_signs),

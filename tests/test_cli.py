@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import worlds
 from conftest import Run
 from export_files import make_shop, write_shopify
 
@@ -266,6 +267,27 @@ def test_init_writes_a_config_that_check_accepts(
     )
     status, _, err = run("init", "data/online_retail.parquet", "--output", written)
     assert (status, "--force" in one_sentence(err)) == (1, True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_young_shop_is_warned_and_score_tells_how_to_use_its_model(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = worlds.shop(customers=300, days=120, seed=4)
+    lines.to_csv("orders.csv", index=False)
+    Path("c.yaml").write_text("orders: {source: orders.csv}\neffort: quick\n")
+    status, out, _ = run("check", "c.yaml")
+    assert (status, "warn  history" in out, "BTYD alone" in out) == (0, True, True)
+    store = ("--tracking-uri", "sqlite:///mlflow.db")
+    assert run("train", "c.yaml", "--quiet", *store)[0] == 1
+    score = ("score", "--orders", "orders.csv", "--output", "f.parquet", *store)
+    status, _, err = run(*score, "--model", "models:/clv@champion")
+    said = one_sentence(err)
+    assert (status, "version 1 was refused: history is too short" in said) == (1, True)
+    assert "models:/clv/1" in said
+    assert run(*score, "--model", "models:/clv/1")[0] == 0
 
 
 def test_init_asks_for_what_it_cannot_tell(run: Run, tmp_path: Path) -> None:

@@ -230,6 +230,16 @@ def test_order_ids_on_first_lines_are_a_twentieth_of_the_lines(several: int, exp
     assert verdict(order_checks.detect_order_ids, lines) == expected
 
 
+@pytest.mark.parametrize(("bare", "expected"), [(5, "pass"), (6, "warn")])
+def test_lines_without_customer_and_order_id_are_a_twentieth(bare: int, expected: str) -> None:
+    lines = repeat_lines(make_orders(100), range(bare))
+    follows = lines["order_id"].duplicated()
+    lines.loc[follows, ["customer_id", "order_id"]] = None
+    assert verdict(order_checks.detect_order_ids, lines) == expected
+    guests = lines.assign(order_id=lines["order_id"].fillna("till"))
+    assert verdict(order_checks.detect_order_ids, guests) == "pass"
+
+
 @pytest.mark.parametrize(("strays", "expected"), [(2, "warn"), (3, "pass")])
 def test_lines_without_order_id_belong_to_the_line_above(strays: int, expected: str) -> None:
     lines = repeat_lines(make_orders(100), range(10))

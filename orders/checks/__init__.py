@@ -1,1 +1,1 @@
-"""Checks of the order lines as a source has them: silent faults, and what was read, for comparison."""
+"""Checks of the order lines as a source has them: what was read, and silent faults."""

@@ -118,8 +118,8 @@ def _find_crowded(profile: SourceProfile, orders_of: Int64) -> list[int]:
 def _compute_chance(descending: Int64) -> float:
     """The chance that the largest count is so far above the second, if all have one tail.
 
-    The tail falls by a power, which Hill's estimate reads off the next counts; that it is read off few is
-    accounted for (the predictive distribution of a Pareto tail: a Lomax).
+    The tail falls by a power, which Hill's estimate reads off the next counts. That it is read off
+    few is accounted for: the predictive distribution of a Pareto tail is a Lomax.
     """
     others = descending[1:].astype(np.float64)
     n = min(len(others) - 1, max(_LEAST_TAIL, int(_TAIL_SHARE * len(others))))

@@ -1,4 +1,4 @@
-"""Checks of orders: ids that restart or stand on first lines, statuses of no sale, files that overlap."""
+"""Checks of orders: ids that restart, statuses of no sale, files that overlap."""
 
 from __future__ import annotations
 
@@ -33,27 +33,44 @@ def detect_order_ids(profile: SourceProfile) -> Finding:
     usable = profile.is_used & (profile.numbered_orders >= 0)
     if not usable.any():
         return Finding(name, "pass", 0.0, "no order_id is mapped: an order is a customer's instant")
-    for detect in (_detect_first_lines, _detect_shared_numbers, _detect_long_orders):
+    for detect in (
+        _detect_bare_lines,
+        _detect_first_lines,
+        _detect_shared_numbers,
+        _detect_long_orders,
+    ):
         finding = detect(profile, usable)
         if finding is not None:
             return finding
     return Finding(name, "pass", 0.0, "each order_id is of one customer and of few days")
 
 
+def _detect_bare_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
+    """Lines with an amount that name neither order nor customer: those of the order above."""
+    nobody = profile.customers.codes < 0
+    bare = nobody & (profile.order_ids.codes < 0) & ~np.isnan(profile.amounts)
+    share = float(bare.mean())
+    if share < _MISSING_SHARES[0] or bare.sum() < _FOLLOWING_SHARE * nobody.sum():
+        return None
+    said = f"{share:.0%} of the lines have an amount, and neither customer nor order_id: if they "
+    mend = "fill each order's customer, date and order_id down to all of its lines in the export"
+    said += "belong to the order above, their money is missing, as they are set aside"
+    return Finding("order ids", "warn", share, said, mend)
+
+
 def _detect_first_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
     """Lines without an order_id that belong to the line above, which has one."""
-    used = np.flatnonzero(profile.is_used)
-    has_id = usable[used]
-    share = 1 - float(has_id.mean())
+    share = 1 - float(usable.sum() / profile.is_used.sum())
     if not _MISSING_SHARES[0] <= share <= _MISSING_SHARES[1]:
         return None
-    newest = np.maximum.accumulate(np.where(has_id, np.arange(len(used)), 0))
-    above = used[newest]
+    lines = np.arange(profile.n_lines)
+    above = np.maximum.accumulate(np.where(profile.numbered_orders >= 0, lines, 0))
+    customers = profile.customers.codes
     belongs = (
-        (profile.file[above] == profile.file[used])
-        & (profile.customers.codes[above] == profile.customers.codes[used])
-        & (profile.instants[above] == profile.instants[used])
-    )[~has_id]
+        (profile.file[above] == profile.file)
+        & ((customers[above] == customers) | (customers[above] < 0))  # the line above may lack one
+        & (profile.instants[above] == profile.instants)
+    )[profile.is_used & ~usable]
     if belongs.mean() < _FOLLOWING_SHARE:
         return None
     said = f"{share:.0%} of the lines have no order_id and belong to the line above: each order "

@@ -1,4 +1,4 @@
-"""What was read, in the numbers that a shop knows from its own dashboard, so that it can compare."""
+"""What was read, in the numbers that a shop knows from its own dashboard."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _MAIL_SHARE = 0.8  # of the cells with an @: the column is of e-mail addresses
 
 @dataclass(frozen=True)
 class SourceProfile:
-    """Lines as the sources have them, less those that filters leave out: n of them, as plain arrays."""
+    """The n lines of the sources that no filter leaves out, as plain arrays."""
 
     sources: Sequence[SourceConfig]
     config: OrdersConfig
