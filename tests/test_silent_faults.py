@@ -324,9 +324,9 @@ def test_zero_is_nobody_unless_ids_are_counted_from_it() -> None:
 
 @pytest.mark.parametrize(
     ("orders", "of", "expected"),
-    [(29, 400, "pass"), (30, 400, "warn"), (30, 601, "pass"), (30, 600, "warn")],
+    [(19, 300, "pass"), (20, 300, "warn"), (20, 401, "pass"), (20, 400, "warn")],
 )
-def test_a_shared_id_has_thirty_orders_and_a_twentieth_of_all(
+def test_a_shared_id_has_twenty_orders_and_a_twentieth_of_all(
     orders: int, of: int, expected: str
 ) -> None:
     lines = make_orders(of)

@@ -18,7 +18,7 @@ __all__ = ["detect_customer_per_order", "detect_shared_ids", "detect_similar_ids
 
 _LEAST_PLACEHOLDER_ORDERS = 2
 _LEAST_CUSTOMERS = 60  # among fewer a key account is no exception
-_LEAST_SHARED_ORDERS = 30  # of an id that looks like any other
+_LEAST_SHARED_ORDERS = 20  # of an id that looks like any other
 _SHARED_SHARE = 0.05  # of all orders
 _CHANCE = 0.02  # of one customer alone being so far above the next
 _MOST_TAIL = 8.0  # the steepest tail that is believed: counts are whole numbers
