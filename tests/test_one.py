@@ -153,7 +153,7 @@ def test_shapes_that_are_no_customer(
     refused: list[Any] = [[], "2020", [3]]
     for wrong in refused:
         with pytest.raises(clvcast.OrdersError, match="order line"):
-            shop_model.score_one(wrong, CUTOFF)  # type: ignore[arg-type]
+            shop_model.score_one(wrong, CUTOFF)
     lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
     with pytest.raises(LineError, match="amount must be finite, which line 1 of customer 0 breaks"):
         pack_records([("c", lines)], (), OrdersConfig())
