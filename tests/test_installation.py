@@ -34,7 +34,7 @@ def test_the_typed_script_runs(root: Path, tmp_path: Path) -> None:
 def test_train_is_a_function_and_a_folder_of_modules() -> None:
     text = " ".join(pydoc.plain(pydoc.render_doc(clvcast.train)).split())
     assert "function clvcast.train in" in text
-    assert "orders: 'Orders', config: 'Config | None' = None" in text
+    assert "orders: 'OrdersSource', config: 'Config | None' = None" in text
     run = importlib.import_module("clvcast.train.run")
     ours, theirs = (inspect.signature(train).parameters for train in (clvcast.train, run.train))
     assert [(p.name, p.default) for p in ours.values()] == [
