@@ -19,8 +19,8 @@ from itertools import islice
 from pathlib import Path
 
 from clvcast.configs.schema import parse_orders_config
-from clvcast.orders.checks.silent_faults import find_silent_faults
-from clvcast.orders.checks.source_profile import profile_sources
+from clvcast.discovery.checks.silent_faults import find_silent_faults
+from clvcast.discovery.checks.source_profile import profile_sources
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))

@@ -111,10 +111,10 @@ def check(
     Each finding passes, warns or fails, with its number and how to fix it. Exit status 1 if a
     check fails. Example: clvcast check configs/online_retail.yaml --audit
     """
+    from ..discovery.checks.shop_summary import summarize_shop
+    from ..discovery.checks.silent_faults import find_silent_faults
+    from ..discovery.checks.source_profile import profile_sources
     from ..features.checks.data_checks import check as check_data
-    from ..orders.checks.shop_summary import summarize_shop
-    from ..orders.checks.silent_faults import find_silent_faults
-    from ..orders.checks.source_profile import profile_sources
 
     settings = read_config(config, complete_until)
     orders = read_orders(settings, quiet or as_json)

@@ -11,9 +11,9 @@ from .console import err, note, out
 
 if TYPE_CHECKING:
     from ..configs.schema import Config
-    from ..orders.checks.finding import Finding
-    from ..orders.checks.shop_summary import ShopSummary
-    from ..orders.checks.source_profile import SourceProfile
+    from ..discovery.checks.finding import Finding
+    from ..discovery.checks.shop_summary import ShopSummary
+    from ..discovery.checks.source_profile import SourceProfile
 
 __all__ = ["print_findings", "print_silent_faults", "print_summary", "warn_of_money"]
 
@@ -93,8 +93,8 @@ def print_silent_faults(faults: Sequence[Finding], profile: SourceProfile) -> No
 
 def warn_of_money(settings: Config, lines_read: int, silent: bool) -> list[str]:
     """Print the silent faults that change money where warnings go, and return them."""
-    from ..orders.checks.silent_faults import MONEY_DETECTORS, find_silent_faults
-    from ..orders.checks.source_profile import MOST_LINES, profile_sources
+    from ..discovery.checks.silent_faults import MONEY_DETECTORS, find_silent_faults
+    from ..discovery.checks.source_profile import MOST_LINES, profile_sources
 
     if lines_read > MOST_LINES:
         note([f"more than {MOST_LINES:,} lines: clvcast check looks for silent faults"], silent)

@@ -1,1 +1,1 @@
-"""Discovery: what an unknown order file holds; the configuration that init writes."""
+"""Discovery: what an unknown order file holds: the configuration that init writes, silent faults."""

@@ -19,11 +19,11 @@ from faulty_shops import FAULTS, SHAPES, Export, add_fault, build_shop, write_ex
 import clvcast
 from clvcast.commands.shop import warn_of_money
 from clvcast.configs.schema import OrdersConfig, parse_orders_config
-from clvcast.orders.checks import amount_checks, customer_checks, order_checks, vocabulary
-from clvcast.orders.checks.finding import Finding
-from clvcast.orders.checks.shop_summary import ShopSummary, summarize_shop
-from clvcast.orders.checks.silent_faults import DETECTORS, find_silent_faults
-from clvcast.orders.checks.source_profile import (
+from clvcast.discovery.checks import amount_checks, customer_checks, order_checks, vocabulary
+from clvcast.discovery.checks.finding import Finding
+from clvcast.discovery.checks.shop_summary import ShopSummary, summarize_shop
+from clvcast.discovery.checks.silent_faults import DETECTORS, find_silent_faults
+from clvcast.discovery.checks.source_profile import (
     MOST_LINES,
     SourceProfile,
     profile_sources,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ...discovery.checks.finding import Finding
 from ...features.catalogue import CATALOGUE
-from ...orders.checks.finding import Finding
 from ...orders.orders import OrdersReport
 from ...orders.reading.validation_issues import join_words
 from . import charts

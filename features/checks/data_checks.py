@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 
 from ...configs.schema import Config
+from ...discovery.checks.finding import Finding, Verdict
+from ...discovery.checks.silent_faults import find_silent_faults
+from ...discovery.checks.source_profile import profile_sources, profile_table
 from ...orders import dates, windows
-from ...orders.checks.finding import Finding, Verdict
-from ...orders.checks.silent_faults import find_silent_faults
-from ...orders.checks.source_profile import profile_sources, profile_table
 from ...orders.columns import Int64
 from ...orders.cutoffs import (
     can_train,

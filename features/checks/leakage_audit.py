@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...discovery.checks.finding import Finding
 from ...orders import dates, windows
 from ...orders.attributes import Attributes
-from ...orders.checks.finding import Finding
 from ...orders.columns import TextColumn
 from ...orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ...orders.orders import Orders

@@ -16,15 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig, SourceConfig
-from ..columns import Float64, Int32, Int64, Mask, TextColumn
-from ..reading.column_expressions import Expression
-from ..reading.column_mapping import ORDER_TOTAL, resolve_columns
-from ..reading.files import RawTable, open_tables
-from ..reading.label_encoding import Ids, merge_labels, read_ids
-from ..reading.line_collector import open_rules
-from ..reading.line_validation import parse_lines
-from ..reading.order_rules import drop_left_out
-from ..reading.usable_lines import UsableLines
+from ...orders.columns import Float64, Int32, Int64, Mask, TextColumn
+from ...orders.reading.column_expressions import Expression
+from ...orders.reading.column_mapping import ORDER_TOTAL, resolve_columns
+from ...orders.reading.files import RawTable, open_tables
+from ...orders.reading.label_encoding import Ids, merge_labels, read_ids
+from ...orders.reading.line_collector import open_rules
+from ...orders.reading.line_validation import parse_lines
+from ...orders.reading.order_rules import drop_left_out
+from ...orders.reading.usable_lines import UsableLines
 from . import vocabulary
 
 __all__ = ["MOST_LINES", "SourceProfile", "profile_sources", "profile_table"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..columns import Float64, Mask
-from ..reading.validation_issues import join_words, pluralize
+from ...orders.columns import Float64, Mask
+from ...orders.reading.validation_issues import join_words, pluralize
 from . import vocabulary
 from .finding import Finding, format_setting
 from .source_profile import SourceProfile

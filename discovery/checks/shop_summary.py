@@ -9,10 +9,10 @@ from datetime import datetime
 import numpy as np
 
 from ...configs.schema import OrdersConfig
-from .. import dates
-from ..cutoffs import get_default_cutoff
-from ..order_table import build_order_table
-from ..orders import Orders
+from ...orders import dates
+from ...orders.cutoffs import get_default_cutoff
+from ...orders.order_table import build_order_table
+from ...orders.orders import Orders
 from . import vocabulary
 from .source_profile import SourceProfile
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .. import dates
-from ..columns import Int64, Mask
-from ..reading.validation_issues import join_words, pluralize
+from ...orders import dates
+from ...orders.columns import Int64, Mask
+from ...orders.reading.validation_issues import join_words, pluralize
 from . import vocabulary
 from .finding import Finding, format_setting
 from .source_profile import SourceProfile

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..columns import Int64
-from ..reading.validation_issues import join_words, pluralize
+from ...orders.columns import Int64
+from ...orders.reading.validation_issues import join_words, pluralize
 from . import vocabulary
 from .finding import Finding, format_setting
 from .source_profile import SourceProfile
