@@ -15,7 +15,13 @@ ALLOWED = {
     ("orders/reading/line_sorting.py", "sort_lines"): "puts lines in order and leaves none out",
     ("features/kernel/order_features.py", "_month"): "the month of one instant: 1 to 12",
     ("features/kernel/order_features.py", "_calendar"): "the hour of the day of one instant",
-    ("decisions/cohort_triangles.py", "build_triangles"): "hides months that have not ended",
+    ("decisions/kpis.py", "build_triangles"): "hides months that have not ended",
+    ("orders/windows.py", "is_between"): "the days that two exports both cover",
+    (
+        "discovery/horizon.py",
+        "choose_horizon",
+    ): "lengths of time, before any training",
+    ("discovery/checks/shop_summary.py", "_describe_age"): "days from the newest order to today",
 }
 
 

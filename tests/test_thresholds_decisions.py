@@ -194,8 +194,8 @@ def test_a_discount_is_of_a_year_of_365_days() -> None:
     assert measure(half, 730)["formula_clv_span"] == pytest.approx(15)
 
 
-def test_a_month_is_a_twelfth_of_365_25_days() -> None:
-    """Of arpu 30 a month and a churn of 0.2 in 60.875 days, two months: a lifetime of 10 months."""
+def test_a_month_is_a_twelfth_of_a_calendar_year() -> None:
+    """365.2425 / 12 days: the Gregorian calendar has 97 leap years in 400."""
     row = measure(CONFIG, 60)
     assert row["arpu"] == 30.0
-    assert row["ltv_by_churn"] == pytest.approx(30.0 / (0.2 * 30.4375 / 60))
+    assert row["ltv_by_churn"] == pytest.approx(30.0 / (0.2 * (365 + 97 / 400) / 12 / 60), rel=1e-9)
