@@ -54,7 +54,8 @@ def read_sample(source: str, query: str | None = None) -> Sample:
     Raises `OrdersError` where there are no orders to read.
     """
     if is_remote_file(source):
-        return _sample_file(next(iter(fetch_files(source))).path)
+        for fetched in fetch_files(source):  # each is there until the next is asked for
+            return _sample_file(fetched.path)
     if is_address(source):
         return _sample_database(source, query)
     if query is not None:
