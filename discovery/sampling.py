@@ -45,7 +45,6 @@ class Sample:
     format: dict[str, str | int] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)  # evidence for keys of `format`
     is_whole: bool = True  # whether there are no further lines
-    files: int = 1
 
 
 def read_sample(source: str, query: str | None = None) -> Sample:
@@ -54,7 +53,8 @@ def read_sample(source: str, query: str | None = None) -> Sample:
     Raises `OrdersError` where there are no orders to read.
     """
     if is_remote_file(source):
-        return _sample_file(next(iter(fetch_files(source))).path)
+        for fetched in fetch_files(source):  # each is there until the next is asked for
+            return _sample_file(fetched.path)
     if is_address(source):
         return _sample_database(source, query)
     if query is not None:
@@ -67,7 +67,7 @@ def read_sample(source: str, query: str | None = None) -> Sample:
     cells = sample.cells
     if last.names == sample.names:
         cells = pd.concat([cells, last.cells.tail(_LAST_LINES)], ignore_index=True)
-    return Sample(sample.names, cells, sample.format, sample.why, False, len(paths))
+    return Sample(sample.names, cells, sample.format, sample.why, is_whole=False)
 
 
 def _sample_database(source: str, query: str | None) -> Sample:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from ...configs.addresses import is_address
+from ...configs.addresses import is_address, is_remote_file
 from ...configs.layouts import fit_layout
 from ...configs.schema import REQUIRED_COLUMNS, LineRules, SourceConfig
 from .databases import open_query
 from .files import list_files, read_column_names
+from .remote_files import fetch_files
 
 __all__ = ["fit_rules", "fit_source"]
 
@@ -41,6 +42,10 @@ def fit_source(source: SourceConfig) -> SourceConfig:
     """A source with the rules that its first file, or its query, needs."""
     if source.layout is None:
         return source
+    if is_remote_file(source.source):
+        for fetched in fetch_files(source.source):  # each is there until the next is asked for
+            names = read_column_names(fetched.path, source.format)
+            return fit_rules(source, names, fetched.shown)
     if is_address(source.source):
         with open_query(source.source, source.query) as result:
             return fit_rules(source, result.names, "the query's answer")
