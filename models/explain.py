@@ -87,7 +87,7 @@ def explain(
 
     """
     orders = coerce_orders(orders, model.orders)
-    orders = attach_customers(orders, attributes, model.customers, model.orders.timezone)
+    orders = attach_customers(orders, attributes, model.customers, model.orders)
     instant = get_default_cutoff(orders) if cutoff is None else dates.parse_instant(cutoff)
     check_cutoff(orders, instant, model.numbers.horizon_days)
     known = windows.slice_observed(model.usable_columns(orders), instant)

@@ -122,7 +122,7 @@ def score(
     if not isinstance(orders, Orders):
         model.check_reading(model.orders)
     orders = coerce_orders(orders, model.orders)
-    orders = attach_customers(orders, customers, model.customers, model.orders.timezone)
+    orders = attach_customers(orders, customers, model.customers, model.orders)
     is_stated = orders.complete_until is not None
     instant = choose_cutoff(model, get_default_cutoff(orders), cutoff, is_stated=is_stated)
     concern = check_cutoff(orders, instant, model.numbers.horizon_days)

@@ -18,8 +18,11 @@ from clvcast.errors import ConfigError, OrdersError
 from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.orders.dates import format_iso
 from clvcast.orders.reading.column_expressions import parse_expression
+from clvcast.orders.reading.customer_attributes import attach_customers
+from clvcast.orders.reading.customer_ids import load_id_rules
 from clvcast.orders.reading.read_orders import read_configured_orders, read_table
 from clvcast.orders.reading.sharding import read_shards
+from clvcast.serve.batch.customer_filter import read_ids
 
 SHOP = pd.DataFrame(
     {
@@ -512,3 +515,19 @@ def test_part_files_and_numbers_used_again_keep_their_lines(tmp_path: Path) -> N
     again = read_configured_orders(write_exports(tmp_path, spring=spring, autumn=autumn))
     assert revenue(again) == 17
     assert not [r for r in again.report.remarks if "dates overlap" in r]
+
+
+def test_attributes_and_chosen_customers_have_the_ids_of_orders(tmp_path: Path) -> None:
+    aliases = tmp_path / "merged.csv"
+    aliases.write_text("old,new\nold@x,a@x\n")
+    rules = {"customer_ids": "folded", "customer_aliases": str(aliases), "amount_per": "order"}
+    config = parse_orders_config({"columns": COLUMNS, **rules})
+    orders = read_table(SHOP, config)
+    customers = clvcast.CustomersConfig(columns={"customer_id": "id", "country": "country"})
+    facts = pd.DataFrame({"id": ["OLD@x", "B@X "], "country": ["GB", "FR"]})
+    joined = attach_customers(orders, facts, customers, config)
+    assert joined.attributes is not None
+    assert joined.attributes.texts["country"].to_text().to_pylist() == ["GB", "FR"]
+    named = tmp_path / "only.txt"
+    named.write_text("old@X\n'B@x'\n")
+    assert read_ids(named, load_id_rules(config)) == {"a@x", "b@x"}

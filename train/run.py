@@ -65,7 +65,7 @@ def train(
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
-    orders = attach_customers(orders, None, config.customers, config.orders.timezone)
+    orders = attach_customers(orders, None, config.customers, config.orders)
     return Model.of(train_final_model(orders, config, _resolve_end(orders, config, cutoff)))
 
 

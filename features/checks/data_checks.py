@@ -68,7 +68,7 @@ def check(
     config = config or Config()
     given = orders
     orders = coerce_orders(given, config.orders)
-    orders = attach_customers(orders, None, config.customers, config.orders.timezone)
+    orders = attach_customers(orders, None, config.customers, config.orders)
     end = get_default_cutoff(orders)
     entries = build_order_table(orders, end)
     ordered = entries.n_orders > 0

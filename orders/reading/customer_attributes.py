@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from ...configs.addresses import hide_passwords
-from ...configs.schema import CustomersConfig, SourceConfig
+from ...configs.schema import CustomersConfig, OrdersConfig, SourceConfig
 from ...errors import ConfigError, OrdersError
 from ..attributes import ALWAYS, NO_DATE, Attributes
 from ..columns import Float64, Int64, Mask, TextColumn
 from ..orders import Orders
 from .cell_parsing import Parsed, is_number, parse_instant_cells, parse_number_cells
 from .column_mapping import resolve_plain_columns
+from .customer_ids import CustomerIdRules, load_id_rules
 from .files import OpenTable, RawTable, list_needed, open_tables
 from .frames import ArrowStream, is_frame, open_frame
 from .label_encoding import encode_ids, merge_labels
@@ -72,16 +73,26 @@ def join_customers(
         If the facts cannot be used; it names every fault.
 
     """
-    facts = read_facts(customers, config, timezone)
+    return _join(orders, customers, config, OrdersConfig(timezone=timezone))
+
+
+def _join(
+    orders: Orders, customers: Customers | None, config: CustomersConfig, reading: OrdersConfig
+) -> Orders:
+    facts = read_facts(customers, config, reading)
     joined_orders, remarks = attach_facts(orders, facts)
     report = replace(orders.report, remarks=(*orders.report.remarks, *facts.remarks, *remarks))
     return replace(joined_orders, report=report)
 
 
 def read_facts(
-    customers: Customers | None, config: CustomersConfig, timezone: str | None = None
+    customers: Customers | None, config: CustomersConfig, reading: OrdersConfig
 ) -> Facts:
-    """The facts a table, a path or `config.source` tells, of whatever customers."""
+    """The facts a table, a path or `config.source` tells, of whatever customers.
+
+    Ids and times are read as `reading` says of those of orders.
+    """
+    rules = load_id_rules(reading)
     if isinstance(customers, str | Path):
         config = config.model_copy(update={"source": str(customers), "query": None})
     elif customers is None and config.source is None:
@@ -96,7 +107,7 @@ def read_facts(
             wrong = describe_unreadable(raw, found.mapping) + _types_not_told(raw, found, config)
             refused += wrong
             if not refused:
-                parts.append(_parse(raw, found, config, timezone))
+                parts.append(_parse(raw, found, config, reading.timezone, rules))
             if wrong:
                 break
     if refused:
@@ -127,7 +138,7 @@ def attach_customers(
     orders: Orders,
     customers: Customers | None,
     config: CustomersConfig | None,
-    timezone: str | None = None,
+    reading: OrdersConfig,
 ) -> Orders:
     """The orders with what is told of their customers, if anything is, and if they have it not yet."""
     if config is None:
@@ -139,7 +150,7 @@ def attach_customers(
         return orders
     if customers is None and (config.source is None or orders.attributes is not None):
         return orders
-    return join_customers(orders, customers, config, timezone)
+    return _join(orders, customers, config, reading)
 
 
 def infer_customers_config(customers: pd.DataFrame) -> CustomersConfig:
@@ -215,12 +226,16 @@ def _types_not_told(raw: RawTable, found: OpenTable, config: CustomersConfig) ->
 
 
 def _parse(
-    raw: RawTable, found: OpenTable, config: CustomersConfig, timezone: str | None
+    raw: RawTable,
+    found: OpenTable,
+    config: CustomersConfig,
+    timezone: str | None,
+    rules: CustomerIdRules,
 ) -> _SourcePart:
     lines = Lines(found.file, raw)
     column = {name: e.columns[0] for name, e in found.mapping.items()}
     table, n_rows = raw.table, len(raw.rows)
-    customers, _ = encode_ids(table[column["customer_id"]], nulls_by_name=True)
+    customers = merge_labels([rules.read(table[column["customer_id"]])[0]])
     valid_from = np.full(n_rows, ALWAYS, dtype=np.int64)
     keep = customers.codes >= 0
 

@@ -78,7 +78,7 @@ def read_orders(
     """
     if isinstance(source, Config):
         orders = read_configured_orders(source.orders)
-        return attach_customers(orders, None, source.customers, source.orders.timezone)
+        return attach_customers(orders, None, source.customers, source.orders)
     if isinstance(source, OrdersConfig):
         return read_configured_orders(source)
     settings = {"columns": columns or {}, **options}

@@ -84,7 +84,7 @@ class SurveyedOrders:
         if config is None or (customers is None and config.source is None):
             return self
         told = customers.toArrow() if isinstance(customers, DataFrame) else customers
-        facts = read_facts(told, config, self.plans[0].config.timezone)
+        facts = read_facts(told, config, self.plans[0].config)
         return replace(self, facts=self.lines.sparkSession.sparkContext.broadcast(facts))
 
     def bucket(self, table: pa.Table) -> Bucket:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ...errors import OrdersError
 from ...orders.orders import Orders
+from ...orders.reading.customer_ids import CustomerIdRules
 from ...orders.reading.order_records import clean_id
 
 __all__ = ["read_ids", "select_customers"]
@@ -22,8 +23,11 @@ def select_customers(orders: Orders, selection: set[str]) -> Orders:
     return orders.keep_customers(np.asarray(keep.to_numpy(zero_copy_only=False), dtype=np.bool_))
 
 
-def read_ids(path: Path) -> set[str]:
-    """Customer ids from a column customer_id of a .parquet file, or from lines of a text file."""
+def read_ids(path: Path, rules: CustomerIdRules) -> set[str]:
+    """Customer ids from a column customer_id of a .parquet file, or from lines of a text file.
+
+    `rules` clean them as those of the orders.
+    """
     try:
         if path.suffix.lower() == ".parquet":
             column = pq.read_table(path, columns=["customer_id"])["customer_id"]
@@ -35,7 +39,8 @@ def read_ids(path: Path) -> set[str]:
             f"the customers of {path} cannot be read; give one id per line, or a .parquet file "
             "with a column customer_id"
         ) from None
-    ids = {clean_id(cell) for cell in cells} - {"", "customer_id"}
+    named = sorted({clean_id(cell) for cell in cells} - {"", "customer_id"})
+    ids = set(rules.clean(pa.array(named, pa.string())).drop_null().to_pylist())
     if not ids:
         raise OrdersError(f"{path} must hold one customer id per line, got none")
     return ids

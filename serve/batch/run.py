@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,9 +33,10 @@ from ...models.batch_manifest import (
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA, choose_cutoff, describe_terms, forecast_rows
 from ...orders import dates, windows
-from ...orders.cutoffs import check_cutoff_in_span
+from ...orders.cutoffs import check_cutoff_in_span, find_complete_until
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import Facts, attach_facts, read_facts
+from ...orders.reading.customer_ids import load_id_rules
 from ...orders.reading.files import list_files
 from ...orders.reading.memory_estimate import parse_memory_limit
 from ...orders.reading.sharding import Progress, Shards, read_shards
@@ -119,16 +121,18 @@ def score_files(
     attributes = _find_attributes(model, customers)
     sources = [*config.all_sources(), *([SourceConfig(source=attributes)] if attributes else [])]
     inputs = [path for place in sources for path in list_files(place)]
+    inputs += [Path(p) for p in (config.customer_aliases, config.exchange_rates) if p]
     check_batch_output(inputs, output, rejected, manifest, partitions)
-    selection = None if only_customers is None else read_ids(only_customers)
+    selection = None if only_customers is None else read_ids(only_customers, load_id_rules(config))
     stated = None if cutoff is None else dates.parse_instant(cutoff)
     ids = None if selection is None else sorted(selection)
-    settings = [stated, ids, partitions, output.suffix.lower()]
+    end = find_complete_until(config, datetime.now())  # `today` is another day tomorrow
+    settings = [stated, end, ids, partitions, output.suffix.lower()]
     # a database has no digest that would tell whether it changed: score again
     force = force or any(is_address(place.source) for place in sources)
     facts = None
     if attributes is not None and model.customers is not None:
-        facts = read_facts(customers, model.customers, config.timezone)
+        facts = read_facts(customers, model.customers, config)
     input_sha256 = hash_files(inputs)
     key, config_sha256 = compute_batch_key(model, input_sha256, settings)
     done = None if force else is_done(manifest, key)

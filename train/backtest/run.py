@@ -138,7 +138,7 @@ def backtest(
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
-    orders = attach_customers(orders, None, config.customers, config.orders.timezone)
+    orders = attach_customers(orders, None, config.customers, config.orders)
     end = get_default_cutoff(orders)
     if cutoffs:
         instants = dates.parse_instants(cutoffs)
