@@ -32,6 +32,7 @@ __all__ = [
     "get_default_cutoff",
     "get_longest_horizon",
     "get_newest_realised_cutoff",
+    "is_silent",
     "is_too_short_for_trees",
 ]
 
@@ -134,6 +135,15 @@ def is_too_short_for_trees(first: int, end: int, horizon_days: int) -> bool:
         and not can_train(first, end, horizon_days)
         and get_longest_horizon(first, end) > 0
     )
+
+
+def is_silent(orders: Orders, end: int, horizon_days: int) -> bool:
+    """Whether nobody ordered for a horizon or more before `end`: a cohort whose orders have ended.
+
+    No recent window holds an order to learn from, so that BTYD alone forecasts.
+    """
+    newest = get_midnight_after(int(orders.times.max()))
+    return get_newest_realised_cutoff(end, horizon_days) >= newest
 
 
 def _least_history(horizon_days: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -531,3 +532,18 @@ def test_attributes_and_chosen_customers_have_the_ids_of_orders(tmp_path: Path) 
     named = tmp_path / "only.txt"
     named.write_text("old@X\n'B@x'\n")
     assert read_ids(named, load_id_rules(config)) == {"a@x", "b@x"}
+
+
+def test_a_cohort_that_fell_silent_is_trained_at_a_stated_end() -> None:
+    lines = worlds.shop(customers=150, days=500, seed=3)
+    config = clvcast.Config(horizon_days=60, effort="quick")
+    plain = read_table(lines, OrdersConfig())
+    later = str(pd.Timestamp(lines["ordered_at"].max()).date() + pd.Timedelta(days=300))
+    with pytest.raises(ConfigError, match=r"orders\.complete_until if nobody has ordered since"):
+        clvcast.train(plain, config, later)
+    stated = read_table(lines, parse_orders_config({"complete_until": later}))
+    model = clvcast.train(stated, config)
+    assert any("BTYD alone forecasts" in said for said in model.numbers.blend.remarks)
+    silent = clvcast.score(model, stated)
+    usual = clvcast.score(clvcast.train(plain, config), plain)
+    assert silent["clv"].sum() < usual["clv"].sum() / 3

@@ -26,8 +26,8 @@ from ..models.model import TrainedModel
 from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
 from ..models.scoring import compute_standing
 from ..models.segments import cut_thresholds
-from ..orders.cutoffs import get_longest_horizon, is_too_short_for_trees
-from ..orders.dates import DAY
+from ..orders.cutoffs import get_longest_horizon, is_silent, is_too_short_for_trees
+from ..orders.dates import DAY, get_midnight_after
 from ..orders.orders import Orders
 from ..orders.reading.validation_issues import pluralize
 from ..orders.windows import find_first_order_at, slice_observed
@@ -63,7 +63,8 @@ def fit(
     the history is too short, or shows nobody who came back or who stayed away.
     """
     progress("features")
-    if is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days):
+    is_short = is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days)
+    if is_short or is_silent(orders, end, config.horizon_days):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
     orders = encode_attributes(orders, coding)
@@ -126,18 +127,26 @@ def fit(
 
 
 def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
-    """A model without trees, where history has no realised window as long as the horizon.
+    """A model without trees, where history has no realised window as long as the horizon, or the
+    newest ones hold no order.
 
-    BTYD needs no labels. Its intervals are read off the longest window that history does show.
+    BTYD needs no labels. Its intervals are read off the newest windows that hold orders, up to as
+    long as the horizon.
     """
-    longest = get_longest_horizon(find_first_order_at(orders), end)
-    frame = build_training_frame(orders, config.model_copy(update={"horizon_days": longest}), end)
+    active_until = min(end, get_midnight_after(int(orders.times.max())))
+    longest = get_longest_horizon(find_first_order_at(orders), active_until)
+    longest = min(longest, config.horizon_days)
+    shown = config.model_copy(update={"horizon_days": longest})
+    frame = build_training_frame(orders, shown, active_until)
     _check_outcomes(frame, longest)
     known, now = _rows_at(orders, end)
     blend = _begun(orders, frame, now, config)
     btyd = forecast_btyd(frame.rows, blend, longest)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
+    if is_silent(orders, end, config.horizon_days):
+        said = f"no order in the {config.horizon_days} days before the end: BTYD alone forecasts"
+        blend = blend.model_copy(update={"remarks": (*blend.remarks, said)})
     now_churn = blend_forecasts(blend, forecast_btyd(now, blend, config.horizon_days), None)
     later = learn_later_periods(
         now,
