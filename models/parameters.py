@@ -85,6 +85,9 @@ class Parameters(_Section):
     settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool
     trained_until: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    order_value: float | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )  # median
     asks_for: tuple[str, ...] = Field(
         default=(), exclude_if=lambda value: not value
     )  # keys of orders

@@ -27,6 +27,7 @@ from .evidence import describe_evidence
 from .forecast_terms import ForecastTerms
 from .intervals import compute_growth_shock
 from .model import Predictions, TrainedModel
+from .order_values import check_order_values, count_order_values
 from .segments import Standing, assign_segments, cut_thresholds
 
 __all__ = [
@@ -128,6 +129,10 @@ def score(
     concern = check_cutoff(orders, instant, model.numbers.horizon_days)
     if concern:
         warnings.warn(concern, UserWarning, stacklevel=2)
+    values = count_order_values(model.usable_columns(orders), instant)
+    strange = check_order_values(model.numbers.order_value, values)
+    if strange:
+        warnings.warn(strange, UserWarning, stacklevel=2)
     unknown = count_missing_attributes(orders, model.numbers.attributes, instant)
     for sentence in unknown.sentences(beyond=_MOST_UNKNOWN_SHARE):
         warnings.warn(sentence, UserWarning, stacklevel=2)

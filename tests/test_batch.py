@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
-import os
 import random
 import shutil
 import subprocess
@@ -163,9 +162,9 @@ def test_a_folder_of_parts(
     assert score_files(shop_model, str(orders), output, CUTOFF, partitions=5).was_done
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "photo.jpg").touch()
-    with pytest.raises(clvcast.StoreError, match="is no forecast of ours"):
+    with pytest.raises(clvcast.StoreError, match="holds no forecasts"):
         score_files(shop_model, str(orders), tmp_path / "mine", CUTOFF, partitions=5)
-    with pytest.raises(clvcast.ConfigError, match="a partitioned output is a folder"):
+    with pytest.raises(clvcast.ConfigError, match="a partitioned output must be a folder"):
         score_files(shop_model, str(orders), tmp_path / "f.parquet", CUTOFF, partitions=5)
 
 
@@ -185,7 +184,8 @@ def test_a_run_that_stopped_goes_on(
         score_files(shop_model, str(orders), output, CUTOFF, progress=stop)
     assert not output.exists()
     result = score_files(shop_model, str(orders), output, CUTOFF)
-    assert 3 <= result.parts_resumed <= 3 + (os.cpu_count() or 1)  # some are made at once
+    # the third part stops it; others are made meanwhile, as many as threads get to
+    assert 3 <= result.parts_resumed < result.customers / 37
     assert bytes_of(output.parent) == bytes_of(clean.parent)
     with pytest.raises(KeyboardInterrupt):
         score_files(shop_model, str(orders), output, CUTOFF, force=True, progress=stop)

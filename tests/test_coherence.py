@@ -35,6 +35,7 @@ def assert_coherent(forecast: pd.DataFrame, cutoff: pd.Timestamp) -> None:
     assert (due["next_order_from"] >= cutoff.normalize()).all()
 
 
+@pytest.mark.filterwarnings("ignore:the median order value")  # these worlds are another shop's
 @hypothesis.given(world=worlds.small_worlds(), days=st.integers(1, 520), periods=st.integers(1, 6))
 @hypothesis.settings(
     max_examples=25,

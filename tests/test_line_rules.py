@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from clvcast.orders.reading.customer_ids import load_id_rules
 from clvcast.orders.reading.read_orders import read_configured_orders, read_table
 from clvcast.orders.reading.sharding import read_shards
 from clvcast.serve.batch.customer_filter import read_ids
+from clvcast.serve.batch.run import score_files
 
 SHOP = pd.DataFrame(
     {
@@ -547,3 +549,35 @@ def test_a_cohort_that_fell_silent_is_trained_at_a_stated_end() -> None:
     silent = clvcast.score(model, stated)
     usual = clvcast.score(clvcast.train(plain, config), plain)
     assert silent["clv"].sum() < usual["clv"].sum() / 3
+
+
+@pytest.mark.parametrize("factor", [4.8, 5.3, 1 / 4.8, 1 / 5.3])
+def test_a_whole_file_of_another_currency_is_refused(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path, factor: float
+) -> None:
+    """Five times the median order of the training is another currency, or cents."""
+    other = shop_lines.assign(amount=shop_lines["amount"] * factor)
+    assert shop_lines["customer_id"].nunique() >= 200
+    few = other[other["customer_id"].isin(other["customer_id"].unique()[:150])]
+    other.to_parquet(tmp_path / "all.parquet")
+    few.to_parquet(tmp_path / "few.parquet")
+    output = tmp_path / "forecasts.parquet"
+    if 1 / 5 < factor < 5:
+        assert not any("median order" in str(w.message) for w in warned(shop_model, other))
+        assert score_files(shop_model, str(tmp_path / "all.parquet"), output).customers
+        return
+    with pytest.raises(OrdersError, match="another currency, cents, or another column"):
+        clvcast.score(shop_model, other)
+    with pytest.raises(OrdersError, match="another currency, cents, or another column"):
+        score_files(shop_model, str(tmp_path / "all.parquet"), output)
+    assert not output.exists()
+    assert any("median order value" in str(w.message) for w in warned(shop_model, few))
+    remarks = score_files(shop_model, str(tmp_path / "few.parquet"), output).remarks
+    assert any("median order value" in remark for remark in remarks)
+
+
+def warned(model: clvcast.Model, lines: pd.DataFrame) -> list[Any]:
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        clvcast.score(model, lines)
+    return found

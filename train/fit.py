@@ -23,6 +23,7 @@ from ..models.blend import (
     to_log_odds,
 )
 from ..models.model import TrainedModel
+from ..models.order_values import count_order_values
 from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
 from ..models.scoring import compute_standing
 from ..models.segments import cut_thresholds
@@ -179,7 +180,9 @@ def _with_segments(
     """
     standing = compute_standing(known, now, model.predict(now).clv)
     segments = cut_thresholds(config, standing)
-    return replace(model, numbers=model.numbers.model_copy(update={"segments": segments}))
+    values = count_order_values(known, int(known.times.max()) + 1)
+    found = {"segments": segments, "order_value": values.median}
+    return replace(model, numbers=model.numbers.model_copy(update=found))
 
 
 def _numbers(

@@ -31,6 +31,7 @@ from ...models.batch_manifest import (
     locate_manifest,
 )
 from ...models.model import TrainedModel
+from ...models.order_values import OrderValues, check_order_values, count_order_values
 from ...models.scoring import FORECAST_SCHEMA, choose_cutoff, describe_terms, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span, find_complete_until
@@ -193,7 +194,7 @@ def _forecast(
             "segments.within_file needs the whole file in memory; raise memory_limit, or remove "
             "segments.within_file"
         )
-    unknown = MissingAttributes()
+    unknown, values = MissingAttributes(), OrderValues()
     for number, orders in enumerate(shards):
         if facts is not None:
             orders, _ = attach_facts(orders, facts)
@@ -201,6 +202,7 @@ def _forecast(
             orders = select_customers(orders, selection)
             n_selected += orders.n_customers
         observed = windows.slice_observed(model.usable_columns(orders), instant)
+        values += count_order_values(observed, instant)
         unknown += count_missing_attributes(observed, model.numbers.attributes, instant)
         most = max(observed.n_customers, 1) if model.own_cuts is not None else _PART
         prefix = f"shard-{number:03d}-of-{shards.count:03d}"
@@ -217,7 +219,8 @@ def _forecast(
                 progress("customers", done / observed.n_customers, done)
         is_late = pc.invert(pc.is_in(orders.customer_ids, observed.customer_ids))
         without.append(orders.customer_ids.filter(is_late))
-    remarks = unknown.sentences()
+    strange = check_order_values(model.numbers.order_value, values)
+    remarks = [*unknown.sentences(), *([strange] if strange else [])]
     if selection is not None:
         if not n_selected:
             raise OrdersError("none of the customers named in --only-customers has an order line")

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ...errors import ConfigError, StoreError
 from ...features.attribute_features import MissingAttributes, count_missing_attributes
 from ...models.model import TrainedModel
+from ...models.order_values import OrderValues, check_order_values, count_order_values
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates, windows
 from ...orders.reading.line_collector import complete_report
@@ -74,19 +75,22 @@ def score_files(
         outcome = map_buckets(orders, make, _SCHEMA, buckets, every_line=True).persist()
         try:
             summaries = outcome.where(F.col("reason") == _SUMMARY).select("value").collect()
+            buckets_done = [json.loads(row["value"]) for row in summaries]
+            values = (OrderValues.from_pairs(one["order_values"]) for one in buckets_done)
+            total_values = reduce(add, values, OrderValues())
+            strange = check_order_values(model.numbers.order_value, total_values)
             is_forecast = F.col("reason").isNull()
             set_aside = outcome.where(~is_forecast & (F.col("reason") != _SUMMARY))
             _write(set_aside.select(*map(_build_rejected_column, REJECTED_SCHEMA.names)), rejected)
             _write(outcome.where(is_forecast).select(*FORECAST_SCHEMA.names), output)
         finally:
             outcome.unpersist()
-    buckets_done = [json.loads(row["value"]) for row in summaries]
     counts = reduce(add, (Counts(**bucket["counts"]) for bucket in buckets_done), Counts())
     report = complete_report(orders.report, counts, config)
     missing = (MissingAttributes(**bucket["unknown"]) for bucket in buckets_done)
     unknown = reduce(add, missing, MissingAttributes())
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
-    concerns = [concern] if concern else []
+    concerns = [said for said in (concern, strange) if said]
     remarks = (*report.remarks, *facts_remarks, *unknown.sentences(), *concerns)
     n_customers = sum(bucket["customers"] for bucket in buckets_done)
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
@@ -140,11 +144,13 @@ def _score_bucket(sent: SparkModel, instant: int, bucket: Bucket) -> pa.Table:
     forecasts = forecast_bucket(sent, instant, bucket)
     ids = pa.array([], pa.string()) if bucket.orders is None else bucket.orders.customer_ids
     without = ids.filter(pc.invert(pc.is_in(ids, forecasts["customer_id"].combine_chunks())))
+    values = OrderValues() if bucket.orders is None else count_order_values(bucket.orders, instant)
     reason = f"the customer has no order before {dates.format_instant(instant)}"
     summary = {
         "counts": asdict(bucket.counts),
         "customers": forecasts.num_rows,
         "customers_without_orders": len(without),
+        "order_values": values.to_pairs(),
         "unknown": asdict(_count_unknown(sent, instant, bucket)),
         "lines_set_aside": bucket.set_aside.num_rows,
         **{name: math.fsum(forecasts[name].to_pylist()) for name in _SUMMED},
