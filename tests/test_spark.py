@@ -224,7 +224,7 @@ def test_attributes_static_and_dated_are_those_of_one_machine(
     for given in (facts, spark.read.parquet(str(facts))):
         there = clvcast.spark.score(model, frame, CUTOFF, customers=given, buckets=3)
         pd.testing.assert_frame_equal(sorted_rows(there, "customer_id"), here, check_exact=True)
-    with pytest.raises(clvcast.OrdersError, match="learned attributes of customers, and none were"):
+    with pytest.raises(clvcast.OrdersError, match="learned from customer attributes, got none"):
         clvcast.spark.score(model, frame, CUTOFF)
 
     model.save(tmp_path / "bundle")
@@ -479,7 +479,7 @@ def test_the_command_writes_what_one_machine_writes(
     pd.testing.assert_frame_equal(set_aside[0], set_aside[1])
     status, _, noted = run(*spark_asked)
     assert status == 1
-    assert "is there already" in noted
+    assert "exists; name a new folder" in noted
     assert run(*spark_asked, "--force")[0] == 0
 
 
@@ -708,6 +708,6 @@ def test_what_spark_needs_and_is_missing_is_one_sentence(part: str, tmp_path: Pa
     command = [sys.executable, "-c", code, "train", str(config), "--engine", "spark"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    sentence = {"pyspark": "needs the spark extra", "java": "Spark needs Java 17"}[part]
+    sentence = {"pyspark": "needs the extra spark", "java": "Spark needs Java 17"}[part]
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1

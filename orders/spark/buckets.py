@@ -203,7 +203,7 @@ def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     if plan.source is None:
         return table
     own = table.filter(pc.equal(table[SOURCE], plan.position))
-    return own.select([plan.united(name) for name in plan.columns]).relist_named_columns(
+    return own.select([plan.united(name) for name in plan.columns]).rename_columns(
         plan.columns
     )
 
