@@ -311,7 +311,7 @@ def test_what_is_told_wrongly_is_named(
 ) -> None:
     payloads = needed("clvcast.serve.rest.handlers")
     from clvcast.serve.rest.errors import Refusal
-    from clvcast.serve.rest.settings import Limits
+    from clvcast.serve.rest.request_limits import Limits
 
     optional = dict.fromkeys(model.numbers.optional_columns)
     one = {"customer_id": "c", "orders": [{"ordered_at": "2020-05-06", "amount": 1.0, **optional}]}
@@ -332,7 +332,7 @@ def test_what_is_told_wrongly_is_named(
 def test_a_model_without_attributes_takes_none_of_a_customer(shop_model: clvcast.Model) -> None:
     payloads = needed("clvcast.serve.rest.handlers")
     from clvcast.serve.rest.errors import Refusal
-    from clvcast.serve.rest.settings import Limits
+    from clvcast.serve.rest.request_limits import Limits
 
     optional = dict.fromkeys(shop_model.numbers.optional_columns)
     lines = [{"ordered_at": "2020-05-06", "amount": 1.0, **optional}]

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.models.scoring import forecast_rows
 from clvcast.orders import dates
+from clvcast.orders.reading.rejected_lines import REJECTED_SCHEMA
 from clvcast.orders.reading.temporary_folder import make_temporary_folder
-from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
 from clvcast.serve.batch import checkpoint, run
 from clvcast.serve.batch.checkpoint import CheckpointedForecasts, open_checkpoint
 from clvcast.serve.batch.run import score_files

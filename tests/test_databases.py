@@ -445,7 +445,7 @@ def test_a_run_that_dies_while_writing_leaves_the_table_as_it_was(
     import pyarrow as pa
 
     from clvcast.models.scoring import FORECAST_SCHEMA
-    from clvcast.orders.reading.validation_issues import REJECTED_SCHEMA
+    from clvcast.orders.reading.rejected_lines import REJECTED_SCHEMA
     from clvcast.serve.batch import database
 
     fill(postgres.engine, "f")

@@ -36,8 +36,8 @@ try:
     from clvcast.serve.rest.handlers import ARROW, PARQUET
     from clvcast.serve.rest.logs import JsonLines
     from clvcast.serve.rest.model_holder import ModelHolder
-    from clvcast.serve.rest.request_limits import LoadShedder
-    from clvcast.serve.rest.settings import Limits, Settings
+    from clvcast.serve.rest.request_limits import Limits, LoadShedder
+    from clvcast.serve.rest.settings import Settings
 except ModuleNotFoundError:
     missing("the serve extra")
 

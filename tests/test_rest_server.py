@@ -35,8 +35,9 @@ try:
     from servers import serving
 
     from clvcast.serve.rest.model_holder import ModelHolder
+    from clvcast.serve.rest.request_limits import Limits
     from clvcast.serve.rest.server import prepare
-    from clvcast.serve.rest.settings import Limits, Settings
+    from clvcast.serve.rest.settings import Settings
 except ModuleNotFoundError:
     missing("the serve extra")
 

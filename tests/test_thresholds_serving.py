@@ -20,9 +20,12 @@ from starlette.types import Receive  # noqa: E402
 
 from clvcast.serve.rest.auth import read_tokens  # noqa: E402
 from clvcast.serve.rest.errors import Refusal  # noqa: E402
-from clvcast.serve.rest.request_limits import BodyReader, LoadShedder  # noqa: E402
+from clvcast.serve.rest.request_limits import (  # noqa: E402
+    BodyReader,
+    Limits,
+    LoadShedder,
+)
 from clvcast.serve.rest.schemas import format_field_path, parse_body  # noqa: E402
-from clvcast.serve.rest.settings import Limits  # noqa: E402
 
 MEBIBYTE = 1_048_576
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from ...configs.schema import FormatConfig
 from ..columns import Float64, Int64, Mask
 from ..dates import ISO_CELL
-from ..limits import MISSING_WORDS
+from ..missing_values import MISSING_WORDS
 from .date_formats import (
     ISO,
     ISO_WITH_OFFSET,

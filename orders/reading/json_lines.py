@@ -14,7 +14,7 @@ from ...configs.schema import FormatConfig
 from ...errors import OrdersError
 from .file_contents import Content, get_share, open_unpacked
 from .raw_table import RawTable
-from .validation_issues import build_rejected_table
+from .rejected_lines import build_rejected_table
 
 __all__ = ["read_json_blocks", "read_json_names"]
 

@@ -38,8 +38,9 @@ from .line_validation import (
 )
 from .multiple_sources import describe_shared_orders, mark_source
 from .overlapping_files import FileSpan
+from .rejected_lines import build_rejected_table
 from .usable_lines import Counts, UsableLines
-from .validation_issues import Fault, build_rejected_table, join_words, pluralize, raise_faults
+from .validation_issues import Fault, join_words, pluralize, raise_faults
 from .validation_summary import ValidationSummary, add_counts
 
 __all__ = ["LineCollector", "complete_report", "open_rules"]

@@ -21,7 +21,8 @@ from ...errors import OrdersError
 from .. import windows
 from ..columns import Float64, Int64, TextColumn
 from ..dates import ISO_INSTANT, ISO_LOCAL
-from ..limits import MAX_AMOUNT, MAX_MINOR_UNITS, MISSING_WORDS
+from ..limits import MAX_AMOUNT, MAX_MINOR_UNITS
+from ..missing_values import MISSING_WORDS
 from ..orders import Orders
 from .column_mapping import TEXTS
 from .line_rules import (

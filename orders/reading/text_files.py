@@ -20,7 +20,8 @@ from ...errors import OrdersError
 from .file_contents import Content, get_share, open_unpacked
 from .file_search import find_ending
 from .raw_table import RawTable
-from .validation_issues import Fault, build_rejected_table, raise_faults
+from .rejected_lines import build_rejected_table
+from .validation_issues import Fault, raise_faults
 
 __all__ = ["Header", "read_header", "read_text_blocks"]
 

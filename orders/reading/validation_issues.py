@@ -6,32 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-import pyarrow as pa
-
 from ...errors import OrdersError
-from ..columns import Int64
 
 __all__ = [
-    "REJECTED_SCHEMA",
     "Fault",
     "FaultyOrdersError",
-    "build_rejected_table",
     "join_words",
     "merge_faults",
     "pluralize",
     "raise_faults",
 ]
 
-REJECTED_SCHEMA = pa.schema(
-    [
-        ("file", pa.string()),
-        ("row", pa.int64()),  # the first row after the header is 1
-        ("customer_id", pa.string()),
-        ("reason", pa.string()),
-        ("column", pa.string()),
-        ("value", pa.string()),
-    ]
-)
 _SHOWN = 3
 
 
@@ -100,29 +85,6 @@ def raise_faults(faults: Sequence[Fault], source: str) -> NoReturn:
         raise FaultyOrdersError(f"{source}: {sentences[0]}", faults)
     listed = "\n".join(f"  - {sentence}" for sentence in sentences)
     raise FaultyOrdersError(f"{source} has {len(sentences)} faults:\n{listed}", faults)
-
-
-def build_rejected_table(
-    file: str,
-    rows: Int64 | None,
-    reason: str,
-    column: str = "",
-    customer_ids: pa.Array | None = None,
-    values: pa.Array | None = None,
-) -> pa.Table:
-    """Rejected lines as rows of `REJECTED_SCHEMA`; without `rows`, whole customers."""
-    n = len(rows) if rows is not None else len(customer_ids or ())
-    return pa.table(
-        [
-            pa.repeat(file, n),
-            pa.nulls(n, pa.int64()) if rows is None else pa.array(rows, pa.int64()),
-            pa.nulls(n, pa.string()) if customer_ids is None else customer_ids.cast(pa.string()),
-            pa.repeat(reason, n),
-            pa.repeat(column, n),
-            pa.nulls(n, pa.string()) if values is None else values.cast(pa.string()),
-        ],
-        schema=REJECTED_SCHEMA,
-    )
 
 
 def pluralize(n: int, noun: str) -> str:

@@ -28,9 +28,10 @@ from ..reading.layout_fitting import fit_rules
 from ..reading.line_collector import LineCollector
 from ..reading.line_validation import ReadingRules, join_cells
 from ..reading.packing import pack
+from ..reading.rejected_lines import REJECTED_SCHEMA
 from ..reading.sharding import hash_customers
 from ..reading.usable_lines import Counts, UsableLines
-from ..reading.validation_issues import REJECTED_SCHEMA, raise_faults
+from ..reading.validation_issues import raise_faults
 from ..reading.validation_summary import ValidationSummary
 
 __all__ = [
@@ -203,9 +204,7 @@ def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     if plan.source is None:
         return table
     own = table.filter(pc.equal(table[SOURCE], plan.position))
-    return own.select([plan.united(name) for name in plan.columns]).rename_columns(
-        plan.columns
-    )
+    return own.select([plan.united(name) for name in plan.columns]).rename_columns(plan.columns)
 
 
 def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:

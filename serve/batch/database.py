@@ -12,7 +12,7 @@ import pyarrow as pa
 from ...configs.addresses import expand_variables
 from ...errors import ConfigError, StoreError
 from ...orders.reading.databases import DatabaseAddress, create_engine, parse_address
-from ...orders.reading.validation_issues import REJECTED_SCHEMA
+from ...orders.reading.rejected_lines import REJECTED_SCHEMA
 
 if TYPE_CHECKING:
     import sqlalchemy

@@ -19,7 +19,7 @@ from ...models.batch_manifest import Manifest, hash_file, locate_manifest
 from ...models.forecast_terms import ForecastTerms
 from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates
-from ...orders.reading.validation_issues import build_rejected_table
+from ...orders.reading.rejected_lines import build_rejected_table
 from .checkpoint import CheckpointedForecasts
 
 __all__ = ["write_file", "write_folder"]

@@ -40,9 +40,10 @@ from ...orders.reading.customer_attributes import Facts, attach_facts, read_fact
 from ...orders.reading.customer_ids import load_id_rules
 from ...orders.reading.files import list_files
 from ...orders.reading.memory_estimate import parse_memory_limit
+from ...orders.reading.rejected_lines import REJECTED_SCHEMA
 from ...orders.reading.sharding import Progress, Shards, read_shards
 from ...orders.reading.temporary_folder import make_temporary_folder
-from ...orders.reading.validation_issues import REJECTED_SCHEMA, pluralize
+from ...orders.reading.validation_issues import pluralize
 from .checkpoint import Checkpoint, CheckpointedForecasts, open_checkpoint, remove_leftovers
 from .customer_filter import read_ids, select_customers
 from .database import check_writable_table, write_tables

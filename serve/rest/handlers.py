@@ -43,8 +43,8 @@ from ...orders.reading.read_orders import read_table
 from ...orders.reading.validation_issues import FaultyOrdersError
 from .arrow_safety import is_compressed
 from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
+from .request_limits import Limits
 from .schemas import FORECAST_REQUEST, format_field_path, parse_body
-from .settings import Limits
 
 __all__ = [
     "ARROW",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from starlette.types import Receive
 
 from .errors import Refusal
-from .settings import Limits
 
 __all__ = [
     "ARRIVAL",
@@ -19,6 +20,7 @@ __all__ = [
     "LONGEST_HEAD",
     "TOO_MANY",
     "BodyReader",
+    "Limits",
     "LoadShedder",
     "WorkerPool",
     "too_many_requests",
@@ -35,6 +37,23 @@ _BUSY_SECONDS = 0.1  # without a pause
 _PAUSE_SECONDS = 0.003  # from a response to the next request; parsing a batch of them takes less
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one request and of all together; a request beyond one is rejected as a whole."""
+
+    body_bytes: int = 8 << 20
+    customers: int = 1_000
+    lines: int = 100_000  # order lines of one request
+    threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
+    small_bytes: int = 16 << 10  # bodies answered on the loop, where a thread would cost more
+    small_commas: int = 1_000  # in such a body; a bound on its lines, and so on its faults
+    waiting: int = 16  # larger requests that wait for a thread; further ones get 503
+    buffered_bytes: int = 64 << 20  # bodies of all requests together
+    request_seconds: float = 30.0  # from the last byte of a larger body to the response
+    slow_seconds: float = 10.0  # for a client to send its headers, its body, or to read on
+    connections: int = 1_000
 
 
 class BodyReader:

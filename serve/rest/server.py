@@ -20,8 +20,8 @@ from ...errors import ConfigError, StoreError
 from .app import create_app
 from .logs import request_logger, start_logging
 from .model_holder import ModelHolder
-from .request_limits import ARRIVAL, CONNECTIONS, LONGEST_HEAD, TOO_MANY
-from .settings import Limits, Settings
+from .request_limits import ARRIVAL, CONNECTIONS, LONGEST_HEAD, TOO_MANY, Limits
+from .settings import Settings
 
 __all__ = ["format_url", "prepare", "run"]
 

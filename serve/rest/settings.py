@@ -1,31 +1,14 @@
-"""Settings of a server: address, tokens, limits."""
+"""Settings of a server: address, tokens, limits, models."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .auth import Tokens
+from .request_limits import Limits
 
-__all__ = ["Limits", "Settings"]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one request and of all together; a request beyond one is rejected as a whole."""
-
-    body_bytes: int = 8 << 20
-    customers: int = 1_000
-    lines: int = 100_000  # order lines of one request
-    threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
-    small_bytes: int = 16 << 10  # bodies answered on the loop, where a thread would cost more
-    small_commas: int = 1_000  # in such a body; a bound on its lines, and so on its faults
-    waiting: int = 16  # larger requests that wait for a thread; further ones get 503
-    buffered_bytes: int = 64 << 20  # bodies of all requests together
-    request_seconds: float = 30.0  # from the last byte of a larger body to the response
-    slow_seconds: float = 10.0  # for a client to send its headers, its body, or to read on
-    connections: int = 1_000
+__all__ = ["Settings"]
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from ...models.scoring import FORECAST_SCHEMA
 from ...orders import dates, windows
 from ...orders.reading.line_collector import complete_report
 from ...orders.reading.read_orders import describe_sources
+from ...orders.reading.rejected_lines import REJECTED_SCHEMA, build_rejected_table
 from ...orders.reading.usable_lines import Counts
-from ...orders.reading.validation_issues import REJECTED_SCHEMA, build_rejected_table
 from ...orders.spark.buckets import Bucket
 from ...orders.spark.files import read_customers, read_files, translate_spark_errors
 from ...orders.spark.survey import map_buckets, survey_orders
