@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from clvcast.orders.dates import format_iso
 from clvcast.orders.reading.column_expressions import parse_expression
 from clvcast.orders.reading.customer_attributes import attach_customers
 from clvcast.orders.reading.customer_ids import load_id_rules
-from clvcast.orders.reading.read_orders import read_configured_orders, read_table
+from clvcast.orders.reading.read_orders import coerce_orders, read_configured_orders, read_table
 from clvcast.orders.reading.sharding import read_shards
 from clvcast.serve.batch.customer_filter import read_ids
 from clvcast.serve.batch.run import score_files
@@ -581,3 +582,42 @@ def warned(model: clvcast.Model, lines: pd.DataFrame) -> list[Any]:
         warnings.simplefilter("always")
         clvcast.score(model, lines)
     return found
+
+
+# ---- found by trying
+
+
+def test_or_belongs_to_what_stands_in_parentheses() -> None:
+    with pytest.raises(ConfigError, match=r"in parentheses, such as a - \(r or 0\)"):
+        parse_expression("Total - Refund or 0", ["Total", "Refund"])
+    fits = parse_expression("(Total - Refund) or 0", ["Total", "Refund"])
+    columns = {"Total": np.array([3.0, 5.0]), "Refund": np.array([np.nan, 1.0])}
+    assert fits.evaluate(columns).tolist() == [0.0, 4.0]
+
+
+def test_a_listed_word_for_nothing_is_a_value() -> None:
+    frame = SHOP.assign(Status=["Paid", "N/A", "n/a", "Paid", "", "none"])
+    orders = read(frame, **{"except": {"Status": ["N/A"]}}, amount_per="order")
+    assert orders.report.left_out == {"Status n/a": 2}
+    blank = read(frame, **{"except": {"Status": [""]}}, amount_per="order")
+    assert sum(blank.report.left_out.values()) == 4
+
+
+def test_a_small_overlap_in_which_most_orders_changed(tmp_path: Path) -> None:
+    june = [(f"c{k}", f"o{k}", f"2024-06-0{k}", "paid", 10) for k in range(1, 7)]
+    july = [(*june[3][:3], "paid", 10), *((*line[:3], "refunded", 4) for line in june[4:])]
+    july.append(("c9", "o9", "2024-07-01", "paid", 90))
+    orders = read_configured_orders(write_exports(tmp_path, june=june, july=july))
+    assert revenue(orders) == 10 + 10 + 10 + 10 + 4 + 4 + 90
+
+
+def test_times_with_and_without_an_offset_are_read_alike_in_every_frame() -> None:
+    moment, zoned = datetime(2024, 1, 1, 22), datetime(2024, 1, 1, 22, tzinfo=UTC)
+    lines = [
+        {"customer_id": f"c{k}", "amount": 1.0, "ordered_at": zoned if k % 2 else moment}
+        for k in range(4)
+    ]
+    config = parse_orders_config({"timezone": "Asia/Tokyo"})
+    given_as_dicts = coerce_orders(lines, config)
+    assert coerce_orders(pd.DataFrame(lines), config).digest() == given_as_dicts.digest()
+    assert len(set(given_as_dicts.times.tolist())) == 2

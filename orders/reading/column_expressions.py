@@ -86,6 +86,7 @@ class _Parser:
         self.text, self.position, self.names = text, 0, list[str]()
         self.known = sorted((name for name in known if name.strip()), key=len, reverse=True)
         self.number, self.name, self.sign = "", "", ""
+        self.is_sum = False  # whether what was read last is arithmetic without parentheses
         self.advance()
 
     def advance(self) -> None:
@@ -128,6 +129,8 @@ class _Parser:
     def choice(self) -> _Evaluate:
         left = self.sum()
         while self.sign == "or":
+            if self.is_sum:  # `a - r or 0` would be 0 wherever r is blank
+                self.fail("what `or` belongs to must stand in parentheses, such as a - (r or 0)")
             left = self.fallback(left)
         return left
 
@@ -157,9 +160,15 @@ class _Parser:
         operator = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}[self.sign]
         self.advance()
         right = operand()
+        self.is_sum = True
         return lambda columns: operator(left(columns), right(columns))
 
     def factor(self) -> _Evaluate:
+        value = self.single()
+        self.is_sum = False
+        return value
+
+    def single(self) -> _Evaluate:
         if self.sign == "-":
             self.advance()
             inner = self.factor()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import pandas as pd
@@ -133,11 +134,17 @@ def _convert(series: pd.Series[Any]) -> pa.Array | pa.ChunkedArray:
         series = series.dt.to_timestamp()
     elif isinstance(series.dtype, pd.SparseDtype):
         series = pd.Series(series.array.to_dense())
+    if series.dtype == object and series.map(_has_zone).nunique() > 1:  # Arrow would drop the zones
+        return build_column(series.where(series.notna(), None).tolist())
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         values = series.astype(object)
         return build_column(values.where(values.notna(), None).tolist())
+
+
+def _has_zone(value: Any) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def _open_records(lines: Sequence[Mapping[Any, Any]]) -> Frame:

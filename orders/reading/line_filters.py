@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ...configs.schema import LineRules
 from ..columns import Int8, Int64, Mask
-from .cell_parsing import is_missing
+from ..missing_values import MISSING_WORDS
 from .column_expressions import Expression
 
 __all__ = [
@@ -78,8 +78,10 @@ def apply_filters(
         if FILTER + name not in mapping:
             continue
         values, codes = _encode(table[name])
-        blank = np.array([not v and "" not in listed for v in values], dtype=np.bool_)
-        counts = np.array([(v in listed) == keeps for v in values], dtype=np.bool_)
+        nothing = np.array([v in MISSING_WORDS for v in values], dtype=np.bool_)
+        is_listed = np.array([v in listed for v in values], dtype=np.bool_)
+        is_listed |= nothing & ("" in listed)
+        blank, counts = nothing & ~is_listed, is_listed == keeps
         own = np.where(
             blank, BLANK_LEFT_OUT if keeps else BLANK_KEPT, np.where(counts, KEPT, LEFT_OUT)
         )
@@ -105,8 +107,7 @@ def _encode(column: pa.ChunkedArray) -> tuple[list[str], Int64]:
         flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], flat.type)
     encoded = flat if pa.types.is_dictionary(flat.type) else flat.dictionary_encode()
     labels = pc.utf8_lower(pc.utf8_trim_whitespace(encoded.dictionary.cast(pa.string())))
-    labels = pc.if_else(pa.array(is_missing(labels.fill_null(""))), "", labels.fill_null(""))
-    distinct = labels.dictionary_encode()
+    distinct = labels.fill_null("").dictionary_encode()
     values = distinct.dictionary.to_pylist()
     blank = values.index("") if "" in values else len(values)
     ranks = np.append(distinct.indices.to_numpy(), blank)

@@ -1,7 +1,8 @@
 """Exports of one source that overlap: an order that stands in two of them is one order, as the later file has it.
 
 Part files of one export also share orders, whose lines are divided among them; and shops number orders anew.
-Two files hold copies where most orders that both have, on days that both cover, have the same lines and total.
+Two files hold copies where a fifth of the orders that both have, on days that both cover, are the same in lines
+and total: the others were refunded or changed between the exports.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from .usable_lines import UsableLines
 __all__ = ["FileSpan", "FileVotes", "Superseded", "compare_files", "drop_superseded"]
 
 _SAME_AMOUNT = 0.005  # in the shop's currency; sums of floats are that near
-_MOSTLY = 0.5
+_ALIKE_SHARE = (
+    0.2  # of the orders two exports share; the others changed in between, parts share none
+)
 
 
 @dataclass
@@ -48,7 +51,7 @@ class FileVotes:
 
     def are_copies(self, pair: tuple[int, int]) -> bool:
         """Whether two files are exports of the same orders."""
-        return self.alike.get(pair, 0) > _MOSTLY * self.shared.get(pair, 0)
+        return self.alike.get(pair, 0) > _ALIKE_SHARE * self.shared.get(pair, 0)
 
 
 @dataclass(frozen=True)
