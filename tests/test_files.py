@@ -661,3 +661,27 @@ def test_dates_as_exports_write_them(tmp_path: Path) -> None:
             assert "set orders.timezone" in refused(path, format=text)
         orders = clvcast.read_orders(path, format=text, timezone="UTC")
         assert orders.times.view("datetime64[us]").astype(str).tolist() == [expected_time], cell
+
+
+def test_sheets_of_a_workbook_are_one_table_by_their_names(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    lines = pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "ordered_at": ["2024-01-01", "2024-01-02"],
+            "amount": [1.0, 2.0],
+        }
+    )
+
+    def write(*sheets: pd.DataFrame) -> str:
+        with pd.ExcelWriter(tmp_path / "orders.xlsx") as book:
+            for number, sheet in enumerate(sheets):
+                sheet.to_excel(book, sheet_name=f"sheet {number}", index=False)
+        return str(tmp_path / "orders.xlsx")
+
+    more = lines.assign(note="x")[["note", *lines.columns[::-1]]]
+    assert clvcast.read_orders(write(lines, more)).amounts.sum() == 600
+    notes = pd.DataFrame({"made by": ["the shop"]})
+    assert clvcast.read_orders(write(lines, notes)).amounts.sum() == 300
+    with pytest.raises(OrdersError, match="another header on sheet 2 than on the first"):
+        clvcast.read_orders(write(lines, lines.rename(columns={"amount": "Amount"})))

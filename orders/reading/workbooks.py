@@ -48,16 +48,25 @@ def read_workbook_blocks(
 def _iterate_tables(
     path: Path, content: Content, skip_lines: int
 ) -> Iterator[tuple[list[str], Iterator[list[Any]]]]:
-    """Per visible sheet with the first one's header: that, and the lines below that are not empty."""
-    first = None
-    for sheet in _iterate_sheets(path, content):
+    """Per visible sheet with the first one's columns: its header, and the lines below that are not empty.
+
+    Sheets of something else (notes, a summary) are passed over; one that looks like more orders under
+    another header is refused, for its orders would be missed.
+    """
+    first: list[str] = []
+    for number, sheet in enumerate(_iterate_sheets(path, content), start=1):
         lines = (line for line in islice(sheet, skip_lines, None) if any(c != "" for c in line))
         header = [str(_clean(cell) or "").strip() for cell in next(lines, [])]
         while header and not header[-1]:
             header.pop()
         first = first or header
-        if header and header == first:
+        if header and set(first) <= set(header):
             yield header, lines
+        elif header and (len(header) == len(first) or 2 * len({*header} & {*first}) > len(first)):
+            raise OrdersError(
+                f"{path.name} has another header on sheet {number} than on the first: "
+                f"{', '.join(header)}; give its columns the same names, or keep it in another file"
+            )
     if not first:
         raise OrdersError(f"{path.name} is empty; give a file with a header and order lines")
 
