@@ -18,7 +18,7 @@ from .column_roles import (
     find_statuses,
     list_no_sales,
 )
-from .line_amounts import find_amount
+from .line_amounts import find_amount, is_in_hundredths
 from .proposal import Proposal, quote_flow
 from .words import is_no_customer
 
@@ -149,6 +149,9 @@ def _find_money(
             sign = "-" if np.nanmin(refund.numbers) >= 0 else "+"
             expression = f"{base} {sign} ({quote_name(refund.name)} or 0)"
             why += f"; less {refund.name}"
+        if len(amount.columns) == 1 and is_in_hundredths(columns[amount.columns[0]]):
+            expression = f"({expression}) / 100" if refund else f"{quote_name(expression)} / 100"
+            why += "; the name says hundredths"
         proposal.choose("columns.amount", expression, why)
         taken += amount.columns
         if amount.per_order:

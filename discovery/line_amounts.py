@@ -85,12 +85,21 @@ def _rate_money(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> list
 def _rate_total(name: str) -> float:
     """Among names of money, those of what was paid come first."""
     plain = name.casefold()
-    if re.search("grand|order.?total|gesamtbetrag|total.?ttc|实付|請求", plain):
+    if re.search("sub.?total|zwischensumme|sous.?total", plain):
+        return -0.5
+    if re.search("grand|order.?total|gesamtbetrag|total.?ttc|实付|实际支付|請求", plain):
         return 0.6
     if re.search("total|gesamt|summe|paid|paye|合計|总", plain):
         return 0.4
-    is_less = re.search("unit|einzel|stück|sub.?total|net|before|list|compare", plain)
+    is_less = re.search("unit|einzel|stück|net|before|list|compare", plain)
     return -0.5 if is_less else 0.0
+
+
+def is_in_hundredths(column: ColumnProfile) -> bool:
+    """Whether the name says that amounts are in cents, and all of them are whole."""
+    words = "cents?|minor(.?units?)?|pence|centimes|centavos|céntimos|grosz[ey]|kuruş"
+    says_so = re.search(rf"(^|[^a-z])({words})($|[^a-z])", column.name.casefold())
+    return bool(says_so and column.is_whole)
 
 
 def is_order_total(column: ColumnProfile, order: ColumnProfile) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -478,3 +479,27 @@ def test_the_horizon_of_young_and_small_shops() -> None:
     assert choose_horizon(customers, times)[0] == 30
     horizon, why = choose_horizon(np.repeat(np.arange(40), 2), np.tile([0, 80], 40) * DAY)
     assert (horizon, "no longer period" in why) == (30, True)
+
+
+def test_the_total_is_taken_not_the_subtotal_and_cents_are_hundredths(tmp_path: Path) -> None:
+    count = 400
+    random = np.random.default_rng(1)
+    subtotal = random.integers(500, 20_000, count) / 100
+    lines = pd.DataFrame(
+        {
+            "order_id": np.arange(count) + 1,
+            "customer_email": [f"b{k}@example.org" for k in random.integers(0, 150, count)],
+            "order_date": pd.date_range("2023-01-01", periods=count, freq="36h").astype(str),
+            "subtotal": subtotal,
+            "shipping": np.where(subtotal < 50, 4.9, 0),
+            "total": (subtotal + np.where(subtotal < 50, 4.9, 0)).round(2),
+        }
+    )
+    lines.to_csv(tmp_path / "totals.csv", index=False)
+    assert "  amount: total\n" in re.sub(" +#.*", "", clvcast.init(tmp_path / "totals.csv"))
+    cents = lines[["order_id", "customer_email", "order_date"]]
+    cents = cents.assign(amount_cents=(lines["total"] * 100).round().astype(int))
+    cents.to_csv(tmp_path / "cents.csv", index=False)
+    assert "  amount: amount_cents / 100\n" in re.sub(
+        " +#.*", "", clvcast.init(tmp_path / "cents.csv")
+    )
