@@ -219,6 +219,9 @@ def parse_numbers(cells: Sequence[str], decimal: str | None) -> tuple[Float64, M
     return parsed.values, parsed.bad
 
 
+_FEW_GROUPED = 3
+
+
 def guess_decimal(columns: Sequence[Sequence[str]]) -> tuple[str | None, str, bool]:
     """The decimal mark of some columns of money, why, and whether it is sure.
 
@@ -226,7 +229,7 @@ def guess_decimal(columns: Sequence[Sequence[str]]) -> tuple[str | None, str, bo
     """
     cells = [cell for column in columns for cell in dict.fromkeys(column)]
     if not parse_numbers(cells, None)[1].any():
-        return None, "plain numbers", True
+        return _find_grouping_points(columns) or (None, "plain numbers", True)
     share = {mark: 1 - float(parse_numbers(cells, mark)[1].mean()) for mark in (".", ",")}
     best = max(share, key=lambda mark: share[mark])
     example = next((cell for cell in cells if parse_numbers([cell], None)[1][0]), cells[0])
@@ -243,6 +246,20 @@ def guess_decimal(columns: Sequence[Sequence[str]]) -> tuple[str | None, str, bo
     if not has_comma or any(re.search(r"\d\.\d{1,2}(\D|$)", cell) for cell in cells):
         return ".", f"amounts such as {example!r}", True
     return ".", f"amounts such as {example!r} may be read in two ways", False
+
+
+def _find_grouping_points(columns: Sequence[Sequence[str]]) -> tuple[str, str, bool] | None:
+    """Points that group thousands, in a column where each stands before exactly three digits.
+
+    Prices of three decimals look alike, but every cell has them: whole numbers beside make it sure.
+    """
+    for column in columns:
+        pointed = [cell.strip() for cell in dict.fromkeys(column) if "." in cell]
+        grouped = [c for c in pointed if re.fullmatch(r"-?[1-9]\d{0,2}(\.\d{3})+", c)]
+        if len(grouped) >= _FEW_GROUPED and len(grouped) == len(pointed):
+            is_sure = any(cell.strip().lstrip("-").isdigit() for cell in column)
+            return ",", f"{grouped[0]!r} and no other decimals: thousands", is_sure
+    return None
 
 
 def _find_thousands(cells: Sequence[str]) -> str:

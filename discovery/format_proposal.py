@@ -48,11 +48,12 @@ def propose_formats(
             if is_sure:
                 proposal.choose("format.decimal", decimal, why)
             else:
+                mark = "," if decimal == "." else "."
                 proposal.ask(
                     "format.decimal",
-                    f"{why}: is 1,234 a thousand, or one and a bit?",
-                    ('"."', "1,234 is a thousand"),
-                    ('","', "1,234 is one and a bit"),
+                    f"{why}: is 1{mark}234 a thousand, or one and a bit?",
+                    (f'"{decimal}"', f"1{mark}234 is a thousand"),
+                    (f'"{mark}"', f"1{mark}234 is one and a bit"),
                     is_needed=True,
                 )
     if "ordered_at" in mapped:

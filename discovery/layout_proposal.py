@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from ..configs.layouts import Export, Layout, normalize_name
 from ..configs.orders import REQUIRED_COLUMNS
@@ -32,7 +35,11 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
     settings = export.settings(proposal.names)
     mapped = _prefer_customer(export, settings["columns"], columns, proposal.names)
     for ours, theirs in mapped.items():
-        proposal.choose(f"columns.{ours}", theirs, export.says if ours == "amount" else "")
+        if ours == "amount":
+            theirs, why = _follow_signs(theirs, columns, export.says)
+            proposal.choose("columns.amount", theirs, why)
+        else:
+            proposal.choose(f"columns.{ours}", theirs, "")
     for ours in REQUIRED_COLUMNS:
         if ours not in mapped:
             wanted = " or ".join(str(given) for given in export.columns[ours])
@@ -53,6 +60,16 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
     if "currency_column" in settings:
         proposal.choose("currency_column", settings["currency_column"], "")
     _ask_of_refunded(proposal, mapped, settings, columns)
+
+
+def _follow_signs(amount: str, columns: dict[str, ColumnProfile], says: str) -> tuple[str, str]:
+    """The amount of a layout where this file writes refunds as negative numbers: they are added."""
+    for refund in re.findall(r"- \(`?([^`()]+?)`? or 0\)", amount):
+        numbers = columns[refund].numbers if refund in columns else np.zeros(0)
+        if (numbers < 0).any() and not (numbers > 0).any():
+            amount = re.sub(rf"- (\(`?{re.escape(refund)}`? or 0\))", r"+ \1", amount)
+            says = f"{says}; {refund} is negative in this file: added"
+    return amount, says
 
 
 def _prefer_customer(

@@ -503,3 +503,21 @@ def test_the_total_is_taken_not_the_subtotal_and_cents_are_hundredths(tmp_path: 
     assert "  amount: amount_cents / 100\n" in re.sub(
         " +#.*", "", clvcast.init(tmp_path / "cents.csv")
     )
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal", "is_sure"),
+    [
+        (["1.969", "589", "12.345", "2.500"], ",", True),
+        (["1.969", "4.589", "12.345"], ",", False),  # or three decimals in every cell
+        (["1.969", "0.589", "12.345", "7"], None, True),
+        (["1.969", "5.89", "12.345", "7"], None, True),
+        (["19.69", "589"], None, True),
+    ],
+)
+def test_points_before_three_digits_group_thousands(
+    cells: list[str], decimal: str | None, is_sure: bool
+) -> None:
+    for columns in ([cells], [cells, ["1", "2"]]):  # quantities tell nothing of prices
+        found = guess_decimal(columns)
+        assert (found[0], found[2]) == (decimal, is_sure)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from export_files import (
     EXPORTS,
@@ -201,3 +202,28 @@ def test_a_bundle_keeps_the_rules_and_not_the_guess() -> None:
     unset = OrdersConfig(source="o.csv", layout="shopify", except_={}).remembered()
     again = OrdersConfig.model_validate(unset.model_dump(mode="json", by_alias=True))
     assert again.except_ == {}
+
+
+def test_refunds_written_as_negative_numbers_are_added(tmp_path: Path) -> None:
+    """The sign is that of the file at hand, whatever the platform writes usually."""
+    count = 120
+    total = np.arange(1, count + 1) * 1.5
+    lines = pd.DataFrame(
+        {
+            "order_id": np.arange(count) + 1,
+            "order_date": pd.date_range("2023-01-01", periods=count, freq="36h").astype(str),
+            "status": "completed",
+            "billing_email": [f"b{k % 40}@example.org" for k in range(count)],
+            "order_currency": "EUR",
+            "order_total": total,
+            "refunded_total": np.where(np.arange(count) % 10 == 0, total, 0.0),
+        }
+    )
+    for sign in (1, -1):
+        lines.assign(refunded_total=sign * lines["refunded_total"]).to_csv(
+            tmp_path / "orders.csv", index=False
+        )
+        config = parse_config(init(tmp_path / "orders.csv"))
+        orders = clvcast.read_orders(config)
+        net = float((lines["order_total"] - lines["refunded_total"]).sum())
+        assert orders.amounts.sum() / orders.unit == pytest.approx(net)
