@@ -14,6 +14,7 @@ from .column_roles import (
     choose_date,
     choose_order,
     find_currency,
+    find_no_sale_dates,
     find_refund,
     find_statuses,
     list_no_sales,
@@ -68,7 +69,7 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
         for column in find_named(columns, ours, taken)[:1]:
             if column.is_number and column.distinct > 1:
                 proposal.choose(f"columns.{ours}", column.name, "money")
-    _find_statuses(proposal, columns, taken)
+    _find_statuses(proposal, columns, order, taken)
     currency = find_currency(columns)
     if currency is not None:
         proposal.choose("currency_column", currency.name, "")
@@ -163,8 +164,16 @@ def _find_money(
 
 
 def _find_statuses(
-    proposal: Proposal, columns: dict[str, ColumnProfile], taken: Sequence[str]
+    proposal: Proposal,
+    columns: dict[str, ColumnProfile],
+    order: ColumnProfile | None,
+    taken: Sequence[str],
 ) -> None:
+    dated = find_no_sale_dates(columns, order, taken)
+    if dated:
+        lines = {column.name: int(column.filled.sum()) for column in dated}
+        why = ", ".join(f"{name} has a date on {n:,} lines" for name, n in lines.items())
+        proposal.choose("only", {name: [""] for name in lines}, f"{why}: no sales")
     left_out = {}
     shown = []
     for column, counts in find_statuses(columns, taken):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from .cell_formats import is_spreadsheet_days
 from .column_profiles import SHARE, ColumnProfile, find_named
 from .words import is_no_customer, is_no_sale, rate_name
@@ -16,6 +18,7 @@ __all__ = [
     "choose_date",
     "choose_order",
     "find_currency",
+    "find_no_sale_dates",
     "find_refund",
     "find_statuses",
     "list_no_sales",
@@ -23,6 +26,7 @@ __all__ = [
 
 _LEAST_DATED = 0.2  # of lines have a time; it may stand on the first of an order alone
 _MOST_STATUSES = 30
+_MOST_NO_SALES = 0.5  # of lines; a date on more of them is no exception
 _YES = frozenset(("true", "yes", "y", "1", "t", "ja", "oui", "si", "sí", "是"))
 _NO = frozenset(("false", "no", "n", "0", "f", "nein", "non", "否"))
 _CURRENCIES = frozenset(
@@ -186,6 +190,24 @@ def find_statuses(
         if is_named or (any(map(is_no_sale, counts)) and column.distinct < len(column.values) / 2):
             found.append((column, counts))
     return sorted(found, key=lambda f: -rate_name(f[0].name, "status"))
+
+
+def find_no_sale_dates(
+    columns: dict[str, ColumnProfile], order: ColumnProfile | None, taken: Sequence[str]
+) -> list[ColumnProfile]:
+    """Columns such as `cancelled_at`: a date on some orders, on all lines of each, blank on the others."""
+    found = []
+    for name, column in columns.items():
+        is_date = column.date is not None and 0 < column.filled.mean() < _MOST_NO_SALES
+        if name in taken or not is_date or not is_no_sale(name):
+            continue
+        agree = 1.0
+        if order is not None:
+            lines = pd.DataFrame({"order": order.cells, "filled": column.filled})[order.filled]
+            agree = float((lines.groupby("order")["filled"].nunique() == 1).mean())
+        if agree >= SHARE:
+            found.append(column)
+    return found
 
 
 def list_no_sales(column: ColumnProfile, counts: Mapping[str, int]) -> list[str]:

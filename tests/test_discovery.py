@@ -521,3 +521,22 @@ def test_points_before_three_digits_group_thousands(
     for columns in ([cells], [cells, ["1", "2"]]):  # quantities tell nothing of prices
         found = guess_decimal(columns)
         assert (found[0], found[2]) == (decimal, is_sure)
+
+
+def test_a_date_of_cancellation_leaves_the_order_out(tmp_path: Path) -> None:
+    count = 300
+    cancelled = np.arange(count) % 20 == 0
+    days = pd.date_range("2023-01-01", periods=count, freq="36h").astype(str)
+    lines = pd.DataFrame(
+        {
+            "order_id": np.arange(count) + 1,
+            "customer_email": [f"b{k % 90}@example.org" for k in range(count)],
+            "created_at": days,
+            "total": np.arange(count) + 0.5,
+            "cancelled_at": np.where(cancelled, days, ""),
+        }
+    )
+    lines.to_csv(tmp_path / "orders.csv", index=False)
+    config = parse_config(clvcast.init(tmp_path / "orders.csv"))
+    orders = clvcast.read_orders(config)
+    assert orders.amounts.sum() / orders.unit == lines["total"][~cancelled].sum()
