@@ -195,7 +195,7 @@ def find_statuses(
 def find_no_sale_dates(
     columns: dict[str, ColumnProfile], order: ColumnProfile | None, taken: Sequence[str]
 ) -> list[ColumnProfile]:
-    """Columns such as `cancelled_at`: a date on some orders, on all lines of each, blank on the others."""
+    """Columns such as `cancelled_at`: a date on all lines of some orders, blank on the others."""
     found = []
     for name, column in columns.items():
         is_date = column.date is not None and 0 < column.filled.mean() < _MOST_NO_SALES
