@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import clvcast
 from clvcast.configs.schema import MonitorConfig, OrdersConfig
-from clvcast.errors import ConfigError
+from clvcast.errors import ConfigError, OrdersError
 from clvcast.evaluation import monitoring
 from clvcast.evaluation.measures import calibration_error
 from clvcast.evaluation.monitoring import _finding, monitor
@@ -158,8 +158,11 @@ def test_a_real_model_on_its_own_shop_raises_no_alarm_and_a_broken_feed_does(
     drifting = monitor(forecasts, fresh, early_model)
     assert drifting.matured.empty
     assert {f.severity for f in drifting.findings} == {"fine"}  # the very rows it was trained on
-    # amounts in cents where they were in euros, and channels with new names
-    odd = known.assign(amount=known["amount"] * 100, channel="phone")
+    cents = read_table(known.assign(amount=known["amount"] * 100), OrdersConfig())
+    with pytest.raises(OrdersError, match="another currency, cents"):
+        clvcast.score(early_model, cents, EARLY)
+    # amounts that `score` still takes, and channels with new names
+    odd = known.assign(amount=known["amount"] * 4.5, channel="phone")
     broken = read_table(odd, OrdersConfig())
     alarmed = monitor(clvcast.score(early_model, broken, EARLY), broken, early_model)
     alarms = {f.name for f in alarmed.findings if f.severity == "alarm"}
