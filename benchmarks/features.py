@@ -4,7 +4,7 @@
 
 Every tool reads one parquet of order lines and hands its rows, block by block, to a sink that sums
 each column; the sums must agree. The table goes to results/features.md. Each run is kept in a
-scratch file until the table is written, so that a command that was stopped goes on where it was;
+scratch file until the table is written, so that an interrupted command resumes;
 runs of code that changed since are measured anew. CLVCAST_BENCHMARK_FOLDER says where logs and
 scratch file are (default build/benchmark), CLVCAST_BENCHMARK_LARGE the logs read in shards, in
 millions of lines (default 50,200; 200 takes 3 GB of disk, and 12 GB while it is read).

@@ -6,7 +6,7 @@
 Each run is a process of its own on a log of benchmarks/orders_log.py (about fifteen lines a
 customer); compiled code is cached by a run before the first. CPU seconds are of the process and all
 it started. The page is results/scale.md, the measurements results/scale.json: what was measured
-before stays, and is measured again with `--again` alone, so that a run that was stopped goes on.
+before stays, and is measured again with `--again` alone, so that an interrupted run resumes.
 Logs lie in a temporary folder (CLVCAST_BENCHMARK_FOLDER keeps them elsewhere).
 """
 

@@ -124,8 +124,8 @@ def check(
     faults = find_silent_faults(profile)
     if as_json:
         read = {**dataclasses.asdict(summary), "lines_checked": profile.n_lines_read}
-        told = [dataclasses.asdict(finding) for finding in (*findings, *faults)]
-        print_json({"read": read, "findings": told})
+        records = [dataclasses.asdict(finding) for finding in (*findings, *faults)]
+        print_json({"read": read, "findings": records})
     elif not quiet:
         print_summary(summary)
         print_findings(findings)

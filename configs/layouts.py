@@ -146,7 +146,7 @@ def _rename(given: Given, theirs: Mapping[str, str | None]) -> Any:
 
 
 def quote_name(name: str) -> str:
-    """A column's name as it stands in arithmetic: in backquotes, unless it is a plain word."""
+    """A column name for use in arithmetic: in backquotes unless it is a plain word."""
     return name if re.fullmatch(r"[^\W\d]\w*", name) and name != "or" else f"`{name}`"
 
 

@@ -137,12 +137,13 @@ def is_too_short_for_trees(first: int, end: int, horizon_days: int) -> bool:
     )
 
 
-def is_silent(orders: Orders, end: int, horizon_days: int) -> bool:
+def is_silent(known: Orders, end: int, horizon_days: int) -> bool:
     """Whether nobody ordered for a horizon or more before `end`: a cohort whose orders have ended.
 
-    No recent window holds an order to learn from, so that BTYD alone forecasts.
+    No recent window holds an order to learn from, so that BTYD alone forecasts. `known` are the orders
+    observed before `end`: later ones must not decide.
     """
-    newest = get_midnight_after(int(orders.times.max()))
+    newest = get_midnight_after(int(known.times.max()))
     return get_newest_realised_cutoff(end, horizon_days) >= newest
 
 

@@ -337,6 +337,8 @@ def test_ids_that_mean_nobody_are_set_aside() -> None:
     orders = read_table(frame, parse_orders_config({"no_customer": [0, "Guest"]}))
     assert orders.customer_ids.to_pylist() == ["7", "8"]
     assert orders.report.lines_without_customer == 2
+    written = parse_orders_config({"no_customer": ["0.0", "Guest"]})
+    assert read_table(frame.astype({"customer_id": float}), written).digest() == orders.digest()
     texts = frame.assign(customer_id=["GUEST ", "7", "0", "8"])
     assert (
         read_table(texts, parse_orders_config({"no_customer": [0, "Guest"]})).digest()
@@ -547,6 +549,11 @@ def test_a_cohort_that_fell_silent_is_trained_at_a_stated_end() -> None:
     stated = read_table(lines, parse_orders_config({"complete_until": later}))
     model = clvcast.train(stated, config)
     assert any("BTYD alone forecasts" in said for said in model.numbers.blend.remarks)
+    again = lines.iloc[:40].assign(ordered_at=pd.Timestamp(later) + pd.Timedelta(days=5))
+    with_later = read_table(
+        pd.concat([lines, again]), parse_orders_config({"complete_until": later})
+    )
+    assert clvcast.train(with_later, config).version == model.version  # what came later is not seen
     silent = clvcast.score(model, stated)
     usual = clvcast.score(clvcast.train(plain, config), plain)
     assert silent["clv"].sum() < usual["clv"].sum() / 3

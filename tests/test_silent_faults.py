@@ -29,7 +29,7 @@ from clvcast.discovery.checks.source_profile import (
     profile_sources,
     profile_table,
 )
-from clvcast.orders.reading.read_orders import read_configured_orders
+from clvcast.orders.reading.read_orders import read_configured_orders, read_table
 
 Detect = Callable[[SourceProfile], Finding]
 
@@ -518,3 +518,13 @@ def test_columns_of_currencies(column: str, values: tuple[str, str], expected: s
 )
 def test_words_of_no_sale(value: str, column: str, expected: bool) -> None:
     assert vocabulary.is_no_sale(value, column) is expected
+
+
+def test_the_summary_is_of_all_orders_read_whatever_is_stated_as_complete() -> None:
+    lines = pd.DataFrame(
+        {"customer_id": ["a", "b", "c"], "amount": 1.0}
+        | {"ordered_at": ["2024-01-01", "2024-02-01", "2024-03-01"]}
+    )
+    config = parse_orders_config({"complete_until": "2024-01-15"})
+    summary = summarize_shop(read_table(lines, config), config)
+    assert (summary.orders, summary.net_revenue) == (3, 3.0)

@@ -65,7 +65,7 @@ def fit(
     """
     progress("features")
     is_short = is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days)
-    if is_short or is_silent(orders, end, config.horizon_days):
+    if is_short or is_silent(slice_observed(orders, end), end, config.horizon_days):
         return _fit_btyd_alone(orders, config, end)
     coding = learn_coding(orders, end)
     orders = encode_attributes(orders, coding)
@@ -134,18 +134,18 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     BTYD needs no labels. Its intervals are read off the newest windows that hold orders, up to as
     long as the horizon.
     """
-    active_until = min(end, get_midnight_after(int(orders.times.max())))
+    known, now = _rows_at(orders, end)
+    active_until = min(end, get_midnight_after(int(known.times.max())))
     longest = get_longest_horizon(find_first_order_at(orders), active_until)
     longest = min(longest, config.horizon_days)
     shown = config.model_copy(update={"horizon_days": longest})
     frame = build_training_frame(orders, shown, active_until)
     _check_outcomes(frame, longest)
-    known, now = _rows_at(orders, end)
     blend = _begun(orders, frame, now, config)
     btyd = forecast_btyd(frame.rows, blend, longest)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
-    if is_silent(orders, end, config.horizon_days):
+    if is_silent(known, end, config.horizon_days):
         said = f"no order in the {config.horizon_days} days before the end: BTYD alone forecasts"
         blend = blend.model_copy(update={"remarks": (*blend.remarks, said)})
     now_churn = blend_forecasts(blend, forecast_btyd(now, blend, config.horizon_days), None)

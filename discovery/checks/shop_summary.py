@@ -10,7 +10,7 @@ import numpy as np
 
 from ...configs.schema import OrdersConfig
 from ...orders import dates
-from ...orders.cutoffs import get_default_cutoff
+from ...orders.dates import get_midnight_after
 from ...orders.order_table import build_order_table
 from ...orders.orders import Orders
 from . import vocabulary
@@ -52,13 +52,13 @@ def summarize_shop(
     now: datetime | None = None,
 ) -> ShopSummary:
     """Sum up the orders read; columns like a status come from the profile of their source."""
-    entries = build_order_table(orders, get_default_cutoff(orders))
+    newest = int(orders.times.max())
+    entries = build_order_table(orders, get_midnight_after(newest))  # all, whatever is complete
     spend = orders.spend_by_customer()
     top = int(np.argmax(spend))
     net = int(orders.amounts.sum())
     bought = int(orders.amounts[orders.amounts > 0].sum())
     returned = -int(orders.amounts[orders.amounts < 0].sum())
-    newest = int(orders.times.max())
     return ShopSummary(
         lines_read=orders.report.lines_read or orders.n_lines,
         lines_used=orders.n_lines,

@@ -72,9 +72,9 @@ def load_id_rules(config: OrdersConfig) -> CustomerIdRules:
     """The rules of a configuration; raises `OrdersError` for a file of aliases that cannot be used."""
     is_folded = config.customer_ids == "folded"
     plain = CustomerIdRules(is_folded)
-    words = pa.array(config.no_customer, pa.string())
-    folded = fold_ids(words) if is_folded else pc.utf8_lower(pc.utf8_trim_whitespace(words))
-    nobody = tuple(folded.to_pylist())
+    words = pa.chunked_array([pa.array(config.no_customer, pa.string())])
+    cleaned = plain.read(words)[0].to_text().drop_null()  # 3.0 is 3, as in a column of ids
+    nobody = tuple(pc.utf8_lower(cleaned).to_pylist())
     if config.customer_aliases is None:
         return CustomerIdRules(is_folded, nobody)
     aliases = _follow(_read_aliases(config.customer_aliases, plain), config.customer_aliases)
