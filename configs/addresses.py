@@ -1,4 +1,6 @@
-"""Addresses: where `${NAME}` of the environment is put in, and passwords are kept out of what is shown."""
+"""Addresses: where `${NAME}` of the environment is put in, and passwords are kept out of what is
+shown.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ _REMOTE_FILE = re.compile("(s3|gs|https?)://", re.I)
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is a database's address rather than a path: `scheme://...`, `duckdb:`, `${URL}`.
+    """Whether a source is a database's address rather than a path: `scheme://...`, `duckdb:`,
+    `${URL}`.
 
     >>> [is_address(s) for s in ("sqlite:///shop.db", "duckdb:", "${SHOP_URL}#orders", "c:/orders.csv")]
     [True, True, True, False]

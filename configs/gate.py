@@ -1,4 +1,6 @@
-"""The gate and the monitor: what a model must hold to go live, and when one that is live raises an alarm."""
+"""The gate and the monitor: what a model must hold to go live, and when one that is live raises an
+alarm.
+"""
 
 from __future__ import annotations
 

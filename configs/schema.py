@@ -56,7 +56,8 @@ __all__ = [
 
 Target = Literal["spend", "gross", "before_discount", "contribution"]
 
-# keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle by themselves
+# keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle
+# by themselves
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
     "segments", "kpis", "acquisition", "lists", "report", "memory_limit",

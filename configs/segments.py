@@ -11,7 +11,8 @@ from .section import Section
 
 __all__ = ["RFM_SEGMENTS", "RiskConfig", "SegmentsConfig", "TiersConfig", "build_rfm_grid"]
 
-# The customary eleven names. A block is R from-to by FM from-to; every cell of the 5 x 5 grid is in one.
+# The customary eleven names. A block is R from-to by FM from-to; every cell of the 5 x 5 grid is in
+# one.
 RFM_SEGMENTS: dict[str, tuple[str, ...]] = {
     "Champions": ("R5 FM4-5", "R4 FM5"),
     "Loyal": ("R5 FM3", "R4 FM4", "R3 FM4-5"),

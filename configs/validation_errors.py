@@ -1,4 +1,6 @@
-"""pydantic's errors as sentences: the key, the rule, the value received, and the nearest known keys."""
+"""pydantic's errors as sentences: the key, the rule, the value received, and the nearest known
+keys.
+"""
 
 from __future__ import annotations
 

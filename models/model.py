@@ -145,8 +145,8 @@ class TrainedModel:
         )
 
     def usable_columns(self, orders: Orders) -> Orders:
-        """The orders with the columns and attributes this model learned from; raises `OrdersError` naming
-        missing ones.
+        """The orders with the columns and attributes this model learned from; raises `OrdersError`
+        naming missing ones.
         """
         self.check_columns(orders.optional_columns)
         return encode_attributes(

@@ -146,9 +146,9 @@ def choose_cutoff(
 ) -> int:
     """The cutoff asked for, or `end`, until when the orders are complete.
 
-    Where `end` is only the midnight after the newest order (not stated), and a week or more before the end of
-    the model's training, the orders are those of lapsed customers or an old file: silence since then would
-    be overlooked. Raises `ConfigError`.
+    Where `end` is only the midnight after the newest order (not stated), and a week or more before
+    the end of the model's training, the orders are those of lapsed customers or an old file:
+    silence since then would be overlooked. Raises `ConfigError`.
     """
     if cutoff is not None:
         return dates.parse_instant(cutoff)

@@ -48,7 +48,9 @@ def get_default_cutoff(orders: Orders) -> int:
 
 
 def find_end(newest_line: int, complete_until: int | None) -> int:
-    """The first instant of which orders may be missing; taken from the newest line where none is stated."""
+    """The first instant of which orders may be missing; taken from the newest line where none is
+    stated.
+    """
     return get_midnight_after(newest_line) if complete_until is None else complete_until
 
 
@@ -95,8 +97,8 @@ def check_cutoff_in_span(first: int, newest: int, cutoff: int, horizon_days: int
 
 
 def check_cutoff_from_now(cutoff: int, horizon_days: int, now: datetime) -> None:
-    """Refuse a cutoff more than a horizon (and a day, as zones differ) from now; for those who ask with the
-    orders of single customers, whose silence says nothing of when the shop's orders end.
+    """Refuse a cutoff more than a horizon (and a day, as zones differ) from now; for those who ask
+    with the orders of single customers, whose silence says nothing of when the shop's orders end.
     """
     latest = parse_instant(now) // DAY * DAY + (horizon_days + 2) * DAY
     if cutoff >= latest:
@@ -126,7 +128,8 @@ def get_longest_horizon(first: int, end: int) -> int:
 
 
 def is_too_short_for_trees(first: int, end: int, horizon_days: int) -> bool:
-    """Whether history spans a horizon but not the labels of one, and something can be learned still.
+    """Whether history spans a horizon but not the labels of one, and something can be learned
+    still.
 
     BTYD alone forecasts then.
     """
@@ -140,8 +143,8 @@ def is_too_short_for_trees(first: int, end: int, horizon_days: int) -> bool:
 def is_silent(known: Orders, end: int, horizon_days: int) -> bool:
     """Whether nobody ordered for a horizon or more before `end`: a cohort whose orders have ended.
 
-    No recent window holds an order to learn from, so that BTYD alone forecasts. `known` are the orders
-    observed before `end`: later ones must not decide.
+    No recent window holds an order to learn from, so that BTYD alone forecasts. `known` are the
+    orders observed before `end`: later ones must not decide.
     """
     newest = get_midnight_after(int(known.times.max()))
     return get_newest_realised_cutoff(end, horizon_days) >= newest

@@ -38,9 +38,9 @@ for _bit in range(32):
 
 @dataclass(frozen=True, eq=False)
 class FlatTrees:
-    """Trees of one model or several, one after the other. Nodes of tree `t` are `nodes[t]:nodes[t + 1]` of
-    the arrays, its leaves `leaves[t]:leaves[t + 1]`; the trees of model `m` are `models[m]:models[m
-    + 1]`.
+    """Trees of one model or several, one after the other. Nodes of tree `t` are `nodes[t]:nodes[t +
+    1]` of the arrays, its leaves `leaves[t]:leaves[t + 1]`; the trees of model `m` are
+    `models[m]:models[m + 1]`.
     """
 
     nodes: Int32

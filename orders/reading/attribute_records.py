@@ -1,7 +1,8 @@
-"""Attributes told with a customer: what is known of it at the cutoff, as a request or a nested row says it.
+"""Attributes told with a customer: what is known of it at the cutoff, as a request or a nested row
+says it.
 
-Text is text, numbers are numbers, dates are ISO text; None is unknown. They join the orders by the reader's
-own code, so a label or a date means what it means in a file of customers.
+Text is text, numbers are numbers, dates are ISO text; None is unknown. They join the orders by the
+reader's own code, so a label or a date means what it means in a file of customers.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _LONGEST = 1_000  # characters of a text
 
 @dataclass(frozen=True)
 class AttributeFault:
-    """An attribute that breaks a rule: of which customer (from 0), which, and the rule without the value."""
+    """An attribute that breaks a rule: of which customer (from 0), which, and the rule without the
+    value.
+    """
 
     customer: int
     name: str | None  # None: all of them

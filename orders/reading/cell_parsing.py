@@ -1,8 +1,8 @@
 """Parsing: a raw column into ids, instants or numbers, with a mark on each cell that is none.
 
-Only one reading is accepted without being told: ISO 8601 dates and plain numbers. `1,234` is
-twelve hundred in one country and one and a bit in another, and a guess would be a wrong number that
-looks right; so anything else is a fault that names the `orders.format` key which says how to read it.
+Only one reading is accepted without being told: ISO 8601 dates and plain numbers. `1,234` is twelve
+hundred in one country and one and a bit in another, and a guess would be a wrong number that looks
+right; so anything else is a fault that names the `orders.format` key which says how to read it.
 """
 
 from __future__ import annotations

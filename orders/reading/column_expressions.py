@@ -1,7 +1,7 @@
 """Arithmetic over columns, as a mapping may state it: `Quantity * UnitPrice`.
 
-Names, numbers, + - * /, parentheses and `or`, which gives a blank cell a value; a name may hold spaces and
-other characters where the file has such a column, or stands in backquotes. The grammar:
+Names, numbers, + - * /, parentheses and `or`, which gives a blank cell a value; a name may hold
+spaces and other characters where the file has such a column, or stands in backquotes. The grammar:
 
     choice  = sum ("or" sum)*
     sum     = product (("+" | "-") product)*

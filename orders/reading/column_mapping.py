@@ -1,6 +1,7 @@
 """The column mapping: which of a file's columns, or arithmetic over them, has which role.
 
-A role is a column of ours, the total of an order in place of the amount of a line, the currency, or a filter.
+A role is a column of ours, the total of an order in place of the amount of a line, the currency, or
+a filter.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def resolve_columns(
 ) -> tuple[dict[str, Expression], list[Fault]]:
     """Which expression has which role, and a fault for each column that is missing.
 
-    With `own_names_too`, a file the mapping does not fit is taken as it is if it has our own names; what
-    the rules say of other columns does not apply to it.
+    With `own_names_too`, a file the mapping does not fit is taken as it is if it has our own names;
+    what the rules say of other columns does not apply to it.
     """
     mapping, faults = _resolve(rules.columns or _own(names), names)
     if faults and rules.columns and own_names_too and all(n in names for n in REQUIRED_COLUMNS):
@@ -96,7 +97,9 @@ def _resolve(
 def resolve_plain_columns(
     wanted: Mapping[str, str], names: list[str]
 ) -> tuple[dict[str, Expression], list[Fault]]:
-    """The columns of other tables than orders: no arithmetic; our own names where theirs are missing."""
+    """The columns of other tables than orders: no arithmetic; our own names where theirs are
+    missing.
+    """
     if not all(theirs in names for theirs in wanted.values()) and all(n in names for n in wanted):
         wanted = {name: name for name in wanted}
     found = {

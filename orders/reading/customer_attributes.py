@@ -154,7 +154,9 @@ def attach_customers(
 
 
 def infer_customers_config(customers: pd.DataFrame) -> CustomersConfig:
-    """How to read a table with our names: customer_id, maybe valid_from, the attributes by their types."""
+    """How to read a table with our names: customer_id, maybe valid_from, the attributes by their
+    types.
+    """
     kinds = {}
     for name, column in customers.items():
         is_date = pd.api.types.is_datetime64_any_dtype(column)

@@ -1,4 +1,5 @@
-"""Customer ids: which ids mean nobody, which mean the same customer, and which were merged into another.
+"""Customer ids: which ids mean nobody, which mean the same customer, and which were merged into
+another.
 
 Cleaning touches each distinct id once, and depends on that id alone.
 """
@@ -25,7 +26,8 @@ _AROUND = " \t\"'`\u00a0\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
 
 
 def fold_ids(ids: pa.StringArray) -> pa.StringArray:
-    """Ids without what people do not tell apart: case, Unicode form, invisible signs, quotes around.
+    """Ids without what people do not tell apart: case, Unicode form, invisible signs, quotes
+    around.
 
     >>> fold_ids(pa.array(["Ann@Example.org ", '"ann@example.org"'])).to_pylist()
     ['ann@example.org', 'ann@example.org']

@@ -1,8 +1,9 @@
 """Databases: the answer to a query, or a table, as Arrow tables of bounded size.
 
-SQLAlchemy speaks to SQLite and PostgreSQL (and to whatever else the user has a driver for), DuckDB to
-what it reads: parquet, Iceberg and Delta, near or far. Either way rows stream through one read-only
-transaction, so that they are one state of the database, and secrets come from the environment.
+SQLAlchemy speaks to SQLite and PostgreSQL (and to whatever else the user has a driver for), DuckDB
+to what it reads: parquet, Iceberg and Delta, near or far. Either way rows stream through one
+read-only transaction, so that they are one state of the database, and secrets come from the
+environment.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def parse_address(source: str) -> DatabaseAddress:
 
 @contextmanager
 def open_query(source: str, query: str | None) -> Iterator[QueryResult]:
-    """Ask a database; raises `StoreError` where it refuses, `OrdersError` where it has no such rows."""
+    """Ask a database; raises `StoreError` where it refuses, `OrdersError` where it has no such
+    rows.
+    """
     asked = parse_address(source)
     if (asked.table is None) == (query is None):
         got = "neither" if query is None else "both"

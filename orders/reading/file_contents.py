@@ -1,4 +1,5 @@
-"""What a file holds, told by its first bytes before its name, and its bytes, unpacked within limits.
+"""What a file holds, told by its first bytes before its name, and its bytes, unpacked within
+limits.
 
 Exports are renamed, and browsers unpack or do not: a gzip named .csv is still a gzip.
 """

@@ -143,7 +143,8 @@ def _read_own_names(path: Path, content: Content, text: FormatConfig) -> list[st
 
 
 def read_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterator[RawTable]:
-    """Read the columns `names` of one file, block by block: typed where the file has types, else as text.
+    """Read the columns `names` of one file, block by block: typed where the file has types, else as
+    text.
 
     There is always a block, if only an empty one, so that the columns' types are known.
     """
@@ -178,7 +179,9 @@ def _add_constants(raw: RawTable, stated: Mapping[str, str | None]) -> pa.Table:
 
 
 def measure_parquet(path: Path, names: Collection[str]) -> tuple[int, int] | None:
-    """Lines of a parquet file, and bytes of the columns `names` before compression; None for others."""
+    """Lines of a parquet file, and bytes of the columns `names` before compression; None for
+    others.
+    """
     content = detect_content(path)
     is_plain = content.kind == "parquet" and not content.packed
     return measure_columns(path, names) if is_plain else None

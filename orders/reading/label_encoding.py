@@ -1,8 +1,8 @@
 """Coding: text columns as integer codes into their sorted labels.
 
-Codes come from sorted values, never from first appearance, so that what a code is does not depend on
-the order of the input. Cleaning touches each distinct value once, not each line; whole numbers stay
-numbers until someone asks for their text.
+Codes come from sorted values, never from first appearance, so that what a code is does not depend
+on the order of the input. Cleaning touches each distinct value once, not each line; whole numbers
+stay numbers until someone asks for their text.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def encode_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[TextCol
 def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool]:
     """Ids as text: trimmed, `17850.0` as `17850`, `00123` as it stands, -1 where missing.
 
-    With `nulls_by_name` the words exports write for nothing (NULL, NaN, NA ...) are missing too, not
-    empty cells alone. The flag says whether any id was written as a decimal.
+    With `nulls_by_name` the words exports write for nothing (NULL, NaN, NA ...) are missing too,
+    not empty cells alone. The flag says whether any id was written as a decimal.
     """
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
@@ -187,7 +187,9 @@ def _as_text(labels: pa.Array) -> pa.StringArray:
 
 
 def _dense(parts: Sequence[WholeNumbers]) -> SharedCodes | None:
-    """Whole numbers coded by a table of those that occur, without hashing; None where they lie too far apart."""
+    """Whole numbers coded by a table of those that occur, without hashing; None where they lie too
+    far apart.
+    """
     low = min((part.low for part in parts if part.high >= 0), default=0)
     high = max((part.high for part in parts), default=-1)
     if high - low > _SPARSEST * sum(map(len, parts)) + 1_000:
@@ -251,10 +253,12 @@ def _mark(values, low, occurs):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _ranks_as_text(occurs: npt.NDArray[np.uint8], low: int) -> tuple[Int32, Int64]:
-    """Where each number that occurs would stand were they sorted as text, and the numbers in that order.
+    """Where each number that occurs would stand were they sorted as text, and the numbers in that
+    order.
 
-    `occurs[k]` is of the number `low + k`. Numbers are walked as the text they are: after 12 comes 120, after
-    129 comes 13. Each length's numbers pass in their own order, so that the walk reads a few streams.
+    `occurs[k]` is of the number `low + k`. Numbers are walked as the text they are: after 12 comes
+    120, after 129 comes 13. Each length's numbers pass in their own order, so that the walk reads a
+    few streams.
     """
     n = len(occurs)
     high = low + n - 1

@@ -1,7 +1,8 @@
 """Intake: lines come in by blocks; the usable ones go on, of the others a report is made.
 
-What does not depend on other lines is done block by block. The lines something speaks against are kept
-as they stood, and judged together in the end: every fault is told once, with its count and first rows.
+What does not depend on other lines is done block by block. The lines something speaks against are
+kept as they stood, and judged together in the end: every fault is told once, with its count and
+first rows.
 """
 
 from __future__ import annotations
@@ -235,7 +236,9 @@ class LineCollector:
 
 
 def _together(tables: list[pa.Table]) -> pa.Table:
-    """Tables one after the other; a column that is not of one type in all, as from a database, is text."""
+    """Tables one after the other; a column that is not of one type in all, as from a database, is
+    text.
+    """
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):

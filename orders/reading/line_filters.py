@@ -1,7 +1,7 @@
 """Filters: which lines count at all, by the values of columns such as a status.
 
-A verdict is per line. A blank cell has none of its own: the line takes that of its order, whose lines may be
-anywhere in the files, so that it is decided when lines are packed.
+A verdict is per line. A blank cell has none of its own: the line takes that of its order, whose
+lines may be anywhere in the files, so that it is decided when lines are packed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def list_filters(rules: LineRules, currency: str = "") -> list[tuple[str, bool, 
 
 
 def fold_value(value: str) -> str:
-    """A listed value as the cells of a column are compared: Arrow's lower case, which is not Python's."""
+    """A listed value as the cells of a column are compared: Arrow's lower case, which is not
+    Python's.
+    """
     return str(pc.utf8_lower(pa.scalar(value.strip())).as_py())
 
 

@@ -1,7 +1,9 @@
-"""The canonical order of a customer's lines: time, order_id, product_id, amount, then the other columns.
+"""The canonical order of a customer's lines: time, order_id, product_id, amount, then the other
+columns.
 
-It is a function of the lines alone, so that neither the order of the input nor who else is in the file can
-change a feature. A merge sort of our own: numpy's lexsort of the tied lines takes 3 to 15 times as long.
+It is a function of the lines alone, so that neither the order of the input nor who else is in the
+file can change a feature. A merge sort of our own: numpy's lexsort of the tied lines takes 3 to 15
+times as long.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ def sort_lines(
     starts, times, amounts, order_codes, products, categories, channels,
     quantities, discounts, costs,
 ):  # fmt: skip
-    """Bring each customer's lines into the canonical order, in place; how many repeat the one before.
+    """Bring each customer's lines into the canonical order, in place; how many repeat the one
+    before.
 
-    Lines that came sorted by time need to be ordered within each instant alone, and there are few of one
-    instant: those change places. More are compared in a copy of what decides first, `own`: time, order and
-    product, amount, line.
+    Lines that came sorted by time need to be ordered within each instant alone, and there are few
+    of one instant: those change places. More are compared in a copy of what decides first, `own`:
+    time, order and product, amount, line.
     """
     most = 1
     for customer in range(len(starts) - 1):
@@ -95,7 +98,9 @@ def _order_many(
     begin, end, own, spare, times, amounts, order_codes, products, categories, channels,
     quantities, discounts, costs,
 ):  # fmt: skip
-    """Bring lines of one customer into the canonical order by way of a copy; how many repeat the one before."""
+    """Bring lines of one customer into the canonical order by way of a copy; how many repeat the
+    one before.
+    """
     has_orders, has_products = len(order_codes) > 0, len(products) > 0
     n_lines = end - begin
     for k in range(n_lines):
@@ -129,7 +134,9 @@ def _order_many(
 
 @_compiled
 def _rearrange(codes, begin, n_lines, own):
-    """Order some lines of a column as `own` has them; its second column, done with, is written over."""
+    """Order some lines of a column as `own` has them; its second column, done with, is written
+    over.
+    """
     for k in range(n_lines):
         own[k, 1] = codes[own[k, 3]]
     for k in range(n_lines):
@@ -138,7 +145,9 @@ def _rearrange(codes, begin, n_lines, own):
 
 @_compiled
 def _compare(one, left, other, right):
-    """Negative, zero or positive as a row comes before, equals, or comes after another, by what decides first."""
+    """Negative, zero or positive as a row comes before, equals, or comes after another, by what
+    decides first.
+    """
     for k in range(3):
         if one[left, k] != other[right, k]:
             return -1 if one[left, k] < other[right, k] else 1

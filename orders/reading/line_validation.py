@@ -85,7 +85,9 @@ class Lines:
         return ~_any([reason.lines for reason in self.reasons], len(self.raw.rows))
 
     def packed(self) -> Mask:
-        """The usable lines; of those left out, the ones whose orders' blank lines need their verdict."""
+        """The usable lines; of those left out, the ones whose orders' blank lines need their
+        verdict.
+        """
         left_out = self.verdicts.is_left_out
         if not left_out.any():
             return self.usable()
@@ -182,7 +184,9 @@ def parse_lines(
 
 
 def _join_columns(raw: RawTable, mapping: Mapping[str, Expression]) -> RawTable:
-    """The block with a column for each list of columns: their texts joined, null where one is blank."""
+    """The block with a column for each list of columns: their texts joined, null where one is
+    blank.
+    """
     table = raw.table
     for expression in mapping.values():
         if expression.is_joined and expression.name not in table.column_names:

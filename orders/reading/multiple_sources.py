@@ -1,4 +1,6 @@
-"""Several sources joined into one history: what each adds to its lines, and orders that stand in two."""
+"""Several sources joined into one history: what each adds to its lines, and orders that stand in
+two.
+"""
 
 from __future__ import annotations
 

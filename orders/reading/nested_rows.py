@@ -83,11 +83,12 @@ def nest(
 def unnest(
     rows: pd.DataFrame, config: OrdersConfig, customers: CustomersConfig | None = None
 ) -> list[tuple[int, Orders, list[int]]]:
-    """Nested rows -> per cutoff: the instant, its orders, and which row of the input each customer is.
+    """Nested rows -> per cutoff: the instant, its orders, and which row of the input each customer
+    is.
 
-    Times are ISO text and amounts numbers, whatever the shop's files look like. With `customers`, of a model
-    that needs attributes, those of the column `attributes` are joined. Raises `OrdersError`
-    for rows that are no nested orders, name a customer twice, or hold no orders.
+    Times are ISO text and amounts numbers, whatever the shop's files look like. With `customers`,
+    of a model that needs attributes, those of the column `attributes` are joined. Raises
+    `OrdersError` for rows that are no nested orders, name a customer twice, or hold no orders.
     """
     missing = [name for name in _OWN_COLUMNS if name not in rows.columns]
     if missing:

@@ -1,7 +1,8 @@
 """Numbers as people write them: signs of currencies, thousands, brackets, made plain.
 
-Read are `1.234,56 kr`, `(US$ 5.00)`, `1,23,456.00`, `CHF 1'234.50`, `12,- €`; the decimal mark must be told.
-What does not fit whole is no number: half a reading would be a wrong number that looks right.
+Read are `1.234,56 kr`, `(US$ 5.00)`, `1,23,456.00`, `CHF 1'234.50`, `12,- €`; the decimal mark must
+be told. What does not fit whole is no number: half a reading would be a wrong number that looks
+right.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _UNIFORM = (  # what is written in several ways, in one
     (r"([.,])-+", r"\1"),  # 12,- has no cents and is not negative
 )
 _SHAPES = ((r"\p{Lo}", "aa"), (r"[\p{L}\p{M}]", "a"), (r"\p{Sc}", "$"))
-# Of shapes: a sign with letters, a word, an abbreviation with points. One letter alone before digits is no
-# currency: it makes the number of an order. A Chinese or Japanese character is a word.
+# Of shapes: a sign with letters, a word, an abbreviation with points. One letter alone before
+# digits is no currency: it makes the number of an order. A Chinese or Japanese character is a word.
 _CURRENCY = r"(?:a{0,3}\$a{0,3}|a{2,8}\.?|a\.|a{1,6}(?:\.a{1,6})+\.?|a/\.?)"
 _WRITTEN = (
     r"^\(?[-+]? ?(?:CURRENCY ?){0,2}\(?[-+]? ?[0-9.,][0-9.,' ]*-? ?(?:CURRENCY ?){0,2}-?\)?$"
@@ -45,7 +46,9 @@ def _get_groupings(decimal: str) -> tuple[str, str]:
 
 
 def make_plain(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, pa.StringArray]:
-    """Numbers made plain, `NO_NUMBER` where a cell is none; and the currency that stands beside each."""
+    """Numbers made plain, `NO_NUMBER` where a cell is none; and the currency that stands beside
+    each.
+    """
     grouping, plain = _get_groupings(decimal)
     for pattern, replacement in _UNIFORM:
         cells = _replace(cells, pattern, replacement)

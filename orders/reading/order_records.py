@@ -52,7 +52,9 @@ _EPOCH = datetime(1970, 1, 1)
 
 
 class LineError(OrdersError):
-    """A line breaks a rule: the customer and line (from 0), the field, and the rule without the value."""
+    """A line breaks a rule: the customer and line (from 0), the field, and the rule without the
+    value.
+    """
 
     def __init__(self, customer: int, line: int, column: str, rule: str) -> None:
         super().__init__(f"{column} {rule}, which line {line} of customer {customer} breaks")
@@ -75,9 +77,9 @@ def pack_records(
 ) -> Orders:
     """Pack the lines of some customers, each a cleaned id of its own and at least one line.
 
-    A line has ordered_at (ISO text or a datetime), amount (a number) and any of the optional columns;
-    of those, `columns` are kept. The same lines read as a table give equal `Orders`. Raises
-    `LineError` for a line that cannot be used as it stands, `OrdersError` where a column is
+    A line has ordered_at (ISO text or a datetime), amount (a number) and any of the optional
+    columns; of those, `columns` are kept. The same lines read as a table give equal `Orders`.
+    Raises `LineError` for a line that cannot be used as it stands, `OrdersError` where a column is
     in no line.
     """
     zone = ZoneInfo(config.timezone) if config.timezone else None

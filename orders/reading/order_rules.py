@@ -1,7 +1,7 @@
 """What lines of one order decide together, wherever they stand in the files.
 
-A blank cell of a filter takes the value of its order; an amount that is of the whole order counts once, on the
-first of its lines.
+A blank cell of a filter takes the value of its order; an amount that is of the whole order counts
+once, on the first of its lines.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ _compiled = numba.njit(cache=True, nogil=True)
 
 
 def drop_left_out(parts: list[UsableLines]) -> int:
-    """Take away the lines that filters leave out; how many of them were blank and follow their order."""
+    """Take away the lines that filters leave out; how many of them were blank and follow their
+    order.
+    """
     if all(part.verdicts is None for part in parts):
         return 0
     joined = np.concatenate(
@@ -87,9 +89,9 @@ def _follow_orders(parts: Sequence[UsableLines], verdicts: Int8, blank: Mask) ->
 def resolve_totals(orders: Orders, kinds: Int8) -> tuple[Orders, int, int]:
     """Orders whose lines carry the total of their order, counted once; sorted canonically.
 
-    `kinds` say what the amount of each line is: its own (0), a total or a blank one. Orders without a total,
-    and those with more than one, are taken away: how many lines of each. The total goes to an order's first
-    line; where no column tells the lines of an order apart, only that one is left.
+    `kinds` say what the amount of each line is: its own (0), a total or a blank one. Orders without
+    a total, and those with more than one, are taken away: how many lines of each. The total goes to
+    an order's first line; where no column tells the lines of an order apart, only that one is left.
     """
     codes, n_codes = orders.texts["order_id"].codes, len(orders.texts["order_id"].values)
     keep = np.ones(orders.n_lines, dtype=np.bool_)

@@ -1,8 +1,9 @@
-"""Exports of one source that overlap: an order that stands in two of them is one order, as the later file has it.
+"""Exports of one source that overlap: an order that stands in two of them is one order, as the
+later file has it.
 
-Part files of one export also share orders, whose lines are divided among them; and shops number orders anew.
-Two files hold copies where a fifth of the orders that both have, on days that both cover, are the same in lines
-and total: the others were refunded or changed between the exports.
+Part files of one export also share orders, whose lines are divided among them; and shops number
+orders anew. Two files hold copies where a fifth of the orders that both have, on days that both
+cover, are the same in lines and total: the others were refunded or changed between the exports.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class FileSpan:
 
 @dataclass(frozen=True)
 class FileVotes:
-    """Per pair of files, the later first: orders that both have on days that both cover, and how many alike."""
+    """Per pair of files, the later first: orders that both have on days that both cover, and how
+    many alike.
+    """
 
     shared: dict[tuple[int, int], int] = field(default_factory=dict)
     alike: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -56,7 +59,9 @@ class FileVotes:
 
 @dataclass(frozen=True)
 class Superseded:
-    """Orders that a later file has too: lines dropped, and orders whose lines are divided among files."""
+    """Orders that a later file has too: lines dropped, and orders whose lines are divided among
+    files.
+    """
 
     orders: int = 0
     lines: int = 0

@@ -1,6 +1,7 @@
 """Packing: lines in any order -> `Orders`, by a counting sort and a canonical order per customer.
 
-The sort writes each line of a column straight to its place, which a running count per customer gives.
+The sort writes each line of a column straight to its place, which a running count per customer
+gives.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def pack(
     """Pack lines; `parts` is emptied, column by column, so that no column is held twice for long.
 
     `names` are the optional columns; a part that lacks one has it missing. Lines that carry a
-    fingerprint and repeat an earlier one's are dropped. `files` are those of which copies of orders are to be
-    dropped, `votes` which of them hold copies (else told from these lines).
+    fingerprint and repeat an earlier one's are dropped. `files` are those of which copies of orders
+    are to be dropped, `votes` which of them hold copies (else told from these lines).
     """
     superseded = Superseded()
     if files and len(files) > 1:
@@ -191,7 +192,8 @@ def _scatter_codes(values, low, table, places, out):
 
 @_compiled
 def _scatter_money(amounts, places, unit, out):
-    """The same for money, made integers of the smallest unit; how many that rounds, and by how much.
+    """The same for money, made integers of the smallest unit; how many that rounds, and by how
+    much.
 
     The sum of what rounding adds is kept in whole millionths of the unit: it must not depend on the
     order of the lines.

@@ -1,4 +1,6 @@
-"""read_orders: files -> validated, packed `Orders`. All faults are found in one pass, told together."""
+"""read_orders: files -> validated, packed `Orders`. All faults are found in one pass, told
+together.
+"""
 
 from __future__ import annotations
 
@@ -178,7 +180,9 @@ def _assembled(intake: LineCollector, parts: list[UsableLines], source: str) -> 
 
 
 def coerce_orders(orders: object, config: OrdersConfig | None = None) -> Orders:
-    """What a public function was given as orders: `Orders`, order lines in memory, or a path to them."""
+    """What a public function was given as orders: `Orders`, order lines in memory, or a path to
+    them.
+    """
     if isinstance(orders, Orders):
         return orders
     config = config or OrdersConfig()

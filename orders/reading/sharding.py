@@ -1,9 +1,9 @@
 """Shards: orders larger than memory, a part of the customers at a time.
 
-Lines are read once, block by block, and go to one temporary file per shard by a hash of their customer;
-then each shard is packed by itself. Features and forecasts are functions of one customer's own orders, so
-that the rows of all shards together, sorted by customer, are those of reading everything at once. Orders
-that fit into memory are one shard, and no file is written.
+Lines are read once, block by block, and go to one temporary file per shard by a hash of their
+customer; then each shard is packed by itself. Features and forecasts are functions of one
+customer's own orders, so that the rows of all shards together, sorted by customer, are those of
+reading everything at once. Orders that fit into memory are one shard, and no file is written.
 """
 
 from __future__ import annotations
@@ -98,8 +98,9 @@ def read_shards(
 ) -> Iterator[Shards]:
     """Read the orders a configuration names in shards that fit into `memory_limit` (bytes).
 
-    Temporary files go into a folder of their own in `folder` (else where the system keeps such) and are gone
-    when the context ends; what a killed run left there goes first. Refuses what `reading.read` refuses.
+    Temporary files go into a folder of their own in `folder` (else where the system keeps such) and
+    are gone when the context ends; what a killed run left there goes first. Refuses what
+    `reading.read` refuses.
     """
     named = describe_sources(config)
     intake = LineCollector(config, now)

@@ -52,7 +52,9 @@ class Fault:
 
 
 class FaultyOrdersError(OrdersError):
-    """Orders with faults, told in words that show values, and as `faults` for who must not show them."""
+    """Orders with faults, told in words that show values, and as `faults` for who must not show
+    them.
+    """
 
     def __init__(self, message: str, faults: Sequence[Fault]) -> None:
         super().__init__(message)
@@ -60,7 +62,9 @@ class FaultyOrdersError(OrdersError):
 
 
 def merge_faults(faults: Sequence[Fault]) -> list[Fault]:
-    """Faults of disjoint lines, each rule once: counts added up, the first rows, values and mend kept."""
+    """Faults of disjoint lines, each rule once: counts added up, the first rows, values and mend
+    kept.
+    """
     found: dict[tuple[str, str], Fault] = {}
     for fault in faults:
         first = found.get((fault.rule, fault.where))

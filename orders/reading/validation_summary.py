@@ -118,7 +118,9 @@ class ValidationSummary:
         )
 
     def _judge_values(self, config: OrdersConfig, source: str) -> list[str]:
-        """Remarks on filters that find nothing; refuses several currencies, and `only` with no line."""
+        """Remarks on filters that find nothing; refuses several currencies, and `only` with no
+        line.
+        """
         remarks = []
         rules = config.all_sources() or (config,)
         for rule, key, listed in [(r, key, own) for r in rules for key, own in _list_values(r)]:

@@ -48,10 +48,11 @@ def read_workbook_blocks(
 def _iterate_tables(
     path: Path, content: Content, skip_lines: int
 ) -> Iterator[tuple[list[str], Iterator[list[Any]]]]:
-    """Per visible sheet with the first one's columns: its header, and the lines below that are not empty.
+    """Per visible sheet with the first one's columns: its header, and the lines below that are not
+    empty.
 
-    Sheets of something else (notes, a summary) are passed over; one that looks like more orders under
-    another header is refused, for its orders would be missed.
+    Sheets of something else (notes, a summary) are passed over; one that looks like more orders
+    under another header is refused, for its orders would be missed.
     """
     first: list[str] = []
     for number, sheet in enumerate(_iterate_sheets(path, content), start=1):
@@ -96,7 +97,8 @@ def _iterate_sheets(path: Path, content: Content) -> Iterator[Iterator[list[Any]
 def _check_size(path: Path, source: str | IO[bytes]) -> None:
     """Refuse a workbook that would not fit into memory, before it is read into it.
 
-    The reader makes room for every cell up to the last row and column, whether it holds anything or not.
+    The reader makes room for every cell up to the last row and column, whether it holds anything or
+    not.
     """
     last_row = last_column = 0
     try:

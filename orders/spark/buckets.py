@@ -1,8 +1,10 @@
-"""Buckets: orders spread over many machines. Plain Arrow tables in and out; no engine is known here.
+"""Buckets: orders spread over many machines. Plain Arrow tables in and out; no engine is known
+here.
 
-A customer's lines meet in one bucket by a hash of the customer's id as orders have it (`17850.0` is `17850`).
-What a bucket holds is validated and packed by the code that reads files. Lines of several sources meet in one
-table: `SOURCE` tells whose a line is, and each source's columns have a name of their own there.
+A customer's lines meet in one bucket by a hash of the customer's id as orders have it (`17850.0` is
+`17850`). What a bucket holds is validated and packed by the code that reads files. Lines of several
+sources meet in one table: `SOURCE` tells whose a line is, and each source's columns have a name of
+their own there.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ class SourcePlan:
 
     @property
     def mapping(self) -> dict[str, Expression]:
-        """Which expression over their columns gives each of ours; it does not travel, for it holds code."""
+        """Which expression over their columns gives each of ours; it does not travel, for it holds
+        code.
+        """
         rules = self.source or self.config
         return resolve_columns(rules, list(self.names), own_names_too=True)[0]
 
@@ -126,7 +130,8 @@ def plan_source(
 
 @dataclass(frozen=True)
 class Sketch:
-    """The smallest hashes of distinct customers: how many customers there are follows from the largest.
+    """The smallest hashes of distinct customers: how many customers there are follows from the
+    largest.
 
     Bar-Yossef et al., Counting distinct elements in a data stream, 2002.
     """

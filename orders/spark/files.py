@@ -1,4 +1,6 @@
-"""Order files read by Spark as they are read by one machine; the session; Spark's errors as sentences."""
+"""Order files read by Spark as they are read by one machine; the session; Spark's errors as
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ _CAUSE = re.compile(r"Caused by: [\w.$]+: (.+)")
 
 
 def get_session() -> SparkSession:
-    """The running session, or a new one by Spark's own settings (spark-defaults.conf, PYSPARK_SUBMIT_ARGS)."""
+    """The running session, or a new one by Spark's own settings (spark-defaults.conf,
+    PYSPARK_SUBMIT_ARGS).
+    """
     home = os.environ.get("JAVA_HOME")
     if SparkSession.getActiveSession() is None:
         if home and not Path(home, "bin", "java").is_file():
@@ -51,10 +55,11 @@ def get_session() -> SparkSession:
 
 
 def read_files(config: OrdersConfig) -> list[DataFrame]:
-    """The files of each source a configuration names, by columns of any of them; cells of CSV stay text.
+    """The files of each source a configuration names, by columns of any of them; cells of CSV stay
+    text.
 
-    An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or .csv.
-    What cannot be read is refused before Spark starts.
+    An address such as s3a://... or hdfs://... goes to Spark as it stands; files end in .parquet or
+    .csv. What cannot be read is refused before Spark starts.
     """
     places = [_locate(place) for place in config.all_sources()]
     running = get_session()
@@ -119,7 +124,9 @@ def _read(running: SparkSession, paths: list[str], text: FormatConfig) -> DataFr
 
 @contextmanager
 def translate_spark_errors() -> Iterator[None]:
-    """Turn what Spark raises, pages of Java, into one sentence; what a worker of ours refused is ours."""
+    """Turn what Spark raises, pages of Java, into one sentence; what a worker of ours refused is
+    ours.
+    """
     try:
         yield
     except (PySparkException, Py4JError) as error:

@@ -1,8 +1,10 @@
-"""Spark: orders that live in a cluster, in buckets of customers. Nothing of a customer leaves a bucket.
+"""Spark: orders that live in a cluster, in buckets of customers. Nothing of a customer leaves a
+bucket.
 
-A survey (one scan, no shuffle) counts the lines, refuses what cannot be used and finds the first and newest
-order. Then one shuffle brings each customer's lines into one bucket, where `make` works on them as on any
-other orders. Rows depend on their customer alone, so the number of buckets changes their order, never a value.
+A survey (one scan, no shuffle) counts the lines, refuses what cannot be used and finds the first
+and newest order. Then one shuffle brings each customer's lines into one bucket, where `make` works
+on them as on any other orders. Rows depend on their customer alone, so the number of buckets
+changes their order, never a value.
 """
 
 from __future__ import annotations
@@ -164,7 +166,8 @@ def map_buckets(
 ) -> DataFrame:
     """What `make` gives for each bucket of customers, as one DataFrame of a schema; one shuffle.
 
-    With `every_line`, lines that name no customer are spread over the buckets, to be set aside there.
+    With `every_line`, lines that name no customer are spread over the buckets, to be set aside
+    there.
     """
     if buckets is not None and buckets < 1:
         raise ConfigError(f"buckets must be at least 1, got {buckets}")
