@@ -1,1 +1,1 @@
-"""Discovery: what an unknown order file holds: a configuration for it, and its silent faults."""
+"""What an unknown order file holds: a configuration for it, and its silent faults."""
