@@ -134,6 +134,8 @@ def coerce_forecast_history(forecasts: pd.DataFrame | str | Path) -> pd.DataFram
         raise OrdersError(
             f"{name} must have the columns {', '.join(_OF_HISTORY)}, lacks {missing[0]}"
         )
+    if frame.empty:
+        raise OrdersError(f"{name} holds no forecasts, only column names")
     frame = frame.assign(
         customer_id=frame["customer_id"].astype("string"),
         cutoff=pd.to_datetime(frame["cutoff"]).astype("datetime64[us]"),

@@ -132,7 +132,7 @@ def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd
             "amount": parts.ravel(),
             "clv": np.repeat(clv, picked.shape[1]),
         }
-    )
+    ).astype(dict.fromkeys(("customer_id", "reason", "meaning"), "str"))
 
 
 def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Float64]:
