@@ -153,7 +153,9 @@ def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Flo
 
 
 def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
-    """BTYD's forecast of a customer who has just come, at each row's cutoff: where amounts start."""
+    """BTYD's forecast of a customer who has just come, at each row's cutoff: where amounts
+    start.
+    """
     blend, horizon = model.numbers.blend, model.numbers.horizon_days
     nothing = np.zeros(rows.n_rows)
     new = OrderDays(nothing, nothing, nothing, nothing)

@@ -46,7 +46,9 @@ def is_frame(orders: object) -> bool:
 
 
 def open_frame(orders: Any) -> Frame:
-    """The columns of order lines in memory; a lazy frame is collected, a stream read, by `select`."""
+    """The columns of order lines in memory; a lazy frame is collected, a stream read, by
+    `select`.
+    """
     if isinstance(orders, pd.DataFrame):
         return _open_pandas(orders)
     if _is_lazy(orders):
