@@ -1,4 +1,4 @@
-"""The whole life of a model, as the README tells it: every line is run, on the sample."""
+"""The whole life of a model, as the README tells it: every line is run, on a part of the sample."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ from clvcast.train.registry.promotion import CHAMPION
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_the_life_of_a_model(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    root: Path,
+    small_sample_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
 ) -> None:
     for folder in ("data", "configs"):
-        (tmp_path / folder).symlink_to(root / folder)
+        (tmp_path / folder).symlink_to(small_sample_folder / folder)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (life,) = (block for block in blocks(root / "README.md", "sh") if "models rollback" in block)
