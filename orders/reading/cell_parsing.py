@@ -73,7 +73,9 @@ def parse_number_cells(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Fl
 
 
 def _read_written(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, dict[str, int]]:
-    """Numbers made plain, each distinct cell once, and how often each currency stands beside one."""
+    """Numbers made plain, each distinct cell once, and how often each currency stands
+    beside one.
+    """
     encoded = cells.dictionary_encode()
     plain, currencies = make_plain(encoded.dictionary, decimal)
     kinds = currencies.dictionary_encode()

@@ -46,7 +46,8 @@ def is_frame(orders: object) -> bool:
 
 
 def open_frame(orders: Any, decimal: str | None = None) -> Frame:
-    """The columns of order lines in memory; a lazy frame is collected, a stream read, by `select`.
+    """The columns of order lines in memory; a lazy frame is collected, a stream read, by
+    `select`.
 
     `decimal` is the mark in texts, for numbers that stand in one column with them.
     """

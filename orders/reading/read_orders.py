@@ -141,7 +141,9 @@ def iterate_usable_lines(
 
 
 def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
-    """About how much memory reading all files at once would take; of a database nothing is known."""
+    """About how much memory reading all files at once would take; of a database nothing is
+    known.
+    """
     every_column = intake.config.duplicates == "drop"
     total = 0
     for source in map(fit_source, intake.config.all_sources()):

@@ -1,4 +1,6 @@
-"""Excel workbooks (.xlsx, extra `excel`): the sheets that share the first one's header are a table."""
+"""Excel workbooks (.xlsx, extra `excel`): the sheets that share the first one's header are
+a table.
+"""
 
 from __future__ import annotations
 
