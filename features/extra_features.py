@@ -118,7 +118,8 @@ def call_function(
     except _FAULTS as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"extra_features failed at the cutoff {moment:%Y-%m-%d}: {type(error).__name__}: {reason}"
+            f"extra_features failed at the cutoff {moment:%Y-%m-%d}: "
+            f"{type(error).__name__}: {reason}"
         ) from error
     if not isinstance(found, pd.DataFrame):
         raise ConfigError(
@@ -143,8 +144,8 @@ def _check_customers(found: pd.DataFrame, known: pd.DataFrame) -> None:
     if unknown:
         raise ConfigError(
             f"extra_features must be indexed by the customer_id of the orders it was given, got "
-            f"{unknown:,} of {len(found):,} rows of others; set_index('customer_id'), and leave out "
-            "customers without a line before the cutoff"
+            f"{unknown:,} of {len(found):,} rows of others; set_index('customer_id'), and leave "
+            "out customers without a line before the cutoff"
         )
 
 
@@ -161,7 +162,8 @@ def _check_columns(found: pd.DataFrame, names: tuple[str, ...] | None) -> None:
     columns = [str(name) for name in found.columns]
     if not columns or len(set(columns)) < len(columns):
         raise ConfigError(
-            f"extra_features must return columns of different names, got {', '.join(columns) or 'none'}"
+            "extra_features must return columns of different names, got "
+            f"{', '.join(columns) or 'none'}"
         )
     for name in columns:
         if not _NAME.fullmatch(name):

@@ -99,7 +99,7 @@ def _golden_attributes(coding: AttributeCoding, k: int) -> dict[str, Any]:
 
 
 def add_golden_extras(model: TrainedModel) -> TrainedModel:
-    """The model with invented extra features, where it needs any: golden rows run no user's code."""
+    """The model with invented extra features, where it needs any: no code of a user runs."""
     names = model.numbers.extra_features
     if not names:
         return model

@@ -169,13 +169,15 @@ class TrainedModel:
         names = self.numbers.extra_features
         if names and self.own_extra is None and (orders is None or orders.extra is None):
             raise ConfigError(
-                f"the model needs the extra features {', '.join(names)}, whose function a bundle does "
-                "not keep; give extra_features=..., or features.extra in a configuration (--config)"
+                f"the model needs the extra features {', '.join(names)}, whose function a bundle "
+                "does not keep; give extra_features=..., or features.extra in a configuration "
+                "(--config)"
             )
 
     def usable_columns(self, orders: Orders) -> Orders:
-        """The orders with the columns, attributes and extra features this model learned from; raises
-        `OrdersError` naming missing ones.
+        """The orders with the columns, attributes and extra features this model learned from.
+
+        Raises `OrdersError` naming missing ones.
         """
         self.check_columns(orders.optional_columns)
         self.check_extra_features(orders)

@@ -42,8 +42,8 @@ def load_extra_function(address: str) -> ExtraFunction:
         module = importlib.import_module(module_name)
     except (ImportError, SyntaxError) as error:
         raise ConfigError(
-            f"features.extra names the module {module_name}, which cannot be imported ({error}); run "
-            "in its folder, or install it"
+            f"features.extra names the module {module_name}, which cannot be imported ({error}); "
+            "run in its folder, or install it"
         ) from None
     function = getattr(module, name, None)
     if not callable(function):

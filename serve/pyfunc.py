@@ -58,7 +58,7 @@ def _load_pyfunc(path: str) -> NestedModel:
     model = load_bundle(Path(path))
     if names := model.numbers.extra_features:
         raise ConfigError(
-            f"the model needs the extra features {', '.join(names)}, whose function MLflow's pyfunc "
-            "cannot be given; use clvcast.load_model and clvcast.score(..., extra_features=...)"
+            f"the model needs the extra features {', '.join(names)}, whose function MLflow's "
+            "pyfunc cannot be given; use clvcast.load_model and clvcast.score(..., extra_features=...)"
         )
     return NestedModel(model)

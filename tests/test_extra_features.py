@@ -224,7 +224,7 @@ def test_a_configuration_names_the_function(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    worlds.shop(customers=250, seed=8).to_csv("orders.csv", index=False)
+    worlds.shop(customers=150, seed=8).to_csv("orders.csv", index=False)
     Path("shop_facts.py").write_text(
         "def build(orders, cutoff):\n"
         "    lines = orders.groupby('customer_id')['quantity'].max()\n"
@@ -236,6 +236,7 @@ def test_a_configuration_names_the_function(
                 "orders": {"source": "orders.csv"},
                 "horizon_days": 60,
                 "effort": "quick",
+                "tracking": {"evaluated_cutoffs": 1},
                 "features": {"extra": "shop_facts:build"},
             }
         )

@@ -40,9 +40,10 @@ def audit_extra_features(orders: Orders, extra: ExtraFeatures, cutoff: int) -> F
         if differs.any():
             named = [str(name) for name in expected.columns.to_numpy()[differs.any(axis=0)]]
             faults[change] = [*faults.get(change, []), *named]
+    n_features, n_customers = len(expected.columns), len(expected)
     sentence = (
-        f"{pluralize(len(expected.columns), 'extra feature')} of {pluralize(len(expected), 'customer')} "
-        f"at {dates.format_instant(cutoff)}: "
+        f"{pluralize(n_features, 'extra feature')} of {pluralize(n_customers, 'customer')} at "
+        f"{dates.format_instant(cutoff)}: "
     )
     if not faults:
         return Finding(

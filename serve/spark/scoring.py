@@ -51,8 +51,8 @@ class SparkModel:
             )
         if names := model.numbers.extra_features:
             raise ConfigError(
-                f"the model needs the extra features {', '.join(names)}, which Spark does not compute; "
-                "score with --engine local or clvcast.score"
+                f"the model needs the extra features {', '.join(names)}, which Spark does not "
+                "compute; score with --engine local or clvcast.score"
             )
         own = {name: getattr(model, name) for name in _OWN}
         with tempfile.TemporaryDirectory() as folder:
