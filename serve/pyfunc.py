@@ -59,6 +59,6 @@ def _load_pyfunc(path: str) -> NestedModel:
     if names := model.numbers.extra_features:
         raise ConfigError(
             f"the model needs the extra features {', '.join(names)}, whose function MLflow's "
-            "pyfunc cannot be given; use clvcast.load_model and clvcast.score(..., extra_features=...)"
+            "pyfunc cannot be given; use clvcast.load_model and clvcast.score with extra_features"
         )
     return NestedModel(model)

@@ -236,21 +236,20 @@ def test_a_configuration_names_the_function(
                 "orders": {"source": "orders.csv"},
                 "horizon_days": 60,
                 "effort": "quick",
-                "tracking": {"evaluated_cutoffs": 1},
                 "features": {"extra": "shop_facts:build"},
             }
         )
     )
-    status, out, err = run("train", "shop.yaml", "--force", "test of extra features")
-    assert status == 0, err
-    command = ("score", "--model", "models:/clv@champion", "-o", "a.parquet")
+    config = clvcast.load_config("shop.yaml")
+    clvcast.train("orders.csv", config).save("bundle")
+    command = ("score", "--model", "bundle", "-o", "a.parquet")
     status, _, err = run(*command, "--orders", "orders.csv")
     assert status != 0
     assert "needs the extra features most_at_once" in err
     assert run(*command, "--config", "shop.yaml")[0] == 0
     status, out, _ = run(*command, "--config", "shop.yaml")
     assert (status, "already done" in out) == (0, False)  # the function may have changed
-    model = clvcast.load_model("models:/clv@champion").with_config(clvcast.load_config("shop.yaml"))
+    model = clvcast.load_model("bundle").with_config(config)
     expected = clvcast.score(model, "orders.csv")
     pd.testing.assert_frame_equal(pd.read_parquet("a.parquet"), expected, check_dtype=False)
     status, out, _ = run("check", "shop.yaml", "--audit")
