@@ -83,8 +83,10 @@ def small_sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_sample(small_sample_folder: Path, sample_config: clvcast.Config) -> clvcast.Orders:
     """The orders of `small_sample_folder`."""
+    from clvcast.orders.reading.read_orders import read_configured_orders
+
     path = small_sample_folder / "data" / "online_retail.parquet"
-    return clvcast.read_orders(path, sample_config.orders.columns)
+    return read_configured_orders(sample_config.orders.reading(str(path)))
 
 
 @pytest.fixture(scope="session")
