@@ -96,7 +96,7 @@ def parse_instant_cells(
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _typed_instants(column, zone)
     if text.date_format in _NUMERIC_DATES:
-        return _numeric_instants(column, text.date_format, zone)
+        return _numeric_instants(column, text, zone)
     if is_number(kind):
         if text.date_format is None:
             missing = _mask(column.is_null())
@@ -122,8 +122,13 @@ def parse_instant_cells(
     return Parsed(values, bad, missing, mend)
 
 
-def _numeric_instants(column: pa.ChunkedArray, form: str, zone: str | None) -> Parsed[Int64]:
+def _numeric_instants(
+    column: pa.ChunkedArray, text: FormatConfig, zone: str | None
+) -> Parsed[Int64]:
     """Numbers since an epoch: unix times count from 1970 in UTC, a spreadsheet's days are local."""
+    form = str(text.date_format)
+    if text.decimal == "," and not is_number(column.type) and not _nulls(column).all():
+        column = pc.replace_substring(column.cast(pa.string()), ",", ".")
     numbers = parse_number_cells(column, FormatConfig())
     usable = ~(numbers.bad | numbers.missing)
     scaled = np.where(usable, numbers.values, 0.0) * _NUMERIC_DATES[form]

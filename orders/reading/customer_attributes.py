@@ -209,7 +209,7 @@ def _found(table: Any, config: CustomersConfig) -> Iterator[OpenTable]:
         source = SourceConfig(source=str(config.source), query=config.query, format=config.format)
         yield from open_tables(source, lambda names: resolve_plain_columns(wanted, names))
         return
-    frame = open_frame(table)
+    frame = open_frame(table, config.format.decimal)
     mapping, faults = resolve_plain_columns(wanted, frame.names)
     lines = frame.select(list_needed(mapping))
     yield OpenTable("", mapping, faults, iter([RawTable(lines, np.arange(1, lines.num_rows + 1))]))
