@@ -22,7 +22,7 @@ from ..models.trees.quick_scorer import FlatTrees
 from ..orders import dates
 from ..orders.reading.nested_rows import unnest
 from ..orders.reading.order_records import pack_records
-from .rest.json_scan import scan_json
+from .json_scan import scan_json
 
 __all__ = ["warm", "warm_code"]
 

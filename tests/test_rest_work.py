@@ -25,9 +25,9 @@ import clvcast
 try:
     from servers import serving
 
+    from clvcast.serve.json_scan import scan_json
     from clvcast.serve.rest.errors import Refusal
     from clvcast.serve.rest.handlers import JSON, PARQUET, answer_table
-    from clvcast.serve.rest.json_scan import scan_json
     from clvcast.serve.rest.model_holder import ModelHolder
     from clvcast.serve.rest.request_limits import Limits
     from clvcast.serve.rest.schemas import FORECAST_REQUEST, parse_body

@@ -21,11 +21,11 @@ fastapi = pytest.importorskip("fastapi")
 from pydantic import BaseModel, TypeAdapter  # noqa: E402
 from starlette.types import Receive  # noqa: E402
 
+from clvcast.serve.json_scan import scan_json  # noqa: E402
 from clvcast.serve.rest.auth import LoginLimit, read_tokens  # noqa: E402
 from clvcast.serve.rest.errors import Refusal  # noqa: E402
 from clvcast.serve.rest.handlers import ARROW  # noqa: E402
 from clvcast.serve.rest.handlers import _read_table as read_lines  # noqa: E402
-from clvcast.serve.rest.json_scan import scan_json  # noqa: E402
 from clvcast.serve.rest.request_limits import (  # noqa: E402
     BodyReader,
     Limits,

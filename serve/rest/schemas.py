@@ -26,8 +26,8 @@ from ...models.scoring import FORECAST_SCHEMA
 from ...orders.dates import ISO_INSTANT, ISO_LOCAL
 from ...orders.limits import MAX_AMOUNT
 from ...orders.reading.line_rules import AMOUNT, FINITE, ISO, NOT_EMPTY, NUMBER, REQUIRED, TEXT
+from ..json_scan import scan_json
 from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
-from .json_scan import scan_json
 from .request_limits import MOST_CUSTOMERS, MOST_LINES, Limits, check_size
 
 __all__ = [
