@@ -24,6 +24,7 @@ from ...orders.reading.label_encoding import Ids, merge_labels, read_ids
 from ...orders.reading.line_collector import open_rules
 from ...orders.reading.line_validation import parse_lines
 from ...orders.reading.order_rules import drop_left_out
+from ...orders.reading.returned_orders import RETURNED_ORDER, ReturnedOrders, assign_returns
 from ...orders.reading.usable_lines import UsableLines
 from . import vocabulary
 
@@ -140,6 +141,8 @@ class _ProfileBuilder:
             "file": np.full(n_lines, float(self._files.index(file))),
         }
         texts = {name: lines.texts.get(name) or _make_missing(n_lines) for name in _TEXTS}
+        if RETURNED_ORDER in lines.texts:
+            texts[RETURNED_ORDER] = lines.texts[RETURNED_ORDER]
         verdicts = lines.verdicts.values
         self._parts.append(UsableLines(texts, lines.times, numbers, verdicts=verdicts))
         self.n_lines_read += n_lines
@@ -195,6 +198,7 @@ class _ProfileBuilder:
         for name, blocks in self._persons.items():
             for part, block in zip(self._parts, blocks, strict=True):
                 part.texts[_PERSON + name] = block
+        self._parts = _assign_returns(self._parts)
         drop_left_out(self._parts)
         return SourceProfile(
             sources=self.sources,
@@ -220,6 +224,18 @@ class _ProfileBuilder:
 
     def _join_numbers(self, name: str) -> Float64:
         return np.concatenate([*(part.numbers[name] for part in self._parts), np.zeros(0)])
+
+
+def _assign_returns(parts: list[UsableLines]) -> list[UsableLines]:
+    """Returns with the customers of their orders, as reading gives them."""
+    returned = ReturnedOrders()
+    for part in parts:
+        if RETURNED_ORDER in part.texts:
+            returned.take(part)
+    return [
+        assign_returns(part, returned.customers)[0] if RETURNED_ORDER in part.texts else part
+        for part in parts
+    ]
 
 
 def _make_missing(n_lines: int) -> TextColumn:
