@@ -228,9 +228,9 @@ def fit_layout(
 ) -> dict[str, Any]:
     """The keys that read a file: what `apply_layout` filled in, in the columns that the file has.
 
-    `stated` are the filled `columns`, `only`, `except`, `returns`, `return_columns`, `amount_per` and
-    `currency_column`; those that are not as the layout fills them are the user's own, and stay. Raises `OrdersError` naming
-    the missing columns where no export of the layout fits.
+    `stated` are the filled `columns` and the keys of `_UNSET`; those that are not as the layout
+    fills them are the user's own, and stay. Raises `OrdersError` naming the missing columns where
+    no export of the layout fits.
     """
     known = _find_layout(layout)
     usual = known.exports[0].settings()

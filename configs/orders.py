@@ -180,8 +180,8 @@ class LineRules(Section):
     return_columns: dict[Literal["customer_id", "order_id"], str] = Field(
         default_factory=dict,
         exclude_if=_is_default,
-        description="Columns that say whose a line with a negative amount is, where the file has it "
-        "in the shop's name: {order_id: Reference Txn ID} gives it to the customer of that order.",
+        description="Columns that say whose a line with a negative amount is, where the file has "
+        "it in the shop's name: {order_id: Reference Txn ID} gives it to that order's customer.",
     )
     amount_per: Literal["line", "order"] = Field(
         default="line",

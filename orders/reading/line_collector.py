@@ -241,8 +241,8 @@ class LineCollector:
         if not lines:
             return []
         return [
-            f"{pluralize(lines, 'line')} ({money:,.2f} in all) return money of orders that are in no "
-            "file: they count for the customer that they name"
+            f"{pluralize(lines, 'line')} ({money:,.2f} in all) return money of orders that are in "
+            "no file: they count for the customer that they name"
         ]
 
     def _parsed(self, file: str, told: _Told) -> Lines:

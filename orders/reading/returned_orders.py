@@ -57,7 +57,7 @@ class ReturnedOrders:
 def assign_returns(
     lines: UsableLines, customers: Mapping[str, str]
 ) -> tuple[UsableLines, np.ndarray]:
-    """Lines with the customer and the order that they return, where it is known; and where it is."""
+    """Lines with the customer and the order that they return, where known; and where it is."""
     texts = dict(lines.texts)
     named = texts.pop(RETURNED_ORDER).to_text()
     owners = pa.array([customers.get(name) for name in named.to_pylist()], pa.string())

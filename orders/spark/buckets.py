@@ -121,8 +121,8 @@ def plan_source(
     mapping, faults = resolve_columns(source or config, empty.column_names, own_names_too=True)
     if (source or config).return_columns:
         raise OrdersError(
-            f"{shown}: orders.return_columns needs all lines in one place and is not read in Spark; "
-            "score the files without Spark, or give returns the customer of their order before"
+            f"{shown}: orders.return_columns needs all lines in one place and is not read in "
+            "Spark; score the files without Spark, or give returns their customers before"
         )
     if faults:
         raise_faults(faults, shown)
