@@ -797,11 +797,11 @@ FAULTS: dict[str, Fault] = {
     "overlapping files": Fault("overlapping files", _EVERY, _overlap_files),
     "customer id per order": Fault("customer ids", _REPEAT_BUYERS, _number_customers_per_order),
     "footer with a total": Fault("footer", _EVERY, _add_footer),
-    "returns as sales by type": Fault("returns", _NO_RETURNS, _count_returns_as_sales),
+    "returns as sales by type": Fault("return lines", _NO_RETURNS, _count_returns_as_sales),
     "returns as sales by quantity": Fault(
-        "returns", _NO_RETURNS, _count_negative_quantities_as_sales
+        "return lines", _NO_RETURNS, _count_negative_quantities_as_sales
     ),
-    "returns in the shop's name": Fault("returns", _NO_RETURNS, _send_refunds_in_own_name),
+    "returns in the shop's name": Fault("return lines", _NO_RETURNS, _send_refunds_in_own_name),
     "lines joined with payments": Fault("joined lines", _SEVERAL_ITEMS, _join_payments),
     "order's discount on each line": Fault(
         "amounts of orders", _SEVERAL_ITEMS, _deduct_order_discounts_on_each_line

@@ -24,10 +24,12 @@ def hash_texts(texts: Sequence[str]) -> UInt64:
 
 def has_hash(table: pa.Table, name: str) -> bool:
     """Whether a column can be hashed: of plain values, under a name that no other has."""
+    if table.column_names.count(name) > 1:
+        return False
     kind = table[name].type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     is_plain = not pa.types.is_nested(kind) and not pa.types.is_binary(kind)
-    return is_plain and not pa.types.is_null(kind) and table.column_names.count(name) == 1
+    return is_plain and not pa.types.is_null(kind)
 
 
 def hash_cells(column: pa.ChunkedArray) -> UInt64:

@@ -35,7 +35,7 @@ def detect_returns(profile: SourceProfile) -> Finding:
         finding = detect(profile)
         if finding is not None:
             return finding
-    return Finding("returns", "pass", 0.0, "no line that says return counts as a sale")
+    return Finding("return lines", "pass", 0.0, "no line that says return counts as a sale")
 
 
 def _detect_named_returns(profile: SourceProfile) -> Finding | None:
@@ -54,7 +54,7 @@ def _detect_named_returns(profile: SourceProfile) -> Finding | None:
             continue
         shown = join_words([f"{v!r} ({pluralize(n, 'line')})" for v, n in found.items()])
         return Finding(
-            "returns",
+            "return lines",
             "warn",
             lines / max(1, sum(counts.values())),
             f"column {column!r} has {shown} with positive amounts, which count as sales",
@@ -71,7 +71,7 @@ def _detect_negative_quantities(profile: SourceProfile) -> Finding | None:
     columns = profile.config.columns or profile.sources[0].columns
     amount, quantity = str(columns.get("amount", "amount")), profile.quantity_column
     return Finding(
-        "returns",
+        "return lines",
         "warn",
         float(wrong.mean()),
         f"{pluralize(int(wrong.sum()), 'line')} have a negative {quantity} and a positive amount, "
@@ -95,13 +95,15 @@ def _detect_own_returns(profile: SourceProfile) -> Finding | None:
     name = profile.customers.labels[top].as_py()
     reference = _find_reference(profile, profile.customers.codes == top)
     return Finding(
-        "returns",
+        "return lines",
         "warn",
         float(given[top] / given.sum()),
         f"{name!r} bought nothing and has {pluralize(int(lines[top]), 'return')} "
         f"({given[top]:,.2f}): refunds in the shop's own name, which no customer's value falls by",
-        format_setting("orders.return_columns", {"order_id": reference or "COLUMN"})
-        + ("" if reference else " with the column that names the order they give back"),
+        format_setting("orders.return_columns", {"order_id": reference})
+        if reference
+        else "export the column that names the order they give back, for orders.return_columns, or "
+        + format_setting("orders.no_customer", [name]),
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .label_encoding import encode_labels
+from .line_filters import KEPT
 from .usable_lines import UsableLines
 
 __all__ = ["RETURNED_ORDER", "ReturnedOrders", "assign_returns"]
@@ -49,8 +50,9 @@ class ReturnedOrders:
         waiting, self.waiting = self.waiting, []
         released = [assign_returns(lines, self.customers) for lines in waiting]
         for lines, is_known in released:
-            self.n_unknown += int(np.count_nonzero(~is_known))
-            self.unknown_money += float(lines.money[~is_known].sum())
+            unknown = ~is_known if lines.verdicts is None else ~is_known & (lines.verdicts == KEPT)
+            self.n_unknown += int(np.count_nonzero(unknown))
+            self.unknown_money += float(lines.money[unknown].sum())
         return [lines for lines, _ in released]
 
 
