@@ -34,6 +34,7 @@ __all__ = [
     "ConfigFile",
     "Cutoff",
     "Engine",
+    "ExpectSha256",
     "Json",
     "ModelName",
     "OptionalConfig",
@@ -71,6 +72,9 @@ Engine = Annotated[
     typer.Option(help="Run on this machine, or in Spark (extra spark)."),
 ]
 Store = Annotated[str | None, typer.Option("--tracking-uri", help="Address of the MLflow store.")]
+ExpectSha256 = Annotated[
+    str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
+]
 Cutoff = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="First instant that is not observed, such as 2011-12-10."),

@@ -14,6 +14,7 @@ from .console import (
     CompleteUntil,
     Cutoff,
     Engine,
+    ExpectSha256,
     Json,
     ModelName,
     Quiet,
@@ -75,9 +76,7 @@ def score(
     ] = False,
     engine: Engine = "local",
     tracking_uri: Store = None,
-    expect_sha256: Annotated[
-        str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
-    ] = None,
+    expect_sha256: ExpectSha256 = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

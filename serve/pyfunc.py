@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import ConfigError, OrdersError
-from ..models.bundle import load_bundle
+from ..models.bundle import load_expected_bundle
 from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
 from ..orders.cutoffs import check_cutoff_from_now
@@ -55,7 +55,7 @@ class NestedModel:
 
 
 def _load_pyfunc(path: str) -> NestedModel:
-    model = load_bundle(Path(path))
+    model = load_expected_bundle(Path(path))
     if names := model.numbers.extra_features:
         raise ConfigError(
             f"the model needs the extra features {', '.join(names)}, whose function MLflow's "

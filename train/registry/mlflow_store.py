@@ -21,8 +21,9 @@ from ...configs.addresses import hide_passwords
 from ...configs.schema import OPTIONAL_COLUMNS
 from ...errors import StoreError
 from ...models.bundle import hash_bundle, save_bundle
+from ...models.digests import BUNDLE_SHA256
 from ...models.golden_rows import build_golden_rows
-from ...models.loading import BUNDLE_SHA256, find_existing_store, silence_mlflow, use_store
+from ...models.loading import find_existing_store, silence_mlflow, use_store
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
 from .store_location import lock_store
@@ -198,11 +199,13 @@ class Store:
         ):
             bundle = Path(folder) / "bundle"
             save_bundle(model, bundle)
+            digest = hash_bundle(bundle)
             with mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None):
                 logged = mlflow.pyfunc.log_model(
                     name="model",
                     loader_module="clvcast.serve.pyfunc",
                     data_path=str(bundle),
+                    metadata={BUNDLE_SHA256: digest},
                     signature=_signature(model),
                     input_example=build_golden_rows(
                         model.numbers.optional_columns, model.numbers.attributes
@@ -215,7 +218,7 @@ class Store:
                 name,
                 logged.model_uri,
                 run_id,
-                {**tags, BUNDLE_SHA256: hash_bundle(bundle)},
+                {**tags, BUNDLE_SHA256: digest},
                 model_id=logged.model_id,  # a server asks for it, the embedded store does not
             )
             return self.version(name, str(made.version))
