@@ -139,7 +139,7 @@ def _packaged(requirement: str, member: str) -> IO[bytes]:
 
 
 def _online_retail() -> pd.DataFrame:
-    """The second year of the shop alone."""
+    """The second year of the shop alone: the lines of the first edition."""
     lines = _online_retail_2()
     return lines[lines["ordered_at"] >= "2010-12-01"]
 
