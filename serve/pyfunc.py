@@ -138,7 +138,13 @@ def _keep_nulls(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _load_pyfunc(path: str) -> NestedModel:
-    return NestedModel(load_bundle(Path(path), _read_digest(Path(path))))
+    model = load_bundle(Path(path), _read_digest(Path(path)))
+    if names := model.numbers.extra_features:
+        raise ConfigError(
+            f"the model needs the extra features {', '.join(names)}, whose function MLflow's "
+            "pyfunc cannot be given; use clvcast.load_model and clvcast.score with extra_features"
+        )
+    return NestedModel(model)
 
 
 def _read_digest(bundle: Path) -> str | None:
