@@ -85,8 +85,8 @@ def write_note(run: TrainingRun, config: Config, outcome: str = "") -> str:
     first = dates.format_instant(windows.find_first_order_at(known))
     parts = [
         outcome,
-        f"**Model** {run.model.version}: periods of {config.horizon_days} days, {config.periods} in "
-        f"a CLV, effort {config.effort}, target {config.target}, margin rate "
+        f"**Model** {run.model.version}: periods of {config.horizon_days} days, {config.periods} "
+        f"in a CLV, effort {config.effort}, target {config.target}, margin rate "
         f"{config.economics.margin_rate:g}.",
         f"**Data**: {known.n_customers:,} customers, {known.n_lines:,} order lines from {first} to "
         f"{dates.format_instant(run.cutoff)}.",

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from ...configs.schema import Config
+from ...features.extra_features import attach_extra_features
 from ...models.api import Model
 from ...orders import dates
+from ...orders.extra_features import ExtraFunction
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ..backtest.run import Backtest
@@ -56,6 +58,7 @@ def track(
     run_name: str | None = None,
     tracking_uri: str | None = None,
     force: str | None = None,
+    extra_features: ExtraFunction | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> TrackedTraining:
     """Train and evaluate a model, register it in MLflow, and promote it if it passes the gate.
@@ -79,6 +82,8 @@ def track(
         The MLflow store; by default that of the config, MLFLOW_TRACKING_URI or ./mlflow.db.
     force : str, optional
         A reason to make it champion even if it fails the gate.
+    extra_features : callable, optional
+        Your own features, as in `clvcast.train`.
     progress : callable, optional
         Called with a sentence at each step, for example `print`.
 
@@ -107,6 +112,7 @@ def track(
     check_tags(tags or {})  # before the training takes its time
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
+    orders = attach_extra_features(orders, extra_features, config.features)
     run = train_and_evaluate(orders, config, cutoff, progress)
     done = track_run(run, config, tracking_uri, force, progress, tags, run_name)
     return TrackedTraining(

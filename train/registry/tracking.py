@@ -122,7 +122,8 @@ def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     for name in tags:
         if not name or name.startswith(("clvcast.", "mlflow.")):
             raise ConfigError(
-                f"a tag must have a name that begins with neither clvcast. nor mlflow., got {name!r}"
+                "a tag's name must not be empty or begin with clvcast. or mlflow., got "
+                f"{name!r}; choose another"
             )
     return {name: str(value) for name, value in tags.items()}
 
