@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ...configs.schema import EconomicsConfig, Target
+from ...configs.economics import KnownEconomics
+from ...configs.schema import Target
 from ...features.recency_frequency import OrderDays, count_order_days
 from ...features.table import compute_feature_rows
 from ...features.targets import compute_line_values
@@ -35,7 +36,7 @@ class BaselineInputs:
     horizon_days: int
     days: OrderDays
     periods: int = 1
-    economics: EconomicsConfig = field(default_factory=EconomicsConfig)
+    economics: KnownEconomics = field(default_factory=KnownEconomics)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def build_baseline_inputs(
     cutoff: int,
     horizon_days: int,
     periods: int = 1,
-    economics: EconomicsConfig | None = None,
+    economics: KnownEconomics | None = None,
     target: Target = "spend",
 ) -> BaselineInputs:
     """Gather it from the orders before the cutoff, for the customers that feature rows have.
@@ -81,7 +82,7 @@ def build_baseline_inputs(
         horizon_days=horizon_days,
         days=count_order_days(known, cutoff).where(at_cutoff.customer_index),
         periods=periods,
-        economics=economics or EconomicsConfig(),
+        economics=economics or KnownEconomics(),
     )
 
 
