@@ -310,12 +310,13 @@ def _print_economics(result: Economics, config: Config, terms: ForecastTerms) ->
             f"{shop['ltv_cac_fully_loaded']:.2f})"
         )
     levers = result.levers[result.levers["dimension"] == "shop"].set_index("lever")["value"]
+    months = marks.payback_months
     print_legend(
-        f"month: the first in which cumulated {terms.basis} reaches the spend; probability: of payback by "
-        f"then; in {marks.payback_months}: of payback within {marks.payback_months} months. One "
-        f"point less churn adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more "
-        f"order value, frequency or margin adds {format_money(levers['margin'], currency)} each. "
-        f"LTV is {terms.describe_basis()}."
+        f"month: the first in which cumulated {terms.basis} reaches the spend; probability: of "
+        f"payback by then; in {months}: of payback within {months} months. One point less churn "
+        f"adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more order value, "
+        f"frequency or margin adds {format_money(levers['margin'], currency)} each. LTV is "
+        f"{terms.describe_basis()}."
     )
 
 

@@ -24,10 +24,14 @@ __all__ = ["ForecastSource", "Forecasts", "read_forecast_history", "read_forecas
 
 ForecastSource: TypeAlias = pd.DataFrame | pa.Table | str | Path
 _TEXTS = ("customer_id", "model_version", "rfm_segment", "tier", "risk")
-_NUMBERS = ("n_orders", "days_since_last_order", "tenure_days", "churn_probability", "expected_spend", "clv")  # fmt: skip
+_NUMBERS = (
+    "n_orders", "days_since_last_order", "tenure_days", "churn_probability",
+    "expected_spend", "clv",
+)  # fmt: skip
 _REQUIRED = (*_TEXTS, "cutoff", *_NUMBERS)
 _OF_ONE_CUSTOMER = (
-    "expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper", "next_order_from", "next_order_until",
+    "expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper", "next_order_from",
+    "next_order_until",
 )  # fmt: skip
 _OF_HISTORY = (
     *("customer_id", "cutoff", "model_version"),

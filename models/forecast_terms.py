@@ -151,7 +151,8 @@ def read_terms(table: pa.Table) -> ForecastTerms | None:
         return ForecastTerms.model_validate(terms)
     except ValidationError:
         raise OrdersError(
-            "the forecasts hold attributes of clvcast that cannot be read; make them with clvcast score"
+            "the forecasts hold attributes of clvcast that cannot be read; make them with "
+            "clvcast score"
         ) from None
 
 
@@ -190,8 +191,8 @@ def reconcile_config(
         remarks.append(
             f"{what} do not say what they were made with, as those of clvcast score do: "
             f"{config.periods} x {config.horizon_days} days, {stated_margin} "
-            f"and a discount of {config.economics.annual_discount_rate:.0%} a year are taken, of the "
-            "configuration or by default"
+            f"and a discount of {config.economics.annual_discount_rate:.0%} a year are "
+            "taken, of the configuration or by default"
         )
         return config, remarks
     stated = _stated(config)
@@ -225,8 +226,8 @@ def check_terms(
         else:
             unknown = f"{name if one is None else other_name} does"
         return [
-            f"{unknown} not say what they were made with: that margin, currency and horizon are the "
-            "same is not checked"
+            f"{unknown} not say what they were made with: that margin, currency and horizon are "
+            "the same is not checked"
         ]
     differ = one.list_differences(other)
     told = (

@@ -177,9 +177,7 @@ def test_forecasts_that_carry_nothing_are_read_by_the_configuration_which_is_sai
             open_customer_base(given, shop_orders, parse_config("horizon_days: 50")).remarks
         )
         assert "the forecasts do not say what they were made with" in told
-        assert (
-            "4 x 50 days, no margin (CLV is revenue) and a discount of 0% a year are taken" in told
-        )
+        assert taken in told
 
 
 def test_attributes_that_are_not_ours_are_no_obstacle(

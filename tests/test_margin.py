@@ -88,7 +88,7 @@ def test_a_margin_that_cannot_be_measured_is_refused(
 @pytest.mark.parametrize("value", [0, -0.1, 1.01, True, "half", "nan"])
 def test_a_margin_is_measured_or_above_0_and_at_most_1(value: object) -> None:
     with pytest.raises(ConfigError, match="should be `measured`, or a number above 0"):
-        EconomicsConfig(margin_rate=value)  # type: ignore[arg-type]
+        EconomicsConfig(margin_rate=value)
 
 
 def test_the_basis_follows_from_target_and_margin() -> None:

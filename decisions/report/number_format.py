@@ -12,8 +12,8 @@ from ...configs.schema import Config
 
 __all__ = ["UNKNOWN", "Kind", "NumberFormat"]
 
-Kind = Literal[  # money is revenue, or of the forecasts' basis (value)
-    "text", "count", "money", "cents", "value", "share", "points", "number", "ratio"
+Kind = Literal[  # money and cents are revenue, value has CLV's basis, amount's row says what it is
+    "text", "count", "money", "cents", "value", "amount", "share", "points", "number", "ratio"
 ]
 UNKNOWN = "–"
 _NO_BREAK, _NARROW = "\u00a0", "\u202f"

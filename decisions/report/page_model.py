@@ -89,9 +89,10 @@ def build_table(
 
 def write_heading(heading: str, kind: Kind, writing: NumberFormat) -> str:
     """A column's heading; that of money says what it is, and in which currency."""
-    if kind not in ("money", "cents", "value"):
+    if kind not in ("money", "cents", "value", "amount"):
         return heading
-    unit = writing.value_unit if kind == "value" else writing.money_unit
+    units = {"value": writing.value_unit, "amount": writing.currency}
+    unit = units.get(kind, writing.money_unit)
     if unit.partition(",")[0] in heading:  # the heading says it already
         unit = writing.currency
     return f"{heading}, {unit}" if unit else heading

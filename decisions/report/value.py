@@ -48,7 +48,8 @@ def build_facts(content: ReportData, writing: NumberFormat) -> tuple[Fact, ...]:
         Fact(
             "At high risk of leaving",
             writing.count(int(high["customers"].sum()), "customer"),
-            f"with {writing.money(float(high['clv_total'].sum()))} of expected CLV ({writing.basis})",
+            f"with {writing.money(float(high['clv_total'].sum()))} of expected CLV "
+            f"({writing.basis})",
         ),
     )
 
