@@ -1,5 +1,5 @@
-"""docs/decisions.md, lists.md, segments.md: configurations are valid, columns and lists are those of
-the tables.
+"""docs/decisions.md, lists.md, segments.md: configurations are valid, columns and lists are those
+of the tables.
 """
 
 from __future__ import annotations
