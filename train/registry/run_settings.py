@@ -40,7 +40,8 @@ def list_parameters(run: TrainingRun, config: Config) -> dict[str, str]:
         "periods": config.periods,
         "effort": config.effort,
         "target": config.target,
-        "margin_rate": config.economics.margin_rate,
+        "margin_rate": run.model.economics.margin_rate,
+        "margin_source": run.model.economics.margin_source,
         "annual_discount_rate": config.economics.annual_discount_rate,
         "seed": config.seed,
         "seeds": len(trees),
@@ -87,7 +88,7 @@ def write_note(run: TrainingRun, config: Config, outcome: str = "") -> str:
         outcome,
         f"**Model** {run.model.version}: periods of {config.horizon_days} days, {config.periods} "
         f"in a CLV, effort {config.effort}, target {config.target}, margin rate "
-        f"{config.economics.margin_rate:g}.",
+        f"{run.model.economics.margin_rate:g}.",
         f"**Data**: {known.n_customers:,} customers, {known.n_lines:,} order lines from {first} to "
         f"{dates.format_instant(run.cutoff)}.",
     ]
