@@ -24,6 +24,7 @@ from .console import (
     out,
     print_json,
     read_config,
+    read_optional_config,
     show_progress_bars,
 )
 from .tables import print_grid
@@ -134,11 +135,20 @@ def _print_result(result: BatchResult, model: TrainedModel) -> None:
     days, currency = model.numbers.horizon_days, model.orders.currency
     if result.was_done:
         out.print("already done with the same orders, model and settings (--force repeats it):")
+    span_days = days * model.periods
+    if result.churn_rate is None:
+        out.print(
+            f"no forecasts at {result.cutoff} by model {result.model_version}: no customer has an "
+            "order before the cutoff"
+        )
+    else:
+        out.print(
+            f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
+            f"  expected spend {format_money(result.expected_spend, currency)} in {days} days\n"
+            f"  CLV            {format_money(result.clv, currency)} in {span_days} days\n"
+            f"  mean churn probability in {days} days: {result.churn_rate:.1%}"
+        )
     out.print(
-        f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
-        f"  expected spend {format_money(result.expected_spend, currency)} in {days} days\n"
-        f"  CLV            {format_money(result.clv, currency)} in {days * model.periods} days\n"
-        f"  mean churn probability in {days} days: {result.churn_rate:.1%}\n"
         f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
         f"{result.customers_without_orders:,} customers without an order",
     )
@@ -157,6 +167,9 @@ def explain(
     customers: Attributes = None,
     largest: Annotated[int, typer.Option(min=1, help="Number of reasons per customer.")] = 5,
     cutoff: Cutoff = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Overrides the model's mapping and economics.")
+    ] = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -175,7 +188,7 @@ def explain(
         raise ConfigError("explain needs --customer ID, or --output FILE for all customers")
     if output is not None:
         check_writable(output)
-    loaded = load_configured_model(model, None, tracking_uri)
+    loaded = load_configured_model(model, read_optional_config(config), tracking_uri)
     reasons = explain_customers(
         loaded, orders, cutoff, customers=customer, attributes=customers, largest=largest
     )

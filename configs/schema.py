@@ -39,6 +39,7 @@ __all__ = [
     "Config",
     "CustomersConfig",
     "EconomicsConfig",
+    "FeaturesConfig",
     "FormatConfig",
     "GateConfig",
     "LineRules",
@@ -57,10 +58,10 @@ __all__ = [
 Target = Literal["spend", "gross", "before_discount", "contribution"]
 
 # keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle
-# by themselves
+# by themselves, and a bundle names no function
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
-    "segments", "kpis", "acquisition", "lists", "report", "memory_limit",
+    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features",
 )  # fmt: skip
 
 
@@ -101,8 +102,20 @@ class TrackingConfig(Section):
 _TREE_PARAMETERS = (
     "learning_rate", "num_iterations", "num_leaves", "max_depth", "min_data_in_leaf",
     "min_sum_hessian_in_leaf", "min_gain_to_split", "feature_fraction", "feature_fraction_bynode",
-    "bagging_fraction", "bagging_freq", "lambda_l1", "lambda_l2", "path_smooth", "extra_trees", "max_bin",
+    "bagging_fraction", "bagging_freq", "lambda_l1", "lambda_l2", "path_smooth", "extra_trees",
+    "max_bin",
 )  # fmt: skip
+
+
+class FeaturesConfig(Section):
+    """Features beside those of the catalogue."""
+
+    extra: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="Your own features, module:function, of (orders, cutoff); see "
+        "docs/own-features.md. Needed again at scoring.",
+    )
 
 
 class ModelConfig(Section):
@@ -174,6 +187,7 @@ class Config(Section):
         "returns and discounts. before_discount: amounts less returns, before discounts. "
         "contribution: spend less cost (keep margin_rate at 1).",
     )
+    features: FeaturesConfig = Field(default_factory=lambda: FeaturesConfig())
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(
         default=0,

@@ -13,7 +13,7 @@ from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
 from ..features.recency_frequency import OrderDays
 from ..features.table import compute_feature_rows
 from ..models.btyd.forecasts import BgNbd, predict_order_days
-from ..models.golden_rows import CUTOFF, build_golden_rows
+from ..models.golden_rows import CUTOFF, add_golden_extras, build_golden_rows
 from ..models.model import TrainedModel
 from ..models.next_order import predict_next_order
 from ..models.score_one import score_one
@@ -22,6 +22,7 @@ from ..models.trees.quick_scorer import FlatTrees
 from ..orders import dates
 from ..orders.reading.nested_rows import unnest
 from ..orders.reading.order_records import pack_records
+from .json_scan import scan_json
 
 __all__ = ["warm", "warm_code"]
 
@@ -34,6 +35,7 @@ _STUMP = (
 
 def warm_code() -> None:
     """Compile features, with every optional column and with none, and forecasts."""
+    scan_json(b"{}")
     FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
     one = np.ones(1)
     btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
@@ -50,6 +52,7 @@ def warm_code() -> None:
 
 def warm(model: TrainedModel) -> None:
     """Forecast the golden rows, together and one by one, and load the trees for explanations."""
+    model = add_golden_extras(model)
     numbers = model.numbers
     rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
     for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
@@ -59,6 +62,7 @@ def warm(model: TrainedModel) -> None:
     for (customer_id, lines), record in zip(_list_customers(rows), attributes, strict=True):
         score_one(model, lines, CUTOFF, customer_id, record)
     model.load_boosters()
+    scan_json(b"{}")
 
 
 def _list_customers(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:

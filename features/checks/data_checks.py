@@ -22,12 +22,15 @@ from ...orders.cutoffs import (
     get_newest_realised_cutoff,
     is_too_short_for_trees,
 )
+from ...orders.extra_features import ExtraFunction
 from ...orders.order_table import OrderTable, build_order_table
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ...orders.reading.validation_issues import pluralize
-from .leakage_audit import audit_leakage as audit_features
+from ..extra_features import attach_extra_features
+from .extra_audit import audit_extra_features
+from .leakage_audit import audit_leakage, choose_audit_cutoff
 
 __all__ = ["check"]
 
@@ -43,10 +46,16 @@ _LEAST_GAPS = 20  # between successive orders: fewer tell nothing
 _WITHIN_SHARE = 0.25  # of the gaps that end within the horizon
 _HORIZON_STEP_DAYS = 30
 _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
+_CLOSED_DAYS = 4  # days without an order in the same week of two years: a yearly closing
+_WEEKS_OF_YEAR = 52
 
 
 def check(
-    orders: OrdersSource, config: Config | None = None, *, audit: bool = False
+    orders: OrdersSource,
+    config: Config | None = None,
+    *,
+    audit: bool = False,
+    extra_features: ExtraFunction | None = None,
 ) -> list[Finding]:
     """Check whether the orders suit forecasts with the configuration's horizon.
 
@@ -57,7 +66,10 @@ def check(
     config : Config, optional
         Settings of the shop; the defaults if not given.
     audit : bool, default False
-        Add a proof that no order at or after a cutoff changes a feature of these orders.
+        Add a proof that no order at or after a cutoff changes a feature of these orders, and a
+        test that your own features depend on nothing but a customer's own lines.
+    extra_features : callable, optional
+        Your own features, as in `clvcast.build_features`.
 
     Returns
     -------
@@ -69,6 +81,7 @@ def check(
     given = orders
     orders = coerce_orders(given, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
+    orders = attach_extra_features(orders, extra_features, config.features)
     end = get_default_cutoff(orders)
     entries = build_order_table(orders, end)
     ordered = entries.n_orders > 0
@@ -85,7 +98,7 @@ def check(
         _recurring_charges(entries),
         _unusable(orders),
         *_find_silent_faults(given, config),
-        *([audit_features(orders, config.horizon_days)] if audit else []),
+        *(_audit(orders, config.horizon_days) if audit else []),
     ]
 
 
@@ -96,6 +109,14 @@ def _find_silent_faults(orders: object, config: Config) -> list[Finding]:
     if isinstance(orders, pd.DataFrame | pa.Table):
         return find_silent_faults(profile_table(orders, config.orders))
     return []
+
+
+def _audit(orders: Orders, horizon_days: int) -> list[Finding]:
+    found = [audit_leakage(orders, horizon_days)]
+    if orders.extra is not None:
+        cutoff = choose_audit_cutoff(orders, horizon_days)
+        found.append(audit_extra_features(orders, orders.extra, cutoff))
+    return found
 
 
 def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
@@ -110,8 +131,8 @@ def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
         )
         if is_too_short_for_trees(first, end, horizon_days):
             sentence += (
-                ": train forecasts with BTYD alone, which no window can measure, so the gate leaves "
-                "its promotion to you (clvcast models promote)"
+                ": train forecasts with BTYD alone, which no window can measure, so the "
+                "gate leaves its promotion to you (clvcast models promote)"
             )
             return Finding("history", "warn", horizons, f"{sentence}; {mend} for a measured model")
         return Finding("history", "fail", horizons, f"{sentence}; {mend}")
@@ -195,9 +216,14 @@ def _gap(orders: Orders) -> Finding:
 
 def _breaks(orders: Orders) -> Finding:
     first, lines = windows.count_lines_per_day(orders)
-    weeks = lines[: len(lines) // 7 * 7].reshape(-1, 7).sum(axis=1).astype(np.float64)
+    by_week = lines[: len(lines) // 7 * 7].reshape(-1, 7)
+    weeks = by_week.sum(axis=1).astype(np.float64)
+    is_closed = (by_week == 0).sum(axis=1) >= _CLOSED_DAYS
     worst, week = 1.0, -1
     for k in range(8, len(weeks)):
+        years = [j for j in (k - _WEEKS_OF_YEAR, k + _WEEKS_OF_YEAR) if 0 <= j < len(weeks)]
+        if is_closed[k] and any(is_closed[j] for j in years):
+            continue  # between the years, say
         usual = float(np.median(weeks[k - 8 : k]))
         factor = max(weeks[k], 1.0) / max(usual, 1.0)
         if max(factor, 1 / factor) > max(worst, 1 / worst):
@@ -223,10 +249,16 @@ def _recurring_charges(entries: OrderTable) -> Finding:
     regulars = gaps >= _LEAST_ORDERS - 1
     charged = int(np.count_nonzero(regulars & (alike >= _MOSTLY * gaps)))
     share = charged / max(int(np.count_nonzero(regulars)), 1)
-    sentence = f"{share:.1%} of customers with {_LEAST_ORDERS} orders or more pay the same amount every month"
+    sentence = (
+        f"{share:.1%} of customers with {_LEAST_ORDERS} orders or more pay the same amount "
+        "every month"
+    )
     if share <= _MOST_SHARE:
         return Finding("recurring charges", "pass", share, sentence)
-    mend = "these look like contracts, whose end is announced: clvcast forecasts orders, and knows no cancelling"
+    mend = (
+        "these look like contracts, whose end is announced: clvcast forecasts orders, and knows "
+        "no cancelling"
+    )
     return Finding("recurring charges", "warn", share, f"{sentence}; {mend}")
 
 

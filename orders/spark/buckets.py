@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig, SourceConfig
+from ...errors import OrdersError
 from .. import dates, windows
 from ..orders import Orders
 from ..reading.column_expressions import Expression
@@ -118,6 +119,11 @@ def plan_source(
     config = fit_rules(config, empty.column_names, shown)
     source = source and fit_rules(source, empty.column_names, shown)
     mapping, faults = resolve_columns(source or config, empty.column_names, own_names_too=True)
+    if (source or config).return_columns:
+        raise OrdersError(
+            f"{shown}: orders.return_columns needs all lines in one place and is not read in "
+            "Spark; score the files without Spark, or give returns their customers before"
+        )
     if faults:
         raise_faults(faults, shown)
     intake = LineCollector(config, now)
@@ -227,7 +233,9 @@ def _mixed(customers: Ids) -> _Hashes:
 
 
 def _scramble_bits(hashes: _Hashes) -> _Hashes:
-    """Hashes whose every bit depends on every bit of the given ones (the finalizer of SplitMix64)."""
+    """Hashes whose every bit depends on every bit of the given ones (the finalizer of
+    SplitMix64).
+    """
     mixed = hashes
     for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,23 @@ from ...errors import ConfigError, OrdersError
 from ...evaluation import measures, standard_measures
 from ...evaluation.backtest_frames import OURS, Evaluation
 from ...evaluation.scorecard import build_scorecard
+from ...features.extra_features import attach_extra_features
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
+from ...orders.extra_features import ExtraFunction
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ..fit import fit
-from .baselines import METHODS, BaselineForecast, build_baseline_inputs
+from .baselines import METHODS, Baseline, BaselineForecast, build_baseline_inputs
+from .plain_lightgbm import forecast_plain_lightgbm
 from .rows import build_backtest_rows
 
 __all__ = [
+    "ALL_METHODS",
     "MEASURES",
     "Backtest",
     "backtest",
@@ -42,6 +46,8 @@ __all__ = [
     "join_backtests",
 ]
 
+# what `backtest` compares with; training leaves out the method that has to be trained itself
+ALL_METHODS: Mapping[str, Baseline] = {**METHODS, "plain_lightgbm": forecast_plain_lightgbm}
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91
 # measure -> its function of forecast and actual spend
@@ -104,6 +110,7 @@ def backtest(
     *,
     jobs: int = 1,
     progress: Callable[[str, float, int], None] = lambda what, share, count: None,
+    extra_features: ExtraFunction | None = None,
 ) -> Backtest:
     """Evaluate the model and the baselines at past cutoffs (rolling origin).
 
@@ -122,6 +129,8 @@ def backtest(
         How many cutoffs are evaluated at a time, each in its own process.
     progress : callable, optional
         Called with the kind of work, the share of it that is done (0 to 1) and a count.
+    extra_features : callable, optional
+        Your own features, as in `clvcast.build_features`.
 
     Returns
     -------
@@ -139,6 +148,7 @@ def backtest(
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
+    orders = attach_extra_features(orders, extra_features, config.features)
     end = get_default_cutoff(orders)
     if cutoffs:
         instants = dates.parse_instants(cutoffs)
@@ -146,14 +156,15 @@ def backtest(
         late = [dates.format_instant(c) for c in instants if c > latest]
         if late:
             raise ConfigError(
-                f"a backtest's cutoff must be at most {dates.format_instant(latest)}, {config.horizon_days} "
-                f"days before the newest order, got {late[0]}"
+                f"a backtest's cutoff must be at most {dates.format_instant(latest)}, "
+                f"{config.horizon_days} days before the newest order, got {late[0]}"
             )
     else:
         instants = choose_default_cutoffs(orders, config.horizon_days)
         if not instants:
             raise OrdersError(
-                f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
+                f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for "
+                "a horizon "
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
     found = _in_parallel(orders, config, instants, end, jobs, progress)
@@ -195,7 +206,7 @@ def _in_parallel(
 
 def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtest | OrdersError:
     try:
-        return backtest_at(orders, config, cutoff, end)
+        return backtest_at(orders, config, cutoff, end, methods=ALL_METHODS)
     except OrdersError as error:
         return error
 
@@ -214,7 +225,12 @@ def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = 
 
 
 def backtest_at(
-    orders: Orders, config: Config, cutoff: int, end: int, max_rows: int | None = None
+    orders: Orders,
+    config: Config,
+    cutoff: int,
+    end: int,
+    max_rows: int | None = None,
+    methods: Mapping[str, Baseline] = METHODS,
 ) -> Backtest:
     """One cutoff: train before it, forecast at it, compare with what happened before `end`.
 
@@ -224,7 +240,7 @@ def backtest_at(
     known = windows.slice_observed(orders, cutoff)
     forecasts = forecast_rows(model, known, cutoff)
     instants = np.array([cutoff], dtype=np.int64)
-    rows = compute_feature_rows(known, instants)
+    rows = compute_feature_rows(dataclasses.replace(known, extra=None), instants)
     happened = compute_targets(
         windows.slice_observed(orders, end),
         rows,
@@ -238,22 +254,22 @@ def backtest_at(
     known_rows = build_baseline_inputs(
         orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
     )
-    baselines = {name: method(known_rows) for name, method in METHODS.items()}
+    baselines = {name: method(known_rows) for name, method in methods.items()}
     tables = [build_backtest_rows(OURS, forecasts, config, happened)]
     for name, made in baselines.items():
         tables.append(build_backtest_rows(name, forecasts, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
-    methods = {OURS: ours} | baselines
-    measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
+    every = {OURS: ours} | baselines
+    measured = {name: _measured(made, actual, happened) for name, made in every.items()}
     lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
     measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
     card = build_scorecard(
-        {name: made.expected_spend for name, made in methods.items()},
+        {name: made.expected_spend for name, made in every.items()},
         {
             name: made.churn_probability
-            for name, made in methods.items()
+            for name, made in every.items()
             if made.churn_probability is not None
         },
         actual,
