@@ -64,7 +64,7 @@ class Blend(_Section):
 
 
 class LaterPeriodRatios(_Section):
-    """Spend of period k for each unit of money in period 1, by churn probability (bundles of 0.1)."""
+    """Spend of period k for each unit of money in period 1, by churn probability, as 0.1 has it."""
 
     churn_knots: tuple[float, ...]  # ascending; straight lines between
     ratios: tuple[tuple[float, ...], ...]  # per period, 2 and on: one value per knot
@@ -72,7 +72,7 @@ class LaterPeriodRatios(_Section):
 
 
 class LaterSpend(_Section):
-    """How BTYD, trees and the first period's forecast make later spend (see `models.later_spend`)."""
+    """How BTYD, trees and the first period's forecast make later spend: `models.later_spend`."""
 
     levels: tuple[Positive, ...]  # per period, 2 and on: the total beside BTYD's
     trees_weight: Share  # of the trees (without any, of BTYD alone) beside the first period's

@@ -226,7 +226,7 @@ def predict_out_of_fold(
     seed: int,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Heads]:
-    """The heads of each of `views`, from trees of one seed grown on the other half of the customers.
+    """The heads of each of `views`, from one seed grown on the other half of the customers.
 
     `rows` are those of the examples.
     """
