@@ -7,13 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ..configs.schema import (
-    OPTIONAL_COLUMNS,
-    CustomersConfig,
-    EconomicsConfig,
-    OrdersConfig,
-    Target,
-)
+from ..configs.economics import KnownEconomics
+from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig, Target
 from ..features.attribute_features import AttributeCoding
 from .btyd.forecasts import GammaGamma, OrderModel
 from .season import Season
@@ -113,7 +108,7 @@ class Parameters(_Section):
     )  # those of them that the user's own function gives
     horizon_days: int
     periods: int
-    economics: EconomicsConfig
+    economics: KnownEconomics
     target: Target = "spend"  # what counts as spend
     blend: Blend
     later: LaterSpend | LaterPeriodRatios

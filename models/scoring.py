@@ -177,9 +177,11 @@ def describe_terms(model: TrainedModel) -> ForecastTerms:
         horizon_days=model.numbers.horizon_days,
         periods=model.periods,
         margin_rate=model.economics.margin_rate,
+        margin_source=model.economics.margin_source,
         annual_discount_rate=model.economics.annual_discount_rate,
         target=model.numbers.target,
         currency=model.orders.currency,
+        model_version=model.version,
     )
 
 
