@@ -8,7 +8,8 @@
 
 Loading checks in order: paths and sizes, digests, format version, numbers, tree structure,
 LightGBM, golden rows. A new number gets its rule in `parameters`, and an entry in `golden_tables`
-where golden rows do not reach it; `make fuzz` tells. A malformed tree text kills or hangs LightGBM's parser, so none reaches it.
+where golden rows do not reach it; `make fuzz` tells. A malformed tree text kills or hangs
+LightGBM's parser, so none reaches it.
 """
 
 from __future__ import annotations
