@@ -21,7 +21,7 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
-	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-scale \
+	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training
 
 help: ## list the targets (the default)
@@ -104,6 +104,9 @@ benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check f
 
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py
+
+benchmark-reading: $(VENV)/dev.stamp ## CPU time of reading 10 million lines, against the version in BASELINE
+	$(BIN)/python benchmarks/reading.py "$(BASELINE)"
 
 benchmark-scale: $(VENV)/dev.stamp ## time and memory against the number of order lines: one machine, and Spark
 	$(BIN)/python benchmarks/scale.py
