@@ -12,12 +12,14 @@ import typer
 from ..errors import ConfigError, OrdersError
 from .console import (
     CompleteUntil,
+    ConfiguredModel,
     Cutoff,
     Engine,
     Json,
     ModelName,
     Quiet,
     Store,
+    find_model_and_config,
     format_money,
     load_configured_model,
     note,
@@ -39,7 +41,6 @@ Attributes = Annotated[
 
 
 def score(
-    model: ModelName,
     output: Annotated[
         str,
         typer.Option(
@@ -48,6 +49,7 @@ def score(
             help=".parquet or .csv file; folder with --partitions; ADDRESS#TABLE of a database.",
         ),
     ],
+    model: ConfiguredModel = None,
     orders: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +89,7 @@ def score(
     """
     from ..serve.batch.run import score_files
 
+    model, config = find_model_and_config(model, config)
     is_stated = config is not None or complete_until is not None
     settings = read_config(config, complete_until) if is_stated else None
     loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)

@@ -17,6 +17,9 @@ from .console import (
     Quiet,
     Store,
     err,
+    find_config,
+    format_command,
+    format_place,
     make_progress,
     note,
     out,
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: ConfigFile,
+    config: ConfigFile = None,
     cutoff: Cutoff = None,
     complete_until: CompleteUntil = None,
     tracking_uri: Store = None,
@@ -56,6 +59,7 @@ def train(
     from ..train.registry.tracking import track
     from ..train.run import train_and_evaluate
 
+    config = find_config(config)
     settings = read_config(config, complete_until)
     silent = quiet or as_json
     progress = make_progress(silent)
@@ -100,15 +104,15 @@ def train(
         out.print(describe_later_periods(run.model.numbers.later))
         out.print(describe_season(run.model.numbers.blend.season))
         out.print()
-        _print_outcome(registered, run.model.version)
+        _print_outcome(registered, run.model.version, format_place(config, tracking_uri))
     if verdict is not None and not registered.promoted:
         if silent:
             err.print(f"clvcast: the candidate failed the gate: {verdict.reason}")
         raise typer.Exit(1)
 
 
-def _print_outcome(registered: TrackedRun, model_version: str) -> None:
-    """The gate's rules and the outcome."""
+def _print_outcome(registered: TrackedRun, model_version: str, place: list[str]) -> None:
+    """The gate's rules, the outcome, and the next command with the options that name the place."""
     from ..configs.addresses import hide_passwords
 
     name, verdict = registered.name, registered.verdict
@@ -122,20 +126,22 @@ def _print_outcome(registered: TrackedRun, model_version: str) -> None:
     if registered.promoted:
         passed = "It passed the gate" if verdict.passed else "It failed the gate, was forced"
         out.print(
-            f"{passed} and is champion now.\nScore with: clvcast score --model "
-            f"models:/{name}@champion --orders ORDERS --output forecasts.parquet"
+            f"{passed} and is champion now.\nScore with: "
+            + format_command("score", *place, "--output", "forecasts.parquet")
         )
         return
     champion = f"version {registered.champion}" if registered.champion else "no version"
     out.print(
-        f"It failed the gate; {champion} is champion. To promote it anyway: clvcast models "
-        f"promote {registered.version} --reason ..."
+        f"It failed the gate; {champion} is champion. To promote it anyway: "
+        + format_command(
+            "models", "promote", registered.version, *place, "--reason", "checked by hand"
+        )
     )
 
 
 def backtest(
-    config: ConfigFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    config: ConfigFile = None,
     cutoff: Annotated[
         list[str] | None, typer.Option(metavar="DATE", help="Past cutoff, repeatable.")
     ] = None,
@@ -150,7 +156,7 @@ def backtest(
     from ..atomic_files import check_folder
     from ..train.backtest.run import backtest as run_backtest
 
-    settings = read_config(config)
+    settings = read_config(find_config(config))
     silent = quiet or as_json
     orders = read_orders(settings, silent)
     check_folder(output)

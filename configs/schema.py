@@ -19,6 +19,7 @@ from .addresses import hide_passwords
 from .decisions import AcquisitionConfig, KpisConfig
 from .gate import GateConfig, MonitorConfig
 from .lists import ListsConfig
+from .nightly import NightlyConfig, NotifyConfig
 from .orders import (
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
@@ -60,7 +61,7 @@ Target = Literal["spend", "gross", "before_discount", "contribution"]
 # by themselves
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
-    "segments", "kpis", "acquisition", "lists", "report", "memory_limit",
+    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "nightly", "notify",
 )  # fmt: skip
 
 
@@ -206,6 +207,8 @@ class Config(Section):
     )
     gate: GateConfig = Field(default_factory=lambda: GateConfig())
     monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
+    nightly: NightlyConfig = Field(default_factory=lambda: NightlyConfig())
+    notify: NotifyConfig = Field(default_factory=lambda: NotifyConfig())
 
     def learning(self) -> dict[str, Any]:
         """The settings that change what a fit gives, as plain values: all but those named below.

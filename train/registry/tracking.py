@@ -61,10 +61,13 @@ def track(
     tracking_uri: str | None = None,
     force: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    keep_report: bool = True,
 ) -> TrackedRun:
     """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
-    `force` is a reason to make it champion even where it fails. An identical model is not
+    `force` is a reason to make it champion even where it fails; `keep_report` adds the report, of
+    5 MB, to the run's artifacts. An identical model is not
     registered twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty
     reason.
     """
@@ -82,6 +85,8 @@ def track(
             config.tracking.experiment, f"train {dates.format_instant(run.cutoff)}", tags
         ) as own:
             _log_training(store, own, run, config)
+            if keep_report:
+                store.log_text(own, _format_report(run, config), "report.html")
             version, is_new = _registered(store, own, run, name, tags)
             store.set_alias(name, promotion.CANDIDATE, version.number)
             serving = store.aliased(name, promotion.CHAMPION)
@@ -143,7 +148,6 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     if run.curve:
         points = [dataclasses.asdict(point) for point in run.curve]
         store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
-    store.log_text(run_id, _format_report(run, config), "report.html")
     if reading.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"
