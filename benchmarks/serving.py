@@ -1,8 +1,9 @@
-"""Serving: one customer, REST, overload, batch, size of the install; beside MLflow. Writes
-results/serving.md.
+"""Serving: one customer, REST, overload, batch, size of the install; beside MLflow.
 
-make benchmark-serving                      every case, one after the other python
-benchmarks/serving.py --case rest    one of them; its line of the table is replaced, the others stay
+    make benchmark-serving                      every case, one after the other
+    python benchmarks/serving.py --case rest    one of them; its line is replaced, the others stay
+
+Both write results/serving.md.
 
 Both sides of a comparison are measured in one run of a case, in turns. The peer is what MLflow
 serves least of: a single plain LightGBM model of 500 trees behind a signature, asked with a feature

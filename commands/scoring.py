@@ -137,11 +137,20 @@ def _print_result(result: BatchResult, model: TrainedModel) -> None:
     days, currency = model.numbers.horizon_days, model.orders.currency
     if result.was_done:
         out.print("already done with the same orders, model and settings (--force repeats it):")
+    span_days = days * model.periods
+    if result.churn_rate is None:
+        out.print(
+            f"no forecasts at {result.cutoff} by model {result.model_version}: no customer has an "
+            "order before the cutoff"
+        )
+    else:
+        out.print(
+            f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
+            f"  expected spend {format_money(result.expected_spend, currency)} in {days} days\n"
+            f"  CLV            {format_money(result.clv, currency)} in {span_days} days\n"
+            f"  mean churn probability in {days} days: {result.churn_rate:.1%}"
+        )
     out.print(
-        f"{result.customers:,} forecasts at {result.cutoff} by model {result.model_version}:\n"
-        f"  expected spend {format_money(result.expected_spend, currency)} in {days} days\n"
-        f"  CLV            {format_money(result.clv, currency)} in {days * model.periods} days\n"
-        f"  mean churn probability in {days} days: {result.churn_rate:.1%}\n"
         f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
         f"{result.customers_without_orders:,} customers without an order",
     )

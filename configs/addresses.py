@@ -24,8 +24,10 @@ def is_address(source: str) -> bool:
     """Whether a source is a database's address rather than a path: `scheme://...`, `duckdb:`,
     `${URL}`.
 
-    >>> [is_address(s) for s in ("sqlite:///shop.db", "duckdb:", "${SHOP_URL}#orders", "c:/orders.csv")]
-    [True, True, True, False]
+    >>> [is_address(text) for text in ("sqlite:///shop.db", "duckdb:", "${SHOP_URL}#orders")]
+    [True, True, True]
+    >>> is_address("c:/orders.csv")
+    False
     """
     return bool(
         re.match(r"[a-z][a-z0-9]+(\+[a-z0-9_]+)?://|duckdb:|\$\{\w+\}(#.*)?$", source, re.I)

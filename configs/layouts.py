@@ -194,8 +194,8 @@ def apply_layout(
 
     `keys` are those that may be filled.
 
-    >>> apply_layout({"layout": "etsy"})["columns"]["amount"]
-    'Order Total'
+    >>> apply_layout({"layout": "paypal"})["columns"]["amount"]
+    'Gross'
     """
     filled = dict(settings)
     if filled.get("layout") is None:

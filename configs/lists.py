@@ -218,8 +218,8 @@ DEFAULT_RULES: dict[str, ListRule] = {
     "retention_budget": _rule(
         where={"risk": ("medium", "high"), "value_at_risk": "> 0"},
         value="value_at_risk",
-        reason="keeping this customer is worth at most {value_at_risk}: {value_if_kept} if an order "
-        "comes in {horizon_days} days, {clv} as it stands",
+        reason="keeping this customer is worth at most {value_at_risk}: {value_if_kept} if an "
+        "order comes in {horizon_days} days, {clv} as it stands",
         aim="keep",
     ),
 }

@@ -148,8 +148,8 @@ class LineRules(Section):
     layout: str | None = Field(
         default=None,
         exclude_if=_is_default,
-        description="The platform whose export it is, such as shopify: fills the keys below that are "
-        "not given. `clvcast init` finds it.",
+        description="The platform whose export it is, such as shopify: fills the keys below that "
+        "are not given. `clvcast init` finds it.",
     )
     columns: Columns = Field(
         default_factory=dict,

@@ -11,7 +11,8 @@ from .section import Section
 __all__ = ["Locale", "ReportConfig"]
 
 Locale = Literal[
-    "en", "cs", "da", "de", "de-AT", "de-CH", "es", "fi", "fr", "it", "nb", "nl", "pl", "pt", "pt-BR", "sv",
+    "en", "cs", "da", "de", "de-AT", "de-CH", "es", "fi", "fr", "it", "nb", "nl", "pl", "pt",
+    "pt-BR", "sv",
 ]  # fmt: skip
 
 

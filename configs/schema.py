@@ -102,7 +102,8 @@ class TrackingConfig(Section):
 _TREE_PARAMETERS = (
     "learning_rate", "num_iterations", "num_leaves", "max_depth", "min_data_in_leaf",
     "min_sum_hessian_in_leaf", "min_gain_to_split", "feature_fraction", "feature_fraction_bynode",
-    "bagging_fraction", "bagging_freq", "lambda_l1", "lambda_l2", "path_smooth", "extra_trees", "max_bin",
+    "bagging_fraction", "bagging_freq", "lambda_l1", "lambda_l2", "path_smooth", "extra_trees",
+    "max_bin",
 )  # fmt: skip
 
 

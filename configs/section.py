@@ -29,7 +29,9 @@ class Section(BaseModel):
         __init__.__pydantic_base_init__ = True
 
     def overridden_by(self, stated: Self) -> Self:
-        """The same section with every key that `stated` was given explicitly, section by section."""
+        """The same section with every key that `stated` was given explicitly, section by
+        section.
+        """
         update = {}
         for name in stated.model_fields_set:
             own, new = getattr(self, name), getattr(stated, name)

@@ -65,7 +65,8 @@ class RiskConfig(Section):
     def _in_order(self) -> Self:
         if self.low_below > self.high_above:
             raise ValueError(
-                f"low_below must be at most high_above, got {self.low_below:g} and {self.high_above:g}"
+                f"low_below must be at most high_above, got {self.low_below:g} and "
+                f"{self.high_above:g}"
             )
         return self
 
@@ -94,7 +95,9 @@ class SegmentsConfig(Section):
 
 
 def build_rfm_grid(segments: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """The 5 x 5 grid of names: `grid[R - 1][FM - 1]`. Raises `ValueError` where it is no partition."""
+    """The 5 x 5 grid of names: `grid[R - 1][FM - 1]`. Raises `ValueError` where it is no
+    partition.
+    """
     cells: dict[tuple[int, int], str] = {}
     for name, blocks in segments.items():
         for block in blocks:

@@ -46,6 +46,8 @@ _NAMED = [
     date + time
     for date in (
         "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%B %d, %Y", "%d %B %Y", "%d-%b-%y", "%b %d %Y",
+        "%d. %B %Y", "%d. %b %Y", "%B %d %Y", "%d-%B-%Y", "%d/%b/%Y", "%Y-%b-%d",
+        "%a, %d %b %Y", "%a %d %b %Y", "%A, %B %d, %Y", "%A, %d %B %Y",
     )
     for time in (
         "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p",

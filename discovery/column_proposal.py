@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..configs.layouts import quote_name
 from .column_profiles import ColumnProfile, find_named
 from .column_roles import (
@@ -147,8 +145,7 @@ def _find_money(
         if refund is not None:
             name = amount.columns[0] if len(amount.columns) == 1 else ""
             base = quote_name(name) if name else expression
-            sign = "-" if np.nanmin(refund.numbers) >= 0 else "+"
-            expression = f"{base} {sign} ({quote_name(refund.name)} or 0)"
+            expression = f"{base} - abs({quote_name(refund.name)} or 0)"
             why += f"; less {refund.name}"
         if len(amount.columns) == 1 and is_in_hundredths(columns[amount.columns[0]]):
             expression = f"({expression}) / 100" if refund else f"{quote_name(expression)} / 100"

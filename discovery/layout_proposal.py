@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from ..configs.layouts import Export, Layout, normalize_name
 from ..configs.orders import REQUIRED_COLUMNS
@@ -36,8 +33,7 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
     mapped = _prefer_customer(export, settings["columns"], columns, proposal.names)
     for ours, theirs in mapped.items():
         if ours == "amount":
-            theirs, why = _follow_signs(theirs, columns, export.says)
-            proposal.choose("columns.amount", theirs, why)
+            proposal.choose("columns.amount", theirs, export.says)
         else:
             proposal.choose(f"columns.{ours}", theirs, "")
     for ours in REQUIRED_COLUMNS:
@@ -60,16 +56,6 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
     if "currency_column" in settings:
         proposal.choose("currency_column", settings["currency_column"], "")
     _ask_of_refunded(proposal, mapped, settings, columns)
-
-
-def _follow_signs(amount: str, columns: dict[str, ColumnProfile], says: str) -> tuple[str, str]:
-    """The amount of a layout where this file writes refunds as negative numbers: they are added."""
-    for refund in re.findall(r"- \(`?([^`()]+?)`? or 0\)", amount):
-        numbers = columns[refund].numbers if refund in columns else np.zeros(0)
-        if (numbers < 0).any() and not (numbers > 0).any():
-            amount = re.sub(rf"- (\(`?{re.escape(refund)}`? or 0\))", r"+ \1", amount)
-            says = f"{says}; {refund} is negative in this file: added"
-    return amount, says
 
 
 def _prefer_customer(
@@ -102,6 +88,9 @@ def _describe_left_out(
         if name in columns:
             lower = {value.lower() for value in listed}
             counts = columns[name].cells[columns[name].filled].value_counts()
+            if keeps and "" in lower:
+                parts.append(f"{name} filled in ({int(counts.sum()):,})")
+                continue
             parts += [
                 f"{name} {value} ({n:,})"
                 for value, n in counts.items()

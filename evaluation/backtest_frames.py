@@ -22,8 +22,8 @@ __all__ = ["OURS", "Evaluation"]
 OURS = "clvcast"  # the method that is our model, among the baselines
 _POINTS = 101  # of a gain curve
 _NEEDED = (
-    "cutoff", "method", "customer_id", "churn_probability", "expected_spend", "expected_spend_lower",
-    "expected_spend_upper", "actual_spend", "churned",
+    "cutoff", "method", "customer_id", "churn_probability", "expected_spend",
+    "expected_spend_lower", "expected_spend_upper", "actual_spend", "churned",
 )  # fmt: skip
 
 
@@ -43,8 +43,8 @@ class Evaluation:
         except FileNotFoundError as error:
             missing = Path(str(error.filename or "forecasts.parquet")).name
             raise OrdersError(
-                f"the backtest folder {folder} must hold forecasts.parquet and metrics.json, but has "
-                f"no {missing}; clvcast backtest writes both"
+                f"the backtest folder {folder} must hold forecasts.parquet and "
+                f"metrics.json, but has no {missing}; clvcast backtest writes both"
             ) from None
         except (pa.ArrowInvalid, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]

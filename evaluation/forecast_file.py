@@ -16,10 +16,14 @@ from ..models.batch_manifest import build_manifest
 __all__ = ["coerce_forecast_history", "coerce_forecasts", "read_forecast_file"]
 
 _TEXTS = ("customer_id", "model_version", "rfm_segment", "tier", "risk")
-_NUMBERS = ("n_orders", "days_since_last_order", "tenure_days", "churn_probability", "expected_spend", "clv")  # fmt: skip
+_NUMBERS = (
+    "n_orders", "days_since_last_order", "tenure_days", "churn_probability",
+    "expected_spend", "clv",
+)  # fmt: skip
 _REQUIRED = (*_TEXTS, "cutoff", *_NUMBERS)
 _OF_ONE_CUSTOMER = (
-    "expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper", "next_order_from", "next_order_until",
+    "expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper", "next_order_from",
+    "next_order_until",
 )  # fmt: skip
 _OF_HISTORY = (
     "customer_id",
@@ -62,8 +66,8 @@ def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
         if len(found) > 1:
             shown = ", ".join(str(value) for value in found[:3])
             raise OrdersError(
-                f"{name} must hold the forecasts of {mend}, got {len(found)} ({shown}); score again "
-                "into a file of its own"
+                f"{name} must hold the forecasts of {mend}, got {len(found)} ({shown}); "
+                "score again into a file of its own"
             )
     if pc.count_distinct(table["customer_id"]).as_py() < table.num_rows:
         raise OrdersError(f"{name} must hold each customer once, but repeats some; score again")
@@ -134,6 +138,8 @@ def coerce_forecast_history(forecasts: pd.DataFrame | str | Path) -> pd.DataFram
         raise OrdersError(
             f"{name} must have the columns {', '.join(_OF_HISTORY)}, lacks {missing[0]}"
         )
+    if frame.empty:
+        raise OrdersError(f"{name} holds no forecasts, only column names")
     frame = frame.assign(
         customer_id=frame["customer_id"].astype("string"),
         cutoff=pd.to_datetime(frame["cutoff"]).astype("datetime64[us]"),

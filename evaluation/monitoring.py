@@ -139,8 +139,10 @@ def monitor(
                 else "its bundle holds no reference to compare with"
             )
             raise ConfigError(
-                f"the forecasts at {dates.format_instant(instant)} are mature on {dates.format_instant(over)}, and "
-                f"the orders end at {dates.format_instant(end)}: to look for drift until then, {why}"
+                f"the forecasts at {dates.format_instant(instant)} are mature on "
+                f"{dates.format_instant(over)}, and "
+                f"the orders end at {dates.format_instant(end)}: to look for drift until "
+                f"then, {why}"
             )
         else:
             findings += _drift(group, known, instant, model, bounds)
@@ -165,7 +167,8 @@ def _missing(
     share = float((~group["customer_id"].isin(present)).mean())
     yield _finding(
         "missing customers", share, bounds.missing_customers,
-        f"{share:.1%} of the customers forecast at {dates.format_instant(cutoff)} are not in the orders",
+        f"{share:.1%} of the customers forecast at {dates.format_instant(cutoff)} are not "
+        "in the orders",
     )  # fmt: skip
 
 
@@ -248,8 +251,10 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFindi
                 f"90 % intervals {where} held {row['coverage']:.1%}",
             ),
             (
-                "capture", 1.0 - row["capture_of_perfect"], bounds.capture, row["capture_by_chance"],
-                f"the top tenth {where} held {row['capture_of_perfect']:.0%} of what the best tenth spent",
+                "capture", 1.0 - row["capture_of_perfect"], bounds.capture,
+                row["capture_by_chance"],
+                f"the top tenth {where} held {row['capture_of_perfect']:.0%} of what the "
+                "best tenth spent",
             ),
         ]  # fmt: skip
         for name, value, bound, chance, sentence in numbers:
@@ -307,8 +312,8 @@ def _drift(
         value = max((sum(unknown.values()) - rare) / (1.0 - rare), 0.0)
         named = ", ".join(list(unknown)[:3]) or "none"
         message = (
-            f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have a {column} "
-            f"training did not know ({named})"
+            f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have "
+            f"a {column} training did not know ({named})"
         )
         yield _finding(f"new {column}", value, bounds.new_category, message)
 

@@ -55,10 +55,12 @@ def build_scorecard(
     if actual.sum() > 0:
         lines += [
             _line("ranking (nGini)", spends, lambda f: measures.normalised_gini(f, actual),
-                  lambda a, b: bootstrap.bootstrap_gini_difference(a, b, actual, _ONE_SIDED), more=True),
+                  lambda a, b: bootstrap.bootstrap_gini_difference(a, b, actual, _ONE_SIDED),
+                  more=True),
             _line("error per customer (MAE)", spends,
                   lambda f: standard_measures.mean_absolute_error(f, actual),
-                  lambda a, b: _negated(bootstrap.bootstrap_error_ratio(a, b, actual, _ONE_SIDED)), more=False),
+                  lambda a, b: _negated(bootstrap.bootstrap_error_ratio(a, b, actual, _ONE_SIDED)),
+                  more=False),
             _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
                   lambda a, b: _nearer(a, b, actual), more=False),
         ]  # fmt: skip

@@ -4,7 +4,7 @@
     model.json      the numbers (`Parameters`)
     churn-0.txt...  LightGBM trees as text, one file a head and seed; spend-0.txt likewise
     golden.json     expected forecasts of the golden rows
-    reference.json  histograms of features and forecasts at the training end, for monitoring; optional
+    reference.json  histograms of features and forecasts at the training end; optional
 
 Loading checks in order: paths and sizes, digests, format version, tree structure, LightGBM, golden
 rows. A malformed tree text kills or hangs LightGBM's parser, so none reaches it.

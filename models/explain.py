@@ -132,7 +132,7 @@ def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd
             "amount": parts.ravel(),
             "clv": np.repeat(clv, picked.shape[1]),
         }
-    )
+    ).astype(dict.fromkeys(("customer_id", "reason", "meaning"), "str"))
 
 
 def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Float64]:
@@ -153,7 +153,9 @@ def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Flo
 
 
 def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
-    """BTYD's forecast of a customer who has just come, at each row's cutoff: where amounts start."""
+    """BTYD's forecast of a customer who has just come, at each row's cutoff: where amounts
+    start.
+    """
     blend, horizon = model.numbers.blend, model.numbers.horizon_days
     nothing = np.zeros(rows.n_rows)
     new = OrderDays(nothing, nothing, nothing, nothing)

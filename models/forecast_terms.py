@@ -88,7 +88,8 @@ def read_terms(table: pa.Table) -> ForecastTerms | None:
         return ForecastTerms.model_validate(terms)
     except ValidationError:
         raise OrdersError(
-            "the forecasts hold attributes of clvcast that cannot be read; make them with clvcast score"
+            "the forecasts hold attributes of clvcast that cannot be read; make them with "
+            "clvcast score"
         ) from None
 
 
@@ -118,9 +119,10 @@ def reconcile_config(
     if made is None:
         remarks.append(
             f"{what} do not say what they were made with, as those of clvcast score do: "
-            f"{config.periods} x {config.horizon_days} days, a margin of {config.economics.margin_rate:.0%} "
-            f"and a discount of {config.economics.annual_discount_rate:.0%} a year are taken, of the "
-            "configuration or by default"
+            f"{config.periods} x {config.horizon_days} days, a margin of "
+            f"{config.economics.margin_rate:.0%} "
+            f"and a discount of {config.economics.annual_discount_rate:.0%} a year are "
+            "taken, of the configuration or by default"
         )
         return config, remarks
     stated = _stated(config)

@@ -120,7 +120,8 @@ def score_one(
     rows = compute_feature_rows(known, np.array([instant], dtype=np.int64))
     if not rows.n_rows:
         raise OrdersError(
-            f"the customer has no order before {dates.format_instant(instant)}; leave the customer out"
+            f"the customer has no order before {dates.format_instant(instant)}; leave the "
+            "customer out"
         )
     columns = forecast_columns(model, known, rows, instant)
     return Forecast(
@@ -142,7 +143,8 @@ def _with_attributes(
     if attributes is None:
         if orders.attributes is None:
             raise OrdersError(
-                f"the model needs the customer attributes {', '.join(list_attribute_names(config))}; give "
+                "the model needs the customer attributes "
+                f"{', '.join(list_attribute_names(config))}; give "
                 "attributes={...}, None where unknown"
             )
         return orders

@@ -156,7 +156,8 @@ def choose_cutoff(
     if not is_stated and seen is not None and end < seen - 7 * dates.DAY:
         newest, known = dates.format_instant(end), dates.format_instant(seen)
         raise ConfigError(
-            f"the newest of these orders is from before {newest}, and the model has seen orders until "
+            f"the newest of these orders is from before {newest}, and the model has seen "
+            "orders until "
             f"{known}; state until when they are complete (--complete-until {known[:10]}, "
             "orders.complete_until), or give all orders and choose with --only-customers"
         )
@@ -260,7 +261,8 @@ def _check_numbers(model: TrainedModel, columns: Mapping[str, npt.NDArray[Any]])
     for name in _NUMBERS:
         if not np.isfinite(columns[name]).all():
             raise BundleError(
-                f"model {model.version} gives forecasts that are no numbers in {name}; train it again"
+                f"model {model.version} gives forecasts that are no numbers in {name}; "
+                "train it again"
             )
 
 

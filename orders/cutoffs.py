@@ -79,13 +79,16 @@ def check_cutoff_in_span(first: int, newest: int, cutoff: int, horizon_days: int
     """`check_cutoff` for orders that are complete from the instant `first` to before `newest`."""
     if cutoff <= first:
         raise ConfigError(
-            f"the cutoff must be after the first order ({format_instant(first)}), got {format_instant(cutoff)}"
+            f"the cutoff must be after the first order ({format_instant(first)}), got "
+            f"{format_instant(cutoff)}"
         )
     if cutoff > newest + horizon_days * DAY:
         raise ConfigError(
             f"the cutoff must be within {horizon_days} days of the newest order "
-            f"(at most {format_instant(newest + horizon_days * DAY)}), got {format_instant(cutoff)}; "
-            "give newer orders, an earlier cutoff, or orders.complete_until if nobody has ordered since"
+            f"(at most {format_instant(newest + horizon_days * DAY)}), got "
+            f"{format_instant(cutoff)}; "
+            "give newer orders, an earlier cutoff, or orders.complete_until if nobody has "
+            "ordered since"
         )
     silent_days = int(floor_to_days(cutoff - newest))
     if silent_days > 7:

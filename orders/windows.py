@@ -1,7 +1,7 @@
 """Windows: the one module that cuts orders in time. Intervals are half-open, everywhere.
 
     observation window    ordered_at < cutoff
-    prediction window k   cutoff + (k - 1) horizon <= ordered_at < cutoff + k horizon,  k = 1, 2, ...
+    prediction window k   cutoff + (k - 1) horizon <= ordered_at < cutoff + k horizon, k = 1, 2, ...
 
 Instants are int64 microseconds since 1970 in the shop's own zone, as dates.py makes them. Nothing
 else compares the times of lines: others ask here for `slice_observed` orders or for

@@ -101,8 +101,11 @@ def write_shopify(orders: list[Order]) -> str:
         created = f"{order.at} -0500"
         for k, (sku, quantity) in enumerate(order.lines):
             row: dict[str, object] = {"Name": f"#{order.number}", "Email": mail(order)}
+            state = status[order.status]
+            if state == "voided" and order.number % 2:
+                state = "paid"  # cancelled, and the money not given back yet
             first: dict[str, object] = {
-                "Financial Status": status[order.status],
+                "Financial Status": state,
                 "Paid at": created,
                 "Fulfillment Status": "fulfilled",
                 "Currency": "USD",
@@ -294,7 +297,11 @@ def write_etsy(orders: list[Order]) -> str:
                 "Order Total": money(order.total),
                 "Status": "Canceled" if order.status == "cancelled" else "Shipped",
                 "Order Net": money(order.total * 9 // 10),
-                "Adjusted Order Total": "0.00",
+                # zeros where nothing was adjusted; Etsy keeps its fee where all is given back
+                "Adjusted Order Total": money(order.total - order.refund if order.refund else 0),
+                "Adjusted Net Order Amount": (
+                    money(order.total * 9 // 10 - order.refund) if order.refund else "0.00"
+                ),
                 "Buyer": f"person{order.customer}",
             }
             for order in orders
@@ -441,7 +448,7 @@ EXPORTS = (
     ExportFile("stripe", "unified_payments.csv", write_stripe, sum_net),
     ExportFile("paypal", "paypal.csv", write_paypal, sum_net),
     ExportFile("square", "transactions.csv", write_square, sum_net),
-    ExportFile("etsy", "EtsySoldOrders.csv", write_etsy, sum_kept),
+    ExportFile("etsy", "EtsySoldOrders.csv", write_etsy, sum_net),
     ExportFile("bigcommerce", "bigcommerce.csv", write_bigcommerce, sum_net),
     ExportFile("magento", "magento.csv", write_magento, sum_net),
     ExportFile("olist", "olist.csv", write_olist, sum_kept),

@@ -1,5 +1,4 @@
-"""Plant small changes in the code that decides, one at a time, and count those the fast tests
-catch.
+"""Plant small changes in the code that decides, and count those the fast tests catch.
 
     python tests/mutate.py --sample 300 --seed 0 [--only evaluation]
 

@@ -232,6 +232,8 @@ def test_columns_are_found_in_many_languages(
         (["20240131", "20240201"], "%Y%m%d"),
         (["Nov 3, 2023, 8:59:15 PM", "Dec 2, 2023, 2:24:28 AM"], "%b %d, %Y, %I:%M:%S %p"),
         (["3 Nov 2023", "12 Dec 2023"], "%d %b %Y"),
+        (["3. January 2023", "12. December 2023"], "%d. %B %Y"),
+        (["Tue, 3 Jan 2023 09:30", "Wed, 4 Jan 2023 10:00"], "%a, %d %b %Y %H:%M"),
         (["1699045155", "1701483868"], "unix"),
         (["1699045155000", "1701483868000"], "unix_ms"),
         (["1699045155000000", "1701483868000000"], "unix_us"),
@@ -353,7 +355,7 @@ def test_refunds_and_flags(shop: list[Order], tmp_path: Path) -> None:
         for order in shop
     ]
     proposal = propose_config(str(save(tmp_path, rows)))
-    assert get_columns(proposal)["amount"] == "`grand total` - (`refund amount` or 0)"
+    assert get_columns(proposal)["amount"] == "`grand total` - abs(`refund amount` or 0)"
     assert proposal.settings()["except"] == {"cancelled": ["yes"]}
 
 

@@ -411,6 +411,11 @@ def test_a_workbook_keeps_days_numbers_and_mixed_ids(tmp_path: Path) -> None:
     assert orders.amounts.tolist() == [500, 650]
     times = orders.times.view("datetime64[us]").astype(str).tolist()
     assert times == ["2024-01-02T00:00:00.000000", "2024-01-03T10:00:00.000000"]
+    rows[2][2] = "1.234,50"
+    rows.append(["C8", day, 1.25])  # a number of the sheet, whatever mark its texts have
+    write_workbook(tmp_path / "o.xlsx", rows)
+    orders = clvcast.read_orders(tmp_path / "o.xlsx", columns, format={"decimal": ","})
+    assert sorted(orders.amounts.tolist()) == [125, 500, 123_450]
 
 
 def test_a_workbook_whose_cells_lie_far_apart_is_refused_before_it_is_read(

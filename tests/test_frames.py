@@ -116,6 +116,26 @@ def test_columns_nobody_maps_may_hold_anything() -> None:
         clvcast.read_orders(lines, columns)
 
 
+@pytest.mark.parametrize("kind", ["pandas", "records", "json lines"])
+def test_numbers_beside_texts_keep_their_value_whatever_mark_the_texts_have(
+    kind: str, tmp_path: Path
+) -> None:
+    """1.234 beside "1.234,50" is one and a bit, and no thousand."""
+    lines = {
+        "customer_id": ["a", "b", "c", "d"],
+        "ordered_at": ["2024-01-01"] * 4,
+        "amount": ["1.234,50", 1.234, 987.5, 20],
+    }
+    frame = pd.DataFrame(lines).astype({"amount": object})
+    source: Any = frame if kind == "pandas" else frame.to_dict("records")
+    if kind == "json lines":
+        text = "\n".join(json.dumps(line) for line in source)
+        source = tmp_path / "orders.jsonl"
+        source.write_text(text)
+    orders = clvcast.read_orders(source, format={"decimal": ","})
+    assert orders.amounts.tolist() == [123_450, 123, 98_750, 2_000]
+
+
 def test_mixed_columns_are_dropped_as_duplicates_line_by_line() -> None:
     lines = make_lines(2)
     twice = pd.concat([lines, lines]).assign(unused=[1, "x", 1, "y"])

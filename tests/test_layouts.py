@@ -204,8 +204,8 @@ def test_a_bundle_keeps_the_rules_and_not_the_guess() -> None:
     assert again.except_ == {}
 
 
-def test_refunds_written_as_negative_numbers_are_added(tmp_path: Path) -> None:
-    """The sign is that of the file at hand, whatever the platform writes usually."""
+def test_refunds_written_as_negative_numbers_are_deducted(tmp_path: Path) -> None:
+    """Whatever sign a platform writes usually, with init and by the name of the layout alone."""
     count = 120
     total = np.arange(1, count + 1) * 1.5
     lines = pd.DataFrame(
@@ -227,3 +227,5 @@ def test_refunds_written_as_negative_numbers_are_added(tmp_path: Path) -> None:
         orders = clvcast.read_orders(config)
         net = float((lines["order_total"] - lines["refunded_total"]).sum())
         assert orders.amounts.sum() / orders.unit == pytest.approx(net)
+        alone = clvcast.read_orders(tmp_path / "orders.csv", layout="woocommerce")
+        assert alone.amounts.sum() / alone.unit == pytest.approx(net)

@@ -86,6 +86,9 @@ def order_amounts(orders: clvcast.Orders) -> dict[tuple[str, str], float]:
         ("item-price * Qty", [2.0, 12.0]),
         ("-(Total or 1)", [-30.0, -20.0]),
         ("`Refunded Amount` or Qty + 1", [2.0, 5.0]),
+        ("Total - abs(item-price - item)", [23.0, 15.0]),
+        ("sign(item-price - 3) * Qty", [-1.0, 3.0]),
+        ("Total - sign (abs(Refunded Amount or 0)) * Qty", [30.0, 17.0]),
     ],
 )
 def test_arithmetic_knows_names_with_spaces_and_a_value_for_blanks(

@@ -93,8 +93,8 @@ def _of_orders(fit: FittedOrders, *, is_used: bool) -> str | None:
         return f"BTYD: {asked} has no maximum on these orders; {stand_in} stands in ({used})"
     if fit.at_bound:
         return (
-            f"BTYD: {asked} stands at the bound of {join_words(list(fit.at_bound))}: these orders do not "
-            f"tell how customers differ in it ({used})"
+            f"BTYD: {asked} stands at the bound of {join_words(list(fit.at_bound))}: these "
+            f"orders do not tell how customers differ in it ({used})"
         )
     return None
 

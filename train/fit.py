@@ -226,15 +226,17 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
         )
     if not (frame.rows.columns(("n_orders",)) > 1).any():
         raise OrdersError(
-            f"no customer ordered twice before {horizon_days} days ago: there is nothing to learn a "
+            f"no customer ordered twice before {horizon_days} days ago: there is nothing "
+            "to learn a "
             "forecast from; give a longer history, or map order_id so that orders are told apart"
         )
     n_ordered = int(np.count_nonzero(~churned))
     if n_ordered < _LEAST_ORDERED or frame.spend.sum() <= 0:
         raise OrdersError(
-            f"only {pluralize(n_ordered, 'time')} did a customer order, or nothing was spent, in the "
-            f"{horizon_days} days after a cutoff, and training needs {_LEAST_ORDERED}; give a longer "
-            "horizon_days or a longer history"
+            f"only {pluralize(n_ordered, 'time')} did a customer order, or nothing was "
+            "spent, in the "
+            f"{horizon_days} days after a cutoff, and training needs {_LEAST_ORDERED}; "
+            "give a longer horizon_days or a longer history"
         )
     if not churned.any():
         raise OrdersError(
@@ -272,7 +274,8 @@ def _value_scale(orders: Orders, end: int, target: Target) -> float:
     counted, net = int(compute_line_values(known, target).sum()), int(known.amounts.sum())
     if min(counted, net) <= 0:
         raise OrdersError(
-            f"the target {target} adds up to {counted / known.unit:,.2f} over all orders, and must be "
+            f"the target {target} adds up to {counted / known.unit:,.2f} over all orders, "
+            "and must be "
             "more than 0; look at the columns cost and discount, or choose another target"
         )
     return counted / net

@@ -97,7 +97,8 @@ def sample_orders(
         remarks += [*facts.remarks, *attach_facts(bucket.orders, facts)[1]]
     if not takes_all:
         remarks.append(
-            f"trained on {pluralize(bucket.orders.n_customers, 'customer')} of about {customers:,}, drawn "
+            f"trained on {pluralize(bucket.orders.n_customers, 'customer')} of about "
+            f"{customers:,}, drawn "
             "by a hash of their ids (spark_training_customers), its trees on at most about "
             f"{config.spark_training_rows:,} feature rows of them (spark_training_rows)"
         )

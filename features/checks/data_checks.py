@@ -110,8 +110,8 @@ def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
         )
         if is_too_short_for_trees(first, end, horizon_days):
             sentence += (
-                ": train forecasts with BTYD alone, which no window can measure, so the gate leaves "
-                "its promotion to you (clvcast models promote)"
+                ": train forecasts with BTYD alone, which no window can measure, so the "
+                "gate leaves its promotion to you (clvcast models promote)"
             )
             return Finding("history", "warn", horizons, f"{sentence}; {mend} for a measured model")
         return Finding("history", "fail", horizons, f"{sentence}; {mend}")
@@ -223,10 +223,16 @@ def _recurring_charges(entries: OrderTable) -> Finding:
     regulars = gaps >= _LEAST_ORDERS - 1
     charged = int(np.count_nonzero(regulars & (alike >= _MOSTLY * gaps)))
     share = charged / max(int(np.count_nonzero(regulars)), 1)
-    sentence = f"{share:.1%} of customers with {_LEAST_ORDERS} orders or more pay the same amount every month"
+    sentence = (
+        f"{share:.1%} of customers with {_LEAST_ORDERS} orders or more pay the same amount "
+        "every month"
+    )
     if share <= _MOST_SHARE:
         return Finding("recurring charges", "pass", share, sentence)
-    mend = "these look like contracts, whose end is announced: clvcast forecasts orders, and knows no cancelling"
+    mend = (
+        "these look like contracts, whose end is announced: clvcast forecasts orders, and knows "
+        "no cancelling"
+    )
     return Finding("recurring charges", "warn", share, f"{sentence}; {mend}")
 
 

@@ -41,7 +41,8 @@ def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
     }
     changed = [name for name, rows in others.items() if not _same(expected, rows)]
     sentence = (
-        f"{expected.n_rows:,} rows of {len(expected.names)} features at {dates.format_instant(cutoff)}, "
+        f"{expected.n_rows:,} rows of {len(expected.names)} features at "
+        f"{dates.format_instant(cutoff)}, "
         f"{pluralize(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
     )
     if changed:

@@ -33,6 +33,8 @@ def expect_orders_if_alive(
     one. Over the log-odds y of p the function is analytic in a strip, where the trapezoid rule
     converges exponentially; the step follows the sharpest bend of I, 1 / sqrt(a) wide.
     """
+    if not len(n_repeat_days):
+        return np.zeros(0)
     p, _ = _log_odds_nodes(a)
     repeats, which = _distinct(n_repeat_days)
     weights = np.stack([_weights(a, b, x) for x in repeats.tolist()])

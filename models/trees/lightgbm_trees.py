@@ -84,6 +84,8 @@ class Trees:
 
     def contributions(self, inputs: Float32) -> Float64:
         """Shapley values of the features, and the base value: n_rows x (n_features + 1)."""
+        if not len(inputs):  # LightGBM divides by the number of rows
+            return np.zeros((0, len(self.features) + 1))
         # threads wait for each other longer than a few rows take
         alone = _Process.is_forked or len(inputs) < _FEW
         threads = {"num_threads": 1} if alone else {}

@@ -78,9 +78,9 @@ class FlatTrees:
         own = self.arrays
         return np.asarray(
             _sums(
-                np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves, own.feature,
-                own.threshold, own.nan_goes_left, own.left, own.right, own.kept, own.value,
-                self.models, _POSITIONS,
+                np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves,
+                own.feature, own.threshold, own.nan_goes_left, own.left, own.right, own.kept,
+                own.value, self.models, _POSITIONS,
             )
         )  # fmt: skip
 

@@ -73,7 +73,9 @@ def parse_number_cells(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Fl
 
 
 def _read_written(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, dict[str, int]]:
-    """Numbers made plain, each distinct cell once, and how often each currency stands beside one."""
+    """Numbers made plain, each distinct cell once, and how often each currency stands
+    beside one.
+    """
     encoded = cells.dictionary_encode()
     plain, currencies = make_plain(encoded.dictionary, decimal)
     kinds = currencies.dictionary_encode()
@@ -94,7 +96,7 @@ def parse_instant_cells(
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _typed_instants(column, zone)
     if text.date_format in _NUMERIC_DATES:
-        return _numeric_instants(column, text.date_format, zone)
+        return _numeric_instants(column, text, zone)
     if is_number(kind):
         if text.date_format is None:
             missing = _mask(column.is_null())
@@ -120,8 +122,13 @@ def parse_instant_cells(
     return Parsed(values, bad, missing, mend)
 
 
-def _numeric_instants(column: pa.ChunkedArray, form: str, zone: str | None) -> Parsed[Int64]:
+def _numeric_instants(
+    column: pa.ChunkedArray, text: FormatConfig, zone: str | None
+) -> Parsed[Int64]:
     """Numbers since an epoch: unix times count from 1970 in UTC, a spreadsheet's days are local."""
+    form = str(text.date_format)
+    if text.decimal == "," and not is_number(column.type) and not _nulls(column).all():
+        column = pc.replace_substring(column.cast(pa.string()), ",", ".")
     numbers = parse_number_cells(column, FormatConfig())
     usable = ~(numbers.bad | numbers.missing)
     scaled = np.where(usable, numbers.values, 0.0) * _NUMERIC_DATES[form]

@@ -1,12 +1,13 @@
 """Arithmetic over columns, as a mapping may state it: `Quantity * UnitPrice`.
 
-Names, numbers, + - * /, parentheses and `or`, which gives a blank cell a value; a name may hold
-spaces and other characters where the file has such a column, or stands in backquotes. The grammar:
+Names, numbers, + - * /, parentheses, `or`, which gives a blank cell a value, abs() and sign(); a
+name may hold spaces and other characters where the file has such a column, or stands in backquotes.
+The grammar:
 
     choice  = sum ("or" sum)*
     sum     = product (("+" | "-") product)*
     product = factor (("*" | "/") factor)*
-    factor  = "-" factor | "(" choice ")" | number | name
+    factor  = "-" factor | ("abs" | "sign")? "(" choice ")" | number | name
 """
 
 import re
@@ -23,7 +24,8 @@ __all__ = ["Expression", "parse_expression"]
 
 Column = npt.NDArray[np.float64]
 _Evaluate = Callable[[Mapping[str, Column]], Any]
-_MAX_LENGTH = 200  # keeps the recursion of nested parentheses shallow
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {"abs": np.abs, "sign": np.sign}
+_MAX_LENGTH = 250  # keeps the recursion of nested parentheses shallow
 _TOKEN = re.compile(
     r"(?P<number>\d+\.?\d*|\.\d+)|`(?P<quoted>[^`]+)`|(?P<or>or)\b"
     r"|(?P<name>[^\W\d]\w*(?: +(?!or\b)\w+)*)|(?P<sign>[-+*/()])"
@@ -118,7 +120,7 @@ class _Parser:
 
     def fail(self, why: str) -> NoReturn:
         raise ConfigError(
-            "a column mapping is a name or arithmetic with + - * / ( ) and `or` "
+            "a column mapping is a name or arithmetic with + - * / ( ), `or`, abs() and sign() "
             f"(names with other characters in `backquotes`), got {self.text!r}: {why}"
         )
 
@@ -174,18 +176,24 @@ class _Parser:
             inner = self.factor()
             return lambda columns: np.negative(inner(columns))
         if self.sign == "(":
-            self.advance()
-            inner = self.choice()
-            if self.sign != ")":
-                self.fail("a closing parenthesis is missing")
-            self.advance()
-            return inner
+            return self.parentheses()
         number, name = self.number, self.name
         if number:
             self.advance()
             return lambda columns: float(number)
         if name:
-            self.names.append(name)
             self.advance()
+            if name in _FUNCTIONS and name not in self.known and self.sign == "(":
+                function, argument = _FUNCTIONS[name], self.parentheses()
+                return lambda columns: function(argument(columns))
+            self.names.append(name)
             return lambda columns: columns[name]
         self.fail("it ends too early" if not self.sign else f"{self.sign!r} is not expected there")
+
+    def parentheses(self) -> _Evaluate:
+        self.advance()
+        inner = self.choice()
+        if self.sign != ")":
+            self.fail("a closing parenthesis is missing")
+        self.advance()
+        return inner

@@ -140,7 +140,9 @@ def attach_customers(
     config: CustomersConfig | None,
     reading: OrdersConfig,
 ) -> Orders:
-    """The orders with what is told of their customers, if anything is, and if they have it not yet."""
+    """The orders with what is told of their customers, if anything is, and if they have it
+    not yet.
+    """
     if config is None:
         if customers is not None:
             raise ConfigError(
@@ -207,7 +209,7 @@ def _found(table: Any, config: CustomersConfig) -> Iterator[OpenTable]:
         source = SourceConfig(source=str(config.source), query=config.query, format=config.format)
         yield from open_tables(source, lambda names: resolve_plain_columns(wanted, names))
         return
-    frame = open_frame(table)
+    frame = open_frame(table, config.format.decimal)
     mapping, faults = resolve_plain_columns(wanted, frame.names)
     lines = frame.select(list_needed(mapping))
     yield OpenTable("", mapping, faults, iter([RawTable(lines, np.arange(1, lines.num_rows + 1))]))
@@ -293,13 +295,14 @@ def attach_facts(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     remarks = []
     if conflicts and config.valid_from is None:
         raise OrdersError(
-            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer told before; give "
+            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer told "
+            "before; give "
             "one row a customer, or customers.valid_from with the column of when each row began"
         )
     if conflicts:
         remarks.append(
-            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer and an instant told "
-            "before: of those the last in sorted order holds"
+            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer and an "
+            "instant told before: of those the last in sorted order holds"
         )
     order = order[~again]
     starts = np.concatenate(

@@ -71,7 +71,9 @@ class CustomerIdRules:
 
 
 def load_id_rules(config: OrdersConfig) -> CustomerIdRules:
-    """The rules of a configuration; raises `OrdersError` for a file of aliases that cannot be used."""
+    """The rules of a configuration; raises `OrdersError` for a file of aliases that cannot
+    be used.
+    """
     is_folded = config.customer_ids == "folded"
     plain = CustomerIdRules(is_folded)
     words = pa.chunked_array([pa.array(config.no_customer, pa.string())])
@@ -91,7 +93,8 @@ def _read_aliases(path: str, rules: CustomerIdRules) -> dict[str, str]:
             names = [name.strip() for name in lines.fieldnames or ()]
             if not {"old", "new"} <= set(names):
                 raise OrdersError(
-                    f"orders.customer_aliases must have the columns old and new, got {names} in {path}"
+                    "orders.customer_aliases must have the columns old and new, got "
+                    f"{names} in {path}"
                 )
             lines.fieldnames = names
             pairs = [(line["old"] or "", line["new"] or "") for line in lines]

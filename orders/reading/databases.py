@@ -122,7 +122,8 @@ def create_engine(asked: DatabaseAddress, *, may_create: bool = False) -> sqlalc
         return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     except exc.NoSuchModuleError:
         raise ConfigError(
-            f"{asked.shown} is of no database SQLAlchemy knows; sqlite, postgresql and duckdb are read"
+            f"{asked.shown} is of no database SQLAlchemy knows; sqlite, postgresql and "
+            "duckdb are read"
         ) from None
     except ModuleNotFoundError as error:
         extra = ": pip install 'clvcast[postgres]'" if is_postgres else ""
@@ -177,7 +178,9 @@ def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[Qu
 def _chunks(
     asked: DatabaseAddress, result: Any, names: Sequence[str], is_sqlite: bool
 ) -> Iterator[pa.Table]:
-    """The rows of an answer. Faults are told here: whoever iterates may stand outside `open_query`."""
+    """The rows of an answer. Faults are told here: whoever iterates may stand outside
+    `open_query`.
+    """
     at = [list(result.keys()).index(name) for name in names]
     read = 0
     partitions = result.partitions(_ROWS)

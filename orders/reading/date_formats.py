@@ -18,7 +18,8 @@ _DATES = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y"),
     *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y", "%Y-%m-%d", "%Y.%m.%d"),
     *("%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%d-%b-%y", "%b %d %Y", "%B %d, %Y", "%d %B %Y"),
-    *("%a, %d %b %Y", "%A, %B %d, %Y"),
+    *("%d. %B %Y", "%d. %b %Y", "%B %d %Y", "%d-%B-%Y", "%d/%b/%Y", "%Y-%b-%d"),
+    *("%a, %d %b %Y", "%a %d %b %Y", "%A, %B %d, %Y", "%A, %d %B %Y"),
 )
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
 _TIMES = ("", *(before + clock for before in (" ", ", ", "T") for clock in _CLOCKS))

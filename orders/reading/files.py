@@ -164,7 +164,7 @@ def _read_own_blocks(
     if content.kind == "parquet":
         return read_parquet_blocks(path, content, names)
     if content.kind == "workbook":
-        return read_workbook_blocks(path, content, names, text.skip_lines)
+        return read_workbook_blocks(path, content, names, text)
     if content.kind == "json lines":
         return read_json_blocks(path, content, names, text)
     return read_text_blocks(path, content, names, text)

@@ -45,17 +45,21 @@ def is_frame(orders: object) -> bool:
     )
 
 
-def open_frame(orders: Any) -> Frame:
-    """The columns of order lines in memory; a lazy frame is collected, a stream read, by `select`."""
+def open_frame(orders: Any, decimal: str | None = None) -> Frame:
+    """The columns of order lines in memory; a lazy frame is collected, a stream read, by
+    `select`.
+
+    `decimal` is the mark in texts, for numbers that stand in one column with them.
+    """
     if isinstance(orders, pd.DataFrame):
-        return _open_pandas(orders)
+        return _open_pandas(orders, decimal)
     if _is_lazy(orders):
         names = list(orders.collect_schema().names())
         return Frame(names, lambda wanted: _read_stream(_collect(orders, wanted), wanted))
     if hasattr(orders, "__arrow_c_stream__"):
         stream = orders if isinstance(orders, pa.Table) else _open_stream(orders)
         return Frame(list(stream.schema.names), lambda wanted: _read_stream(stream, wanted))
-    return _open_records(orders)
+    return _open_records(orders, decimal)
 
 
 def _is_lazy(orders: object) -> bool:
@@ -118,43 +122,46 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.large_string()))
 
 
-def _open_pandas(frame: pd.DataFrame) -> Frame:
+def _open_pandas(frame: pd.DataFrame, decimal: str | None) -> Frame:
     names = [str(name) for name in frame.columns]
 
     def select(wanted: Sequence[str]) -> pa.Table:
-        columns = [_convert(frame.iloc[:, names.index(name)]) for name in wanted]
+        columns = [_convert(frame.iloc[:, names.index(name)], decimal) for name in wanted]
         return pa.table(columns, names=list(wanted))
 
     return Frame(names, select)
 
 
-def _convert(series: pd.Series[Any]) -> pa.Array | pa.ChunkedArray:
+def _convert(series: pd.Series[Any], decimal: str | None) -> pa.Array | pa.ChunkedArray:
     """A column of pandas; one that mixes types is text."""
     if isinstance(series.dtype, pd.PeriodDtype):
         series = series.dt.to_timestamp()
     elif isinstance(series.dtype, pd.SparseDtype):
         series = pd.Series(series.array.to_dense())
     if series.dtype == object and series.map(_has_zone).nunique() > 1:  # Arrow would drop the zones
-        return build_column(series.where(series.notna(), None).tolist())
+        return build_column(series.where(series.notna(), None).tolist(), decimal)
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         values = series.astype(object)
-        return build_column(values.where(values.notna(), None).tolist())
+        return build_column(values.where(values.notna(), None).tolist(), decimal)
 
 
 def _has_zone(value: Any) -> bool:
     return isinstance(value, datetime) and value.tzinfo is not None
 
 
-def _open_records(lines: Sequence[Mapping[Any, Any]]) -> Frame:
+def _open_records(lines: Sequence[Mapping[Any, Any]], decimal: str | None) -> Frame:
     if not lines:
         raise OrdersError("the list of order lines is empty; give at least one line")
     keys = {str(key): key for line in lines for key in line}
     names = list(keys)
 
     def select(wanted: Sequence[str]) -> pa.Table:
-        columns = [build_column([_fill(line.get(keys[name])) for line in lines]) for name in wanted]
+        columns = [
+            build_column([_fill(line.get(keys[name])) for line in lines], decimal)
+            for name in wanted
+        ]
         return pa.table(columns, names=list(wanted))
 
     return Frame(names, select)

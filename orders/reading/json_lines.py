@@ -76,10 +76,18 @@ def _iterate_lines(stream: IO[bytes], path: Path, skipped: int) -> Iterator[byte
 
 
 def _parse(line: bytes, text: FormatConfig) -> dict[str, Any] | None:
-    """The object on a line, numbers as they are written; None where there is none."""
+    """The object on a line, numbers with the digits and the decimal mark of texts; None where there
+    is none.
+    """
+
+    def write_number(digits: str) -> str:
+        return digits.replace(".", text.decimal or ".")
+
     try:
         found = json.loads(
-            line.decode(text.encoding).removeprefix("\ufeff"), parse_float=str, parse_int=str
+            line.decode(text.encoding).removeprefix("\ufeff"),
+            parse_float=write_number,
+            parse_int=str,
         )
     except (ValueError, RecursionError):  # Unicode errors are of values too
         return None

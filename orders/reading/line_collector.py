@@ -289,8 +289,8 @@ def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) 
         left_out["blank lines of orders left out"] = counts.left_out
     if not counts.used:
         raise OrdersError(
-            f"orders.only and orders.except must keep some lines, got {report.lines_read:,} lines of "
-            "which all are left out; list other values"
+            "orders.only and orders.except must keep some lines, got "
+            f"{report.lines_read:,} lines of which all are left out; list other values"
         )
     report = replace(
         report,
@@ -354,7 +354,9 @@ def _describe_copies(counts: Counts) -> list[str]:
 
 
 def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:
-    """A hash of each line over all its columns: of the values alone, not of the block they came in."""
+    """A hash of each line over all its columns: of the values alone, not of the block they
+    came in.
+    """
     found = np.zeros(table.num_rows, dtype=np.uint64)
     for column in table.columns:
         flat = (

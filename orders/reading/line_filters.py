@@ -90,6 +90,9 @@ def apply_filters(
         counted = codes[verdicts != LEFT_OUT]
         lines = np.bincount(counted, minlength=len(values)) * (own == LEFT_OUT)
         verdicts = np.minimum(verdicts, own[codes])
+        if keeps and "" in listed:  # a date of cancellation: its values tell nothing
+            left_out |= {f"{name} filled in": int(lines.sum())} if lines.any() else {}
+            continue
         left_out |= {f"{name} {values[k] or 'blank'}": int(lines[k]) for k in np.flatnonzero(lines)}
     return Verdicts(verdicts, left_out)
 

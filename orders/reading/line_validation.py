@@ -154,7 +154,9 @@ class ReadingRules:
 
     @property
     def kept_currency(self) -> str:
-        """The currency whose lines alone count; empty where none is chosen, or all are converted."""
+        """The currency whose lines alone count; empty where none is chosen, or all are
+        converted.
+        """
         return "" if self.rates else self.config.currency
 
 
@@ -258,7 +260,9 @@ def _check_amounts(
     role: str,
     mapping: Mapping[str, Expression],
 ) -> Float64:
-    """Refuse lines without an amount; one that is an order's total may be blank on the other lines."""
+    """Refuse lines without an amount; one that is an order's total may be blank on the
+    other lines.
+    """
     used: list[Any] = [parsed[column] for column in expression.columns]
     bad = np.any([cells.bad for cells in used], axis=0)
     missing = np.isnan(values) & np.any([cells.missing for cells in used], axis=0)

@@ -80,7 +80,9 @@ def make_plain(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, pa.
 
 
 def _replace(cells: pa.StringArray, pattern: str, replacement: str) -> pa.StringArray:
-    """The cells with a pattern replaced; finding that there is nothing to replace is far cheaper."""
+    """The cells with a pattern replaced; finding that there is nothing to replace is far
+    cheaper.
+    """
     if not pc.any(pc.match_substring_regex(cells, pattern)).as_py():
         return cells
     return pc.replace_substring_regex(cells, pattern, replacement)

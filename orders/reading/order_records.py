@@ -132,7 +132,9 @@ def is_missing_id(cleaned: str) -> bool:
 
 
 def describe_cell_fault(value: object, kind: str, zone: ZoneInfo | None) -> str:
-    """The rule that a text, number or date breaks, without its value; empty where it breaks none."""
+    """The rule that a text, number or date breaks, without its value; empty where it breaks
+    none.
+    """
     try:
         if kind == "date":
             _parse_instant(value, zone)

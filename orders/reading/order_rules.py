@@ -115,7 +115,9 @@ def resolve_totals(orders: Orders, kinds: Int8) -> tuple[Orders, int, int]:
 
 
 def sort_columns(orders: Orders) -> int:
-    """Bring the lines of orders into the canonical order, in place; how many repeat the one before."""
+    """Bring the lines of orders into the canonical order, in place; how many repeat the one
+    before.
+    """
     columns = [orders.texts[n].codes if n in orders.texts else _NO_CODES for n in _TEXTS]
     numbers = [orders.numbers.get(n, _NO_NUMBERS) for n in _NUMBERS]
     return int(sort_lines(orders.starts, orders.times, orders.amounts, *columns, *numbers))
@@ -123,7 +125,9 @@ def sort_columns(orders: Orders) -> int:
 
 @_compiled
 def _spread_totals(starts, order_codes, n_codes, amounts, kinds, keep):
-    """Write each order's total on its lines; those of orders without one clear total are not kept."""
+    """Write each order's total on its lines; those of orders without one clear total are
+    not kept.
+    """
     owner = np.full(n_codes, -1, dtype=np.int64)  # the customer whose order a code was last
     totals = np.empty(n_codes, dtype=np.int64)
     found = np.empty(n_codes, dtype=np.int8)  # totals that differ: 0, 1 or more

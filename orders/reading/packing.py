@@ -136,7 +136,9 @@ def pack(
 
 
 def _drop_repeated(parts: list[UsableLines]) -> int:
-    """Take away the lines that repeat an earlier one in every column of their file; how many did."""
+    """Take away the lines that repeat an earlier one in every column of their file; how
+    many did.
+    """
     prints = [part.fingerprints for part in parts if part.fingerprints is not None]
     if not prints:
         return 0

@@ -25,9 +25,10 @@ def find_kinds(values: Sequence[Any]) -> set[type]:
     return {next((kind for kind in _KINDS if issubclass(one, kind)), one) for one in types}
 
 
-def build_column(values: Sequence[Any]) -> pa.Array:
+def build_column(values: Sequence[Any], decimal: str | None = None) -> pa.Array:
     """A column of one type; a mix of several is text, ids stay exact, decimals the nearest float.
 
+    Numbers in a mix get the `decimal` mark that the texts beside them are read with.
     What is neither text, number nor date becomes a structure, which the reader refuses by its name.
     """
     values = [_to_python(value) if isinstance(value, np.generic) else value for value in values]
@@ -41,7 +42,7 @@ def build_column(values: Sequence[Any]) -> pa.Array:
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
     if kinds <= set(_KINDS):
-        return pa.array([_to_text(value) for value in values], pa.string())
+        return pa.array([_to_text(value, decimal) for value in values], pa.string())
     kind = sorted(kind.__name__ for kind in kinds - set(_KINDS))[0]
     return pa.array([None if value is None else {kind: repr(value)} for value in values])
 
@@ -80,13 +81,17 @@ def _build_times(values: Sequence[Any], kinds: set[type]) -> pa.Array:
     return pa.array(instants, pa.timestamp("us"))
 
 
-def _to_text(value: Any) -> str | None:
+def _to_text(value: Any, decimal: str | None = None) -> str | None:
     """A value as a CSV file would hold it; whole floats without their point, as ids have none."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, float | Decimal):
-        return str(int(value)) if _is_whole(value) else str(value)
-    return str(value)
+    if not isinstance(value, float | Decimal):
+        return str(value)
+    if _is_whole(value):
+        return str(int(value))
+    if not math.isfinite(value):
+        return str(value)
+    return f"{Decimal(str(value)):f}".replace(".", decimal or ".")  # 1e-05 has no exponent
 
 
 def _is_whole(value: int | float | Decimal) -> bool:

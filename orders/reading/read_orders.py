@@ -141,7 +141,9 @@ def iterate_usable_lines(
 
 
 def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
-    """About how much memory reading all files at once would take; of a database nothing is known."""
+    """About how much memory reading all files at once would take; of a database nothing is
+    known.
+    """
     every_column = intake.config.duplicates == "drop"
     total = 0
     for source in map(fit_source, intake.config.all_sources()):
@@ -157,7 +159,7 @@ def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
 
 def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) -> Orders:
     """Validate and pack order lines that are in memory, with our column names or the mapping's."""
-    frame = open_frame(table)
+    frame = open_frame(table, config.format.decimal)
     config = fit_rules(config, frame.names)
     intake = LineCollector(config, now)
     mapping, faults = resolve_columns(config, frame.names, own_names_too=True)

@@ -215,7 +215,9 @@ def _as_lines(table: pa.Table) -> UsableLines:
 
 
 def hash_customers(customers: Ids) -> _Hashes:
-    """Per line a hash of its customer's id as text: the same in whatever file and type it stands."""
+    """Per line a hash of its customer's id as text: the same in whatever file and type it
+    stands.
+    """
     if isinstance(customers, WholeNumbers):
         return _hash_numbers(customers.values)  # type: ignore[no-any-return]
     labels = customers.labels

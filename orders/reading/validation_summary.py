@@ -1,4 +1,6 @@
-"""Tally: what reading found in some lines; tallies of disjoint lines add up, and the sum is judged."""
+"""Tally: what reading found in some lines; tallies of disjoint lines add up, and the sum is
+judged.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,8 @@ class ValidationSummary:
                 )
             raise OrdersError(
                 f"{source} holds no usable order line: {self.lines_without_customer:,} of "
-                f"{pluralize(self.lines_read, 'line')} name no customer; check orders.columns.customer_id"
+                f"{pluralize(self.lines_read, 'line')} name no customer; check "
+                "orders.columns.customer_id"
             )
         unit = 10.0**config.currency_decimals
         if self.money * unit >= MAX_MINOR_UNITS:
@@ -144,8 +147,8 @@ class ValidationSummary:
         if len(currencies) > 1 and not config.exchange_rates:
             has = join_words([f"{name.upper()} ({n:,} lines)" for name, n in currencies.items()])
             raise OrdersError(
-                f"{source} has amounts in several currencies: {has}; set orders.currency to the one "
-                "to keep, or orders.exchange_rates to convert"
+                f"{source} has amounts in several currencies: {has}; set orders.currency "
+                "to the one to keep, or orders.exchange_rates to convert"
             )
         seen = self.values_seen.get(FILTER + (config.currency_column or ""), {})
         is_picked = config.currency and seen and not config.exchange_rates

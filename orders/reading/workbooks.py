@@ -1,4 +1,6 @@
-"""Excel workbooks (.xlsx, extra `excel`): the sheets that share the first one's header are a table."""
+"""Excel workbooks (.xlsx, extra `excel`): the sheets that share the first one's header are
+a table.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
+from ...configs.schema import FormatConfig
 from ...errors import OrdersError, StoreError
 from .file_contents import Content, read_unpacked
 from .python_values import build_column
@@ -32,16 +35,17 @@ def read_workbook_names(path: Path, content: Content, skip_lines: int) -> list[s
 
 
 def read_workbook_blocks(
-    path: Path, content: Content, names: Sequence[str], skip_lines: int
+    path: Path, content: Content, names: Sequence[str], text: FormatConfig
 ) -> Iterator[RawTable]:
     """The columns `names` of all rows, as one block: a column's type is that of all its cells."""
     cells: dict[str, list[Any]] = {name: [] for name in names}
-    for header, lines in _iterate_tables(path, content, skip_lines):
+    for header, lines in _iterate_tables(path, content, text.skip_lines):
         positions = [header.index(name) for name in names]
         for line in lines:
             for column, position in zip(cells.values(), positions, strict=True):
                 column.append(_clean(line[position]))
-    table = pa.table([build_column(column) for column in cells.values()], names=list(cells))
+    columns = [build_column(column, text.decimal) for column in cells.values()]
+    table = pa.table(columns, names=list(cells))
     yield RawTable(table, np.arange(1, table.num_rows + 1))
 
 

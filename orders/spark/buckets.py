@@ -227,7 +227,9 @@ def _mixed(customers: Ids) -> _Hashes:
 
 
 def _scramble_bits(hashes: _Hashes) -> _Hashes:
-    """Hashes whose every bit depends on every bit of the given ones (the finalizer of SplitMix64)."""
+    """Hashes whose every bit depends on every bit of the given ones (the finalizer of
+    SplitMix64).
+    """
     mixed = hashes
     for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

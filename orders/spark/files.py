@@ -67,7 +67,9 @@ def read_files(config: OrdersConfig) -> list[DataFrame]:
 
 
 def read_customers(customers: str | None, config: CustomersConfig | None) -> str | DataFrame | None:
-    """Where the attributes of customers are: a table in Spark where only Spark knows the address."""
+    """Where the attributes of customers are: a table in Spark where only Spark knows the
+    address.
+    """
     place = customers or (config.source if config else None)
     if config is None or place is None or not re.match(_SPARKS, place):
         return customers
@@ -80,8 +82,8 @@ def _locate(place: SourceConfig) -> tuple[list[str], FormatConfig]:
         return [place.source], place.format
     if is_address(place.source):
         raise OrdersError(
-            "--engine spark reads files, got the address of a database; load it with spark.read.jdbc "
-            "and call clvcast.spark, or use --engine local"
+            "--engine spark reads files, got the address of a database; load it with "
+            "spark.read.jdbc and call clvcast.spark, or use --engine local"
         )
     paths, text = list_files(place), place.format
     for path in paths:
@@ -144,8 +146,8 @@ def _told(text: str) -> OrdersError | StoreError:
         )
     if "CSV header does not conform" in text:
         return OrdersError(
-            "the CSV files have different columns, and Spark reads them by one header; give them the "
-            "same columns in the same order"
+            "the CSV files have different columns, and Spark reads them by one header; "
+            "give them the same columns in the same order"
         )
     known = _PYTHON.findall(text) or _CAUSE.findall(text)
     return StoreError(f"Spark gave up: {(known[-1] if known else text).strip().splitlines()[0]}")

@@ -77,7 +77,9 @@ class SurveyedOrders:
     def knowing(
         self, customers: Customers | DataFrame | None, config: CustomersConfig | None
     ) -> SurveyedOrders:
-        """The same with facts about customers, which are read here and sent to every worker once."""
+        """The same with facts about customers, which are read here and sent to every worker
+        once.
+        """
         if config is None and customers is not None:
             raise ConfigError(
                 "customers were given, and nothing says which of their columns are attributes; set "

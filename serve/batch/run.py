@@ -66,7 +66,7 @@ class BatchResult:
     customers: int
     expected_spend: float
     clv: float
-    churn_rate: float  # mean churn probability
+    churn_rate: float | None  # mean churn probability; None of no customers
     customers_without_orders: int
     lines_set_aside: int
     remarks: tuple[str, ...]
@@ -277,7 +277,7 @@ def _build_result(
         customers=summary.rows,
         expected_spend=summary.totals["expected_spend"],
         clv=summary.totals["clv"],
-        churn_rate=summary.totals["churn_probability"] / max(summary.rows, 1),
+        churn_rate=summary.totals["churn_probability"] / summary.rows if summary.rows else None,
         customers_without_orders=summary.customers_without_orders,
         lines_set_aside=summary.lines_set_aside,
         remarks=summary.remarks,

@@ -90,9 +90,8 @@ def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnsw
     columns: dict[str, list[Any]] = {
         "customer_id": observed.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
     }
-    if rows.n_rows:
-        forecasts = forecast_columns(model, observed, rows, request.cutoff)
-        columns |= {name: values.tolist() for name, values in forecasts.items()}
+    forecasts = forecast_columns(model, observed, rows, request.cutoff)
+    columns |= {name: values.tolist() for name, values in forecasts.items()}
     answers = {
         values[0]: dict(zip(columns, values, strict=True))
         for values in zip(*columns.values(), strict=True)
@@ -105,13 +104,12 @@ def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAns
     request = _read_request(model, body, limits)
     rows = request.compute_rows()
     answers: dict[str, dict[str, Any]] = {}
-    if rows.n_rows:
-        for line in explain_rows(model, rows).to_dict("records"):
-            customer_id = line["customer_id"]
-            answer = {"customer_id": customer_id, "clv": line["clv"], "reasons": []}
-            reason = {name: line[name] for name in ("reason", "meaning", "amount")}
-            reason["value"] = None if math.isnan(line["value"]) else line["value"]
-            answers.setdefault(customer_id, answer)["reasons"].append(reason)
+    for line in explain_rows(model, rows).to_dict("records"):
+        customer_id = line["customer_id"]
+        answer = {"customer_id": customer_id, "clv": line["clv"], "reasons": []}
+        reason = {name: line[name] for name in ("reason", "meaning", "amount")}
+        reason["value"] = None if math.isnan(line["value"]) else line["value"]
+        answers.setdefault(customer_id, answer)["reasons"].append(reason)
     return _encode_answers(model, request, answers, "explanations")
 
 

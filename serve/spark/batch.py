@@ -103,7 +103,7 @@ def score_files(
         customers=n_customers,
         expected_spend=sums["expected_spend"],
         clv=sums["clv"],
-        churn_rate=sums["churn_probability"] / max(1, n_customers),
+        churn_rate=sums["churn_probability"] / n_customers if n_customers else None,
         customers_without_orders=sum(b["customers_without_orders"] for b in buckets_done),
         lines_set_aside=sum(bucket["lines_set_aside"] for bucket in buckets_done),
         remarks=remarks,

@@ -146,14 +146,15 @@ def backtest(
         late = [dates.format_instant(c) for c in instants if c > latest]
         if late:
             raise ConfigError(
-                f"a backtest's cutoff must be at most {dates.format_instant(latest)}, {config.horizon_days} "
-                f"days before the newest order, got {late[0]}"
+                f"a backtest's cutoff must be at most {dates.format_instant(latest)}, "
+                f"{config.horizon_days} days before the newest order, got {late[0]}"
             )
     else:
         instants = choose_default_cutoffs(orders, config.horizon_days)
         if not instants:
             raise OrdersError(
-                f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for a horizon "
+                f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for "
+                "a horizon "
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
     found = _in_parallel(orders, config, instants, end, jobs, progress)

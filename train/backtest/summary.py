@@ -42,11 +42,14 @@ def describe_season(season: Season) -> str:
     """What the model knows of the season, for a total of one period."""
     if not season.is_known:
         return (
-            "No season is known: history does not show every part of the year yet, so a total may be "
-            "far off where the season turns."
+            "No season is known: history does not show every part of the year yet, so a "
+            "total may be far off where the season turns."
         )
     low, high = (math.expm1(edge(season.spend)) for edge in (min, max))
-    return f"By the season a period's total lies between {low:+.0%} and {high:+.0%} of the year's mean."
+    return (
+        f"By the season a period's total lies between {low:+.0%} and {high:+.0%} of the "
+        "year's mean."
+    )
 
 
 def _total(bias: float | None) -> str:

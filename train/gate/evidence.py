@@ -24,7 +24,9 @@ class RivalComparison:
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """A segment: the candidate's result against the best rival, or its total over the champion's."""
+    """A segment: the candidate's result against the best rival, or its total over the
+    champion's.
+    """
 
     name: str  # such as tier high, cohort 2011 Q1, channel web
     customers: int

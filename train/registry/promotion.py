@@ -132,8 +132,8 @@ def promote_in(
     serving = champion.number if champion else None
     if expected != "" and serving != expected:
         raise StoreError(
-            f"another run promoted version {serving} of {name} meanwhile; this candidate is kept as "
-            f"version {number}: train again to judge it against the new champion"
+            f"another run promoted version {serving} of {name} meanwhile; this candidate "
+            f"is kept as version {number}: train again to judge it against the new champion"
         )
     version = store.version(name, number)
     if serving == number:
@@ -174,8 +174,8 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
             and (newest.tags[_ROLLED_BACK] > at)
         ):
             sentence = (
-                f"version {champion.number} of {name} is champion since version {newest.number} was "
-                "rolled back; to go further back: clvcast models promote N"
+                f"version {champion.number} of {name} is champion since version "
+                f"{newest.number} was rolled back; to go further back: clvcast models promote N"
             )
             return Change(name, champion.number, newest.number, False, sentence)
         previous = champion.tags.get(_PREVIOUS)

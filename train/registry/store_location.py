@@ -37,7 +37,8 @@ def lock_store(uri: str) -> Iterator[None]:
         lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
         raise StoreError(
-            f"another run has been writing to {uri} for {_LOCK_SECONDS:.0f} seconds; try again later"
+            f"another run has been writing to {uri} for {_LOCK_SECONDS:.0f} seconds; try "
+            "again later"
         ) from None
     except OSError as error:
         raise StoreError(f"the MLflow store {uri} cannot be written: {error.strerror}") from None
