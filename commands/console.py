@@ -146,7 +146,7 @@ def load_configured_model(
     tracking_uri: str | None,
     expect_sha256: str | None = None,
 ) -> TrainedModel:
-    """Load a model (by default the configuration's champion), with the configuration's overrides."""
+    """Load a model (default: the configuration's champion) with the configuration's overrides."""
     from ..configs.schema import TrackingConfig
     from ..models.loading import load_model
 

@@ -1,4 +1,4 @@
-"""Unattended runs: what a nightly run keeps, how old orders may be, and whom it tells of an alarm."""
+"""Unattended runs: what a nightly run keeps, limits of its feed checks, and whom it tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["NightlyConfig", "NotifyConfig"]
 
 
 class NightlyConfig(Section):
-    """`clvcast nightly`: retention, and limits of its feed checks. docs/nightly.md explains them."""
+    """`clvcast nightly`: retention, and limits of its feed checks."""
 
     keep: int = Field(
         default=14,
