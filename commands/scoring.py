@@ -26,6 +26,7 @@ from .console import (
     out,
     print_json,
     read_config,
+    read_optional_config,
     show_progress_bars,
 )
 from .tables import print_grid
@@ -169,6 +170,9 @@ def explain(
     customers: Attributes = None,
     largest: Annotated[int, typer.Option(min=1, help="Number of reasons per customer.")] = 5,
     cutoff: Cutoff = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Overrides the model's mapping and economics.")
+    ] = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -187,7 +191,7 @@ def explain(
         raise ConfigError("explain needs --customer ID, or --output FILE for all customers")
     if output is not None:
         check_writable(output)
-    loaded = load_configured_model(model, None, tracking_uri)
+    loaded = load_configured_model(model, read_optional_config(config), tracking_uri)
     reasons = explain_customers(
         loaded, orders, cutoff, customers=customer, attributes=customers, largest=largest
     )

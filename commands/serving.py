@@ -68,11 +68,14 @@ def serve(
     store = tracking_uri or (settings.tracking.uri if settings else None)
 
     def configure(loaded: TrainedModel) -> TrainedModel:
-        return loaded if settings is None else loaded.with_config(settings)
+        configured = loaded if settings is None else loaded.with_config(settings)
+        configured.check_extra_features()
+        return configured
 
     if (forecasts is None) != (orders is None):
         raise ConfigError("--forecasts and --orders belong together, got one of them")
     loaded = load_configured_model(model, settings, tracking_uri)
+    loaded.check_extra_features()
     server_settings = Settings(
         host=host,
         port=port,

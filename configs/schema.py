@@ -40,6 +40,7 @@ __all__ = [
     "Config",
     "CustomersConfig",
     "EconomicsConfig",
+    "FeaturesConfig",
     "FormatConfig",
     "GateConfig",
     "LineRules",
@@ -58,10 +59,11 @@ __all__ = [
 Target = Literal["spend", "gross", "before_discount", "contribution"]
 
 # keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle
-# by themselves
+# by themselves, and a bundle names no function
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
-    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "nightly", "notify",
+    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
+    "notify",
 )  # fmt: skip
 
 
@@ -105,6 +107,17 @@ _TREE_PARAMETERS = (
     "bagging_fraction", "bagging_freq", "lambda_l1", "lambda_l2", "path_smooth", "extra_trees",
     "max_bin",
 )  # fmt: skip
+
+
+class FeaturesConfig(Section):
+    """Features beside those of the catalogue."""
+
+    extra: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="Your own features, module:function, of (orders, cutoff); see "
+        "docs/own-features.md. Needed again at scoring.",
+    )
 
 
 class ModelConfig(Section):
@@ -176,6 +189,7 @@ class Config(Section):
         "returns and discounts. before_discount: amounts less returns, before discounts. "
         "contribution: spend less cost (keep margin_rate at 1).",
     )
+    features: FeaturesConfig = Field(default_factory=lambda: FeaturesConfig())
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(
         default=0,

@@ -11,7 +11,7 @@ makes of so many customers; parts of the customers raise warnings only.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -178,7 +178,7 @@ def _matured(
     """Measures of one cutoff's forecasts, for all and by part; money in the shop's currency."""
     at = np.array([cutoff], dtype=np.int64)
     known = windows.slice_observed(orders, cutoff)
-    rows = compute_feature_rows(known, at)
+    rows = compute_feature_rows(replace(known, extra=None), at)
     happened = compute_targets(orders, rows, at, horizon_days, 1, end)
     ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
     actual = pd.DataFrame({"spend": happened.spend[:, 0], "churned": happened.churned}, index=ids)

@@ -21,10 +21,12 @@ import pyarrow as pa
 from ..errors import ConfigError
 from ..orders import dates, windows
 from ..orders.columns import Float32, Int32, Int64, Mask
+from ..orders.extra_features import ExtraFunction
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .attribute_features import build_attribute_columns, build_attribute_labels
 from .catalogue import GROUPS, TRAILING_DAYS, select_features
+from .extra_features import attach_extra_features, build_extra_columns
 from .kernel.sweep import GROUP_ORDER, N_WHOLE, Sweep
 
 __all__ = ["FeatureRows", "build_features", "compute_feature_rows", "iterate_feature_blocks"]
@@ -69,16 +71,19 @@ def compute_feature_rows(
 ) -> FeatureRows:
     """Compute features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer).
 
-    All of the catalogue that the orders have columns for, or those of some `groups` of it.
+    All of the catalogue that the orders have columns for, or those of some `groups` of it; then
+    those of the orders' attributes and of their extra features.
     """
     rows = _of_blocks(orders, cutoffs, groups)
-    return rows if orders.attributes is None else _with_attributes(rows, orders, cutoffs)
-
-
-def _with_attributes(rows: FeatureRows, orders: Orders, cutoffs: Int64) -> FeatureRows:
-    """The same rows with the attributes' features behind the catalogue's."""
-    names, values = build_attribute_columns(orders, cutoffs, rows.cutoff_index, rows.customer_index)
-    return replace(rows, names=(*rows.names, *names), values=np.hstack([rows.values, values]))
+    for is_there, build in (
+        (orders.attributes is not None, build_attribute_columns),
+        (orders.extra is not None, build_extra_columns),
+    ):
+        if is_there:
+            names, values = build(orders, cutoffs, rows.cutoff_index, rows.customer_index)
+            columns = np.hstack([rows.values, values])
+            rows = replace(rows, names=(*rows.names, *names), values=columns)
+    return rows
 
 
 def _of_blocks(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> FeatureRows:
@@ -142,7 +147,11 @@ def iterate_feature_blocks(
 
 
 def build_features(
-    orders: OrdersSource, cutoffs: Sequence[dates.Instant], groups: Collection[str] | None = None
+    orders: OrdersSource,
+    cutoffs: Sequence[dates.Instant],
+    groups: Collection[str] | None = None,
+    *,
+    extra_features: ExtraFunction | None = None,
 ) -> pd.DataFrame:
     """Compute the features: one row per customer and cutoff.
 
@@ -156,21 +165,25 @@ def build_features(
         The first instants that are not observed.
     groups : collection of str, optional
         Groups of features to compute, the headings of docs/features.md; all by default.
+    extra_features : callable, optional
+        Your own features: a function of (orders, cutoff), called once per cutoff with the order
+        lines before it, that returns a DataFrame of numbers indexed by customer_id. A row must
+        depend on that customer's lines alone; `clvcast.check(audit=True)` tests it.
 
     Returns
     -------
     DataFrame
-        customer_id, cutoff, then the features as float32, named in docs/features.md.
+        customer_id, cutoff, then the features as float32, named in docs/features.md, then your own.
 
     Raises
     ------
     ConfigError
-        If a cutoff is no date, or a group does not exist.
+        If a cutoff is no date, a group does not exist, or `extra_features` breaks a rule.
     OrdersError
         If the orders cannot be read.
 
     """
-    orders = coerce_orders(orders)
+    orders = attach_extra_features(coerce_orders(orders), extra_features)
     instants = np.array(dates.parse_instants(cutoffs), dtype=np.int64)
     rows = compute_feature_rows(orders, instants, None if groups is None else _checked(groups))
     table = pd.DataFrame(rows.values, columns=list(rows.names), copy=False)

@@ -22,6 +22,7 @@ from ..errors import BundleError, ConfigError, OrdersError
 from ..features.attribute_features import encode_attributes
 from ..features.table import FeatureRows
 from ..orders.columns import Float64
+from ..orders.extra_features import ExtraFeatures, ExtraFunction, load_extra_function
 from ..orders.orders import Orders
 from .blend import BtydViews, Heads, blend_forecasts, forecast_btyd, predict_heads
 from .discounting import discount_periods
@@ -64,6 +65,7 @@ class TrainedModel:
     own_segments: SegmentThresholds | None = None
     own_cuts: SegmentsConfig | None = None  # cut anew within each file
     own_customers: CustomersConfig | None = None
+    own_extra: ExtraFeatures | None = None  # the user's function, where the model needs one
     reference: DriftReference | None = (
         None  # how features and forecasts lay; no part of the version
     )
@@ -142,16 +144,47 @@ class TrainedModel:
             own_segments=self.segments.overridden_by(config.segments),
             own_cuts=config.segments if config.segments.within_file else None,
             own_customers=config.customers or self.own_customers,
+            own_extra=self._load_extra(config) or self.own_extra,
         )
 
+    def _load_extra(self, config: Config) -> ExtraFeatures | None:
+        """The function a configuration names, for a model that needs one."""
+        if config.features.extra is None or not self.numbers.extra_features:
+            return None
+        return ExtraFeatures(load_extra_function(config.features.extra))
+
+    def with_extra_features(self, function: ExtraFunction) -> Self:
+        """The model with the function that gives its extra features.
+
+        Raises `ConfigError` for a model that learned from none.
+        """
+        if not self.numbers.extra_features:
+            raise ConfigError(
+                "extra_features were given, and the model learned from none; leave them out"
+            )
+        return replace(self, own_extra=ExtraFeatures(function))
+
+    def check_extra_features(self, orders: Orders | None = None) -> None:
+        """Refuse to forecast without the function that gives a model's extra features."""
+        names = self.numbers.extra_features
+        if names and self.own_extra is None and (orders is None or orders.extra is None):
+            raise ConfigError(
+                f"the model needs the extra features {', '.join(names)}, whose function a bundle "
+                "does not keep; give extra_features=..., or features.extra in a configuration "
+                "(--config)"
+            )
+
     def usable_columns(self, orders: Orders) -> Orders:
-        """The orders with the columns and attributes this model learned from; raises `OrdersError`
-        naming missing ones.
+        """The orders with the columns, attributes and extra features this model learned from.
+
+        Raises `OrdersError` naming missing ones.
         """
         self.check_columns(orders.optional_columns)
-        return encode_attributes(
-            orders.keep_columns(self.numbers.optional_columns), self.numbers.attributes
-        )
+        self.check_extra_features(orders)
+        names, extra = self.numbers.extra_features, self.own_extra or orders.extra
+        kept = orders.keep_columns(self.numbers.optional_columns)
+        kept = replace(kept, extra=replace(extra, names=names) if names and extra else None)
+        return encode_attributes(kept, self.numbers.attributes)
 
     def check_columns(self, names: Collection[str]) -> None:
         """Refuse orders that lack a column this model learned from."""

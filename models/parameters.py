@@ -75,6 +75,9 @@ class Parameters(_Section):
     optional_columns: tuple[str, ...]  # columns the features need, beside the required ones
     attributes: AttributeCoding | None = None  # of customers, where the model learned from any
     features: tuple[str, ...]  # the trees' inputs, in their order
+    extra_features: tuple[str, ...] = Field(
+        default=(), exclude_if=lambda value: not value
+    )  # those of them that the user's own function gives
     horizon_days: int
     periods: int
     economics: EconomicsConfig

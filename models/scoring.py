@@ -20,6 +20,7 @@ from ..features.table import FeatureRows, compute_feature_rows
 from ..orders import dates, windows
 from ..orders.columns import Float64, Text
 from ..orders.cutoffs import check_cutoff, get_default_cutoff
+from ..orders.extra_features import ExtraFunction
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, attach_customers
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
@@ -81,6 +82,8 @@ def score(
     orders: OrdersSource,
     cutoff: dates.Instant | None = None,
     customers: Customers | None = None,
+    *,
+    extra_features: ExtraFunction | None = None,
 ) -> pd.DataFrame:
     """Forecast every customer with an order before the cutoff.
 
@@ -95,6 +98,8 @@ def score(
         The first instant that is not observed; by default the midnight after the newest line.
     customers : DataFrame, pyarrow.Table, str or Path, optional
         Attributes of the customers, for a model that learned from any.
+    extra_features : callable, optional
+        The function of `clvcast.build_features` again, for a model that was trained with one.
 
     Returns
     -------
@@ -107,7 +112,7 @@ def score(
     OrdersError
         If the model cannot read the orders.
     ConfigError
-        If the cutoff is out of range.
+        If the cutoff is out of range, or the model needs `extra_features` that are not given.
 
     Warns
     -----
@@ -120,6 +125,8 @@ def score(
         raise ConfigError(
             f"a model comes from clvcast.load_model or clvcast.train, got {type(model).__name__}"
         )
+    if extra_features is not None:
+        model = model.with_extra_features(extra_features)
     if not isinstance(orders, Orders):
         model.check_reading(model.orders)
     orders = coerce_orders(orders, model.orders)

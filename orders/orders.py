@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from .attributes import Attributes
 from .columns import Float64, Int64, Mask, TextColumn
+from .extra_features import ExtraFeatures
 
 __all__ = ["Orders", "OrdersReport"]
 
@@ -59,6 +60,8 @@ class Orders:
         What reading found.
     attributes : Attributes or None
         Facts about the same customers, if any were joined.
+    extra : ExtraFeatures or None
+        The user's function that adds features, if any was given.
 
     """
 
@@ -72,6 +75,7 @@ class Orders:
     report: OrdersReport = field(default_factory=OrdersReport)
     complete_until: int | None = None  # the instant before which every order is there, where stated
     attributes: Attributes | None = None  # facts about the same customers, where any were joined
+    extra: ExtraFeatures | None = None  # the user's function that adds features
 
     @property
     def n_customers(self) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..errors import OrdersError
+from ..errors import ConfigError, OrdersError
 from ..models.bundle import load_bundle
 from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
@@ -55,4 +55,10 @@ class NestedModel:
 
 
 def _load_pyfunc(path: str) -> NestedModel:
-    return NestedModel(load_bundle(Path(path)))
+    model = load_bundle(Path(path))
+    if names := model.numbers.extra_features:
+        raise ConfigError(
+            f"the model needs the extra features {', '.join(names)}, whose function MLflow's "
+            "pyfunc cannot be given; use clvcast.load_model and clvcast.score with extra_features"
+        )
+    return NestedModel(model)

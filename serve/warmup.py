@@ -13,7 +13,7 @@ from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
 from ..features.recency_frequency import OrderDays
 from ..features.table import compute_feature_rows
 from ..models.btyd.forecasts import BgNbd, predict_order_days
-from ..models.golden_rows import CUTOFF, build_golden_rows
+from ..models.golden_rows import CUTOFF, add_golden_extras, build_golden_rows
 from ..models.model import TrainedModel
 from ..models.next_order import predict_next_order
 from ..models.score_one import score_one
@@ -50,6 +50,7 @@ def warm_code() -> None:
 
 def warm(model: TrainedModel) -> None:
     """Forecast the golden rows, together and one by one, and load the trees for explanations."""
+    model = add_golden_extras(model)
     numbers = model.numbers
     rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
     for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from ..configs.schema import Config
     from ..models.api import Model
     from ..orders.dates import Instant
+    from ..orders.extra_features import ExtraFunction
     from ..orders.reading.read_orders import OrdersSource
 
 
 def train(
-    orders: OrdersSource, config: Config | None = None, cutoff: Instant | None = None
+    orders: OrdersSource,
+    config: Config | None = None,
+    cutoff: Instant | None = None,
+    *,
+    extra_features: ExtraFunction | None = None,
 ) -> Model:
     """Train a model on the orders before a cutoff. Needs no MLflow and writes nothing.
 
@@ -31,6 +36,9 @@ def train(
         Settings of the shop; the defaults if not given.
     cutoff : str, date or datetime, optional
         The first instant that is not observed; by default the midnight after the newest order line.
+    extra_features : callable, optional
+        Your own features, as in `clvcast.build_features`. The model keeps their names alone:
+        `clvcast.score` needs the function again.
 
     Returns
     -------
@@ -41,6 +49,8 @@ def train(
     ------
     OrdersError
         If the history is too short or has no repeat customer.
+    ConfigError
+        If a setting does not fit these orders, or `extra_features` breaks a rule.
 
     Warns
     -----
@@ -50,7 +60,7 @@ def train(
     """
     from .run import train
 
-    return train(orders, config, cutoff)
+    return train(orders, config, cutoff, extra_features=extra_features)
 
 
 for _name in ("__file__", "__loader__", "__package__", "__path__", "__spec__"):

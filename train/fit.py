@@ -12,6 +12,7 @@ from ..configs.schema import Config, Target
 from ..configs.segments import SegmentsConfig
 from ..errors import OrdersError
 from ..features.attribute_features import AttributeCoding, encode_attributes, learn_coding
+from ..features.extra_features import list_extra_names
 from ..features.table import FeatureRows, compute_feature_rows
 from ..features.targets import compute_line_values
 from ..models.blend import (
@@ -202,6 +203,7 @@ def _numbers(
         optional_columns=orders.optional_columns,
         attributes=coding,
         features=features,
+        extra_features=list_extra_names(features),
         horizon_days=config.horizon_days,
         periods=config.periods,
         economics=config.economics,

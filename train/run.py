@@ -11,6 +11,7 @@ import numpy as np
 
 from ..configs.schema import Config
 from ..errors import OrdersError
+from ..features.extra_features import attach_extra_features
 from ..features.table import compute_feature_rows
 from ..models.api import Model
 from ..models.drift_reference import (
@@ -23,6 +24,7 @@ from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
+from ..orders.extra_features import ExtraFunction
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import attach_customers
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
@@ -55,17 +57,23 @@ class TrainingRun:
 
 
 def train(
-    orders: OrdersSource, config: Config | None = None, cutoff: dates.Instant | None = None
+    orders: OrdersSource,
+    config: Config | None = None,
+    cutoff: dates.Instant | None = None,
+    *,
+    extra_features: ExtraFunction | None = None,
 ) -> Model:
     """Train a model on the orders before `cutoff`; no MLflow needed, nothing is written.
 
     Without a cutoff it is the midnight after the newest line. Without a config, defaults hold.
+    `extra_features` is as in `clvcast.build_features`.
     Warns (`UserWarning`) when the orders end more than a week before the cutoff. Raises
     `OrdersError` where the history is too short or shows no repeat customer.
     """
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
+    orders = attach_extra_features(orders, extra_features, config.features)
     return Model.of(train_final_model(orders, config, _resolve_end(orders, config, cutoff)))
 
 

@@ -10,7 +10,7 @@ than a year and a horizon shows no season at all.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def estimate_past_years(
     grid = choose_season_cutoffs(windows.find_first_order_at(known), end, horizon_days)
     if grid is None:
         return PastYears()
-    known = sample_customers(known, _MOST_CUSTOMERS, _KEY)
+    known = sample_customers(replace(known, extra=None), _MOST_CUSTOMERS, _KEY)
     found = np.array(
         [
             _beside_btyd(known, blend, horizon_days, target, end, cutoff)

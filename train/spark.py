@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
-from ..errors import OrdersError
+from ..errors import ConfigError, OrdersError
 from ..models.model import TrainedModel
 from ..orders import dates
 from ..orders.orders import Orders
@@ -78,6 +78,11 @@ def sample_orders(
     orders: SurveyedOrders, config: Config, cutoff: dates.Instant | None = None
 ) -> CustomerSample:
     """Bring the orders of some customers here, with the report on all orders."""
+    if config.features.extra is not None:
+        raise ConfigError(
+            f"features.extra must be left out in Spark, got {config.features.extra}; train with "
+            "--engine local or clvcast.train"
+        )
     end = resolve_training_end(orders.first, orders.end, config, cutoff)
     most, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())

@@ -22,12 +22,15 @@ from ...orders.cutoffs import (
     get_newest_realised_cutoff,
     is_too_short_for_trees,
 )
+from ...orders.extra_features import ExtraFunction
 from ...orders.order_table import OrderTable, build_order_table
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ...orders.reading.validation_issues import pluralize
-from .leakage_audit import audit_leakage as audit_features
+from ..extra_features import attach_extra_features
+from .extra_audit import audit_extra_features
+from .leakage_audit import audit_leakage, choose_audit_cutoff
 
 __all__ = ["check"]
 
@@ -46,7 +49,11 @@ _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight
 
 
 def check(
-    orders: OrdersSource, config: Config | None = None, *, audit: bool = False
+    orders: OrdersSource,
+    config: Config | None = None,
+    *,
+    audit: bool = False,
+    extra_features: ExtraFunction | None = None,
 ) -> list[Finding]:
     """Check whether the orders suit forecasts with the configuration's horizon.
 
@@ -57,7 +64,10 @@ def check(
     config : Config, optional
         Settings of the shop; the defaults if not given.
     audit : bool, default False
-        Add a proof that no order at or after a cutoff changes a feature of these orders.
+        Add a proof that no order at or after a cutoff changes a feature of these orders, and a
+        test that your own features depend on nothing but a customer's own lines.
+    extra_features : callable, optional
+        Your own features, as in `clvcast.build_features`.
 
     Returns
     -------
@@ -69,6 +79,7 @@ def check(
     given = orders
     orders = coerce_orders(given, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
+    orders = attach_extra_features(orders, extra_features, config.features)
     end = get_default_cutoff(orders)
     entries = build_order_table(orders, end)
     ordered = entries.n_orders > 0
@@ -85,7 +96,7 @@ def check(
         _recurring_charges(entries),
         _unusable(orders),
         *_find_silent_faults(given, config),
-        *([audit_features(orders, config.horizon_days)] if audit else []),
+        *(_audit(orders, config.horizon_days) if audit else []),
     ]
 
 
@@ -96,6 +107,14 @@ def _find_silent_faults(orders: object, config: Config) -> list[Finding]:
     if isinstance(orders, pd.DataFrame | pa.Table):
         return find_silent_faults(profile_table(orders, config.orders))
     return []
+
+
+def _audit(orders: Orders, horizon_days: int) -> list[Finding]:
+    found = [audit_leakage(orders, horizon_days)]
+    if orders.extra is not None:
+        cutoff = choose_audit_cutoff(orders, horizon_days)
+        found.append(audit_extra_features(orders, orders.extra, cutoff))
+    return found
 
 
 def _history(orders: Orders, end: int, horizon_days: int) -> Finding:

@@ -20,15 +20,19 @@ from ...orders.reading.validation_issues import pluralize
 from ..attribute_features import encode_attributes, learn_coding
 from ..table import FeatureRows, compute_feature_rows
 
-__all__ = ["audit_leakage"]
+__all__ = ["audit_leakage", "choose_audit_cutoff"]
+
+
+def choose_audit_cutoff(orders: Orders, horizon_days: int) -> int:
+    """The newest realised cutoff, or halfway through a shorter history."""
+    first, end = windows.find_first_order_at(orders), get_default_cutoff(orders)
+    cutoff = get_newest_realised_cutoff(end, horizon_days)
+    return cutoff if cutoff > first else dates.get_midnight_after((first + end) // 2)
 
 
 def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
-    """Compare the features at the newest realised cutoff (or halfway through a shorter history)."""
-    first, end = windows.find_first_order_at(orders), get_default_cutoff(orders)
-    cutoff = get_newest_realised_cutoff(end, horizon_days)
-    if cutoff <= first:
-        cutoff = dates.get_midnight_after((first + end) // 2)
+    """Compare the features at one cutoff with and without the lines after it."""
+    cutoff = choose_audit_cutoff(orders, horizon_days)
     at = np.array([cutoff], dtype=np.int64)
     known = windows.slice_observed(orders, cutoff)
     expected = compute_feature_rows(_coded(known, cutoff), at)

@@ -118,6 +118,7 @@ def score_files(
     if not config.all_sources():
         raise ConfigError("score needs --orders, or a --config that names them")
     model.check_reading(config)
+    model.check_extra_features()
     rejected = output / REJECTED if partitions else output.with_name(REJECTED)
     manifest = locate_manifest(output, is_folder=bool(partitions))
     attributes = _find_attributes(model, customers)
@@ -130,8 +131,9 @@ def score_files(
     ids = None if selection is None else sorted(selection)
     end = find_complete_until(config, datetime.now())  # `today` is another day tomorrow
     settings = [stated, end, ids, partitions, output.suffix.lower()]
-    # a database has no digest that would tell whether it changed: score again
+    # a database, or a function, has no digest that would tell whether it changed: score again
     force = force or any(is_address(place.source) for place in sources)
+    force = force or bool(model.numbers.extra_features)
     facts = None
     if attributes is not None and model.customers is not None:
         facts = read_facts(customers, model.customers, config)

@@ -148,7 +148,7 @@ def _attach_attributes(
     if faults:
         raise build_invalid_request([_locate_attribute_fault(fault) for fault in faults])
     if config is None:
-        return orders
+        return model.usable_columns(orders)
     return model.usable_columns(attach_attribute_records(orders, ids, attributes, config, zone))
 
 

@@ -49,6 +49,11 @@ class SparkModel:
                 "segments.within_file must be false in Spark, got true: it cuts segments among all "
                 "customers of a file, and a bucket holds only some of them"
             )
+        if names := model.numbers.extra_features:
+            raise ConfigError(
+                f"the model needs the extra features {', '.join(names)}, which Spark does not "
+                "compute; score with --engine local or clvcast.score"
+            )
         own = {name: getattr(model, name) for name in _OWN}
         with tempfile.TemporaryDirectory() as folder:
             bundle = Path(folder) / "bundle"

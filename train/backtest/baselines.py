@@ -61,7 +61,7 @@ def build_baseline_inputs(
     Amounts are what `target` counts of each line.
     """
     known = windows.slice_observed(orders, cutoff)
-    known = replace(known, amounts=compute_line_values(known, target))
+    known = replace(known, amounts=compute_line_values(known, target), extra=None)
     earlier = get_newest_realised_cutoff(cutoff, horizon_days)
     rows = compute_feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
     n_orders = np.zeros((2, known.n_customers))

@@ -21,11 +21,13 @@ from ...errors import ConfigError, OrdersError
 from ...evaluation import measures, standard_measures
 from ...evaluation.backtest_frames import OURS, Evaluation
 from ...evaluation.scorecard import build_scorecard
+from ...features.extra_features import attach_extra_features
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
+from ...orders.extra_features import ExtraFunction
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
@@ -104,6 +106,7 @@ def backtest(
     *,
     jobs: int = 1,
     progress: Callable[[str, float, int], None] = lambda what, share, count: None,
+    extra_features: ExtraFunction | None = None,
 ) -> Backtest:
     """Evaluate the model and the baselines at past cutoffs (rolling origin).
 
@@ -122,6 +125,8 @@ def backtest(
         How many cutoffs are evaluated at a time, each in its own process.
     progress : callable, optional
         Called with the kind of work, the share of it that is done (0 to 1) and a count.
+    extra_features : callable, optional
+        Your own features, as in `clvcast.build_features`.
 
     Returns
     -------
@@ -139,6 +144,7 @@ def backtest(
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
+    orders = attach_extra_features(orders, extra_features, config.features)
     end = get_default_cutoff(orders)
     if cutoffs:
         instants = dates.parse_instants(cutoffs)
@@ -225,7 +231,7 @@ def backtest_at(
     known = windows.slice_observed(orders, cutoff)
     forecasts = forecast_rows(model, known, cutoff)
     instants = np.array([cutoff], dtype=np.int64)
-    rows = compute_feature_rows(known, instants)
+    rows = compute_feature_rows(dataclasses.replace(known, extra=None), instants)
     happened = compute_targets(
         windows.slice_observed(orders, end),
         rows,

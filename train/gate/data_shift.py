@@ -118,7 +118,7 @@ def _label_segments(known: Orders, rows: FeatureRows) -> dict[str, Text]:
 
 def assign_segments_at(known: Orders, cutoff: int) -> list[tuple[str, Int64]]:
     """Each segment's name, such as `tier high`, and its rows among the forecasts at the cutoff."""
-    rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
+    rows = compute_feature_rows(replace(known, extra=None), np.array([cutoff], dtype=np.int64))
     return [
         (f"{kind} {label}", np.flatnonzero(labels == label))
         for kind, labels in _label_segments(known, rows).items()

@@ -169,7 +169,12 @@ def _champion_spend(
             return None, f"{stored}, for its bundle names no settings to fit again"
         orders = model.usable_columns(run.known)
         refitted = f"{named} its settings, fitted again on what was known before the window"
-        same_columns = orders.optional_columns == run.model.numbers.optional_columns
+        theirs, own = model.numbers, run.model.numbers
+        same_columns = (
+            orders.optional_columns == own.optional_columns
+            and theirs.attributes == own.attributes
+            and theirs.extra_features == own.extra_features
+        )
         if model.numbers.settings == run.model.numbers.settings and same_columns:
             return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
         settings = Config.model_validate(dict(model.numbers.settings))
