@@ -16,7 +16,8 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
-	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-scale \
+	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-gate \
+	benchmark-nights benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training
 
 help: ## list the targets (the default)
@@ -102,6 +103,12 @@ benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check f
 
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py
+
+benchmark-gate: $(VENV)/dev.stamp ## how often the gate errs, in 200 simulated shops (minutes)
+	$(BIN)/python benchmarks/gate.py
+
+benchmark-nights: $(VENV)/dev.stamp ## thirty simulated nights with nine faults (15 minutes)
+	$(BIN)/python benchmarks/nights.py
 
 benchmark-scale: $(VENV)/dev.stamp ## time and memory against the number of order lines: one machine, and Spark
 	$(BIN)/python benchmarks/scale.py

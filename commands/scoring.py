@@ -127,6 +127,9 @@ def score(
                 partitions=partitions,
                 force=force,
             )
+    if loaded.registered is not None and loaded.registered.caveat is not None:
+        remarks = (loaded.registered.caveat, *result.remarks)
+        result = dataclasses.replace(result, remarks=remarks)
     if as_json:
         print_json(dataclasses.asdict(result))
     elif not quiet:

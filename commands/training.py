@@ -78,7 +78,12 @@ def train(
     metrics = run.evaluation.metrics if run.evaluation else {}
     verdict = registered.verdict
     if as_json:
-        gate = verdict and {"passed": verdict.passed, **dataclasses.asdict(verdict)}
+        gate = verdict and {
+            "passed": verdict.passed,
+            "provisional": verdict.is_provisional,
+            "next_step": verdict.next_step,
+            **dataclasses.asdict(verdict),
+        }
         print_json(
             {
                 "model_version": run.model.version,
@@ -107,7 +112,10 @@ def train(
         _print_outcome(registered, run.model.version, format_place(config, tracking_uri))
     if verdict is not None and not registered.promoted:
         if silent:
-            err.print(f"clvcast: the candidate failed the gate: {verdict.reason}")
+            err.print(
+                f"clvcast: the candidate failed the gate: {verdict.reason}; what to do: "
+                f"{verdict.next_step}"
+            )
         raise typer.Exit(1)
 
 
@@ -124,15 +132,23 @@ def _print_outcome(registered: TrackedRun, model_version: str, place: list[str])
     print_rules(verdict)
     out.print(f"Model {model_version} is {version}, in {hide_passwords(registered.uri)}.")
     if registered.promoted:
-        passed = "It passed the gate" if verdict.passed else "It failed the gate, was forced"
+        passed = "It failed the gate, was forced and is champion now"
+        if verdict.passed:
+            passed = "It passed the gate and is champion now"
+        elif verdict.is_provisional:
+            passed = (
+                "It ranks customers better than every baseline, and is champion now, provisionally "
+                f"(what to do: {verdict.next_step})"
+            )
         out.print(
-            f"{passed} and is champion now.\nScore with: "
+            f"{passed}.\nScore with: "
             + format_command("score", *place, "--output", "forecasts.parquet")
         )
         return
     champion = f"version {registered.champion}" if registered.champion else "no version"
     out.print(
-        f"It failed the gate; {champion} is champion. To promote it anyway: "
+        f"It failed the gate; {champion} is champion.\nWhat to do: {verdict.next_step}.\n"
+        "To promote it anyway: "
         + format_command(
             "models", "promote", registered.version, *place, "--reason", "checked by hand"
         )

@@ -21,6 +21,7 @@ from ..decisions.report.build import report
 from ..errors import ClvcastError
 from ..evaluation.monitoring import is_mature, monitor
 from ..features.checks.data_checks import check
+from ..features.extra_features import attach_extra_features
 from ..models.loading import load_model
 from ..models.model import TrainedModel
 from ..orders import dates
@@ -127,7 +128,8 @@ def _run_locked(night: _Night, force: bool) -> None:
     orders: list[Orders] = []
 
     def read() -> tuple[StepOutcome, str]:
-        orders.append(read_orders(night.config))
+        given = read_orders(night.config)
+        orders.append(attach_extra_features(given, None, night.config.features))
         return _check_orders(night, orders[0])
 
     if not night.attempt("check", read):
@@ -200,7 +202,8 @@ def _read_champion_record(night: _Night) -> Record | None:
 
 def _hash_training(orders: Orders, config: Config) -> str:
     """A digest of all that a training depends on, but for the day it is run."""
-    settings = json.dumps([__version__, config.learning(), config.gate.model_dump()])
+    extra = [config.features.model_dump(mode="json"), config.gate.model_dump()]
+    settings = json.dumps([__version__, config.learning(), *extra])
     return hashlib.sha256(f"{orders.digest()} {settings}".encode()).hexdigest()
 
 
@@ -218,13 +221,18 @@ def _train(
     tracked = track(run, night.config, night.store, None, night.progress, keep_report=False)
     runs.append(run)
     verdict = tracked.verdict
-    refused = verdict.reason if verdict and not tracked.promoted else None
+    refused = None
+    if verdict is not None and not tracked.promoted:
+        refused = f"{verdict.reason}; what to do: {verdict.next_step}"
     trained = TrainedNight(key=key, version=tracked.version, refused=refused)
     write_state(night.folder, state.model_copy(update={"trained": trained}))
     if verdict is None:
         return "done", f"version {tracked.version} is the same model as before, and champion"
     if refused is None:
-        return "done", f"version {tracked.version} is champion: {verdict.reason}"
+        kind = "provisional champion" if verdict.is_provisional else "champion"
+        return "done", f"version {tracked.version} is {kind}: {verdict.reason}"
+    if tracked.champion is None:
+        return "alarm", f"version {tracked.version} was refused, and no version serves: {refused}"
     return "refused", f"version {tracked.version} was refused: {refused}"
 
 
@@ -236,10 +244,12 @@ def _score(night: _Night, models: list[TrainedModel]) -> tuple[StepOutcome, str]
     keep_night(night.folder, result.cutoff[:10])
     models.append(model)
     night.forecasts = output
+    caveat = model.registered.caveat if model.registered else None
     return "done", (
         f"{result.customers:,} forecasts at {result.cutoff}, expected spend "
         f"{result.expected_spend:,.0f} {model.orders.currency}".rstrip()
         + f"; set aside {result.lines_set_aside:,} lines"
+        + (f"; {caveat}" if caveat else "")
     )
 
 

@@ -240,7 +240,7 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
         data_span=None if facts is None else facts.data_span,
         measures=None if facts is None else dict(facts.measures),
         registry=None if facts is None else f"{facts.name}/{facts.number}",
-        remark=_NO_DATES if facts is None else None,
+        remark=_NO_DATES if facts is None else facts.caveat,
     )
 
 

@@ -265,6 +265,7 @@ def backtest_at(
         },
         actual,
         happened.churned,
+        (lower, upper),
     )
     summary = {
         "customers": rows.n_rows,

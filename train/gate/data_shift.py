@@ -99,6 +99,7 @@ class Champion:
     model: TrainedModel | None
     record: Record | None
     trouble: str = ""  # why there is no model
+    is_provisional: bool = False  # it serves although nothing was there to judge it by
 
 
 def _label_segments(known: Orders, rows: FeatureRows) -> dict[str, Text]:

@@ -24,7 +24,7 @@ from ...decisions.report.build import report
 from ...errors import BundleError, ClvcastError, ConfigError
 from ...evaluation.backtest_frames import OURS
 from ...models.loading import load_model
-from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE
+from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE, PROVISIONAL, VERDICT
 from ...models.scoring import describe_terms, forecast_rows
 from ...orders import dates, windows
 from ..gate.data_shift import RECORD_FILE, Champion, build_record, parse_record
@@ -36,7 +36,7 @@ from . import promotion
 from .mlflow_store import Store, Version, open_for_writing
 from .store_location import find_writable_store
 
-__all__ = ["TrackedRun", "format_verdict_table", "track"]
+__all__ = ["TrackedRun", "describe_verdict", "format_verdict_table", "track"]
 
 _HEADLINES = ("nGini", "MAE", "bias", "churn_ECE")
 
@@ -100,10 +100,12 @@ def track(
             store.log_text(own, json.dumps(_plain(verdict), indent=1), "gate.json")
             store.log_text(own, format_verdict_table(verdict), "gate.txt")
             before = serving.number if serving else None
-            promoted = verdict.passed or force is not None
+            may_serve = verdict.passed or verdict.is_provisional
+            promoted = may_serve or force is not None
             if promoted:
-                why = verdict.reason if verdict.passed else f"forced: {force}; {verdict.reason}"
-                promotion.promote_in(store, name, version.number, why, before)
+                why = verdict.reason if may_serve else f"forced: {force}; {verdict.reason}"
+                kind = PROVISIONAL if verdict.is_provisional else "promoted"
+                promotion.promote_in(store, name, version.number, why, before, kind)
             else:
                 promotion.refuse_in(store, name, version.number, verdict.reason)
             now = version.number if promoted else before
@@ -118,12 +120,26 @@ def format_verdict_table(verdict: Verdict) -> str:
         lines.append(
             f"{rule.verdict:8}{rule.name:30}{value:>10}  holds when {rule.bound}: {rule.sentence}"
         )
-    return "\n".join([*lines, "passed" if verdict.passed else "refused"]) + "\n"
+    return "\n".join([*lines, describe_verdict(verdict)]) + "\n"
+
+
+def describe_verdict(verdict: Verdict) -> str:
+    """The verdict in a line; of a refusal the one thing to do next."""
+    if verdict.passed:
+        return "passed"
+    kind = "provisional champion" if verdict.is_provisional else "refused"
+    return f"{kind}; what to do: {verdict.next_step}"
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
     rules = [dataclasses.asdict(rule) for rule in verdict.rules]
-    return {"passed": verdict.passed, "judged_by": verdict.judged_by, "rules": rules}
+    return {
+        "passed": verdict.passed,
+        "provisional": verdict.is_provisional,
+        "next_step": verdict.next_step,
+        "judged_by": verdict.judged_by,
+        "rules": rules,
+    }
 
 
 def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -> None:
@@ -213,9 +229,10 @@ def _registered(
 
 def _champion(store: Store, name: str, serving: Version) -> Champion:
     record = parse_record(store.text(serving.run_id, RECORD_FILE))
+    is_provisional = serving.tags.get(VERDICT) == PROVISIONAL
     try:
         model = load_model(f"models:/{name}/{serving.number}", store.uri)
     except ClvcastError as error:
         kind = "its bundle is damaged" if isinstance(error, BundleError) else "the store lost it"
-        return Champion(serving.number, None, record, f"{kind}: {error}")
-    return Champion(serving.number, model, record)
+        return Champion(serving.number, None, record, f"{kind}: {error}", is_provisional)
+    return Champion(serving.number, model, record, is_provisional=is_provisional)
