@@ -17,6 +17,11 @@ from clvcast.orders import dates, windows
 from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.backtest.baselines import METHODS, build_baseline_inputs
+from clvcast.train.backtest.plain_lightgbm import (
+    FEATURES,
+    choose_plain_cutoffs,
+    forecast_plain_lightgbm,
+)
 from clvcast.train.backtest.run import choose_default_cutoffs
 from clvcast.train.backtest.summary import describe_verdict
 
@@ -39,6 +44,31 @@ def test_baselines_by_hand() -> None:
     assert found["span_rate"] == pytest.approx([120 / 90 * 30, 60 / 90 * 30])
     # from 2020-03-01 on, two orders by two active customers: a frequency of 1
     assert found["formula"] == pytest.approx([75.0, 60.0])
+
+
+def test_plain_lightgbm_learns_from_whole_windows_before_the_cutoff(
+    shop_orders: clvcast.Orders,
+) -> None:
+    assert len(FEATURES) == 20
+    first, cutoff = 0, 300 * dates.DAY
+    days = choose_plain_cutoffs(first, cutoff, 60) // dates.DAY
+    assert days.tolist() == [240 - 14 * k for k in range(7, -1, -1)]
+    assert (choose_plain_cutoffs(first, cutoff, 244) // dates.DAY).tolist() == [28, 42, 56]
+    assert (choose_plain_cutoffs(first, cutoff, 290) // dates.DAY).tolist() == [10]
+    assert len(choose_plain_cutoffs(first, cutoff, 300)) == 0
+    at = dates.parse_instant("2020-12-01")
+    known = build_baseline_inputs(shop_orders, at, 60, periods=3)
+    made = forecast_plain_lightgbm(known)
+    assert made.churn_probability is not None
+    assert made.clv is not None
+    assert ((made.churn_probability > 0) & (made.churn_probability < 1)).all()
+    assert made.clv.sum() > made.expected_spend.sum() > 0
+    later = shop_orders.keep_lines(shop_orders.times < at + 10 * dates.DAY)
+    again = forecast_plain_lightgbm(build_baseline_inputs(later, at, 60, periods=3))
+    np.testing.assert_array_equal(again.clv, made.clv)  # later orders change nothing
+    long = forecast_plain_lightgbm(build_baseline_inputs(shop_orders, at, 60, periods=6))
+    assert long.clv is None  # no span of 360 days was realised
+    np.testing.assert_array_equal(long.expected_spend, made.expected_spend)
 
 
 def test_cutoffs_are_the_newest_realised_ones(shop_orders: clvcast.Orders) -> None:
@@ -67,8 +97,8 @@ def test_files_and_numbers_of_a_backtest(
     assert "Grade " in out
     table = pd.read_parquet(output / "forecasts.parquet")
     (summary,) = json.loads((output / "metrics.json").read_text()).values()
-    assert set(table["method"]) == {"clvcast", *METHODS}
-    assert len(table) == (1 + len(METHODS)) * summary["customers"]
+    assert set(table["method"]) == {"clvcast", "plain_lightgbm", *METHODS}
+    assert len(table) == (2 + len(METHODS)) * summary["customers"]
     ours = table[table["method"] == "clvcast"].set_index("customer_id")
     begin, end = pd.Timestamp("2020-10-01"), pd.Timestamp("2020-11-30")
     inside = shop_lines[shop_lines["ordered_at"].between(begin, end, inclusive="left")]
@@ -82,7 +112,8 @@ def test_files_and_numbers_of_a_backtest(
     assert ours["actual_clv"].isna().all()
     for column in ("churn_probability", "expected_orders", "clv"):
         given = table.groupby("method")[column].count() > 0
-        assert list(given[given].index) == ["bg_nbd", "clvcast", "pareto_nbd"]
+        trees = [] if column == "expected_orders" else ["plain_lightgbm"]
+        assert list(given[given].index) == ["bg_nbd", "clvcast", "pareto_nbd", *trees]
     btyd = table[table["method"] == "pareto_nbd"]
     assert btyd["churn_probability"].between(0, 1).all()
     assert (btyd["clv"] >= btyd["expected_spend"]).all()  # a margin of 1, no discount

@@ -176,7 +176,7 @@ def test_the_numbers_in_the_readme_are_those_of_its_command(
     status, out, _ = run(*command.split(), "--output", tmp_path / "backtest")
     assert status == 0
     rows = re.findall(r"│ (\w+) +│ +(\S+) │ +(\S+) │ +(\S+) │ +(\S+) │ +(\S+) │", out)
-    assert len(rows) == 6
+    assert len(rows) == 7
     for name, gini, _, error, _, bias in rows:
         assert f"| {name} | {gini} | {error} | {bias} |" in readme, (name, gini, error, bias)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from ...orders.cutoffs import get_newest_realised_cutoff
 from ...orders.orders import Orders
 from ..btyd.fitting import Kind, fit_order_model, fit_value_model
 
-__all__ = ["METHODS", "BaselineForecast", "BaselineInputs", "build_baseline_inputs"]
+__all__ = ["METHODS", "Baseline", "BaselineForecast", "BaselineInputs", "build_baseline_inputs"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,11 @@ class BaselineInputs:
     base_frequency: float  # orders / active customers in the newest horizon
     horizon_days: int
     days: OrderDays
+    orders: Orders  # those before the cutoff
+    cutoff: int
     periods: int = 1
     economics: EconomicsConfig = field(default_factory=EconomicsConfig)
+    target: Target = "spend"
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ def build_baseline_inputs(
 
     Amounts are what `target` counts of each line.
     """
-    known = windows.slice_observed(orders, cutoff)
-    known = replace(known, amounts=compute_line_values(known, target), extra=None)
+    before = replace(windows.slice_observed(orders, cutoff), attributes=None, extra=None)
+    known = replace(before, amounts=compute_line_values(before, target))
     earlier = get_newest_realised_cutoff(cutoff, horizon_days)
     rows = compute_feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
     n_orders = np.zeros((2, known.n_customers))
@@ -80,9 +84,15 @@ def build_baseline_inputs(
         base_frequency=float(recent.sum() / max(np.count_nonzero(recent > 0), 1)),
         horizon_days=horizon_days,
         days=count_order_days(known, cutoff).where(at_cutoff.customer_index),
+        orders=before,
+        cutoff=cutoff,
         periods=periods,
         economics=economics or EconomicsConfig(),
+        target=target,
     )
+
+
+Baseline: TypeAlias = Callable[[BaselineInputs], BaselineForecast]
 
 
 def _historic_rate(known: BaselineInputs) -> BaselineForecast:
@@ -102,7 +112,7 @@ def _formula(known: BaselineInputs) -> BaselineForecast:
     return BaselineForecast(known.order_value * known.base_frequency)
 
 
-def _btyd(kind: Kind) -> Callable[[BaselineInputs], BaselineForecast]:
+def _btyd(kind: Kind) -> Baseline:
     """Order days by BG/NBD or Pareto/NBD, their value by Gamma-Gamma, as `lifetimes` users do."""
 
     def forecast(known: BaselineInputs) -> BaselineForecast:
@@ -127,7 +137,7 @@ def _btyd(kind: Kind) -> Callable[[BaselineInputs], BaselineForecast]:
     return forecast
 
 
-METHODS: Mapping[str, Callable[[BaselineInputs], BaselineForecast]] = {
+METHODS: Mapping[str, Baseline] = {
     "bg_nbd": _btyd("bg_nbd"),
     "pareto_nbd": _btyd("pareto_nbd"),
     "historic_rate": _historic_rate,

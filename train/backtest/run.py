@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,12 @@ from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ..fit import fit
-from .baselines import METHODS, BaselineForecast, build_baseline_inputs
+from .baselines import METHODS, Baseline, BaselineForecast, build_baseline_inputs
+from .plain_lightgbm import forecast_plain_lightgbm
 from .rows import build_backtest_rows
 
 __all__ = [
+    "ALL_METHODS",
     "MEASURES",
     "Backtest",
     "backtest",
@@ -44,6 +46,8 @@ __all__ = [
     "join_backtests",
 ]
 
+# what `backtest` compares with; training leaves out the method that has to be trained itself
+ALL_METHODS: Mapping[str, Baseline] = {**METHODS, "plain_lightgbm": forecast_plain_lightgbm}
 _MOST_CUTOFFS = 4
 _SEASON_DAYS = 91
 # measure -> its function of forecast and actual spend
@@ -202,7 +206,7 @@ def _in_parallel(
 
 def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtest | OrdersError:
     try:
-        return backtest_at(orders, config, cutoff, end)
+        return backtest_at(orders, config, cutoff, end, methods=ALL_METHODS)
     except OrdersError as error:
         return error
 
@@ -221,7 +225,12 @@ def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = 
 
 
 def backtest_at(
-    orders: Orders, config: Config, cutoff: int, end: int, max_rows: int | None = None
+    orders: Orders,
+    config: Config,
+    cutoff: int,
+    end: int,
+    max_rows: int | None = None,
+    methods: Mapping[str, Baseline] = METHODS,
 ) -> Backtest:
     """One cutoff: train before it, forecast at it, compare with what happened before `end`.
 
@@ -245,22 +254,22 @@ def backtest_at(
     known_rows = build_baseline_inputs(
         orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
     )
-    baselines = {name: method(known_rows) for name, method in METHODS.items()}
+    baselines = {name: method(known_rows) for name, method in methods.items()}
     tables = [build_backtest_rows(OURS, forecasts, config, happened)]
     for name, made in baselines.items():
         tables.append(build_backtest_rows(name, forecasts, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
-    methods = {OURS: ours} | baselines
-    measured = {name: _measured(made, actual, happened) for name, made in methods.items()}
+    every = {OURS: ours} | baselines
+    measured = {name: _measured(made, actual, happened) for name, made in every.items()}
     lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
     measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
     card = build_scorecard(
-        {name: made.expected_spend for name, made in methods.items()},
+        {name: made.expected_spend for name, made in every.items()},
         {
             name: made.churn_probability
-            for name, made in methods.items()
+            for name, made in every.items()
             if made.churn_probability is not None
         },
         actual,
