@@ -4,9 +4,9 @@ make benchmark-nights writes results/nights.md.
 
 A simulated shop of some 700 customers grows, has a peak at the end of the year and a price rise.
 Each night the export holds the orders up to midnight; on nine nights something is wrong with it or
-with the machine. `clvcast nightly` runs each night as a process of its own, as cron starts it.
-After each night the champion must load, and the published forecasts must be those of a night whose
-export was right.
+with the machine. The nights of a killed run and of a full disk are processes of their own, as cron
+starts them; the others call the same function in one process. After each night the champion must
+load, and the published forecasts must be those of a night whose export was right.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ import pandas as pd
 import yaml
 
 import clvcast
+from clvcast.nightly.run import run_night
 
 RESULTS = Path(__file__).parent / "results" / "nights.md"
 FIRST_DAY = pd.Timestamp("2024-08-01")
 FIRST_NIGHT = pd.Timestamp("2025-11-10")  # the orders before this midnight are in the export
 NIGHTS = 30
 PRICE_RISE = pd.Timestamp("2025-11-22")
+KILL_SECONDS = 15.0  # after the start: while it trains
 DISK_BYTES = 300_000  # the largest file that can be written on the night of a full disk
 
 
@@ -52,8 +54,8 @@ def simulate_orders(seed: int = 0, customers: int = 700) -> pd.DataFrame:
     who = np.repeat(np.arange(customers), orders)
     day = random.uniform(begin[who], end[who])
     moment = FIRST_DAY + pd.to_timedelta(day, unit="D")
-    weekday = np.array([1.0, 1.0, 1.0, 0.9, 1.1, 0.8, 0.6])[moment.dayofweek]
-    peak = 1.0 + 0.5 * np.exp(-(((moment.dayofyear.to_numpy() - 340.0) / 12.0) ** 2))
+    weekday = np.array([1.0, 1.0, 1.0, 0.9, 1.1, 0.8, 0.6])[moment.day_of_week]
+    peak = 1.0 + 0.5 * np.exp(-(((moment.day_of_year.to_numpy() - 340.0) / 12.0) ** 2))
     kept = random.random(len(who)) < weekday * peak / 1.6
     level = random.lognormal(3.2, 0.6, customers)
     amount = level[who] * random.lognormal(0.0, 0.5, len(who))
@@ -146,11 +148,10 @@ def run_nights(folder: Path, nights: list[int], seed: int = 0) -> list[Outcome]:
     """Run the nights of these numbers (1 to 30), one after another, in a folder."""
     everything = simulate_orders(seed)
     config = {
-        "orders": {"source": "orders.csv", "complete_until": ""},
         "horizon_days": 14,
         "periods": 2,
         "effort": "quick",
-        "tracking": {"uri": "sqlite:///mlflow.db", "evaluated_cutoffs": 1},
+        "tracking": {"uri": f"sqlite:///{folder}/mlflow.db", "evaluated_cutoffs": 1},
     }
     return [_run_night(folder, k, everything, config) for k in nights]
 
@@ -163,30 +164,27 @@ def _run_night(
     if event is not None and event.change is not None:
         export = event.change(export, night)
     export.to_csv(folder / "orders.csv", index=False)
-    orders = {"source": "orders.csv", "complete_until": str(night.date())}
+    orders = {"source": f"{folder}/orders.csv", "complete_until": str(night.date())}
     (folder / "clvcast.yaml").write_text(yaml.safe_dump(config | {"orders": orders}))
     began = time.monotonic()
     if event is not None and event.kills:
         process = _start(folder)
-        time.sleep(8)
+        time.sleep(KILL_SECONDS)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    process = _start(folder, full=event is not None and event.fills_disk)
-    said, trouble = process.communicate()
-    try:
-        summary = json.loads(said)
-        sentences = [
-            s["sentence"] for s in summary["steps"] if s["outcome"] in ("alarm", "refused")
-        ]
-        said = "; ".join(sentences)
-    except ValueError:
-        said = trouble.strip().splitlines()[-1] if trouble.strip() else ""
+    if event is not None and event.fills_disk:
+        summary = json.loads(_start(folder, full=True).communicate()[0])
+    else:
+        settings = clvcast.load_config(folder / "clvcast.yaml")
+        summary = json.loads(run_night(settings, folder / "nightly").format_json())
+    steps = [s for s in summary["steps"] if s["outcome"] in ("alarm", "refused")]
+    said = "; ".join(f"{step['name']}: {step['sentence']}" for step in steps)
     model = clvcast.load_model("models:/clv@champion", f"sqlite:///{folder}/mlflow.db")
     published = pd.read_parquet(folder / "nightly" / "forecasts.parquet")
     return Outcome(
         night=k,
         event=event,
-        status=process.returncode,
+        status=summary["status"],
         said=said,
         seconds=time.monotonic() - began,
         total=float(published["expected_spend"].sum()),

@@ -250,3 +250,16 @@ def test_from_cron_killed_and_twice_at_once_it_ends_as_if_nothing_had_happened(
     assert sizes == []  # the report, of 5 MB, is kept once
     assert (tmp_path / "nightly" / "report.html").stat().st_size > 1_000_000
     assert (tmp_path / "nightly" / "nights" / "2021-02-24" / "summary.json").is_file()
+    # a candidate that the gate refuses: the champion scores, and says so again the next time
+    config = tmp_path / "clvcast.yaml"
+    config.write_text(config.read_text().replace("bias: 9", "rank_correlation: 1") + "seed: 1\n")
+    for said in ("version 2 was refused: ", "unchanged; version 2 stays refused: "):
+        refused = start(tmp_path, "--json")
+        out, err = refused.communicate(timeout=600)
+        summary = json.loads(out)
+        assert (refused.returncode, summary["status"], summary["champion"]) == (1, 1, "1")
+        train, score = summary["steps"][1:3]
+        assert (train["outcome"], score["outcome"]) == ("refused", "done")
+        assert train["sentence"].startswith(said)
+        assert "what to do: " in train["sentence"]
+        assert "clvcast: refused: train: " in err
