@@ -16,8 +16,8 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
-	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-gate \
-	benchmark-nights benchmark-scale \
+	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
+	benchmark-gate benchmark-nights benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training
 
 help: ## list the targets (the default)
@@ -94,6 +94,9 @@ benchmark: benchmark-start benchmark-features benchmark-decisions ## the three t
 
 benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real orders; downloads the data
 	$(BIN)/python benchmarks/accuracy.py
+
+benchmark-bodies: $(VENV)/dev.stamp ## what the costliest request bodies cost the server (a minute)
+	$(BIN)/python benchmarks/worst_bodies.py
 
 benchmark-decisions: $(VENV)/dev.stamp ## KPIs, lists, report and page for a million customers (minutes)
 	$(BIN)/python benchmarks/decisions.py

@@ -13,8 +13,10 @@ from .propose import propose_config
 
 __all__ = ["init", "write_config_text"]
 
-_ORDER = ("only", "except", "amount_per", "no_customer", "currency_column", "currency", "timezone",
-          "max_rejected_share")  # fmt: skip
+_ORDER = (
+    "only", "except", "returns", "return_columns", "amount_per", "no_customer", "currency_column",
+    "currency", "timezone", "max_rejected_share",
+)  # fmt: skip
 _COMMENT_COLUMN = 44
 _WIDTH = 110
 

@@ -22,6 +22,7 @@ from ..models.trees.quick_scorer import FlatTrees
 from ..orders import dates
 from ..orders.reading.nested_rows import unnest
 from ..orders.reading.order_records import pack_records
+from .json_scan import scan_json
 
 __all__ = ["warm", "warm_code"]
 
@@ -34,6 +35,7 @@ _STUMP = (
 
 def warm_code() -> None:
     """Compile features, with every optional column and with none, and forecasts."""
+    scan_json(b"{}")
     FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
     one = np.ones(1)
     btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
@@ -60,6 +62,7 @@ def warm(model: TrainedModel) -> None:
     for (customer_id, lines), record in zip(_list_customers(rows), attributes, strict=True):
         score_one(model, lines, CUTOFF, customer_id, record)
     model.load_boosters()
+    scan_json(b"{}")
 
 
 def _list_customers(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:

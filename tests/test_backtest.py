@@ -147,9 +147,9 @@ def test_a_backtest_equals_training_with_only_what_was_known(
 
 
 def test_the_sample_is_forecast_better_than_by_rules(
-    sample: clvcast.Orders, sample_config: clvcast.Config
+    small_sample: clvcast.Orders, sample_config: clvcast.Config
 ) -> None:
-    result = clvcast.backtest(sample, sample_config, ["2011-06-10"])
+    result = clvcast.backtest(small_sample, sample_config, ["2011-06-10"])
     methods = result.metrics["2011-06-10"]["methods"]
     ours = methods["clvcast"]
     for rule in ("historic_rate", "formula"):

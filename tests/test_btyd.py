@@ -360,7 +360,7 @@ def test_features_and_orders_tell_nearly_the_same(sample: clvcast.Orders) -> Non
     rows = compute_feature_rows(known, np.array([cutoff]))
     exact = count_order_days(known, cutoff).where(rows.customer_index)
     told = collect_order_days(rows)
-    assert (told.n_repeat_days == exact.n_repeat_days).mean() > 0.97
+    assert (told.n_repeat_days == exact.n_repeat_days).mean() > 0.95
     assert np.abs(told.tenure_days - exact.tenure_days).mean() < 1
     assert np.abs(told.active_days - exact.active_days).mean() < 1
     by_exact = fit_order_model(exact, "bg_nbd").model

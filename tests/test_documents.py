@@ -123,13 +123,17 @@ def blocks(path: Path, language: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_the_readme_runs(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    root: Path,
+    small_sample_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
 ) -> None:
-    """Every clvcast command, then every block of Python, in a folder with the sample
-    and configs.
+    """Every clvcast command, then every block of Python, in a folder with configs and a part of
+    the sample.
     """
     for folder in ("data", "configs"):
-        (tmp_path / folder).symlink_to(root / folder)
+        (tmp_path / folder).symlink_to(small_sample_folder / folder)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     # the life of a model is test_life.py's
@@ -147,7 +151,7 @@ def test_the_readme_runs(
         warnings.simplefilter("ignore")
         for block in python:
             exec(compile(block, "README.md", "exec"), {})
-    assert len(pd.read_parquet(tmp_path / "forecasts.parquet")) == 4338
+    assert len(pd.read_parquet(tmp_path / "forecasts.parquet")) == 1_474
 
 
 @pytest.mark.slow
@@ -167,6 +171,7 @@ def test_a_shopify_export_becomes_a_forecast_in_three_commands(
     assert len(pd.read_parquet(tmp_path / "forecasts.parquet")) > 450
 
 
+@pytest.mark.slow
 def test_the_numbers_in_the_readme_are_those_of_its_command(
     root: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

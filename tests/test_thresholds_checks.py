@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -57,6 +58,21 @@ def test_a_week_with_more_than_four_times_the_lines_is_a_break(n_lines: int, ver
     """Seven lines in every week but the last, which has 28 or 29."""
     lines = [("c", day, 10.0) for day in DAYS]
     lines += [(f"d{k}", DAYS[-3], 10.0) for k in range(n_lines - 7)]
+    assert find_verdict(lines, "breaks") == verdict
+
+
+@pytest.mark.parametrize(
+    ("closed_days", "weeks_apart", "verdict"),
+    [(4, 52, "pass"), (3, 52, "warn"), (4, 51, "warn")],
+)
+def test_a_closing_in_the_same_week_of_two_years_is_no_break(
+    closed_days: int, weeks_apart: int, verdict: str
+) -> None:
+    """Twelve lines on each day; closed in week 60 for all days, and for some a year before."""
+    days = pd.date_range("2020-01-06", periods=70 * 7)
+    week = np.arange(len(days)) // 7
+    earlier = (week == 60 - weeks_apart) & (days.day_of_week < closed_days)
+    lines = [("c", day, 10.0) for day in days[(week != 60) & ~earlier] for _ in range(12)]
     assert find_verdict(lines, "breaks") == verdict
 
 

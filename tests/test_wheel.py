@@ -116,16 +116,18 @@ def test_only_the_wheel_gives_the_same_numbers(
     root: Path,
     tmp_path: Path,
     installed: Installed,
-    sample: clvcast.Orders,
+    small_sample: clvcast.Orders,
+    small_sample_folder: Path,
     sample_config: clvcast.Config,
 ) -> None:
-    model = clvcast.train(sample, sample_config)
+    model = clvcast.train(small_sample, sample_config)
     model.save(tmp_path / "bundle")
     output = tmp_path / "elsewhere.parquet"
-    arguments = [tmp_path / "bundle", root / "data" / "online_retail.parquet", output]
+    orders = small_sample_folder / "data" / "online_retail.parquet"
+    arguments = [tmp_path / "bundle", orders, output]
     command = [installed.python, "-c", SCRIPT, *map(str, arguments)]
     subprocess.run(command, cwd=tmp_path, check=True, env=ALONE)
-    here = clvcast.score(model, sample, "2011-12-10")
+    here = clvcast.score(model, small_sample, "2011-12-10")
     pd.testing.assert_frame_equal(pd.read_parquet(output), here, check_exact=True)
     # the README's example of embedding, word for word, beside the bundle it names
     (example,) = re.findall(

@@ -46,6 +46,8 @@ _LEAST_GAPS = 20  # between successive orders: fewer tell nothing
 _WITHIN_SHARE = 0.25  # of the gaps that end within the horizon
 _HORIZON_STEP_DAYS = 30
 _BREAK = 4.0  # a week with this many times more, or fewer, lines than the eight before
+_CLOSED_DAYS = 4  # days without an order in the same week of two years: a yearly closing
+_WEEKS_OF_YEAR = 52
 
 
 def check(
@@ -214,9 +216,14 @@ def _gap(orders: Orders) -> Finding:
 
 def _breaks(orders: Orders) -> Finding:
     first, lines = windows.count_lines_per_day(orders)
-    weeks = lines[: len(lines) // 7 * 7].reshape(-1, 7).sum(axis=1).astype(np.float64)
+    by_week = lines[: len(lines) // 7 * 7].reshape(-1, 7)
+    weeks = by_week.sum(axis=1).astype(np.float64)
+    is_closed = (by_week == 0).sum(axis=1) >= _CLOSED_DAYS
     worst, week = 1.0, -1
     for k in range(8, len(weeks)):
+        years = [j for j in (k - _WEEKS_OF_YEAR, k + _WEEKS_OF_YEAR) if 0 <= j < len(weeks)]
+        if is_closed[k] and any(is_closed[j] for j in years):
+            continue  # between the years, say
         usual = float(np.median(weeks[k - 8 : k]))
         factor = max(weeks[k], 1.0) / max(usual, 1.0)
         if max(factor, 1 / factor) > max(worst, 1 / worst):

@@ -15,7 +15,7 @@ from ...decisions.report.build import report
 from ...decisions.report.number_format import Kind, NumberFormat
 from ...errors import ClvcastError, ConfigError, OrdersError
 from ...models.model import TrainedModel
-from .auth import COOKIE, is_token
+from .auth import COOKIE, LoginLimit, is_token
 from .customer_index import PAGE_ROWS, CustomerIndex
 from .errors import Refusal
 from .settings import Settings
@@ -73,7 +73,7 @@ def create_explorer(
     base = open_customer_base(forecasts, orders, config, model=model)
     index, writing = CustomerIndex.of(base), NumberFormat.of(base.config)
     page = report(base, model=model).page(index.filters).encode()
-    router = APIRouter(include_in_schema=False)
+    router, logins = APIRouter(include_in_schema=False), LoginLimit()
 
     @router.get("/")
     def show_page() -> Response:
@@ -106,9 +106,12 @@ def create_explorer(
 
     @router.post("/login")
     async def log_in(request: Request) -> Response:
+        address = "" if request.client is None else request.client.host
+        logins.check(address)
         fields = parse_qs(request.scope["context"].body.decode("latin-1"))
         token = fields.get("token", [""])[0].strip()
         if not is_token(token, settings.tokens):
+            logins.note_failure(address)
             page = _LOGIN.format(message="Invalid token.")
             return Response(page, 401, _NOT_KEPT, media_type=_HTML)
         response = Response(status_code=303, headers={"Location": "/"} | _NOT_KEPT)
