@@ -37,6 +37,7 @@ __all__ = [
     "ConfiguredModel",
     "Cutoff",
     "Engine",
+    "Format",
     "Json",
     "ModelName",
     "OptionalConfig",
@@ -88,6 +89,7 @@ ConfiguredModel = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Format = Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Format of the files.")]
 Engine = Annotated[
     Literal["local", "spark"],
     typer.Option(help="Run on this machine, or in Spark (extra spark)."),

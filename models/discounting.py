@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..configs.schema import EconomicsConfig
+from ..configs.economics import KnownEconomics
 from ..orders.columns import Float64
 from ..orders.dates import RATE_YEAR_DAYS
 from .parameters import LaterPeriodRatios
@@ -13,7 +13,7 @@ from .season import Season, compute_later_factor
 __all__ = ["compute_discounts", "discount_periods"]
 
 
-def compute_discounts(economics: EconomicsConfig, horizon_days: int, periods: int) -> Float64:
+def compute_discounts(economics: KnownEconomics, horizon_days: int, periods: int) -> Float64:
     """What money of each period is divided by, 1 for the first: n_periods."""
     years = np.arange(periods) * horizon_days / RATE_YEAR_DAYS
     return np.asarray((1.0 + economics.annual_discount_rate) ** years)
@@ -21,7 +21,7 @@ def compute_discounts(economics: EconomicsConfig, horizon_days: int, periods: in
 
 def discount_periods(
     later: LaterPeriodRatios,
-    economics: EconomicsConfig,
+    economics: KnownEconomics,
     horizon_days: int,
     periods: int,
     churn_probability: Float64,

@@ -16,7 +16,8 @@ from typing import Self
 
 import numpy as np
 
-from ..configs.schema import Config, CustomersConfig, EconomicsConfig, OrdersConfig
+from ..configs.economics import KnownEconomics
+from ..configs.schema import Config, CustomersConfig, OrdersConfig
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
 from ..features.attribute_features import encode_attributes
@@ -60,7 +61,7 @@ class TrainedModel:
     numbers: Parameters
     trees: Mapping[str, tuple[Trees, ...]]  # head -> one per seed; none: BTYD alone
     own_periods: int | None = None  # set by `with_config`; no part of the model's version
-    own_economics: EconomicsConfig | None = None
+    own_economics: KnownEconomics | None = None
     own_orders: OrdersConfig | None = None
     own_segments: SegmentThresholds | None = None
     own_cuts: SegmentsConfig | None = None  # cut anew within each file
@@ -91,7 +92,7 @@ class TrainedModel:
         return self.own_periods or self.numbers.periods
 
     @property
-    def economics(self) -> EconomicsConfig:
+    def economics(self) -> KnownEconomics:
         """What turns spend into value."""
         return self.own_economics or self.numbers.economics
 
@@ -139,7 +140,7 @@ class TrainedModel:
         return replace(
             self,
             own_periods=config.periods if "periods" in stated else self.own_periods,
-            own_economics=self.economics.overridden_by(config.economics),
+            own_economics=self.economics.apply_stated(config.economics),
             own_orders=self.orders.overridden_by(config.orders),
             own_segments=self.segments.overridden_by(config.segments),
             own_cuts=config.segments if config.segments.within_file else None,

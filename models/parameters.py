@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..configs.schema import CustomersConfig, EconomicsConfig, OrdersConfig, Target
+from ..configs.economics import KnownEconomics
+from ..configs.schema import CustomersConfig, OrdersConfig, Target
 from ..features.attribute_features import AttributeCoding
 from .btyd.forecasts import GammaGamma, OrderModel
 from .season import Season
@@ -80,7 +81,7 @@ class Parameters(_Section):
     )  # those of them that the user's own function gives
     horizon_days: int
     periods: int
-    economics: EconomicsConfig
+    economics: KnownEconomics
     target: Target = "spend"  # what counts as spend
     blend: Blend
     later: LaterPeriodRatios

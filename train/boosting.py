@@ -13,6 +13,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+from lightgbm.engine import train as train_lightgbm
 
 from ..configs.schema import ModelConfig
 from ..errors import ConfigError
@@ -30,7 +31,7 @@ from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float32, Float64, Mask
 from .customer_sampling import hash_customer_ids
 
-__all__ = ["Examples", "predict_out_of_fold", "train_boosters"]
+__all__ = ["Examples", "list_tree_parameters", "predict_out_of_fold", "train_boosters"]
 
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
@@ -171,9 +172,15 @@ class _Lesson:
         )
 
 
+def list_tree_parameters(replaced: Mapping[str, Any]) -> dict[str, Any]:
+    """LightGBM's parameters that all heads share: the defaults, and those that replace some."""
+    return _PARAMETERS | dict(replaced)
+
+
 def _trees(parameters: dict[str, Any], data: lightgbm.Dataset, model: ModelConfig) -> Trees:
     try:
-        return Trees.from_booster(lightgbm.train(parameters, data))
+        # not `lightgbm.train`, which MLflow's autologging replaces: it would log each booster
+        return Trees.from_booster(train_lightgbm(parameters, data))
     except (lightgbm.basic.LightGBMError, ValueError) as error:
         if not model.parameters:
             raise

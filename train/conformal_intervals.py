@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..configs.schema import EconomicsConfig
+from ..configs.economics import KnownEconomics
 from ..features.recency_frequency import collect_order_days
 from ..models.blend import Expected, value_order_days
 from ..models.btyd.forecasts import predict_order_days, predict_order_value
@@ -80,7 +80,7 @@ def learn_intervals(
     season = blend.season
     value = discount_periods(
         later,
-        EconomicsConfig(),
+        KnownEconomics(),
         horizon,
         n_periods,
         unseen.churn_probability,

@@ -23,6 +23,7 @@ from ..models.blend import (
     predict_heads,
     to_log_odds,
 )
+from ..models.margins import resolve_economics
 from ..models.model import TrainedModel
 from ..models.order_values import count_order_values
 from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
@@ -206,7 +207,7 @@ def _numbers(
         extra_features=list_extra_names(features),
         horizon_days=config.horizon_days,
         periods=config.periods,
-        economics=config.economics,
+        economics=resolve_economics(config, orders, end),
         target=config.target,
         settings=config.learning(),
         blend=blend,

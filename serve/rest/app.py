@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
 from ...models.model import TrainedModel
+from ...models.scoring import describe_terms
 from ...orders.reading.attribute_records import list_attribute_names
 from .errors import Refusal
 from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
@@ -264,6 +265,8 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
         currency=model.orders.currency,
         timezone=model.orders.timezone,
         margin_rate=model.economics.margin_rate,
+        margin_source=model.economics.margin_source,
+        basis=describe_terms(model).basis,
         annual_discount_rate=model.economics.annual_discount_rate,
         needed_columns=list(numbers.optional_columns),
         needed_attributes={name: kinds.get(name, "text") for name in names},

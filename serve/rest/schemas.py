@@ -226,6 +226,8 @@ class ModelAnswer(BaseModel):
     currency: str
     timezone: str | None
     margin_rate: float
+    margin_source: str = Field(description="measured, stated or unknown.")
+    basis: str = Field(description="What CLV is: revenue, margin or contribution.")
     annual_discount_rate: float
     needed_columns: list[str] = Field(
         description="Optional columns of order lines the model learned from."
