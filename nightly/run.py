@@ -35,7 +35,7 @@ from ..train.registry.promotion import CHAMPION
 from ..train.registry.store_location import find_writable_store
 from ..train.registry.tracking import track
 from ..train.run import TrainingRun, train_and_evaluate
-from .feed import find_feed_faults
+from .feed_faults import find_feed_faults
 from .nights import (
     FORECASTS,
     TrainedNight,

@@ -22,7 +22,7 @@ import clvcast
 from clvcast.configs.nightly import NightlyConfig
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import StoreError
-from clvcast.nightly.feed import find_feed_faults
+from clvcast.nightly.feed_faults import find_feed_faults
 from clvcast.nightly.nights import (
     FORECASTS,
     keep_night,
