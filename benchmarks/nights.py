@@ -95,7 +95,7 @@ def lose_history(export: pd.DataFrame, night: pd.Timestamp) -> pd.DataFrame:
 
 def stop_export(export: pd.DataFrame, night: pd.Timestamp) -> pd.DataFrame:
     """The export stopped the night before this one, or two nights before."""
-    stopped = FIRST_NIGHT + pd.Timedelta(days=17)
+    stopped = FIRST_NIGHT + pd.Timedelta(days=16)  # of the night before the first of the two
     return export[export["ordered_at"] < stopped]
 
 
