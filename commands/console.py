@@ -37,6 +37,7 @@ __all__ = [
     "ConfiguredModel",
     "Cutoff",
     "Engine",
+    "ExpectSha256",
     "Format",
     "Json",
     "ModelName",
@@ -95,6 +96,9 @@ Engine = Annotated[
     typer.Option(help="Run on this machine, or in Spark (extra spark)."),
 ]
 Store = Annotated[str | None, typer.Option("--tracking-uri", help="Address of the MLflow store.")]
+ExpectSha256 = Annotated[
+    str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
+]
 Cutoff = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="First instant that is not observed, such as 2011-12-10."),

@@ -15,6 +15,7 @@ from .console import (
     ConfiguredModel,
     Cutoff,
     Engine,
+    ExpectSha256,
     Json,
     ModelName,
     Quiet,
@@ -77,9 +78,7 @@ def score(
     ] = False,
     engine: Engine = "local",
     tracking_uri: Store = None,
-    expect_sha256: Annotated[
-        str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
-    ] = None,
+    expect_sha256: ExpectSha256 = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

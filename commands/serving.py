@@ -12,6 +12,7 @@ import typer
 from ..errors import ConfigError
 from .console import (
     ConfiguredModel,
+    ExpectSha256,
     Quiet,
     Store,
     find_model_and_config,
@@ -52,6 +53,7 @@ def serve(
         Path | None, typer.Option(help="Private key of the certificate, PEM.")
     ] = None,
     tracking_uri: Store = None,
+    expect_sha256: ExpectSha256 = None,
 ) -> None:
     """Serve forecasts over HTTP (binds to 127.0.0.1 by default).
 
@@ -74,7 +76,7 @@ def serve(
 
     if (forecasts is None) != (orders is None):
         raise ConfigError("--forecasts and --orders belong together, got one of them")
-    loaded = load_configured_model(model, settings, tracking_uri)
+    loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
     loaded.check_extra_features()
     server_settings = Settings(
         host=host,

@@ -177,7 +177,8 @@ def _create_routes(
     )
     async def reload(request: Request) -> Response:
         requested: Reload = parse_body(RELOAD, request.scope["context"].body, limits)
-        return await _change(request, lambda: models.reload(requested["model"]))
+        name, expected = requested["model"], requested.get("expect_sha256")
+        return await _change(request, lambda: models.reload(name, expected))
 
     @router.post(
         "/v1/rollback",

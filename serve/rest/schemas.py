@@ -262,6 +262,15 @@ class Reload(TypedDict):
             examples=["models:/clv@champion"],
         ),
     ]
+    expect_sha256: NotRequired[
+        Annotated[
+            str | None,
+            Field(
+                max_length=64,
+                description="sha256 of the bundle's manifest.json; another bundle is rejected.",
+            ),
+        ]
+    ]
 
 
 RELOAD: TypeAdapter[Reload] = TypeAdapter(Reload)

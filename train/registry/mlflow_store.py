@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from ...configs.addresses import hide_passwords
 from ...errors import StoreError
 from ...models.bundle import hash_bundle, save_bundle
+from ...models.digests import BUNDLE_SHA256
 from ...models.golden_rows import build_golden_rows
 from ...models.loading import (
-    BUNDLE_SHA256,
     find_existing_store,
     find_registry,
     silence_mlflow,
