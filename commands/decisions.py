@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ConfigError
 from .console import (
+    Format,
     Json,
     OptionalConfig,
     Quiet,
@@ -20,6 +21,7 @@ from .console import (
     out,
     print_json,
     read_optional_config,
+    read_orders,
 )
 from .tables import PrintedColumn, print_legend, print_table
 
@@ -29,25 +31,29 @@ if TYPE_CHECKING:
     from ..configs.schema import Config
     from ..decisions.customer_base import CustomerBase
     from ..decisions.economics import Economics
+    from ..models.forecast_terms import ForecastTerms
+    from ..orders.orders import Orders
 
 Forecasts = Annotated[
     Path, typer.Argument(metavar="FORECASTS", help="Forecast file of clvcast score.")
 ]
 OrdersSource = Annotated[
-    str, typer.Option("--orders", help="Orders that the forecasts were made from.")
+    str | None,
+    typer.Option(
+        "--orders", help="Orders that the forecasts were made from; default: those of --config."
+    ),
 ]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 Past = Annotated[
     Path | None,
     typer.Option("--past", help="Forecasts of a past cutoff by a model trained then, to backtest."),
 ]
-Format = Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Format of the files.")]
 
 
 def kpis(
     forecasts: Forecasts,
-    orders: OrdersSource,
     output: Folder,
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     ending: Format = "csv",
     quiet: Quiet = False,
@@ -66,18 +72,24 @@ def kpis(
     result = compute_kpis(base)
     result.save(output, ending)
     if as_json:
-        print_json({"measures": _to_records(result.measures), "remarks": result.remarks})
+        print_json(
+            {
+                "terms": base.terms.model_dump(mode="json"),
+                "measures": _to_records(result.measures),
+                "remarks": result.remarks,
+            }
+        )
     elif not quiet:
         note(result.remarks, quiet)
-        _print_measures(result.measures, base.config.orders.currency)
+        _print_measures(result.measures, base.terms)
         out.print(f"wrote measures, triangles and customers into {output}")
 
 
 def economics(
     forecasts: Forecasts,
-    orders: OrdersSource,
     spend: Annotated[Path, typer.Option(help="File with the columns channel, month, spend.")],
     output: Folder,
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     past: Past = None,
     ending: Format = "csv",
@@ -98,17 +110,24 @@ def economics(
     result.save(output, ending)
     if as_json:
         acquisition, levers = _to_records(result.acquisition), _to_records(result.levers)
-        print_json({"acquisition": acquisition, "levers": levers, "remarks": result.remarks})
+        print_json(
+            {
+                "terms": base.terms.model_dump(mode="json"),
+                "acquisition": acquisition,
+                "levers": levers,
+                "remarks": result.remarks,
+            }
+        )
     elif not quiet:
         note(result.remarks, quiet)
-        _print_economics(result, base.config)
+        _print_economics(result, base.config, base.terms)
         out.print(f"wrote acquisition, payback and levers into {output}")
 
 
 def lists(
     forecasts: Forecasts,
-    orders: OrdersSource,
     output: Folder,
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     past: Past = None,
     ending: Format = "csv",
@@ -128,7 +147,13 @@ def lists(
     result = build_lists(base, past=past_base)
     result.save(output, ending)
     if as_json:
-        print_json({"lists": _to_records(result.summary), "remarks": result.remarks})
+        print_json(
+            {
+                "terms": base.terms.model_dump(mode="json"),
+                "lists": _to_records(result.summary),
+                "remarks": result.remarks,
+            }
+        )
     elif not quiet:
         note(result.remarks, quiet)
         _print_lists(result.summary, base.config.orders.currency)
@@ -137,8 +162,8 @@ def lists(
 
 def report(
     forecasts: Forecasts,
-    orders: OrdersSource,
     output: Annotated[Path, typer.Option("--output", "-o", help="An .html file to write.")],
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     previous: Annotated[
         Path | None, typer.Option(help="Earlier forecasts, to show changes.")
@@ -174,7 +199,7 @@ def report(
         loaded = load_model(model, tracking_uri or (settings.tracking.uri if settings else None))
     page = build_report(
         forecasts,
-        orders,
+        _find_orders(orders, settings, quiet),
         settings,
         previous=previous,
         model=loaded,
@@ -188,17 +213,26 @@ def report(
 
 
 def _open_base(
-    forecasts: Path, orders: str, config: Path | None, past: Path | None, silent: bool
+    forecasts: Path, orders: str | None, config: Path | None, past: Path | None, silent: bool
 ) -> tuple[CustomerBase, CustomerBase | None]:
     """The forecasts joined with their orders, and the past forecasts if any."""
     from ..decisions.customer_base import open_customer_base
 
     settings = read_optional_config(config)
-    base = open_customer_base(forecasts, orders, settings)
+    base = open_customer_base(forecasts, _find_orders(orders, settings, silent), settings)
     note(base.orders.report.remarks, silent)
     if past is None:
         return base, None
     return base, open_customer_base(past, base.orders, settings, what="the past forecasts")
+
+
+def _find_orders(orders: str | None, config: Config | None, silent: bool) -> str | Orders:
+    """The orders that are named, else those of the configuration."""
+    if orders is not None:
+        return orders
+    if config is None:
+        raise ConfigError("the forecasts' orders must be named: add --orders, or --config")
+    return read_orders(config, silent)
 
 
 def _to_records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -210,7 +244,7 @@ def _name_unit(title: str, currency: str) -> str:
     return f"{title}, {currency}" if currency else title
 
 
-def _print_measures(measures: pd.DataFrame, currency: str) -> None:
+def _print_measures(measures: pd.DataFrame, terms: ForecastTerms) -> None:
     """The four levers, formula CLV and forecast."""
     table = measures.assign(name=measures["group"])
     circular = ["churn_rate", "formula_clv_span"]
@@ -222,7 +256,10 @@ def _print_measures(measures: pd.DataFrame, currency: str) -> None:
         for dimension, heading in headings.items()
     }
     print_table(
-        _name_unit("AOV, purchase frequency, margin, churn; formula and forecast CLV", currency),
+        _name_unit(
+            f"AOV, purchase frequency, margin, churn; CLV ({terms.basis})",
+            terms.currency,
+        ),
         parts,
         (
             PrintedColumn("customers", "customers", "count"),
@@ -238,13 +275,14 @@ def _print_measures(measures: pd.DataFrame, currency: str) -> None:
     print_legend(
         f"orders: per active customer in {days} days; churn: share of the customers of one period "
         "without an order in the next; formula: formula CLV per customer over the forecast's span. "
-        "Tiers have neither: customers lost before are in the low tier now."
+        "Tiers have neither: customers lost before are in the low tier now. CLV is "
+        f"{terms.describe_basis()}."
     )
 
 
-def _print_economics(result: Economics, config: Config) -> None:
+def _print_economics(result: Economics, config: Config, terms: ForecastTerms) -> None:
     """Cost and value, payback and maximum CAC, the value of the levers."""
-    currency, marks = config.orders.currency, config.acquisition
+    currency, marks = terms.currency, config.acquisition
     rows = result.acquisition
     table = rows[rows["level"].isin(["shop", "channel"])].copy()
     table["name"] = table["channel"].fillna("the shop")
@@ -254,7 +292,7 @@ def _print_economics(result: Economics, config: Config) -> None:
     ]
     parts = {"": table.to_dict("records")}
     print_table(
-        _name_unit("Cost and value of customers", currency),
+        _name_unit(f"Cost and value of customers; LTV is {terms.basis}", currency),
         parts,
         (
             PrintedColumn("new", "new_customers", "count"),
@@ -266,7 +304,7 @@ def _print_economics(result: Economics, config: Config) -> None:
         ),
     )
     print_table(
-        _name_unit("Payback, and maximum CAC", currency),
+        _name_unit(f"Payback, and maximum CAC, by {terms.basis}", currency),
         parts,
         (
             PrintedColumn("month", "payback_month", "whole"),
@@ -286,11 +324,13 @@ def _print_economics(result: Economics, config: Config) -> None:
             f"{shop['ltv_cac_fully_loaded']:.2f})"
         )
     levers = result.levers[result.levers["dimension"] == "shop"].set_index("lever")["value"]
+    months = marks.payback_months
     print_legend(
-        "month: the first in which cumulated margin reaches the spend; probability: of payback by "
-        f"then; in {marks.payback_months}: of payback within {marks.payback_months} months. One "
-        f"point less churn adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more "
-        f"order value, frequency or margin adds {format_money(levers['margin'], currency)} each."
+        f"month: the first in which cumulated {terms.basis} reaches the spend; probability: of "
+        f"payback by then; in {months}: of payback within {months} months. One point less churn "
+        f"adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more order value, "
+        f"frequency or margin adds {format_money(levers['margin'], currency)} each. LTV is "
+        f"{terms.describe_basis()}."
     )
 
 

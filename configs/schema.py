@@ -17,8 +17,10 @@ from pydantic import (
 from ..errors import ConfigError
 from .addresses import hide_passwords
 from .decisions import AcquisitionConfig, KpisConfig
+from .economics import EconomicsConfig
 from .gate import GateConfig, MonitorConfig
 from .lists import ListsConfig
+from .nightly import NightlyConfig, NotifyConfig
 from .orders import (
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
@@ -61,19 +63,9 @@ Target = Literal["spend", "gross", "before_discount", "contribution"]
 # by themselves, and a bundle names no function
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
-    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features",
+    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
+    "notify",
 )  # fmt: skip
-
-
-class EconomicsConfig(Section):
-    """How spend becomes customer value."""
-
-    margin_rate: float = Field(
-        default=1.0, gt=0, le=1, description="Profit per unit of spend, 0 to 1."
-    )
-    annual_discount_rate: float = Field(
-        default=0.0, ge=0, le=10, description="Yearly discount rate for later periods; 0.1 is 10 %."
-    )
 
 
 class TrackingConfig(Section):
@@ -185,7 +177,7 @@ class Config(Section):
         default="spend",
         description="What counts as spend. spend: amounts less returns. gross: amounts before "
         "returns and discounts. before_discount: amounts less returns, before discounts. "
-        "contribution: spend less cost (keep margin_rate at 1).",
+        "contribution: spend less cost (leave margin_rate out).",
     )
     features: FeaturesConfig = Field(default_factory=lambda: FeaturesConfig())
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
@@ -220,6 +212,8 @@ class Config(Section):
     )
     gate: GateConfig = Field(default_factory=lambda: GateConfig())
     monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
+    nightly: NightlyConfig = Field(default_factory=lambda: NightlyConfig())
+    notify: NotifyConfig = Field(default_factory=lambda: NotifyConfig())
 
     def learning(self) -> dict[str, Any]:
         """The settings that change what a fit gives, as plain values: all but those named below.

@@ -213,8 +213,8 @@ def test_a_field_the_model_needs_is_named(client: httpx.Client) -> None:
     ("content", "kind", "status", "words"),
     [
         (b'{"cutoff": ', "application/json", 400, "must be JSON: EOF"),
-        (b"[" * 100_000, "application/json", 400, "recursion limit"),
-        (b'{"a":' * 100_000, "application/json", 400, "recursion limit"),
+        (b"[" * 100_000, "application/json", 400, "at most 16 levels deep"),
+        (b'{"a":' * 100_000, "application/json", 400, "at most 16 levels deep"),
         (b"\xff\xfe", "application/json", 400, "must be JSON"),
         (b'{"cutoff": "\\ud800"}', "application/json", 400, "must be JSON"),
         (b"a,b", "text/csv", 415, "the content type must be"),
@@ -297,6 +297,15 @@ def test_the_committed_description_is_that_of_the_routes(root: Path, client: htt
     for own in body["customers"][0]["orders"]:  # this shop's model learned from two columns more
         own |= {"category": "k", "channel": "web"}
     assert client.post("/v1/forecasts", json=body).status_code == 200
+
+
+def test_the_root_says_what_is_where(client: httpx.Client) -> None:
+    answer = client.get("/").json()
+    assert answer["name"] == "clvcast"
+    for link in answer["links"].values():
+        method, path = link.split()
+        found = client.request(method, path, json={} if method == "POST" else None)
+        assert found.status_code not in (404, 405), link
 
 
 def test_what_else_can_be_asked(client: httpx.Client, shop_model: clvcast.Model) -> None:

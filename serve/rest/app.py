@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
 from ...models.model import TrainedModel
+from ...models.scoring import describe_terms
 from ...orders.reading.attribute_records import list_attribute_names
 from .errors import Refusal
 from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
@@ -52,6 +54,7 @@ _ABOUT: dict[str, Any] = {
     "version": "1",  # of the API
     "summary": "Order histories in, customer lifetime value forecasts out.",
 }
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
 _NO_DATES = (
     "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to get them from the "
     "registry"
@@ -78,13 +81,34 @@ def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRoute
         redoc_url=None,
     )
     app.include_router(_create_routes(models, settings, metrics, pool))
-    for router in pages:
+    for router in pages or (_create_index(),):
         app.include_router(router)
     app.add_middleware(Middleware, models=models, settings=settings, metrics=metrics)
     for kind in (Refusal, HTTPException, Exception):
         app.add_exception_handler(kind, _respond_to_error)
     app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _create_index() -> APIRouter:
+    """What is where, for whoever opens the server's address."""
+    router = APIRouter()
+    links = {
+        "forecast": "POST /v1/forecasts",
+        "explain": "POST /v1/explain",
+        "model": "GET /v1/model",
+        "openapi": "GET /openapi.json",
+        "alive": "GET /livez",
+        "ready": "GET /readyz",
+        "metrics": "GET /metrics",
+    }
+
+    @router.get("/", include_in_schema=False)
+    async def index(request: Request) -> Response:
+        version = request.scope["context"].model.version
+        return _respond({"name": "clvcast", "model_version": version, "links": links})
+
+    return router
 
 
 def _create_routes(
@@ -152,8 +176,9 @@ def _create_routes(
         openapi_extra={"requestBody": describe_body(RELOAD, {"model": "models:/clv@champion"})},
     )
     async def reload(request: Request) -> Response:
-        requested: Reload = parse_body(RELOAD, request.scope["context"].body)
-        return await _change(request, lambda: models.reload(requested["model"]))
+        requested: Reload = parse_body(RELOAD, request.scope["context"].body, limits)
+        name, expected = requested["model"], requested.get("expect_sha256")
+        return await _change(request, lambda: models.reload(name, expected))
 
     @router.post(
         "/v1/rollback",
@@ -212,7 +237,16 @@ def _create_routes(
 
 
 def _read_content_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """The content type; 415 for text in another encoding than UTF-8, which would be misread."""
+    stated = request.headers.get("content-type", "")
+    kind, _, parameters = stated.partition(";")
+    if parameters:
+        message = Message()
+        message["content-type"] = stated
+        charset = message.get_param("charset", "utf-8")
+        if not isinstance(charset, str) or charset.lower() not in _CHARSETS:
+            raise Refusal(415, "unsupported", "the charset must be utf-8, or be left out")
+    return kind.strip().lower()
 
 
 def _get_version(model: TrainedModel | None) -> str | None:
@@ -232,6 +266,8 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
         currency=model.orders.currency,
         timezone=model.orders.timezone,
         margin_rate=model.economics.margin_rate,
+        margin_source=model.economics.margin_source,
+        basis=describe_terms(model).basis,
         annual_discount_rate=model.economics.annual_discount_rate,
         needed_columns=list(numbers.optional_columns),
         needed_attributes={name: kinds.get(name, "text") for name in names},
@@ -240,7 +276,7 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
         data_span=None if facts is None else facts.data_span,
         measures=None if facts is None else dict(facts.measures),
         registry=None if facts is None else f"{facts.name}/{facts.number}",
-        remark=_NO_DATES if facts is None else None,
+        remark=_NO_DATES if facts is None else facts.caveat,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from ...configs.economics import KnownEconomics
 from ...configs.schema import Config
 from ...features.targets import Targets
 from ...models.discounting import compute_discounts
@@ -37,6 +38,7 @@ _SCHEMA = pa.schema(
 def build_backtest_rows(
     method: str,
     forecasts: pa.Table,
+    economics: KnownEconomics,
     config: Config,
     happened: Targets,
     baseline: BaselineForecast | None = None,
@@ -48,8 +50,8 @@ def build_backtest_rows(
     """
     n = forecasts.num_rows
     spend = happened.spend
-    discount = compute_discounts(config.economics, config.horizon_days, config.periods)
-    actual_clv = config.economics.margin_rate * (spend / discount).sum(axis=1)
+    discount = compute_discounts(economics, config.horizon_days, config.periods)
+    actual_clv = economics.margin_rate * (spend / discount).sum(axis=1)
     columns = {
         "cutoff": forecasts["cutoff"],
         "method": pa.repeat(method, n),

@@ -252,12 +252,12 @@ def backtest_at(
     )
     actual = happened.spend[:, 0]
     known_rows = build_baseline_inputs(
-        orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
+        orders, cutoff, config.horizon_days, config.periods, model.economics, config.target
     )
     baselines = {name: method(known_rows) for name, method in methods.items()}
-    tables = [build_backtest_rows(OURS, forecasts, config, happened)]
+    tables = [build_backtest_rows(OURS, forecasts, model.economics, config, happened)]
     for name, made in baselines.items():
-        tables.append(build_backtest_rows(name, forecasts, config, happened, made))
+        tables.append(build_backtest_rows(name, forecasts, model.economics, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
     )
@@ -274,6 +274,7 @@ def backtest_at(
         },
         actual,
         happened.churned,
+        (lower, upper),
     )
     summary = {
         "customers": rows.n_rows,
