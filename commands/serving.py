@@ -11,10 +11,11 @@ import typer
 
 from ..errors import ConfigError
 from .console import (
+    ConfiguredModel,
     ExpectSha256,
-    ModelName,
     Quiet,
     Store,
+    find_model_and_config,
     load_configured_model,
     out,
     read_optional_config,
@@ -22,7 +23,7 @@ from .console import (
 
 
 def serve(
-    model: ModelName,
+    model: ConfiguredModel = None,
     host: Annotated[
         str, typer.Option(help="Address to bind; other than loopback needs tokens.")
     ] = "127.0.0.1",
@@ -64,6 +65,7 @@ def serve(
     from ..serve.rest.server import run
     from ..serve.rest.settings import Settings
 
+    model, config = find_model_and_config(model, config)
     settings = read_optional_config(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..configs.addresses import hide_passwords
 from ..errors import BundleError, ConfigError, StoreError
 from .api import Model
 from .bundle import load_expected_bundle
@@ -161,9 +163,15 @@ def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
     number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
     was_refused = newest.tags.get(VERDICT) == "refused"
     said = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"
+    store = client.tracking_uri
+    is_plain = hide_passwords(store) == store
+    place = ["--name", name, *(["--tracking-uri", store] if is_plain else [])]
+    promotion = shlex.join(
+        ["clvcast", "models", "promote", str(number), *place, "--reason", "checked by hand"]
+    )
     raise StoreError(
         f"no version of {name} is {alias}; {said}. Use it as models:/{name}/{number}, or make it "
-        f"champion: clvcast models promote {number} --reason ..."
+        f"champion: {promotion}"
     )
 
 

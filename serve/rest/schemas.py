@@ -242,7 +242,10 @@ class ModelAnswer(BaseModel):
         description="Main measures of the newest evaluation, from the registry."
     )
     registry: str | None = Field(description="The registered model and version.")
-    remark: str | None = Field(description="Why the fields from the registry are null.")
+    remark: str | None = Field(
+        description="Why the fields from the registry are null, or that the model serves "
+        "provisionally."
+    )
 
 
 class Reload(TypedDict):

@@ -320,7 +320,9 @@ class Store:
         if self.uri.startswith("sqlite:///"):
             database = Path(self.uri.removeprefix("sqlite:///")).resolve()
             location = (database.parent / "mlartifacts").as_uri()
-        return str(self.client.create_experiment(name, artifact_location=location))
+        # MLflow asks what kind an experiment is, and shows runs of the classic kind as such
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return str(self.client.create_experiment(name, artifact_location=location, tags=kind))
 
 
 def build_signature(model: TrainedModel) -> ModelSignature:
