@@ -45,7 +45,7 @@ def warm_code() -> None:
     cutoff = np.array([dates.parse_instant(CUTOFF)], dtype=np.int64)
     for columns in ((), OPTIONAL_COLUMNS):
         rows = build_golden_rows(columns)
-        for instant, orders, _ in unnest(rows, OrdersConfig()):
+        for instant, orders, _ in unnest(rows, OrdersConfig()).groups:
             compute_feature_rows(orders, np.array([instant], dtype=np.int64))
         compute_feature_rows(pack_records(_list_customers(rows), columns, OrdersConfig()), cutoff)
 
@@ -55,7 +55,7 @@ def warm(model: TrainedModel) -> None:
     model = add_golden_extras(model)
     numbers = model.numbers
     rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
-    for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
+    for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers).groups:
         forecast_rows(model, orders, instant)
     has_attributes = numbers.attributes is not None
     attributes = rows["attributes"].tolist() if has_attributes else [None] * len(rows)
