@@ -136,7 +136,6 @@ def test_ltv_to_cac_of_three_is_healthy_and_below_one_loses_money(world: World) 
         (3.01 / low, "healthy"),
         (2.99 / low, "not sure"),
         (3.01 / high, "not sure"),
-        (2.0, "not sure"),
         (1.01 / high, "not sure"),
         (0.99 / high, "loses money"),
     ):
