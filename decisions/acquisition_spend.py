@@ -13,7 +13,7 @@ from ..orders import dates
 from ..orders.columns import Int64
 from ..orders.limits import MAX_AMOUNT
 from ..orders.reading.validation_issues import pluralize
-from .spend_file import parse_amounts, parse_months, read_spend_table
+from .spend_cells import parse_amounts, parse_months, read_spend_table
 
 __all__ = ["Spend", "coerce_spend", "find_gaps", "match_channels"]
 
