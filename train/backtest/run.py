@@ -274,6 +274,7 @@ def backtest_at(
         },
         actual,
         happened.churned,
+        (lower, upper),
     )
     summary = {
         "customers": rows.n_rows,
