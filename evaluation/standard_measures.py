@@ -16,6 +16,7 @@ __all__ = [
     "auc",
     "brier_score",
     "compute_log_losses",
+    "compute_spend_deviance",
     "log_loss",
     "mean_absolute_error",
     "mean_tweedie_deviance",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _LEAST_PROBABILITY = 1e-6  # keeps one certain and wrong forecast from making the log loss infinite
+_LEAST_SHARE = 0.01  # of the mean forecast
 _TWEEDIE_POWER = 1.5  # of the spend trees' objective too
 
 
@@ -93,6 +95,33 @@ def mean_tweedie_deviance(forecast: Float64, actual: Float64) -> float:
     3.0
     """
     return float(sklearn.metrics.mean_tweedie_deviance(actual, forecast, power=_TWEEDIE_POWER))
+
+
+def compute_spend_deviance(forecast: Float64, actual: Float64) -> float:
+    """Compute `mean_tweedie_deviance` of any forecasts: what it is not defined for is raised.
+
+    Negative spend counts as 0, and a forecast as at least 1 % of the mean forecast, because 0 for a
+    customer who spends has no deviance.
+
+    Parameters
+    ----------
+    forecast, actual : array of n_customers
+        Spend, in one currency.
+
+    Returns
+    -------
+    float
+        NaN where nothing is forecast in total.
+
+    Examples
+    --------
+    >>> compute_spend_deviance(np.array([4.0, 1.0]), np.array([1.0, -2.0]))
+    3.0
+    """
+    if not forecast.mean() > 0:
+        return float("nan")
+    floored = np.maximum(forecast, _LEAST_SHARE * forecast.mean())
+    return mean_tweedie_deviance(floored, np.maximum(actual, 0.0))
 
 
 def spearman(forecast: Float64, actual: Float64) -> float:

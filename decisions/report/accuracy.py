@@ -23,11 +23,16 @@ _MEASURES: dict[str, Kind] = {
     "spearman": "ratio",
     "MAE": "number",
     "RMSE": "number",
+    "deviance": "number",
     "bias": "share",
     "decile_MAPE": "ratio",
     "churn_AUC": "ratio",
     "churn_log_loss": "ratio",
     "churn_ECE": "share",
+    "clv_nGini": "ratio",
+    "clv_bias": "share",
+    "clv_decile_MAPE": "ratio",
+    "clv_coverage_90": "share",
 }
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from ...configs.schema import Config
+from ...evaluation.clv_accuracy import compute_actual_clv
 from ...features.targets import Targets
-from ...models.discounting import compute_discounts
 from .baselines import BaselineForecast
 
 __all__ = ["build_backtest_rows"]
@@ -48,8 +48,7 @@ def build_backtest_rows(
     """
     n = forecasts.num_rows
     spend = happened.spend
-    discount = compute_discounts(config.economics, config.horizon_days, config.periods)
-    actual_clv = config.economics.margin_rate * (spend / discount).sum(axis=1)
+    actual_clv = compute_actual_clv(spend, config.economics, config.horizon_days)
     columns = {
         "cutoff": forecasts["cutoff"],
         "method": pa.repeat(method, n),

@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 from ...evaluation.backtest_frames import OURS
+from ...evaluation.clv_accuracy import describe_clv
 from ...models.parameters import LaterPeriodRatios
 from ...models.season import Season
 from ...orders.reading.validation_issues import join_words
 
 __all__ = ["TABLE_MEASURES", "describe_later_periods", "describe_season", "describe_verdict"]
 
-TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
+TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "deviance", "bias", "decile_MAPE")
 
 
 def describe_verdict(summary: dict[str, Any]) -> list[str]:
@@ -22,6 +23,7 @@ def describe_verdict(summary: dict[str, Any]) -> list[str]:
         _total(ours["bias"]),
         _churn(ours, summary["churn_rate"]),
         _coverage(ours["coverage_90"]),
+        _clv(summary),
         *(f"{remark}." for remark in summary["remarks"]),
     ]
 
@@ -67,6 +69,13 @@ def _churn(ours: dict[str, Any], rate: float) -> str:
         "" if area is None else f" It tells who will order from who will not with AUC {area:.2f}."
     )
     return f"Churn was {rate:.0%}; its probabilities are off by {gap:.1%} on average.{ranking}"
+
+
+def _clv(summary: dict[str, Any]) -> str:
+    clv = summary["clv"]
+    if not clv["is_judged"]:
+        return str(clv["wait"])
+    return describe_clv(clv, summary["methods"][OURS].get("clv_coverage_90"))
 
 
 def _coverage(share: float) -> str:
