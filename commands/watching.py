@@ -110,6 +110,8 @@ def monitor(
             names = [name for name in result.matured if not str(name).endswith("_by_chance")]
             _print_frame("forecast and outcome", result.matured[names])
         for finding in result.findings:
+            if finding.name.startswith("CLV ") and finding.severity == "fine":
+                out.print(finding.sentence)
             if finding.severity != "fine":
                 severity = (finding.severity, COLOURS[finding.severity])
                 out.print(Text.assemble(severity, f"  {finding.sentence}"))

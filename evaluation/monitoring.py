@@ -2,7 +2,8 @@
 
 A forecast is mature when its window lies wholly before the newest order's midnight. Then what
 happened is joined by customer: bias, calibration, coverage of the 90 % intervals, and the capture
-of the top tenth, in money, for all and per model version, tier, segment and risk. Before that,
+of the top tenth, in money, for all and per model version, tier, segment and risk. The CLV is judged
+by its total once all its periods are over. Before a forecast is mature,
 features and forecasts are compared with the reference in the model's bundle. Every number becomes a
 finding with a severity: above its bound `alarm`, above half of it `warning`, both after what chance
 makes of so many customers; parts of the customers raise warnings only.
@@ -23,7 +24,7 @@ from ..configs.schema import Config, MonitorConfig
 from ..errors import ConfigError
 from ..features.catalogue import CATALOGUE
 from ..features.table import compute_feature_rows
-from ..features.targets import compute_targets
+from ..features.targets import Targets, compute_targets
 from ..models.drift_reference import build_histogram, compute_stability_index, count_unknown_shares
 from ..models.model import TrainedModel
 from ..orders import dates, windows
@@ -32,6 +33,7 @@ from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from . import measures
+from .clv_accuracy import compute_actual_clv, describe_wait, find_span_end, measure_clv
 from .forecast_file import coerce_forecast_history
 from .sampling_error import (
     estimate_calibration_noise,
@@ -132,6 +134,8 @@ def monitor(
             table = _matured(group, known, instant, horizon_days, end)
             matured.append(table)
             findings += _judged(table, bounds)
+            source = model or config or Config()
+            findings.append(_judge_clv(group, known, instant, horizon_days, source, end, bounds))
         elif model is None or model.reference is None:
             why = (
                 "give its --model"
@@ -163,15 +167,57 @@ def _missing(
     )  # fmt: skip
 
 
+def _realise(
+    orders: Orders, cutoff: int, horizon_days: int, periods: int, end: int
+) -> tuple[Targets, pd.Series[str]]:
+    """What each customer of a cutoff did in the periods after it, and their ids."""
+    at = np.array([cutoff], dtype=np.int64)
+    known = windows.slice_observed(orders, cutoff)
+    rows = compute_feature_rows(replace(known, extra=None), at)
+    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
+    return compute_targets(orders, rows, at, horizon_days, periods, end), ids
+
+
+def _judge_clv(
+    group: pd.DataFrame,
+    orders: Orders,
+    cutoff: int,
+    horizon_days: int,
+    source: TrainedModel | Config,
+    end: int,
+    bounds: MonitorConfig,
+) -> MonitorFinding:
+    """The CLV of a cutoff against what customers brought; until that is over, from when it can be.
+
+    `source` states the periods, margin and discount rate of the forecasts.
+    """
+    day, periods = dates.format_instant(cutoff), source.periods
+    name = f"CLV of all customers at {day}"
+    over = find_span_end(cutoff, horizon_days, periods)
+    if not windows.is_realised(np.array([over]), end)[0]:
+        wait = describe_wait(cutoff, horizon_days, periods)
+        return MonitorFinding(name, 0.0, bounds.bias, "fine", wait)
+    happened, ids = _realise(orders, cutoff, horizon_days, periods, end)
+    values = compute_actual_clv(happened.spend, source.economics, horizon_days)
+    brought = pd.Series(values, index=ids).reindex(group["customer_id"]).fillna(0.0)
+    actual = np.asarray(brought, dtype=np.float64)
+    clv = group["clv"].to_numpy(dtype=np.float64)
+    found = measure_clv(clv, actual)
+    missed, chance = found["bias"], estimate_total_noise(clv, actual)
+    if np.isnan(missed):
+        return MonitorFinding(name, 0.0, bounds.bias, "fine", f"nobody spent anything after {day}")
+    sentence = (
+        f"the CLV of all customers at {day} missed by {missed:+.1%} over {periods} x "
+        f"{horizon_days} days (chance explains {chance:.1%}); its nGini was {found['nGini']:.3f}"
+    )
+    return _finding(name, abs(missed), bounds.bias, sentence, chance)
+
+
 def _matured(
     group: pd.DataFrame, orders: Orders, cutoff: int, horizon_days: int, end: int
 ) -> pd.DataFrame:
     """Measures of one cutoff's forecasts, for all and by part; money in the shop's currency."""
-    at = np.array([cutoff], dtype=np.int64)
-    known = windows.slice_observed(orders, cutoff)
-    rows = compute_feature_rows(replace(known, extra=None), at)
-    happened = compute_targets(orders, rows, at, horizon_days, 1, end)
-    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
+    happened, ids = _realise(orders, cutoff, horizon_days, 1, end)
     actual = pd.DataFrame({"spend": happened.spend[:, 0], "churned": happened.churned}, index=ids)
     joined = actual.reindex(group["customer_id"])
     # a customer the orders no longer hold spent nothing that is known of, and is counted as missing
