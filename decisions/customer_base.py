@@ -17,9 +17,10 @@ from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
 from ..evaluation.forecast_file import coerce_forecasts
 from ..features.targets import compute_line_values
-from ..models.forecast_terms import read_terms, reconcile_config
+from ..models.forecast_terms import ForecastTerms, read_terms, reconcile_config
+from ..models.plausibility import describe_plausibility, describe_unknown, sum_past_spend
 from ..models.scoring import describe_terms
-from ..orders import dates
+from ..orders import dates, windows
 from ..orders.columns import Float64, Int64
 from ..orders.order_table import OrderTable, build_order_table
 from ..orders.orders import Orders
@@ -96,6 +97,28 @@ class CustomerBase:
     def first_order_times(self) -> Int64:
         """Instant of each customer's first order: n_rows."""
         return self.entries.times[self.entries.first_orders]
+
+    def describe_plausibility(self) -> tuple[list[str], list[str]]:
+        """Sentences on the totals beside past spend; then warnings, and what is unknown."""
+        keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
+        keep[self.positions] = True
+        config = self.config
+        terms = ForecastTerms(
+            horizon_days=config.horizon_days,
+            periods=config.periods,
+            margin_rate=config.economics.margin_rate,
+            annual_discount_rate=config.economics.annual_discount_rate,
+            target=config.target,
+            currency=config.orders.currency,
+        )
+        known = windows.slice_observed(self.orders.keep_customers(keep), self.cutoff)
+        clv, spend = (float(self.numbers(name).sum()) for name in ("clv", "expected_spend"))
+        past = sum_past_spend(known, self.cutoff, terms)
+        told, warnings = describe_plausibility(past, clv, spend, self.cutoff, terms)
+        if "evidence" in self.forecasts.column_names and self.n_rows:
+            unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()))
+            warnings += [unknown] if unknown else []
+        return told, warnings
 
     @property
     def valued_orders(self) -> Orders:
