@@ -21,8 +21,8 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
-	benchmark-accuracy benchmark-decisions benchmark-faults benchmark-features benchmark-scale \
-	benchmark-serving benchmark-start benchmark-training
+	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features benchmark-scale \
+	benchmark-serving benchmark-start benchmark-training benchmark-worlds
 
 help: ## list the targets (the default)
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -96,6 +96,9 @@ benchmark: benchmark-start benchmark-features benchmark-decisions ## the three t
 benchmark-accuracy: $(VENV)/dev.stamp ## forecasts against other methods on real orders; downloads the data
 	$(BIN)/python benchmarks/accuracy.py
 
+benchmark-bodies: $(VENV)/dev.stamp ## what the costliest request bodies cost the server (a minute)
+	$(BIN)/python benchmarks/worst_bodies.py
+
 benchmark-decisions: $(VENV)/dev.stamp ## KPIs, lists, report and page for a million customers (minutes)
 	$(BIN)/python benchmarks/decisions.py
 
@@ -116,6 +119,9 @@ benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import an
 
 benchmark-training: $(VENV)/dev.stamp ## 25,000 customers at each effort, and BTYD on a million (minutes)
 	$(BIN)/python benchmarks/training.py
+
+benchmark-worlds: $(VENV)/dev.stamp ## forecasts of simulated shops against their truth (an hour; resumes)
+	$(BIN)/python benchmarks/worlds_of_truth.py
 
 # ---- what the targets above need
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from . import registry as registry
     from . import spark as spark
     from .configs.schema import Config, CustomersConfig, load_config
     from .decisions.campaign_lists import lists
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .orders.reading.read_orders import read_orders
     from .train import train
     from .train.backtest.run import backtest
+    from .train.registry.track_orders import track
 
     __version__: str
 
@@ -69,7 +71,9 @@ _HOME = {
     "report": "clvcast.decisions.report.build",
     "score": "clvcast.models.scoring",
     "total": "clvcast.models.totals",
+    "track": "clvcast.train.registry.track_orders",
 }
+_MODULES = ("registry", "spark", "train")  # train is a folder and stands for a function
 
 __all__ = [
     "BundleError",
@@ -98,15 +102,17 @@ __all__ = [
     "monitor",
     "nest",
     "read_orders",
+    "registry",
     "report",
     "score",
     "total",
+    "track",
     "train",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name in ("spark", "train"):  # train is a folder and stands for a function
+    if name in _MODULES:
         return _import_module(f"clvcast.{name}")
     if name == "__version__":
         from importlib.metadata import version  # slow to import, and seldom asked for

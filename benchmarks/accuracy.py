@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,26 +24,33 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from accuracy_data import CELLS, LATER_PERIODS, ROOT, Cell, actual_spend, known_days, order_days
+from accuracy_clv import CLV_METHODS, ClvCell, clv_table, clv_verdicts
+from accuracy_data import CELLS, CLV_CELLS, ROOT, Cell, actual_spend, known_days, order_days
 from accuracy_measures import clv_measures, measured, resampled
-from accuracy_methods import COLUMNS, METHODS, log_likelihood
+from accuracy_methods import COLUMNS, METHODS, PYMC, log_likelihood, make_environment
 from accuracy_report import (
     Difference,
     Equality,
-    LaterPeriods,
     cell_line,
     document,
-    later_periods_table,
     targets_table,
 )
-from accuracy_targets import COMPARED, PEERS, PUBLISHED, best_peer, judged
+from accuracy_targets import (
+    COMPARED,
+    MORE_PEERS,
+    PEERS,
+    PUBLISHED,
+    best_peer,
+    fill_missing,
+    judged,
+)
 from accuracy_totals import cases
 
 FORECASTS = ROOT / "build" / "benchmark-accuracy"
 RESULT = ROOT / "benchmarks" / "results" / "accuracy.md"
 RESAMPLES = 500
 OURS = "clvcast"
-COMPARED_METHODS = (OURS, *PEERS)
+COMPARED_METHODS = (OURS, *PEERS, *MORE_PEERS)
 Measured = dict[str, dict[str, dict[str, float]]]  # cell -> method -> measure -> value
 Task = tuple[str, Cell, int]  # method, cell, seed
 
@@ -131,7 +139,7 @@ def differences(
     for cell in cells:
         actual = actual_spend(_days(cell.data), cell)[1].to_numpy()
         ours = resampled(kept[cell.name, OURS], actual, resamples)
-        for peer in PEERS:
+        for peer in (*PEERS, *MORE_PEERS):
             if (cell.name, peer) not in kept:
                 continue
             theirs = resampled(kept[cell.name, peer], actual, resamples)
@@ -142,17 +150,30 @@ def differences(
     return told
 
 
-def later_periods(jobs: int) -> list[LaterPeriods]:
-    """CLV over several realised periods: ours and BTYD's, one seed."""
-    tasks: list[Task] = [
-        (method, cell, 0) for cell in LATER_PERIODS for method in (OURS, "bg_nbd", "pareto_nbd")
-    ]
-    return [
-        LaterPeriods(
-            cell, method, clv_measures(made, actual_spend(_days(cell.data), cell).to_numpy())
-        )
-        for (method, cell, _), made in _forecasts(tasks, jobs)
-    ]
+def measure_clv(cells: Sequence[Cell], jobs: int) -> list[ClvCell]:
+    """CLV over several realised periods, one seed; a method without a CLV of a cell is left out."""
+    tasks: list[Task] = [(method, cell, 0) for cell in cells for method in CLV_METHODS]
+    found = []
+    for (method, cell, _), made in _forecasts(tasks, jobs):
+        if "clv" in made:
+            days = _days(cell.data)
+            last = known_days(days, cell).groupby("customer_id")["ordered_at"].max()
+            silent = (cell.cutoff - last).dt.days.to_numpy(dtype=float)
+            actual = actual_spend(days, cell).to_numpy()
+            found.append(ClvCell(cell, method, clv_measures(made, actual, silent)))
+    return found
+
+
+def _choose_methods(methods: Sequence[str]) -> list[str]:
+    """The methods that can run here: the peer that needs an environment of its own may not."""
+    if "pymc_bg_nbd" not in methods:
+        return list(methods)
+    try:
+        make_environment("pymc", PYMC)
+    except subprocess.CalledProcessError:
+        print(f"pymc_bg_nbd is left out: {PYMC[0]} cannot be installed here", flush=True)
+        return [name for name in methods if name != "pymc_bg_nbd"]
+    return list(methods)
 
 
 def equality(cells: Sequence[Cell], jobs: int) -> list[Equality]:
@@ -172,6 +193,12 @@ def equality(cells: Sequence[Cell], jobs: int) -> list[Equality]:
         )
         told.append(Equality.of(cell.name, method, ours, theirs, at_ours - at_theirs))
     return told
+
+
+def _list_best(peers: dict[str, dict[str, float]]) -> dict[str, tuple[str, float]]:
+    """The best peer by each measure that any of them has."""
+    known = {name for values in peers.values() for name in values}
+    return {name: best_peer(peers, name) for name in COMPARED if name in known}
 
 
 def _chosen_cells(text: str | None) -> list[Cell]:
@@ -194,9 +221,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="our method, one seed, nothing written"
     )
-    parser.add_argument(
-        "--later-periods", action="store_true", help="CLV over 2 to 4 periods as well"
-    )
+    parser.add_argument("--clv", action="store_true", help="CLV over 4 and 6 periods as well")
     parser.add_argument("--jobs", type=int, default=1, help="cells forecast at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw measures there")
     return parser.parse_args()
@@ -218,31 +243,33 @@ def main() -> None:
             f"--methods must hold clvcast and be of {', '.join(COMPARED_METHODS)}, got "
             f"{options.methods}"
         )
+    methods = _choose_methods(methods)
     began = time.perf_counter()
     found, kept = measure(cells, methods, seeds, options.jobs)
     ours = {cell.name: found[cell.name][OURS] for cell in cells}
-    verdicts = judged(ours, PUBLISHED)
+    yardstick = fill_missing(PUBLISHED, found)
+    verdicts = judged(ours, yardstick)
     print("", *targets_table(verdicts), f"{time.perf_counter() - began:.0f} s", sep="\n")
     if options.json:
         raw: dict[str, Any] = {
             "measures": found,
-            "oracle": {n: {m: best_peer(PUBLISHED[n], m) for m in COMPARED} for n in ours},
+            "oracle": {name: _list_best(yardstick[name]) for name in ours},
             "targets": [vars(verdict) for verdict in verdicts],
             "seconds": {n: kept[n, OURS][0].attrs["seconds"] for n in ours},
             "forecasts": {c.name: str(forecast_path(OURS, c, seeds[0])) for c in cells},
         }
         options.json.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
-    whole = not options.quick and cells == list(CELLS) and set(methods) == set(COMPARED_METHODS)
-    later = later_periods(options.jobs) if whole or options.later_periods else []
-    if later:
-        print("", *later_periods_table(later), sep="\n")
+    whole = not options.quick and cells == list(CELLS) and {OURS, *PEERS} <= set(methods)
+    clv = measure_clv(CLV_CELLS, options.jobs) if whole or options.clv else []
+    if clv:
+        print("", *clv_table(clv), "", *targets_table(clv_verdicts(clv)), sep="\n")
     if whole:
         gaps = differences(cells, found, kept, RESAMPLES)
         equal = equality(cells, options.jobs)
         asked = " ".join(sys.argv[1:])
         command = f"python benchmarks/accuracy.py {asked}" if asked else "make benchmark-accuracy"
         totals = cases(cells, _days, lambda cell: forecast((OURS, cell, seeds[0])))
-        page = document(found, verdicts, gaps, later, totals, equal, seeds, command)
+        page = document(found, verdicts, gaps, clv, totals, equal, seeds, command)
         RESULT.write_text(page, encoding="utf-8")
         print(f"wrote {RESULT}")
 

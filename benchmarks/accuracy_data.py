@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import pandas as pd
 
-__all__ = ["CELLS", "LATER_PERIODS", "Cell", "actual_spend", "known_days", "order_days", "prepared"]
+__all__ = ["CELLS", "CLV_CELLS", "Cell", "actual_spend", "known_days", "order_days", "prepared"]
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "build" / "benchmark-data"
@@ -56,15 +56,20 @@ CELLS = (
     Cell("tafeng", "2001-01-31", 28, 28_610),
     Cell("uci_online_retail", "2011-06-09", 90, 2_797),
     Cell("uci_online_retail", "2011-09-09", 90, 3_367),
+    Cell("online_retail_2", "2010-12-09", 90, 4_312),
+    Cell("online_retail_2", "2011-03-09", 90, 4_588),
+    Cell("online_retail_2", "2011-06-09", 90, 4_969),
+    Cell("online_retail_2", "2011-09-09", 90, 5_281),
 )
 # Early enough that every period is realised.
-LATER_PERIODS = (
-    Cell("cdnow", "1997-06-30", 90, periods=4),
-    Cell("cdnow", "1997-09-30", 90, periods=3),
-    Cell("cdnow", "1997-12-31", 90, periods=2),
-    Cell("completejourney", "2017-05-04", 60, periods=4),
-    Cell("completejourney", "2017-07-02", 60, periods=3),
-    Cell("completejourney", "2017-07-02", 90, periods=2),
+CLV_CELLS = (
+    Cell("cdnow", "1997-12-31", 30, periods=6),
+    Cell("online_retail_2", "2010-12-09", 30, periods=6),
+    Cell("online_retail_2", "2011-03-09", 30, periods=6),
+    Cell("online_retail_2", "2011-06-09", 30, periods=6),
+    Cell("online_retail_2", "2010-12-09", 90, periods=4),
+    Cell("completejourney", "2017-07-02", 30, periods=4),
+    Cell("completejourney", "2017-09-02", 30, periods=4),
 )
 
 
@@ -134,9 +139,13 @@ def _packaged(requirement: str, member: str) -> IO[bytes]:
 
 
 def _online_retail() -> pd.DataFrame:
-    """The lines of the first edition alone: one year."""
+    """The second year of the shop alone: the lines of the first edition."""
+    lines = _online_retail_2()
+    return lines[lines["ordered_at"] >= "2010-12-01"]
+
+
+def _online_retail_2() -> pd.DataFrame:
     lines = pd.read_parquet(ROOT / "data" / "online_retail.parquet")
-    lines = lines[lines["InvoiceDate"] >= "2010-12-01"]
     amount = lines["Quantity"] * lines["UnitPrice"]
     return _named(lines, "CustomerID", lines["InvoiceDate"], amount)
 
@@ -173,6 +182,7 @@ def _named(lines: pd.DataFrame, customer: str, times: pd.Series, amount: pd.Seri
 
 _READERS: dict[str, Callable[[], pd.DataFrame]] = {
     "uci_online_retail": _online_retail,
+    "online_retail_2": _online_retail_2,
     "cdnow": _cdnow,
     "completejourney": _complete_journey,
     "tafeng": _ta_feng,

@@ -9,13 +9,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.metrics import mean_tweedie_deviance
 
 from clvcast.evaluation import measures, standard_measures
 
-__all__ = ["RESAMPLED", "clv_measures", "interval_measures", "measured", "resampled", "zero_floor"]
+__all__ = [
+    "RESAMPLED",
+    "clv_measures",
+    "compute_deviance",
+    "interval_measures",
+    "measured",
+    "resampled",
+    "zero_floor",
+]
 
 Float64 = npt.NDArray[np.float64]
-RESAMPLED = ("nGini", "spearman", "MAE", "RMSE", "churn_log_loss")
+RESAMPLED = ("nGini", "spearman", "MAE", "RMSE", "deviance", "churn_log_loss")
+_LEAST_FORECAST = 0.01
 _BLOCK = 50  # resamples at a time: what a block of customers x resamples takes in memory
 
 
@@ -28,6 +38,7 @@ def measured(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
         "spearman": standard_measures.spearman(spend, actual),
         "MAE": standard_measures.mean_absolute_error(spend, actual),
         "RMSE": standard_measures.root_mean_squared_error(spend, actual),
+        "deviance": compute_deviance(spend, actual),
         "bias": measures.bias(spend, actual),
         "decile_MAPE": measures.decile_mape(spend, actual),
         "churn_AUC": standard_measures.auc(churn, churned),
@@ -40,22 +51,41 @@ def measured(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
     return found
 
 
-def clv_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
+def clv_measures(forecast: pd.DataFrame, actual: Float64, silent_days: Float64) -> dict[str, float]:
     """A CLV over several periods against the spend in them (customers x periods); margin 1, no
     discount.
 
     `ratio` is what the CLV is, and `actual_ratio` what was spent, in units of the first period's.
+    `recency_1` to `_5` are the biases of fifths by days since the last order, the newest first, and
+    `money_1` to `_5` their shares of what was spent.
     """
     clv, spend = _array(forecast, "clv"), _array(forecast, "expected_spend")
     total = actual.sum(axis=1)
-    return {
+    found = {
         "nGini": measures.normalised_gini(clv, total),
+        "nGini_of_spend": measures.normalised_gini(spend, total),
+        "rank_correlation": standard_measures.spearman(clv, spend),
+        "spearman": standard_measures.spearman(clv, total),
         "MAE": standard_measures.mean_absolute_error(clv, total),
+        "deviance": compute_deviance(clv, total),
         "bias": measures.bias(clv, total),
         "decile_MAPE": measures.decile_mape(clv, total),
         "ratio": float(clv.sum() / spend.sum()),
         "actual_ratio": float(total.sum() / actual[:, 0].sum()),
     }
+    for k, rows in enumerate(measures.split_into_groups(silent_days, 5)):
+        found[f"recency_{k + 1}"] = measures.bias(clv[rows], total[rows])
+        found[f"money_{k + 1}"] = float(total[rows].sum() / total.sum())
+    if {"clv_lower", "clv_upper"} <= set(forecast):
+        lower, upper = _array(forecast, "clv_lower"), _array(forecast, "clv_upper")
+        found["coverage"] = float(((lower <= total) & (total <= upper)).mean())
+        found["coverage_floor"] = float(zero_floor(clv, total).mean())
+    return found
+
+
+def compute_deviance(forecast: Float64, actual: Float64) -> float:
+    """Tweedie deviance of power 1.5, the proper score of a mean; forecasts are at least a cent."""
+    return float(mean_tweedie_deviance(actual, np.maximum(forecast, _LEAST_FORECAST), power=1.5))
 
 
 def interval_measures(forecast: pd.DataFrame, actual: Float64) -> dict[str, float]:
@@ -132,8 +162,15 @@ def _weighted_measures(
         "spearman": _weighted_spearman(spend, actual, weights),
         "MAE": weights @ np.abs(spend - actual) / n,
         "RMSE": np.sqrt(weights @ (spend - actual) ** 2 / n),
+        "deviance": weights @ _compute_deviances(spend, actual) / n,
         "churn_log_loss": weights @ standard_measures.compute_log_losses(churn, actual == 0) / n,
     }
+
+
+def _compute_deviances(forecast: Float64, actual: Float64) -> Float64:
+    """Each customer's part of `compute_deviance`: its mean is the measure."""
+    mean = np.maximum(forecast, _LEAST_FORECAST)
+    return np.asarray(4.0 * (np.sqrt(mean) - 2.0 * np.sqrt(actual) + actual / np.sqrt(mean)))
 
 
 def _weighted_gini(ranking: Float64, actual: Float64, weights: Float64) -> Float64:

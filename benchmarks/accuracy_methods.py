@@ -31,9 +31,15 @@ from clvcast.features.recency_frequency import count_order_days
 from clvcast.models.btyd import forecasts
 from clvcast.orders.dates import parse_instant
 from clvcast.orders.reading.read_orders import read_table
+from clvcast.train.backtest.baselines import build_baseline_inputs
+from clvcast.train.backtest.plain_lightgbm import (
+    build_examples,
+    forecast_plain_lightgbm,
+    select_features,
+)
 from clvcast.train.btyd.fitting import fit_order_model, fit_value_model
 
-__all__ = ["COLUMNS", "METHODS", "Method", "log_likelihood"]
+__all__ = ["COLUMNS", "METHODS", "PYMC", "Method", "log_likelihood", "make_environment"]
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = (
@@ -42,6 +48,8 @@ COLUMNS = (
     "expected_spend_lower",
     "expected_spend_upper",
     "clv",
+    "clv_lower",
+    "clv_upper",
 )
 # the newest that lifetimes 0.11.3 (2020, the last) runs with
 LIFETIMES = (
@@ -52,6 +60,7 @@ LIFETIMES = (
     "autograd==1.6.2",
     "pyarrow==17.0.0",
 )
+PYMC = ("pymc-marketing==0.19.2", "pyarrow")
 _SEEDS_APART = 1_000  # a model averages neighbouring seeds: two runs must share none
 
 
@@ -83,7 +92,7 @@ class Method:
             *self.sources,
         ):
             path = ROOT / source
-            for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
                 digest.update(file.read_bytes())
         return digest.hexdigest()[:12]
 
@@ -98,10 +107,51 @@ def _clvcast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
     return clvcast.score(model, days, cutoff=cell.cutoff).set_index("customer_id")
 
 
-def _quick_lightgbm(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
-    from accuracy_lightgbm import quick_lightgbm
+def _plain_lightgbm(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+    orders = read_table(days, OrdersConfig())
+    at = parse_instant(cell.cutoff)
+    known = build_baseline_inputs(orders, at, cell.horizon_days, cell.periods)
+    made = forecast_plain_lightgbm(known, seed)
+    columns = {"churn_probability": made.churn_probability, "expected_spend": made.expected_spend}
+    if made.clv is not None:
+        columns["clv"] = made.clv
+    return pd.DataFrame(columns, index=orders.customer_ids.to_pylist())
 
-    return quick_lightgbm(days, cell.cutoff, cell.horizon_days, seed)
+
+def _ziln(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+    from accuracy_ziln import forecast_ziln
+
+    orders = read_table(days, OrdersConfig())
+    known = build_baseline_inputs(orders, parse_instant(cell.cutoff), cell.horizon_days)
+    inputs, happened = build_examples(known, 1)
+    asked = select_features(known)
+    churn, spend = forecast_ziln(inputs, np.maximum(happened.spend[:, 0], 0.0), asked, seed)
+    columns = {"churn_probability": churn, "expected_spend": spend}
+    return pd.DataFrame(columns, index=orders.customer_ids.to_pylist())
+
+
+def _pymc(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+    script = ROOT / "benchmarks" / "accuracy_pymc.py"
+    asked = (cell.cutoff.date(), cell.horizon_days, cell.periods)
+    return _run_apart(make_environment("pymc", PYMC), script, (), days, asked)
+
+
+def _span_rate(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+    """A customer's spend per day since the shop's first order, as long as the span."""
+    spend = days.groupby("customer_id")["amount"].sum()
+    daily = spend / (cell.cutoff - days["ordered_at"].min()).days
+    made = {"expected_spend": daily * cell.horizon_days}
+    return pd.DataFrame(made | {"clv": daily * cell.horizon_days * cell.periods})
+
+
+def _last_two_spans(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
+    """The mean of a customer's spend in the last two spans, as far as history reaches."""
+    span = cell.horizon_days * cell.periods
+    length = min(2 * span, (cell.cutoff - days["ordered_at"].min()).days)
+    recent = days["ordered_at"] >= cell.cutoff - pd.Timedelta(days=length)
+    spend = (days["amount"] * recent).groupby(days["customer_id"]).sum()
+    made = {"expected_spend": spend * cell.horizon_days / length}
+    return pd.DataFrame(made | {"clv": spend * span / length})
 
 
 def _btyd(kind: Any) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]:
@@ -154,23 +204,34 @@ def _lifetimes(method: str) -> Callable[[pd.DataFrame, Cell, int], pd.DataFrame]
     """An environment of its own, made once: lifetimes needs older packages than ours."""
 
     def forecast(days: pd.DataFrame, cell: Cell, seed: int) -> pd.DataFrame:
-        with tempfile.TemporaryDirectory() as folder:
-            source, output = Path(folder) / "days.parquet", Path(folder) / "forecast.parquet"
-            days.to_parquet(source)
-            python = _environment(LIFETIMES) / "bin" / "python"
-            script = ROOT / "benchmarks" / "accuracy_lifetimes.py"
-            asked = (cell.cutoff.date(), cell.horizon_days, cell.periods)
-            command = [python, script, method, source, *asked, output]
-            silent = subprocess.DEVNULL  # it prints every search that did not converge
-            subprocess.run([str(part) for part in command], check=True, stdout=silent)
-            return pd.read_parquet(output)
+        script = ROOT / "benchmarks" / "accuracy_lifetimes.py"
+        asked = (cell.cutoff.date(), cell.horizon_days, cell.periods)
+        environment = make_environment("lifetimes", LIFETIMES)
+        return _run_apart(environment, script, (method,), days, asked)
 
     return forecast
 
 
-def _environment(packages: tuple[str, ...]) -> Path:
+def _run_apart(
+    environment: Path,
+    script: Path,
+    before: tuple[object, ...],
+    days: pd.DataFrame,
+    after: tuple[object, ...],
+) -> pd.DataFrame:
+    """What a script of another environment forecasts from the days."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, output = Path(folder) / "days.parquet", Path(folder) / "forecast.parquet"
+        days.to_parquet(source)
+        command = [environment / "bin" / "python", script, *before, source, *after, output]
+        silent = subprocess.DEVNULL  # lifetimes prints every search that did not converge
+        subprocess.run([str(part) for part in command], check=True, stdout=silent)
+        return pd.read_parquet(output)
+
+
+def make_environment(name: str, packages: tuple[str, ...]) -> Path:
     """A virtual environment under build/ with these packages; whole, or made anew."""
-    folder = ROOT / "build" / "lifetimes"
+    folder = ROOT / "build" / name
     done = folder / "packages"
     folder.parent.mkdir(exist_ok=True)
     with FileLock(f"{folder}.lock"):
@@ -189,12 +250,19 @@ _BTYD = (
     "train/btyd/fitting.py",
     "train/btyd/likelihoods.py",
 )
+_PLAIN = (
+    "features",
+    "train/backtest/baselines.py",
+    "train/backtest/plain_lightgbm.py",
+)
 _ADAPTERS = "benchmarks/accuracy_methods.py"
 METHODS: dict[str, Method] = {
-    "clvcast": Method(
-        _clvcast, (_ADAPTERS, "__init__.py", "configs", "features", "serve", "train")
-    ),
-    "quick_lightgbm": Method(_quick_lightgbm, ("benchmarks/accuracy_lightgbm.py",)),
+    "clvcast": Method(_clvcast, (_ADAPTERS, "configs", "orders", "features", "models", "train")),
+    "plain_lightgbm": Method(_plain_lightgbm, _PLAIN),
+    "ziln": Method(_ziln, ("benchmarks/accuracy_ziln.py", *_PLAIN)),
+    "pymc_bg_nbd": Method(_pymc, ("benchmarks/accuracy_pymc.py",), random=False),
+    "span_rate": Method(_span_rate, (), random=False),
+    "last_two_spans": Method(_last_two_spans, (), random=False),
     "bg_nbd": Method(_btyd("bg_nbd"), (_ADAPTERS, *_BTYD), random=False),
     "pareto_nbd": Method(_btyd("pareto_nbd"), (_ADAPTERS, *_BTYD), random=False),
     **{

@@ -34,6 +34,7 @@ __all__ = [
     "ConfigFile",
     "Cutoff",
     "Engine",
+    "Format",
     "Json",
     "ModelName",
     "OptionalConfig",
@@ -66,6 +67,7 @@ ModelName = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Format = Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Format of the files.")]
 Engine = Annotated[
     Literal["local", "spark"],
     typer.Option(help="Run on this machine, or in Spark (extra spark)."),

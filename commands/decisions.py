@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ConfigError
 from .console import (
+    Format,
     Json,
     OptionalConfig,
     Quiet,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ..configs.schema import Config
     from ..decisions.customer_base import CustomerBase
     from ..decisions.economics import Economics
+    from ..models.forecast_terms import ForecastTerms
 
 Forecasts = Annotated[
     Path, typer.Argument(metavar="FORECASTS", help="Forecast file of clvcast score.")
@@ -41,7 +43,6 @@ Past = Annotated[
     Path | None,
     typer.Option("--past", help="Forecasts of a past cutoff by a model trained then, to backtest."),
 ]
-Format = Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Format of the files.")]
 
 
 def kpis(
@@ -66,10 +67,16 @@ def kpis(
     result = compute_kpis(base)
     result.save(output, ending)
     if as_json:
-        print_json({"measures": _to_records(result.measures), "remarks": result.remarks})
+        print_json(
+            {
+                "terms": base.terms.model_dump(mode="json"),
+                "measures": _to_records(result.measures),
+                "remarks": result.remarks,
+            }
+        )
     elif not quiet:
         note(result.remarks, quiet)
-        _print_measures(result.measures, base.config.orders.currency)
+        _print_measures(result.measures, base.terms)
         out.print(f"wrote measures, triangles and customers into {output}")
 
 
@@ -98,10 +105,17 @@ def economics(
     result.save(output, ending)
     if as_json:
         acquisition, levers = _to_records(result.acquisition), _to_records(result.levers)
-        print_json({"acquisition": acquisition, "levers": levers, "remarks": result.remarks})
+        print_json(
+            {
+                "terms": base.terms.model_dump(mode="json"),
+                "acquisition": acquisition,
+                "levers": levers,
+                "remarks": result.remarks,
+            }
+        )
     elif not quiet:
         note(result.remarks, quiet)
-        _print_economics(result, base.config)
+        _print_economics(result, base.config, base.terms)
         out.print(f"wrote acquisition, payback and levers into {output}")
 
 
@@ -128,7 +142,13 @@ def lists(
     result = build_lists(base, past=past_base)
     result.save(output, ending)
     if as_json:
-        print_json({"lists": _to_records(result.summary), "remarks": result.remarks})
+        print_json(
+            {
+                "terms": base.terms.model_dump(mode="json"),
+                "lists": _to_records(result.summary),
+                "remarks": result.remarks,
+            }
+        )
     elif not quiet:
         note(result.remarks, quiet)
         _print_lists(result.summary, base.config.orders.currency)
@@ -210,7 +230,7 @@ def _name_unit(title: str, currency: str) -> str:
     return f"{title}, {currency}" if currency else title
 
 
-def _print_measures(measures: pd.DataFrame, currency: str) -> None:
+def _print_measures(measures: pd.DataFrame, terms: ForecastTerms) -> None:
     """The four levers, formula CLV and forecast."""
     table = measures.assign(name=measures["group"])
     circular = ["churn_rate", "formula_clv_span"]
@@ -222,7 +242,10 @@ def _print_measures(measures: pd.DataFrame, currency: str) -> None:
         for dimension, heading in headings.items()
     }
     print_table(
-        _name_unit("AOV, purchase frequency, margin, churn; formula and forecast CLV", currency),
+        _name_unit(
+            f"AOV, purchase frequency, margin, churn; CLV ({terms.basis})",
+            terms.currency,
+        ),
         parts,
         (
             PrintedColumn("customers", "customers", "count"),
@@ -238,13 +261,14 @@ def _print_measures(measures: pd.DataFrame, currency: str) -> None:
     print_legend(
         f"orders: per active customer in {days} days; churn: share of the customers of one period "
         "without an order in the next; formula: formula CLV per customer over the forecast's span. "
-        "Tiers have neither: customers lost before are in the low tier now."
+        "Tiers have neither: customers lost before are in the low tier now. CLV is "
+        f"{terms.describe_basis()}."
     )
 
 
-def _print_economics(result: Economics, config: Config) -> None:
+def _print_economics(result: Economics, config: Config, terms: ForecastTerms) -> None:
     """Cost and value, payback and maximum CAC, the value of the levers."""
-    currency, marks = config.orders.currency, config.acquisition
+    currency, marks = terms.currency, config.acquisition
     rows = result.acquisition
     table = rows[rows["level"].isin(["shop", "channel"])].copy()
     table["name"] = table["channel"].fillna("the shop")
@@ -254,7 +278,7 @@ def _print_economics(result: Economics, config: Config) -> None:
     ]
     parts = {"": table.to_dict("records")}
     print_table(
-        _name_unit("Cost and value of customers", currency),
+        _name_unit(f"Cost and value of customers; LTV is {terms.basis}", currency),
         parts,
         (
             PrintedColumn("new", "new_customers", "count"),
@@ -266,7 +290,7 @@ def _print_economics(result: Economics, config: Config) -> None:
         ),
     )
     print_table(
-        _name_unit("Payback, and maximum CAC", currency),
+        _name_unit(f"Payback, and maximum CAC, by {terms.basis}", currency),
         parts,
         (
             PrintedColumn("month", "payback_month", "whole"),
@@ -286,11 +310,13 @@ def _print_economics(result: Economics, config: Config) -> None:
             f"{shop['ltv_cac_fully_loaded']:.2f})"
         )
     levers = result.levers[result.levers["dimension"] == "shop"].set_index("lever")["value"]
+    months = marks.payback_months
     print_legend(
-        "month: the first in which cumulated margin reaches the spend; probability: of payback by "
-        f"then; in {marks.payback_months}: of payback within {marks.payback_months} months. One "
-        f"point less churn adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more "
-        f"order value, frequency or margin adds {format_money(levers['margin'], currency)} each."
+        f"month: the first in which cumulated {terms.basis} reaches the spend; probability: of "
+        f"payback by then; in {months}: of payback within {months} months. One point less churn "
+        f"adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more order value, "
+        f"frequency or margin adds {format_money(levers['margin'], currency)} each. LTV is "
+        f"{terms.describe_basis()}."
     )
 
 

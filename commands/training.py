@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import ConfigError
 from .console import (
     CompleteUntil,
     ConfigFile,
@@ -41,6 +42,11 @@ def train(
         str | None,
         typer.Option(metavar="REASON", help="Make it champion even if it fails the gate."),
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Tag of the run and the version, repeatable."),
+    ] = None,
+    run_name: Annotated[str | None, typer.Option(help="Name of the run in MLflow.")] = None,
     engine: Engine = "local",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -58,10 +64,11 @@ def train(
         describe_season,
     )
     from ..train.learning_curve import describe_curve
-    from ..train.registry.tracking import track
+    from ..train.registry.tracking import check_tags, track
     from ..train.run import train_and_evaluate
 
     settings = read_config(config, complete_until)
+    tags = check_tags(dict(map(_split_tag, tag or ())))
     silent = quiet or as_json
     progress = make_progress(silent)
     warnings: list[str] = []
@@ -75,7 +82,7 @@ def train(
         warnings = warn_of_money(settings, orders.report.lines_read, silent)
         run = train_and_evaluate(orders, settings, cutoff, progress)
     note(run.model.numbers.blend.remarks, silent)
-    registered = track(run, settings, tracking_uri, force, progress)
+    registered = track(run, settings, tracking_uri, force, progress, tags, run_name)
     metrics = run.evaluation.metrics if run.evaluation else {}
     unjudged = describe_clv_evaluation(
         metrics, find_first_order_at(run.known), settings.horizon_days, settings.periods
@@ -115,6 +122,13 @@ def train(
         if silent:
             err.print(f"clvcast: the candidate failed the gate: {verdict.reason}")
         raise typer.Exit(1)
+
+
+def _split_tag(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--tag must be NAME=VALUE, got {text!r}")
+    return name, value
 
 
 def _print_outcome(registered: TrackedRun, model_version: str) -> None:

@@ -10,11 +10,13 @@ import typer
 from rich.text import Text
 
 from .console import (
+    Format,
     Json,
     Quiet,
     Store,
     err,
     load_configured_model,
+    note,
     out,
     print_json,
     read_optional_config,
@@ -36,12 +38,19 @@ def compare(
     model: OptionalModel = None,
     orders: Annotated[
         str | None,
-        typer.Option(help="Orders; with --model of B: separates model, ageing and orders."),
+        typer.Option(help="Orders of B: what was earned; with --model of B also its effect."),
     ] = None,
     measure: Annotated[
         str, typer.Option(help="Measure to compare: clv or expected_spend.")
     ] = "clv",
     top: Annotated[int, typer.Option(min=0, help="Number of largest rises and falls.")] = 10,
+    by: Annotated[
+        str | None, typer.Option(help="Also a bridge by tier, rfm_segment or risk.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the tables.")
+    ] = None,
+    ending: Format = "csv",
     config: Overrides = None,
     tracking_uri: Store = None,
     as_json: Json = False,
@@ -50,20 +59,31 @@ def compare(
 
     Example: clvcast compare october.parquet november.parquet
     """
+    from ..atomic_files import check_folder
     from ..evaluation.comparison import compare as compare_forecasts
 
     settings = read_optional_config(config)
     loaded = None if model is None else load_configured_model(model, settings, tracking_uri)
-    result = compare_forecasts(a, b, loaded, orders, measure=measure, top=top)
+    if output is not None:
+        check_folder(output)
+    result = compare_forecasts(
+        a, b, loaded, orders, measure=measure, top=top, by=by, config=settings
+    )
+    if output is not None:
+        result.save(output, ending)
     if as_json:
-        frames: dict[str, Any] = {"migrations": {}, "rose": None, "fell": None}
+        frames: dict[str, Any] = {"migrations": {}, "rose": None, "fell": None, "segments": None}
         plain = dataclasses.asdict(dataclasses.replace(result, **frames))
         plain["migrations"] = {n: t.to_dict("records") for n, t in result.migrations.items()}
         plain |= {n: getattr(result, n).to_dict("records") for n in ("rose", "fell")}
+        if result.segments is not None:
+            plain["segments"] = result.segments.to_dict("records")
         print_json(plain)
         return
+    note(result.remarks, silent=False)
+    unit = f", {result.currency}" if result.currency else ""
     print_grid(
-        f"change of {result.measure}",
+        f"change of {result.measure} ({result.basis}{unit})",
         ("", "customers", "amount"),
         [
             ("A", "", f"{result.before:,.2f}"),
@@ -72,8 +92,13 @@ def compare(
         ],
         right=("customers", "amount"),
     )
-    for name, migration in result.migrations.items():
-        _print_frame(f"{name}: from A to B", migration)
+    if result.segments is not None:
+        _print_frame(f"change by {by}", result.segments)
+    for name in result.migrations:
+        customers = result.matrix(name).astype(int)
+        _print_frame(f"{name}: from A to B, customers", customers.reset_index())
+        value = result.matrix(name, "value_after")
+        _print_frame(f"{name}: from A to B, {result.measure} in B", value.reset_index())
     for name in ("rose", "fell"):
         _print_frame(f"customers that {name} most", getattr(result, name))
 
@@ -85,6 +110,10 @@ def monitor(
     config: Annotated[
         Path | None, typer.Option(help="Configuration with horizon, mapping and `monitor`.")
     ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the tables.")
+    ] = None,
+    ending: Format = "csv",
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -94,14 +123,20 @@ def monitor(
     Exit status 1 on an alarm. Example: clvcast monitor --forecasts october.parquet --orders
     data/online_retail.parquet --model models:/clv@champion
     """
+    from ..atomic_files import check_folder
     from ..evaluation.monitoring import monitor as monitor_forecasts
 
     settings = read_optional_config(config)
     loaded = None if model is None else load_configured_model(model, settings, tracking_uri)
+    if output is not None:
+        check_folder(output)
     result = monitor_forecasts(forecasts, orders, loaded, settings)
+    if output is not None:
+        result.save(output, ending)
     if as_json:
         plain = {
             "severity": result.severity,
+            "terms": None if result.terms is None else result.terms.model_dump(mode="json"),
             "findings": [dataclasses.asdict(f) for f in result.findings],
         }
         print_json({**plain, "matured": result.matured.to_dict("records")})

@@ -35,7 +35,10 @@ __all__ = [
 
 LAYOUTS_FOLDER = Path(__file__).parent.parent / "orders" / "layouts"
 Given = str | tuple[str, ...]  # a name, arithmetic, or names to join
-_UNSET: dict[str, Any] = {"only": {}, "except": {}, "amount_per": "line", "currency_column": None}
+_UNSET: dict[str, Any] = {
+    "only": {}, "except": {}, "returns": {}, "return_columns": {}, "amount_per": "line",
+    "currency_column": None,
+}  # fmt: skip
 _FITTED = tuple(_UNSET)  # and columns
 
 
@@ -63,6 +66,8 @@ class Export(Section):
     format: dict[str, str] = Field(default_factory=dict)
     only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     except_: dict[str, tuple[str, ...]] = Field(default_factory=dict, alias="except")
+    returns: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    return_columns: dict[str, OneOf] = Field(default_factory=dict)
     amount_per: Literal["line", "order"] = "line"
     no_customer: tuple[str, ...] = ()
     currency_column: OneOf = ()
@@ -83,7 +88,8 @@ class Export(Section):
         settings: dict[str, Any] = {"columns": columns}
         if self.format:
             settings["format"] = dict(self.format)
-        for key, filters in (("only", self.only), ("except", self.except_)):
+        listed = {"only": self.only, "except": self.except_, "returns": self.returns}
+        for key, filters in listed.items():
             present = {_first_known((name,), known): list(v) for name, v in filters.items()}
             present.pop(None, None)
             if names is None:  # what is certain to be there
@@ -91,6 +97,12 @@ class Export(Section):
                 present = {n: v for n, v in present.items() if normalize_name(str(n)) in needed}
             if present:
                 settings[key] = present
+        if self.return_columns and known is not None:
+            found = {
+                ours: _first_known(names, known) for ours, names in self.return_columns.items()
+            }
+            found = {ours: theirs for ours, theirs in found.items() if theirs is not None}
+            settings |= {"return_columns": found} if found else {}
         if self.amount_per == "order" and "order_id" in columns:
             settings["amount_per"] = "order"
         if self.no_customer and "email" not in str(columns.get("customer_id")).lower():
@@ -216,9 +228,9 @@ def fit_layout(
 ) -> dict[str, Any]:
     """The keys that read a file: what `apply_layout` filled in, in the columns that the file has.
 
-    `stated` are the filled `columns`, `only`, `except`, `amount_per` and `currency_column`; those
-    that are not as the layout fills them are the user's own, and stay. Raises `OrdersError` naming
-    the missing columns where no export of the layout fits.
+    `stated` are the filled `columns` and the keys of `_UNSET`; those that are not as the layout
+    fills them are the user's own, and stay. Raises `OrdersError` naming the missing columns where
+    no export of the layout fits.
     """
     known = _find_layout(layout)
     usual = known.exports[0].settings()

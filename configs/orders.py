@@ -171,6 +171,18 @@ class LineRules(Section):
         description="Leave out lines with one of these values in a column (case is ignored): "
         "{Status: [voided, pending]}. A blank cell takes the value of its order.",
     )
+    returns: dict[str, Texts] = Field(
+        default_factory=dict,
+        exclude_if=_is_default,
+        description="Lines with one of these values in a column are returns (case is ignored): "
+        "{Type: [Return, Refund]}. Their amount counts as negative, whatever its sign in the file.",
+    )
+    return_columns: dict[Literal["customer_id", "order_id"], str] = Field(
+        default_factory=dict,
+        exclude_if=_is_default,
+        description="Columns that say whose a line with a negative amount is, where the file has "
+        "it in the shop's name: {order_id: Reference Txn ID} gives it to that order's customer.",
+    )
     amount_per: Literal["line", "order"] = Field(
         default="line",
         exclude_if=_is_default,
@@ -199,8 +211,12 @@ class LineRules(Section):
 
     @model_validator(mode="after")
     def _totals_have_orders(self) -> Self:
-        if self.amount_per == "order" and self.columns and "order_id" not in self.columns:
-            raise ValueError("amount_per: order needs columns.order_id, got no such column")
+        for key, needs in (
+            ("amount_per: order", self.amount_per == "order"),
+            ("return_columns: order_id", "order_id" in self.return_columns),
+        ):
+            if needs and self.columns and "order_id" not in self.columns:
+                raise ValueError(f"{key} needs columns.order_id, got no such column")
         return self
 
     def line_rules(self) -> dict[str, Any]:

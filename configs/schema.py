@@ -17,6 +17,7 @@ from pydantic import (
 from ..errors import ConfigError
 from .addresses import hide_passwords
 from .decisions import AcquisitionConfig, KpisConfig
+from .economics import EconomicsConfig
 from .gate import GateConfig, MonitorConfig
 from .lists import ListsConfig
 from .orders import (
@@ -63,17 +64,6 @@ _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
     "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features",
 )  # fmt: skip
-
-
-class EconomicsConfig(Section):
-    """How spend becomes customer value."""
-
-    margin_rate: float = Field(
-        default=1.0, gt=0, le=1, description="Profit per unit of spend, 0 to 1."
-    )
-    annual_discount_rate: float = Field(
-        default=0.0, ge=0, le=10, description="Yearly discount rate for later periods; 0.1 is 10 %."
-    )
 
 
 class TrackingConfig(Section):
@@ -186,7 +176,7 @@ class Config(Section):
         default="spend",
         description="What counts as spend. spend: amounts less returns. gross: amounts before "
         "returns and discounts. before_discount: amounts less returns, before discounts. "
-        "contribution: spend less cost (keep margin_rate at 1).",
+        "contribution: spend less cost (leave margin_rate out).",
     )
     features: FeaturesConfig = Field(default_factory=lambda: FeaturesConfig())
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())

@@ -22,7 +22,13 @@ from ..configs.schema import Config
 from ..errors import ConfigError
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
-from .customer_base import CustomerBase, ForecastSource, OrdersSource, open_customer_base
+from .customer_base import (
+    CustomerBase,
+    ForecastSource,
+    OrdersSource,
+    check_past,
+    open_customer_base,
+)
 from .list_backtest import backtest_lists
 from .list_columns import ListColumns, build_list_columns
 
@@ -101,7 +107,7 @@ def lists(
     if past is not None:
         past = open_customer_base(past, base.orders, config, what="the past forecasts")
     columns = build_list_columns(base)
-    remarks = list(base.remarks)
+    remarks = [*base.remarks, *check_past(base, past)]
     selected = select_by_rule(base, columns, remarks)
     is_held_out = _draw_held_out(base)
     rules = base.config.lists.rules

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..configs.economics import KnownEconomics
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
-from ..evaluation.forecast_file import coerce_forecasts
+from ..evaluation.forecast_file import ForecastSource, read_forecasts
 from ..features.targets import compute_line_values
-from ..models.forecast_terms import ForecastTerms, read_terms, reconcile_config
+from ..models.forecast_terms import ForecastTerms, check_terms, reconcile_config
+from ..models.margins import measure_margin, resolve_economics
 from ..models.plausibility import describe_plausibility, describe_unknown, sum_past_spend
 from ..models.scoring import describe_terms
 from ..orders import dates, windows
@@ -30,9 +30,15 @@ from ..orders.reading.validation_issues import pluralize
 if TYPE_CHECKING:
     from ..models.model import TrainedModel
 
-__all__ = ["CustomerBase", "ForecastSource", "Grouping", "OrdersSource", "open_customer_base"]
+__all__ = [
+    "CustomerBase",
+    "ForecastSource",
+    "Grouping",
+    "OrdersSource",
+    "check_past",
+    "open_customer_base",
+]
 
-ForecastSource: TypeAlias = pd.DataFrame | pa.Table | str | Path
 UNKNOWN = "(unknown)"
 _LEVELS = ("high", "medium", "low")
 _COLUMNS = ("order_id", "channel", "category", "cost", "discount")  # of the orders that are read
@@ -67,6 +73,7 @@ class CustomerBase:
     entries: OrderTable  # orders and returns before the cutoff; customer i is row i
     cutoff: int
     config: Config
+    terms: ForecastTerms  # what the forecasts' numbers mean
     remarks: tuple[str, ...]
 
     @property
@@ -82,12 +89,12 @@ class CustomerBase:
     @property
     def horizon_days(self) -> int:
         """Length of a forecast's period."""
-        return self.config.horizon_days
+        return self.terms.horizon_days
 
     @property
     def span_days(self) -> int:
         """Length of the CLV span."""
-        return self.config.horizon_days * self.config.periods
+        return self.terms.span_days
 
     def numbers(self, column: str) -> Float64:
         """A column of the forecasts as float64, n_rows."""
@@ -102,19 +109,10 @@ class CustomerBase:
         """Sentences on the totals beside past spend; then warnings, and what is unknown."""
         keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
         keep[self.positions] = True
-        config = self.config
-        terms = ForecastTerms(
-            horizon_days=config.horizon_days,
-            periods=config.periods,
-            margin_rate=config.economics.margin_rate,
-            annual_discount_rate=config.economics.annual_discount_rate,
-            target=config.target,
-            currency=config.orders.currency,
-        )
         known = windows.slice_observed(self.orders.keep_customers(keep), self.cutoff)
         clv, spend = (float(self.numbers(name).sum()) for name in ("clv", "expected_spend"))
-        past = sum_past_spend(known, self.cutoff, terms)
-        told, warnings = describe_plausibility(past, clv, spend, self.cutoff, terms)
+        past = sum_past_spend(known, self.cutoff, self.terms)
+        told, warnings = describe_plausibility(past, clv, spend, self.cutoff, self.terms)
         if "evidence" in self.forecasts.column_names and self.n_rows:
             unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()))
             warnings += [unknown] if unknown else []
@@ -123,9 +121,9 @@ class CustomerBase:
     @property
     def valued_orders(self) -> Orders:
         """The orders, each line at its value for the forecasts' target."""
-        if self.config.target == "spend":
+        if self.terms.target == "spend":
             return self.orders
-        return replace(self.orders, amounts=compute_line_values(self.orders, self.config.target))
+        return replace(self.orders, amounts=compute_line_values(self.orders, self.terms.target))
 
     @cached_property
     def worth(self) -> Int64:
@@ -133,7 +131,7 @@ class CustomerBase:
 
         Net spend by default. With another target, past and forecast money stay comparable.
         """
-        if self.config.target == "spend":
+        if self.terms.target == "spend":
             return self.entries.net
         # entries are distinguished by time and order_id: these are the same ones
         return self.build_entries(self.valued_orders, self.cutoff).net
@@ -207,8 +205,8 @@ def open_customer_base(
         return forecasts
     if orders is None:
         raise ConfigError("forecasts must come with the orders they were made from, got none")
-    table = coerce_forecasts(forecasts, whole=model is not None)
-    terms = read_terms(table)
+    found = read_forecasts(forecasts, whole=model is not None)
+    table, terms = found.rows, found.terms
     if model is not None:
         stated = config or Config()
         if terms is None:
@@ -220,6 +218,10 @@ def open_customer_base(
     if model is None:  # a model needs all columns to explain forecasts
         orders = orders.keep_columns(_COLUMNS)
     cutoff = int(table["cutoff"][0].cast(pa.int64()).as_py())
+    if terms is None:
+        terms = ForecastTerms.of_config(config, _read_economics(config, orders, cutoff))
+        config = terms.within(config)
+    remarks += _compare_margin(terms, orders, cutoff)
     positions = pc.fill_null(pc.index_in(table["customer_id"], orders.customer_ids), -1)
     positions = np.asarray(positions.to_numpy()).astype(np.int64)
     is_kept = positions >= 0
@@ -249,7 +251,27 @@ def open_customer_base(
     keep = np.zeros(orders.n_customers, dtype=np.bool_)
     keep[positions] = True
     own_entries = entries.of_customers(keep)
-    return CustomerBase(table, orders, positions, own_entries, cutoff, config, tuple(remarks))
+    return CustomerBase(
+        table, orders, positions, own_entries, cutoff, config, terms, tuple(remarks)
+    )
+
+
+def _read_economics(config: Config, orders: Orders, cutoff: int) -> KnownEconomics:
+    """The economics of forecasts that carry none: what is stated, never a margin by default."""
+    if config.economics.margin_rate is not None:
+        return resolve_economics(config, orders, cutoff)
+    return KnownEconomics(annual_discount_rate=config.economics.annual_discount_rate)
+
+
+def _compare_margin(terms: ForecastTerms, orders: Orders, cutoff: int) -> list[str]:
+    """A remark on forecasts in revenue beside orders whose cost tells a margin."""
+    margin = measure_margin(orders, cutoff) if terms.basis == "revenue" else None
+    if margin is None:
+        return []
+    return [
+        f"CLV is revenue, and the cost of the orders leaves a margin of {margin:.0%}: LTV, LTV:CAC "
+        "and the most to pay are before cost; score with economics.margin_rate, or train again"
+    ]
 
 
 def _compare_orders(table: pa.Table, entries: OrderTable, positions: Int64, date: str) -> list[str]:
@@ -276,3 +298,20 @@ def _compare_orders(table: pa.Table, entries: OrderTable, positions: Int64, date
             "no forecast and are left out"
         )
     return remarks
+
+
+def check_past(base: CustomerBase, past: CustomerBase | None) -> list[str]:
+    """Remarks on the terms of past forecasts; refuses those of another currency or target.
+
+    A backtest holds by their own horizon, span, margin and discount.
+    """
+    if past is None:
+        return []
+    return check_terms(
+        ("the past forecast", past.terms),
+        ("this forecast", base.terms),
+        (
+            *("horizon_days", "periods"),
+            *("economics.margin_rate", "economics.annual_discount_rate"),
+        ),
+    )

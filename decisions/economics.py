@@ -22,7 +22,14 @@ from ..configs.schema import Config
 from ..orders import dates
 from .acquisition_cohorts import Cohorts, Level
 from .acquisition_spend import coerce_spend
-from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
+from .customer_base import (
+    CustomerBase,
+    ForecastSource,
+    Grouping,
+    OrdersSource,
+    check_past,
+    open_customer_base,
+)
 from .group_totals import divide, ratio, sum_by_group
 from .lever_sensitivity import compute_sensitivity
 from .payback import (
@@ -100,7 +107,7 @@ def economics(
     if past is not None:
         past = open_customer_base(past, base.orders, config, what="the past forecasts")
     stated_spend = coerce_spend(spend, unit=base.unit, currency=base.config.orders.currency)
-    remarks = [*base.remarks, *stated_spend.remarks]
+    remarks = [*base.remarks, *stated_spend.remarks, *check_past(base, past)]
     cohorts = Cohorts.of(base, stated_spend, remarks)
     curve = forecast_margin_curve(base, cohorts.grouping, cohorts.months)
     rows = [row for level in cohorts.levels() for row in _build_rows(base, cohorts, curve, level)]
@@ -109,7 +116,7 @@ def economics(
     if past is not None:
         backtest = backtest_payback(past)
         remarks.append(_describe_backtest(backtest))
-    payback = _build_payback_table(cohorts, curve)
+    payback = _build_payback_table(cohorts, curve).assign(basis=base.terms.basis)
     levers = compute_sensitivity(base)
     return Economics(pd.DataFrame(rows), payback, levers, backtest, tuple(remarks))
 
@@ -129,7 +136,7 @@ def _build_rows(
     """The rows of one level: cost, value, payback."""
     counts, codes = cohorts.grouping.counts(), cohorts.grouping.codes
     worth = cohorts.grouping.sums(base.entries.per_customer(base.worth))
-    historic = np.asarray(worth, np.float64) / base.unit * base.config.economics.margin_rate
+    historic = np.asarray(worth, np.float64) / base.unit * base.terms.margin_rate
     is_used = level.used[codes]
     grouping = Grouping(level.name, level.row_of[codes][is_used], tuple(map(str, level.keys)))
     forecasts = base.forecasts if is_used.all() else base.forecasts.filter(pa.array(is_used))
@@ -145,6 +152,7 @@ def _build_rows(
             "level": level.name,
             "channel": channel,
             "month": month,
+            "basis": base.terms.basis,
             "customers_without_spend": int(counts[without_spend].sum()),
         }
         row |= _compute_value(
@@ -274,7 +282,7 @@ def _build_payback_table(cohorts: Cohorts, curve: MarginCurve) -> pd.DataFrame:
 
 
 def _check_margin(base: CustomerBase, remarks: list[str]) -> None:
-    margin = base.config.economics.margin_rate
+    margin = base.terms.margin_rate
     first = float(np.sum(base.numbers("expected_spend"))) * margin
     clv = float(np.sum(base.numbers("clv")))
     if first > clv * (1 + 1e-9):

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ..atomic_files import write_tables
+from ..configs.economics import KnownEconomics
 from ..configs.schema import Config
+from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from ..orders.columns import Float64
 from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
@@ -98,18 +100,18 @@ def kpis(
     parts = []
     # value for the forecasts' target per unit of net spend; 1 where the target is spend
     target_share = ratio(int(base.worth.sum()), int(base.entries.net.sum()))
-    if base.config.target == "spend":
+    if base.terms.target == "spend":
         target_share = 1.0
     bounds = [dates.format_instant(int(bound)) for bound in counts.bounds[counts.first_measured :]]
     for dimension in dimensions:
         grouping = base.grouping(dimension)
         frame = compute_measures(
-            counts.sums_by(grouping), base.config, counts.period_days, target_share
+            counts.sums_by(grouping), base.config, counts.period_days, base.terms, target_share
         )
         _label(frame, dimension, grouping.names, bounds[0], bounds[-1])
         parts.append(_add_forecasts(frame, base, grouping))
     periods = compute_measures(
-        counts.sums_of_periods(), base.config, counts.period_days, target_share
+        counts.sums_of_periods(), base.config, counts.period_days, base.terms, target_share
     )
     _label(periods, "period", bounds[:-1], bounds[:-1], bounds[1:])
     parts.append(periods)
@@ -133,9 +135,18 @@ def _label(
 
 
 def compute_measures(
-    sums: GroupSums, config: Config, period_days: int, target_share: float = 1.0
+    sums: GroupSums,
+    config: Config,
+    period_days: int,
+    terms: ForecastTerms | None = None,
+    target_share: float = 1.0,
 ) -> pd.DataFrame:
     """Every descriptive measure of some groups, from their sums: one row per group.
+
+    `terms` are those of the forecasts beside them; by default what the configuration states.
+    `target_share` is the value for the forecasts' target per unit of net spend. `formula_clv_span`
+    has the basis of the forecasts, whichever it is; `formula_clv_margin` and `ltv_by_churn` are
+    margin, and empty where no margin is known.
 
     Example: 100 of revenue in one order, 3 orders a year, 12 years -> a customer value of 300 a
     year and a formula CLV of 3,600.
@@ -145,18 +156,24 @@ def compute_measures(
     churn = divide(sums.lost, sums.at_start)
     if not sums.whole_periods:
         frequency = churn = np.full(len(aov), np.nan)
+    if terms is None:
+        terms = ForecastTerms.of_config(config, KnownEconomics().apply_stated(config.economics))
     gross_margin = divide(sums.costed - sums.costs, sums.costed)
-    margin = np.where(np.isnan(gross_margin), config.economics.margin_rate, gross_margin)
+    # contribution is what cost leaves of revenue: the share of it is a margin as well
+    stated_margin = terms.margin_rate * target_share if terms.basis != "revenue" else np.nan
+    margin = np.where(np.isnan(gross_margin), stated_margin, gross_margin)
     value = aov * frequency
     stated = config.kpis.expected_lifetime
     lifetime = np.full(len(aov), stated) if stated else divide(1.0, churn)
     arpu = divide(sums.revenue_ever, sums.tenure_months)
     repeat_rate = divide(sums.repeaters, sums.customers)
-    margin_of_revenue = config.economics.margin_rate * target_share
-    span_value = value * margin_of_revenue * _compute_span_lifetime(churn, config, period_days)
+    span_value = value * terms.margin_rate * target_share
+    span_value = span_value * _compute_span_lifetime(churn, terms, period_days)
+    margin_of_revenue = margin if terms.basis == "revenue" else stated_margin
     return pd.DataFrame(
         {
             "period_days": period_days,
+            "basis": terms.basis,
             "customers": sums.customers,
             "new_customers": sums.new_customers,
             "orders": sums.orders,
@@ -183,13 +200,13 @@ def compute_measures(
     )
 
 
-def _compute_span_lifetime(churn: Float64, config: Config, period_days: int) -> Float64:
+def _compute_span_lifetime(churn: Float64, terms: ForecastTerms, period_days: int) -> Float64:
     """Expected discounted periods of an active customer in the CLV span, at constant churn."""
-    n_periods = config.horizon_days * config.periods / period_days
+    n_periods = terms.span_days / period_days
     total = np.zeros(len(churn))
     for k in range(int(np.ceil(n_periods))):
         years = k * period_days / dates.RATE_YEAR_DAYS
-        discount = (1.0 + config.economics.annual_discount_rate) ** years
+        discount = (1.0 + terms.annual_discount_rate) ** years
         total += min(n_periods - k, 1.0) * (1.0 - churn) ** k / discount
     return total
 
@@ -222,6 +239,7 @@ def _compute_customers(base: CustomerBase, shop: pd.Series[float]) -> pd.DataFra
     return pd.DataFrame(
         {
             "customer_id": base.forecasts["customer_id"].to_pandas(),
+            "basis": base.terms.basis,
             "n_orders": base.entries.n_orders,
             "aov": aov,
             "formula_clv": aov * orders_per_life,

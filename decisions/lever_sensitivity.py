@@ -46,6 +46,7 @@ def compute_sensitivity(base: CustomerBase) -> pd.DataFrame:
                         "lever": lever,
                         "change": change,
                         "value": value,
+                        "basis": base.terms.basis,
                         "share_of_clv": divide(value, total),
                     }
                 )

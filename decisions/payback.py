@@ -54,7 +54,7 @@ def forecast_margin_curve(base: CustomerBase, cohorts: Grouping, months: Int64) 
     A forecast is spread evenly over the days of its first period, and the rest of CLV over the days
     of the later periods.
     """
-    margin = base.config.economics.margin_rate
+    margin = base.terms.margin_rate
     n_cohorts = len(cohorts.names)
     last = dates.to_months(dates.add_days(base.cutoff, np.array([float(base.span_days)])))[0]
     n_ages = int(max(last - months.min(), 0)) + 1
@@ -120,7 +120,7 @@ def backtest_payback(past: CustomerBase) -> pd.DataFrame:
     known_until = get_default_cutoff(past.orders)
     later = past.build_entries(past.valued_orders, known_until)
     month = dates.to_months(later.times)
-    margin = past.config.economics.margin_rate
+    margin = past.terms.margin_rate
     width = int(month.max()) - origin + 1
     net = np.zeros((len(present), width), dtype=np.int64)
     np.add.at(net, (cohorts.codes[later.customers], np.maximum(month - origin, 0)), later.net)

@@ -17,6 +17,7 @@ from .column_roles import (
     find_statuses,
     list_no_sales,
 )
+from .deductions import deduct_discount, find_returns, follow_quantity
 from .line_amounts import find_amount, is_in_hundredths
 from .proposal import Proposal, quote_flow
 from .words import is_no_customer
@@ -141,17 +142,23 @@ def _find_money(
         answers = [(quote_flow(value), meaning) for value, meaning in amount.choices.items()]
         proposal.ask("columns.amount", f"{amount.why}: which is it?", *answers, is_needed=True)
     else:
-        expression, why = amount.expression, amount.why
+        expression, less = deduct_discount(proposal, columns, amount, order, taken)
+        money = columns[amount.columns[-1]]
+        if amount.expression == expression:
+            expression, less = follow_quantity(expression, money, quantity)
+        why = amount.why + less
         if refund is not None:
             name = amount.columns[0] if len(amount.columns) == 1 else ""
-            base = quote_name(name) if name else expression
+            base = quote_name(name) if name == expression else expression
             expression = f"{base} - abs({quote_name(refund.name)} or 0)"
             why += f"; less {refund.name}"
         if len(amount.columns) == 1 and is_in_hundredths(columns[amount.columns[0]]):
-            expression = f"({expression}) / 100" if refund else f"{quote_name(expression)} / 100"
+            is_name = expression == amount.columns[0]
+            expression = f"{quote_name(expression)} / 100" if is_name else f"({expression}) / 100"
             why += "; the name says hundredths"
         proposal.choose("columns.amount", expression, why)
         taken += amount.columns
+        find_returns(proposal, columns, money, taken)
         if amount.per_order:
             proposal.choose("amount_per", "order", "it counts once per order")
     if product is not None:

@@ -13,8 +13,10 @@ from .propose import propose_config
 
 __all__ = ["init", "write_config_text"]
 
-_ORDER = ("only", "except", "amount_per", "no_customer", "currency_column", "currency", "timezone",
-          "max_rejected_share")  # fmt: skip
+_ORDER = (
+    "only", "except", "returns", "return_columns", "amount_per", "no_customer", "currency_column",
+    "currency", "timezone", "max_rejected_share",
+)  # fmt: skip
 _COMMENT_COLUMN = 44
 _WIDTH = 110
 
@@ -69,7 +71,7 @@ def write_config_text(proposal: Proposal) -> str:
         *_entry("horizon_days", horizon.value, horizon.why, 0),
         *_entry("periods", 4, "CLV spans periods x horizon_days", 0),
         "economics:",
-        *_entry("margin_rate", 1.0, "profit per unit of spend; 1.0 makes CLV revenue", 2),
+        _write_margin(chosen),
         *_entry("annual_discount_rate", 0.0, "", 2),
         "tracking:",
         *_entry("uri", "sqlite:///mlflow.db", "", 2),
@@ -77,6 +79,14 @@ def write_config_text(proposal: Proposal) -> str:
         *_entry("model_name", "clv", "", 2),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _write_margin(chosen: dict[str, Choice]) -> str:
+    """The margin: measured where a cost was found, else a line to complete."""
+    if "columns.cost" in chosen:
+        return _with_comment("  margin_rate: measured", "from cost; or a number, such as 0.4")
+    why = "margin per unit of spend; without it CLV is revenue, not profit"
+    return _with_comment("  # margin_rate: 0.4", why)
 
 
 def _write_columns(proposal: Proposal) -> list[str]:

@@ -48,6 +48,9 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
         if key in settings:
             why = _describe_left_out(settings[key], columns, keeps=key == "only")
             proposal.choose(key, settings[key], why)
+    for key in ("returns", "return_columns"):
+        if key in settings:
+            proposal.choose(key, settings[key], "")
     if "amount_per" in settings:
         why = "the amount is the order's total: it counts once per order"
         proposal.choose("amount_per", settings["amount_per"], why)

@@ -19,7 +19,7 @@ from ..orders.columns import Float64, Int64
 from .column_profiles import SHARE, ColumnProfile
 from .words import rate_name
 
-__all__ = ["Amount", "find_amount", "rate_recurrence"]
+__all__ = ["Amount", "find_amount", "is_in_hundredths", "is_order_total", "rate_recurrence"]
 
 _LEAST_ORDERS = 20  # of several lines, for what holds within them to say something
 _LEAST_LINES = 30  # of products sold in several quantities
@@ -186,7 +186,8 @@ def _is_product(total: Float64, unit: Float64, quantity: Float64) -> bool:
     differs = usable & (np.abs(quantity) != 1)
     if not differs.any():
         return False
-    return bool(np.isclose(total[differs], (unit * quantity)[differs], atol=0.011).mean() >= SHARE)
+    product = np.abs(unit * quantity)[differs]  # returns may have the sign in the quantity alone
+    return bool(np.isclose(np.abs(total[differs]), product, atol=0.011).mean() >= SHARE)
 
 
 def rate_recurrence(

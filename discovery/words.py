@@ -199,6 +199,19 @@ NO_SALE_WORDS = """
     已取消 取消 关闭 交易关闭 已关闭 待付款 等待买家付款 失败 未付款 キャンセル 取消済 失敗 未払い
     未入金 保留
 """
+# what is given back; a participle (refunded) is of the order that was bought
+RETURN_WORDS = """
+    return returns refund refunds creditnote creditmemo chargeback returnorder salesreturn
+    retoure retouren rückgabe rücksendung erstattung rückerstattung gutschrift storno
+    remboursement avoir notedecrédit devolución devoluciones reembolso notadecrédito
+    reso resi rimborso notadicredito devolução estorno notadecrédito
+    retour retouren terugbetaling creditnota zwrot korekta iade iadefaturası
+    退货 退款 退貨 返品 返金
+"""
+_PAYMENT_WORDS = """
+    payment payments pay tender installment installments zahlung zahlart zahlungsart paiement pago
+    pagos pagamento betaling betaalmethode płatność ödeme 支付 付款 支払
+"""
 NO_CUSTOMER_WORDS = """
     0 -1 00000 000000 guest guests unknown anonymous anon none nobody walkin walkincustomer
     cash cashcustomer default
@@ -227,6 +240,8 @@ _ROLES = {role: _split(words) for role, words in _WORDS.items()}
 _OTHERS = {"amount": _split(_OTHER_MONEY), "ordered_at": _split(_OTHER_DATES)}
 _ALL = frozenset().union(*_ROLES.values())
 _NO_SALE = _split(NO_SALE_WORDS)
+_RETURNS = _split(RETURN_WORDS)
+_PAYMENTS = _split(_PAYMENT_WORDS)
 _NO_CUSTOMER = _split(NO_CUSTOMER_WORDS) | {"-1"}
 
 
@@ -264,6 +279,26 @@ def is_no_sale(value: str) -> bool:
     """
     parts = [normalize_word(part) for part in re.split(r"[\W_]+", value)]
     return normalize_word(value) in _NO_SALE or any(part in _NO_SALE for part in parts)
+
+
+def is_return(value: str) -> bool:
+    """Whether a line's type says that money was given back; the status of an order does not.
+
+    >>> [is_return(v) for v in ("Return", "Payment Refund", "Retoure", "refunded", "Sale")]
+    [True, True, True, False, False]
+    """
+    parts = [normalize_word(part) for part in re.split(r"[\W_]+", value)]
+    return normalize_word(value) in _RETURNS or any(part in _RETURNS for part in parts)
+
+
+def is_payment(name: str) -> bool:
+    """Whether a column's name says that it is of a payment.
+
+    >>> [is_payment(name) for name in ("payment_type", "Zahlart", "colour")]
+    [True, True, False]
+    """
+    parts = [normalize_word(part) for part in re.split(r"[\W_]+", name)]
+    return normalize_word(name) in _PAYMENTS or any(part in _PAYMENTS for part in parts)
 
 
 def is_no_customer(value: str) -> bool:

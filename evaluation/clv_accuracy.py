@@ -11,15 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..configs.schema import EconomicsConfig
-from ..models.discounting import compute_discounts
 from ..orders import dates, windows
 from ..orders.columns import Float64, Int64
 from . import measures
 
 __all__ = [
     "compare_groups",
-    "compute_actual_clv",
     "describe_clv",
     "describe_wait",
     "find_span_end",
@@ -28,32 +25,6 @@ __all__ = [
 ]
 
 _RECENCY_GROUPS = 5
-
-
-def compute_actual_clv(spend: Float64, economics: EconomicsConfig, horizon_days: int) -> Float64:
-    """Compute what a CLV forecasts: margin of the realised spend of all periods, discounted.
-
-    Parameters
-    ----------
-    spend : array of n_customers x periods
-        Spend in each period; NaN where it is not over.
-    economics : EconomicsConfig
-        Margin and discount rate of the forecast.
-    horizon_days : int
-        Length of a period.
-
-    Returns
-    -------
-    array of n_customers
-        NaN where a period is not over.
-
-    Examples
-    --------
-    >>> compute_actual_clv(np.array([[10.0, 5.0], [0.0, np.nan]]), EconomicsConfig(), 30).tolist()
-    [15.0, nan]
-    """
-    discounts = compute_discounts(economics, horizon_days, spend.shape[1])
-    return np.asarray(economics.margin_rate * (spend / discounts).sum(axis=1))
 
 
 def find_span_end(cutoff: int, horizon_days: int, periods: int) -> int:

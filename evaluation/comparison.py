@@ -1,48 +1,32 @@
 """compare: two forecasts of one shop: how the total changed, and which customers changed most.
 
-The bridge leads from A's total to B's, each step a difference of two totals rounded to the smallest
-unit of the currency, so that its terms add up exactly:
-
-    customers lost     - A's value of customers that B does not have
-    new customers      + B's value of customers that A did not have
-    with B's model and the orders, customers of both are forecast again, one change at a time:
-      another model    B's model, orders before A's cutoff, at A's cutoff, less A as it was written
-                       ("restated orders" where both are of one model: lines that came late or went)
-      ageing           the same orders and model at B's cutoff, less the former
-      new orders       B as it was written, less the former
-    from the files alone every customer of both stands in one term, by what can be told from two
-    rows:
-      new orders       its orders or its last order's age do not follow from A by time alone
-      ageing           they do
-      restated         both files are of one cutoff and one model
-      another model    both are of one cutoff, not of one model
-    and where the model changed with the cutoff, the first two carry "and another model" in their
-    names.
+The bridge leads from A's total to B's in the steps of `evaluation.bridge`, each a difference of two
+totals rounded to the smallest unit of the currency, so that its terms add up exactly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ..atomic_files import write_tables
+from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
+from ..models.forecast_terms import ForecastTerms, check_terms
 from ..models.model import TrainedModel
-from ..models.scoring import forecast_rows
-from ..orders import dates, windows
-from ..orders.columns import Float64
-from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
-from .forecast_file import coerce_forecast_history
+from .bridge import CommonCustomers, Step, compute_steps
+from .forecast_file import Forecasts, ForecastSource, read_forecast_history
 
 __all__ = ["Comparison", "Term", "compare"]
 
 _MEASURES = ("clv", "expected_spend")
 _CLASSES = ("tier", "rfm_segment", "risk")
 _ABSENT = "(not there)"
-_SAME = 1e-6  # relative; forecasts written as .csv keep 15 digits
 
 
 @dataclass(frozen=True)
@@ -65,32 +49,69 @@ class Comparison:
     migrations: dict[str, pd.DataFrame]  # class -> from, to, customers, value_before, value_after
     rose: pd.DataFrame  # customer_id, before, after, change, most first
     fell: pd.DataFrame
+    basis: str = "unknown"  # what the money is: revenue, margin, contribution; unknown: not stated
+    currency: str = ""
+    segments: pd.DataFrame | None = None  # with `by`: segment, step, customers, amount
+    remarks: tuple[str, ...] = ()
+
+    def matrix(self, name: str, value: str = "customers") -> pd.DataFrame:
+        """A migration as a matrix: a row per class in A, a column per class in B.
+
+        `value` is customers, value_before or value_after.
+        """
+        table = self.migrations[name]
+        return table.pivot_table(index="from", columns="to", values=value, fill_value=0)
+
+    def bridge(self) -> pd.DataFrame:
+        """The bridge as a table: step, customers, amount; the first row is A, the last B."""
+        rows = [("A", None, self.before), *((t.name, t.customers, t.amount) for t in self.terms)]
+        table = pd.DataFrame([*rows, ("B", None, self.after)], columns=_BRIDGE)
+        return table.assign(customers=table["customers"].astype("Int64"), basis=self.basis)
+
+    def save(self, folder: Path, ending: str = "csv") -> None:
+        """Write bridge, migrations, rose and fell into `folder`, all or none."""
+        tables = {"bridge": self.bridge(), "rose": self.rose, "fell": self.fell}
+        tables |= {f"migration_{name}": table for name, table in self.migrations.items()}
+        if self.segments is not None:
+            tables["bridge_by_segment"] = self.segments
+        write_tables(
+            folder, {name: table.assign(basis=self.basis) for name, table in tables.items()}, ending
+        )
+
+
+_BRIDGE = ["step", "customers", "amount"]
 
 
 def compare(
-    a: pd.DataFrame | str | Path,
-    b: pd.DataFrame | str | Path,
+    a: ForecastSource,
+    b: ForecastSource,
     model: TrainedModel | None = None,
     orders: OrdersSource | None = None,
     *,
     measure: str = "clv",
     top: int = 10,
+    by: str | None = None,
+    config: Config | None = None,
 ) -> Comparison:
     """Compare an earlier forecast A with a later forecast B of the same shop.
 
     Parameters
     ----------
-    a, b : DataFrame, str or Path
+    a, b : DataFrame, pyarrow.Table, str or Path
         Forecasts of one cutoff each, as `clvcast.score` returns them, or their files.
     model : Model, optional
         The model of B. With `orders`, it separates the effects of another model, of ageing and
-        of new orders; without them, the files alone are compared.
+        of new orders; without it, customers are told apart by their two rows.
     orders : Orders, DataFrame, pyarrow.Table, str or Path, optional
-        The orders B was made from.
+        The orders B was made from: they tell what was earned since A.
     measure : {'clv', 'expected_spend'}, default 'clv'
         The total that is compared.
     top : int, default 10
         How many of the customers who rose and fell most are listed.
+    by : {'tier', 'rfm_segment', 'risk'}, optional
+        Also a bridge for each segment.
+    config : Config, optional
+        How to read the orders, where no model is given.
 
     Returns
     -------
@@ -101,34 +122,47 @@ def compare(
     Raises
     ------
     ConfigError
-        If only one of `model` and `orders` is given, or A is later than B.
+        If a model is given without orders, or A is later than B.
     OrdersError
-        If a file holds no forecasts, or model and orders do not reproduce B.
+        If a file holds no forecasts, the forecasts are not comparable (another currency, discount,
+        horizon, number of periods or target, or no customer in common), or model and orders do not
+        reproduce B.
 
     """
     if measure not in _MEASURES:
         raise ConfigError(f"measure must be clv or expected_spend, got {measure}")
-    if (model is None) != (orders is None):
+    if by is not None and by not in _CLASSES:
+        raise ConfigError(f"by must be one of {', '.join(_CLASSES)}, got {by}")
+    if model is not None and orders is None:
         raise ConfigError("to forecast again, give both: B's model and the orders")
-    before, after = _one(coerce_forecast_history(a), "A"), _one(coerce_forecast_history(b), "B")
+    first, second = read_forecast_history(a), read_forecast_history(b)
+    before, after = _read_one(first, "A"), _read_one(second, "B")
     if before["cutoff"].iloc[0] > after["cutoff"].iloc[0]:
         raise ConfigError("A must be the earlier forecast, B the later one; exchange them")
-    before, after = before.set_index("customer_id"), after.set_index("customer_id")
-    steps: list[tuple[str, Float64]]
-    common = before.index.intersection(after.index, sort=True)
-    left, right = before.loc[common], after.loc[common]
-    if model is not None and orders is not None:
-        known = coerce_orders(orders, model.orders)
+    remarks = check_terms(
+        ("forecast A", first.terms), ("forecast B", second.terms), ("economics.margin_rate",)
+    )
+    shared = before.index.intersection(after.index, sort=True)
+    if not len(shared):
+        raise OrdersError(
+            f"forecasts A and B must be of one shop, but none of A's {len(before):,} customers is "
+            "in B; give two forecasts of the same shop"
+        )
+    common = CommonCustomers(
+        before.loc[shared], after.loc[shared], measure, (first.terms, second.terms)
+    )
+    known, decimals = None, 2
+    if orders is not None:
+        known = coerce_orders(orders, (model or config or Config()).orders)
         decimals = known.currency_decimals
-        steps = _again(left, right, model, known, measure)
-    else:
-        decimals = 2
-        steps = _from_files(left, right, measure)
-    lost, new = before.index.difference(common), after.index.difference(common)
-    gone, come = before.loc[lost, measure].to_numpy(), after.loc[new, measure].to_numpy()
-    changes = [("customers lost", -gone), *steps, ("new customers", come)]
-    terms, start, end = _bridge(before[measure].to_numpy(), changes, decimals)
-    moved = _moved(left, right, measure)
+    lost, new = before.index.difference(shared), after.index.difference(shared)
+    steps: list[Step] = [
+        ("customers lost", -before.loc[lost, measure]),
+        *compute_steps(common, model, known),
+        ("new customers", after.loc[new, measure]),
+    ]
+    terms, start, end = _add_up(before[measure], steps, decimals)
+    moved = _list_moved(common)
     return Comparison(
         measure,
         start,
@@ -137,31 +171,43 @@ def compare(
         {name: _migration(before, after, name, measure) for name in _shared(before, after)},
         moved[moved["change"] > 0].head(top).reset_index(drop=True),
         moved[moved["change"] < 0].iloc[::-1].head(top).reset_index(drop=True),
+        *_describe_money(second.terms, measure),
+        segments=None if by is None else _split(before, after, steps, by, measure, decimals),
+        remarks=tuple(remarks),
     )
 
 
-def _one(forecasts: pd.DataFrame, name: str) -> pd.DataFrame:
-    if forecasts.empty:
-        raise OrdersError(f"forecast {name} must hold at least one customer, got none")
+def _describe_money(terms: ForecastTerms | None, measure: str) -> tuple[str, str]:
+    """The basis and the currency of a measure's money."""
+    if terms is None:
+        return "unknown", ""
+    is_revenue = measure == "expected_spend" and terms.basis == "margin"
+    return "revenue" if is_revenue else terms.basis, terms.currency
+
+
+def _read_one(forecasts: Forecasts, name: str) -> pd.DataFrame:
+    """The rows of one cutoff and one model, by customer."""
+    rows = forecasts.rows
     for column in ("cutoff", "model_version"):
-        if forecasts[column].nunique() > 1:
+        n_values = len(rows[column].unique())
+        if n_values > 1:
             raise OrdersError(
-                f"forecast {name} must be of one cutoff and one model, got "
-                f"{forecasts[column].nunique()} of {column}"
+                f"forecast {name} must be of one cutoff and one model, got {n_values} of {column}"
             )
-    return forecasts
+    frame: pd.DataFrame = rows.replace_schema_metadata().to_pandas()
+    return frame.set_index("customer_id")
 
 
-def _bridge(
-    value: Float64, changes: list[tuple[str, Float64]], decimals: int
+def _add_up(
+    values: pd.Series, steps: Sequence[Step], decimals: int
 ) -> tuple[tuple[Term, ...], float, float]:
     """Terms as differences of rounded running totals: they add up in whole units, exactly."""
     unit = 10**decimals
-    total = float(np.sum(value))
+    total = float(np.sum(values.to_numpy()))
     start = last = round(total * unit)
     terms = []
-    for name, change in changes:
-        total += float(np.sum(change))
+    for name, change in steps:
+        total += float(np.sum(change.to_numpy()))
         now = round(total * unit)
         if len(change):
             terms.append(Term(name, len(change), (now - last) / unit))
@@ -169,70 +215,34 @@ def _bridge(
     return tuple(terms), start / unit, last / unit
 
 
-def _again(
-    left: pd.DataFrame, right: pd.DataFrame, model: TrainedModel, orders: Orders, measure: str
-) -> list[tuple[str, Float64]]:
-    """The three steps of customers in both files, by forecasting again."""
-    version = right["model_version"].iloc[0] if len(right) else model.version
-    if version != model.version:
-        raise ConfigError(f"model must be the one that made B, {version}, got {model.version}")
-    if not len(left):
-        return []
-    earlier, later = (_instant(frame) for frame in (left, right))
-    values = right[measure].to_numpy()
-    found = _scored(model, orders, later, later, right.index, measure)
-    differ = ~np.isclose(found, values, rtol=_SAME, atol=10.0**-orders.currency_decimals)
-    if differ.any():
-        raise OrdersError(
-            f"the model and the orders must give B again, but {int(differ.sum()):,} of "
-            f"{len(values):,} customers come out otherwise; give the orders, and configuration, "
-            "that B was scored with"
-        )
-    another = _scored(model, orders, earlier, earlier, right.index, measure)
-    aged = _scored(model, orders, earlier, later, right.index, measure)
-    same = left["model_version"].iloc[0] == model.version
-    first = "restated orders" if same else "another model"
-    return [
-        (first, another - left[measure].to_numpy()),
-        ("ageing", aged - another),
-        ("new orders", values - aged),
-    ]
-
-
-def _scored(
-    model: TrainedModel,
-    orders: Orders,
-    known_to: int,
-    cutoff: int,
-    ids: pd.Index[str],
+def _split(
+    before: pd.DataFrame,
+    after: pd.DataFrame,
+    steps: Sequence[Step],
+    by: str,
     measure: str,
-) -> Float64:
-    """Forecasts at `cutoff` from the orders before `known_to`; 0 for customers without any."""
-    table = forecast_rows(model, windows.slice_observed(orders, known_to), cutoff)
-    own = pd.Series(table[measure].to_numpy(), index=table["customer_id"].to_pandas())
-    return np.asarray(own.reindex(ids).fillna(0.0), dtype=np.float64)
-
-
-def _from_files(left: pd.DataFrame, right: pd.DataFrame, measure: str) -> list[tuple[str, Float64]]:
-    if not len(left):
-        return []
-    change = right[measure].to_numpy() - left[measure].to_numpy()
-    days = (_instant(right) - _instant(left)) / dates.DAY
-    same_model = left["model_version"].iloc[0] == right["model_version"].iloc[0]
-    if days == 0:
-        return [("restated orders or settings" if same_model else "another model", change)]
-    names = ("n_orders", "days_since_last_order")
-    missing = [name for name in names if name not in left or name not in right]
+    decimals: int,
+) -> pd.DataFrame:
+    """A bridge for each segment: customers stand in A's, new ones in B's, and then some move."""
+    missing = [name for name, frame in (("A", before), ("B", after)) if by not in frame]
     if missing:
-        raise OrdersError(f"both forecasts must have the column {missing[0]}")
-    orders, age = ((right[name] - left[name]).to_numpy() for name in names)
-    ordered = (orders != 0) | (np.abs(age - days) > 1)  # ages are whole days, floored
-    also = "" if same_model else " and another model"
-    return [(f"ageing{also}", change[~ordered]), (f"new orders{also}", change[ordered])]
-
-
-def _instant(frame: pd.DataFrame) -> int:
-    return dates.parse_instant(pd.Timestamp(frame["cutoff"].iloc[0]))
+        raise OrdersError(f"forecast {missing[0]} must have the column {by} for its bridge")
+    old, new = before[by].astype(str), after[by].astype(str)
+    home = old.combine_first(new)
+    moved = after.index.intersection(before.index)
+    moved = moved[(old[moved] != new[moved]).to_numpy()]
+    rows = []
+    for segment in sorted({*old, *new}):
+        own = [(name, change[(home[change.index] == segment).to_numpy()]) for name, change in steps]
+        left = moved[(old[moved] == segment).to_numpy()]
+        came = moved[(new[moved] == segment).to_numpy()]
+        own.append(("moved to other segments", -after.loc[left, measure]))
+        own.append(("moved from other segments", after.loc[came, measure]))
+        terms, start, end = _add_up(before.loc[old == segment, measure], own, decimals)
+        rows.append((segment, "A", int((old == segment).sum()), start))
+        rows += [(segment, term.name, term.customers, term.amount) for term in terms]
+        rows.append((segment, "B", int((new == segment).sum()), end))
+    return pd.DataFrame(rows, columns=["segment", *_BRIDGE])
 
 
 def _shared(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
@@ -256,12 +266,12 @@ def _migration(before: pd.DataFrame, after: pd.DataFrame, name: str, measure: st
     return table[["from", "to", "customers", "value_before", "value_after"]]
 
 
-def _moved(left: pd.DataFrame, right: pd.DataFrame, measure: str) -> pd.DataFrame:
+def _list_moved(common: CommonCustomers) -> pd.DataFrame:
     moved = pd.DataFrame(
         {
-            "customer_id": left.index.astype(object),
-            "before": left[measure].to_numpy(),
-            "after": right[measure].to_numpy(),
+            "customer_id": common.left.index.astype(object),
+            "before": common.left[common.measure].to_numpy(),
+            "after": common.values,
         }
     )
     moved["change"] = moved["after"] - moved["before"]

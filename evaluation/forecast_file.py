@@ -1,8 +1,14 @@
-"""A forecast file, read and checked: one cutoff, one model, a customer once."""
+"""Forecasts from a file or a table: their rows, checked, and the terms they were made under.
+
+This is the only reader of forecasts. Nobody gets rows without their terms.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -12,9 +18,11 @@ import pyarrow.parquet
 
 from ..errors import ConfigError, OrdersError
 from ..models.batch_manifest import build_manifest
+from ..models.forecast_terms import ForecastTerms, read_terms
 
-__all__ = ["coerce_forecast_history", "coerce_forecasts", "read_forecast_file"]
+__all__ = ["ForecastSource", "Forecasts", "read_forecast_history", "read_forecasts"]
 
+ForecastSource: TypeAlias = pd.DataFrame | pa.Table | str | Path
 _TEXTS = ("customer_id", "model_version", "rfm_segment", "tier", "risk")
 _NUMBERS = (
     "n_orders", "days_since_last_order", "tenure_days", "churn_probability",
@@ -26,33 +34,73 @@ _OF_ONE_CUSTOMER = (
     "next_order_until",
 )  # fmt: skip
 _OF_HISTORY = (
-    "customer_id",
-    "cutoff",
-    "model_version",
-    "churn_probability",
-    "expected_spend",
-    "clv",
+    *("customer_id", "cutoff", "model_version"),
+    *("churn_probability", "expected_spend", "clv"),
+)
+_NEVER_NEGATIVE = (
+    *("n_orders", "tenure_days", "churn_probability", "expected_spend", "clv"),
+    *("expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper"),
 )
 _TIMES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_until")
 
 
-def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
-    """Forecast rows from a .parquet or .csv file, or a table in memory, as a checked table.
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecast rows, and what their numbers mean."""
+
+    name: str  # what messages call them
+    rows: pa.Table
+    terms: ForecastTerms | None  # None: the source does not say, as of another tool
+
+
+def read_forecasts(source: object, *, whole: bool = True) -> Forecasts:
+    """Forecasts of one cutoff and one model from a .parquet or .csv file, or a table in memory.
 
     Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises
     `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
     """
-    if isinstance(forecasts, str | Path):
-        name, table = str(forecasts), read_forecast_file(Path(forecasts), whole=whole)
-    elif isinstance(forecasts, pd.DataFrame):
-        name, table = "the forecasts", pa.Table.from_pandas(forecasts, preserve_index=False)
-    elif isinstance(forecasts, pa.Table):
-        name, table = "the forecasts", forecasts
+    found = _read_source(source, _REQUIRED, whole=whole)
+    name, table = found.name, found.rows
+    for column, mend in (("cutoff", "one moment"), ("model_version", "one model")):
+        values = pc.unique(table[column]).to_pylist()
+        if len(values) > 1:
+            shown = ", ".join(str(value) for value in values[:3])
+            raise OrdersError(
+                f"{name} must hold the forecasts of {mend}, got {len(values)} ({shown}); score "
+                "again into a file of its own"
+            )
+    if pc.count_distinct(table["customer_id"]).as_py() < table.num_rows:
+        raise OrdersError(f"{name} must hold each customer once, but repeats some; score again")
+    return found
+
+
+def read_forecast_history(source: object) -> Forecasts:
+    """Forecasts of one or more cutoffs and models, each customer once at each of them.
+
+    Raises `OrdersError` for a file that is none, lacks a column, holds a missing number, or names a
+    customer twice at one cutoff.
+    """
+    found = _read_source(source, _OF_HISTORY)
+    keys = found.rows.select(["customer_id", "cutoff", "model_version"]).to_pandas()
+    if keys.duplicated().any():
+        raise OrdersError(f"{found.name} must name a customer once for each cutoff and model")
+    return found
+
+
+def _read_source(source: object, required: Sequence[str], *, whole: bool = True) -> Forecasts:
+    """The rows of a source with typed columns and usable numbers, and their terms."""
+    if isinstance(source, str | Path):
+        name, table = str(source), _read_file(Path(source), whole=whole)
+    elif isinstance(source, pd.DataFrame):
+        name, table = "the forecasts", pa.Table.from_pandas(source, preserve_index=False)
+    elif isinstance(source, pa.Table):
+        name, table = "the forecasts", source
     else:
         raise OrdersError(
-            f"forecasts must be a table of them or a path, got {type(forecasts).__name__}"
+            f"forecasts must be a table of them or a path, got {type(source).__name__}"
         )
-    missing = [column for column in _REQUIRED if column not in table.column_names]
+    terms = read_terms(table)
+    missing = [column for column in required if column not in table.column_names]
     if missing:
         raise OrdersError(
             f"{name} must have the columns of a forecast file, but lacks {', '.join(missing)}; "
@@ -61,24 +109,24 @@ def coerce_forecasts(forecasts: object, *, whole: bool = True) -> pa.Table:
     if not table.num_rows:
         raise OrdersError(f"{name} holds no forecasts, only column names")
     table = _typed(table, name)
-    for column, mend in (("cutoff", "one moment"), ("model_version", "one model")):
-        found = pc.unique(table[column]).to_pylist()
-        if len(found) > 1:
-            shown = ", ".join(str(value) for value in found[:3])
-            raise OrdersError(
-                f"{name} must hold the forecasts of {mend}, got {len(found)} ({shown}); "
-                "score again into a file of its own"
-            )
-    if pc.count_distinct(table["customer_id"]).as_py() < table.num_rows:
-        raise OrdersError(f"{name} must hold each customer once, but repeats some; score again")
-    for column in _NUMBERS:
+    for column in required:
         values = table[column]
-        if values.null_count or not pc.all(pc.is_finite(values)).as_py():
-            raise OrdersError(f"{name} must hold numbers in {column}, got empty cells or NaN")
-    return table
+        is_number = pa.types.is_floating(values.type)
+        if values.null_count or (is_number and not pc.all(pc.is_finite(values)).as_py()):
+            raise OrdersError(
+                f"{name} must hold {'numbers' if column in _NUMBERS else 'a value'} in {column}, "
+                "got empty cells or NaN; make it with clvcast score"
+            )
+    for column in (each for each in _NEVER_NEGATIVE if each in table.column_names):
+        least = pc.min(table[column]).as_py()
+        if least is not None and least < 0:
+            raise OrdersError(
+                f"{name} must hold no negative {column}, got {least:g}; make it with clvcast score"
+            )
+    return Forecasts(name, table, terms)
 
 
-def read_forecast_file(path: Path, *, whole: bool = True) -> pa.Table:
+def _read_file(path: Path, *, whole: bool = True) -> pa.Table:
     """A .parquet or .csv file as a table, ids as text; its metadata hold the forecasts' terms.
 
     A .csv file has no metadata: the manifest beside it is read. Raises `OrdersError` where
@@ -119,33 +167,3 @@ def _typed(table: pa.Table, name: str) -> pa.Table:
                 "clvcast score"
             ) from None
     return table
-
-
-def coerce_forecast_history(forecasts: pd.DataFrame | str | Path) -> pd.DataFrame:
-    """Forecasts from a .parquet or .csv file, or a frame of `clvcast.score`, checked.
-
-    Raises `OrdersError` for a file that is none, lacks a column, holds a missing number, or names a
-    customer twice at one cutoff.
-    """
-    name = "the forecasts" if isinstance(forecasts, pd.DataFrame) else str(forecasts)
-    frame = (
-        forecasts
-        if isinstance(forecasts, pd.DataFrame)
-        else pd.DataFrame(read_forecast_file(Path(forecasts)).to_pandas())
-    )
-    missing = [column for column in _OF_HISTORY if column not in frame.columns]
-    if missing:
-        raise OrdersError(
-            f"{name} must have the columns {', '.join(_OF_HISTORY)}, lacks {missing[0]}"
-        )
-    if frame.empty:
-        raise OrdersError(f"{name} holds no forecasts, only column names")
-    frame = frame.assign(
-        customer_id=frame["customer_id"].astype("string"),
-        cutoff=pd.to_datetime(frame["cutoff"]).astype("datetime64[us]"),
-    )
-    if frame[list(_OF_HISTORY)].isna().to_numpy().any():
-        raise OrdersError(f"{name} must have no missing values in {', '.join(_OF_HISTORY)}")
-    if frame.duplicated(["customer_id", "cutoff", "model_version"]).any():
-        raise OrdersError(f"{name} must name a customer once for each cutoff and model")
-    return frame

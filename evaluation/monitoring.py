@@ -12,7 +12,7 @@ makes of so many customers; parts of the customers raise warnings only.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,21 +20,26 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..configs.schema import Config, MonitorConfig
+from ..atomic_files import write_tables
+from ..configs.economics import KnownEconomics
+from ..configs.schema import Config, MonitorConfig, Target
 from ..errors import ConfigError
 from ..features.catalogue import CATALOGUE
 from ..features.table import compute_feature_rows
 from ..features.targets import Targets, compute_targets
+from ..models.discounting import discount_periods
 from ..models.drift_reference import build_histogram, compute_stability_index, count_unknown_shares
+from ..models.forecast_terms import ForecastTerms
 from ..models.model import TrainedModel
+from ..models.scoring import describe_terms
 from ..orders import dates, windows
 from ..orders.columns import Float64, Mask
 from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from . import measures
-from .clv_accuracy import compute_actual_clv, describe_wait, find_span_end, measure_clv
-from .forecast_file import coerce_forecast_history
+from .clv_accuracy import describe_wait, find_span_end, measure_clv
+from .forecast_file import ForecastSource, read_forecast_history
 from .sampling_error import (
     estimate_calibration_noise,
     estimate_capture_noise,
@@ -67,21 +72,34 @@ class MonitorFinding:
     chance: float = 0.0  # what luck alone makes of it: an alarm is above bound + chance
 
 
+_FINDING = [field.name for field in fields(MonitorFinding)]
+
+
 @dataclass(frozen=True)
 class Monitoring:
     """All findings, and the measures of matured forecasts: a row per cutoff and customer group."""
 
     findings: tuple[MonitorFinding, ...]
     matured: pd.DataFrame
+    terms: ForecastTerms | None = None  # None: the forecasts do not say
 
     @property
     def severity(self) -> Severity:
         """The worst of all."""
         return max((f.severity for f in self.findings), key=_ORDER.index, default="fine")
 
+    def save(self, folder: Path, ending: str = "csv") -> None:
+        """Write findings and matured into `folder`, all or none."""
+        findings = pd.DataFrame([asdict(finding) for finding in self.findings], columns=_FINDING)
+        matured = self.matured
+        if len(matured):
+            basis = "unknown" if self.terms is None else self.terms.spend_basis
+            matured = matured.assign(basis=basis)
+        write_tables(folder, {"findings": findings, "matured": matured}, ending)
+
 
 def monitor(
-    forecasts: pd.DataFrame | str | Path,
+    forecasts: ForecastSource,
     orders: OrdersSource,
     model: TrainedModel | None = None,
     config: Config | None = None,
@@ -97,9 +115,10 @@ def monitor(
     orders : Orders, DataFrame, pyarrow.Table, str or Path
         Orders that reach as far as possible, or where to read them.
     model : Model, optional
-        The model of the forecasts; states the horizon and the mapping of columns.
+        The model of the forecasts; states the mapping of columns, and finds drift.
     config : Config, optional
-        Settings of the shop: the bounds, and without a model the horizon and the mapping.
+        Settings of the shop: the bounds, and without a model the mapping. The horizon is the
+        forecasts' own; model and configuration state it for forecasts that carry none.
 
     Returns
     -------
@@ -110,18 +129,16 @@ def monitor(
     Raises
     ------
     ConfigError
-        If neither model nor configuration is given, or the prediction window is not over and
-        there is no model to compare with.
+        If the horizon is not known, or model or configuration state another horizon, target or
+        currency than the forecasts carry, or the prediction window is not over and there is no
+        model to compare with.
 
     """
-    if model is None and config is None:
-        raise ConfigError(
-            "the forecasts' horizon must be known: give their model, or a configuration"
-        )
+    found = read_forecast_history(forecasts)
+    horizon_days, target = _resolve_window(found.terms, model, config)
     bounds = (config or Config()).monitor
-    horizon_days = model.numbers.horizon_days if model else (config or Config()).horizon_days
     mapping = model.orders if model else (config or Config()).orders
-    rows = coerce_forecast_history(forecasts)
+    rows = found.rows.replace_schema_metadata().to_pandas()
     known = coerce_orders(orders, mapping)
     end = get_default_cutoff(known)
     findings: list[MonitorFinding] = []
@@ -131,11 +148,11 @@ def monitor(
         over = int(windows.compute_period_ends(np.array([instant]), horizon_days, 1)[0, 1])
         if windows.is_realised(np.array([over]), end)[0]:
             findings += _missing(group, known, instant, bounds)
-            table = _matured(group, known, instant, horizon_days, end)
+            table = _matured(group, known, instant, horizon_days, end, target)
             matured.append(table)
             findings += _judged(table, bounds)
-            source = model or config or Config()
-            findings.append(_judge_clv(group, known, instant, horizon_days, source, end, bounds))
+            terms = found.terms or _build_terms(model, config or Config())
+            findings.append(_judge_clv(group, known, instant, terms, end, bounds))
         elif model is None or model.reference is None:
             why = (
                 "give its --model"
@@ -151,7 +168,40 @@ def monitor(
         else:
             findings += _drift(group, known, instant, model, bounds)
     joined = pd.concat(matured, ignore_index=True) if matured else pd.DataFrame()
-    return Monitoring(tuple(findings), joined)
+    return Monitoring(tuple(findings), joined, found.terms)
+
+
+def _resolve_window(
+    terms: ForecastTerms | None, model: TrainedModel | None, config: Config | None
+) -> tuple[int, Target]:
+    """The forecasts' horizon and target: their own; nobody may state others."""
+    if terms is None:
+        if model is not None:
+            return model.numbers.horizon_days, model.numbers.target
+        if config is not None:
+            return config.horizon_days, config.target
+        raise ConfigError(
+            "the forecasts' horizon must be known, and they do not state it: give their model, or "
+            "a configuration"
+        )
+    stated: list[tuple[str, str, object]] = []
+    if model is not None:
+        stated.append(("the model", "horizon_days", model.numbers.horizon_days))
+        stated.append(("the model", "target", model.numbers.target))
+        stated.append(("the model", "orders.currency", model.orders.currency))
+    if config is not None:
+        for key in ("horizon_days", "target"):
+            if key in config.model_fields_set:
+                stated.append(("the configuration", key, getattr(config, key)))
+        stated.append(("the configuration", "orders.currency", config.orders.currency))
+    own = terms.keys()
+    for who, key, value in stated:
+        if value and key in own and own[key] != value:
+            raise ConfigError(
+                f"the forecasts were made with {key} {own[key]}, {who} says {value}; give the "
+                "forecasts, model and configuration of one shop"
+            )
+    return terms.horizon_days, terms.target
 
 
 def _missing(
@@ -168,37 +218,48 @@ def _missing(
 
 
 def _realise(
-    orders: Orders, cutoff: int, horizon_days: int, periods: int, end: int
+    orders: Orders, cutoff: int, horizon_days: int, periods: int, end: int, target: Target
 ) -> tuple[Targets, pd.Series[str]]:
     """What each customer of a cutoff did in the periods after it, and their ids."""
     at = np.array([cutoff], dtype=np.int64)
     known = windows.slice_observed(orders, cutoff)
     rows = compute_feature_rows(replace(known, extra=None), at)
     ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
-    return compute_targets(orders, rows, at, horizon_days, periods, end), ids
+    return compute_targets(orders, rows, at, horizon_days, periods, end, target), ids
+
+
+def _build_terms(model: TrainedModel | None, config: Config) -> ForecastTerms:
+    """The terms of forecasts that carry none: the model's, else what the configuration states."""
+    if model is not None:
+        return describe_terms(model)
+    margin_rate = config.economics.margin_rate
+    economics = KnownEconomics(
+        margin_rate=margin_rate if isinstance(margin_rate, float) else 1.0,
+        annual_discount_rate=config.economics.annual_discount_rate,
+    )
+    return ForecastTerms.of_config(config, economics)
 
 
 def _judge_clv(
     group: pd.DataFrame,
     orders: Orders,
     cutoff: int,
-    horizon_days: int,
-    source: TrainedModel | Config,
+    terms: ForecastTerms,
     end: int,
     bounds: MonitorConfig,
 ) -> MonitorFinding:
-    """The CLV of a cutoff against what customers brought; until that is over, from when it can be.
-
-    `source` states the periods, margin and discount rate of the forecasts.
-    """
-    day, periods = dates.format_instant(cutoff), source.periods
+    """The CLV of a cutoff against what customers brought; before its end, when it can be judged."""
+    day, horizon_days, periods = dates.format_instant(cutoff), terms.horizon_days, terms.periods
     name = f"CLV of all customers at {day}"
     over = find_span_end(cutoff, horizon_days, periods)
     if not windows.is_realised(np.array([over]), end)[0]:
         wait = describe_wait(cutoff, horizon_days, periods)
         return MonitorFinding(name, 0.0, bounds.bias, "fine", wait)
-    happened, ids = _realise(orders, cutoff, horizon_days, periods, end)
-    values = compute_actual_clv(happened.spend, source.economics, horizon_days)
+    happened, ids = _realise(orders, cutoff, horizon_days, periods, end, terms.target)
+    economics = KnownEconomics(
+        margin_rate=terms.margin_rate, annual_discount_rate=terms.annual_discount_rate
+    )
+    values = discount_periods(happened.spend, economics, horizon_days)
     brought = pd.Series(values, index=ids).reindex(group["customer_id"]).fillna(0.0)
     actual = np.asarray(brought, dtype=np.float64)
     clv = group["clv"].to_numpy(dtype=np.float64)
@@ -214,10 +275,15 @@ def _judge_clv(
 
 
 def _matured(
-    group: pd.DataFrame, orders: Orders, cutoff: int, horizon_days: int, end: int
+    group: pd.DataFrame,
+    orders: Orders,
+    cutoff: int,
+    horizon_days: int,
+    end: int,
+    target: Target = "spend",
 ) -> pd.DataFrame:
     """Measures of one cutoff's forecasts, for all and by part; money in the shop's currency."""
-    happened, ids = _realise(orders, cutoff, horizon_days, 1, end)
+    happened, ids = _realise(orders, cutoff, horizon_days, 1, end, target)
     actual = pd.DataFrame({"spend": happened.spend[:, 0], "churned": happened.churned}, index=ids)
     joined = actual.reindex(group["customer_id"])
     # a customer the orders no longer hold spent nothing that is known of, and is counted as missing
@@ -275,7 +341,7 @@ def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFindi
         where = f"of {who} at {row['cutoff']}"
         numbers = [
             (
-                "bias", abs(row["bias"]), bounds.bias, row["bias_by_chance"],
+                "bias", row["bias"], bounds.bias, row["bias_by_chance"],
                 f"the total {where} missed by {row['bias']:+.1%}",
             ),
             (
@@ -365,6 +431,7 @@ def _finding(
     may_alarm: bool = True,
 ) -> MonitorFinding:
     severity: Severity = "fine"
-    if value - chance > bound / 2:
-        severity = "alarm" if value - chance > bound and may_alarm else "warning"
+    size = abs(value)  # a bias has a sign: above 0, the forecasts were too high
+    if size - chance > bound / 2:
+        severity = "alarm" if size - chance > bound and may_alarm else "warning"
     return MonitorFinding(name, float(value), bound, severity, sentence, float(chance))

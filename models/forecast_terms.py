@@ -8,15 +8,23 @@ beside it does.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
-from ..configs.schema import Config, EconomicsConfig, Target
+from ..configs.economics import (
+    Basis,
+    EconomicsConfig,
+    KnownEconomics,
+    MarginSource,
+    find_basis,
+)
+from ..configs.schema import Config, Target
 from ..errors import ConfigError, OrdersError
 
-__all__ = ["ForecastTerms", "read_terms", "reconcile_config"]
+__all__ = ["ForecastTerms", "check_terms", "read_terms", "reconcile_config"]
 
 _PANDAS = b"PANDAS_ATTRS"  # where pandas keeps the attributes of a DataFrame in a parquet file
 _ARROW = b"pandas"  # where pyarrow keeps them in a table made from one
@@ -24,16 +32,61 @@ _OURS = "clvcast"
 
 
 class ForecastTerms(BaseModel):
-    """The settings that a forecast's numbers depend on."""
+    """The settings that a forecast's numbers depend on.
+
+    Files of 0.1.0 lack the source of the margin: it is `unknown` where the margin is 1.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     horizon_days: int
     periods: int
     margin_rate: float
+    margin_source: MarginSource = "unknown"
     annual_discount_rate: float
     target: Target
     currency: str  # empty: not named
+    model_version: str = ""  # empty: not named; the rows name it as well
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def basis(self) -> Basis:
+        """What CLV is: revenue, margin or contribution."""
+        return find_basis(self.target, self.margin_rate, self.margin_source)
+
+    @property
+    def spend_basis(self) -> Basis:
+        """What expected_spend is: revenue, or contribution where the target is."""
+        return "contribution" if self.target == "contribution" else "revenue"
+
+    def describe_basis(self) -> str:
+        """What CLV is, in words that answer whether it is profit."""
+        share = f"{self.margin_rate:.1%}".replace(".0%", "%")
+        if self.basis == "contribution":
+            return "contribution: revenue less the cost of the goods"
+        if self.basis == "margin":
+            source = {"measured": ", measured from cost", "stated": ", as stated", "unknown": ""}
+            return f"margin: {share} of revenue{source[self.margin_source]}"
+        reason = "its margin is stated as 100%" if self.margin_source == "stated" else ""
+        return f"revenue, not profit: {reason or 'no margin is known'}"
+
+    @property
+    def span_days(self) -> int:
+        """Length of the CLV span."""
+        return self.horizon_days * self.periods
+
+    @classmethod
+    def of_config(cls, config: Config, economics: KnownEconomics) -> Self:
+        """What a configuration says of forecasts that say nothing themselves."""
+        return cls(
+            horizon_days=config.horizon_days,
+            periods=config.periods,
+            margin_rate=economics.margin_rate,
+            margin_source=economics.margin_source,
+            annual_discount_rate=economics.annual_discount_rate,
+            target=config.target,
+            currency=config.orders.currency,
+        )
 
     def attributes(self) -> dict[str, Any]:
         """As `DataFrame.attrs` holds it."""
@@ -57,6 +110,16 @@ class ForecastTerms(BaseModel):
             "target": self.target,
         }
         return named | ({"orders.currency": self.currency} if self.currency else {})
+
+    def list_differences(self, other: ForecastTerms) -> tuple[str, ...]:
+        """The keys whose values differ; a currency that one of them does not name is none."""
+        own, theirs = self.keys(), other.keys()
+        return tuple(key for key in own if key in theirs and own[key] != theirs[key])
+
+    def describe_keys(self, keys: Iterable[str]) -> str:
+        """Keys with their values, in words."""
+        own = self.keys()
+        return " and ".join(f"{key} {own[key]}" for key in keys)
 
     def within(self, config: Config) -> Config:
         """The configuration with these values; a currency stays where none is named here."""
@@ -117,25 +180,65 @@ def reconcile_config(
                 "no configuration is given: all that forecasts do not carry is by default"
             )
     if made is None:
+        margin = config.economics.margin_rate
+        stated_margin = (
+            "no margin (CLV is revenue)"
+            if margin is None
+            else "a measured margin"
+            if margin == "measured"
+            else f"a margin of {margin:.0%}"
+        )
         remarks.append(
             f"{what} do not say what they were made with, as those of clvcast score do: "
-            f"{config.periods} x {config.horizon_days} days, a margin of "
-            f"{config.economics.margin_rate:.0%} "
+            f"{config.periods} x {config.horizon_days} days, {stated_margin} "
             f"and a discount of {config.economics.annual_discount_rate:.0%} a year are "
             "taken, of the configuration or by default"
         )
         return config, remarks
     stated = _stated(config)
     own = made.keys()
+    if stated.get("economics.margin_rate") == "measured" and made.margin_source == "measured":
+        del stated["economics.margin_rate"]
     differ = [key for key in stated if key in own and stated[key] != own[key]]
     if differ:
-        theirs = " and ".join(f"{key} {own[key]}" for key in differ)
         ours = " and ".join(f"{key} {stated[key]}" for key in differ)
         raise ConfigError(
-            f"{what} were made with {theirs}, the configuration says {ours}; leave that out of it, "
-            "or score again with it"
+            f"{what} were made with {made.describe_keys(differ)}, the configuration says {ours}; "
+            "leave that out of it, or score again with it"
         )
     return made.within(config), remarks
+
+
+def check_terms(
+    first: tuple[str, ForecastTerms | None],
+    second: tuple[str, ForecastTerms | None],
+    may_differ: Collection[str] = (),
+) -> list[str]:
+    """Remarks on two forecasts' terms that differ in keys they may differ in, or are not known.
+
+    Each forecast comes with its name. Raises `OrdersError` where any other key differs: their
+    money cannot be compared.
+    """
+    (name, one), (other_name, other) = first, second
+    if one is None or other is None:
+        if one is None and other is None:
+            unknown = f"{name} and {other_name} do"
+        else:
+            unknown = f"{name if one is None else other_name} does"
+        return [
+            f"{unknown} not say what they were made with: that margin, currency and horizon are "
+            "the same is not checked"
+        ]
+    differ = one.list_differences(other)
+    told = (
+        f"{name} was made with {one.describe_keys(differ)}, {other_name} with "
+        f"{other.describe_keys(differ)}"
+    )
+    if set(differ) - set(may_differ):
+        raise OrdersError(
+            f"{told}, so they cannot be compared; score both with the same configuration"
+        )
+    return [told] if differ else []
 
 
 def _stated(config: Config) -> dict[str, Any]:
@@ -145,9 +248,11 @@ def _stated(config: Config) -> dict[str, Any]:
         for key in ("horizon_days", "periods", "target")
         if key in config.model_fields_set
     }
-    for key in ("margin_rate", "annual_discount_rate"):
-        if key in config.economics.model_fields_set and "economics" in config.model_fields_set:
-            found[f"economics.{key}"] = getattr(config.economics, key)
+    if "economics" in config.model_fields_set:
+        for key in ("margin_rate", "annual_discount_rate"):
+            value = getattr(config.economics, key)
+            if key in config.economics.model_fields_set and value is not None:
+                found[f"economics.{key}"] = value
     if config.orders.currency:
         found["orders.currency"] = config.orders.currency
     return found

@@ -121,7 +121,7 @@ def forecast_golden_rows(model: TrainedModel) -> dict[str, dict[str, float]]:
     model = add_golden_extras(model)
     numbers = model.numbers
     rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
-    instant, orders, _ = unnest(rows, numbers.orders, numbers.customers)[0]
+    instant, orders, _ = unnest(rows, numbers.orders, numbers.customers).groups[0]
     table = forecast_rows(model, orders, instant).to_pydict()
     return {
         customer_id: {name: table[name][i] for name in _FORECASTS}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUNDLE_SHA256",
     "find_existing_store",
+    "find_registry",
     "load_model",
     "resolve_sqlite_path",
     "silence_mlflow",
@@ -103,6 +104,14 @@ def find_existing_store(tracking_uri: str | None) -> str:
     return resolve_sqlite_path(uri)
 
 
+def find_registry(tracking_uri: str) -> str:
+    """The registry of models: MLFLOW_REGISTRY_URI where it is set, else the tracking store itself.
+
+    `mlflow.set_registry_uri` sets the variable too.
+    """
+    return resolve_sqlite_path(os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri)
+
+
 def resolve_sqlite_path(uri: str) -> str:
     """The address with an SQLite file's whole path.
 
@@ -126,8 +135,9 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         ) from None
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with use_store(tracking_uri):
-                version = _version(mlflow.MlflowClient(tracking_uri, tracking_uri), uri)
+            registry_uri = find_registry(tracking_uri)
+            with use_store(tracking_uri, registry_uri):
+                version = _version(mlflow.MlflowClient(tracking_uri, registry_uri), uri)
                 path = mlflow.artifacts.download_artifacts(
                     artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
                 )
@@ -172,7 +182,7 @@ def silence_mlflow() -> None:
 
 
 @contextmanager
-def use_store(uri: str) -> Iterator[None]:
+def use_store(tracking_uri: str, registry_uri: str) -> Iterator[None]:
     """MLflow's own addresses set to a store, for the calls that take no other; then as they were.
 
     A service's settings are not ours to change. MLflow keeps each twice, in a variable and in the
@@ -184,8 +194,8 @@ def use_store(uri: str) -> Iterator[None]:
     environment = {name: os.environ.get(name) for name in names}
     tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     try:
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
+        mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_registry_uri(registry_uri)
         yield
     finally:
         mlflow.set_tracking_uri(tracking if environment[names[0]] else None)  # type: ignore[arg-type]

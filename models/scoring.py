@@ -177,9 +177,11 @@ def describe_terms(model: TrainedModel) -> ForecastTerms:
         horizon_days=model.numbers.horizon_days,
         periods=model.periods,
         margin_rate=model.economics.margin_rate,
+        margin_source=model.economics.margin_source,
         annual_discount_rate=model.economics.annual_discount_rate,
         target=model.numbers.target,
         currency=model.orders.currency,
+        model_version=model.version,
     )
 
 
@@ -187,6 +189,8 @@ def forecast_rows(model: TrainedModel, orders: Orders, cutoff: int) -> pa.Table:
     """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
     known = windows.slice_observed(model.usable_columns(orders), cutoff)
     rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
+    if not rows.n_rows:  # nobody had ordered yet
+        return FORECAST_SCHEMA.empty_table()
     columns = forecast_columns(model, known, rows, cutoff)
     arrays = [known.customer_ids.take(pa.array(rows.customer_index))]
     arrays += [pa.array(columns[field.name], field.type) for field in list(FORECAST_SCHEMA)[1:]]

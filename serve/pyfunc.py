@@ -5,6 +5,7 @@ A logged model is data only; the installed package reads it.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import yaml
 
-from ..errors import ConfigError, OrdersError
+from ..errors import BundleError, ConfigError
 from ..models.bundle import load_bundle
+from ..models.loading import BUNDLE_SHA256
 from ..models.model import TrainedModel
-from ..models.scoring import forecast_rows
+from ..models.scoring import FORECAST_SCHEMA, forecast_rows
 from ..orders.cutoffs import check_cutoff_from_now
-from ..orders.reading.nested_rows import unnest
+from ..orders.orders import Orders
+from ..orders.reading.nested_rows import NO_ORDER, unnest
 
-__all__ = ["NestedModel"]
+__all__ = ["REASON", "NestedModel"]
+
+REASON = "reason"  # the last column: why a row has no forecast, null where it has one
 
 
 class NestedModel:
@@ -32,33 +38,123 @@ class NestedModel:
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """One forecast row per input row, in the input's order.
+        """Forecast one row per input row, in the input's order.
 
-        Raises `OrdersError`, and `ConfigError` for a cutoff more than a horizon after now.
+        Parameters
+        ----------
+        model_input : DataFrame
+            One row per customer: customer_id, cutoff and orders, as `clvcast.nest` returns them.
+        params : dict, optional
+            Not used; MLflow passes it.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `clvcast.score`, dates as ISO text, and `reason`: why a row has no
+            forecast. Such a row has nulls, and the others are not affected.
+
+        Raises
+        ------
+        OrdersError
+            If a column is missing, or the orders lack a column the model learned from.
+
         """
-        tables, rows = [], []
         numbers = self.model.numbers
-        for instant, orders, positions in unnest(model_input, numbers.orders, numbers.customers):
-            check_cutoff_from_now(instant, numbers.horizon_days, datetime.now())
-            forecasts = forecast_rows(self.model, orders, instant)
-            if forecasts.num_rows < len(positions):
-                raise OrdersError(
-                    f"{len(positions) - forecasts.num_rows} of {len(positions)} customers have no "
-                    "order before the cutoff; leave them out"
-                )
+        nested = unnest(model_input, numbers.orders, numbers.customers)
+        reasons = dict(nested.reasons)
+        rows: list[int] = []  # of the input, for each forecast
+        tables = [FORECAST_SCHEMA.empty_table()]
+        for instant, orders, positions in nested.groups:
+            forecasts, own_rows = self._forecast(instant, orders, positions, reasons)
             tables.append(forecasts)
-            rows += positions
-        if not tables:
-            raise OrdersError("a request must hold at least one customer, got none")
-        forecasts = pa.concat_tables(tables).take(pa.array(np.argsort(rows)))
-        return pd.DataFrame(forecasts.to_pandas())
+            rows += own_rows
+        forecasts = pa.concat_tables(tables)
+        place = np.full(len(model_input), -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        table = forecasts.take(pa.array(place, mask=place < 0))
+        frame = _build_frame(table)
+        for position in reasons:  # who it is that has no forecast
+            frame.loc[position, "customer_id"] = str(model_input["customer_id"].iloc[position])
+            frame.loc[position, "cutoff"] = str(model_input["cutoff"].iloc[position])
+        text = [reasons.get(position) for position in range(len(frame))]
+        frame[REASON] = pd.Series(text, dtype=object)
+        return _keep_nulls(frame) if _is_spark_task() else frame
+
+    def _forecast(
+        self, instant: int, orders: Orders, positions: list[int], reasons: dict[int, str]
+    ) -> tuple[pa.Table, list[int]]:
+        """Forecasts at a cutoff, and the input row of each; notes the reason of the others."""
+        try:
+            check_cutoff_from_now(instant, self.model.numbers.horizon_days, datetime.now())
+        except ConfigError as error:
+            reasons.update(dict.fromkeys(positions, str(error)))
+            return FORECAST_SCHEMA.empty_table(), []
+        forecasts = forecast_rows(self.model, orders, instant)
+        position = dict(zip(orders.customer_ids.to_pylist(), positions, strict=True))
+        found = [position.pop(customer) for customer in forecasts["customer_id"].to_pylist()]
+        reasons.update(dict.fromkeys(position.values(), NO_ORDER))
+        return forecasts, found
+
+
+def _build_frame(table: pa.Table) -> pd.DataFrame:
+    """A frame as MLflow can send it: dates are ISO text, and what is missing is None in JSON."""
+    columns: dict[str, Any] = {}
+    for field in table.schema:
+        column = table[field.name]
+        if pa.types.is_timestamp(field.type):
+            text = [None if at is None else at.isoformat() for at in column.to_pylist()]
+            columns[field.name] = pd.Series(text, dtype=object)
+        elif column.null_count:
+            columns[field.name] = pd.Series(column.to_pylist(), dtype=object)
+        else:
+            columns[field.name] = column.to_pandas()
+    return pd.DataFrame(columns)
+
+
+class _SparkText(pd.arrays.ArrowExtensionArray):
+    """Text of which nulls stay nulls where `spark_udf` converts it to numpy's str."""
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        if isinstance(dtype, np.dtype) and dtype.kind == "U":  # pandas would write "None"
+            return np.array(self.to_pylist(), dtype=object)
+        return super().astype(dtype, copy)
+
+    def to_pylist(self) -> list[str | None]:
+        return [None if value is pd.NA else value for value in self]
+
+
+def _is_spark_task() -> bool:
+    pyspark = sys.modules.get("pyspark")
+    return pyspark is not None and pyspark.TaskContext.get() is not None
+
+
+def _keep_nulls(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = [f.name for f in FORECAST_SCHEMA if not pa.types.is_primitive(f.type)]
+    times = [f.name for f in FORECAST_SCHEMA if pa.types.is_timestamp(f.type)]
+    names = [*texts, *times, REASON]
+    return frame.assign(
+        **{name: _SparkText(pa.array(frame[name], pa.string(), from_pandas=True)) for name in names}
+    )
 
 
 def _load_pyfunc(path: str) -> NestedModel:
-    model = load_bundle(Path(path))
+    model = load_bundle(Path(path), _read_digest(Path(path)))
     if names := model.numbers.extra_features:
         raise ConfigError(
             f"the model needs the extra features {', '.join(names)}, whose function MLflow's "
             "pyfunc cannot be given; use clvcast.load_model and clvcast.score with extra_features"
         )
     return NestedModel(model)
+
+
+def _read_digest(bundle: Path) -> str | None:
+    """The digest of the bundle that its MLmodel file states; None before version 0.2."""
+    about = bundle.parent.parent / "MLmodel"
+    if not about.is_file():
+        return None
+    try:
+        content = yaml.safe_load(about.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BundleError(f"{about} cannot be read: {type(error).__name__}") from None
+    stated = ((content or {}).get("metadata") or {}).get(BUNDLE_SHA256)
+    return None if stated is None else str(stated)

@@ -22,6 +22,7 @@ from ..models.trees.quick_scorer import FlatTrees
 from ..orders import dates
 from ..orders.reading.nested_rows import unnest
 from ..orders.reading.order_records import pack_records
+from .json_scan import scan_json
 
 __all__ = ["warm", "warm_code"]
 
@@ -34,6 +35,7 @@ _STUMP = (
 
 def warm_code() -> None:
     """Compile features, with every optional column and with none, and forecasts."""
+    scan_json(b"{}")
     FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
     one = np.ones(1)
     btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
@@ -43,7 +45,7 @@ def warm_code() -> None:
     cutoff = np.array([dates.parse_instant(CUTOFF)], dtype=np.int64)
     for columns in ((), OPTIONAL_COLUMNS):
         rows = build_golden_rows(columns)
-        for instant, orders, _ in unnest(rows, OrdersConfig()):
+        for instant, orders, _ in unnest(rows, OrdersConfig()).groups:
             compute_feature_rows(orders, np.array([instant], dtype=np.int64))
         compute_feature_rows(pack_records(_list_customers(rows), columns, OrdersConfig()), cutoff)
 
@@ -53,13 +55,14 @@ def warm(model: TrainedModel) -> None:
     model = add_golden_extras(model)
     numbers = model.numbers
     rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
-    for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers):
+    for instant, orders, _ in unnest(rows, numbers.orders, numbers.customers).groups:
         forecast_rows(model, orders, instant)
     has_attributes = numbers.attributes is not None
     attributes = rows["attributes"].tolist() if has_attributes else [None] * len(rows)
     for (customer_id, lines), record in zip(_list_customers(rows), attributes, strict=True):
         score_one(model, lines, CUTOFF, customer_id, record)
     model.load_boosters()
+    scan_json(b"{}")
 
 
 def _list_customers(rows: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:

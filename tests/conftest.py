@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from postgresql import Server
 
 ROOT = Path(__file__).parent.parent
+DATES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_until")
 
 # no deadline: the first example compiles; the same examples every time where a failure blocks
 # others
@@ -42,6 +43,13 @@ def needed(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError:
         missing(module)
+
+
+def read_nested_forecasts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts of the MLflow model, all of them there, with dates as `clvcast.score` has them."""
+    assert frame["reason"].isna().all()
+    dates = {name: frame[name].astype("datetime64[us]") for name in DATES}
+    return frame.drop(columns="reason").assign(**dates)
 
 
 @pytest.fixture(scope="session")

@@ -224,7 +224,9 @@ def write_stripe(orders: list[Order]) -> str:
 def write_paypal(orders: list[Order]) -> str:
     rows: Rows = []
 
-    def add(order: Order, kind: str, status: str, cents: int, sender: str) -> None:
+    def add(
+        order: Order, kind: str, status: str, cents: int, sender: str, reference: str = ""
+    ) -> None:
         rows.append(
             {
                 "Date": f"{order.at:%m/%d/%Y}",
@@ -240,6 +242,7 @@ def write_paypal(orders: list[Order]) -> str:
                 "From Email Address": sender,
                 "To Email Address": "shop@example.org",
                 "Transaction ID": f"{len(rows):05d}XZ",
+                "Reference Txn ID": reference,
             }
         )
 
@@ -247,7 +250,8 @@ def write_paypal(orders: list[Order]) -> str:
         status = "Denied" if order.status == "cancelled" else "Completed"
         add(order, "Express Checkout Payment", status, order.total, mail(order))
         if order.refund:
-            add(order, "Payment Refund", "Completed", -order.refund, "shop@example.org")
+            paid = str(rows[-1]["Transaction ID"])
+            add(order, "Payment Refund", "Completed", -order.refund, "shop@example.org", paid)
         if order.number % 50 == 0:
             add(order, "General Withdrawal", "Completed", -100_000, "")
     return "\ufeff" + dump_rows(rows)

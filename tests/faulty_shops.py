@@ -417,6 +417,98 @@ def _put_totals_on_lines(shop: Export, random: Random) -> Export:
     return _change(_map_column(shop, "order_id", "order_no"), change, amount_per="order")
 
 
+RETURN_VALUES = (
+    ("Type", "Sale", "Return"),
+    ("transaction_type", "sale", "refund"),
+    ("Vorgang", "Verkauf", "Retoure"),
+    ("Belegart", "Rechnung", "Gutschrift"),
+    ("tipo", "venta", "devolución"),
+    ("type", "vente", "remboursement"),
+)
+
+
+def _draw_returns(lines: Frame, random: Random) -> Frame:
+    """Lines that give back some of those bought, a few days later, with amounts as they were."""
+    bought = lines[(lines["line_total"] > 0) & (lines["customer"].str.strip() != "")]
+    back = bought.sample(
+        max(8, round(0.06 * len(bought))), random_state=int(random.integers(2**31))
+    )
+    days = pd.to_timedelta(random.integers(2, 20, len(back)), unit="D")
+    return back.assign(placed_at=back["placed_at"] + days, order_no=back["order_no"] + "-R")
+
+
+def _count_returns_as_sales(shop: Export, random: Random) -> Export:
+    name, sale, back = RETURN_VALUES[random.integers(len(RETURN_VALUES))]
+
+    def change(lines: Frame) -> Frame:
+        given_back = _draw_returns(lines, random).assign(**{name: back})
+        return pd.concat([lines.assign(**{name: sale}), given_back], ignore_index=True)
+
+    return _change(shop, change, returns={name: [back]})
+
+
+def _count_negative_quantities_as_sales(shop: Export, random: Random) -> Export:
+    def change(lines: Frame) -> Frame:
+        given_back = _draw_returns(lines, random)
+        given_back = given_back.assign(qty=-given_back["qty"].abs())
+        return pd.concat([lines, given_back], ignore_index=True)
+
+    columns = {**shop.orders["columns"], "amount": "line_total * sign(qty)"}
+    return _change(shop, change, columns=columns)
+
+
+def _send_refunds_in_own_name(shop: Export, random: Random) -> Export:
+    """A payment service: the shop itself sends refunds, and names the payment they give back."""
+
+    def change(lines: Frame) -> Frame:
+        given_back = _draw_returns(lines, random)
+        given_back = given_back.assign(
+            reference=given_back["order_no"].str.removesuffix("-R"),
+            customer="shop@own.example",
+            line_total=-given_back["line_total"].abs(),
+        )
+        return pd.concat([lines.assign(reference=""), given_back], ignore_index=True)
+
+    mapped = _map_column(shop, "order_id", "order_no")
+    return _change(mapped, change, return_columns={"order_id": "reference"})
+
+
+def _join_payments(shop: Export, random: Random) -> Export:
+    """Lines joined with the payments of their order: an order paid in two parts has each twice."""
+    name, first, second = (
+        ("payment_method", "voucher", "card"),
+        ("Zahlart", "Gutschein", "Rechnung"),
+        ("payment_sequential", "1", "2"),
+        ("tracking_number", "A", "B"),
+    )[random.integers(4)]
+    share = random.uniform(0.05, 0.3)
+
+    def change(lines: Frame) -> Frame:
+        several = lines.groupby("order_no")["line_total"].transform("size") > 1
+        split = _draw_share(lines.loc[several, "order_no"], share, random)
+        again = lines[several][split]
+        first_parts = lines.assign(**{name: first if name != "tracking_number" else "A0"})
+        return pd.concat([first_parts, again.assign(**{name: second})], ignore_index=True)
+
+    mend = {"only": {name: [first]}} if name == "payment_sequential" else {}
+    return _change(_map_column(shop, "order_id", "order_no"), change, **mend)
+
+
+def _deduct_order_discounts_on_each_line(shop: Export, random: Random) -> Export:
+    """A discount or a fee of the whole order on each of its lines, in the amount of each."""
+    name, sign = (("order_discount", "-"), ("Versandkosten", "+"), ("shipping", "+"))[
+        random.integers(3)
+    ]
+
+    def change(lines: Frame) -> Frame:
+        drawn = np.round(random.choice([0.0, 2.5, 4.9, 7.0], lines["order_no"].nunique()), 2)
+        return lines.assign(**{name: drawn[pd.factorize(lines["order_no"])[0]]})
+
+    columns = {**shop.orders["columns"], "amount": f"line_total {sign} {name}"}
+    orders = {**shop.orders, "columns": {**columns, "order_id": "order_no"}}
+    return _change(replace(shop, orders=orders), change)
+
+
 PLACEHOLDERS = (
     *(
         "0",
@@ -679,6 +771,8 @@ _SEVERAL_LINES = (
     "tickets",
 )
 _REPEAT_BUYERS = tuple(shape for shape in SHAPES if shape != "one_off")
+_NO_RETURNS = tuple(shape for shape in SHAPES if shape != "returns")
+_SEVERAL_ITEMS = tuple(shape for shape in _SEVERAL_LINES if shape != "tickets")
 FAULTS: dict[str, Fault] = {
     "order total on each line": Fault("order totals", _SEVERAL_LINES, _put_totals_on_lines),
     "placeholder id": Fault("shared ids", _EVERY, _add_placeholder),
@@ -703,4 +797,13 @@ FAULTS: dict[str, Fault] = {
     "overlapping files": Fault("overlapping files", _EVERY, _overlap_files),
     "customer id per order": Fault("customer ids", _REPEAT_BUYERS, _number_customers_per_order),
     "footer with a total": Fault("footer", _EVERY, _add_footer),
+    "returns as sales by type": Fault("return lines", _NO_RETURNS, _count_returns_as_sales),
+    "returns as sales by quantity": Fault(
+        "return lines", _NO_RETURNS, _count_negative_quantities_as_sales
+    ),
+    "returns in the shop's name": Fault("return lines", _NO_RETURNS, _send_refunds_in_own_name),
+    "lines joined with payments": Fault("joined lines", _SEVERAL_ITEMS, _join_payments),
+    "order's discount on each line": Fault(
+        "amounts of orders", _SEVERAL_ITEMS, _deduct_order_discounts_on_each_line
+    ),
 }

@@ -40,7 +40,7 @@ def forecast_file(
     net = own.per_customer(own.net) / orders.unit
     churn = np.minimum(0.1 + silent / 200, 1.0)
     spend = np.maximum(net, 0) / own.n_orders * (1 - churn)
-    clv = spend * 4 * config.economics.margin_rate
+    clv = spend * 4 * float(config.economics.margin_rate or 1.0)  # 1: no margin is known
     standing = Standing(silent.astype(np.int32), own.n_orders.astype(np.int32), net, clv)
     thresholds = cut_thresholds(config.segments, standing)
     rfm_segment, tier, risk = assign_segments(thresholds, standing, churn)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Run, needed
+from conftest import Run, needed, read_nested_forecasts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -196,7 +196,7 @@ def test_every_door_gives_the_same_bits(
     nested = clvcast.nest(orders, CUTOFF).sample(frac=1.0, random_state=3)
     assert set(nested["attributes"].iloc[0]) == set(NAMES)
     asked = NestedModel(loaded).predict(nested[nested["customer_id"].isin(batch["customer_id"])])
-    asked = asked.sort_values("customer_id", ignore_index=True)
+    asked = read_nested_forecasts(asked).sort_values("customer_id", ignore_index=True)
     pd.testing.assert_frame_equal(asked, batch, check_exact=True)
     for customer_id in batch["customer_id"][::40]:
         own = joined(
@@ -400,10 +400,10 @@ def test_the_registry_keeps_a_model_with_attributes(
 def test_mlflow_takes_them_nested(model: clvcast.Model, orders: clvcast.Orders) -> None:
     from mlflow.models.utils import _enforce_schema
 
-    from clvcast.train.registry.mlflow_store import _signature
+    from clvcast.train.registry.mlflow_store import build_signature
 
     rows = clvcast.nest(orders, CUTOFF).head(40)
-    signature = _signature(model)
+    signature = build_signature(model)
     enforced = _enforce_schema(rows, signature.inputs)
     pd.testing.assert_frame_equal(
         NestedModel(model).predict(enforced), NestedModel(model).predict(rows), check_exact=True
@@ -538,8 +538,9 @@ def test_nested_attributes_that_do_not_fit(model: clvcast.Model, orders: clvcast
         "joined must be a date|signed_up must be a date": [{"signed_up": "soon"}, None],
     }
     for message, told in cases.items():
-        with pytest.raises(OrdersError, match=message):
-            door.predict(rows.assign(attributes=told))
+        reasons = door.predict(rows.assign(attributes=told))["reason"]
+        assert re.search(message, reasons[0])
+        assert (reasons[1] is None) == (told[1] is None)
     with pytest.raises(OrdersError, match="the model needs the customer attributes country"):
         door.predict(rows.drop(columns="attributes"))
     nothing = door.predict(rows.assign(attributes=[None, {}]))  # type: ignore[list-item]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import clvcast
-from clvcast.configs.schema import EconomicsConfig, MonitorConfig
+from clvcast.configs.schema import MonitorConfig
 from clvcast.evaluation import clv_accuracy
 from clvcast.evaluation.scorecard import build_scorecard
 from clvcast.orders import dates
@@ -19,16 +19,6 @@ from clvcast.train.backtest.run import Backtest, add_clv_cutoff
 from clvcast.train.backtest.summary import describe_clv_evaluation, describe_verdict
 
 DAY = dates.DAY
-
-
-def test_actual_clv_is_the_discounted_margin_of_all_periods() -> None:
-    economics = EconomicsConfig(margin_rate=0.5, annual_discount_rate=0.21)
-    spend = np.array([[100.0, 110.0], [10.0, np.nan]])
-    # the second period starts half a year later: divided by 1.21 ** 0.5 = 1.1
-    found = clv_accuracy.compute_actual_clv(spend[:, :2], economics, 365 // 2)
-    second = 1.21 ** (182 / 365)
-    assert found[0] == pytest.approx(0.5 * (100 + 110 / second))
-    assert np.isnan(found[1])
 
 
 def test_groups_by_recency_and_by_forecast_hold_every_customer() -> None:

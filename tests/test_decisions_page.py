@@ -1,5 +1,5 @@
-"""docs/decisions.md, docs/segments.md: configurations are valid, columns and lists are those of
-the tables.
+"""docs/decisions.md, lists.md, segments.md: configurations are valid, columns and lists are those
+of the tables.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def named(page: str, heading: str) -> list[str]:
     return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
 
 
-@pytest.mark.parametrize("name", ["decisions.md", "segments.md"])
+@pytest.mark.parametrize("name", ["lists.md", "segments.md"])
 def test_its_configuration_is_valid(root: Path, name: str) -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", (root / "docs" / name).read_text(), re.DOTALL)
     parse_config(block)
@@ -45,5 +45,6 @@ def test_its_columns_are_those_of_the_tables(page: str, shop_orders: clvcast.Ord
             assert any(column.startswith(name) for column in table.columns), name
 
 
-def test_its_lists_are_the_default_rules(page: str) -> None:
-    assert [n for n in named(page, "Lists") if n in DEFAULT_RULES] == list(DEFAULT_RULES)
+def test_its_lists_are_the_default_rules(root: Path) -> None:
+    text = (root / "docs" / "lists.md").read_text()
+    assert [n for n in named(text, "Lists") if n in DEFAULT_RULES] == list(DEFAULT_RULES)

@@ -542,3 +542,57 @@ def test_a_date_of_cancellation_leaves_the_order_out(tmp_path: Path) -> None:
     config = parse_config(clvcast.init(tmp_path / "orders.csv"))
     orders = clvcast.read_orders(config)
     assert orders.amounts.sum() / orders.unit == lines["total"][~cancelled].sum()
+
+
+def write_sales(shop: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lines with a unit price, and the lines that give every tenth of them back, later."""
+    lines = pd.DataFrame(write_lines(shop, "price", is_unit=True)).astype({"price": float})
+    back = lines[::10].assign(order=lines["order"] + 50_000)
+    return lines, back.assign(date=back["date"] + timedelta(days=5))
+
+
+@pytest.mark.parametrize("kind", ["type", "quantity", "quantity beside the price", "status"])
+def test_returns_are_told_by_a_word_or_a_quantity(
+    kind: str, shop: list[Order], tmp_path: Path
+) -> None:
+    lines, back = write_sales(shop)
+    lines, back = (f.assign(total=(f["qty"] * f["price"]).round(2)) for f in (lines, back))
+    net = lines["total"].sum() - back["total"].sum()
+    if kind in ("type", "status"):
+        words = ("Sale", "Return") if kind == "type" else ("paid", "refund")
+        lines, back = lines.assign(Type=words[0]), back.assign(Type=words[1])
+    else:
+        back["qty"] = -back["qty"]
+    both = pd.concat([lines, back])
+    if kind != "quantity beside the price":
+        both = both.drop(columns="price")
+    both.to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose_config(str(tmp_path / "orders.csv"))
+    if kind == "status":  # the orders that were given back, or lines that give back
+        assert "are they lines of their own" in get_question(proposal, "returns")
+        return
+    assert get_total(proposal) == pytest.approx(net)
+
+
+@pytest.mark.parametrize("of", ["line", "unit", "order", "percent"])
+def test_a_discount_beside_a_unit_price_is_deducted_once(
+    of: str, shop: list[Order], tmp_path: Path
+) -> None:
+    lines, _ = write_sales(shop)
+    share = np.where(np.arange(len(lines)) % 3 == 0, 0.1, 0.0)
+    gross = lines["qty"] * lines["price"]
+    discounts: dict[str, Any] = {
+        "line": gross * share,
+        "unit": lines["price"] * share,
+        "order": lines["order"] % 3 * 1.5,
+        "percent": share * 100,
+    }
+    discount = np.round(discounts[of], 2)
+    name = "discount percent" if of == "percent" else "discount"
+    lines.assign(**{name: discount}).to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose_config(str(tmp_path / "orders.csv"))
+    if of in ("order", "percent"):
+        assert "is not deducted" in get_question(proposal, "columns.amount")
+        discount = 0 * discount
+    each = lines["qty"] if of == "unit" else 1
+    assert get_total(proposal) == pytest.approx((gross - each * discount).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from export_files import (
     sum_net,
     write_amazon,
     write_bigcommerce,
+    write_olist,
+    write_paypal,
     write_shopify,
     write_woocommerce_orders,
 )
@@ -93,8 +96,7 @@ def test_init_reads_an_export_to_the_cent(
     assert (proposal.layout, proposal.can_check) == (export.layout, True)
     orders = clvcast.read_orders(parse_config(write_config_text(proposal)))
     assert total(orders) == pytest.approx(export.total(shop), abs=0.001)
-    in_own_name = export.layout == "paypal"  # refunds there are sent by the shop
-    assert orders.n_customers == len({order.customer for order in shop}) + in_own_name
+    assert orders.n_customers == len({order.customer for order in shop})
 
 
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda e: e.name)
@@ -104,6 +106,26 @@ def test_the_name_of_a_layout_reads_an_export_to_the_cent(
     path = export.save(tmp_path, shop)
     orders = clvcast.read_orders(path, layout=export.layout, **STATED.get(export.layout, {}))
     assert total(orders) == pytest.approx(export.total(shop), abs=0.001)
+
+
+def test_refunds_of_paypal_go_to_the_buyer(shop: list[Order], tmp_path: Path) -> None:
+    """By the payment they name, in whatever order of lines; else by whom they are sent to."""
+    lines = pd.read_csv(StringIO(write_paypal(shop).lstrip("\ufeff")), dtype=str).fillna("")
+    plain = clvcast.read_orders(lines, layout="paypal")
+    buyer = dict(zip(lines["Transaction ID"], lines["From Email Address"], strict=True))
+    sent = lines.assign(
+        **{"To Email Address": lines["Reference Txn ID"].map(buyer).fillna("shop@example.org")}
+    )
+    for changed in (lines[::-1], sent.drop(columns="Reference Txn ID")):
+        orders = clvcast.read_orders(changed, layout="paypal")
+        assert orders.customer_ids.to_pylist() == plain.customer_ids.to_pylist()
+        assert np.diff(orders.starts).tolist() == np.diff(plain.starts).tolist()
+        assert sum_by_customer(orders) == sum_by_customer(plain)
+    assert "shop@example.org" not in plain.customer_ids.to_pylist()
+
+
+def sum_by_customer(orders: Orders) -> list[int]:
+    return [int(part.sum()) for part in np.split(orders.amounts, orders.starts[1:-1])]
 
 
 def test_a_header_is_compared_without_case_and_spaces(shop: list[Order], tmp_path: Path) -> None:
@@ -229,3 +251,17 @@ def test_refunds_written_as_negative_numbers_are_deducted(tmp_path: Path) -> Non
         assert orders.amounts.sum() / orders.unit == pytest.approx(net)
         alone = clvcast.read_orders(tmp_path / "orders.csv", layout="woocommerce")
         assert alone.amounts.sum() / alone.unit == pytest.approx(net)
+
+
+def test_items_of_olist_joined_with_several_payments_count_once(
+    shop: list[Order], tmp_path: Path
+) -> None:
+    items = pd.read_csv(StringIO(write_olist(shop)), dtype=str).assign(payment_sequential="1")
+    split = items["order_id"].isin(items["order_id"].unique()[::4])
+    joined = pd.concat([items, items[split].assign(payment_sequential="2")])
+    joined.to_csv(tmp_path / "olist.csv", index=False)
+    for orders in (
+        clvcast.read_orders(parse_config(init(tmp_path / "olist.csv"))),
+        clvcast.read_orders(tmp_path / "olist.csv", layout="olist"),
+    ):
+        assert total(orders) == pytest.approx(sum_kept(shop))

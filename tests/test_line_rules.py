@@ -631,3 +631,64 @@ def test_times_with_and_without_an_offset_are_read_alike_in_every_frame() -> Non
     given_as_dicts = coerce_orders(lines, config)
     assert coerce_orders(pd.DataFrame(lines), config).digest() == given_as_dicts.digest()
     assert len(set(given_as_dicts.times.tolist())) == 2
+
+
+def test_returns_are_told_by_a_word_whatever_their_sign() -> None:
+    lines = pd.DataFrame(
+        {
+            "customer_id": ["a", "a", "b", "b"],
+            "ordered_at": ["2024-01-01", "2024-01-05", "2024-01-02", "2024-01-09"],
+            "amount": [10.0, 4.0, 20.0, -5.0],
+            "kind": ["Sale", " RETURN", "sale", "Return"],
+        }
+    )
+    assert revenue(clvcast.read_orders(lines, returns={"kind": "return"})) == 21.0
+    assert revenue(clvcast.read_orders(lines)) == 29.0
+    orders = clvcast.read_orders(lines, returns={"kind": ["return", "retoure"]})
+    remark = "orders.returns: no line has kind retoure; found: sale (2), return (2)"
+    assert remark in orders.report.remarks
+
+
+def test_returns_go_to_the_customer_of_the_order_they_name(tmp_path: Path) -> None:
+    """In whatever file and shard that is; those of an unknown order stay, and are counted."""
+    payments = pd.DataFrame(
+        {
+            "customer_id": [f"c{k % 40}" for k in range(200)],
+            "ordered_at": pd.date_range("2023-01-01", periods=200, freq="40h"),
+            "amount": 10.0,
+            "order_id": [f"p{k}" for k in range(200)],
+            "gives_back": "",
+        }
+    )
+    refunds = payments[::5].assign(
+        customer_id="shop", amount=-4.0, order_id="r", gives_back=payments["order_id"]
+    )
+    refunds.loc[0, "gives_back"] = "p999"
+    refunds.to_csv(tmp_path / "1.csv", index=False)
+    payments.to_csv(tmp_path / "2.csv", index=False)
+    config = OrdersConfig(source=str(tmp_path), return_columns={"order_id": "gives_back"})
+    orders = clvcast.read_orders(config)
+    spent = {
+        customer: int(part.sum())
+        for customer, part in zip(
+            orders.customer_ids.to_pylist(),
+            np.split(orders.amounts, orders.starts[1:-1]),
+            strict=True,
+        )
+    }
+    assert spent.pop("shop") == -400
+    assert spent["c5"] == 5 * 1000 - 5 * 400
+    assert spent["c1"] == 5 * 1000
+    assert orders.report.remarks == (
+        "1 line (-4.00 in all) return money of orders that are in no file: they count for the "
+        "customer that they name",
+    )
+    with read_shards(config, 20_000) as shards:
+        assert shards.count > 1
+        assert sum(int(one.amounts.sum()) for one in shards) == orders.amounts.sum()
+    with pytest.raises(ConfigError, match=r"return_columns: order_id needs columns\.order_id"):
+        clvcast.read_orders(
+            payments,
+            columns={c: c for c in payments.columns[:3]},
+            return_columns={"order_id": "gives_back"},
+        )

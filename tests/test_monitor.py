@@ -174,8 +174,12 @@ def test_a_real_model_on_its_own_shop_raises_no_alarm_and_a_broken_feed_does(
 
 def test_what_must_be_given(early_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:
     forecasts = clvcast.score(early_model, shop_orders, "2021-02-24")
+    silent = forecasts.copy()
+    silent.attrs.clear()
     with pytest.raises(ConfigError, match="horizon must be known"):
-        monitor(forecasts, shop_orders)
+        monitor(silent, shop_orders)
+    with pytest.raises(ConfigError, match=r"mature on 2021-04-25, .* give its --model"):
+        monitor(forecasts, shop_orders)  # the horizon is theirs
     with pytest.raises(ConfigError, match=r"mature on 2021-04-25, .* give its --model"):
         monitor(forecasts, shop_orders, config=clvcast.Config(horizon_days=60))
     other = forecasts.assign(model_version="another")

@@ -85,7 +85,7 @@ def test_the_numbers_are_those_of_total_kpis_and_lists(
         ("tier", "tiers"),
     ):
         rows = measures[measures["dimension"] == dimension].set_index("group")
-        shown = cells(chart(made, name), "expected CLV, GBP")
+        shown = cells(chart(made, name), "expected CLV, revenue, GBP")
         for group, row in rows.iterrows():
             assert shown[str(group)] == ENGLISH.cell(float(row["clv_total"]), "money")
     lists = clvcast.lists(forecasts, shop_orders, config)
@@ -94,7 +94,7 @@ def test_the_numbers_are_those_of_total_kpis_and_lists(
         row["list"]: ENGLISH.cell(float(row["value_at_stake"]), "money")
         for row in lists.summary.to_dict("records")
     }
-    keep = cells(chart(made, "budget"), "maximum for all, GBP")
+    keep = cells(chart(made, "budget"), "maximum for all, revenue, GBP")
     budget = lists.budget[lists.budget["dimension"] == "rfm_segment"].set_index("group")
     assert keep == {
         str(group): ENGLISH.cell(float(value), "money")
@@ -300,7 +300,7 @@ def test_a_segment_without_customers_is_shown_as_empty(
     report = clvcast.report(moved, shop_orders, config)
     segments = chart(report, "rfm_segment")
     assert cells(segments, "customers")["Champions"] == "0"
-    assert cells(segments, "expected CLV, GBP")["Champions"] == UNKNOWN
+    assert cells(segments, "expected CLV, revenue, GBP")["Champions"] == UNKNOWN
     assert "Champions" in segments.note
     assert report.facts[3].value == "0 customers"
 
@@ -350,8 +350,8 @@ def test_what_changed_is_the_comparison(
 ) -> None:
     before = forecast_file(shop_orders, "2020-10-01", config)
     report = clvcast.report(forecasts, shop_orders, config, previous=before)
-    change = clvcast.compare(before, forecasts)
-    shown = cells(chart(report, "bridge"), "amount, GBP")
+    change = clvcast.compare(before, forecasts, orders=shop_orders)
+    shown = cells(chart(report, "bridge"), "amount, revenue, GBP")
     assert shown["at 2020-10-01"] == ENGLISH.cell(change.before, "money")
     assert [shown[term.name] for term in change.terms] == [
         ENGLISH.cell(term.amount, "money") for term in change.terms

@@ -31,7 +31,10 @@ from clvcast.errors import ConfigError
         ("orders: {columns: {customer_id: x}}", "must map ordered_at, amount as well"),
         ("orders: {timezone: Mars}", "must be an IANA time zone"),
         ("orders: {format: {encoding: klingon}}", "must be an encoding Python knows"),
-        ("economics: {margin_rate: 2}", "economics.margin_rate should be less than or equal to 1"),
+        (
+            "economics: {margin_rate: 2}",
+            "margin_rate should be `measured`, or a number above 0 and at most 1, got 2",
+        ),
         ("periods: 4\nperiods: 5", "the key 'periods' stands twice"),
         ("orders: [", "is not valid YAML"),
         ("- 1", "must hold keys and values, got a list"),

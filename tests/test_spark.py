@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import worlds
-from conftest import ROOT, Run, missing
+from conftest import ROOT, Run, missing, read_nested_forecasts
 from postgresql import COLUMNS, PASSWORD, Server
 
 import clvcast
@@ -662,34 +662,27 @@ def test_the_mlflow_model_gives_the_same_numbers_on_nested_rows(
 ) -> None:
     import mlflow
 
-    from clvcast.train.registry.mlflow_store import _signature
+    from clvcast.train.registry.mlflow_store import build_signature
 
     mlflow.pyfunc.save_model(
         str(tmp_path / "model"),
         loader_module="clvcast.serve.pyfunc",
         data_path=str(_saved(shop_model, tmp_path / "bundle")),
-        signature=_signature(shop_model),
+        signature=build_signature(shop_model),
         pip_requirements=["clvcast"],
     )
     nested = clvcast.nest(shop_orders, CUTOFF)
-    texts = ("ordered_at", "order_id", "product_id", "category", "channel")
-    line = pa.struct(
-        [
-            (name, pa.string() if name in texts else pa.float64())
-            for name in ("ordered_at", "amount", *shop_orders.optional_columns)
-        ]
-    )
-    schema = pa.schema(
-        [("customer_id", pa.string()), ("cutoff", pa.string()), ("orders", pa.list_(line))]
-    )
-    table = pa.Table.from_pylist(nested.to_dict("records"), schema=schema)
-    frame = spark.createDataFrame(table).repartition(3)
-    kind = "expected_spend double, clv double, churn_probability double, clv_upper double"
-    udf = mlflow.pyfunc.spark_udf(spark, str(tmp_path / "model"), kind, env_manager="local")
-    asked = frame.select("customer_id", udf("customer_id", "cutoff", "orders").alias("f"))
-    found = sorted_rows(asked.select("customer_id", "f.*"), "customer_id")
+    late = nested.head(1).assign(customer_id="nobody", cutoff="2019-01-01")
+    frame = spark.createDataFrame(pd.concat([nested, late])).repartition(3)
+    udf = mlflow.pyfunc.spark_udf(spark, str(tmp_path / "model"))
+    asked = frame.select(udf("customer_id", "cutoff", "orders").alias("forecast"))
+    found = sorted_rows(asked.select("forecast.*"), "customer_id")
+    (nobody,) = found[found["customer_id"] == "nobody"].to_dict("records")
+    assert nobody["reason"] == "no order before the cutoff"
+    assert nobody["clv"] != nobody["clv"]
+    found = read_nested_forecasts(found[found["customer_id"] != "nobody"].reset_index(drop=True))
     here = clvcast.score(shop_model, shop_orders, CUTOFF)
-    pd.testing.assert_frame_equal(found, here[found.columns.tolist()], check_exact=True)
+    pd.testing.assert_frame_equal(found, here, check_exact=True, check_dtype=False)
 
 
 def _saved(model: clvcast.Model, folder: Path) -> Path:

@@ -196,6 +196,6 @@ def test_a_discount_is_of_a_year_of_365_days() -> None:
 
 def test_a_month_is_a_twelfth_of_a_calendar_year() -> None:
     """365.2425 / 12 days: the Gregorian calendar has 97 leap years in 400."""
-    row = measure(CONFIG, 60)
+    row = measure(parse_config("economics: {margin_rate: 0.5}"), 60)
     assert row["arpu"] == 30.0
-    assert row["ltv_by_churn"] == pytest.approx(30.0 / (0.2 * (365 + 97 / 400) / 12 / 60), rel=1e-9)
+    assert row["ltv_by_churn"] == pytest.approx(15.0 / (0.2 * (365 + 97 / 400) / 12 / 60), rel=1e-9)

@@ -13,7 +13,7 @@ from test_monitor import history, shop_of
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import OrdersError
-from clvcast.evaluation import comparison
+from clvcast.evaluation import bridge
 from clvcast.evaluation.bootstrap import bootstrap_error_ratio, bootstrap_gini_difference
 from clvcast.evaluation.scorecard import build_scorecard
 from clvcast.features.recency_frequency import OrderDays
@@ -219,7 +219,7 @@ def test_forecasts_made_again_may_differ_by_a_millionth(
         }
     )
     again = pa.table({"customer_id": ["C00001"], "clv": [1e7 * (1 + share)]})
-    monkeypatch.setattr(comparison, "forecast_rows", lambda model, orders, cutoff: again)
+    monkeypatch.setattr(bridge, "forecast_rows", lambda model, orders, cutoff: again)
     if is_refused:
         with pytest.raises(OrdersError, match="must give B again"):
             clvcast.compare(file, file, shop_model, shop_orders)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 import pytest
 
 from clvcast.errors import ConfigError, StoreError
@@ -18,8 +21,11 @@ fastapi = pytest.importorskip("fastapi")
 from pydantic import BaseModel, TypeAdapter  # noqa: E402
 from starlette.types import Receive  # noqa: E402
 
-from clvcast.serve.rest.auth import read_tokens  # noqa: E402
+from clvcast.serve.json_scan import scan_json  # noqa: E402
+from clvcast.serve.rest.auth import LoginLimit, read_tokens  # noqa: E402
 from clvcast.serve.rest.errors import Refusal  # noqa: E402
+from clvcast.serve.rest.handlers import ARROW  # noqa: E402
+from clvcast.serve.rest.handlers import _read_table as read_lines  # noqa: E402
 from clvcast.serve.rest.request_limits import (  # noqa: E402
     BodyReader,
     Limits,
@@ -163,19 +169,51 @@ class Numbers(BaseModel):
 def test_twenty_faults_are_named(n_faults: int, named: int) -> None:
     body = f'{{"numbers": [{",".join(["null"] * n_faults)}]}}'.encode()
     with pytest.raises(Refusal) as caught:
-        parse_body(TypeAdapter(Numbers), body)
+        parse_body(TypeAdapter(Numbers), body, Limits())
     assert len(caught.value.faults) == named
     said = str(caught.value)
     assert f"{n_faults} faults" in said
     assert ("20 of them named" in said) == (n_faults > named)
 
 
-@pytest.mark.parametrize(("n_faults", "is_listed"), [(10_000, True), (10_001, False)])
-def test_more_than_ten_thousand_faults_are_only_counted(n_faults: int, is_listed: bool) -> None:
-    body = f'{{"numbers": [{",".join(["null"] * n_faults)}]}}'.encode()
-    with pytest.raises(Refusal) as caught:
-        parse_body(TypeAdapter(Numbers), body)
-    assert bool(caught.value.faults) == is_listed
+@pytest.mark.parametrize("failed", [9, 10])
+def test_ten_logins_of_an_address_may_fail_within_a_minute(failed: int) -> None:
+    now = 100.0
+    logins = LoginLimit(clock=lambda: now)
+    for _ in range(failed):
+        logins.note_failure("10.0.0.1")
+    logins.check("10.0.0.2")
+    now = 159.9
+    with contextlib.nullcontext() if failed < 10 else pytest.raises(Refusal, match="at most 10"):
+        logins.check("10.0.0.1")
+    now = 160.1
+    logins.check("10.0.0.1")
+
+
+@pytest.mark.parametrize(("depth", "is_deep"), [(16, False), (17, True)])
+def test_a_body_nests_at_most_16_levels(depth: int, is_deep: bool) -> None:
+    assert (scan_json(b"[" * depth + b"]" * depth).fault is not None) == is_deep
+
+
+@pytest.mark.parametrize(("n_keys", "is_refused"), [(256, False), (257, True)])
+def test_an_object_has_at_most_256_fields(n_keys: int, is_refused: bool) -> None:
+    body = "{" + ",".join(f'"{k}": 1' for k in range(n_keys)) + "}"
+    assert (scan_json(body.encode()).fault is not None) == is_refused
+
+
+@pytest.mark.parametrize(("length", "is_refused"), [(1_000, False), (1_001, True)])
+@pytest.mark.parametrize("kind", ["text", "shared", "view"])
+def test_a_text_of_a_table_has_at_most_1000_characters(
+    length: int, is_refused: bool, kind: str
+) -> None:
+    text = pa.array(["é" * length, None])
+    kinds = {"text": text, "shared": text.dictionary_encode(), "view": text.cast("string_view")}
+    table, sink = pa.table({"product_id": kinds[kind]}), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    caught = pytest.raises(Refusal, match="fault") if is_refused else contextlib.nullcontext()
+    with caught:
+        read_lines(sink.getvalue(), ARROW, Limits())
 
 
 def test_64_letters_of_a_field_are_shown() -> None:

@@ -4,13 +4,15 @@ trained.
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 import warnings
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Run, missing
+from conftest import Run, missing, read_nested_forecasts
 
 import clvcast
 from clvcast.errors import StoreError
@@ -62,6 +64,15 @@ def test_a_run_has_parameters_measures_digest_and_rejected_lines(
     assert "report.html" in {file.path for file in client.list_artifacts(run.info.run_id)}
     assert run.data.params["horizon_days"] == "60"
     assert run.data.params["cutoff"] == "2021-02-24"
+    for name in ("effort", "target", "seeds", "order_model", "lightgbm.num_leaves", "gate.ngini"):
+        assert run.data.params[name]
+    assert run.data.params["version.clvcast"] == clvcast.__version__
+    config = client.download_artifacts(run.info.run_id, "config.yaml")
+    stated = clvcast.load_config(store / "shop.yaml").model_dump(exclude_unset=True)
+    assert clvcast.load_config(config).model_dump(exclude_unset=True) == stated
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("**Version 1 of shop promoted**")
+    assert "| clvcast | " in note
     evaluated: dict[str, dict[str, dict[str, dict[str, float]]]] = trained["evaluation"]  # type: ignore[assignment]
     assert len(evaluated) == 2
     newest = evaluated[max(evaluated)]
@@ -170,9 +181,74 @@ def test_mlflow_pyfunc_gives_the_same_numbers_and_holds_no_code(
         warnings.simplefilter("ignore")
         found = pyfunc.predict(nested)
     expected = clvcast.score(clvcast.load_model("models:/shop@champion", uri(store)), shop_orders)
-    pd.testing.assert_frame_equal(found, expected.head(25), check_exact=True)
+    pd.testing.assert_frame_equal(read_nested_forecasts(found), expected.head(25), check_exact=True)
     logged = [path for path in (store / "mlartifacts").rglob("*") if path.is_file()]
     assert not [path for path in logged if path.suffix in (".py", ".pkl", ".pickle", ".joblib")]
+
+
+def test_mlflow_serves_a_missing_forecast_as_nulls(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    from mlflow.pyfunc.scoring_server import predictions_to_json
+
+    from clvcast.serve.pyfunc import NestedModel
+
+    rows = clvcast.nest(shop_orders, "2021-02-24").head(2)
+    rows.loc[1, "cutoff"] = "2019-01-01"
+    body = io.StringIO()
+    forecasts = NestedModel(shop_model).predict(rows)
+    predictions_to_json(forecasts, body)  # type: ignore[no-untyped-call]
+    first, second = json.loads(body.getvalue(), parse_constant=pytest.fail)["predictions"]
+    assert first["cutoff"] == "2021-02-24T00:00:00"
+    assert first["reason"] is None
+    assert second["reason"] == "no order before the cutoff"
+    assert {second[name] for name in ("clv", "n_orders", "tier", "next_order_from")} == {None}
+
+
+def test_a_bundle_exchanged_inside_a_model_of_mlflow_is_refused(
+    store: Path, trained: dict[str, object], shop_model: clvcast.Model, tmp_path: Path
+) -> None:
+    import mlflow
+
+    (source,) = (store / "mlartifacts").rglob("MLmodel")
+    folder = shutil.copytree(source.parent, tmp_path / "model")
+    assert mlflow.pyfunc.load_model(str(folder)).predict is not None
+    (bundle,) = (folder / "data").iterdir()
+    shop_model.save(bundle)
+    with pytest.raises(clvcast.BundleError, match="must have the sha256"):
+        mlflow.pyfunc.load_model(str(folder))
+
+
+@pytest.mark.slow
+def test_autologging_does_not_see_our_boosters_and_a_registry_of_its_own_is_used(
+    shop_lines: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # set by MLflow below, and removed by pytest
+    runs, models = (f"sqlite:///{tmp_path}/{name}.db" for name in ("runs", "models"))
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", models)
+    mlflow.set_tracking_uri(runs)
+    mlflow.lightgbm.autolog()
+    try:
+        with mlflow.start_run() as mine:
+            settings = {"horizon_days": 60, "effort": "quick", "tracking": {"uri": runs}}
+            config = clvcast.Config.model_validate(settings)
+            clvcast.train(shop_lines, config)
+            tracked = clvcast.track(shop_lines, config, tags={"team": "crm"}, run_name="nightly")
+        left = mlflow.MlflowClient(runs).get_run(mine.info.run_id)
+        assert (left.data.params, left.data.metrics) == ({}, {})
+    finally:
+        mlflow.lightgbm.autolog(disable=True)
+    run = mlflow.MlflowClient(runs).get_run(tracked.run_id)
+    assert run.data.tags["mlflow.parentRunId"] == mine.info.run_id
+    assert run.info.experiment_id == mine.info.experiment_id
+    assert (run.data.tags["team"], run.info.run_name) == ("crm", "nightly")
+    assert mlflow.MlflowClient(runs, runs).search_registered_models() == []
+    assert clvcast.load_model("models:/clv@candidate").version == tracked.model.version
+    (listed,) = clvcast.registry.list_versions()
+    assert (listed.version, listed.tags) == ("1", {"team": "crm"})
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import random
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import assert_type
+from typing import Literal, assert_type
 
 import pandas as pd
 
@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
     config = clvcast.Config(horizon_days=30, effort="quick")
     assert_type(config, clvcast.Config)
     assert_type(config.horizon_days, int)
-    assert_type(config.economics.margin_rate, float)
+    assert_type(config.economics.margin_rate, float | Literal["measured"] | None)
 
     features = clvcast.build_features(orders, ["2020-10-01", date(2020, 11, 1)])
     assert_type(features, pd.DataFrame)

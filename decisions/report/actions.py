@@ -25,12 +25,12 @@ def build_action_section(
         Chart(
             "lists",
             describe_list(summary, writing),
-            f"Value at stake by list, {writing.money_unit}; a customer may be on several",
+            f"Value at stake by list, {writing.currency or 'money'}; a customer may be on several",
             charts.draw_bars(
                 ranked["list"].tolist(),
                 ranked["value_at_stake"].tolist(),
                 writing,
-                writing.money_unit,
+                writing.currency or "money",
                 texts=[writing.brief(value) for value in ranked["value_at_stake"]],
             ),
             build_table(
@@ -40,7 +40,7 @@ def build_action_section(
                     ("list", "list", "text"),
                     ("customers", "customers", "count"),
                     ("held_out", "held out", "count"),
-                    ("value_at_stake", "at stake", "money"),
+                    ("value_at_stake", "at stake", "amount"),
                     ("stake_in_words", "stake", "text"),
                 ],
                 writing,
@@ -76,7 +76,7 @@ def _chart_members(name: str, content: ReportData, writing: NumberFormat) -> Cha
             [
                 ("customer_id", "customer", "text"),
                 ("priority", "priority", "count"),
-                ("value_at_stake", "at stake", "money"),
+                ("value_at_stake", "at stake", "amount"),
                 ("reason", "reason", "text"),
                 ("suggested_date", "date", "text"),
             ],

@@ -8,19 +8,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 
 from ...atomic_files import write_files
 from ...configs.schema import Config
 from ...errors import OrdersError
 from ...evaluation.backtest_frames import Evaluation
-from ...evaluation.forecast_file import coerce_forecasts
+from ...evaluation.forecast_file import Forecasts, ForecastSource, read_forecasts
 from ...features.checks.data_checks import check
-from ...models.forecast_terms import read_terms
+from ...models.forecast_terms import check_terms
 from ...orders import dates
 from ...orders.orders import Orders
-from ..customer_base import CustomerBase, ForecastSource, OrdersSource, open_customer_base
+from ..customer_base import CustomerBase, OrdersSource, open_customer_base
 from .accuracy import build_accuracy_section
 from .actions import build_action_section
 from .change import build_change_section
@@ -76,7 +75,7 @@ def report(
     orders: OrdersSource | None = None,
     config: Config | None = None,
     *,
-    previous: pd.DataFrame | pa.Table | str | Path | None = None,
+    previous: ForecastSource | None = None,
     model: TrainedModel | None = None,
     backtest: Evaluation | str | Path | None = None,
     with_ids: bool = False,
@@ -118,7 +117,7 @@ def report(
     if isinstance(backtest, str | Path):
         backtest = Evaluation.read(Path(backtest))
     content = ReportData.of(base)
-    writing = NumberFormat.of(base.config)
+    writing = NumberFormat.of(base.config, base.terms.basis)
     remarks = [*content.warnings, *content.remarks]
     if not content.clv[0] > 0:
         remarks.insert(0, "no spend is expected of any customer: shares of the value are empty")
@@ -137,8 +136,8 @@ def report(
     ]
     if previous is not None:
         own = model if model is not None and model.version == content.model_version else None
-        before = _read_previous(previous, base)
-        since = dates.format_instant(int(before["cutoff"][0].cast(pa.int64()).as_py()))
+        before = _read_previous(previous, base, remarks)
+        since = dates.format_instant(int(before.rows["cutoff"][0].cast(pa.int64()).as_py()))
         change = _compare(before, base, own, remarks)
         business.insert(
             1, build_change_section(change, since, content.cutoff, writing, with_ids=with_ids)
@@ -177,34 +176,30 @@ def evaluation_report(
     )
 
 
-def _read_previous(previous: pd.DataFrame | pa.Table | str | Path, base: CustomerBase) -> pa.Table:
-    """The earlier forecasts; raises `OrdersError` for those of another margin, span or horizon."""
-    before = coerce_forecasts(previous)
-    then, now = read_terms(before), read_terms(base.forecasts)
-    if then is None or now is None:
-        return before
-    old, new = then.keys(), now.keys()
-    differ = [key for key, value in old.items() if key in new and value != new[key]]
-    if differ:
-        theirs = " and ".join(f"{key} {old[key]}" for key in differ)
-        ours = " and ".join(f"{key} {new[key]}" for key in differ)
-        raise OrdersError(
-            f"the previous forecasts were made with {theirs}, these with {ours}, so they cannot be "
-            "compared; score the earlier cutoff again with the present configuration"
-        )
+def _read_previous(previous: ForecastSource, base: CustomerBase, remarks: list[str]) -> Forecasts:
+    """The earlier forecasts; raises `OrdersError` for those of another span, horizon or currency.
+
+    Another margin is a step of its own in the change, and is named.
+    """
+    before = read_forecasts(previous)
+    remarks += check_terms(
+        ("the previous forecast", before.terms),
+        ("this forecast", base.terms),
+        ("economics.margin_rate",),
+    )
     return before
 
 
 def _compare(
-    before: pa.Table, base: CustomerBase, model: TrainedModel | None, remarks: list[str]
+    before: Forecasts, base: CustomerBase, model: TrainedModel | None, remarks: list[str]
 ) -> Comparison:
     """Compare two forecasts, with their model and orders where these reproduce them."""
     # imports LightGBM, which takes seconds that most reports do not need
     from ...evaluation.comparison import compare
 
-    left, right = before.to_pandas(), base.forecasts.to_pandas()
-    old_model = before["model_version"][0].as_py()
-    if old_model != base.forecasts["model_version"][0].as_py():
+    left, right = before.rows, base.terms.carried_by(base.forecasts)
+    old_model = left["model_version"][0].as_py()
+    if old_model != right["model_version"][0].as_py():
         remarks.append(
             f"the previous forecasts were made by another model, {old_model}: part of the change "
             "comes from the model"
@@ -213,8 +208,8 @@ def _compare(
         try:
             return compare(left, right, model, base.orders)
         except OrdersError as error:
-            remarks.append(f"the change is computed from the files only: {error}")
-    return compare(left, right)
+            remarks.append(f"the change is split by the files and orders only: {error}")
+    return compare(left, right, orders=base.orders)
 
 
 def _compare_model(model: TrainedModel, content: ReportData, config: Config) -> list[str]:

@@ -35,9 +35,9 @@ def build_change_section(
         Chart(
             "bridge",
             describe_change(change.before, change.after, writing),
-            f"Expected CLV at {since}, changes, and at {until}, {writing.money_unit}",
+            f"Expected CLV at {since}, changes, and at {until}, {writing.value_unit}",
             charts.draw_steps(
-                steps["step"].tolist(), steps["amount"].tolist(), writing, writing.money_unit
+                steps["step"].tolist(), steps["amount"].tolist(), writing, writing.value_unit
             ),
             build_table(
                 "Changes between the two forecasts",
@@ -45,7 +45,7 @@ def build_change_section(
                 [
                     ("step", "step", "text"),
                     ("customers", "customers", "count"),
-                    ("amount", "amount", "money"),
+                    ("amount", "amount", "value"),
                 ],
                 writing,
             ),
@@ -93,9 +93,9 @@ def _chart_migration(moves: pd.DataFrame, writing: NumberFormat) -> Chart:
                 ("from", "from tier", "text"),
                 ("to", "to tier", "text"),
                 ("customers", "customers", "count"),
-                ("value_before", "CLV before", "money"),
-                ("value_after", "CLV now", "money"),
-                ("change", "change", "money"),
+                ("value_before", "CLV before", "value"),
+                ("value_after", "CLV now", "value"),
+                ("change", "change", "value"),
             ],
             writing,
         ),
@@ -119,9 +119,9 @@ def _chart_movers(way: str, rows: pd.DataFrame, writing: NumberFormat) -> Chart:
             rows,
             [
                 ("customer_id", "customer", "text"),
-                ("before", "CLV before", "money"),
-                ("after", "CLV now", "money"),
-                ("change", "change", "money"),
+                ("before", "CLV before", "value"),
+                ("after", "CLV now", "value"),
+                ("change", "change", "value"),
             ],
             writing,
         ),

@@ -25,7 +25,8 @@ def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSec
     """The four levers by period, retention, and formula CLV compared with the forecast."""
     measures, triangle = content.kpis.measures, content.kpis.triangles
     days = int(measures["period_days"].iloc[0])
-    sections = [_chart_lever(name, content.periods, days, writing) for name in _LEVERS]
+    known = [name for name in _LEVERS if content.periods[name].notna().any()]  # no margin: none
+    sections = [_chart_lever(name, content.periods, days, writing) for name in known]
     if triangle["age_months"].max() >= 1:
         sections.append(_chart_retention(triangle, writing))
     shop = measures.iloc[0]
@@ -37,8 +38,8 @@ def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSec
         Chart(
             "formula",
             describe_formula(float(shop["formula_clv_span"]), float(shop["clv"]), writing),
-            f"CLV per customer over {content.span_days} days: order value x frequency x lifetime, "
-            "and forecast",
+            f"CLV ({writing.basis}) per customer over {content.span_days} days: order value x "
+            "frequency x lifetime, and forecast",
             None,
             build_table(
                 "Formula and forecast per customer",
@@ -46,9 +47,9 @@ def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSec
                 [
                     ("group", "group", "text"),
                     ("customers", "customers", "count"),
-                    ("formula_clv_span", "formula", "money"),
-                    ("clv", "forecast", "money"),
-                    ("clv_less_formula", "difference", "money"),
+                    ("formula_clv_span", "formula", "value"),
+                    ("clv", "forecast", "value"),
+                    ("clv_less_formula", "difference", "value"),
                 ],
                 writing,
             ),
@@ -57,7 +58,8 @@ def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSec
         )
     )
     lead = (
-        f"Four levers drive customer value; each is measured over periods of {days} days.",
+        f"Four levers drive customer value; each is measured over periods of {days} days."
+        + ("" if "margin_rate" in known else " No margin is known: map cost or state margin_rate."),
         *_describe_lever_values(content, writing),
     )
     return ReportSection("levers", "What drives it", lead, tuple(sections))

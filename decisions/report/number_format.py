@@ -6,12 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from ...configs.economics import Basis
 from ...configs.report import Locale
 from ...configs.schema import Config
 
 __all__ = ["UNKNOWN", "Kind", "NumberFormat"]
 
-Kind = Literal["text", "count", "money", "cents", "share", "points", "number", "ratio"]
+Kind = Literal[  # money and cents are revenue, value has CLV's basis, amount's row says what it is
+    "text", "count", "money", "cents", "value", "amount", "share", "points", "number", "ratio"
+]
 UNKNOWN = "–"
 _NO_BREAK, _NARROW = "\u00a0", "\u202f"
 # decimal mark, thousands mark, space before the percent sign (Unicode CLDR 45, latn)
@@ -48,11 +51,12 @@ class NumberFormat:
 
     currency: str = ""
     locale: Locale = "en"
+    basis: Basis = "revenue"  # what CLV is
 
     @classmethod
-    def of(cls, config: Config) -> Self:
-        """The format of a configuration."""
-        return cls(config.orders.currency, config.report.locale)
+    def of(cls, config: Config, basis: Basis = "revenue") -> Self:
+        """The format of a configuration, for CLV of a basis."""
+        return cls(config.orders.currency, config.report.locale, basis)
 
     @property
     def separators(self) -> str:
@@ -62,8 +66,13 @@ class NumberFormat:
 
     @property
     def money_unit(self) -> str:
-        """The unit of an axis of money."""
-        return self.currency or "money"
+        """The unit of an axis of revenue."""
+        return f"revenue, {self.currency}" if self.currency else "revenue"
+
+    @property
+    def value_unit(self) -> str:
+        """The unit of an axis of CLV: revenue, margin or contribution, and the currency."""
+        return f"{self.basis}, {self.currency}" if self.currency else self.basis
 
     def number(self, value: float, decimals: int = 0) -> str:
         """A number with the locale's marks."""

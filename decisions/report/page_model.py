@@ -13,7 +13,7 @@ from .number_format import Kind, NumberFormat
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Chart", "Column", "Fact", "ReportSection", "Table", "build_table"]
+__all__ = ["Chart", "Column", "Fact", "ReportSection", "Table", "build_table", "write_heading"]
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,12 @@ def build_table(
     columns: Sequence[tuple[str, str, Kind]],
     writing: NumberFormat,
 ) -> Table:
-    """A table of columns of a frame (column, heading, kind), with the currency in headings."""
-    currency = f", {writing.currency}" if writing.currency else ""
+    """A table of columns of a frame (column, heading, kind).
+
+    Headings of money say what it is, revenue or the basis of CLV, and name the currency.
+    """
     headings = tuple(
-        Column(heading + currency * (kind in ("money", "cents")), kind)
-        for _, heading, kind in columns
+        Column(write_heading(heading, kind, writing), kind) for _, heading, kind in columns
     )
     cells: list[list[Any]] = [frame[name].tolist() for name, _, _ in columns]
     rows = tuple(
@@ -84,3 +85,14 @@ def build_table(
         for row in zip(*cells, strict=True)
     )
     return Table(caption, headings, rows)
+
+
+def write_heading(heading: str, kind: Kind, writing: NumberFormat) -> str:
+    """A column's heading; that of money says what it is, and in which currency."""
+    if kind not in ("money", "cents", "value", "amount"):
+        return heading
+    units = {"value": writing.value_unit, "amount": writing.currency}
+    unit = units.get(kind, writing.money_unit)
+    if unit.partition(",")[0] in heading:  # the heading says it already
+        unit = writing.currency
+    return f"{heading}, {unit}" if unit else heading

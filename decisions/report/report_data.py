@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ...models.forecast_terms import ForecastTerms
 from ...models.segments import RISKS, TIERS
 from ...models.totals import total
 from ...orders import dates
@@ -30,9 +31,7 @@ class ReportData:
 
     cutoff: str
     model_version: str
-    horizon_days: int
-    span_days: int
-    margin_rate: float
+    terms: ForecastTerms
     customers: int
     clv: tuple[float, float, float]  # expected, lower, upper; the bounds NaN where unknown
     spend: tuple[float, float, float]
@@ -46,6 +45,16 @@ class ReportData:
     left_out: tuple[str, ...]  # missing contents and their requirements
     segments: tuple[str, ...]  # all segment names
 
+    @property
+    def horizon_days(self) -> int:
+        """Length of a forecast's period."""
+        return self.terms.horizon_days
+
+    @property
+    def span_days(self) -> int:
+        """Length of the CLV span."""
+        return self.terms.span_days
+
     @classmethod
     def of(cls, base: CustomerBase) -> ReportData:
         """Compute all of it."""
@@ -56,9 +65,7 @@ class ReportData:
         return cls(
             cutoff=dates.format_instant(base.cutoff),
             model_version=str(base.forecasts["model_version"][0].as_py()),
-            horizon_days=base.horizon_days,
-            span_days=base.span_days,
-            margin_rate=base.config.economics.margin_rate,
+            terms=base.terms,
             customers=base.n_rows,
             clv=(shop["clv_total"], shop["clv_total_lower"], shop["clv_total_upper"]),
             spend=_sum_spend(base),

@@ -16,10 +16,10 @@ __all__ = ["build_facts", "build_risk_section", "build_value_section"]
 _GROUP_TABLE: list[tuple[str, str, Kind]] = [
     ("group", "group", "text"),
     ("customers", "customers", "count"),
-    ("clv_total", "expected CLV", "money"),
-    ("clv_total_lower", "lower (90%)", "money"),
-    ("clv_total_upper", "upper (90%)", "money"),
-    ("clv", "CLV per customer", "money"),
+    ("clv_total", "expected CLV", "value"),
+    ("clv_total_lower", "lower (90%)", "value"),
+    ("clv_total_upper", "upper (90%)", "value"),
+    ("clv", "CLV per customer", "value"),
     ("churn_probability", "churn probability", "share"),
 ]
 _MOST_BARS = 15
@@ -31,24 +31,25 @@ def build_facts(content: ReportData, writing: NumberFormat) -> tuple[Fact, ...]:
     high = risks[risks["group"] == "high"]
     return (
         Fact(
-            f"Expected CLV in {content.span_days} days",
+            f"Expected CLV in {content.span_days} days: {writing.basis}",
             writing.money(content.clv[0]),
             _format_interval(content.clv, writing),
         ),
         Fact(
-            f"Expected spend in {content.horizon_days} days",
+            f"Expected spend in {content.horizon_days} days: {content.terms.spend_basis}",
             writing.money(content.spend[0]),
             _format_interval(content.spend, writing),
         ),
         Fact(
             "Customers",
             writing.count(content.customers),
-            f"mean CLV {writing.money(content.clv[0] / content.customers)}",
+            f"mean CLV ({writing.basis}) {writing.money(content.clv[0] / content.customers)}",
         ),
         Fact(
             "At high risk of leaving",
             writing.count(int(high["customers"].sum()), "customer"),
-            f"with {writing.money(float(high['clv_total'].sum()))} of expected CLV",
+            f"with {writing.money(float(high['clv_total'].sum()))} of expected CLV "
+            f"({writing.basis})",
         ),
     )
 
@@ -83,11 +84,10 @@ def build_value_section(content: ReportData, writing: NumberFormat) -> ReportSec
         if len(groups):
             sections.append(_chart_groups(dimension, noun, groups, content, writing))
     sections.append(_chart_cohorts(content, writing))
-    margin = f", at a margin of {writing.share(content.margin_rate)}"
     lead = (
         f"Expected CLV of {writing.count(content.customers, 'customer')} with an order before "
-        f"{content.cutoff}: {writing.money(content.clv[0])} in {content.span_days} days"
-        f"{'' if content.margin_rate == 1 else margin}.",
+        f"{content.cutoff}: {writing.money(content.clv[0])} in {content.span_days} days. CLV is "
+        f"{content.terms.describe_basis()}.",
         *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in content.plausibility),
         "Thin lines are 90% intervals of the totals; totals mostly deviate together.",
     )
@@ -107,12 +107,12 @@ def _chart_groups(
     return Chart(
         dimension,
         describe_largest_group(groups, noun, writing),
-        f"Expected CLV over {content.span_days} days by {noun}, {writing.money_unit}",
+        f"Expected CLV over {content.span_days} days by {noun}, {writing.value_unit}",
         charts.draw_bars(
             top["group"].tolist(),
             top["clv_total"].tolist(),
             writing,
-            writing.money_unit,
+            writing.value_unit,
             bounds=(top["clv_total_lower"].tolist(), top["clv_total_upper"].tolist()),
             texts=[writing.money(value) for value in top["clv_total"]],
         ),
@@ -127,12 +127,12 @@ def _chart_cohorts(content: ReportData, writing: NumberFormat) -> Chart:
         "cohorts",
         describe_cohorts(cohorts, writing),
         f"Expected CLV over {content.span_days} days by month of the first order, "
-        f"{writing.money_unit}",
+        f"{writing.value_unit}",
         charts.draw_columns(
             cohorts["group"].tolist(),
             cohorts["clv_total"].tolist(),
             writing,
-            writing.money_unit,
+            writing.value_unit,
             over="month of the first order",
             bounds=(cohorts["clv_total_lower"].tolist(), cohorts["clv_total_upper"].tolist()),
             dates=True,
@@ -156,9 +156,9 @@ def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSect
     by_risk = Chart(
         "risk",
         describe_risk(risks, writing),
-        f"Expected CLV by value tier and risk of leaving, {writing.money_unit}",
+        f"Expected CLV by value tier and risk of leaving, {writing.value_unit}",
         charts.draw_stacked(
-            [f"{tier} tier" for tier in tiers], series, writing, writing.money_unit
+            [f"{tier} tier" for tier in tiers], series, writing, writing.value_unit
         ),
         build_table(
             "Expected CLV by tier and risk",
@@ -167,7 +167,7 @@ def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSect
                 ("tier", "tier", "text"),
                 ("risk", "risk", "text"),
                 ("customers", "customers", "count"),
-                ("clv", "expected CLV", "money"),
+                ("clv", "expected CLV", "value"),
             ],
             writing,
         ),
@@ -179,12 +179,12 @@ def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSect
     keep = Chart(
         "budget",
         f"Keeping {best['group']} adds the most: at most {writing.money(best['most_to_keep_all'])}",
-        f"Maximum CLV that a certain order would add, by segment, {writing.money_unit}",
+        f"Maximum CLV that a certain order would add, by segment, {writing.value_unit}",
         charts.draw_bars(
             segments["group"].tolist(),
             segments["most_to_keep_all"].tolist(),
             writing,
-            writing.money_unit,
+            writing.value_unit,
             texts=[writing.brief(value) for value in segments["most_to_keep_all"]],
         ),
         build_table(
@@ -193,10 +193,10 @@ def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSect
             [
                 ("group", "segment", "text"),
                 ("customers", "customers", "count"),
-                ("clv", "CLV per customer", "money"),
-                ("value_if_kept", "maximum CLV with an order", "money"),
-                ("most_to_keep_one", "maximum per customer", "money"),
-                ("most_to_keep_all", "maximum for all", "money"),
+                ("clv", "CLV per customer", "value"),
+                ("value_if_kept", "maximum CLV with an order", "value"),
+                ("most_to_keep_one", "maximum per customer", "value"),
+                ("most_to_keep_all", "maximum for all", "value"),
             ],
             writing,
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from .amount_checks import detect_currencies, detect_footers, detect_totals_on_lines
 from .customer_checks import detect_customer_per_order, detect_shared_ids, detect_similar_ids
 from .finding import Finding
+from .line_checks import detect_joined_lines, detect_order_amounts, detect_returns
 from .order_checks import detect_no_sales, detect_order_ids, detect_overlapping_files
 from .source_profile import SourceProfile
 
@@ -22,6 +23,9 @@ MONEY_DETECTORS: tuple[Detector, ...] = (
     detect_no_sales,
     detect_overlapping_files,
     detect_shared_ids,
+    detect_returns,
+    detect_joined_lines,
+    detect_order_amounts,
 )
 DETECTORS: tuple[Detector, ...] = (
     *MONEY_DETECTORS,

@@ -15,22 +15,30 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...configs.layouts import quote_name
 from ...configs.schema import OrdersConfig, SourceConfig
 from ...orders.columns import Float64, Int32, Int64, Mask, TextColumn
+from ...orders.reading.cell_parsing import parse_number_cells
 from ...orders.reading.column_expressions import Expression
 from ...orders.reading.column_mapping import ORDER_TOTAL, resolve_columns
 from ...orders.reading.files import RawTable, open_tables
 from ...orders.reading.label_encoding import Ids, merge_labels, read_ids
 from ...orders.reading.line_collector import open_rules
-from ...orders.reading.line_validation import parse_lines
+from ...orders.reading.line_validation import Lines, parse_lines
 from ...orders.reading.order_rules import drop_left_out
+from ...orders.reading.returned_orders import RETURNED_ORDER, ReturnedOrders, assign_returns
 from ...orders.reading.usable_lines import UsableLines
+from ..words import is_return, rate_name
 from . import vocabulary
+from .cell_hashes import UInt64, has_hash, hash_cells
 
 __all__ = ["MOST_LINES", "SourceProfile", "profile_sources", "profile_table"]
 
 MOST_LINES = 2_000_000
 _TEXTS = ("customer_id", "order_id", "product_id")
+_CELLS = "cells "  # before the name of a column whose cells are compared within orders
+_MOST_COMPARED = 100_000  # lines, from the first
+_MOST_COMPARED_COLUMNS = 60
 _PERSON = "person "  # before the name of a column that may tell people apart
 _MOST_VALUES = 60  # distinct values of a column that is counted by value
 _MOST_PERSON_COLUMNS = 8
@@ -58,6 +66,12 @@ class SourceProfile:
     persons: Mapping[str, TextColumn]  # columns that are not mapped and may tell people apart
     values: Mapping[tuple[int, str], Mapping[str, int]]  # (source, column) -> value -> lines
     marks: Mapping[str, int]  # currency in the cells of amounts -> lines
+    positives: Mapping[tuple[int, str], Mapping[str, int]]  # of them, lines that say return and add
+    quantities: Float64  # n, NaN where there are none
+    quantity_column: str
+    amount_columns: Sequence[str]  # that make up the amount
+    cells: Mapping[str, UInt64]  # hashes of columns that are not mapped, or of the amount's, of the
+    # first lines alone
 
     @property
     def n_lines(self) -> int:
@@ -114,6 +128,10 @@ class _ProfileBuilder:
         self._persons: dict[str, list[Ids]] = {}
         self._values: dict[tuple[int, str], dict[str, int] | None] = {}
         self._marks: dict[str, int] = {}
+        self._positives: dict[tuple[int, str], dict[str, int]] = {}
+        self._quantity = ""
+        self._amount_columns: list[str] = []
+        self._n_compared = 0  # lines whose cells are kept
 
     def add(
         self, raw: RawTable, file: str, mapping: Mapping[str, Expression], position: int
@@ -129,6 +147,7 @@ class _ProfileBuilder:
         used = lines.usable()
         plain = _take_plain_columns(raw.table)
         self._keep_persons(plain, mapping)
+        self._count_positives(plain, mapping, position, lines)
         counted = plain.filter(pa.array(used & ~lines.verdicts.is_left_out))
         self._count_values(counted, mapping, position)
         self._count_marks(plain, mapping)
@@ -138,11 +157,66 @@ class _ProfileBuilder:
             "used": used.astype(np.float64),
             "source": np.full(n_lines, float(position)),
             "file": np.full(n_lines, float(self._files.index(file))),
+            "quantity": self._read_quantities(raw.table, mapping, lines),
         }
+        numbers |= self._hash_columns(raw.table, mapping)
         texts = {name: lines.texts.get(name) or _make_missing(n_lines) for name in _TEXTS}
+        if RETURNED_ORDER in lines.texts:
+            texts[RETURNED_ORDER] = lines.texts[RETURNED_ORDER]
         verdicts = lines.verdicts.values
         self._parts.append(UsableLines(texts, lines.times, numbers, verdicts=verdicts))
         self.n_lines_read += n_lines
+
+    def _hash_columns(
+        self, table: pa.Table, mapping: Mapping[str, Expression]
+    ) -> dict[str, Float64]:
+        """Hashes of the cells of a block, of the first lines of one file layout alone."""
+        amount = mapping.get("amount") or mapping.get(ORDER_TOTAL)
+        money = amount.columns if amount else ()
+        self._amount_columns += [name for name in money if name not in self._amount_columns]
+        if self.n_lines_read >= _MOST_COMPARED or self.n_lines_read != self._n_compared:
+            return {}
+        mapped = {name for e in mapping.values() for name in e.columns} - set(money)
+        names = [n for n in table.column_names if n not in mapped and has_hash(table, n)]
+        self._n_compared += table.num_rows
+        return {
+            _CELLS + n: hash_cells(table[n]).view(np.float64)
+            for n in names[:_MOST_COMPARED_COLUMNS]
+        }
+
+    def _read_quantities(
+        self, table: pa.Table, mapping: Mapping[str, Expression], lines: Lines
+    ) -> Float64:
+        """The mapped quantities, else those of a column with such a name."""
+        if "quantity" in mapping:
+            self._quantity = mapping["quantity"].text
+            return lines.numbers["quantity"]
+        for name in table.column_names:
+            if rate_name(name, "quantity") >= 2 and table.column_names.count(name) == 1:
+                parsed = parse_number_cells(table[name], self.config.format)
+                if not parsed.bad.any():
+                    self._quantity = quote_name(name)
+                    return np.where(parsed.missing, np.nan, parsed.values)
+        return np.full(table.num_rows, np.nan)
+
+    def _count_positives(
+        self, table: pa.Table, mapping: Mapping[str, Expression], position: int, lines: Lines
+    ) -> None:
+        """Lines that say return and add to the revenue, by column and value."""
+        amounts = lines.numbers.get("amount", lines.numbers.get(ORDER_TOTAL))
+        if amounts is None:
+            return
+        adds = lines.usable() & ~lines.verdicts.is_left_out & (amounts > 0)
+        mapped = {name for e in mapping.values() for name in e.columns}
+        for name in table.column_names:
+            if name in mapped or not _is_text(table[name].type):
+                continue
+            if pc.count_distinct(table[name].slice(0, 2_000)).as_py() > _MOST_VALUES:
+                continue
+            counts = self._positives.setdefault((position, name), {})
+            for value, count in _iterate_counts(table[name].filter(pa.array(adds))):
+                if is_return(value):
+                    counts[value] = counts.get(value, 0) + count
 
     def _keep_persons(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
         mapped = {name for e in mapping.values() for name in e.columns}
@@ -195,6 +269,7 @@ class _ProfileBuilder:
         for name, blocks in self._persons.items():
             for part, block in zip(self._parts, blocks, strict=True):
                 part.texts[_PERSON + name] = block
+        self._parts = _assign_returns(self._parts)
         drop_left_out(self._parts)
         return SourceProfile(
             sources=self.sources,
@@ -213,13 +288,42 @@ class _ProfileBuilder:
             persons={name: self._join_texts(_PERSON + name) for name in self._persons},
             values={key: counts for key, counts in self._values.items() if counts},
             marks=self._marks,
+            positives=self._positives,
+            quantities=self._join_numbers("quantity"),
+            quantity_column=self._quantity,
+            amount_columns=self._amount_columns,
+            cells=self._join_cells(),
         )
 
     def _join_texts(self, name: str) -> TextColumn:
         return merge_labels([*(part.texts[name] for part in self._parts), _make_missing(0)])
 
+    def _join_cells(self) -> dict[str, UInt64]:
+        """The hashes of the columns that all compared lines have."""
+        compared = [p for p in self._parts if any(name.startswith(_CELLS) for name in p.numbers)]
+        names = [n for n in (compared[0].numbers if compared else ()) if n.startswith(_CELLS)]
+        common = [n for n in names if all(n in part.numbers for part in compared)]
+        return {
+            name.removeprefix(_CELLS): np.concatenate(
+                [part.numbers[name].view(np.uint64) for part in compared]
+            )
+            for name in common
+        }
+
     def _join_numbers(self, name: str) -> Float64:
         return np.concatenate([*(part.numbers[name] for part in self._parts), np.zeros(0)])
+
+
+def _assign_returns(parts: list[UsableLines]) -> list[UsableLines]:
+    """Returns with the customers of their orders, as reading gives them."""
+    returned = ReturnedOrders()
+    for part in parts:
+        if RETURNED_ORDER in part.texts:
+            returned.take(part)
+    return [
+        assign_returns(part, returned.customers)[0] if RETURNED_ORDER in part.texts else part
+        for part in parts
+    ]
 
 
 def _make_missing(n_lines: int) -> TextColumn:

@@ -12,13 +12,14 @@ from typing import Any
 
 from ...configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, LineRules
 from .column_expressions import Expression, parse_expression
-from .line_filters import FILTER
+from .line_filters import FILTER, RETURNS
 from .validation_issues import Fault
 
 __all__ = [
     "CURRENCY",
     "NUMBERS",
     "ORDER_TOTAL",
+    "RETURN_COLUMNS",
     "TEXTS",
     "resolve_columns",
     "resolve_plain_columns",
@@ -28,6 +29,7 @@ TEXTS = ("order_id", "product_id", "category", "channel")
 NUMBERS = ("quantity", "discount", "cost")
 ORDER_TOTAL = "order_total"  # the role of `amount` where it is of a whole order
 CURRENCY = "currency"
+RETURN_COLUMNS = "return "  # before customer_id or order_id: whose a negative line is, as a role
 _TEXT_LIKE = ("customer_id", "ordered_at", *TEXTS)
 
 
@@ -58,6 +60,11 @@ def _other_roles(rules: LineRules) -> list[tuple[str, str, str]]:
     """Role, column and key of the columns that are read beside ours."""
     roles = [(FILTER + name, name, "only") for name in rules.only]
     roles += [(FILTER + name, name, "except") for name in rules.except_]
+    roles += [(RETURNS + name, name, "returns") for name in rules.returns]
+    roles += [
+        (RETURN_COLUMNS + ours, name, "return_columns")
+        for ours, name in rules.return_columns.items()
+    ]
     if rules.currency_column:
         roles.append((CURRENCY, rules.currency_column, "currency_column"))
         roles.append((FILTER + rules.currency_column, rules.currency_column, "currency_column"))

@@ -28,6 +28,8 @@ def fit_rules(rules: Rules, names: Sequence[str], file: str = "the table") -> Ru
         "columns": rules.columns,
         "only": rules.only,
         "except": rules.except_,
+        "returns": rules.returns,
+        "return_columns": rules.return_columns,
         "amount_per": rules.amount_per,
         "currency_column": rules.currency_column,
     }

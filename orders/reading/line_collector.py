@@ -28,7 +28,7 @@ from .column_mapping import CURRENCY
 from .customer_ids import load_id_rules
 from .exchange_rates import load_exchange_rates
 from .files import RawTable
-from .line_filters import FILTER, KEPT, count_values
+from .line_filters import FILTER, KEPT, RETURNS, count_values
 from .line_rules import NOT_EMPTY
 from .line_validation import (
     NO_CUSTOMER,
@@ -40,6 +40,7 @@ from .line_validation import (
 from .multiple_sources import describe_shared_orders, mark_source
 from .overlapping_files import FileSpan
 from .rejected_lines import build_rejected_table
+from .returned_orders import RETURNED_ORDER, ReturnedOrders
 from .usable_lines import Counts, UsableLines
 from .validation_issues import Fault, join_words, pluralize, raise_faults
 from .validation_summary import ValidationSummary, add_counts
@@ -91,6 +92,7 @@ class LineCollector:
         self.spans: dict[int, FileSpan] = {}  # by the number of the file
         self._money = 0.0  # the sum of all amounts without their signs
         self._left_out: dict[str, int] = {}  # column and value -> lines
+        self._returned: dict[int, tuple[ReturnedOrders, SourceConfig | None]] = {}  # by position
         self._seen: dict[str, dict[str, int]] = {}  # role -> value of its column -> lines
 
     def usable(
@@ -128,16 +130,24 @@ class LineCollector:
             if not self.faults:
                 for usable in self._usable(lines, number):
                     self._widen(number, file, position, usable)
-                    yield (
-                        usable
-                        if self._is_one or source is None
-                        else self._of(usable, source, position)
-                    )
+                    if RETURNED_ORDER in usable.texts:
+                        waiting = (ReturnedOrders(), source)
+                        usable = self._returned.setdefault(position, waiting)[0].take(usable)
+                    if usable.n_lines:
+                        yield self._of(usable, source, position)
+
+    def returned(self) -> Iterator[UsableLines]:
+        """The lines that waited for the orders they return, once all files are read."""
+        for position, (returned, source) in self._returned.items():
+            for usable in returned.release():
+                yield self._of(usable, source, position)
 
     def _where(self, faults: Sequence[Fault], file: str) -> list[Fault]:
         return list(faults) if self._is_one else [replace(f, where=file) for f in faults]
 
-    def _of(self, lines: UsableLines, source: SourceConfig, position: int) -> UsableLines:
+    def _of(self, lines: UsableLines, source: SourceConfig | None, position: int) -> UsableLines:
+        if self._is_one or source is None:
+            return lines
         of_source = mark_source(lines, source, position)
         self.columns.update(of_source.texts)
         return of_source
@@ -157,7 +167,7 @@ class LineCollector:
         """Count what stands in the columns that decide which lines count, and in which currency."""
         every_line = np.ones(len(lines.raw.rows), dtype=np.bool_)
         for role, expression in mapping.items():
-            if role.startswith(FILTER) or role == CURRENCY:
+            if role.startswith((FILTER, RETURNS)) or role == CURRENCY:
                 counted = ~lines.verdicts.is_left_out if role == CURRENCY else every_line
                 found = count_values(lines.raw.table[expression.name], counted)
                 self._seen[role] = add_counts(self._seen.get(role, {}), found)
@@ -220,9 +230,20 @@ class LineCollector:
                 _DECIMALS if self._is_one else f"{file}: {_DECIMALS}"
                 for (_, file), told in self._files.items()
                 if told.ids_as_decimals
-            ],
+            ]
+            + self._describe_unknown_returns(),
             rejected_lines=set_aside,
         )
+
+    def _describe_unknown_returns(self) -> list[str]:
+        lines = sum(returned.n_unknown for returned, _ in self._returned.values())
+        money = sum(returned.unknown_money for returned, _ in self._returned.values())
+        if not lines:
+            return []
+        return [
+            f"{pluralize(lines, 'line')} ({money:,.2f} in all) return money of orders that are in "
+            "no file: they count for the customer that they name"
+        ]
 
     def _parsed(self, file: str, told: _Told) -> Lines:
         if not told.tables:  # its columns could not be read

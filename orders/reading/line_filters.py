@@ -24,14 +24,17 @@ __all__ = [
     "FILTER",
     "KEPT",
     "LEFT_OUT",
+    "RETURNS",
     "Verdicts",
     "apply_filters",
     "count_values",
+    "find_returns",
     "fold_value",
     "list_filters",
 ]
 
 FILTER = "filter "  # before the name of a column that decides which lines count, as a role
+RETURNS = "returns "  # before the name of a column that says which lines are returns, as a role
 LEFT_OUT, BLANK_LEFT_OUT, BLANK_KEPT, KEPT = (np.int8(k) for k in range(4))  # the lowest wins
 _MOST_VALUES = 1_000  # that are counted; a column with more is no status
 
@@ -95,6 +98,19 @@ def apply_filters(
             continue
         left_out |= {f"{name} {values[k] or 'blank'}": int(lines[k]) for k in np.flatnonzero(lines)}
     return Verdicts(verdicts, left_out)
+
+
+def find_returns(
+    table: pa.Table, mapping: Mapping[str, Expression], returns: Mapping[str, Sequence[str]]
+) -> Mask:
+    """The lines that are returns by the value of a column, whatever the sign of their amount."""
+    found = np.zeros(table.num_rows, dtype=np.bool_)
+    for name, listed in returns.items():
+        if RETURNS + name in mapping:
+            values, codes = _encode(table[name])
+            folded = set(map(fold_value, listed))
+            found |= np.array([value in folded for value in values], dtype=np.bool_)[codes]
+    return found
 
 
 def count_values(column: pa.ChunkedArray, lines: Mask) -> dict[str, int]:

@@ -20,12 +20,12 @@ from ..columns import Float64, Int64
 from ..limits import MAX_AMOUNT
 from .cell_parsing import Mask, Parsed, is_number, parse_instant_cells, parse_number_cells
 from .column_expressions import Expression
-from .column_mapping import CURRENCY, NUMBERS, ORDER_TOTAL, TEXTS
+from .column_mapping import CURRENCY, NUMBERS, ORDER_TOTAL, RETURN_COLUMNS, TEXTS
 from .customer_ids import CustomerIdRules
 from .exchange_rates import ExchangeRates
 from .files import RawTable
-from .label_encoding import Ids, read_ids
-from .line_filters import FILTER, Verdicts, apply_filters, list_filters
+from .label_encoding import Ids, encode_labels, read_ids
+from .line_filters import FILTER, RETURNS, Verdicts, apply_filters, find_returns, list_filters
 from .line_rules import (
     AMOUNT,
     EXCHANGE_RATE,
@@ -36,6 +36,7 @@ from .line_rules import (
     NUMBER,
     Rule,
 )
+from .returned_orders import RETURNED_ORDER
 from .validation_issues import Fault
 
 __all__ = [
@@ -136,7 +137,7 @@ def describe_unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> lis
             or pa.types.is_null(kind)
             or is_number(kind)
             or pa.types.is_temporal(kind)
-            or (pa.types.is_boolean(kind) and role.startswith(FILTER))
+            or (pa.types.is_boolean(kind) and role.startswith((FILTER, RETURNS)))
         )
         if not plain:
             faults.append(Fault(f"column {name!r} must hold text, numbers or dates, got {kind}"))
@@ -176,13 +177,37 @@ def parse_lines(
             lines.texts[name], lines.ids_as_decimals = rules.ids.read(column)
         else:
             lines.texts[name], _ = read_ids(column, nulls_by_name=False)
-    if "customer_id" in mapping:
-        missing = lines.texts["customer_id"].is_missing & ~lines.verdicts.is_left_out
-        lines.reasons.append(RejectionReason(NO_CUSTOMER, mapping["customer_id"].name, missing))
     if "ordered_at" in mapping:
         _parse_times(lines, mapping["ordered_at"].name, rules.config, rules.now)
     _parse_amounts(lines, mapping, rules)
+    _read_returns(lines, mapping, rules)
+    if "customer_id" in mapping:
+        missing = lines.texts["customer_id"].is_missing & ~lines.verdicts.is_left_out
+        reason = RejectionReason(NO_CUSTOMER, mapping["customer_id"].name, missing)
+        lines.reasons.insert(0, reason)
     return lines
+
+
+def _read_returns(lines: Lines, mapping: Mapping[str, Expression], rules: ReadingRules) -> None:
+    """Make the amounts of returns negative, and read whose the lines with a negative amount are."""
+    role = "amount" if "amount" in lines.numbers else ORDER_TOTAL
+    if role not in lines.numbers:
+        return
+    is_return = find_returns(lines.raw.table, mapping, rules.config.returns)
+    if is_return.any():
+        amounts = lines.numbers[role]
+        lines.numbers[role] = np.where(is_return, -np.abs(amounts), amounts)
+    gives_back = lines.numbers[role] < 0
+    column = mapping.get(RETURN_COLUMNS + "customer_id")
+    if column is not None and "customer_id" in lines.texts:
+        stated, _ = rules.ids.read(lines.raw.table[column.name])
+        is_stated = pa.array(gives_back & ~stated.is_missing)
+        own = lines.texts["customer_id"].to_text()
+        lines.texts["customer_id"] = encode_labels(pc.if_else(is_stated, stated.to_text(), own))
+    column = mapping.get(RETURN_COLUMNS + "order_id")
+    if column is not None and "order_id" in lines.texts:
+        named = read_ids(lines.raw.table[column.name], nulls_by_name=False)[0].to_text()
+        lines.texts[RETURNED_ORDER] = encode_labels(pc.if_else(pa.array(gives_back), named, None))
 
 
 def _join_columns(raw: RawTable, mapping: Mapping[str, Expression]) -> RawTable:

@@ -138,6 +138,7 @@ def iterate_usable_lines(
                 blocks, found.file, found.mapping, found.faults, source, position
             )
             before += found.size
+    yield from intake.returned()
 
 
 def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
@@ -167,7 +168,7 @@ def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) ->
     wanted = list(dict.fromkeys(frame.names)) if every_column else list_needed(mapping)
     lines = frame.select(wanted)
     raw = RawTable(lines, np.arange(1, lines.num_rows + 1))
-    parts = list(intake.usable(iter([raw]), "", mapping, faults))
+    parts = [*intake.usable(iter([raw]), "", mapping, faults), *intake.returned()]
     return _assembled(intake, parts, "the orders")
 
 

@@ -15,7 +15,7 @@ from ...errors import OrdersError
 from ..limits import MAX_MINOR_UNITS
 from ..orders import OrdersReport
 from .column_mapping import CURRENCY
-from .line_filters import FILTER, fold_value
+from .line_filters import FILTER, RETURNS, fold_value
 from .validation_issues import Fault, join_words, merge_faults, pluralize, raise_faults
 
 __all__ = ["ValidationSummary", "add_counts"]
@@ -128,7 +128,7 @@ class ValidationSummary:
         rules = config.all_sources() or (config,)
         for rule, key, listed in [(r, key, own) for r in rules for key, own in _list_values(r)]:
             column, values = listed
-            seen = self.values_seen.get(FILTER + column)
+            seen = self.values_seen.get((RETURNS if key == "returns" else FILTER) + column)
             if not seen:
                 continue
             absent = [value for value in values if value and fold_value(value) not in seen]
@@ -139,7 +139,7 @@ class ValidationSummary:
                     f"{', '.join(values)}; found: {has}"
                 )
             is_own = rule.layout is None  # a layout lists what may occur
-            if absent and is_own and (key == "only" or len(absent) == len(values)):
+            if absent and is_own and (key != "except" or len(absent) == len(values)):
                 remarks.append(
                     f"orders.{key}: no line has {column} {' or '.join(absent)}; found: {has}"
                 )
@@ -162,6 +162,5 @@ class ValidationSummary:
 
 def _list_values(rules: LineRules) -> list[tuple[str, tuple[str, tuple[str, ...]]]]:
     """Key, column and listed values of each filter."""
-    return [("only", item) for item in rules.only.items()] + [
-        ("except", item) for item in rules.except_.items()
-    ]
+    listed = {"only": rules.only, "except": rules.except_, "returns": rules.returns}
+    return [(key, item) for key, filters in listed.items() for item in filters.items()]

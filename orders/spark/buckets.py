@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig, SourceConfig
+from ...errors import OrdersError
 from .. import dates, windows
 from ..orders import Orders
 from ..reading.column_expressions import Expression
@@ -118,6 +119,11 @@ def plan_source(
     config = fit_rules(config, empty.column_names, shown)
     source = source and fit_rules(source, empty.column_names, shown)
     mapping, faults = resolve_columns(source or config, empty.column_names, own_names_too=True)
+    if (source or config).return_columns:
+        raise OrdersError(
+            f"{shown}: orders.return_columns needs all lines in one place and is not read in "
+            "Spark; score the files without Spark, or give returns their customers before"
+        )
     if faults:
         raise_faults(faults, shown)
     intake = LineCollector(config, now)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from ...errors import ClvcastError
 from ...models.model import TrainedModel
+from ...models.scoring import describe_terms
 from ...orders.reading.attribute_records import list_attribute_names
 from .errors import Refusal
 from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
@@ -52,6 +54,7 @@ _ABOUT: dict[str, Any] = {
     "version": "1",  # of the API
     "summary": "Order histories in, customer lifetime value forecasts out.",
 }
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
 _NO_DATES = (
     "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to get them from the "
     "registry"
@@ -152,7 +155,7 @@ def _create_routes(
         openapi_extra={"requestBody": describe_body(RELOAD, {"model": "models:/clv@champion"})},
     )
     async def reload(request: Request) -> Response:
-        requested: Reload = parse_body(RELOAD, request.scope["context"].body)
+        requested: Reload = parse_body(RELOAD, request.scope["context"].body, limits)
         return await _change(request, lambda: models.reload(requested["model"]))
 
     @router.post(
@@ -212,7 +215,16 @@ def _create_routes(
 
 
 def _read_content_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """The content type; 415 for text in another encoding than UTF-8, which would be misread."""
+    stated = request.headers.get("content-type", "")
+    kind, _, parameters = stated.partition(";")
+    if parameters:
+        message = Message()
+        message["content-type"] = stated
+        charset = message.get_param("charset", "utf-8")
+        if not isinstance(charset, str) or charset.lower() not in _CHARSETS:
+            raise Refusal(415, "unsupported", "the charset must be utf-8, or be left out")
+    return kind.strip().lower()
 
 
 def _get_version(model: TrainedModel | None) -> str | None:
@@ -232,6 +244,8 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
         currency=model.orders.currency,
         timezone=model.orders.timezone,
         margin_rate=model.economics.margin_rate,
+        margin_source=model.economics.margin_source,
+        basis=describe_terms(model).basis,
         annual_discount_rate=model.economics.annual_discount_rate,
         needed_columns=list(numbers.optional_columns),
         needed_attributes={name: kinds.get(name, "text") for name in names},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "HEALTH_PATHS",
     "PAGE_PATHS",
     "TOKENS_VARIABLE",
+    "LoginLimit",
     "Tokens",
     "authorise",
     "is_token",
@@ -67,8 +69,8 @@ def authorise(
             403, "forbidden", f"{path} is off: the server was started without admin tokens"
         )
     if is_loopback and not is_admin_path and not (tokens.forecast or tokens.admin):
-        host = urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname
-        if host not in _LOOPBACK_NAMES:  # DNS rebinding: a foreign page whose name points here
+        # DNS rebinding: a foreign page whose name points here
+        if _read_host(headers) not in _LOOPBACK_NAMES:
             raise Refusal(403, "forbidden", "without tokens the server serves localhost only")
         return
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
@@ -88,9 +90,49 @@ def authorise(
         )
 
 
+def _read_host(headers: Mapping[bytes, bytes]) -> str | None:
+    """The name in the header Host; None where it is none, such as `[`."""
+    try:
+        return urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname
+    except ValueError:
+        return None
+
+
 def is_token(token: str, tokens: Tokens) -> bool:
     """Whether a token may read forecasts."""
     return _is_among(token.strip().encode(), (*tokens.forecast, *tokens.admin))
+
+
+class LoginLimit:
+    """Failed logins per client address: after `most` within a minute, further ones are rejected.
+
+    Behind a proxy all clients have its address, and share the limit. Requests with the header
+    Authorization are not limited: a token has at least 16 characters.
+    """
+
+    _ADDRESSES = 1_000  # remembered; more than these forget all, so that memory is bounded
+
+    def __init__(self, most: int = 10, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._failed: dict[str, list[float]] = {}
+
+    def check(self, address: str) -> None:
+        """Raise a `Refusal` with 429 for an address with too many failed logins."""
+        recent = [at for at in self._failed.get(address, ()) if self._clock() - at < 60.0]
+        if len(recent) >= self._most:
+            raise Refusal(
+                429,
+                "too_many_logins",
+                f"at most {self._most} logins may fail within a minute; try again later",
+                headers={"Retry-After": "60"},
+            )
+
+    def note_failure(self, address: str) -> None:
+        """Note a failed login of an address."""
+        if address not in self._failed and len(self._failed) >= self._ADDRESSES:
+            self._failed.clear()
+        recent = [*self._failed.get(address, ()), self._clock()]
+        self._failed[address] = recent[-self._most :]
 
 
 def _is_among(token: bytes, digests: Iterable[bytes]) -> bool:

@@ -13,9 +13,10 @@ from ...configs.schema import Config
 from ...decisions.customer_base import CustomerBase, open_customer_base
 from ...decisions.report.build import report
 from ...decisions.report.number_format import Kind, NumberFormat
+from ...decisions.report.page_model import write_heading
 from ...errors import ClvcastError, ConfigError, OrdersError
 from ...models.model import TrainedModel
-from .auth import COOKIE, is_token
+from .auth import COOKIE, LoginLimit, is_token
 from .customer_index import PAGE_ROWS, CustomerIndex
 from .errors import Refusal
 from .settings import Settings
@@ -33,9 +34,9 @@ _COLUMNS: dict[str, tuple[str, Kind]] = {
     "risk": ("risk", "text"),
     "channel": ("channel", "text"),
     "n_orders": ("orders", "count"),
-    "clv": ("expected CLV", "money"),
-    "clv_lower": ("CLV, lower bound", "money"),
-    "clv_upper": ("CLV, upper bound", "money"),
+    "clv": ("expected CLV", "value"),
+    "clv_lower": ("CLV, lower bound", "value"),
+    "clv_upper": ("CLV, upper bound", "value"),
     "churn_probability": ("churn probability", "share"),
 }
 _LOGIN = """<!doctype html>
@@ -71,9 +72,9 @@ def create_explorer(
     Raises what `clvcast.report` raises.
     """
     base = open_customer_base(forecasts, orders, config, model=model)
-    index, writing = CustomerIndex.of(base), NumberFormat.of(base.config)
+    index, writing = CustomerIndex.of(base), NumberFormat.of(base.config, base.terms.basis)
     page = report(base, model=model).page(index.filters).encode()
-    router = APIRouter(include_in_schema=False)
+    router, logins = APIRouter(include_in_schema=False), LoginLimit()
 
     @router.get("/")
     def show_page() -> Response:
@@ -106,9 +107,12 @@ def create_explorer(
 
     @router.post("/login")
     async def log_in(request: Request) -> Response:
+        address = "" if request.client is None else request.client.host
+        logins.check(address)
         fields = parse_qs(request.scope["context"].body.decode("latin-1"))
         token = fields.get("token", [""])[0].strip()
         if not is_token(token, settings.tokens):
+            logins.note_failure(address)
             page = _LOGIN.format(message="Invalid token.")
             return Response(page, 401, _NOT_KEPT, media_type=_HTML)
         response = Response(status_code=303, headers={"Location": "/"} | _NOT_KEPT)
@@ -130,19 +134,18 @@ def _describe_selection(
     """One page of a selection, formatted."""
     total = index.total(choices)
     summary = (
-        f"{writing.count(total['customers'], 'customer')}, expected CLV "
+        f"{writing.count(total['customers'], 'customer')}, expected CLV ({writing.basis}) "
         f"{writing.money(total['expected'])}"
     )
     if total["expected"] > 0 and total["lower"] == total["lower"]:
         summary += f", 90% interval {writing.money_range(total['lower'], total['upper'])}"
     rows = index.page(choices, page)
     columns = {name: _COLUMNS[name] for name in _COLUMNS if name in rows.column_names}
-    currency = f", {writing.currency}" if writing.currency else ""
     return {
         "summary": f"{summary}.",
         "pages": -(-int(total["customers"]) // PAGE_ROWS),
         "headings": [
-            [heading + currency * (kind == "money"), kind != "text"]
+            [write_heading(heading, kind, writing), kind != "text"]
             for heading, kind in columns.values()
         ],
         "rows": [
@@ -172,7 +175,7 @@ def _describe_customer(
         "facts": _list_facts(row, index.base, writing),
         "note": note,
         "reasons": {
-            "headings": [["reason", False], ["value", True], [unit, True]],
+            "headings": [["reason", False], ["value", True], [writing.value_unit, True]],
             "rows": reasons,
         },
         "history": {
@@ -205,12 +208,12 @@ def _list_facts(
     since = writing.count(row["days_since_last_order"], "day")
     return [
         (
-            f"Expected CLV in {base.span_days} days",
+            f"Expected CLV in {base.span_days} days: {writing.basis}",
             writing.money(row["clv"]),
             format_interval("clv"),
         ),
         (
-            f"Expected spend in {base.horizon_days} days",
+            f"Expected spend in {base.horizon_days} days: {base.terms.spend_basis}",
             writing.money(row["expected_spend"]),
             format_interval("expected_spend"),
         ),

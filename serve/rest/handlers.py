@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic_core import to_json
 
@@ -43,8 +44,8 @@ from ...orders.reading.read_orders import read_table
 from ...orders.reading.validation_issues import FaultyOrdersError
 from .arrow_safety import is_compressed
 from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
-from .request_limits import Limits
-from .schemas import FORECAST_REQUEST, format_field_path, parse_body
+from .request_limits import Limits, check_size
+from .schemas import FORECAST_REQUEST, LONGEST_TEXT, format_field_path, parse_body
 
 __all__ = [
     "ARROW",
@@ -114,10 +115,9 @@ def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAns
 
 
 def _read_request(model: TrainedModel, body: bytes, limits: Limits) -> _Request:
-    request = parse_body(FORECAST_REQUEST, body)
+    request = parse_body(FORECAST_REQUEST, body, limits)
     cutoff = _parse_cutoff(model, request["cutoff"])
     customers = request["customers"]
-    _check_size(len(customers), sum(len(c["orders"]) for c in customers), limits)
     ids = _clean_ids([customer["customer_id"] for customer in customers])
     records = [(name, customer["orders"]) for name, customer in zip(ids, customers, strict=True)]
     try:
@@ -187,14 +187,15 @@ def answer_table(
     attributes = () if model.customers is None else list_attribute_names(model.customers)
     attribute_columns = [PREFIX + name for name in attributes]
     allowed = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *attribute_columns)
-    unknown = [(name,) for name in table.column_names if name not in allowed]
+    unknown = [name for name in table.column_names if name not in allowed]
     if unknown:
         rule = "is no column of order lines"
         raise build_invalid_request(
-            [FieldError(path=format_field_path(path), rule=rule) for path in unknown]
+            [FieldError(path=format_field_path((n,)), rule=rule) for n in unknown[:MAX_FAULTS]],
+            len(unknown),
         )
     orders = _read_orders(model, table)
-    _check_size(orders.n_customers, table.num_rows, limits)
+    check_size(orders.n_customers, table.num_rows, limits)
     if any(name not in orders.optional_columns for name in model.numbers.optional_columns):
         raise _build_missing_field_error(model)
     if model.customers is not None:
@@ -253,19 +254,6 @@ def _parse_cutoff(model: TrainedModel, cutoff: str) -> int:
     return instant
 
 
-def _check_size(customers: int, lines: int, limits: Limits) -> None:
-    for name, count, most in (
-        ("customers", customers, limits.customers),
-        ("order lines", lines, limits.lines),
-    ):
-        if count > most:
-            raise Refusal(
-                413,
-                "too_large",
-                f"a request must have at most {most} {name}, got {count}; split it",
-            )
-
-
 def _clean_ids(raw_ids: list[str]) -> list[str]:
     ids = [clean_id(raw_id) for raw_id in raw_ids]
     seen: set[str] = set()
@@ -289,13 +277,15 @@ def _read_table(body: bytes, media_type: str, limits: Limits) -> pa.Table:
     most_bytes = _WIDEST * max(len(body), 100_000)
     try:
         if media_type == PARQUET:
-            file = pq.ParquetFile(io.BytesIO(body))
-            groups = [file.metadata.row_group(k) for k in range(file.metadata.num_row_groups)]
-            if file.metadata.num_rows > limits.lines:
+            metadata = pq.read_metadata(io.BytesIO(body))
+            if metadata.num_rows > limits.lines or metadata.num_row_groups > limits.lines:
                 raise too_large
+            groups = (metadata.row_group(k) for k in range(metadata.num_row_groups))
             if sum(group.total_byte_size for group in groups) > most_bytes:
                 raise too_large
-            table = file.read()
+            # a text that 100,000 rows share is read once: 4 KB of parquet may repeat it to 2 GB
+            names = metadata.schema.to_arrow_schema().names
+            table = pq.ParquetFile(io.BytesIO(body), read_dictionary=names).read()
         else:
             if is_compressed(body):
                 raise Refusal(
@@ -303,13 +293,31 @@ def _read_table(body: bytes, media_type: str, limits: Limits) -> pa.Table:
                 )
             with pa.ipc.open_stream(body) as stream:
                 table = stream.read_all()
+        if table.num_rows > limits.lines:
+            raise too_large
         table.validate(full=True)
+        long = [name for name in table.column_names if _has_long_text(table[name])]
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError):
         kind = "a parquet file" if media_type == PARQUET else "an Arrow stream"
         raise Refusal(400, "no_table", f"the body must be {kind}") from None
-    if table.num_rows > limits.lines:
-        raise too_large
+    if long:
+        rule = f"must have at most {LONGEST_TEXT} characters"
+        faults = [FieldError(path=format_field_path((n,)), rule=rule) for n in long[:MAX_FAULTS]]
+        raise build_invalid_request(faults, len(long))
     return table
+
+
+def _has_long_text(column: pa.ChunkedArray) -> bool:
+    """Whether a column of text, or of a dictionary of texts, holds one that is too long."""
+    for chunk in column.chunks:
+        values = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
+        if pa.types.is_string_view(values.type):
+            values = values.cast(pa.large_string())
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            longest = pc.max(pc.utf8_length(values)).as_py()
+            if longest is not None and longest > LONGEST_TEXT:
+                return True
+    return False
 
 
 def _read_orders(model: TrainedModel, table: pa.Table) -> Orders:

@@ -31,7 +31,18 @@ from .settings import Settings
 __all__ = ["Middleware", "RequestContext"]
 
 _ON_THE_LOOP = "/v1/forecasts"  # when its body is small
+_LARGE_BODIES = ("/v1/forecasts", "/v1/explain")  # the pool parses them; the loop parses others
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ONCE = (b"authorization", b"host", b"content-length", b"content-type")  # proxies read either
+_POLICY = b"content-security-policy"
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+]
+# of an answer that is no page; a page has its own beside it, and both hold
+_NO_CONTENT = b"default-src 'none'; frame-ancestors 'none'"
+_NO_FRAMES = b"frame-ancestors 'none'"
 
 
 @dataclass
@@ -82,8 +93,14 @@ class Middleware:
     ) -> None:
         context: RequestContext = scope["context"]
         try:
-            if sum(map(len, headers)) + sum(map(len, headers.values())) > LONGEST_HEAD:
+            pairs: list[tuple[bytes, bytes]] = scope["headers"]
+            if sum(len(name) + len(value) for name, value in pairs) > LONGEST_HEAD:
                 raise Refusal(400, "long_head", f"a head must have at most {LONGEST_HEAD} bytes")
+            names = [name for name, _ in pairs]
+            for name in _ONCE:
+                if names.count(name) > 1:
+                    rule = f"the header {name.decode()} must be given once, got it several times"
+                    raise Refusal(400, "repeated_header", rule)
             if scope.get(TOO_MANY) and scope["path"] not in HEALTH_PATHS:
                 raise too_many_requests(close=True)
             authorise(
@@ -92,7 +109,10 @@ class Middleware:
                 self._settings.tokens,
                 is_loopback=self._settings.is_loopback,
             )
-            context.body = await self._bodies.read(receive, headers.get(b"content-length"))
+            limits = self._settings.limits
+            is_large = scope["path"] in _LARGE_BODIES
+            most = limits.body_bytes if is_large else limits.control_bytes
+            context.body = await self._bodies.read(receive, headers.get(b"content-length"), most)
             context.is_small = self._is_small(scope["path"], context.body)
             if context.is_small:  # here, not in a route: to reject a request must cost little
                 self._shedder.check(scope.get(ARRIVAL), scope.get(CONNECTIONS, 1))
@@ -136,13 +156,16 @@ def _add_headers(context: RequestContext, send: Send) -> Send:
     headers = [
         (b"x-request-id", context.request_id.encode()),
         (b"x-model-version", context.model.version.encode()),
-        (b"x-content-type-options", b"nosniff"),
+        *_SECURITY_HEADERS,
     ]
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             context.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *headers]
+            own = message.get("headers", ())
+            is_page = any(n == b"content-type" and v.startswith(b"text/html") for n, v in own)
+            policy = (_POLICY, _NO_FRAMES if is_page else _NO_CONTENT)
+            message["headers"] = [*own, *headers, policy]
         await send(message)
 
     return send_with_headers

@@ -70,6 +70,8 @@ class ModelHolder:
             return self.current
 
     def _resolve(self, name: str) -> str:
+        if "\0" in name:
+            raise ConfigError("a model's name must not hold the character NUL")
         if name.startswith("models:/"):
             return name
         if self._root is None or ":" in name:

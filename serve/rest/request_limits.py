@@ -18,15 +18,20 @@ __all__ = [
     "ARRIVAL",
     "CONNECTIONS",
     "LONGEST_HEAD",
+    "MOST_CUSTOMERS",
+    "MOST_LINES",
     "TOO_MANY",
     "BodyReader",
     "Limits",
     "LoadShedder",
     "WorkerPool",
+    "check_size",
     "too_many_requests",
 ]
 
 LONGEST_HEAD = 64 << 10  # bytes: request line, headers and trailers
+MOST_CUSTOMERS, MOST_LINES = 1_000, 100_000  # of one request
+_VALUES_PER_LINE, _VALUES_PER_CUSTOMER = 10, 200  # at most; a line has 9 fields
 # In a request's scope: when its last byte came, by the monotonic clock; how many connections are
 # open; and whether its own was opened when the maximum was open.
 ARRIVAL, CONNECTIONS, TOO_MANY = "clvcast.arrival", "clvcast.connections", "clvcast.too_many"
@@ -44,16 +49,36 @@ class Limits:
     """Limits of one request and of all together; a request beyond one is rejected as a whole."""
 
     body_bytes: int = 8 << 20
-    customers: int = 1_000
-    lines: int = 100_000  # order lines of one request
+    customers: int = MOST_CUSTOMERS
+    lines: int = MOST_LINES
     threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
     small_bytes: int = 16 << 10  # bodies answered on the loop, where a thread would cost more
+    control_bytes: int = 16 << 10  # of a body that names a model or a token; the loop parses it
     small_commas: int = 1_000  # in such a body; a bound on its lines, and so on its faults
     waiting: int = 16  # larger requests that wait for a thread; further ones get 503
     buffered_bytes: int = 64 << 20  # bodies of all requests together
     request_seconds: float = 30.0  # from the last byte of a larger body to the response
     slow_seconds: float = 10.0  # for a client to send its headers, its body, or to read on
     connections: int = 1_000
+
+    @property
+    def values(self) -> int:
+        """Values of a JSON body: generous for every legal request, far below what bytes allow."""
+        return _VALUES_PER_LINE * self.lines + _VALUES_PER_CUSTOMER * self.customers
+
+
+def check_size(customers: int, lines: int, limits: Limits) -> None:
+    """Reject a request of too many customers or order lines with 413."""
+    for name, count, most in (
+        ("customers", customers, limits.customers),
+        ("order lines", lines, limits.lines),
+    ):
+        if count > most:
+            raise Refusal(
+                413,
+                "too_large",
+                f"a request must have at most {most} {name}, got {count}; split it",
+            )
 
 
 class BodyReader:
@@ -63,11 +88,13 @@ class BodyReader:
         self._limits = limits
         self._buffered = 0
 
-    async def read(self, receive: Receive, stated_length: bytes | None) -> bytes:
-        """A whole body; raises `Refusal` with 413, 408 or 503."""
-        most = self._limits.body_bytes
+    async def read(
+        self, receive: Receive, stated_length: bytes | None, most: int | None = None
+    ) -> bytes:
+        """A whole body of at most `most` bytes; raises `Refusal` with 413, 408 or 503."""
+        most = self._limits.body_bytes if most is None else most
         if stated_length is not None and stated_length.isdigit() and int(stated_length[:20]) > most:
-            raise self._too_large()
+            raise self._too_large(most)
         parts: list[bytes] = []
         size = 0
         try:
@@ -81,7 +108,7 @@ class BodyReader:
                     size += len(part)
                     self._buffered += len(part)
                     if size > most:
-                        raise self._too_large()
+                        raise self._too_large(most)
                     if self._buffered > self._limits.buffered_bytes:
                         raise too_many_requests()
                     if not message.get("more_body"):
@@ -94,11 +121,11 @@ class BodyReader:
         finally:
             self._buffered -= size
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self, most: int) -> Refusal:
         return Refusal(
             413,
             "too_large",
-            f"a body must have at most {self._limits.body_bytes} bytes; send fewer customers",
+            f"a body must have at most {most} bytes here; send fewer customers",
             headers=_CLOSE,
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Annotated, Any, NotRequired
 
@@ -10,6 +12,7 @@ import pyarrow as pa
 from pydantic import (
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     TypeAdapter,
     ValidationError,
@@ -23,10 +26,13 @@ from ...models.scoring import FORECAST_SCHEMA
 from ...orders.dates import ISO_INSTANT, ISO_LOCAL
 from ...orders.limits import MAX_AMOUNT
 from ...orders.reading.line_rules import AMOUNT, FINITE, ISO, NOT_EMPTY, NUMBER, REQUIRED, TEXT
+from ..json_scan import scan_json
 from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
+from .request_limits import MOST_CUSTOMERS, MOST_LINES, Limits, check_size
 
 __all__ = [
     "FORECAST_REQUEST",
+    "LONGEST_TEXT",
     "RELOAD",
     "ExplainAnswer",
     "ForecastAnswer",
@@ -41,9 +47,11 @@ __all__ = [
 ]
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
-_MOST_LISTED = 10_000  # faults; listing more takes seconds
+# the parser holds the interpreter's lock: one large body at a time, so that the loop has its turn
+_PARSING = threading.Lock()
 _LONGEST_NAME = 64  # of a field in a path
-_Text = Annotated[str | None, Field(max_length=1_000)]
+LONGEST_TEXT = 1_000  # characters
+_Text = Annotated[str | None, Field(max_length=LONGEST_TEXT)]
 _Number = Annotated[float | None, Field(allow_inf_nan=False)]
 
 
@@ -115,8 +123,8 @@ class Customer(TypedDict):
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
-    customer_id: Annotated[str, Field(min_length=1, max_length=1_000)]
-    orders: Annotated[list[OrderLine], Field(min_length=1)]
+    customer_id: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    orders: Annotated[list[OrderLine], Field(min_length=1, max_length=MOST_LINES), FailFast()]
     attributes: NotRequired[_Attributes]
 
 
@@ -134,7 +142,13 @@ class ForecastRequest(TypedDict):
         ),
     ]
     customers: Annotated[
-        list[Customer], Field(min_length=1, description="At most 1,000, without duplicates.")
+        list[Customer],
+        Field(
+            min_length=1,
+            max_length=MOST_CUSTOMERS,
+            description=f"Without duplicates; at most {MOST_LINES:,} order lines in all.",
+        ),
+        FailFast(),
     ]
 
 
@@ -212,6 +226,8 @@ class ModelAnswer(BaseModel):
     currency: str
     timezone: str | None
     margin_rate: float
+    margin_source: str = Field(description="measured, stated or unknown.")
+    basis: str = Field(description="What CLV is: revenue, margin or contribution.")
     annual_discount_rate: float
     needed_columns: list[str] = Field(
         description="Optional columns of order lines the model learned from."
@@ -262,14 +278,23 @@ class Status(BaseModel):
     model_version: str
 
 
-def parse_body(adapter: TypeAdapter[Any], body: bytes) -> Any:
-    """Validate a body; raises a `Refusal` that names the fields at fault, without their values."""
+def parse_body(adapter: TypeAdapter[Any], body: bytes, limits: Limits) -> Any:
+    """Validate a body; raises a `Refusal` that names the fields at fault, without their values.
+
+    What it holds is counted first: the objects that are built of it are bounded. Checking stops
+    at the first faulty order line or customer, whose faults are all named.
+    """
+    counts = scan_json(body)
+    check_size(counts.customers, counts.lines, limits)
+    if counts.objects + counts.commas > limits.values:
+        message = f"a request must have at most {limits.values:,} values; split it"
+        raise Refusal(413, "too_large", message)
+    if counts.fault is not None:
+        raise Refusal(400, "no_json", f"the body {counts.fault}")
     try:
-        return adapter.validate_json(body)
+        with _PARSING if len(body) > limits.small_bytes else nullcontext():
+            return adapter.validate_json(body)
     except ValidationError as error:
-        if error.error_count() > _MOST_LISTED:
-            message = f"the request has {error.error_count():,} faults, too many to name"
-            raise Refusal(422, "invalid", message) from None
         errors = error.errors(include_url=False, include_input=False, include_context=True)
     if errors[0]["type"] == "json_invalid":
         reason = str(errors[0]["msg"]).removeprefix("Invalid JSON: ")

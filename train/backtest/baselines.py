@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...configs.schema import EconomicsConfig, Target
+from ...configs.economics import KnownEconomics
+from ...configs.schema import Target
 from ...features.recency_frequency import OrderDays, count_order_days
 from ...features.table import compute_feature_rows
 from ...features.targets import compute_line_values
@@ -38,7 +39,7 @@ class BaselineInputs:
     orders: Orders  # those before the cutoff
     cutoff: int
     periods: int = 1
-    economics: EconomicsConfig = field(default_factory=EconomicsConfig)
+    economics: KnownEconomics = field(default_factory=KnownEconomics)
     target: Target = "spend"
 
 
@@ -57,7 +58,7 @@ def build_baseline_inputs(
     cutoff: int,
     horizon_days: int,
     periods: int = 1,
-    economics: EconomicsConfig | None = None,
+    economics: KnownEconomics | None = None,
     target: Target = "spend",
 ) -> BaselineInputs:
     """Gather it from the orders before the cutoff, for the customers that feature rows have.
@@ -87,7 +88,7 @@ def build_baseline_inputs(
         orders=before,
         cutoff=cutoff,
         periods=periods,
-        economics=economics or EconomicsConfig(),
+        economics=economics or KnownEconomics(),
         target=target,
     )
 

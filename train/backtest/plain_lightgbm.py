@@ -13,7 +13,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from ...features.table import FeatureRows, compute_feature_rows
+from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
 from ...models.discounting import compute_discounts
 from ...orders import windows
@@ -21,7 +21,13 @@ from ...orders.columns import Float64, Int64
 from ...orders.dates import DAY
 from .baselines import BaselineForecast, BaselineInputs
 
-__all__ = ["FEATURES", "choose_plain_cutoffs", "forecast_plain_lightgbm"]
+__all__ = [
+    "FEATURES",
+    "build_examples",
+    "choose_plain_cutoffs",
+    "forecast_plain_lightgbm",
+    "select_features",
+]
 
 FEATURES = (
     "days_since_last_order", "tenure_days", "n_orders", "active_days", "spend_total",
@@ -50,12 +56,11 @@ _PARAMETERS: dict[str, Any] = {
 
 def forecast_plain_lightgbm(known: BaselineInputs, seed: int = 0) -> BaselineForecast:
     """Spend and churn of the first period, and the CLV where whole spans were realised."""
-    at = np.array([known.cutoff], dtype=np.int64)
-    asked = _select(compute_feature_rows(known.orders, at))
-    learned, happened = _build_examples(known, 1)
+    asked = select_features(known)
+    learned, happened = build_examples(known, 1)
     spent, churned = np.maximum(happened.spend[:, 0], 0.0), happened.churned.astype(np.float64)
     clv = None
-    span, later = _build_examples(known, known.periods)
+    span, later = build_examples(known, known.periods)
     if len(span):
         discounts = compute_discounts(known.economics, known.horizon_days, known.periods)
         value = known.economics.margin_rate * (later.spend / discounts).sum(axis=1)
@@ -78,7 +83,7 @@ def choose_plain_cutoffs(first: int, cutoff: int, span_days: int) -> Int64:
     return kept if len(kept) else np.array([newest] if newest > first else [], dtype=np.int64)
 
 
-def _build_examples(known: BaselineInputs, periods: int) -> tuple[Float64, Targets]:
+def build_examples(known: BaselineInputs, periods: int) -> tuple[Float64, Targets]:
     """Features at past cutoffs, and what followed in `periods` windows before the cutoff."""
     first = windows.find_first_order_at(known.orders)
     cutoffs = choose_plain_cutoffs(first, known.cutoff, known.horizon_days * periods)
@@ -88,10 +93,12 @@ def _build_examples(known: BaselineInputs, periods: int) -> tuple[Float64, Targe
     happened = compute_targets(
         known.orders, rows, cutoffs, known.horizon_days, periods, known.cutoff, known.target
     )
-    return _select(rows), happened
+    return rows.columns(FEATURES).astype(np.float64), happened
 
 
-def _select(rows: FeatureRows) -> Float64:
+def select_features(known: BaselineInputs) -> Float64:
+    """The features of the customers to forecast."""
+    rows = compute_feature_rows(known.orders, np.array([known.cutoff], dtype=np.int64))
     return rows.columns(FEATURES).astype(np.float64)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from ...configs.economics import KnownEconomics
 from ...configs.schema import Config
-from ...evaluation.clv_accuracy import compute_actual_clv
 from ...features.targets import Targets
+from ...models.discounting import discount_periods
 from .baselines import BaselineForecast
 
 __all__ = ["build_backtest_rows"]
@@ -37,6 +38,7 @@ _SCHEMA = pa.schema(
 def build_backtest_rows(
     method: str,
     forecasts: pa.Table,
+    economics: KnownEconomics,
     config: Config,
     happened: Targets,
     baseline: BaselineForecast | None = None,
@@ -48,7 +50,7 @@ def build_backtest_rows(
     """
     n = forecasts.num_rows
     spend = happened.spend
-    actual_clv = compute_actual_clv(spend, config.economics, config.horizon_days)
+    actual_clv = discount_periods(spend, economics, config.horizon_days)
     columns = {
         "cutoff": forecasts["cutoff"],
         "method": pa.repeat(method, n),

@@ -22,7 +22,6 @@ from ...evaluation import measures, standard_measures
 from ...evaluation.backtest_frames import OURS, Evaluation
 from ...evaluation.clv_accuracy import (
     compare_groups,
-    compute_actual_clv,
     describe_wait,
     measure_clv,
     summarize_clv,
@@ -31,6 +30,7 @@ from ...evaluation.scorecard import build_scorecard
 from ...features.extra_features import attach_extra_features
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
+from ...models.discounting import discount_periods
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ...orders.columns import Float64
@@ -285,12 +285,12 @@ def backtest_at(
     )
     actual = happened.spend[:, 0]
     known_rows = build_baseline_inputs(
-        orders, cutoff, config.horizon_days, config.periods, config.economics, config.target
+        orders, cutoff, config.horizon_days, config.periods, model.economics, config.target
     )
     baselines = {name: method(known_rows) for name, method in methods.items()}
-    tables = [build_backtest_rows(OURS, forecasts, config, happened)]
+    tables = [build_backtest_rows(OURS, forecasts, model.economics, config, happened)]
     for name, made in baselines.items():
-        tables.append(build_backtest_rows(name, forecasts, config, happened, made))
+        tables.append(build_backtest_rows(name, forecasts, model.economics, config, happened, made))
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]),
         np.asarray(forecasts["churn_probability"]),
@@ -300,7 +300,7 @@ def backtest_at(
     measured = {name: _measured(made, actual, happened) for name, made in every.items()}
     lower, upper = _get_interval(forecasts, "expected_spend")
     measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
-    actual_clv = compute_actual_clv(happened.spend, config.economics, config.horizon_days)
+    actual_clv = discount_periods(happened.spend, model.economics, config.horizon_days)
     clvs = {name: made.clv for name, made in every.items() if made.clv is not None}
     clv = summarize_clv(
         clvs[OURS],

@@ -11,18 +11,24 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...configs.addresses import hide_passwords
-from ...configs.schema import OPTIONAL_COLUMNS
 from ...errors import StoreError
 from ...models.bundle import hash_bundle, save_bundle
 from ...models.golden_rows import build_golden_rows
-from ...models.loading import BUNDLE_SHA256, find_existing_store, silence_mlflow, use_store
+from ...models.loading import (
+    BUNDLE_SHA256,
+    find_existing_store,
+    find_registry,
+    silence_mlflow,
+    use_store,
+)
 from ...models.model import TrainedModel
 from ...models.scoring import FORECAST_SCHEMA
 from .store_location import lock_store
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-__all__ = ["Store", "Version", "open_for_reading", "open_for_writing"]
+__all__ = ["Store", "Version", "build_signature", "open_for_reading", "open_for_writing"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,8 @@ def open_for_writing(uri: str) -> Iterator[Store]:
     promote at once would each be judged against a champion that is gone: a lock file beside the
     database lets one in. A server keeps its own database whole; `registry.promote` checks the rest.
     """
-    with lock_store(uri):
+    registry_uri = find_registry(uri)
+    with lock_store(uri), nullcontext() if registry_uri == uri else lock_store(registry_uri):
         yield _open_store(uri)
 
 
@@ -86,7 +93,9 @@ def _open_store(uri: str) -> Store:
     except ImportError:
         raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
     with _translate_errors(uri):
-        return Store(uri, mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
+        registry_uri = find_registry(uri)
+        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=registry_uri)
+        return Store(uri, registry_uri, client)
 
 
 @contextmanager
@@ -111,18 +120,26 @@ class Store:
     """An open MLflow store: runs and what they hold, models, their versions, aliases and tags."""
 
     uri: str
+    registry_uri: str  # the same, unless MLFLOW_REGISTRY_URI names another
     client: MlflowClient
 
     @contextmanager
     def run(
         self, experiment: str, name: str, tags: Mapping[str, str], parent: str | None = None
     ) -> Iterator[str]:
-        """A run, by its id: finished at the end, failed on an error or interrupt."""
+        """A run, by its id: finished at the end, failed on an error or interrupt.
+
+        With a parent it is nested under it, in the parent's experiment.
+        """
         own = {"mlflow.runName": name, **tags}
         if parent is not None:
             own["mlflow.parentRunId"] = parent
         with _translate_errors(self.uri):
-            run_id = str(self.client.create_run(self._experiment(experiment), tags=own).info.run_id)
+            if parent is None:
+                experiment_id = self._experiment(experiment)
+            else:
+                experiment_id = str(self.client.get_run(parent).info.experiment_id)
+            run_id = str(self.client.create_run(experiment_id, tags=own).info.run_id)
         status = "FAILED"
         try:
             yield run_id
@@ -130,6 +147,26 @@ class Store:
         finally:
             with _translate_errors(self.uri):
                 self.client.set_terminated(run_id, status)
+
+    def find_active_run(self) -> str | None:
+        """The caller's active run of MLflow, None where there is none or another store has it."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        active = mlflow.active_run()
+        if active is None:
+            return None
+        with _translate_errors(self.uri):
+            try:
+                return str(self.client.get_run(active.info.run_id).info.run_id)
+            except MlflowException:
+                return None
+
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run."""
+        with _translate_errors(self.uri):
+            for key, value in tags.items():
+                self.client.set_tag(run_id, key, value)
 
     def log(
         self,
@@ -194,20 +231,22 @@ class Store:
         with (
             tempfile.TemporaryDirectory() as folder,
             _translate_errors(self.uri),
-            use_store(self.uri),
+            use_store(self.uri, self.registry_uri),
         ):
             bundle = Path(folder) / "bundle"
             save_bundle(model, bundle)
+            digest = hash_bundle(bundle)
             with mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None):
                 logged = mlflow.pyfunc.log_model(
                     name="model",
                     loader_module="clvcast.serve.pyfunc",
                     data_path=str(bundle),
-                    signature=_signature(model),
+                    signature=build_signature(model),
                     input_example=build_golden_rows(
                         model.numbers.optional_columns, model.numbers.attributes
                     ).head(1),
-                    pip_requirements=["clvcast"],
+                    pip_requirements=[f"clvcast=={version('clvcast')}"],
+                    metadata={BUNDLE_SHA256: digest},
                 )
             if not self.client.search_registered_models(f"name='{name}'"):
                 self.client.create_registered_model(name)
@@ -215,7 +254,7 @@ class Store:
                 name,
                 logged.model_uri,
                 run_id,
-                {**tags, BUNDLE_SHA256: hash_bundle(bundle)},
+                {**tags, BUNDLE_SHA256: digest},
                 model_id=logged.model_id,  # a server asks for it, the embedded store does not
             )
             return self.version(name, str(made.version))
@@ -241,9 +280,9 @@ class Store:
 
     def version(self, name: str, number: str) -> Version:
         """One version; raises `StoreError` where there is none."""
-        for version in self.versions(name):
-            if version.number == number:
-                return version
+        for each in self.versions(name):
+            if each.number == number:
+                return each
         raise StoreError(f"the model {name} has no version {number}; see: clvcast models list")
 
     def aliased(self, name: str, alias: str) -> Version | None:
@@ -284,38 +323,29 @@ class Store:
         return str(self.client.create_experiment(name, artifact_location=location))
 
 
-def _signature(model: TrainedModel) -> ModelSignature:
-    """One row per customer, orders nested; times are ISO text: MLflow has no nested dates."""
+def build_signature(model: TrainedModel) -> ModelSignature:
+    """One row per customer with its orders nested; forecasts with dates as ISO text.
+
+    `orders` is of any type: MLflow would check each field of each line, at thousands of times the
+    cost of the forecasts, and `serve.pyfunc` checks them anyway. Numbers that a row without a
+    forecast leaves empty are doubles: Spark's integers from pandas cannot be.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-    from mlflow.types.schema import Array, Object, Property
+    from mlflow.types.schema import AnyType
 
-    texts = ("order_id", "product_id", "category", "channel")
-    optional = [
-        Property(name, DataType.string if name in texts else DataType.double, required=False)
-        for name in OPTIONAL_COLUMNS
-        if name in model.numbers.optional_columns
-    ]
-    line = Object(
-        [Property("ordered_at", DataType.string), Property("amount", DataType.double), *optional]
-    )
+    anything = AnyType()  # type: ignore[no-untyped-call]
     columns: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "customer_id"),
         ColSpec(DataType.string, "cutoff"),
-        ColSpec(Array(line), "orders"),
+        ColSpec(anything, "orders"),
     ]
     if model.numbers.customers is not None:
-        attributes = [
-            Property(name, DataType.double if kind == "number" else DataType.string, required=False)
-            for name, kind in model.numbers.customers.types.items()
-        ]
-        columns.append(ColSpec(Object(attributes), "attributes", required=False))
-    inputs = Schema(columns)
-    kinds = {
-        "string": DataType.string,
-        "int32": DataType.integer,
-        "double": DataType.double,
-        "timestamp[us]": DataType.datetime,
-    }
-    outputs = Schema([ColSpec(kinds[str(f.type)], f.name) for f in FORECAST_SCHEMA])
-    return ModelSignature(inputs=inputs, outputs=outputs)
+        columns.append(ColSpec(anything, "attributes", required=False))
+    texts = {"string", "timestamp[us]"}
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string if str(f.type) in texts else DataType.double, f.name)
+        for f in FORECAST_SCHEMA
+    ]
+    outputs.append(ColSpec(DataType.string, "reason"))
+    return ModelSignature(inputs=Schema(columns), outputs=Schema(outputs))

@@ -54,6 +54,7 @@ class VersionSummary:
     measures: Mapping[str, str]
     verdict: str
     reason: str
+    tags: Mapping[str, str]  # of the user
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _listed(version: Version) -> VersionSummary:
         measures={k.removeprefix(MEASURE): v for k, v in tags.items() if k.startswith(MEASURE)},
         verdict=tags.get(VERDICT, ""),
         reason=tags.get(_ROLLED_BACK) or tags.get(VERDICT_REASON, ""),
+        tags={k: v for k, v in tags.items() if not k.startswith(("clvcast.", "mlflow."))},
     )
 
 

@@ -34,10 +34,12 @@ from ..learning_curve import CURVE_FILE
 from ..run import TrainingRun
 from . import promotion
 from .mlflow_store import Store, Version, open_for_writing
+from .run_settings import CONFIG_FILE, format_config, list_parameters, write_note
 from .store_location import find_writable_store
 
-__all__ = ["TrackedRun", "format_verdict_table", "track"]
+__all__ = ["TrackedRun", "check_tags", "format_verdict_table", "track"]
 
+NOTE = "mlflow.note.content"  # tag: what MLflow shows at the top of a run, in Markdown
 _HEADLINES = ("nGini", "MAE", "bias", "churn_ECE")
 
 
@@ -61,32 +63,37 @@ def track(
     tracking_uri: str | None = None,
     force: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    tags: Mapping[str, str] | None = None,
+    run_name: str | None = None,
 ) -> TrackedRun:
     """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
-    `force` is a reason to make it champion even where it fails. An identical model is not
-    registered twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty
-    reason.
+    `force` is a reason to make it champion even where it fails. `tags` are set on the run and the
+    version. An identical model is not registered twice. Raises `StoreError` where the store
+    refuses, `ConfigError` for an empty reason or a tag of ours.
     """
+    own_tags = check_tags(tags or {})
     if force is not None and not force.strip():
         raise ConfigError('--force needs a reason: --force "..."')
     uri, name = find_writable_store(config, tracking_uri), config.tracking.model_name
     with open_for_writing(uri) as store:
-        tags = {
+        about = own_tags | {
             promotion.MODEL_VERSION: run.model.version,
             "clvcast.data_digest": run.known.digest(),
             CUTOFF: dates.format_instant(run.cutoff),
             "clvcast.remarks": "; ".join(run.model.numbers.blend.remarks) or "none",
         }
-        with store.run(
-            config.tracking.experiment, f"train {dates.format_instant(run.cutoff)}", tags
-        ) as own:
+        run_name = run_name or f"train {dates.format_instant(run.cutoff)}"
+        parent = store.find_active_run()
+        with store.run(config.tracking.experiment, run_name, about, parent) as own:
             _log_training(store, own, run, config)
-            version, is_new = _registered(store, own, run, name, tags)
+            version, is_new = _registered(store, own, run, name, about)
             store.set_alias(name, promotion.CANDIDATE, version.number)
             serving = store.aliased(name, promotion.CHAMPION)
             if serving is not None and serving.number == version.number:
                 number = version.number
+                outcome = f"**Version {number} of {name}** is champion already."
+                store.tag_run(own, {NOTE: write_note(run, config, outcome)})
                 return TrackedRun(uri, own, name, number, is_new, number, False, None)
             progress("judging the candidate")
             champion = _champion(store, name, serving) if serving else None
@@ -96,13 +103,29 @@ def track(
             store.log_text(own, format_verdict_table(verdict), "gate.txt")
             before = serving.number if serving else None
             promoted = verdict.passed or force is not None
+            why = verdict.reason
             if promoted:
                 why = verdict.reason if verdict.passed else f"forced: {force}; {verdict.reason}"
                 promotion.promote_in(store, name, version.number, why, before)
             else:
                 promotion.refuse_in(store, name, version.number, verdict.reason)
+            outcome = (
+                f"**Version {version.number} of {name} {'promoted' if promoted else 'refused'}**"
+            )
+            store.tag_run(own, {NOTE: write_note(run, config, f"{outcome}: {why}")})
             now = version.number if promoted else before
             return TrackedRun(uri, own, name, version.number, is_new, now, promoted, verdict)
+
+
+def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags of the user as text; raises `ConfigError` for a name that is ours or MLflow's."""
+    for name in tags:
+        if not name or name.startswith(("clvcast.", "mlflow.")):
+            raise ConfigError(
+                "a tag's name must not be empty or begin with clvcast. or mlflow., got "
+                f"{name!r}; choose another"
+            )
+    return {name: str(value) for name, value in tags.items()}
 
 
 def format_verdict_table(verdict: Verdict) -> str:
@@ -122,7 +145,9 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
 
 
 def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -> None:
-    store.log(run_id, _parameters(run, config))
+    store.log(run_id, list_parameters(run, config))
+    store.log_text(run_id, format_config(config), CONFIG_FILE)
+    store.tag_run(run_id, {NOTE: write_note(run, config)})
     reading = run.known.report
     profile = {
         "customers": run.known.n_customers,
@@ -161,24 +186,6 @@ def _format_report(run: TrainingRun, config: Config) -> str:
         model=run.model,
         backtest=run.evaluation,
     ).html
-
-
-def _parameters(run: TrainingRun, config: Config) -> dict[str, Any]:
-    reading = run.known.report
-    return {
-        "cutoff": dates.format_instant(run.cutoff),
-        "horizon_days": config.horizon_days,
-        "periods": config.periods,
-        "margin_rate": config.economics.margin_rate,
-        "annual_discount_rate": config.economics.annual_discount_rate,
-        "seed": config.seed,
-        "features": len(run.model.numbers.features),
-        "customers": run.known.n_customers,
-        "order_lines": run.known.n_lines,
-        "lines_without_customer": reading.lines_without_customer,
-        "lines_rejected": sum(reading.rejected.values()),
-        "first_order": dates.format_instant(windows.find_first_order_at(run.known)),
-    }
 
 
 def _measures(summary: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,125 @@
+"""What an unknown file takes off its amounts: returns and discounts."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from ..configs.layouts import quote_name
+from ..orders.columns import Float64
+from .checks.vocabulary import is_sale
+from .column_profiles import ColumnProfile, find_named
+from .line_amounts import Amount, is_order_total
+from .proposal import Proposal, quote_flow
+from .words import is_no_sale, is_return
+
+__all__ = ["deduct_discount", "find_returns", "follow_quantity"]
+
+_MOST_VALUES = 30
+_POSITIVE_SHARE = 0.5  # of the amounts of returns
+_CLEARLY = 1.2  # times as often two shares of the unit's price are equal as two of the line's
+
+
+def find_returns(
+    proposal: Proposal, columns: dict[str, ColumnProfile], amount: ColumnProfile, taken: list[str]
+) -> None:
+    """Lines whose type says return and whose amount is positive: they count as negative.
+
+    A status such as Refund beside Paid may be of an order that was bought: then it asks.
+    """
+    for column in columns.values():
+        if column.name in taken or column.is_number or not 1 < column.distinct <= _MOST_VALUES:
+            continue
+        adds = column.cells[np.nan_to_num(amount.numbers) > 0].value_counts()
+        counts = column.cells[column.filled].value_counts()
+        found = [
+            str(value)
+            for value, n in counts.items()
+            if is_return(str(value)) and int(adds.get(value, 0)) > _POSITIVE_SHARE * n
+        ]
+        if not found or len(found) == len(counts):
+            continue
+        lines = sum(int(counts[value]) for value in found)
+        says = f"{column.name} is {' or '.join(found)} on {lines:,} lines with positive amounts"
+        others = [str(value) for value in counts.index if value not in found]
+        if any(is_sale(value) or is_no_sale(value) for value in others):
+            listed = f"{{{quote_flow(column.name)}: [{', '.join(map(quote_flow, found))}]}}"
+            proposal.ask(
+                "returns",
+                f"{says}: are they lines of their own, which take money off? (If they are orders "
+                f"that were given back, list {' and '.join(found)} under except: {column.name})",
+                (listed, "they take money off"),
+            )
+        else:
+            proposal.choose("returns", {column.name: found}, f"{says}: they take money off")
+        return
+
+
+def follow_quantity(
+    expression: str, amount: ColumnProfile, quantity: ColumnProfile | None
+) -> tuple[str, str]:
+    """The amount with the sign of the quantity, where returns have it there alone; and why."""
+    if quantity is None or amount.name not in (expression, expression.strip("`")):
+        return expression, ""
+    back = quantity.numbers < 0
+    wrong = back & (amount.numbers > 0)
+    if not wrong.any() or wrong.sum() <= _POSITIVE_SHARE * back.sum():
+        return expression, ""
+    signed = f"{quote_name(amount.name)} * sign({quote_name(quantity.name)})"
+    return signed, f"; {quantity.name} is negative on {int(wrong.sum()):,} lines: returns"
+
+
+def deduct_discount(
+    proposal: Proposal,
+    columns: dict[str, ColumnProfile],
+    amount: Amount,
+    order: ColumnProfile | None,
+    taken: list[str],
+) -> tuple[str, str]:
+    """A price times a quantity less the discount of the line, or of each unit; and why.
+
+    Asks where the discount is a share, or of the whole order.
+    """
+    expression = str(amount.expression)
+    if len(amount.columns) != 2:
+        return expression, ""
+    quantity, price = (columns[name] for name in amount.columns)
+    for column in find_named(columns, "discount", taken):
+        if not column.is_number or not np.nan_to_num(column.numbers).any():
+            continue
+        name, size = quote_name(column.name), np.abs(column.numbers)
+        if re.search("%|percent|prozent|pct|rate|pourcent", column.name.casefold()):
+            proposal.ask(
+                "columns.amount",
+                f"{column.name} seems to be a share of the price and is not deducted. If it is:",
+                (quote_flow(f"{expression} * (1 - abs({name} or 0) / 100)"), "of a hundred"),
+            )
+        elif order is not None and is_order_total(column, order):
+            proposal.ask(
+                "columns.amount",
+                f"{column.name} has one value on all lines of an order and is not deducted: it is "
+                "of the whole order. Is there a column with the order's total after discounts?",
+            )
+        elif _is_of_unit(size, quantity, price):
+            text = f"{quote_name(quantity.name)} * ({quote_name(price.name)} - abs({name} or 0))"
+            return text, f"; less {column.name} of each unit"
+        else:
+            return f"{expression} - abs({name} or 0)", f"; less {column.name}"
+    return expression, ""
+
+
+def _is_of_unit(size: Float64, quantity: ColumnProfile, price: ColumnProfile) -> bool:
+    """Whether a discount is a usual share of the price of one unit, and not of the line."""
+    with np.errstate(all="ignore"):
+        share = size / np.abs(price.numbers)
+        usable = (size > 0) & (np.abs(quantity.numbers) > 1) & np.isfinite(share)
+        of_line = np.round(share / np.abs(quantity.numbers), 2)[usable]
+    of_unit = np.round(share, 2)[usable]
+    return _rate_equality(of_unit) > _CLEARLY * _rate_equality(of_line)
+
+
+def _rate_equality(shares: Float64) -> float:
+    """How often two of some shares are equal."""
+    counts = np.unique(shares, return_counts=True)[1]
+    return float((counts**2).sum()) / max(1, len(shares)) ** 2
