@@ -20,6 +20,7 @@ from .decisions import AcquisitionConfig, KpisConfig
 from .economics import EconomicsConfig
 from .gate import GateConfig, MonitorConfig
 from .lists import ListsConfig
+from .nightly import NightlyConfig, NotifyConfig
 from .orders import (
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
@@ -62,7 +63,8 @@ Target = Literal["spend", "gross", "before_discount", "contribution"]
 # by themselves, and a bundle names no function
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
-    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features",
+    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
+    "notify",
 )  # fmt: skip
 
 
@@ -211,6 +213,8 @@ class Config(Section):
     )
     gate: GateConfig = Field(default_factory=lambda: GateConfig())
     monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
+    nightly: NightlyConfig = Field(default_factory=lambda: NightlyConfig())
+    notify: NotifyConfig = Field(default_factory=lambda: NotifyConfig())
 
     def learning(self) -> dict[str, Any]:
         """The settings that change what a fit gives, as plain values: all but those named below.

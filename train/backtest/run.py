@@ -325,6 +325,7 @@ def backtest_at(
         },
         actual,
         happened.churned,
+        (lower, upper),
         clvs=(clvs, actual_clv) if clv["is_judged"] and config.periods > 1 else None,
     )
     summary = {
