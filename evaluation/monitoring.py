@@ -2,54 +2,48 @@
 
 A forecast is mature when its window lies wholly before the newest order's midnight. Then what
 happened is joined by customer: bias, calibration, coverage of the 90 % intervals, and the capture
-of the top tenth, in money, for all and per model version, tier, segment and risk. The CLV is judged
-by its total once all its periods are over. Before a forecast is mature,
-features and forecasts are compared with the reference in the model's bundle. Every number becomes a
-finding with a severity: above its bound `alarm`, above half of it `warning`, both after what chance
-makes of so many customers; parts of the customers raise warnings only.
+of the top tenth, in money, for all and per model version, tier, segment and risk; `outcomes` judges
+them. Before that, features and forecasts are compared with the reference in the model's bundle.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from ..atomic_files import write_tables
-from ..configs.economics import KnownEconomics
 from ..configs.schema import Config, MonitorConfig, Target
 from ..errors import ConfigError
 from ..features.catalogue import CATALOGUE
 from ..features.table import compute_feature_rows
-from ..features.targets import Targets, compute_targets
-from ..models.discounting import discount_periods
+from ..features.targets import compute_targets
 from ..models.drift_reference import build_histogram, compute_stability_index, count_unknown_shares
 from ..models.forecast_terms import ForecastTerms
 from ..models.model import TrainedModel
-from ..models.scoring import describe_terms
+from ..models.totals import SEGMENT_SHOCK, total_of_sums
 from ..orders import dates, windows
 from ..orders.columns import Float64, Mask
 from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from . import measures
-from .clv_accuracy import describe_wait, find_span_end, measure_clv
 from .forecast_file import ForecastSource, read_forecast_history
+from .monitor_findings import MonitorFinding, Severity, make_finding
+from .outcomes import ClvProgress, describe_outcomes, judge_clv, judge_outcomes
 from .sampling_error import (
     estimate_calibration_noise,
     estimate_capture_noise,
-    estimate_share_noise,
     estimate_total_noise,
 )
 
 __all__ = ["MonitorFinding", "Monitoring", "Severity", "is_mature", "monitor"]
 
-Severity = Literal["fine", "warning", "alarm"]
 _ORDER: tuple[Severity, ...] = ("fine", "warning", "alarm")
 _PARTS = ("model_version", "tier", "rfm_segment", "risk")
 # one feature moves by time alone (a shop's oldest customers grow older): many at once do not
@@ -57,19 +51,6 @@ _MOST_MOVED = 0.25
 _OF_THE_CALENDAR = {
     feature.name for feature in CATALOGUE if feature.group in ("season", "calendar")
 }
-_LEAST_CUSTOMERS = 30  # a part with fewer raises no finding; its row is there
-
-
-@dataclass(frozen=True)
-class MonitorFinding:
-    """One number, what it may be, and what it means."""
-
-    name: str
-    value: float
-    bound: float
-    severity: Severity
-    sentence: str
-    chance: float = 0.0  # what luck alone makes of it: an alarm is above bound + chance
 
 
 _FINDING = [field.name for field in fields(MonitorFinding)]
@@ -82,6 +63,7 @@ class Monitoring:
     findings: tuple[MonitorFinding, ...]
     matured: pd.DataFrame
     terms: ForecastTerms | None = None  # None: the forecasts do not say
+    headlines: tuple[str, ...] = ()  # three per cutoff that is over: total, segments, CLV
 
     @property
     def severity(self) -> Severity:
@@ -142,6 +124,7 @@ def monitor(
     known = coerce_orders(orders, mapping)
     end = get_default_cutoff(known)
     findings: list[MonitorFinding] = []
+    headlines: list[str] = []
     matured = []
     for cutoff, group in rows.groupby("cutoff", sort=True):
         instant = dates.parse_instant(pd.Timestamp(str(cutoff)))
@@ -150,9 +133,10 @@ def monitor(
             findings += _missing(group, known, instant, bounds)
             table = _matured(group, known, instant, horizon_days, end, target)
             matured.append(table)
-            findings += _judged(table, bounds)
-            terms = found.terms or _build_terms(model, config or Config())
-            findings.append(_judge_clv(group, known, instant, terms, end, bounds))
+            clv = _measure_clv(group, known, instant, end, found.terms)
+            findings += judge_outcomes(table, bounds)
+            findings += judge_clv(clv, bounds) if clv else []
+            headlines += describe_outcomes(table, clv, bounds)
         elif model is None or model.reference is None:
             why = (
                 "give its --model"
@@ -168,7 +152,7 @@ def monitor(
         else:
             findings += _drift(group, known, instant, model, bounds)
     joined = pd.concat(matured, ignore_index=True) if matured else pd.DataFrame()
-    return Monitoring(tuple(findings), joined, found.terms)
+    return Monitoring(tuple(findings), joined, found.terms, tuple(headlines))
 
 
 def _resolve_window(
@@ -219,68 +203,11 @@ def _missing(
     """Customers with a forecast and no order before its cutoff: lines were lost since."""
     present = windows.slice_observed(orders, cutoff).customer_ids.to_pandas()
     share = float((~group["customer_id"].isin(present)).mean())
-    yield _finding(
+    yield make_finding(
         "missing customers", share, bounds.missing_customers,
         f"{share:.1%} of the customers forecast at {dates.format_instant(cutoff)} are not "
         "in the orders",
     )  # fmt: skip
-
-
-def _realise(
-    orders: Orders, cutoff: int, horizon_days: int, periods: int, end: int, target: Target
-) -> tuple[Targets, pd.Series[str]]:
-    """What each customer of a cutoff did in the periods after it, and their ids."""
-    at = np.array([cutoff], dtype=np.int64)
-    known = windows.slice_observed(orders, cutoff)
-    rows = compute_feature_rows(replace(known, extra=None), at)
-    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
-    return compute_targets(orders, rows, at, horizon_days, periods, end, target), ids
-
-
-def _build_terms(model: TrainedModel | None, config: Config) -> ForecastTerms:
-    """The terms of forecasts that carry none: the model's, else what the configuration states."""
-    if model is not None:
-        return describe_terms(model)
-    margin_rate = config.economics.margin_rate
-    economics = KnownEconomics(
-        margin_rate=margin_rate if isinstance(margin_rate, float) else 1.0,
-        annual_discount_rate=config.economics.annual_discount_rate,
-    )
-    return ForecastTerms.of_config(config, economics)
-
-
-def _judge_clv(
-    group: pd.DataFrame,
-    orders: Orders,
-    cutoff: int,
-    terms: ForecastTerms,
-    end: int,
-    bounds: MonitorConfig,
-) -> MonitorFinding:
-    """The CLV of a cutoff against what customers brought; before its end, when it can be judged."""
-    day, horizon_days, periods = dates.format_instant(cutoff), terms.horizon_days, terms.periods
-    name = f"CLV of all customers at {day}"
-    over = find_span_end(cutoff, horizon_days, periods)
-    if not windows.is_realised(np.array([over]), end)[0]:
-        wait = describe_wait(cutoff, horizon_days, periods)
-        return MonitorFinding(name, 0.0, bounds.bias, "fine", wait)
-    happened, ids = _realise(orders, cutoff, horizon_days, periods, end, terms.target)
-    economics = KnownEconomics(
-        margin_rate=terms.margin_rate, annual_discount_rate=terms.annual_discount_rate
-    )
-    values = discount_periods(happened.spend, economics, horizon_days)
-    brought = pd.Series(values, index=ids).reindex(group["customer_id"]).fillna(0.0)
-    actual = np.asarray(brought, dtype=np.float64)
-    clv = group["clv"].to_numpy(dtype=np.float64)
-    found = measure_clv(clv, actual)
-    missed, chance = found["bias"], estimate_total_noise(clv, actual)
-    if np.isnan(missed):
-        return MonitorFinding(name, 0.0, bounds.bias, "fine", f"nobody spent anything after {day}")
-    sentence = (
-        f"the CLV of all customers at {day} missed by {missed:+.1%} over {periods} x "
-        f"{horizon_days} days (chance explains {chance:.1%}); its nGini was {found['nGini']:.3f}"
-    )
-    return _finding(name, abs(missed), bounds.bias, sentence, chance)
 
 
 def _matured(
@@ -292,7 +219,11 @@ def _matured(
     target: Target = "spend",
 ) -> pd.DataFrame:
     """Measures of one cutoff's forecasts, for all and by part; money in the shop's currency."""
-    happened, ids = _realise(orders, cutoff, horizon_days, 1, end, target)
+    at = np.array([cutoff], dtype=np.int64)
+    known = windows.slice_observed(orders, cutoff)
+    rows = compute_feature_rows(replace(known, extra=None), at)
+    happened = compute_targets(orders, rows, at, horizon_days, 1, end, target)
+    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
     actual = pd.DataFrame({"spend": happened.spend[:, 0], "churned": happened.churned}, index=ids)
     joined = actual.reindex(group["customer_id"])
     # a customer the orders no longer hold spent nothing that is known of, and is counted as missing
@@ -304,13 +235,15 @@ def _matured(
         parts += [(name, label, labels == label) for label in sorted(set(labels))]
     found = [
         {"cutoff": dates.format_instant(cutoff), "part": part, "value": value}
-        | _measures(group[inside], spend[inside], churned[inside])
+        | _measures(group[inside], spend[inside], churned[inside], is_part=not inside.all())
         for part, value, inside in parts
     ]
     return pd.DataFrame(found)
 
 
-def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, object]:
+def _measures(
+    group: pd.DataFrame, spend: Float64, churned: Mask, *, is_part: bool
+) -> dict[str, object]:
     expected = group["expected_spend"].to_numpy(dtype=np.float64)
     probability = group["churn_probability"].to_numpy(dtype=np.float64)
     coverage = float("nan")
@@ -318,12 +251,15 @@ def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, o
     if all(name in group and group[name].notna().all() for name in names):
         lower, upper = (group[name].to_numpy(dtype=np.float64) for name in names)
         coverage = measures.coverage(lower, upper, np.maximum(spend, 0.0))
+    interval = _sum_interval(group, "expected_spend", is_part=is_part)
     captured, perfect = (measures.select_top_tenth(by, spend) for by in (expected, spend))
     best = float(perfect.sum())
     return {
         "customers": len(group),
         "forecast": float(expected.sum()),
         "actual": float(spend.sum()),
+        "lower": interval[0],
+        "upper": interval[1],
         "bias": measures.bias(expected, spend),
         "churn_forecast": float(probability.mean()),
         "churn_actual": float(churned.mean()),
@@ -337,42 +273,49 @@ def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, o
     }
 
 
-def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFinding]:
-    everyone = 0
-    for row in table.to_dict("records"):
-        whole = row["part"] in ("all", "model_version")
-        everyone = max(everyone, row["customers"])
-        if row["customers"] < _LEAST_CUSTOMERS and not whole:
-            continue
-        if row["part"] != "all" and row["customers"] == everyone:
-            continue  # the only model, tier or band: covered by `all` already
-        who = "all customers" if row["part"] == "all" else f"{row['part']} {row['value']}"
-        where = f"of {who} at {row['cutoff']}"
-        numbers = [
-            (
-                "bias", row["bias"], bounds.bias, row["bias_by_chance"],
-                f"the total {where} missed by {row['bias']:+.1%}",
-            ),
-            (
-                "calibration", row["calibration"], bounds.calibration, row["calibration_by_chance"],
-                f"churn probabilities {where} are off by {row['calibration']:.1%} on average",
-            ),
-            (
-                "coverage", max(measures.NOMINAL_COVERAGE - row["coverage"], 0.0), bounds.coverage,
-                estimate_share_noise(measures.NOMINAL_COVERAGE, row["customers"]),
-                f"90 % intervals {where} held {row['coverage']:.1%}",
-            ),
-            (
-                "capture", 1.0 - row["capture_of_perfect"], bounds.capture,
-                row["capture_by_chance"],
-                f"the top tenth {where} held {row['capture_of_perfect']:.0%} of what the "
-                "best tenth spent",
-            ),
-        ]  # fmt: skip
-        for name, value, bound, chance, sentence in numbers:
-            if value == value:
-                message = f"{sentence} (chance explains {chance:.1%})"
-                yield _finding(f"{name} {where}", value, bound, message, chance, may_alarm=whole)
+def _sum_interval(group: pd.DataFrame, value: str, *, is_part: bool = False) -> tuple[float, float]:
+    """The 90 % interval of a sum of forecasts; NaN where they do not carry what it takes."""
+    kind = {"expected_spend": "spend", "clv": "clv"}[value]
+    names = (f"{kind}_deviation", f"{kind}_shock")
+    if not all(name in group and group[name].notna().all() for name in names):
+        return float("nan"), float("nan")
+    sums = total_of_sums(
+        math.fsum(group[value]),
+        math.fsum(group[names[0]] ** 2),
+        float(group[names[1]].max()),
+        SEGMENT_SHOCK if is_part else 0.0,
+    )
+    return sums["lower"], sums["upper"]
+
+
+def _measure_clv(
+    group: pd.DataFrame, orders: Orders, cutoff: int, end: int, terms: ForecastTerms | None
+) -> ClvProgress | None:
+    """What of the CLV has been realised in the periods that are over; None without the terms."""
+    if terms is None:
+        return None
+    at = np.array([cutoff], dtype=np.int64)
+    ends = windows.compute_period_ends(at, terms.horizon_days, terms.periods)[0, 1:]
+    n_over = int(windows.is_realised(ends, end).sum())
+    known = windows.slice_observed(orders, cutoff)
+    rows = compute_feature_rows(replace(known, extra=None), at)
+    happened = compute_targets(orders, rows, at, terms.horizon_days, n_over, end, terms.target)
+    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
+    is_forecast = ids.isin(group["customer_id"]).to_numpy()
+    spend = happened.spend[is_forecast].sum(axis=0)
+    years = np.arange(n_over) * terms.horizon_days / dates.RATE_YEAR_DAYS
+    discounts = (1.0 + terms.annual_discount_rate) ** -years
+    lower, upper = _sum_interval(group, "clv")
+    return ClvProgress(
+        cutoff=dates.format_instant(cutoff),
+        forecast=math.fsum(group["clv"]),
+        lower=lower,
+        upper=upper,
+        first=terms.margin_rate * math.fsum(group["expected_spend"]),
+        realised=float(terms.margin_rate * (spend * discounts).sum()),
+        periods_over=n_over,
+        periods=terms.periods,
+    )
 
 
 def _drift(
@@ -398,7 +341,7 @@ def _drift(
             then, build_histogram(group[name].to_numpy(dtype=np.float64), then.edges)
         )
         message = f"forecasts of {name} moved by PSI {value:.2f} since training"
-        yield _finding(f"forecast {name}", value, bounds.psi, message)
+        yield make_finding(f"forecast {name}", value, bounds.psi, message)
     if missing:
         return
     known = windows.slice_observed(model.usable_columns(orders), cutoff)
@@ -410,10 +353,10 @@ def _drift(
         value = compute_stability_index(then, build_histogram(values, then.edges))
         moved.append(value > bounds.psi)
         message = f"the feature {name} moved by PSI {value:.2f} since training"
-        yield _finding(f"feature {name}", value, bounds.psi, message, may_alarm=False)
+        yield make_finding(f"feature {name}", value, bounds.psi, message, may_alarm=False)
     share = sum(moved) / max(len(moved), 1)
     message = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
-    yield _finding("features moved", share, _MOST_MOVED, message)
+    yield make_finding("features moved", share, _MOST_MOVED, message)
     since = get_newest_realised_cutoff(cutoff, model.numbers.horizon_days)
     newest = known.keep_lines(~windows.is_before(known.times, since))
     for column, shares in reference.categories.items():
@@ -427,20 +370,4 @@ def _drift(
             f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have "
             f"a {column} training did not know ({named})"
         )
-        yield _finding(f"new {column}", value, bounds.new_category, message)
-
-
-def _finding(
-    name: str,
-    value: float,
-    bound: float,
-    sentence: str,
-    chance: float = 0.0,
-    *,
-    may_alarm: bool = True,
-) -> MonitorFinding:
-    severity: Severity = "fine"
-    size = abs(value)  # a bias has a sign: above 0, the forecasts were too high
-    if size - chance > bound / 2:
-        severity = "alarm" if size - chance > bound and may_alarm else "warning"
-    return MonitorFinding(name, float(value), bound, severity, sentence, float(chance))
+        yield make_finding(f"new {column}", value, bounds.new_category, message)

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 import clvcast
-from clvcast.configs.schema import MonitorConfig
 from clvcast.evaluation import clv_accuracy
 from clvcast.evaluation.scorecard import build_scorecard
 from clvcast.orders import dates
@@ -117,24 +116,3 @@ def test_train_says_from_when_on_it_can_judge_the_clv(judged: Backtest) -> None:
     start = dates.format_instant(find_clv_evaluation_start(0, 60, 3))
     assert said is not None
     assert f"was not judged: that takes orders until {start}" in said
-
-
-@pytest.mark.parametrize(("factor", "severity"), [(1.0, "fine"), (3.0, "alarm")])
-def test_monitor_judges_the_clv_once_its_span_is_over(
-    judged: Backtest,
-    shop_orders: clvcast.Orders,
-    shop_config: clvcast.Config,
-    factor: float,
-    severity: str,
-) -> None:
-    """Forecasts are what customers brought, or three times that; later, nobody knows yet."""
-    columns = ["customer_id", "cutoff", "model_version", "churn_probability", "expected_spend"]
-    rows = judged.forecasts.to_pandas()
-    rows = rows[rows["method"] == "clvcast"]
-    table = rows[columns].assign(clv=rows["actual_clv"].fillna(1.0) * factor)
-    config = shop_config.model_copy(update={"monitor": MonitorConfig(bias=0.2)})
-    found = clvcast.monitor(table, shop_orders, config=config)
-    over, wait = (f for f in found.findings if f.name.startswith("CLV "))
-    assert over.severity == severity
-    assert f"missed by {factor - 1:+.1%} over 3 x 60 days" in over.sentence
-    assert (wait.severity, "can be judged from 2021-06-24 on" in wait.sentence) == ("fine", True)

@@ -130,7 +130,6 @@ def test_bounds_of_the_monitor() -> None:
     assert bounds == {
         "missing customers": 0.05,
         "bias": 0.2,
-        "CLV": 0.2,
         "calibration": 0.1,
         "coverage": 0.1,
         "capture": 0.5,

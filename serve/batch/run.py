@@ -40,7 +40,13 @@ from ...models.plausibility import (
     describe_unknown,
     sum_past_spend,
 )
-from ...models.scoring import FORECAST_SCHEMA, choose_cutoff, describe_terms, forecast_rows
+from ...models.scoring import (
+    FORECAST_SCHEMA,
+    choose_cutoff,
+    describe_hindsight,
+    describe_terms,
+    forecast_rows,
+)
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span, find_complete_until
 from ...orders.orders import Orders
@@ -166,9 +172,10 @@ def score_files(
         concern = check_cutoff_in_span(shards.first, shards.end, instant, horizon)
         found, notes = _forecast(model, shards, instant, checkpoint, selection, facts, progress)
         facts_remarks = facts.remarks if facts else ()
-        remarks = [*shards.report.remarks, *facts_remarks, *notes, *([concern] if concern else [])]
+        concerns = [*([concern] if concern else []), *describe_hindsight(model, instant)]
+        remarks = [*shards.report.remarks, *facts_remarks, *notes, *concerns]
         terms = describe_terms(model)
-        told, concerns = _judge_totals(found, instant, terms)
+        told, warnings = _judge_totals(found, instant, terms)
         summary = Manifest(
             key=key,
             model_version=model.version,
@@ -180,7 +187,7 @@ def score_files(
             totals={},
             customers_without_orders=len(found.without),
             lines_set_aside=found.set_aside.num_rows,
-            remarks=(*concerns, *remarks),
+            remarks=(*warnings, *remarks),
             plausibility=told,
             files={},
         )

@@ -25,14 +25,19 @@ from ...models.plausibility import (
     describe_unknown,
     sum_past_spend,
 )
-from ...models.scoring import FORECAST_SCHEMA, describe_terms
+from ...models.scoring import FORECAST_SCHEMA, describe_hindsight, describe_terms
 from ...orders import dates, windows
 from ...orders.reading.line_collector import complete_report
 from ...orders.reading.read_orders import describe_sources
 from ...orders.reading.rejected_lines import REJECTED_SCHEMA, build_rejected_table
 from ...orders.reading.usable_lines import Counts
 from ...orders.spark.buckets import Bucket
-from ...orders.spark.files import read_customers, read_files, translate_spark_errors
+from ...orders.spark.files import (
+    describe_limits,
+    read_customers,
+    read_files,
+    translate_spark_errors,
+)
 from ...orders.spark.survey import map_buckets, survey_orders
 from ..batch.run import BatchResult
 from .scoring import SparkModel, forecast_bucket, resolve_cutoff
@@ -97,6 +102,7 @@ def score_files(
     unknown = reduce(add, missing, MissingAttributes())
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
     concerns = [said for said in (concern, strange) if said]
+    concerns += [*describe_hindsight(model, instant), *describe_limits(config)]
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
     past = reduce(add, (PastSpend(**one["past_spend"]) for one in buckets_done), PastSpend())
     told, warnings = describe_plausibility(
