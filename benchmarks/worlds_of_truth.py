@@ -176,7 +176,7 @@ def main() -> None:
         f"Command: `python benchmarks/worlds_of_truth.py {' '.join(sys.argv[1:])}`".rstrip()
         + ".",
         "",
-        f"{len(found)} simulated shops (`tests/simulated_worlds.py`) of 2,000 customers, 800 days "
+        f"{len(found)} simulated shops (`tests/simulated_worlds.py`) of 1,000 customers, 800 days "
         "of orders and four",
         f"periods of 60 days, `effort: {options.effort}`. The truth is the expected spend of each "
         "customer given all that made",

@@ -62,7 +62,7 @@ class World:
 def make_world(
     kind: WorldKind,
     seed: int,
-    customers: int = 2_000,
+    customers: int = 1_000,
     history_days: int = 800,
     horizon_days: int = 60,
     periods: int = 4,
