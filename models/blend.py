@@ -29,6 +29,7 @@ from .trees.quick_scorer import FlatTrees
 
 __all__ = [
     "HEADS",
+    "LATER",
     "BtydViews",
     "Expected",
     "Heads",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 HEADS = ("churn", "ordered", "spend")
+LATER = "later"  # a head of models whose history shows more than one period
 _CREDIBILITY = 1.0  # the typical order value weighs as much as one order of the customer's own
 _LEAST = 1e-6  # probabilities are kept this far from 0 and 1 before their log-odds are taken
 
@@ -59,6 +61,7 @@ class BtydViews:
     order_value: Float64
     churn_season: Float64  # what the season adds to the log-odds of no order
     spend_season: Float64  # and to the log of expected spend
+    value_season: Float64  # and to the log of the order value alone
 
     def where(self, keep: Mask) -> BtydViews:
         """Some rows."""
@@ -69,6 +72,7 @@ class BtydViews:
             self.order_value[keep],
             self.churn_season[keep],
             self.spend_season[keep],
+            self.value_season[keep],
         )
 
     @property
@@ -99,6 +103,7 @@ class Heads:
     churn_log_odds: Float64
     spend_if_ordered: Float64
     spend: Float64
+    later: Float64 | None = None  # factors that correct BTYD's later spend
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def apply_season(
     """BTYD's forecasts, moved by the season at `places` in the year; None: no season."""
     if places is None:
         nothing = np.zeros(len(ordering))
-        return BtydViews(days, ordering, order_days, order_value, nothing, nothing)
+        return BtydViews(days, ordering, order_days, order_value, nothing, nothing, nothing)
     churn = blend.season.at(blend.season.churn, places)
     ordered = blend.season.at(blend.season.ordered, places)
     odds = np.exp(-churn)  # of an order, times this
@@ -145,6 +150,7 @@ def apply_season(
         order_value * np.exp(ordered),
         churn,
         np.log(moved) + ordered,
+        ordered,
     )
 
 
@@ -187,14 +193,17 @@ def predict_heads(
     """Each head's mean over its seeds."""
     start = btyd.log_spend_if_ordered
     direct = compute_spend_start(rows, blend, btyd)
+    heads = [*HEADS, *([LATER] if LATER in trees else [])]
     found = iter(
-        _all_together(tuple(t for h in HEADS for t in trees[h])).sums(rows.columns(features))
+        _all_together(tuple(t for h in heads for t in trees[h])).sums(rows.columns(features))
     )
     churn, ordered, spend = (list(islice(found, len(trees[head]))) for head in HEADS)
+    later = list(found)
     return Heads(
         _mean(churn) + compute_churn_start(blend, btyd),
         _mean([np.exp(raw + start) for raw in ordered]),
         _mean([np.exp(raw + direct) for raw in spend]),
+        _mean([np.exp(raw) for raw in later]) if later else None,
     )
 
 

@@ -22,17 +22,18 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, Val
 
 from ..atomic_files import replace_folder
 from ..errors import BundleError, StoreError
-from .blend import HEADS
+from .blend import HEADS, LATER
 from .drift_reference import DriftReference
 from .golden_rows import check_golden_rows, forecast_golden_rows
 from .model import TrainedModel, hash_content
-from .parameters import Parameters
+from .parameters import LaterPeriodRatios, Parameters
 from .trees.lightgbm_trees import Trees
 from .trees.validation import check_trees
 
 __all__ = ["FORMAT_VERSION", "hash_bundle", "load_bundle", "save_bundle"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_RATIOS_VERSION = 2  # later periods are ratios to the first; 0.1 wrote and reads it
 _MANIFEST = "manifest.json"
 _NUMBERS = "model.json"
 _GOLDEN = "golden.json"
@@ -53,7 +54,7 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
     if model.reference is not None:
         files[_REFERENCE] = _json(model.reference.model_dump(mode="json"))
     manifest = {
-        "format_version": FORMAT_VERSION,
+        "format_version": _get_format(model.numbers),
         "model_version": model.version,
         "files": {
             name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -65,6 +66,10 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
         for name, content in files.items():
             (partial / name).write_bytes(content)
         (partial / _MANIFEST).write_bytes(_json(manifest))
+
+
+def _get_format(numbers: Parameters) -> int:
+    return _RATIOS_VERSION if isinstance(numbers.later, LaterPeriodRatios) else FORMAT_VERSION
 
 
 class _File(BaseModel):
@@ -104,9 +109,9 @@ def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
         )
     manifest = _manifest(folder, text)
     files = {name: _checked(folder, name, entry) for name, entry in manifest.files.items()}
-    if manifest.format_version != FORMAT_VERSION:
+    if manifest.format_version not in (_RATIOS_VERSION, FORMAT_VERSION):
         raise BundleError(
-            f"the bundle {folder} must be of format {FORMAT_VERSION}, got "
+            f"the bundle {folder} must be of format {_RATIOS_VERSION} or {FORMAT_VERSION}, got "
             f"{manifest.format_version}; {_which_can(manifest)}"
         )
     content = {n: bytes_ for n, bytes_ in files.items() if n not in (_GOLDEN, _REFERENCE)}
@@ -126,12 +131,13 @@ def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
         if name != _NUMBERS:
             check_trees(trees, numbers.features, name)
     names = {name for name in texts if name != _NUMBERS}
-    seeds = range(len(names) // len(HEADS))
-    if names != {f"{head}-{seed}.txt" for head in HEADS for seed in seeds}:
+    known = [*HEADS, *([LATER] if f"{LATER}-0.txt" in names else [])]
+    seeds = range(len(names) // len(known))
+    if names != {f"{head}-{seed}.txt" for head in known for seed in seeds}:
         raise BundleError(f"the bundle {folder} does not hold the trees of every head")
     heads = {
         head: tuple(Trees.from_text(texts[f"{head}-{seed}.txt"]) for seed in seeds)
-        for head in (HEADS if names else ())
+        for head in (known if names else ())
     }
     model = TrainedModel(numbers, heads, reference=reference)
     check_golden_rows(model, expected)

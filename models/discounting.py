@@ -1,4 +1,4 @@
-"""Periods: what one unit of money spent in the first period is worth over all of them."""
+"""Periods: what spend in each of them is worth today."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import numpy as np
 from ..configs.economics import KnownEconomics
 from ..orders.columns import Float64
 from ..orders.dates import RATE_YEAR_DAYS
-from .parameters import LaterPeriodRatios
-from .season import Season, compute_later_factor
 
 __all__ = ["compute_discounts", "discount_periods"]
 
@@ -19,37 +17,13 @@ def compute_discounts(economics: KnownEconomics, horizon_days: int, periods: int
     return np.asarray((1.0 + economics.annual_discount_rate) ** years)
 
 
-def discount_periods(
-    later: LaterPeriodRatios,
-    economics: KnownEconomics,
-    horizon_days: int,
-    periods: int,
-    churn_probability: Float64,
-    season: Season,
-    places: Float64 | None,
-) -> Float64:
-    """Margin x sum over k of ratio_k / (1 + annual rate)^((k - 1) horizon / 365): n_rows, > 0.
+def discount_periods(spend: Float64, economics: KnownEconomics, horizon_days: int) -> Float64:
+    """Margin x sum over k of spend_k / (1 + annual rate)^((k - 1) horizon / 365): n_rows, >= 0.
 
-    `places` in the year of the rows' cutoffs say what the season makes of later periods; None where
-    it is not known. Ratios beyond those the model knows go on as the last two of them did, and
-    never rise.
+    `spend` is n_rows x periods. Periods are added one by one, so that one row alone gives the same.
     """
-    yearly = 1.0 + economics.annual_discount_rate
-    value = np.ones(len(churn_probability))
-    before = ratio = np.ones(len(churn_probability))
-    for k in range(1, periods):
-        if k <= len(later.ratios):
-            before, ratio = (
-                ratio,
-                np.interp(churn_probability, later.churn_knots, later.ratios[k - 1]),
-            )
-        else:
-            fading = np.minimum(ratio / np.maximum(before, 1e-12), 1.0)
-            before, ratio = ratio, ratio * fading
-        spent = (
-            ratio
-            if places is None
-            else ratio * compute_later_factor(season, places, k * horizon_days)
-        )
-        value = value + spent / yearly ** (k * horizon_days / RATE_YEAR_DAYS)
+    discounts = compute_discounts(economics, horizon_days, spend.shape[1]).tolist()
+    value = np.zeros(len(spend))
+    for k, discount in enumerate(discounts):
+        value = value + spend[:, k] / discount
     return np.asarray(economics.margin_rate * value)

@@ -18,7 +18,13 @@ import numpy as np
 from ..orders.columns import Float64
 from .parameters import IntervalTable
 
-__all__ = ["SURE", "Interval", "compute_growth_shock", "predict_interval"]
+__all__ = [
+    "SURE",
+    "Interval",
+    "compute_growth_shock",
+    "include_first_period",
+    "predict_interval",
+]
 
 SURE = 0.10  # below this chance of no order an interval has a lower end of its own
 
@@ -41,7 +47,7 @@ def predict_interval(
 ) -> Interval:
     """The interval of each forecast: 0 <= lower <= expected <= upper.
 
-    `spend` is what the first period is expected to bring: the tables' groups are of similar spend.
+    `spend` is what a period is expected to bring: the tables' groups are of similar spend.
     """
     at = np.log(np.maximum(spend, 1e-9))
     is_sure = churn_probability < SURE
@@ -53,6 +59,17 @@ def predict_interval(
         for a, b in ((sure.upper, unsure.upper), (sure.deviation, unsure.deviation))
     )
     return Interval(lower, np.maximum(expected * upper, expected), expected * deviation)
+
+
+def include_first_period(
+    clv: Interval, spend: Interval, expected: Float64, margin_rate: float
+) -> Interval:
+    """A CLV's interval, neither end below that of the first period's margin.
+
+    Later periods bring nothing below zero, so what holds of the first holds of all together.
+    """
+    lower = np.minimum(np.maximum(clv.lower, margin_rate * spend.lower), expected)
+    return Interval(lower, np.maximum(clv.upper, margin_rate * spend.upper), clv.deviation)
 
 
 def compute_growth_shock(periods: int) -> float:

@@ -29,11 +29,11 @@ from .blend import BtydViews, Heads, blend_forecasts, forecast_btyd, predict_hea
 from .discounting import discount_periods
 from .drift_reference import DriftReference
 from .evidence import compute_own_share
-from .intervals import Interval, predict_interval
+from .intervals import Interval, include_first_period, predict_interval
+from .later_spend import get_interval_position, predict_spend_by_period
 from .next_order import NextOrder, predict_next_order
-from .parameters import Parameters
+from .parameters import LaterSpend, Parameters
 from .registry_facts import RegistryFacts
-from .season import locate_in_season
 from .segments import SegmentThresholds
 from .trees.lightgbm_trees import Trees
 
@@ -52,6 +52,7 @@ class Predictions:
     clv_band: Interval
     next_order: NextOrder
     own_share: Float64
+    spend_by_period: Float64  # n_rows x periods, undiscounted; the first is expected_spend
 
 
 @dataclass(frozen=True)
@@ -200,34 +201,48 @@ class TrainedModel:
         """Forecast feature rows; each row's numbers depend on that row alone."""
         numbers, horizon = self.numbers, self.numbers.horizon_days
         btyd = forecast_btyd(rows, numbers.blend, horizon)
-        expected = blend_forecasts(numbers.blend, btyd, self.heads(rows, btyd))
+        heads = self.heads(rows, btyd)
+        expected = blend_forecasts(numbers.blend, btyd, heads)
         churn = expected.churn_probability
-        season = numbers.blend.season
-        clv = expected.spend * discount_periods(
+        by_period = predict_spend_by_period(
             numbers.later,
-            self.economics,
+            numbers.blend,
+            rows,
+            btyd,
+            expected,
+            None if heads is None else heads.later,
             horizon,
             self.periods,
-            churn,
-            season,
-            locate_in_season(season, rows),
         )
+        clv = discount_periods(by_period, self.economics, horizon)
         if not (np.isfinite(churn).all() and np.isfinite(clv).all()):
             raise BundleError(f"model {self.version} gives forecasts that are no numbers")
         intervals = numbers.intervals
+        spend_band = predict_interval(
+            expected.spend, expected.spend, churn, intervals.spend, intervals.spend_sure
+        )
+        clv_band = predict_interval(
+            clv,
+            get_interval_position(numbers.later, by_period),
+            churn,
+            intervals.clv,
+            intervals.clv_sure,
+        )
+        if isinstance(numbers.later, LaterSpend):  # bundles of 0.1 forecast as they did
+            margin_rate = self.economics.margin_rate
+            clv_band = include_first_period(clv_band, spend_band, clv, margin_rate)
         return Predictions(
             churn,
             expected.orders,
             expected.spend,
-            predict_interval(
-                expected.spend, expected.spend, churn, intervals.spend, intervals.spend_sure
-            ),
+            spend_band,
             clv,
-            predict_interval(clv, expected.spend, churn, intervals.clv, intervals.clv_sure),
+            clv_band,
             predict_next_order(
                 numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
             ),
             compute_own_share(numbers.blend, btyd.history),
+            by_period,
         )
 
     def load_boosters(self) -> None:

@@ -5,19 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..configs.economics import KnownEconomics
-from ..configs.schema import CustomersConfig, OrdersConfig, Target
+from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig, Target
 from ..features.attribute_features import AttributeCoding
 from .btyd.forecasts import GammaGamma, OrderModel
 from .season import Season
 from .segments import SegmentThresholds
 
-__all__ = ["Blend", "IntervalTable", "Intervals", "LaterPeriodRatios", "Parameters"]
+__all__ = [
+    "Blend",
+    "IntervalTable",
+    "Intervals",
+    "LaterPeriodRatios",
+    "LaterSpend",
+    "Parameters",
+]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _check_column(name: str) -> str:
+    if name not in OPTIONAL_COLUMNS:
+        raise ValueError(f"must be one of {', '.join(OPTIONAL_COLUMNS)}")
+    return name
+
+
+OptionalColumn = Annotated[str, AfterValidator(_check_column)]
 
 
 class _Section(BaseModel):
@@ -43,10 +59,21 @@ class Blend(_Section):
 
 
 class LaterPeriodRatios(_Section):
-    """Spend of period k for each unit of money in period 1, by churn probability."""
+    """Spend of period k for each unit of money in period 1, by churn probability, as 0.1 has it."""
 
     churn_knots: tuple[float, ...]  # ascending; straight lines between
     ratios: tuple[tuple[float, ...], ...]  # per period, 2 and on: one value per knot
+    realised_periods: int  # periods that history has shown; later ones are BTYD's alone
+
+
+class LaterSpend(_Section):
+    """How BTYD, trees and the first period's forecast make later spend: `models.later_spend`."""
+
+    levels: tuple[Positive, ...]  # per period, 2 and on: the total beside BTYD's
+    trees_weight: Share  # of the trees (without any, of BTYD alone) beside the first period's
+    trees_level: Positive  # brings their total to BTYD's
+    first_level: Positive  # brings the total carried on from the first period to BTYD's
+    total_ratios: tuple[float, ...]  # totals at the training end over the first period's
     realised_periods: int  # periods that history has shown; later ones are BTYD's alone
 
 
@@ -73,7 +100,7 @@ class Parameters(_Section):
     """Settings a model was trained with, and what it learned beside its trees."""
 
     orders: OrdersConfig  # how to read orders; its source is never kept
-    optional_columns: tuple[str, ...]  # columns the features need, beside the required ones
+    optional_columns: tuple[OptionalColumn, ...]  # columns the features need, beside the required
     attributes: AttributeCoding | None = None  # of customers, where the model learned from any
     features: tuple[str, ...]  # the trees' inputs, in their order
     extra_features: tuple[str, ...] = Field(
@@ -84,7 +111,7 @@ class Parameters(_Section):
     economics: KnownEconomics
     target: Target = "spend"  # what counts as spend
     blend: Blend
-    later: LaterPeriodRatios
+    later: LaterSpend | LaterPeriodRatios
     intervals: Intervals
     settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool

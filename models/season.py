@@ -41,6 +41,10 @@ class Season(BaseModel):
             return np.zeros(len(places))
         return np.asarray(np.interp(places, self.places, curve, period=1.0))
 
+    def compute_total_factor(self, places: Float64, days: float) -> Float64:
+        """What it does to a total of a period that begins some days after `places` in the year."""
+        return np.asarray(np.exp(self.at(self.spend, (places + days / YEAR_DAYS) % 1.0)))
+
 
 def locate_in_season(season: Season, rows: FeatureRows) -> Float64 | None:
     """Where in the year each row's cutoff stands, from 0 to below 1; None without a season."""

@@ -25,6 +25,7 @@ __all__ = [
     "check_cutoff",
     "check_cutoff_from_now",
     "check_cutoff_in_span",
+    "choose_later_cutoffs",
     "choose_season_cutoffs",
     "choose_training_cutoffs",
     "find_complete_until",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _MOST_CUTOFFS = 12
+_MOST_LATER_CUTOFFS = 8
 _SEASON_PHASES = 13  # four weeks apart
 _SEASON_YEARS = 6  # a shop of longer ago is another shop
 _LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if that is more
@@ -178,6 +180,25 @@ def choose_training_cutoffs(first: int, end: int, horizon_days: int) -> Training
     count = min(_MOST_CUTOFFS, (newest - first - least_history) // step + 1)
     instants = newest - np.arange(count, dtype=np.int64)[::-1] * step
     return TrainingCutoffs(instants, (newest - instants) // DAY)
+
+
+def choose_later_cutoffs(first: int, end: int, horizon_days: int, periods: int) -> Int64 | None:
+    """Up to eight cutoffs with at least two realised periods, oldest first; None without one.
+
+    They reach back to where the whole span of `periods` is realised several times over: two years
+    or one more span, whichever is longer.
+    """
+    newest = end - 2 * horizon_days * DAY
+    span_days = periods * horizon_days
+    reach = (span_days + max(span_days, 2 * YEAR_DAYS)) * DAY
+    oldest = max(first + _least_history(horizon_days), int(end - reach))
+    if newest < oldest or periods < 2:
+        return None
+    least_step = max(7, round(horizon_days / 3 / 7) * 7) * DAY
+    weeks = -(-(newest - oldest) // (_MOST_LATER_CUTOFFS - 1) // (7 * DAY))
+    step = max(least_step, weeks * 7 * DAY)
+    count = min(_MOST_LATER_CUTOFFS, (newest - oldest) // step + 1)
+    return newest - np.arange(count, dtype=np.int64)[::-1] * step
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ __all__ = [
     "is_between",
     "is_realised",
     "slice_observed",
+    "sum_between",
     "sum_whole_months",
     "widen_span",
 ]
@@ -131,6 +132,14 @@ def count_lines_per_day(orders: Orders) -> tuple[int, Int64]:
     days = orders.times // DAY
     first = int(days.min())
     return first * DAY, np.bincount(days - first)
+
+
+def sum_between(times: Int64, values: Int64, bounds: Int64) -> Float64:
+    """The sum of the values within each `bounds[k] <= time < bounds[k + 1]`: n_bounds - 1."""
+    slots = find_slots(times, bounds)
+    inside = (slots >= 0) & (slots < len(bounds) - 1)
+    sums = np.bincount(slots[inside], weights=values[inside], minlength=len(bounds) - 1)
+    return np.asarray(sums, dtype=np.float64)
 
 
 def sum_whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:

@@ -23,7 +23,7 @@ from conftest import Run
 
 import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
-from clvcast.models.blend import HEADS
+from clvcast.models.blend import HEADS, LATER
 from clvcast.models.bundle import FORMAT_VERSION, hash_bundle
 from clvcast.models.golden_rows import check_golden_rows
 from clvcast.models.model import hash_content
@@ -54,7 +54,7 @@ def test_a_saved_model_gives_the_same_forecasts(
 
 def test_it_holds_text_and_numbers_alone(bundle: Path, shop_lines: pd.DataFrame) -> None:
     names = {path.name for path in bundle.iterdir()}
-    heads = {f"{head}-{seed}.txt" for head in HEADS for seed in range(3)}
+    heads = {f"{head}-{seed}.txt" for head in (*HEADS, LATER) for seed in range(3)}
     assert names == heads | {"manifest.json", "model.json", "golden.json", "reference.json"}
     text = "".join(path.read_text() for path in bundle.iterdir())
     assert not any(customer_id in text for customer_id in shop_lines["customer_id"].unique())
@@ -114,7 +114,7 @@ def edit(bundle: Path) -> None:
         (lambda bundle: (bundle / "manifest.json").unlink(), "is no bundle"),
         (
             edit_manifest(lambda m: m.update(format_version=FORMAT_VERSION + 1)),
-            r"must be of format 2, got 3; clvcast 0\.\S+, which made it, reads it; update clvcast",
+            r"must be of format 2 or 3, got 4; clvcast 0\.\S+, which made it, reads it; update",
         ),
         (
             edit_manifest(lambda m: m.update(format_version=0)),

@@ -3,11 +3,13 @@
 churn    log-odds of no order in the first prediction window
 ordered  log of mean spend of those who order, beyond what BTYD expects of them
 spend    log of mean spend of everybody, beyond the customer's own order value
+
+and `later`, log of mean spend in later periods beyond BTYD's (`train.later_trees`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from ..errors import ConfigError
 from ..features.table import FeatureRows
 from ..models.blend import (
     HEADS,
+    LATER,
     BtydViews,
     Heads,
     compute_churn_start,
@@ -28,10 +31,17 @@ from ..models.blend import (
 )
 from ..models.parameters import Blend
 from ..models.trees.lightgbm_trees import Trees
-from ..orders.columns import Float32, Float64, Mask
+from ..orders.columns import Float32, Float64, Int64, Mask
 from .customer_sampling import hash_customer_ids
 
-__all__ = ["Examples", "list_tree_parameters", "predict_out_of_fold", "train_boosters"]
+__all__ = [
+    "Examples",
+    "grow_later_trees",
+    "list_tree_parameters",
+    "predict_out_of_fold",
+    "split_folds",
+    "train_boosters",
+]
 
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
@@ -47,6 +57,7 @@ _PARAMETERS: dict[str, Any] = {
     "force_row_wise": True,
     "verbose": -1,
 }
+_TWEEDIE = {"objective": "tweedie", "tweedie_variance_power": 1.5}
 _LEAST_LEAF = 20
 _FOLDS = 2
 _FOLD_KEY = b"clvcast folds"  # a shop's own sample by a common hash must not be a single fold
@@ -142,25 +153,15 @@ class _Lesson:
             churned = examples.churned.astype(np.float64)
             return cls(examples, churned, start, {"objective": "binary"})
         if head == "spend":
-            power = {"objective": "tweedie", "tweedie_variance_power": 1.5}
-            return cls(examples, examples.spend, examples.spend_start, power)
+            return cls(examples, examples.spend, examples.spend_start, _TWEEDIE)
         # nearly gamma, and unlike gamma it allows the zero of an order that all came back
         power = {"objective": "tweedie", "tweedie_variance_power": 1.9}
         examples = examples.where(~examples.churned)
         return cls(examples, examples.spend, examples.ordered_start, power)
 
     def parameters(self, head: str, model: ModelConfig, seed: int) -> dict[str, Any]:
-        found = _PARAMETERS | {
-            **self.objective,
-            "seed": seed,
-            "min_data_in_leaf": max(_LEAST_LEAF, len(self.target) // 200),
-            **model.parameters,
-        }
-        if model.monotone:
-            found["monotone_constraints"] = [
-                _direction(head, model.monotone.get(name, 0)) for name in self.examples.features
-            ]
-        return found
+        features = self.examples.features
+        return _parameters(head, self.objective, len(self.target), features, model, seed)
 
     def dataset(self) -> lightgbm.Dataset:
         return lightgbm.Dataset(
@@ -170,6 +171,44 @@ class _Lesson:
             init_score=self.start,
             feature_name=list(self.examples.features),
         )
+
+
+def grow_later_trees(
+    inputs: Float32,
+    features: tuple[str, ...],
+    spend: Float64,
+    start: Float64,
+    weights: Float64,
+    model: ModelConfig,
+    seed: int,
+) -> Trees:
+    """Trees of the head of later spend, from rows with their spend and the logs they start at."""
+    parameters = _parameters(LATER, _TWEEDIE, len(spend), features, model, seed)
+    data = lightgbm.Dataset(
+        inputs, spend, weight=weights, init_score=start, feature_name=list(features)
+    )
+    return _trees(parameters, data, model)
+
+
+def _parameters(
+    head: str,
+    objective: Mapping[str, Any],
+    n_rows: int,
+    features: tuple[str, ...],
+    model: ModelConfig,
+    seed: int,
+) -> dict[str, Any]:
+    found = _PARAMETERS | {
+        **objective,
+        "seed": seed,
+        "min_data_in_leaf": max(_LEAST_LEAF, n_rows // 200),
+        **model.parameters,
+    }
+    if model.monotone:
+        found["monotone_constraints"] = [
+            _direction(head, model.monotone.get(name, 0)) for name in features
+        ]
+    return found
 
 
 def list_tree_parameters(replaced: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,25 +235,37 @@ def predict_out_of_fold(
     examples: Examples,
     rows: FeatureRows,
     blend: Blend,
-    btyd: BtydViews,
+    views: Sequence[tuple[FeatureRows, BtydViews]],
     model: ModelConfig,
     seed: int,
     progress: Callable[[str], None] = lambda _: None,
-) -> Heads:
-    """Each row's heads, from trees of one seed grown on the other half of the customers."""
-    folds = hash_customer_ids(rows.customer_ids, _FOLD_KEY, n_bytes=1) % _FOLDS
-    fold = folds[rows.customer_index]
-    found = np.zeros((3, rows.n_rows))
+) -> list[Heads]:
+    """The heads of each of `views`, from one seed grown on the other half of the customers.
+
+    `rows` are those of the examples.
+    """
+    fold = split_folds(rows)
+    folds = [split_folds(each) for each, _ in views]
+    found = [np.zeros((3, each.n_rows)) for each, _ in views]
     for held_out in range(_FOLDS):
         out = fold == held_out
-        if not out.any():
-            continue
         # where the other half teaches nothing, everybody does
         learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
         trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), progress)
-        heads = predict_heads(trees, examples.features, blend, rows.where(out), btyd.where(out))
-        found[:, out] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
-    return Heads(*found)
+        for (each, btyd), own, values in zip(views, folds, found, strict=True):
+            keep = own == held_out
+            if keep.any():
+                heads = predict_heads(
+                    trees, examples.features, blend, each.where(keep), btyd.where(keep)
+                )
+                values[:, keep] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
+    return [Heads(*values) for values in found]
+
+
+def split_folds(rows: FeatureRows) -> Int64:
+    """Which half of the customers each row is of, by a hash of the id: n_rows."""
+    folds = hash_customer_ids(rows.customer_ids, _FOLD_KEY, n_bytes=1) % _FOLDS
+    return np.asarray(folds[rows.customer_index])
 
 
 def _teaches(examples: Examples, learn: Mask) -> bool:

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..configs.economics import KnownEconomics
 from ..features.recency_frequency import collect_order_days
 from ..models.blend import Expected, value_order_days
 from ..models.btyd.forecasts import predict_order_days, predict_order_value
-from ..models.discounting import discount_periods
 from ..models.intervals import SURE, compute_growth_shock
-from ..models.parameters import Blend, Intervals, IntervalTable, LaterPeriodRatios
+from ..models.later_spend import get_interval_position, predict_spend_by_period
+from ..models.parameters import Blend, Intervals, IntervalTable, LaterSpend
 from ..models.season import locate_in_season
 from ..orders.columns import Float64, Int64
 from ..orders.dates import DAY
 from .btyd.fitting import fit_order_model
+from .later_frame import LaterFrame
 from .training_frame import TrainingFrame
 
-__all__ = ["learn_intervals"]
+__all__ = ["compare_spans", "learn_intervals"]
 
 _GROUPS = 20
 _LEAST_SHOWN = 1_000  # rows whose periods have all been realised
@@ -35,7 +35,7 @@ _SHOCKS = ((-1.7320508, 1 / 6), (0.0, 2 / 3), (1.7320508, 1 / 6))  # Gauss-Hermi
 class Outcomes:
     """Forecasts of customers the trees had not seen, and what they did: arrays of n_rows."""
 
-    spend: Float64  # expected of the first period: what similar forecasts are told by
+    spend: Float64  # expected of a period: what similar forecasts are told by
     expected: Float64
     actual: Float64
     churn_probability: Float64
@@ -53,49 +53,55 @@ class Outcomes:
         return replace(self, expected=expected)
 
 
+def compare_spans(
+    past: LaterFrame,
+    unseen: Expected,
+    trees: Float64 | None,
+    later: LaterSpend,
+    blend: Blend,
+) -> Outcomes:
+    """Forecasts of past customers over as many periods as enough of history shows, and outcomes.
+
+    `unseen` and the later `trees`' factors are of the frame's rows, from trees that had not seen
+    them.
+    """
+    rows = past.rows
+    known = np.isfinite(past.spend)
+    least = min(_LEAST_SHOWN, rows.n_rows)
+    n_periods = max(k + 1 for k in range(past.periods) if known[:, k].sum() >= least)
+    spend = predict_spend_by_period(
+        later, blend, rows, past.btyd, unseen, trees, past.horizon_days, n_periods
+    )
+    keep = known[:, n_periods - 1]
+    return Outcomes(
+        get_interval_position(later, spend)[keep],
+        spend.sum(axis=1)[keep],
+        past.spend[keep, :n_periods].sum(axis=1),
+        unseen.churn_probability[keep],
+        rows.cutoff_index[keep],
+        np.ones(int(keep.sum())),
+    )
+
+
 def learn_intervals(
-    frame: TrainingFrame, unseen: Expected, later: LaterPeriodRatios, blend: Blend
+    frame: TrainingFrame, unseen: Expected, spans: Outcomes | None, blend: Blend, periods: int
 ) -> Intervals:
     """Tables for spend and CLV, from forecasts of the frame's rows that no tree had seen.
 
-    CLV's are read off as many periods as enough of history shows; the shock of longer spans grows
-    as that of a level which drifts at random.
+    CLV's are read off `spans`, or off the first period where history shows no more; the shock of
+    longer spans grows as that of a level which drifts at random.
     """
-    realised = np.maximum(frame.targets.spend, 0.0)
-    horizon, rows = frame.horizon_days, frame.rows
+    realised = np.maximum(frame.targets.spend[:, 0], 0.0)
     spend = Outcomes(
         unseen.spend,
         unseen.spend,
-        realised[:, 0],
+        realised,
         unseen.churn_probability,
-        rows.cutoff_index,
+        frame.rows.cutoff_index,
         frame.weights,
     )
-    shock = _learn_shock(frame, realised[:, 0], blend)
-    periods = realised.shape[1]
-    known = [~np.isnan(realised[:, k]) for k in range(periods)]
-    n_periods = max(
-        k + 1 for k in range(periods) if known[k].sum() >= min(_LEAST_SHOWN, len(known[0]))
-    )
-    season = blend.season
-    value = discount_periods(
-        later,
-        KnownEconomics(),
-        horizon,
-        n_periods,
-        unseen.churn_probability,
-        season,
-        locate_in_season(season, rows),
-    )
-    keep = known[n_periods - 1]
-    clv = Outcomes(
-        unseen.spend[keep],
-        (unseen.spend * value)[keep],
-        realised[keep, :n_periods].sum(axis=1),
-        unseen.churn_probability[keep],
-        rows.cutoff_index[keep],
-        frame.weights[keep],
-    )
+    shock = _learn_shock(frame, realised, blend)
+    clv = spend if spans is None else spans
     clv_shock = shock * compute_growth_shock(periods)
     return Intervals(
         spend=_table(spend, shock, sure=False),

@@ -16,6 +16,7 @@ from ..features.extra_features import list_extra_names
 from ..features.table import FeatureRows, compute_feature_rows
 from ..features.targets import compute_line_values
 from ..models.blend import (
+    LATER,
     BtydViews,
     blend_forecasts,
     compute_spend_start,
@@ -26,8 +27,9 @@ from ..models.blend import (
 from ..models.margins import resolve_economics
 from ..models.model import TrainedModel
 from ..models.order_values import count_order_values
-from ..models.parameters import Blend, Intervals, LaterPeriodRatios, Parameters
+from ..models.parameters import Blend, Intervals, LaterSpend, Parameters
 from ..models.scoring import compute_standing
+from ..models.season import locate_in_season
 from ..models.segments import cut_thresholds
 from ..orders.cutoffs import get_longest_horizon, is_silent, is_too_short_for_trees
 from ..orders.dates import DAY, get_midnight_after
@@ -36,10 +38,12 @@ from ..orders.reading.validation_issues import pluralize
 from ..orders.windows import find_first_order_at, slice_observed
 from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
 from .boosting import Examples, predict_out_of_fold, train_boosters
-from .conformal_intervals import learn_intervals
+from .conformal_intervals import compare_spans, learn_intervals
 from .customer_sampling import limit_training_rows
 from .hyperparameter_search import search_hyperparameters
+from .later_frame import build_later_frame
 from .later_periods import learn_later_periods
+from .later_trees import build_later_examples, predict_later_out_of_fold, train_later_trees
 from .season_estimation import estimate_past_years
 from .training_frame import TrainingFrame, build_training_frame
 
@@ -80,8 +84,8 @@ def fit(
     progress("BTYD")
     horizon = config.horizon_days
     blend = _begun(orders, frame, now, config)
-    past = estimate_past_years(orders, blend, horizon, config.target, end)
-    blend = blend.model_copy(update={"season": past.season})
+    years = estimate_past_years(orders, blend, horizon, config.target, end)
+    blend = blend.model_copy(update={"season": years.season})
     rows_btyd, now_btyd = (forecast_btyd(rows, blend, horizon) for rows in (frame.rows, now))
     blend = _with_starts(blend, frame, rows_btyd)
 
@@ -96,24 +100,40 @@ def fit(
     trees = train_boosters(
         examples, config.model, range(config.seed, config.seed + seeds), progress
     )
+    past = build_later_frame(sample, config, end, blend)
+    views = [(frame.rows, rows_btyd), *([(past.rows, past.btyd)] if past else [])]
     left_out = predict_out_of_fold(
-        examples, frame.rows, blend, rows_btyd, config.model, config.seed, progress
+        examples, frame.rows, blend, views, config.model, config.seed, progress
     )
+    left_out_later = None
+    if past is not None:
+        lesson = build_later_examples(past, frame.features, blend)
+        if lesson.teaches:
+            progress("later periods")
+            trees[LATER] = train_later_trees(
+                lesson, config.model, range(config.seed, config.seed + seeds)
+            )
+            left_out_later = predict_later_out_of_fold(lesson, past.rows, config.model, config.seed)
 
     progress("levels and intervals")
     now_heads = predict_heads(trees, frame.features, blend, now, now_btyd)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], rows_btyd, frame.weights)
-    blend = set_levels(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads, past)
+    blend = set_levels(blend.model_copy(update={"repeat_rate": rate}), now_btyd, now_heads, years)
     later = learn_later_periods(
-        now,
-        blend_forecasts(blend, now_btyd, now_heads).churn_probability,
-        frame.rows,
-        frame.targets.spend,
-        frame.cutoffs.instants,
         blend,
+        now_btyd,
+        blend_forecasts(blend, now_btyd, now_heads).spend,
+        now_heads.later,
+        locate_in_season(blend.season, now),
         horizon,
+        config.periods,
+        past,
     )
-    unseen = blend_forecasts(blend, rows_btyd, left_out)
+    unseen = blend_forecasts(blend, rows_btyd, left_out[0])
+    spans = None
+    if past is not None:
+        before = blend_forecasts(blend, past.btyd, left_out[1])
+        spans = compare_spans(past, before, left_out_later, later, blend)
     history_days = (int(frame.cutoffs.instants[-1]) - find_first_order_at(orders)) / DAY
     numbers = _numbers(
         config,
@@ -121,7 +141,7 @@ def fit(
         end,
         blend,
         later,
-        learn_intervals(frame, unseen, later, blend),
+        learn_intervals(frame, unseen, spans, blend, config.periods),
         features=frame.features,
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
@@ -150,17 +170,19 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     if is_silent(known, end, config.horizon_days):
         said = f"no order in the {config.horizon_days} days before the end: BTYD alone forecasts"
         blend = blend.model_copy(update={"remarks": (*blend.remarks, said)})
-    now_churn = blend_forecasts(blend, forecast_btyd(now, blend, config.horizon_days), None)
+    now_btyd = forecast_btyd(now, blend, config.horizon_days)
     later = learn_later_periods(
-        now,
-        now_churn.churn_probability,
-        frame.rows,
-        np.full((frame.rows.n_rows, config.periods), np.nan),  # no whole period was realised
-        frame.cutoffs.instants,
         blend,
+        now_btyd,
+        blend_forecasts(blend, now_btyd, None).spend,
+        None,
+        locate_in_season(blend.season, now),
         config.horizon_days,
+        config.periods,
+        None,
     )
-    intervals = learn_intervals(frame, blend_forecasts(blend, btyd, None), later, blend)
+    unseen = blend_forecasts(blend, btyd, None)
+    intervals = learn_intervals(frame, unseen, None, blend, config.periods)
     numbers = _numbers(
         config, orders, end, blend, later, intervals, features=(), short_history=True
     )
@@ -192,7 +214,7 @@ def _numbers(
     orders: Orders,
     end: int,
     blend: Blend,
-    later: LaterPeriodRatios,
+    later: LaterSpend,
     intervals: Intervals,
     *,
     features: tuple[str, ...],

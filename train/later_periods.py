@@ -1,127 +1,144 @@
-"""Later periods: what customers spend in period k for each unit of money in the first.
+"""Later periods, learned: the levels of their totals, and how much trees weigh in them.
 
-Silence for one period is not leaving, so later periods are not powers of 1 - churn_probability.
-BTYD says how a base thins out, by group of churn probability; what history shows beyond that is
-taken in proportion to how much of a year it spans, because only over a whole year do seasons
-cancel.
+BTYD says how a base thins out. History corrects it in proportion to how much of a year it spans:
+
+    over less than a year   by the known customers' shares of the shop's spend, because season and
+                            growth of the shop cancel in a share; no later total above the first's
+    over years              more and more by their realised spend itself, the season divided out
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation.measures import split_into_groups
-from ..features.recency_frequency import OrderDays, collect_order_days
-from ..features.table import FeatureRows
-from ..models.blend import value_order_days
-from ..models.btyd.forecasts import predict_order_days_by_period, predict_order_value
-from ..models.parameters import Blend, LaterPeriodRatios
-from ..models.season import compute_later_factor, locate_in_season
-from ..orders.columns import Float64, Int64
-from ..orders.dates import DAY, RATE_YEAR_DAYS
+from ..models.blend import BtydViews
+from ..models.later_spend import extend_levels, predict_later_parts
+from ..models.parameters import Blend, LaterSpend
+from ..models.season import locate_in_season
+from ..orders.columns import Float64
+from ..orders.dates import RATE_YEAR_DAYS
+from .later_frame import LaterFrame
 
 __all__ = ["learn_later_periods"]
 
-_KNOTS = 8
 _LEAST_PERIODS = 8  # more may be asked for at scoring than a model was trained for
 _LEAST_ROWS = 200
-_MOST_ROWS = 50_000
-
-
-@dataclass(frozen=True)
-class _Money:
-    """BTYD's expected spend by period: n_rows x periods."""
-
-    by_period: Float64
-
-    @classmethod
-    def of(
-        cls,
-        rows: FeatureRows,
-        blend: Blend,
-        horizon_days: int,
-        periods: int,
-    ) -> _Money:
-        days: OrderDays = collect_order_days(rows)
-        orders = predict_order_days_by_period(blend.order_model, days, horizon_days, periods)
-        value = predict_order_value(
-            blend.order_values, value_order_days(rows, days, blend.value_scale)
-        )
-        return cls(orders * value[:, None])
-
-    def ratio(self, k: int) -> float:
-        """Of totals."""
-        first = math.fsum(self.by_period[:, 0])
-        return math.fsum(self.by_period[:, k]) / first if first > 0 else 1.0
+_PRIOR_YEARS = 0.25  # years of cutoffs that the belief in BTYD is worth
+_SETTLED_DAYS = 150.0  # of history, after which old customers are told from new ones
+_SPANS_WEIGHTS = (0.3, 0.7)  # of trees: with no whole span realised, with very many
+_MOST_LEVEL = 2.0
 
 
 def learn_later_periods(
-    now: FeatureRows,
-    churn_probability: Float64,
-    rows: FeatureRows,
-    spend: Float64,
-    instants: Int64,
     blend: Blend,
+    btyd: BtydViews,
+    spend: Float64,
+    trees: Float64 | None,
+    places: Float64 | None,
     horizon_days: int,
-) -> LaterPeriodRatios:
-    """The ratios of periods 2 to n.
+    periods: int,
+    frame: LaterFrame | None,
+) -> LaterSpend:
+    """The numbers of later spend, from customers at the training end and from past ones.
 
-    `now` are customers at the training end with their `churn_probability`; `rows` past ones at
-    `instants`, with `spend` (n_rows x periods, NaN where not realised).
+    `btyd`, `spend` (of the first period), `trees` and `places` in the year are of customers at the
+    training end.
     """
-    periods = max(spend.shape[1], _LEAST_PERIODS)
-    corrections, realised = _corrections(
-        rows, np.maximum(spend, 0.0), instants, blend, horizon_days
-    )
-    corrections += [corrections[-1] if corrections else 1.0] * (periods - 1 - len(corrections))
-    knots: list[float] = []
-    columns: list[list[float]] = []
-    for group in split_into_groups(churn_probability, _KNOTS):
-        knot = float(np.mean(churn_probability[group]))
-        if knots and knot <= knots[-1]:
-            continue
-        keep = np.zeros(now.n_rows, dtype=bool)
-        keep[group] = True
-        money = _Money.of(now.where(keep), blend, horizon_days, periods)
-        knots.append(knot)
-        columns.append([corrections[k - 1] * money.ratio(k) for k in range(1, periods)])
-    by_period = tuple(tuple(column[k] for column in columns) for k in range(periods - 1))
-    return LaterPeriodRatios(churn_knots=tuple(knots), ratios=by_period, realised_periods=realised)
-
-
-def _corrections(
-    rows: FeatureRows,
-    spend: Float64,
-    instants: Int64,
-    blend: Blend,
-    horizon_days: int,
-) -> tuple[list[float], int]:
-    """Per period the realised ratio over BTYD's, shrunk; and the number of periods realised."""
-    corrections: list[float] = []
+    n_later = max(periods, _LEAST_PERIODS) - 1
+    parts = predict_later_parts(blend, btyd, spend, horizon_days, n_later + 1)
+    own = parts.btyd if trees is None else parts.btyd * trees[:, None]
+    totals, grown, carried = (_sum_columns(v) for v in (parts.btyd, own, parts.carried_on))
+    first = math.fsum(btyd.spend * np.exp(-btyd.spend_season))
+    begins = math.fsum(spend * np.exp(-btyd.spend_season))
+    level = begins / first if min(first, begins) > 0 else 1.0
+    if places is None:  # what the trees add is in part the season of the newest windows
+        level = math.sqrt(level)
+    corrections = [0.0] * n_later
     realised = 1
-    for k in range(1, spend.shape[1]):
-        known = ~np.isnan(spend[:, k])
-        if known.sum() < _LEAST_ROWS:
-            corrections.append(corrections[-1] if corrections else 1.0)
-            continue
+    if frame is not None:
+        corrections, realised = _learn_corrections(frame, blend, n_later)
+    levels = tuple(
+        min(max(level, 1.0 / _MOST_LEVEL), _MOST_LEVEL) * math.exp(c) for c in corrections
+    )
+    span = slice(0, max(periods - 1, 1))
+    total = math.fsum(totals[span])
+    ratios = np.array(totals) * extend_levels(levels, n_later)
+    return LaterSpend(
+        levels=levels,
+        trees_weight=_weigh_trees(frame) if trees is not None else 0.5,
+        trees_level=_divide(total, math.fsum(grown[span])),
+        first_level=_divide(total, math.fsum(carried[span])),
+        total_ratios=tuple((ratios / max(begins, 1e-300)).tolist()),
+        realised_periods=realised,
+    )
+
+
+def _sum_columns(values: Float64) -> list[float]:
+    return [math.fsum(column) for column in values.T]
+
+
+def _divide(part: float, whole: float) -> float:
+    return part / whole if min(part, whole) > 0 else 1.0
+
+
+def _weigh_trees(frame: LaterFrame | None) -> float:
+    """The weight of trees, by how many spans apart the cutoffs with a whole span lie."""
+    if frame is None:
+        return _SPANS_WEIGHTS[0]
+    whole = frame.ages[frame.realised == frame.periods]
+    reach = float(np.ptp(whole)) / (frame.periods * frame.horizon_days) if len(whole) else 0.0
+    low, high = _SPANS_WEIGHTS
+    return low + (high - low) * reach / (reach + 2.0)
+
+
+def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[list[float], int]:
+    """Per later period the log of what a total is beyond BTYD's, and how many periods were shown.
+
+    All of it is relative to the first period's.
+    """
+    btyd, nothing = frame.btyd, np.zeros(frame.rows.n_rows)
+    later = predict_later_parts(blend, btyd, nothing, frame.horizon_days, frame.periods).btyd
+    first = btyd.spend * np.exp(-btyd.spend_season)
+    expected = frame.sum_by_cutoff(np.column_stack([first, later]))
+    actual = frame.sum_by_cutoff(np.nan_to_num(frame.spend))
+    places = locate_in_season(blend.season, frame.rows)
+    found: list[float] = []
+    realised = 1
+    for k in range(1, frame.periods):
+        known = np.isfinite(frame.shop_totals[:, k])
+        n_rows = int(known[frame.rows.cutoff_index].sum())
+        used = known & (np.minimum(actual[:, 0], actual[:, k]) > 0) & (expected[:, k] > 0)
+        used &= np.minimum(frame.shop_totals[:, 0], np.nan_to_num(frame.shop_totals[:, k])) > 0
+        if n_rows < _LEAST_ROWS or not used.any():
+            break
         realised = k + 1
-        cutoffs = instants[np.unique(rows.cutoff_index[known])]
-        years = (float(cutoffs[-1] - cutoffs[0]) / DAY + horizon_days) / RATE_YEAR_DAYS
-        thinned = known & (np.cumsum(known) % -(-int(known.sum()) // _MOST_ROWS) == 0)
-        actual = spend[thinned]
-        places = locate_in_season(blend.season, rows.where(thinned))
-        if places is not None:  # as if no season were, which forecasts put in by themselves
-            factor = compute_later_factor(blend.season, places, k * horizon_days)
-            base = np.exp(blend.season.at(blend.season.spend, places))
-            actual[:, 0] /= base
-            actual[:, k] /= base * factor
-        expected = _Money.of(rows.where(thinned), blend, horizon_days, k + 1).ratio(k)
-        first, later = math.fsum(actual[:, 0]), math.fsum(actual[:, k])
-        if min(first, later, expected) <= 0:
-            corrections.append(1.0)
-            continue
-        corrections.append((later / first / expected) ** min(years, 1.0))
-    return corrections, realised
+        declined = np.log(expected[used, k] / expected[used, 0])
+        money = np.log(actual[used, k] / actual[used, 0])
+        share = money - np.log(frame.shop_totals[used, k] / frame.shop_totals[used, 0])
+        if places is not None:
+            money = money - _measure_season(frame, blend, places, k)[used]
+        years = (float(np.ptp(frame.ages[used])) + frame.horizon_days) / RATE_YEAR_DAYS
+        by_share = min(1.0 / years, 1.0)
+        settled = np.minimum(frame.history_days[used] / _SETTLED_DAYS, 1.0)
+        of_share, of_money = (
+            float(np.average(part - declined, weights=settled)) for part in (share, money)
+        )
+        # customers who are nearly all of the shop keep their share however much they thin out
+        seen = by_share * min(of_share, 0.0) + (1.0 - by_share) * of_money
+        found.append(seen * years / (years + _PRIOR_YEARS))
+    fading = 0.0 if len(found) < 2 else min(found[-1] - found[-2], 0.0)
+    while len(found) < n_later:
+        found.append(found[-1] + fading if found else 0.0)
+    return found, realised
+
+
+def _measure_season(frame: LaterFrame, blend: Blend, places: Float64, k: int) -> Float64:
+    """Log of what the season makes of period k beside the first, per cutoff."""
+    newest = np.unique(frame.rows.cutoff_index, return_index=True)[1]
+    at = places[newest]
+    later, now = (
+        blend.season.compute_total_factor(at, days) for days in (k * frame.horizon_days, 0)
+    )
+    return np.asarray(np.log(later / now))

@@ -37,6 +37,7 @@ __all__ = [
     "compute_first_event_probability",
     "compute_log_odds_gone",
     "predict_alive_probability",
+    "predict_later_order_days",
     "predict_order_days",
     "predict_order_days_by_period",
     "predict_order_outlook",
@@ -174,6 +175,21 @@ def predict_order_days_by_period(
     alive = predict_alive_probability(model, days)
     until = [alive * _expected_if_alive(model, days, horizon_days * k) for k in range(periods + 1)]
     return np.maximum(np.diff(np.array(until), axis=0).T, 0.0)
+
+
+def predict_later_order_days(
+    model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float, periods: int
+) -> tuple[Float64, Float64]:
+    """E[order days] in periods 2..periods: n_rows x (periods - 1), and beside those of the first.
+
+    The second is `E_k / E_1`, n_rows x (periods - 1), in [0, 1]: the chance that the customer has
+    left cancels in it, so that it stays sound for customers who are almost surely gone.
+    """
+    alive = predict_alive_probability(model, days)
+    until = [_expected_if_alive(model, days, horizon_days * k) for k in range(1, periods + 1)]
+    if_alive = np.maximum(np.diff(np.array(until), axis=0).T, 0.0)
+    decline = np.minimum(if_alive / np.maximum(until[0], 1e-300)[:, None], 1.0)
+    return alive[:, None] * if_alive, decline
 
 
 def _expected_if_alive(

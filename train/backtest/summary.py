@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ...evaluation.backtest_frames import OURS
-from ...models.parameters import LaterPeriodRatios
+from ...models.parameters import LaterPeriodRatios, LaterSpend
 from ...models.season import Season
 from ...orders.reading.validation_issues import join_words
 
@@ -26,15 +26,16 @@ def describe_verdict(summary: dict[str, Any]) -> list[str]:
     ]
 
 
-def describe_later_periods(later: LaterPeriodRatios) -> str:
+def describe_later_periods(later: LaterSpend | LaterPeriodRatios) -> str:
     """What the model takes later periods to bring, beside the first."""
-    if not later.ratios:
-        return "CLV spans one period: it is the expected spend times the margin."
-    ranges = [(f"{min(ratios):.2f}", f"{max(ratios):.2f}") for ratios in later.ratios]
-    shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
+    if isinstance(later, LaterSpend):
+        shown = [f"{ratio:.2f}" for ratio in later.total_ratios]
+    else:
+        ranges = [(f"{min(ratios):.2f}", f"{max(ratios):.2f}") for ratios in later.ratios]
+        shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
     return (
         f"For each unit of money in period 1 it expects {join_words(shown)} in later periods "
-        f"(history shows {later.realised_periods} of {len(later.ratios) + 1})."
+        f"(history shows {later.realised_periods} of {len(shown) + 1})."
     )
 
 
