@@ -1,13 +1,8 @@
 # Needs Python 3.11+ (with venv) and make. Each target makes the environment it needs.
 PYTHON ?= python3
-# The shipped sample, unless CONFIG names a shop of your own; then its orders are those of the config.
-ifeq ($(origin CONFIG),undefined)
-CONFIG := configs/online_retail.yaml
-ORDERS ?= data/online_retail.parquet
-else
-OVERRIDES := --config "$(CONFIG)"
-endif
-MODEL ?= models:/clv@champion
+# A shop of your own: named, or described by clvcast.yaml in this folder. Else the shipped sample.
+SAMPLE := configs/online_retail.yaml
+CONFIG ?= $(or $(wildcard clvcast.yaml),$(SAMPLE))
 OUTPUT ?= forecasts.parquet
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,14 +16,16 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
-	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features benchmark-scale \
+	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
+	benchmark-gate benchmark-nights benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
 
 help: ## list the targets (the default)
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' Makefile
 	@echo
-	@echo "Variables: CONFIG (your shop), ORDERS, MODEL, OUTPUT, PYTHON. Example: make train CONFIG=shop.yaml"
+	@echo "Variables: CONFIG (your shop; default: clvcast.yaml if it is here, else the sample), ORDERS, MODEL,"
+	@echo "OUTPUT, PYTHON. Example: make train CONFIG=shop.yaml"
 
 ##@ Forecasts
 
@@ -36,25 +33,27 @@ train: $(VENV)/run.stamp ## train on CONFIG and evaluate; promote to champion if
 	$(BIN)/clvcast train "$(CONFIG)"
 
 score: $(VENV)/run.stamp ## write one forecast per customer of ORDERS (or of CONFIG) to OUTPUT
-	$(BIN)/clvcast score --model "$(MODEL)" $(if $(ORDERS),--orders "$(ORDERS)") --output "$(OUTPUT)" $(OVERRIDES)
+	$(BIN)/clvcast score --config "$(CONFIG)" $(if $(MODEL),--model "$(MODEL)") $(if $(ORDERS),--orders "$(ORDERS)") --output "$(OUTPUT)"
+
+# make itself ends with 2 whatever goes wrong: a scheduler that needs the status calls clvcast nightly
+nightly: $(VENV)/run.stamp ## check, train, score, report and monitor in one run, into ./nightly
+	@$(BIN)/clvcast nightly "$(CONFIG)" $(if $(filter $(SAMPLE),$(CONFIG)),--complete-until 2011-12-10); \
+		status=$$?; echo "clvcast nightly: exit status $$status"; exit $$status
 
 backtest: $(VENV)/run.stamp ## compare the model of CONFIG with the baselines at past cutoffs
 	$(BIN)/clvcast backtest "$(CONFIG)" --output backtest
 
-ifneq ($(filter report,$(MAKECMDGOALS)),)
-$(if $(ORDERS),,$(error make report needs the orders that OUTPUT is about, got none: add ORDERS=...))
-endif
 report: $(VENV)/run.stamp $(OUTPUT) ## write report.html about OUTPUT; includes ./backtest if it is there
-	$(BIN)/clvcast report "$(OUTPUT)" --orders "$(ORDERS)" --config "$(CONFIG)" --model "$(MODEL)" $(if $(wildcard backtest/metrics.json),--backtest backtest) --output report.html
+	$(BIN)/clvcast report "$(OUTPUT)" --config "$(CONFIG)" --model "$(or $(MODEL),$$($(BIN)/python -m clvcast.train.registry.store_location champion "$(CONFIG)"))" $(if $(ORDERS),--orders "$(ORDERS)") $(if $(wildcard backtest/metrics.json),--backtest backtest) --output report.html
 
 $(OUTPUT):
 	$(MAKE) score
 
 serve: $(VENV)/run.stamp ## serve forecasts over HTTP at http://127.0.0.1:8000
-	$(BIN)/clvcast serve --model "$(MODEL)" $(OVERRIDES)
+	$(BIN)/clvcast serve --config "$(CONFIG)" $(if $(MODEL),--model "$(MODEL)")
 
 ui: $(VENV)/run.stamp ## show MLflow's pages at http://127.0.0.1:5000
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+	$(BIN)/mlflow ui --backend-store-uri "$$($(BIN)/python -m clvcast.train.registry.store_location store "$(CONFIG)")"
 
 ##@ Development
 
@@ -107,6 +106,12 @@ benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check f
 
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py
+
+benchmark-gate: $(VENV)/dev.stamp ## how often the gate errs, in 200 simulated shops (minutes)
+	$(BIN)/python benchmarks/gate.py
+
+benchmark-nights: $(VENV)/dev.stamp ## thirty simulated nights with nine faults (15 minutes)
+	$(BIN)/python benchmarks/nights.py
 
 benchmark-scale: $(VENV)/dev.stamp ## time and memory against the number of order lines: one machine, and Spark
 	$(BIN)/python benchmarks/scale.py

@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from .commands import data, decisions, models, scoring, serving, training, watching
+from .commands import data, decisions, models, nightly, scoring, serving, training, watching
 from .commands.console import err, out
 from .errors import ClvcastError
 
@@ -27,6 +27,7 @@ for command in (
     training.train,
     training.backtest,
     scoring.score,
+    nightly.nightly,
     scoring.explain,
     serving.serve,
     serving.warm,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from ..orders.orders import Orders
 
 __all__ = [
+    "DEFAULT_CONFIG",
     "CompleteUntil",
     "ConfigFile",
+    "ConfiguredModel",
     "Cutoff",
     "Engine",
+    "ExpectSha256",
     "Format",
     "Json",
     "ModelName",
@@ -42,7 +46,11 @@ __all__ = [
     "Store",
     "announce_compilation",
     "err",
+    "find_config",
+    "find_model_and_config",
+    "format_command",
     "format_money",
+    "format_place",
     "load_configured_model",
     "make_progress",
     "note",
@@ -57,13 +65,28 @@ __all__ = [
 # a log or a pipe has no width: tables there are not cut to 80 characters
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
 
+DEFAULT_CONFIG = Path("clvcast.yaml")
+
 out = Console(soft_wrap=True, highlight=False, markup=False, width=_WIDTH)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[CONFIG]", help=f"YAML configuration. Default: {DEFAULT_CONFIG}, if it is here."
+    ),
+]
 OptionalConfig = Annotated[Path | None, typer.Option("--config", help="YAML configuration.")]
 ModelName = Annotated[
     str, typer.Option("--model", help="Bundle folder, or models:/NAME@ALIAS in the registry.")
+]
+ConfiguredModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Bundle folder, or models:/NAME@ALIAS in the registry. Default: the champion of the "
+        "configuration.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -73,6 +96,9 @@ Engine = Annotated[
     typer.Option(help="Run on this machine, or in Spark (extra spark)."),
 ]
 Store = Annotated[str | None, typer.Option("--tracking-uri", help="Address of the MLflow store.")]
+ExpectSha256 = Annotated[
+    str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
+]
 Cutoff = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="First instant that is not observed, such as 2011-12-10."),
@@ -85,6 +111,23 @@ CompleteUntil = Annotated[
         "midnight after the newest order.",
     ),
 ]
+
+
+def find_config(path: Path | None) -> Path:
+    """The configuration that is named, or clvcast.yaml in this folder."""
+    from ..errors import ConfigError
+
+    if path is not None or DEFAULT_CONFIG.is_file():
+        return path or DEFAULT_CONFIG
+    raise ConfigError(
+        f"no configuration is named, and there is no {DEFAULT_CONFIG} in this folder; name a file, "
+        "or write one with: clvcast init ORDERS"
+    )
+
+
+def find_model_and_config(model: str | None, config: Path | None) -> tuple[str | None, Path | None]:
+    """What is named; clvcast.yaml in this folder if neither is."""
+    return model, config if model is not None or config is not None else find_config(None)
 
 
 def read_config(path: Path | None, complete_until: str | None = None) -> Config:
@@ -104,11 +147,18 @@ def read_optional_config(path: Path | None) -> Config | None:
 
 
 def load_configured_model(
-    model: str, config: Config | None, tracking_uri: str | None, expect_sha256: str | None = None
+    model: str | None,
+    config: Config | None,
+    tracking_uri: str | None,
+    expect_sha256: str | None = None,
 ) -> TrainedModel:
-    """Load a model, with the overrides of a configuration."""
+    """Load a model (default: the configuration's champion) with the configuration's overrides."""
+    from ..configs.schema import TrackingConfig
     from ..models.loading import load_model
 
+    if model is None:
+        tracking = config.tracking if config else TrackingConfig()
+        model = f"models:/{tracking.model_name}@champion"
     store = tracking_uri or (config.tracking.uri if config else None)
     loaded = load_model(model, store, expect_sha256=expect_sha256)
     return loaded if config is None else loaded.with_config(config)
@@ -195,6 +245,21 @@ def show_progress_bars(silent: bool) -> Iterator[Callable[[str, float, int], Non
             bars.update(tasks[what], completed=share, count=count)
 
         yield show
+
+
+def format_command(*arguments: object) -> str:
+    """A command of clvcast as it can be pasted into a shell."""
+    return shlex.join(["clvcast", *map(str, arguments)])
+
+
+def format_place(config: Path, tracking_uri: str | None) -> list[str]:
+    """The options that name the registry a command was run on."""
+    from ..configs.addresses import hide_passwords
+
+    # an address with a password is not printed: MLFLOW_TRACKING_URI keeps it out of a shell's log
+    is_shown = tracking_uri is not None and hide_passwords(tracking_uri) == tracking_uri
+    store = ["--tracking-uri", str(tracking_uri)] if is_shown else []
+    return ["--config", str(config), *store]
 
 
 def format_money(amount: float, currency: str) -> str:

@@ -15,6 +15,8 @@ from .console import (
     ConfigFile,
     Json,
     Quiet,
+    find_config,
+    format_command,
     out,
     print_json,
     read_config,
@@ -88,9 +90,10 @@ def _print_proposal(proposal: Proposal, output: Path) -> None:
             last = question.key.rpartition(".")[2]
             out.print(f"    {last}: {value}" + (f"  # {meaning}" if meaning else ""))
     if proposal.can_check:
-        out.print(f"wrote {output}; look it over, then: clvcast check {output}")
+        out.print(f"wrote {output}; look it over, then: {format_command('check', output)}")
     else:
-        out.print(f"wrote {output}; answer what is needed in it, then: clvcast check {output}")
+        command = format_command("check", output)
+        out.print(f"wrote {output}; answer what is needed in it, then: {command}")
 
 
 def _shorten(text: str) -> str:
@@ -98,7 +101,7 @@ def _shorten(text: str) -> str:
 
 
 def check(
-    config: ConfigFile,
+    config: ConfigFile = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Verify that later orders change no feature.")
     ] = False,
@@ -116,7 +119,7 @@ def check(
     from ..discovery.checks.source_profile import profile_sources
     from ..features.checks.data_checks import check as check_data
 
-    settings = read_config(config, complete_until)
+    settings = read_config(find_config(config), complete_until)
     orders = read_orders(settings, quiet or as_json)
     profile = profile_sources(settings.orders)
     summary = summarize_shop(orders, settings.orders, profile)

@@ -21,6 +21,7 @@ from .console import (
     out,
     print_json,
     read_optional_config,
+    read_orders,
 )
 from .tables import PrintedColumn, print_legend, print_table
 
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
     from ..decisions.customer_base import CustomerBase
     from ..decisions.economics import Economics
     from ..models.forecast_terms import ForecastTerms
+    from ..orders.orders import Orders
 
 Forecasts = Annotated[
     Path, typer.Argument(metavar="FORECASTS", help="Forecast file of clvcast score.")
 ]
 OrdersSource = Annotated[
-    str, typer.Option("--orders", help="Orders that the forecasts were made from.")
+    str | None,
+    typer.Option(
+        "--orders", help="Orders that the forecasts were made from; default: those of --config."
+    ),
 ]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 Past = Annotated[
@@ -47,8 +52,8 @@ Past = Annotated[
 
 def kpis(
     forecasts: Forecasts,
-    orders: OrdersSource,
     output: Folder,
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     ending: Format = "csv",
     quiet: Quiet = False,
@@ -82,9 +87,9 @@ def kpis(
 
 def economics(
     forecasts: Forecasts,
-    orders: OrdersSource,
     spend: Annotated[Path, typer.Option(help="File with the columns channel, month, spend.")],
     output: Folder,
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     past: Past = None,
     ending: Format = "csv",
@@ -121,8 +126,8 @@ def economics(
 
 def lists(
     forecasts: Forecasts,
-    orders: OrdersSource,
     output: Folder,
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     past: Past = None,
     ending: Format = "csv",
@@ -157,8 +162,8 @@ def lists(
 
 def report(
     forecasts: Forecasts,
-    orders: OrdersSource,
     output: Annotated[Path, typer.Option("--output", "-o", help="An .html file to write.")],
+    orders: OrdersSource = None,
     config: OptionalConfig = None,
     previous: Annotated[
         Path | None, typer.Option(help="Earlier forecasts, to show changes.")
@@ -194,7 +199,7 @@ def report(
         loaded = load_model(model, tracking_uri or (settings.tracking.uri if settings else None))
     page = build_report(
         forecasts,
-        orders,
+        _find_orders(orders, settings, quiet),
         settings,
         previous=previous,
         model=loaded,
@@ -208,17 +213,26 @@ def report(
 
 
 def _open_base(
-    forecasts: Path, orders: str, config: Path | None, past: Path | None, silent: bool
+    forecasts: Path, orders: str | None, config: Path | None, past: Path | None, silent: bool
 ) -> tuple[CustomerBase, CustomerBase | None]:
     """The forecasts joined with their orders, and the past forecasts if any."""
     from ..decisions.customer_base import open_customer_base
 
     settings = read_optional_config(config)
-    base = open_customer_base(forecasts, orders, settings)
+    base = open_customer_base(forecasts, _find_orders(orders, settings, silent), settings)
     note(base.orders.report.remarks, silent)
     if past is None:
         return base, None
     return base, open_customer_base(past, base.orders, settings, what="the past forecasts")
+
+
+def _find_orders(orders: str | None, config: Config | None, silent: bool) -> str | Orders:
+    """The orders that are named, else those of the configuration."""
+    if orders is not None:
+        return orders
+    if config is None:
+        raise ConfigError("the forecasts' orders must be named: add --orders, or --config")
+    return read_orders(config, silent)
 
 
 def _to_records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -12,12 +12,15 @@ import typer
 from ..errors import ConfigError, OrdersError
 from .console import (
     CompleteUntil,
+    ConfiguredModel,
     Cutoff,
     Engine,
+    ExpectSha256,
     Json,
     ModelName,
     Quiet,
     Store,
+    find_model_and_config,
     format_money,
     load_configured_model,
     note,
@@ -40,7 +43,6 @@ Attributes = Annotated[
 
 
 def score(
-    model: ModelName,
     output: Annotated[
         str,
         typer.Option(
@@ -49,6 +51,7 @@ def score(
             help=".parquet or .csv file; folder with --partitions; ADDRESS#TABLE of a database.",
         ),
     ],
+    model: ConfiguredModel = None,
     orders: Annotated[
         str | None,
         typer.Option(
@@ -75,9 +78,7 @@ def score(
     ] = False,
     engine: Engine = "local",
     tracking_uri: Store = None,
-    expect_sha256: Annotated[
-        str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
-    ] = None,
+    expect_sha256: ExpectSha256 = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -88,6 +89,7 @@ def score(
     """
     from ..serve.batch.run import score_files
 
+    model, config = find_model_and_config(model, config)
     is_stated = config is not None or complete_until is not None
     settings = read_config(config, complete_until) if is_stated else None
     loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
@@ -124,6 +126,9 @@ def score(
                 partitions=partitions,
                 force=force,
             )
+    if loaded.registered is not None and loaded.registered.caveat is not None:
+        remarks = (loaded.registered.caveat, *result.remarks)
+        result = dataclasses.replace(result, remarks=remarks)
     if as_json:
         print_json(dataclasses.asdict(result))
     elif not quiet:

@@ -11,9 +11,11 @@ import typer
 
 from ..errors import ConfigError
 from .console import (
-    ModelName,
+    ConfiguredModel,
+    ExpectSha256,
     Quiet,
     Store,
+    find_model_and_config,
     load_configured_model,
     out,
     read_optional_config,
@@ -21,7 +23,7 @@ from .console import (
 
 
 def serve(
-    model: ModelName,
+    model: ConfiguredModel = None,
     host: Annotated[
         str, typer.Option(help="Address to bind; other than loopback needs tokens.")
     ] = "127.0.0.1",
@@ -51,6 +53,7 @@ def serve(
         Path | None, typer.Option(help="Private key of the certificate, PEM.")
     ] = None,
     tracking_uri: Store = None,
+    expect_sha256: ExpectSha256 = None,
 ) -> None:
     """Serve forecasts over HTTP (binds to 127.0.0.1 by default).
 
@@ -62,6 +65,7 @@ def serve(
     from ..serve.rest.server import run
     from ..serve.rest.settings import Settings
 
+    model, config = find_model_and_config(model, config)
     settings = read_optional_config(config)
     store = tracking_uri or (settings.tracking.uri if settings else None)
 
@@ -72,7 +76,7 @@ def serve(
 
     if (forecasts is None) != (orders is None):
         raise ConfigError("--forecasts and --orders belong together, got one of them")
-    loaded = load_configured_model(model, settings, tracking_uri)
+    loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
     loaded.check_extra_features()
     server_settings = Settings(
         host=host,

@@ -79,6 +79,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
                 right=("clvcast", "best baseline", "gain [95 %]"),
             )
         out.print(card["sentence"])
+        out.print(card["standards"])
         for sentence in describe_verdict(summary):
             out.print(sentence)
         out.print()

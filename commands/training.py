@@ -18,6 +18,9 @@ from .console import (
     Quiet,
     Store,
     err,
+    find_config,
+    format_command,
+    format_place,
     make_progress,
     note,
     out,
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: ConfigFile,
+    config: ConfigFile = None,
     cutoff: Cutoff = None,
     complete_until: CompleteUntil = None,
     tracking_uri: Store = None,
@@ -62,6 +65,7 @@ def train(
     from ..train.registry.tracking import check_tags, track
     from ..train.run import train_and_evaluate
 
+    config = find_config(config)
     settings = read_config(config, complete_until)
     tags = check_tags(dict(map(_split_tag, tag or ())))
     silent = quiet or as_json
@@ -81,7 +85,12 @@ def train(
     metrics = run.evaluation.metrics if run.evaluation else {}
     verdict = registered.verdict
     if as_json:
-        gate = verdict and {"passed": verdict.passed, **dataclasses.asdict(verdict)}
+        gate = verdict and {
+            "passed": verdict.passed,
+            "provisional": verdict.is_provisional,
+            "next_step": verdict.next_step,
+            **dataclasses.asdict(verdict),
+        }
         print_json(
             {
                 "model_version": run.model.version,
@@ -107,10 +116,13 @@ def train(
         out.print(describe_later_periods(run.model.numbers.later))
         out.print(describe_season(run.model.numbers.blend.season))
         out.print()
-        _print_outcome(registered, run.model.version)
+        _print_outcome(registered, run.model.version, format_place(config, tracking_uri))
     if verdict is not None and not registered.promoted:
         if silent:
-            err.print(f"clvcast: the candidate failed the gate: {verdict.reason}")
+            err.print(
+                f"clvcast: the candidate failed the gate: {verdict.reason}; what to do: "
+                f"{verdict.next_step}"
+            )
         raise typer.Exit(1)
 
 
@@ -121,8 +133,8 @@ def _split_tag(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _print_outcome(registered: TrackedRun, model_version: str) -> None:
-    """The gate's rules and the outcome."""
+def _print_outcome(registered: TrackedRun, model_version: str, place: list[str]) -> None:
+    """The gate's rules, the outcome, and the next command with the options that name the place."""
     from ..configs.addresses import hide_passwords
 
     name, verdict = registered.name, registered.verdict
@@ -134,22 +146,32 @@ def _print_outcome(registered: TrackedRun, model_version: str) -> None:
     print_rules(verdict)
     out.print(f"Model {model_version} is {version}, in {hide_passwords(registered.uri)}.")
     if registered.promoted:
-        passed = "It passed the gate" if verdict.passed else "It failed the gate, was forced"
+        passed = "It failed the gate, was forced and is champion now"
+        if verdict.passed:
+            passed = "It passed the gate and is champion now"
+        elif verdict.is_provisional:
+            passed = (
+                "It ranks customers better than every baseline, and is champion now, provisionally "
+                f"(what to do: {verdict.next_step})"
+            )
         out.print(
-            f"{passed} and is champion now.\nScore with: clvcast score --model "
-            f"models:/{name}@champion --orders ORDERS --output forecasts.parquet"
+            f"{passed}.\nScore with: "
+            + format_command("score", *place, "--output", "forecasts.parquet")
         )
         return
     champion = f"version {registered.champion}" if registered.champion else "no version"
     out.print(
-        f"It failed the gate; {champion} is champion. To promote it anyway: clvcast models "
-        f"promote {registered.version} --reason ..."
+        f"It failed the gate; {champion} is champion.\nWhat to do: {verdict.next_step}.\n"
+        "To promote it anyway: "
+        + format_command(
+            "models", "promote", registered.version, *place, "--reason", "checked by hand"
+        )
     )
 
 
 def backtest(
-    config: ConfigFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    config: ConfigFile = None,
     cutoff: Annotated[
         list[str] | None, typer.Option(metavar="DATE", help="Past cutoff, repeatable.")
     ] = None,
@@ -164,7 +186,7 @@ def backtest(
     from ..atomic_files import check_folder
     from ..train.backtest.run import backtest as run_backtest
 
-    settings = read_config(config)
+    settings = read_config(find_config(config))
     silent = quiet or as_json
     orders = read_orders(settings, silent)
     check_folder(output)

@@ -4,7 +4,9 @@ alarm.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, model_validator
 
 from .section import Section
 
@@ -24,19 +26,30 @@ class GateConfig(Section):
         default=0.01,
         ge=0,
         le=1,
-        description="Largest significant nGini loss against a rival that still passes.",
+        description="Largest significant nGini loss against a baseline that still passes.",
     )
-    mae: float = Field(
+    deviance: float = Field(
         default=0.05,
         ge=0,
-        description="Largest significant MAE increase against a rival that still passes; 0.05 is "
-        "5 %.",
+        description="Largest significant increase of the error (Tweedie deviance, totals levelled) "
+        "against a baseline that still passes; 0.05 is 5 %. Its old name, mae, is accepted.",
+    )
+    champion_ngini: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="Largest nGini loss against the champion that still passes.",
+    )
+    champion_deviance: float = Field(
+        default=0.015,
+        ge=0,
+        description="Largest increase of the error against the champion that still passes.",
     )
     bias: float = Field(
         default=0.2,
         ge=0,
-        description="Largest relative error of the total; the best baseline's error if that is "
-        "larger.",
+        description="Largest relative error of the total. If the best baseline missed it in the "
+        "same direction by more, its error is allowed, up to 50 %.",
     )
     calibration: float = Field(
         default=0.1, ge=0, le=1, description="Largest mean error of the churn probabilities."
@@ -50,7 +63,8 @@ class GateConfig(Section):
     segment: float = Field(
         default=0.25,
         ge=0,
-        description="Largest significant MAE increase against a rival in one segment.",
+        description="Largest significant increase of the error against the champion, or the best "
+        "baseline, in one segment.",
     )
     segment_customers: int = Field(
         default=50,
@@ -90,6 +104,14 @@ class GateConfig(Section):
     segment_total: float = Field(
         default=2.0, ge=1, description="Same as total, for the total of each segment."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_mae(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict) or "mae" not in settings:
+            return settings
+        limit = settings["mae"]
+        return {"deviance": limit, **{k: v for k, v in settings.items() if k != "mae"}}
 
 
 class MonitorConfig(Section):

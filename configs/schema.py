@@ -20,6 +20,7 @@ from .decisions import AcquisitionConfig, KpisConfig
 from .economics import EconomicsConfig
 from .gate import GateConfig, MonitorConfig
 from .lists import ListsConfig
+from .nightly import NightlyConfig, NotifyConfig
 from .orders import (
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
@@ -62,8 +63,8 @@ Target = Literal["spend", "gross", "before_discount", "contribution"]
 # by themselves, so do the days of a calendar, and a bundle names no function
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
-    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features",
-    "calendar",
+    "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
+    "notify", "calendar",
 )  # fmt: skip
 
 
@@ -215,6 +216,8 @@ class Config(Section):
     )
     gate: GateConfig = Field(default_factory=lambda: GateConfig())
     monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
+    nightly: NightlyConfig = Field(default_factory=lambda: NightlyConfig())
+    notify: NotifyConfig = Field(default_factory=lambda: NotifyConfig())
 
     def learning(self) -> dict[str, Any]:
         """The settings that change what a fit gives, as plain values: all but those named below.

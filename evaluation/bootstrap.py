@@ -20,6 +20,7 @@ __all__ = [
     "bootstrap_bias",
     "bootstrap_error_ratio",
     "bootstrap_gini_difference",
+    "bootstrap_loss_ratio",
     "compute_interval",
     "draw_samples",
 ]
@@ -78,8 +79,18 @@ def bootstrap_error_ratio(
     ConfidenceInterval
         NaN where theirs is never wrong.
     """
-    errors = np.column_stack((np.abs(ours - actual), np.abs(theirs - actual)))
-    samples = np.concatenate([weights @ errors for weights in draw_samples(len(actual), seed)])
+    return bootstrap_loss_ratio(np.abs(ours - actual), np.abs(theirs - actual), confidence, seed)
+
+
+def bootstrap_loss_ratio(
+    ours: Float64, theirs: Float64, confidence: float = 0.95, seed: int = 0
+) -> ConfidenceInterval:
+    """Bootstrap the ratio of two sums of losses less 1; as `bootstrap_error_ratio`.
+
+    `ours` and `theirs` are each customer's loss, none negative.
+    """
+    errors = np.column_stack((ours, theirs))
+    samples = np.concatenate([weights @ errors for weights in draw_samples(len(ours), seed)])
     return compute_interval(_ratio(*errors.sum(axis=0)), _ratio(*samples.T), confidence)
 
 

@@ -42,7 +42,7 @@ from .sampling_error import (
     estimate_total_noise,
 )
 
-__all__ = ["MonitorFinding", "Monitoring", "Severity", "monitor"]
+__all__ = ["MonitorFinding", "Monitoring", "Severity", "is_mature", "monitor"]
 
 Severity = Literal["fine", "warning", "alarm"]
 _ORDER: tuple[Severity, ...] = ("fine", "warning", "alarm")
@@ -140,8 +140,8 @@ def monitor(
     matured = []
     for cutoff, group in rows.groupby("cutoff", sort=True):
         instant = dates.parse_instant(pd.Timestamp(str(cutoff)))
-        over = int(windows.compute_period_ends(np.array([instant]), horizon_days, 1)[0, 1])
-        if windows.is_realised(np.array([over]), end)[0]:
+        over = _find_window_end(instant, horizon_days)
+        if is_mature(instant, horizon_days, end):
             findings += _missing(group, known, instant, bounds)
             table = _matured(group, known, instant, horizon_days, end, target)
             matured.append(table)
@@ -195,6 +195,15 @@ def _resolve_window(
                 "forecasts, model and configuration of one shop"
             )
     return terms.horizon_days, terms.target
+
+
+def is_mature(cutoff: int, horizon_days: int, end: int) -> bool:
+    """Whether the prediction window of forecasts at a cutoff lies wholly before `end`."""
+    return bool(windows.is_realised(np.array([_find_window_end(cutoff, horizon_days)]), end)[0])
+
+
+def _find_window_end(cutoff: int, horizon_days: int) -> int:
+    return int(windows.compute_period_ends(np.array([cutoff]), horizon_days, 1)[0, 1])
 
 
 def _missing(

@@ -1,7 +1,8 @@
-"""The scorecard: does the model beat the best baseline, and is the difference significant?
+"""The scorecard: does the model beat the best baseline, and are its forecasts good in themselves?
 
 The best baseline is chosen per measure after the fact, which no user could do beforehand: a verdict
-of "better" is hard to come by, and "no worse" is already a good one.
+of "better" is hard to come by, and "no worse" is already a good one. Rules can all be poor, so
+absolute standards cap the grade: a model that beats them all and misses the total by 40 % is a D.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from .bootstrap import ConfidenceInterval
 __all__ = ["Scorecard", "ScorecardLine", "build_scorecard"]
 
 _ONE_SIDED = 0.975  # both bounds together: 95 %
+_BIAS_C, _BIAS_D = 0.2, 0.35  # absolute bias beyond which a grade is no better than C, D
+_MOST_ECE = 0.08  # beyond it no better than B
+_COVERAGE = (0.8, 0.97)  # of 90 % intervals; outside no better than B
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,15 @@ class ScorecardLine:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The lines of one cutoff, and a grade from A (better, nowhere worse) to D (mostly worse)."""
+    """The lines of one cutoff, and a grade from A (better, nowhere worse) to D (mostly worse).
+
+    `sentence` tells how it does against the baselines, `standards` how it does in itself.
+    """
 
     lines: tuple[ScorecardLine, ...]
     grade: str
     sentence: str
+    standards: str = ""
 
 
 def build_scorecard(
@@ -49,8 +57,12 @@ def build_scorecard(
     churns: Mapping[str, Float64],
     actual: Float64,
     churned: Mask,
+    intervals: tuple[Float64, Float64] | None = None,
 ) -> Scorecard:
-    """Compare `clvcast` with other methods: method -> forecast (n_customers), and the outcome."""
+    """Compare `clvcast` with other methods: method -> forecast (n_customers), and the outcome.
+
+    `intervals` are the lower and upper ends of its own 90 % intervals.
+    """
     lines = []
     if actual.sum() > 0:
         lines += [
@@ -71,7 +83,50 @@ def build_scorecard(
         )  # fmt: skip
     # what cannot be measured has no line
     lines = [line for line in lines if np.isfinite([line.ours, line.lower, line.upper]).all()]
-    return Scorecard(tuple(lines), *_grade(lines))
+    against, sentence = _grade(lines)
+    cap, standards = _judge_standards(spends, churns, actual, churned, intervals)
+    if against == "-":
+        return Scorecard(tuple(lines), against, sentence, standards)
+    grade = max(against, cap)
+    return Scorecard(
+        tuple(lines), grade, f"Grade {grade}. Against the baselines: {sentence}", standards
+    )
+
+
+def _judge_standards(
+    spends: Mapping[str, Float64],
+    churns: Mapping[str, Float64],
+    actual: Float64,
+    churned: Mask,
+    intervals: tuple[Float64, Float64] | None,
+) -> tuple[str, str]:
+    """The best grade that absolute standards allow, and a sentence with what they are."""
+    parts, cap = [], "A"
+    bias = measures.bias(spends[OURS], actual)
+    if np.isfinite(bias):
+        own = "D" if abs(bias) > _BIAS_D else "C" if abs(bias) > _BIAS_C else "A"
+        beyond = {"A": "", "C": f", beyond {_BIAS_C:.0%}", "D": f", beyond {_BIAS_D:.0%}"}[own]
+        parts.append(f"its total missed by {bias:+.1%}{beyond}")
+        cap = max(cap, own)
+    if OURS in churns:
+        error = measures.calibration_error(churns[OURS], churned)
+        is_off = error > _MOST_ECE
+        beyond = f", beyond {_MOST_ECE:.0%}" if is_off else ""
+        parts.append(f"its churn probabilities are off by {error:.1%}{beyond}")
+        cap = max(cap, "B" if is_off else "A")
+    if intervals is not None:
+        lower, upper = intervals
+        spent = np.maximum(actual, 0.0)
+        share = measures.coverage(lower, upper, spent)
+        # who spends nothing is inside any interval from 0: no width can hold fewer than these
+        floor = float(np.mean((spent == 0) & (lower <= 0)))
+        least, most = _COVERAGE[0], max(_COVERAGE[1], floor + 0.01)
+        is_off = not least <= share <= most
+        beyond = f", outside {least:.0%} to {most:.0%}" if is_off else ""
+        parts.append(f"its 90 % intervals held {share:.1%}{beyond}")
+        cap = max(cap, "B" if is_off else "A")
+    limit = "" if cap == "A" else f": no better than {cap}"
+    return cap, f"In itself: {', '.join(parts)}{limit}." if parts else ""
 
 
 def _line(
@@ -87,13 +142,13 @@ def _line(
     best = (max if more else min)(values, key=lambda method: values[method])
     found = compare(forecasts[OURS], forecasts[best])
     if found.lower > 0:
-        verdict = "surely better"
+        verdict = "significantly better"
     elif found.upper < 0:
-        verdict = "surely worse"
+        verdict = "significantly worse"
     elif found.estimate == 0:
         verdict = "the same"
     else:
-        verdict = "better, perhaps by luck" if found.estimate > 0 else "worse, perhaps by luck"
+        verdict = "better (not significant)" if found.estimate > 0 else "worse (not significant)"
     return ScorecardLine(
         name, ours, best, values[best], found.estimate, found.lower, found.upper, verdict
     )
@@ -129,17 +184,17 @@ def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> ConfidenceI
 def _grade(lines: list[ScorecardLine]) -> tuple[str, str]:
     if not lines:
         return "-", "Nothing was spent in the window, so nothing can be compared."
-    better = [line.measure for line in lines if line.verdict == "surely better"]
-    worse = [line.measure for line in lines if line.verdict == "surely worse"]
+    better = [line.measure for line in lines if line.verdict == "significantly better"]
+    worse = [line.measure for line in lines if line.verdict == "significantly worse"]
     if worse:
         grade = "D" if len(worse) > len(better) else "C"
-        return grade, f"Grade {grade}: surely worse than the best baseline in {', '.join(worse)}."
+        return grade, f"significantly worse than the best one in {', '.join(worse)}."
     if better:
-        reason = (
-            f"surely better than the best baseline in {', '.join(better)}, surely worse in nothing"
+        return "A", (
+            f"significantly better than the best one in {', '.join(better)}, significantly worse "
+            "in nothing."
         )
-        return "A", f"Grade A: {reason}."
     return (
         "B",
-        "Grade B: neither surely better nor surely worse than the best baseline in anything.",
+        "neither significantly better nor significantly worse than the best one in anything.",
     )

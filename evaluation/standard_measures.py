@@ -15,6 +15,7 @@ from ..orders.columns import Float64, Mask
 __all__ = [
     "auc",
     "brier_score",
+    "compute_levelled_deviances",
     "compute_log_losses",
     "log_loss",
     "mean_absolute_error",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _LEAST_PROBABILITY = 1e-6  # keeps one certain and wrong forecast from making the log loss infinite
+_LEAST_FORECAST = 0.01  # of the mean forecast
 _TWEEDIE_POWER = 1.5  # of the spend trees' objective too
 
 
@@ -93,6 +95,37 @@ def mean_tweedie_deviance(forecast: Float64, actual: Float64) -> float:
     3.0
     """
     return float(sklearn.metrics.mean_tweedie_deviance(actual, forecast, power=_TWEEDIE_POWER))
+
+
+def compute_levelled_deviances(forecast: Float64, actual: Float64) -> Float64:
+    """Compute each customer's Tweedie deviance once the forecasts' total is the actual one.
+
+    A measure of errors that nobody wins by a low total: a mean absolute error prefers forecasts of
+    the median, which for spend is far below the mean. Forecasts are raised to at least 1 % of their
+    mean, because a forecast of 0 for a customer who spends has no deviance.
+
+    Parameters
+    ----------
+    forecast, actual : array of n_customers
+        Spend, in one currency; negative spend counts as 0.
+
+    Returns
+    -------
+    array of n_customers
+        4 (y / sqrt(m) - 2 sqrt(y) + sqrt(m)) of spend y and levelled forecast m; NaN where nothing
+        is forecast or nothing was spent.
+
+    Examples
+    --------
+    >>> compute_levelled_deviances(np.array([2.0, 8.0]), np.array([1.0, 4.0])).tolist()
+    [0.0, 0.0]
+    """
+    spent = np.maximum(actual, 0.0)
+    if min(forecast.sum(), spent.sum()) <= 0:
+        return np.full(len(forecast), np.nan)
+    floored = np.maximum(forecast, _LEAST_FORECAST * forecast.mean())
+    level = floored * (spent.sum() / floored.sum())
+    return np.asarray(4.0 * (spent / np.sqrt(level) - 2.0 * np.sqrt(spent) + np.sqrt(level)))
 
 
 def spearman(forecast: Float64, actual: Float64) -> float:

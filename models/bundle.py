@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, Val
 from ..atomic_files import replace_folder
 from ..errors import BundleError, StoreError
 from .blend import HEADS, LATER
+from .digests import check_digests
 from .drift_reference import DriftReference
 from .golden_rows import check_golden_rows, forecast_golden_rows
 from .model import TrainedModel, hash_content
@@ -30,7 +32,13 @@ from .parameters import LaterPeriodRatios, Parameters
 from .trees.lightgbm_trees import Trees
 from .trees.validation import check_trees
 
-__all__ = ["FORMAT_VERSION", "hash_bundle", "load_bundle", "save_bundle"]
+__all__ = [
+    "FORMAT_VERSION",
+    "hash_bundle",
+    "load_bundle",
+    "load_expected_bundle",
+    "save_bundle",
+]
 
 FORMAT_VERSION = 3
 _RATIOS_VERSION = 2  # later periods are ratios to the first; 0.1 wrote and reads it
@@ -93,20 +101,25 @@ def hash_bundle(folder: Path) -> str:
     return hashlib.sha256(_manifest_text(folder)).hexdigest()
 
 
-def load_bundle(folder: Path, expect_sha256: str | None = None) -> TrainedModel:
-    """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong.
+def load_expected_bundle(
+    folder: Path, given: str | None = None, tags: Mapping[str, str] | None = None
+) -> TrainedModel:
+    """`load_bundle` of a bundle from elsewhere, which must have every digest that is known of it.
 
     The manifest's digests guard against damage. Against somebody who means it, who would make them
-    fit, guards `expect_sha256`: the `hash_bundle` noted when the bundle was made, kept somewhere
-    else.
+    fit, guard those kept somewhere else (`models.digests`).
     """
-    text = _manifest_text(folder)
-    found = hashlib.sha256(text).hexdigest()
-    if expect_sha256 is not None and found != expect_sha256.strip().lower():
-        raise BundleError(
-            f"the bundle {folder} must have the sha256 {expect_sha256}, got {found} (of its "
-            f"{_MANIFEST}): it is another bundle, or was tampered with"
-        )
+    text = _manifest_text(folder)  # read once: nobody can exchange it between check and use
+    check_digests(folder, hashlib.sha256(text).hexdigest(), given, tags)
+    return _load(folder, text)
+
+
+def load_bundle(folder: Path) -> TrainedModel:
+    """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong."""
+    return _load(folder, _manifest_text(folder))
+
+
+def _load(folder: Path, text: bytes) -> TrainedModel:
     manifest = _manifest(folder, text)
     files = {name: _checked(folder, name, entry) for name, entry in manifest.files.items()}
     if manifest.format_version not in (_RATIOS_VERSION, FORMAT_VERSION):

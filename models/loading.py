@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..configs.addresses import hide_passwords
 from ..errors import BundleError, ConfigError, StoreError
 from .api import Model
-from .bundle import load_bundle
+from .bundle import load_expected_bundle
 from .model import TrainedModel
 from .registry_facts import VERDICT, VERDICT_REASON, RegistryFacts
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 __all__ = [
-    "BUNDLE_SHA256",
     "find_existing_store",
     "find_registry",
     "load_model",
@@ -32,7 +33,6 @@ __all__ = [
     "use_store",
 ]
 
-BUNDLE_SHA256 = "clvcast.bundle_sha256"  # the tag of a registered version
 _DEFAULT_STORE = Path("mlflow.db")
 
 
@@ -49,7 +49,7 @@ def load_model(
         The MLflow store; by default MLFLOW_TRACKING_URI, else ./mlflow.db.
     expect_sha256 : str, optional
         The digest of the bundle's manifest.json (`sha256sum bundle/manifest.json`), if you keep
-        it apart from the bundle. MLflow keeps it as a tag, which is always checked.
+        it apart from the bundle. It is checked beside the tag that MLflow keeps of a version.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def _load(uri: str, tracking_uri: str | None, expect_sha256: str | None) -> Trai
                 f"there is no bundle folder {uri}; name one, or an MLflow model such as "
                 "models:/clv@champion"
             )
-        return load_bundle(Path(uri), expect_sha256)
+        return load_expected_bundle(Path(uri), expect_sha256)
     if not uri.startswith(("models:/", "runs:/")):
         raise ConfigError(f"a model is a bundle folder, models:/... or runs:/..., got {uri}")
     return _load_from_mlflow(uri, find_existing_store(tracking_uri), expect_sha256)
@@ -148,9 +148,8 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         if not manifests:
             raise BundleError(f"the model {uri} holds no clvcast bundle")
         if version is None:
-            return load_bundle(manifests[0].parent, expect_sha256)
-        noted = version.tags.get(BUNDLE_SHA256)
-        found = load_bundle(manifests[0].parent, expect_sha256 or noted)
+            return load_expected_bundle(manifests[0].parent, expect_sha256)
+        found = load_expected_bundle(manifests[0].parent, expect_sha256, version.tags)
         about = RegistryFacts.of(version.name, str(version.version), version.tags)
         return replace(found, registered=about)
 
@@ -164,9 +163,15 @@ def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
     number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
     was_refused = newest.tags.get(VERDICT) == "refused"
     said = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"
+    store = client.tracking_uri
+    is_plain = hide_passwords(store) == store
+    place = ["--name", name, *(["--tracking-uri", store] if is_plain else [])]
+    promotion = shlex.join(
+        ["clvcast", "models", "promote", str(number), *place, "--reason", "checked by hand"]
+    )
     raise StoreError(
         f"no version of {name} is {alias}; {said}. Use it as models:/{name}/{number}, or make it "
-        f"champion: clvcast models promote {number} --reason ..."
+        f"champion: {promotion}"
     )
 
 

@@ -6,13 +6,22 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["CUTOFF", "DATA_SPAN", "MEASURE", "VERDICT", "VERDICT_REASON", "RegistryFacts"]
+__all__ = [
+    "CUTOFF",
+    "DATA_SPAN",
+    "MEASURE",
+    "PROVISIONAL",
+    "VERDICT",
+    "VERDICT_REASON",
+    "RegistryFacts",
+]
 
 CUTOFF = "clvcast.cutoff"  # tag: where the training ended
 DATA_SPAN = "clvcast.data_span"  # tag: the first day to the training's end
 MEASURE = "clvcast.measure."  # tags: the headline measures of the newest evaluation
 VERDICT = "clvcast.verdict"  # tag: promoted or refused, by the gate or by hand
 VERDICT_REASON = "clvcast.verdict_reason"  # tag
+PROVISIONAL = "provisional"  # verdict: a champion that failed comparisons with baselines alone
 
 
 class RegistryFacts(BaseModel):
@@ -25,6 +34,17 @@ class RegistryFacts(BaseModel):
     cutoff: str | None
     data_span: str | None
     measures: Mapping[str, float]
+    provisional: str | None = None  # why, where the version serves provisionally
+
+    @property
+    def caveat(self) -> str | None:
+        """What a user of a provisional champion must know."""
+        if self.provisional is None:
+            return None
+        return (
+            f"version {self.number} of {self.name} is a provisional champion: it ranks customers "
+            f"better than every baseline, and {self.provisional}"
+        )
 
     @classmethod
     def of(cls, name: str, number: str, tags: Mapping[str, str]) -> RegistryFacts:
@@ -42,4 +62,5 @@ class RegistryFacts(BaseModel):
             cutoff=tags.get(CUTOFF),
             data_span=tags.get(DATA_SPAN),
             measures=measures,
+            provisional=tags.get(VERDICT_REASON) if tags.get(VERDICT) == PROVISIONAL else None,
         )

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import yaml
 
-from ..errors import BundleError, ConfigError
-from ..models.bundle import load_bundle
-from ..models.loading import BUNDLE_SHA256
+from ..errors import ConfigError
+from ..models.bundle import load_expected_bundle
 from ..models.model import TrainedModel
 from ..models.scoring import FORECAST_SCHEMA, forecast_rows
 from ..orders.cutoffs import check_cutoff_from_now
@@ -138,23 +136,10 @@ def _keep_nulls(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _load_pyfunc(path: str) -> NestedModel:
-    model = load_bundle(Path(path), _read_digest(Path(path)))
+    model = load_expected_bundle(Path(path))
     if names := model.numbers.extra_features:
         raise ConfigError(
             f"the model needs the extra features {', '.join(names)}, whose function MLflow's "
             "pyfunc cannot be given; use clvcast.load_model and clvcast.score with extra_features"
         )
     return NestedModel(model)
-
-
-def _read_digest(bundle: Path) -> str | None:
-    """The digest of the bundle that its MLmodel file states; None before version 0.2."""
-    about = bundle.parent.parent / "MLmodel"
-    if not about.is_file():
-        return None
-    try:
-        content = yaml.safe_load(about.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BundleError(f"{about} cannot be read: {type(error).__name__}") from None
-    stated = ((content or {}).get("metadata") or {}).get(BUNDLE_SHA256)
-    return None if stated is None else str(stated)

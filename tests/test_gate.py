@@ -8,6 +8,7 @@ import pytest
 
 from clvcast.configs.schema import GateConfig
 from clvcast.evaluation.bootstrap import ConfidenceInterval
+from clvcast.train.gate.advice import advise
 from clvcast.train.gate.evidence import (
     CHAMPION,
     DataShift,
@@ -24,8 +25,8 @@ def near(value: float, width: float = 0.01) -> ConfidenceInterval:
     return ConfidenceInterval(value, value - width, value + width)
 
 
-def contest(rival: str = "span_rate", ngini: float = 0.0, mae: float = 0.0) -> RivalComparison:
-    return RivalComparison(rival, near(ngini), near(mae), -0.05, 100.0)
+def contest(rival: str = "span_rate", ngini: float = 0.0, deviance: float = 0.0) -> RivalComparison:
+    return RivalComparison(rival, near(ngini), near(deviance), -0.05, 100.0)
 
 
 GOOD = Evidence(
@@ -60,9 +61,9 @@ def test_a_good_candidate_passes_every_rule() -> None:
     [
         ({"evaluated": None}, "evaluation"),
         ({"contests": (contest(CHAMPION, ngini=-0.03),)}, f"nGini against {CHAMPION}"),
-        ({"contests": (contest(CHAMPION, mae=0.08),)}, f"MAE against {CHAMPION}"),
+        ({"contests": (contest(CHAMPION, deviance=0.08),)}, f"error against {CHAMPION}"),
         ({"contests": (contest(ngini=-0.03),)}, "nGini against span_rate"),
-        ({"contests": (contest(mae=0.08),)}, "MAE against span_rate"),
+        ({"contests": (contest(deviance=0.08),)}, "error against span_rate"),
         ({"bias": near(-0.25)}, "bias"),
         ({"bias": near(0.25)}, "bias"),
         ({"calibration": 0.11}, "calibration"),
@@ -101,15 +102,21 @@ def test_each_rule_fails_alone_with_its_number_in_a_sentence(
     (broken,) = [r for r in verdict.rules if r.verdict == "fail"]
     assert broken.sentence in verdict.reason
     assert broken.bound
+    assert verdict.next_step == advise(rule)
 
 
 def exactly(value: float) -> ConfidenceInterval:
     return ConfidenceInterval(value, value, value)
 
 
-def rival(**numbers: float) -> dict[str, object]:
-    made = {name: exactly(value) for name, value in numbers.items()}
-    return {"contests": (replace(contest(), **made),)}  # type: ignore[arg-type]
+def rival(name: str = "span_rate", **numbers: float) -> dict[str, object]:
+    made = {measure: exactly(value) for measure, value in numbers.items()}
+    return {"contests": (replace(contest(name), **made),)}  # type: ignore[arg-type]
+
+
+def total(bias: float, rule: float) -> dict[str, object]:
+    """The candidate's bias, and that of the best baseline."""
+    return {"bias": exactly(bias), "contests": (replace(contest(), bias=rule),)}
 
 
 def shift(**numbers: float) -> dict[str, object]:
@@ -129,7 +136,20 @@ def segment_total(ratio: float, customers: int = 50) -> dict[str, object]:
     ("rule", "passes", "fails"),
     [
         ("nGini against span_rate", rival(ngini=-0.01), rival(ngini=-0.0101)),
-        ("MAE against span_rate", rival(mae=0.05), rival(mae=0.0501)),
+        ("error against span_rate", rival(deviance=0.05), rival(deviance=0.0501)),
+        (
+            f"nGini against {CHAMPION}",
+            rival(CHAMPION, ngini=-0.005),
+            rival(CHAMPION, ngini=-0.0051),
+        ),
+        (
+            f"error against {CHAMPION}",
+            rival(CHAMPION, deviance=0.015),
+            rival(CHAMPION, deviance=0.0151),
+        ),
+        ("bias", total(-0.36, -0.36), total(-0.361, -0.36)),
+        ("bias", total(0.2, -0.63), total(0.201, -0.63)),  # a rule that forecasts too little
+        ("bias", total(0.5, 0.9), total(0.501, 0.9)),  # no season excuses that
         ("bias", {"bias": exactly(0.2)}, {"bias": exactly(0.2001)}),
         ("bias", {"bias": exactly(-0.2)}, {"bias": exactly(-0.2001)}),
         ("calibration", {"calibration": 0.1}, {"calibration": 0.1001}),
@@ -165,13 +185,9 @@ def test_a_rule_passes_at_its_bound_and_fails_beyond(
 
 def test_what_luck_could_explain_does_not_fail() -> None:
     unsure = ConfidenceInterval(-0.05, -0.12, 0.01)  # worse, but not surely
-    assert failed(replace(GOOD, contests=(replace(contest(CHAMPION), ngini=unsure),))) == []
-    assert (
-        failed(
-            replace(GOOD, contests=(replace(contest(), mae=ConfidenceInterval(0.2, 0.04, 0.4)),))
-        )
-        == []
-    )
+    assert failed(replace(GOOD, contests=(replace(contest(), ngini=unsure),))) == []
+    larger = replace(contest(), deviance=ConfidenceInterval(0.2, 0.04, 0.4))
+    assert failed(replace(GOOD, contests=(larger,))) == []
     assert failed(replace(GOOD, bias=ConfidenceInterval(-0.3, -0.45, -0.15))) == []
     assert failed(replace(GOOD, calibration=0.14, calibration_noise=0.05)) == []
     assert failed(replace(GOOD, calibration=0.14, baseline_calibration=0.15)) == []
@@ -181,14 +197,16 @@ def test_a_rule_shows_the_number_that_is_held_against_its_bound() -> None:
     """The estimate alone may look out of bounds: the end of its interval is what is judged, and is
     there to read.
     """
-    rival = replace(contest(mae=0.06), ngini=ConfidenceInterval(-0.05, -0.12, 0.012), bias=-0.369)
+    rival = replace(
+        contest(deviance=0.06), ngini=ConfidenceInterval(-0.05, -0.12, 0.012), bias=-0.369
+    )
     season = replace(GOOD, contests=(rival,), bias=ConfidenceInterval(-0.377, -0.41, -0.344))
     rules = {rule.name: rule for rule in judge(season, BOUNDS).rules}
     shown = {name: (rules[name].bound, rules[name].verdict) for name in rules}
     assert shown["bias"] == ("near end 0.344 <= 0.369", "pass")
     assert "surely by 34.4%, where 36.9% is allowed" in rules["bias"].sentence
     assert shown["nGini against span_rate"] == ("upper end +0.012 >= -0.01", "pass")
-    assert shown["MAE against span_rate"] == ("lower end +0.050 <= 0.05", "pass")
+    assert shown["error against span_rate"] == ("lower end +0.050 <= 0.05", "pass")
     assert shown["segments"] == ("lower end -0.010 <= 0.25", "pass")
     nearer = {near(0.005): "0.000", near(0.05): "0.040", near(-0.25): "0.240"}
     for bias, end in nearer.items():
@@ -198,16 +216,16 @@ def test_a_rule_shows_the_number_that_is_held_against_its_bound() -> None:
 
 
 def test_a_season_that_no_rule_saw_either_is_forgiven() -> None:
-    """The total may miss by what the best baseline (by MAE) missed, not by what a poor one did."""
-    best = replace(contest("span_rate"), bias=-0.37, mean_error=90.0)
-    poor = replace(contest("formula"), bias=0.9, mean_error=200.0)
+    """The total may miss by what the best baseline missed, not by what a poor one did."""
+    best = replace(contest("span_rate"), bias=-0.37, loss=90.0)
+    poor = replace(contest("formula"), bias=0.9, loss=200.0)
     surely = ConfidenceInterval(-0.33, -0.34, -0.32)
     assert failed(replace(GOOD, bias=surely, contests=(best, poor))) == []
     assert failed(replace(GOOD, bias=near(-0.4), contests=(best, poor))) == ["bias"]
     assert failed(replace(GOOD, bias=near(0.6), contests=(best, poor))) == ["bias"]
     # intervals that hold once what no baseline foresaw is taken out are of the right width
     assert failed(replace(GOOD, coverage=0.7, coverage_in_season=0.81)) == []
-    champion = replace(contest(CHAMPION), bias=-0.9, mean_error=1.0)  # no baseline
+    champion = replace(contest(CHAMPION), bias=-0.9, loss=1.0)  # no baseline
     assert failed(replace(GOOD, bias=near(-0.4), contests=(best, champion))) == ["bias"]
 
 
@@ -227,7 +245,53 @@ def test_the_first_model_is_judged_against_baselines_alone() -> None:
     assert judge(first, BOUNDS).passed
 
 
+def test_a_loss_against_the_champion_is_made_up_by_a_significant_gain() -> None:
+    def judged(ngini: ConfidenceInterval, deviance: ConfidenceInterval) -> list[str]:
+        champion = RivalComparison(CHAMPION, ngini, deviance, None, 1.0)
+        return failed(replace(GOOD, contests=(champion,)))
+
+    unsure = ConfidenceInterval(-0.02, -0.05, 0.01)
+    assert judged(unsure, exactly(0.0)) == [f"nGini against {CHAMPION}"]
+    assert judged(unsure, near(-0.05)) == []
+    assert judged(near(0.03), near(0.05)) == []
+    assert judged(near(0.005), near(0.05)) == [f"error against {CHAMPION}"]
+
+
+BETTER = replace(contest("span_rate", ngini=0.07), deviance=near(0.2))
+FIRST = replace(GOOD, champion=None, contests=(BETTER, contest("formula", ngini=0.1)))
+
+
+def test_a_first_model_that_ranks_best_serves_provisionally_unless_it_has_a_fault() -> None:
+    verdict = judge(FIRST, BOUNDS)
+    assert (verdict.passed, verdict.is_provisional) == (False, True)
+    part = SegmentResult("tier low", 500, near(0.6))
+    assert judge(replace(FIRST, segments=(part,)), BOUNDS).is_provisional
+    faults = (
+        {"bias": near(0.7)},
+        {"calibration": 0.3},
+        {"coverage": 0.5},
+        {"rolled_back": "yesterday"},
+        {"evaluated": None},
+        {"contests": (BETTER, contest("formula", ngini=-0.001))},
+        {"champion": "1"},
+    )
+    for fault in faults:
+        assert not judge(replace(FIRST, **fault), BOUNDS).is_provisional, fault
+    later = replace(FIRST, champion="1", is_champion_provisional=True)
+    assert judge(later, BOUNDS).is_provisional
+    assert not judge(replace(later, feed=replace(GOOD.feed, lines=0.5)), BOUNDS).is_provisional
+    assert not judge(GOOD, BOUNDS).is_provisional  # it passed
+
+
+def test_what_is_wrong_with_the_orders_is_told_first() -> None:
+    broken = replace(GOOD, bias=near(0.7), feed=replace(GOOD.feed, lines=0.5, total=0.4))
+    assert failed(broken)[0] == "history lines"
+    assert "compare the export" in judge(broken, BOUNDS).next_step
+
+
 def test_bounds_come_from_the_configuration() -> None:
-    worse = replace(GOOD, contests=(contest(mae=0.08),))
-    assert failed(worse) == ["MAE against span_rate"]
-    assert failed(worse, GateConfig(mae=0.1)) == []
+    worse = replace(GOOD, contests=(contest(deviance=0.08),))
+    assert failed(worse) == ["error against span_rate"]
+    assert failed(worse, GateConfig(deviance=0.1)) == []
+    named_as_in_0_1_0 = GateConfig.model_validate({"mae": 0.1})
+    assert failed(worse, named_as_in_0_1_0) == []

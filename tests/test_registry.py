@@ -170,12 +170,12 @@ def test_permuted_labels_are_refused_with_reasons_and_the_old_champion_serves(
     refused = keep(permuted)
     assert not refused.promoted
     rules = failed(refused)
-    against = ("nGini against", "MAE against")
+    against = ("nGini against", "error against")
     assert sum(name.startswith(against) for name in rules) >= 2, rules
     assert champion(uri) == "1"
     versions, history = promotion.list_models("shop", uri)
     assert versions[0].verdict == "refused"
-    assert "surely larger" in versions[0].reason
+    assert "significantly larger" in versions[0].reason
     assert "refuse version 2" in history[-1]
     # refused again on another day, by the same numbers, as the same version
     again = keep(permuted)
@@ -206,6 +206,7 @@ class FakeClient:
 
     versions: list[FakeVersion]
     aliases: dict[str, str]
+    tracking_uri: str = "sqlite:///a store.db"
 
     def search_model_versions(self, query: str, order_by: list[str]) -> list[FakeVersion]:
         assert (query, order_by) == ("name='shop'", ["version_number DESC"])
@@ -223,7 +224,8 @@ def test_without_a_champion_the_refused_version_is_named_with_its_reason() -> No
     versions = [FakeVersion("7", refused), FakeVersion("6", {})]
     said = (
         r"no version of shop is champion; version 7 was refused: it is too young\. Use it as "
-        r"models:/shop/7, or make it champion: clvcast models promote 7 --reason"
+        r"models:/shop/7, or make it champion: clvcast models promote 7 --name shop "
+        r"--tracking-uri 'sqlite:///a store.db' --reason 'checked by hand'$"
     )
     with pytest.raises(StoreError, match=said):
         refuse(FakeClient(versions, {}))
@@ -249,7 +251,7 @@ def test_a_better_one_is_promoted(
     assert "its own bundle, which never saw the window" in better.verdict.judged_by
     assert (failed(better), better.verdict.passed, better.promoted) == ([], True, True)
     assert champion(uri) == "2"
-    (rule,) = (r for r in better.verdict.rules if r.name == "MAE against the champion")
+    (rule,) = (r for r in better.verdict.rules if r.name == "error against the champion")
     upper = float(re.findall(r"to ([+-][\d.]+)%", rule.sentence)[0])
     assert upper < 0, rule.sentence  # better, and not by luck
 
@@ -266,7 +268,7 @@ def test_a_better_one_replaces_a_bad_one_that_was_forced(
     better = keep(later)
     # what differs from a bad champion by much needs a hand: its total and ranking are far off
     assert "nGini against the champion" not in failed(better)
-    assert "MAE against the champion" not in failed(better)
+    assert "error against the champion" not in failed(better)
 
 
 @pytest.mark.slow

@@ -299,6 +299,15 @@ def test_the_committed_description_is_that_of_the_routes(root: Path, client: htt
     assert client.post("/v1/forecasts", json=body).status_code == 200
 
 
+def test_the_root_says_what_is_where(client: httpx.Client) -> None:
+    answer = client.get("/").json()
+    assert answer["name"] == "clvcast"
+    for link in answer["links"].values():
+        method, path = link.split()
+        found = client.request(method, path, json={} if method == "POST" else None)
+        assert found.status_code not in (404, 405), link
+
+
 def test_what_else_can_be_asked(client: httpx.Client, shop_model: clvcast.Model) -> None:
     assert client.get("/livez").json()["status"] == "live"
     about = client.get("/v1/model").json()

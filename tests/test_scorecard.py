@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from clvcast.evaluation.bootstrap import ConfidenceInterval
-from clvcast.evaluation.scorecard import ScorecardLine, _grade, _line, build_scorecard
+from clvcast.evaluation.scorecard import Scorecard, ScorecardLine, _grade, _line, build_scorecard
 
 RANDOM = np.random.default_rng(0)
 ACTUAL = RANDOM.gamma(0.5, 100.0, 800)
 CHURNED = RANDOM.random(800) < 0.4
 GOOD = ACTUAL * RANDOM.lognormal(0.0, 0.2, 800)
 POOR = RANDOM.permutation(ACTUAL) * 1.5
-SURE, UNSURE = np.where(CHURNED, 0.9, 0.1), np.full(800, 0.4)
+SURE, UNSURE = np.where(CHURNED, 0.95, 0.05), np.full(800, 0.4)
 
 
 @pytest.mark.parametrize(
     ("ours", "theirs", "churn", "grade", "verdict"),
     [
-        (GOOD, POOR, (SURE, UNSURE), "A", "surely better"),
-        (POOR, GOOD, (UNSURE, SURE), "D", "surely worse"),
+        (GOOD, POOR, (SURE, UNSURE), "A", "significantly better"),
+        (POOR, GOOD, (UNSURE, SURE), "D", "significantly worse"),
         (GOOD, GOOD, (SURE, SURE), "B", "the same"),
     ],
 )
@@ -49,10 +49,10 @@ def interval(estimate: float, lower: float, upper: float) -> ConfidenceInterval:
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        (interval(0.1, 1e-9, 0.2), "surely better"),
-        (interval(0.1, 0.0, 0.2), "better, perhaps by luck"),
-        (interval(-0.1, -0.2, -1e-9), "surely worse"),
-        (interval(-0.1, -0.2, 0.0), "worse, perhaps by luck"),
+        (interval(0.1, 1e-9, 0.2), "significantly better"),
+        (interval(0.1, 0.0, 0.2), "better (not significant)"),
+        (interval(-0.1, -0.2, -1e-9), "significantly worse"),
+        (interval(-0.1, -0.2, 0.0), "worse (not significant)"),
         (interval(0.0, -0.1, 0.1), "the same"),
     ],
 )
@@ -69,7 +69,7 @@ def test_a_verdict_is_sure_where_the_interval_leaves_out_zero(
     [(0, 0, "B"), (1, 0, "A"), (1, 1, "C"), (2, 1, "C"), (0, 1, "D"), (1, 2, "D")],
 )
 def test_a_grade_weighs_what_is_sure(better: int, worse: int, grade: str) -> None:
-    verdicts = ["surely better"] * better + ["surely worse"] * worse + ["the same"]
+    verdicts = ["significantly better"] * better + ["significantly worse"] * worse + ["the same"]
     lines = [ScorecardLine("m", 1.0, "rule", 1.0, 0.0, 0.0, 0.0, verdict) for verdict in verdicts]
     assert _grade(lines)[0] == grade
 
@@ -99,3 +99,40 @@ def test_what_cannot_be_measured_has_no_line() -> None:
         {"clvcast": np.ones(10), "rule": np.ones(10)}, {}, np.ones(10), np.zeros(10, dtype=bool)
     )
     json.dumps([vars(line) for line in flat.lines], allow_nan=False)
+
+
+def card_of(bias: float, gap: float = 0.0, inside: float = 0.9, floor: float = 0.0) -> Scorecard:
+    """A forecast that ranks perfectly, with a total, an ECE, and a coverage as stated."""
+    actual = np.where(np.arange(1000) < 1000 * floor, 0.0, np.arange(1000) + 1.0)
+    churned = actual == 0
+    churns = {"clvcast": np.full(1000, churned.mean() + gap), "rule": np.full(1000, 0.5)}
+    spends = {"clvcast": actual * (1 + bias), "rule": np.full(1000, actual.mean() * 2)}
+    # who spends nothing is inside; of the others as many as it takes
+    upper = np.where(np.arange(1000) < round(1000 * inside), np.inf, -1.0)
+    return build_scorecard(spends, churns, actual, churned, (np.zeros(1000) - 1.0, upper))
+
+
+@pytest.mark.parametrize(
+    ("card", "grade", "words"),
+    [
+        (card_of(0.199), "A", "missed by +19.9%,"),
+        (card_of(0.201), "C", "beyond 20%"),
+        (card_of(-0.201), "C", "beyond 20%"),
+        (card_of(0.349), "C", "beyond 20%"),
+        (card_of(0.351), "D", "beyond 35%"),
+        (card_of(-0.351), "D", "beyond 35%"),
+        (card_of(0.0, gap=0.079), "A", "off by 7.9%,"),
+        (card_of(0.0, gap=0.081), "B", "beyond 8%"),
+        (card_of(0.0, inside=0.80), "A", "held 80.0%."),
+        (card_of(0.0, inside=0.799), "B", "outside 80% to 97%"),
+        (card_of(0.0, inside=0.97), "A", "held 97.0%."),
+        (card_of(0.0, inside=0.971), "B", "outside 80% to 97%"),
+        (card_of(0.0, inside=0.985, floor=0.98), "A", "held 98.5%."),
+        (card_of(0.0, inside=0.995, floor=0.98), "B", "outside 80% to 99%"),
+    ],
+)
+def test_absolute_standards_cap_a_grade(card: Scorecard, grade: str, words: str) -> None:
+    assert card.grade == grade
+    assert card.sentence.startswith(f"Grade {grade}. Against the baselines: significantly better")
+    assert words in card.standards
+    assert ("no better than" in card.standards) == (grade != "A")

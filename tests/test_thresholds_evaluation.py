@@ -177,8 +177,8 @@ def test_capture_is_what_the_top_tenth_missed_of_the_best_tenth(best: int, misse
     assert finding.value == pytest.approx(missed)
 
 
-def test_an_evaluation_that_was_stored_is_compared_by_its_own_baselines() -> None:
-    """nGini 0.5 against 0.6; MAE 90 of a baseline's 100 against 80 of 100: 12.5 % worse."""
+def test_an_evaluation_that_was_stored_is_compared_by_its_ranking() -> None:
+    """nGini 0.5 against 0.6."""
     now = {"clvcast": {"nGini": 0.5, "MAE": 90.0}, "formula": {"nGini": 0.4, "MAE": 100.0}}
     record = Record(
         first="2020-01-01",
@@ -195,8 +195,8 @@ def test_an_evaluation_that_was_stored_is_compared_by_its_own_baselines() -> Non
     found = evidence_collection._stored_contest(now, record)
     assert found is not None
     assert found.ngini.estimate == pytest.approx(-0.1)
-    assert found.mae.estimate == pytest.approx(0.125)
-    assert evidence_collection._stored_contest({"clvcast": now["clvcast"]}, record) is None
+    assert np.isnan(found.deviance.estimate)  # errors depend on what was spent in a window
+    assert evidence_collection._stored_contest({"formula": now["formula"]}, record) is None
 
 
 @pytest.mark.parametrize(("share", "is_refused"), [(0.9e-6, False), (1.2e-6, True)])

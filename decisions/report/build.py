@@ -125,6 +125,8 @@ def report(
     if backtest is not None:
         science.append(build_accuracy_section(backtest, writing))
     if model is not None:
+        if model.registered is not None and model.registered.caveat is not None:
+            remarks.append(model.registered.caveat)
         remarks += _compare_model(model, content, base.config)
         if model.version == content.model_version:
             science.append(build_model_section(model, writing))

@@ -81,13 +81,34 @@ def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRoute
         redoc_url=None,
     )
     app.include_router(_create_routes(models, settings, metrics, pool))
-    for router in pages:
+    for router in pages or (_create_index(),):
         app.include_router(router)
     app.add_middleware(Middleware, models=models, settings=settings, metrics=metrics)
     for kind in (Refusal, HTTPException, Exception):
         app.add_exception_handler(kind, _respond_to_error)
     app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _create_index() -> APIRouter:
+    """What is where, for whoever opens the server's address."""
+    router = APIRouter()
+    links = {
+        "forecast": "POST /v1/forecasts",
+        "explain": "POST /v1/explain",
+        "model": "GET /v1/model",
+        "openapi": "GET /openapi.json",
+        "alive": "GET /livez",
+        "ready": "GET /readyz",
+        "metrics": "GET /metrics",
+    }
+
+    @router.get("/", include_in_schema=False)
+    async def index(request: Request) -> Response:
+        version = request.scope["context"].model.version
+        return _respond({"name": "clvcast", "model_version": version, "links": links})
+
+    return router
 
 
 def _create_routes(
@@ -156,7 +177,8 @@ def _create_routes(
     )
     async def reload(request: Request) -> Response:
         requested: Reload = parse_body(RELOAD, request.scope["context"].body, limits)
-        return await _change(request, lambda: models.reload(requested["model"]))
+        name, expected = requested["model"], requested.get("expect_sha256")
+        return await _change(request, lambda: models.reload(name, expected))
 
     @router.post(
         "/v1/rollback",
@@ -254,7 +276,7 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
         data_span=None if facts is None else facts.data_span,
         measures=None if facts is None else dict(facts.measures),
         registry=None if facts is None else f"{facts.name}/{facts.number}",
-        remark=_NO_DATES if facts is None else None,
+        remark=_NO_DATES if facts is None else facts.caveat,
     )
 
 

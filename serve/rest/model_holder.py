@@ -47,14 +47,16 @@ class ModelHolder:
         warm(self.current)
         self.is_warm = True
 
-    def reload(self, name: str) -> TrainedModel:
+    def reload(self, name: str, expect_sha256: str | None = None) -> TrainedModel:
         """Load a model by `models:/NAME@ALIAS` or by a path below the root, and switch to it.
 
+        Its bundle must have the digests that `models.digests` knows, and the one given.
         Raises `BundleError`, `StoreError` or `ConfigError`, and `BlockingIOError` while another
         change is running; then nothing has changed.
         """
         with _lock_or_raise(self._changing):
-            model = self._prepare(verify_in_subprocess(self._resolve(name), self._tracking_uri))
+            found = verify_in_subprocess(self._resolve(name), self._tracking_uri, expect_sha256)
+            model = self._prepare(found)
             warm(model)
             if model.version != self.current.version:
                 self.previous = self.current
@@ -71,7 +73,7 @@ class ModelHolder:
 
     def _resolve(self, name: str) -> str:
         if "\0" in name:
-            raise ConfigError("a model's name must not hold the character NUL")
+            raise ConfigError("a model must be named without the character NUL")
         if name.startswith("models:/"):
             return name
         if self._root is None or ":" in name:
@@ -98,7 +100,8 @@ from pathlib import Path
 from clvcast.errors import ClvcastError
 from clvcast.models.loading import load_model
 try:
-    model = load_model(sys.argv[1], sys.argv[3] or None)
+    expected = sys.argv[4] if len(sys.argv) > 4 else None
+    model = load_model(sys.argv[1], sys.argv[3] or None, expect_sha256=expected)
     model.load_boosters()  # parse here what the server would parse for its first explanation
     model.save(Path(sys.argv[2]))
     if model.registered is not None:
@@ -109,11 +112,14 @@ except ClvcastError as error:
 """
 
 
-def verify_in_subprocess(model: str, tracking_uri: str | None) -> TrainedModel:
+def verify_in_subprocess(
+    model: str, tracking_uri: str | None, expect_sha256: str | None = None
+) -> TrainedModel:
     """Load a model that may be malformed; raises `BundleError` with the child's message."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "bundle"
         command = [sys.executable, "-c", _CHILD, model, str(copy), tracking_uri or ""]
+        command += [] if expect_sha256 is None else [expect_sha256]
         try:
             child = subprocess.run(
                 command, capture_output=True, text=True, timeout=_LONGEST, check=False

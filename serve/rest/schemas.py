@@ -242,7 +242,10 @@ class ModelAnswer(BaseModel):
         description="Main measures of the newest evaluation, from the registry."
     )
     registry: str | None = Field(description="The registered model and version.")
-    remark: str | None = Field(description="Why the fields from the registry are null.")
+    remark: str | None = Field(
+        description="Why the fields from the registry are null, or that the model serves "
+        "provisionally."
+    )
 
 
 class Reload(TypedDict):
@@ -258,6 +261,15 @@ class Reload(TypedDict):
             description="models:/NAME@ALIAS, or a path below --models-root.",
             examples=["models:/clv@champion"],
         ),
+    ]
+    expect_sha256: NotRequired[
+        Annotated[
+            str | None,
+            Field(
+                max_length=64,
+                description="sha256 of the bundle's manifest.json; another bundle is rejected.",
+            ),
+        ]
     ]
 
 

@@ -276,6 +276,7 @@ def backtest_at(
         },
         actual,
         happened.churned,
+        (lower, upper),
     )
     summary = {
         "customers": rows.n_rows,

@@ -32,6 +32,7 @@ __all__ = [
     "Record",
     "assign_segments_at",
     "build_record",
+    "compare_history",
     "find_schema_changes",
     "measure_data_shift",
     "parse_record",
@@ -98,6 +99,7 @@ class Champion:
     model: TrainedModel | None
     record: Record | None
     trouble: str = ""  # why there is no model
+    is_provisional: bool = False  # it serves although nothing was there to judge it by
 
 
 def _label_segments(known: Orders, rows: FeatureRows) -> dict[str, Text]:
@@ -157,7 +159,8 @@ def find_schema_changes(
 
 def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     """Both models on the orders known at the run's cutoff; what cannot be measured is None."""
-    feed = _counts(run, champion.record) if champion.record else DataShift()
+    record = champion.record
+    feed = compare_history(run.known, run.cutoff, record) if record else DataShift()
     model = champion.model
     if model is None or model.numbers.horizon_days != run.model.numbers.horizon_days:
         return feed
@@ -182,24 +185,24 @@ def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     )
 
 
-def _counts(run: TrainingRun, record: Record) -> DataShift:
-    """Today's orders against those the champion knew, as far as both reach back."""
+def compare_history(orders: Orders, cutoff: int, record: Record) -> DataShift:
+    """The orders before a cutoff against those a training knew, as far as both reach back."""
     end, first = dates.parse_instant(record.end), dates.parse_instant(record.first)
-    if end > run.cutoff:
+    if end > cutoff:
         return DataShift()  # trained on newer orders than these
-    months = windows.sum_whole_months(run.known, end)
+    months = windows.sum_whole_months(orders, end)
     both = [name for name in record.months if name in months]
     # a month that is gone within the time both cover counts as empty; one before it was let go
     both += [name for name in record.months if name not in months and name > min(both, default="~")]
     then = [record.months[name] for name in both]
     now = [months.get(name, (0, 0)) for name in both]
     customers = None
-    if windows.find_first_order_at(run.known) <= first:
-        known = windows.slice_observed(run.known, end).n_customers
+    if windows.find_first_order_at(orders) <= first:
+        known = windows.slice_observed(orders, end).n_customers
         customers = _ratio(float(known), float(record.customers))
     return DataShift(
         lines=_ratio(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
-        money=_ratio(sum(m for _, m in now) / run.known.unit, sum(month.money for month in then)),
+        money=_ratio(sum(m for _, m in now) / orders.unit, sum(month.money for month in then)),
         customers=customers,
     )
 

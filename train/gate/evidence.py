@@ -17,9 +17,9 @@ class RivalComparison:
 
     rival: str
     ngini: ConfidenceInterval  # ours minus theirs
-    mae: ConfidenceInterval  # ours / theirs - 1
+    deviance: ConfidenceInterval  # ours / theirs - 1, both totals levelled to the actual one
     bias: float | None  # the rival's own
-    mean_error: float  # the rival's MAE
+    loss: float  # the rival's mean levelled deviance
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,18 @@ class Evidence:
 
     evaluated: str | None  # the cutoff of the evaluation; None where history is too short for one
     bias: ConfidenceInterval | None = None
+    spent: float | None = None  # in the window, in the shop's currency
+    currency: str = ""
     calibration: float | None = None  # mean gap of churn probabilities (ECE)
     calibration_noise: float = 0.0  # the gap that right probabilities would show by chance
     baseline_calibration: float = 0.0  # the smallest gap of a baseline that forecasts churn
     coverage: float | None = None  # share of customers inside their 90 % interval
     coverage_in_season: float | None = None  # the same, intervals moved as all of spend moved
     contests: tuple[RivalComparison, ...] = ()
-    segments: tuple[SegmentResult, ...] = ()  # MAE of ours / that of the rival to beat - 1
+    # levelled deviance of ours / that of the rival to beat - 1
+    segments: tuple[SegmentResult, ...] = ()
     champion: str | None = None  # version; None: there is none yet
+    is_champion_provisional: bool = False
     judged_by: str = ""  # which way the champion was judged, in a sentence
     new_columns: tuple[str, ...] = ()  # columns the candidate needs and the champion did not
     other_settings: tuple[str, ...] = ()  # what its forecasts mean otherwise, such as horizon_days

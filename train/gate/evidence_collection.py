@@ -25,8 +25,8 @@ from ...evaluation.backtest_frames import OURS
 from ...evaluation.bootstrap import (
     ConfidenceInterval,
     bootstrap_bias,
-    bootstrap_error_ratio,
     bootstrap_gini_difference,
+    bootstrap_loss_ratio,
 )
 from ...evaluation.sampling_error import estimate_calibration_noise
 from ...models.scoring import forecast_rows
@@ -43,7 +43,7 @@ from .data_shift import (
 )
 from .evidence import CHAMPION, Evidence, RivalComparison, SegmentResult
 
-__all__ = ["collect_evidence"]
+__all__ = ["collect_evidence", "compare_with_rival"]
 
 
 def collect_evidence(
@@ -57,6 +57,7 @@ def collect_evidence(
     evidence = Evidence(
         evaluated=None,
         champion=champion.version if champion else None,
+        is_champion_provisional=champion is not None and champion.is_provisional,
         judged_by="there is no champion yet: judged against the baselines alone",
         rolled_back=rolled_back,
     )
@@ -94,22 +95,20 @@ def _evaluated(
     ours = spends.pop(OURS)
     own = table.filter(pc.equal(table["method"], OURS))
     actual = own["actual_spend"].to_numpy()
-    contests = [_contest(name, ours, spend, actual, sure) for name, spend in spends.items()]
+    contests = [compare_with_rival(n, ours, spend, actual, sure) for n, spend in spends.items()]
     judged_by = evidence.judged_by
     if champion is not None:
         progress("judging the champion on the same window")
         theirs, judged_by = _champion_spend(run, champion, cutoff, ours)
         if theirs is not None:
             spends[CHAMPION] = theirs
-            contests.insert(0, _contest(CHAMPION, ours, theirs, actual, sure))
+            contests.insert(0, compare_with_rival(CHAMPION, ours, theirs, actual, sure))
         elif _same_horizon(run, champion) and champion.record and champion.record.methods:
             stored = _stored_contest(run.evaluation.metrics[evaluated]["methods"], champion.record)
             contests = ([stored] if stored else []) + contests
     to_beat = spends.get(CHAMPION)
     if to_beat is None and spends:
-        to_beat = min(
-            spends.values(), key=lambda s: standard_measures.mean_absolute_error(s, actual)
-        )
+        to_beat = min(spends.values(), key=lambda spend: _measure_loss(spend, actual))
     methods = run.evaluation.metrics[evaluated]["methods"]
     gaps = {name: measured.get("churn_ECE") for name, measured in methods.items()}
     ece = gaps.pop(OURS)
@@ -117,6 +116,8 @@ def _evaluated(
         evidence,
         evaluated=evaluated,
         bias=bootstrap_bias(ours, actual, sure),
+        spent=math.fsum(actual),
+        currency=run.model.orders.currency,
         calibration=ece,
         baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
         calibration_noise=estimate_calibration_noise(own["churn_probability"].to_numpy()),
@@ -133,17 +134,31 @@ def _spend_of(table: pa.Table, method: str) -> Float64 | None:
     return None if spend.null_count else np.asarray(spend.to_numpy(), dtype=np.float64)
 
 
-def _contest(
+def compare_with_rival(
     name: str, ours: Float64, theirs: Float64, actual: Float64, sure: float
 ) -> RivalComparison:
+    """Compare the candidate's forecasts with a rival's, on the same customers and window."""
     bias = measures.bias(theirs, actual)
     return RivalComparison(
         rival=name,
         ngini=bootstrap_gini_difference(ours, theirs, actual, sure),
-        mae=bootstrap_error_ratio(ours, theirs, actual, sure),
+        deviance=_compare_losses(ours, theirs, actual, sure),
         bias=None if np.isnan(bias) else bias,
-        mean_error=standard_measures.mean_absolute_error(theirs, actual),
+        loss=_measure_loss(theirs, actual),
     )
+
+
+def _compare_losses(
+    ours: Float64, theirs: Float64, actual: Float64, sure: float
+) -> ConfidenceInterval:
+    own, other = (standard_measures.compute_levelled_deviances(f, actual) for f in (ours, theirs))
+    return bootstrap_loss_ratio(own, other, sure)
+
+
+def _measure_loss(forecast: Float64, actual: Float64) -> float:
+    """The mean levelled deviance; infinite for forecasts of nothing, so that others are better."""
+    loss = float(standard_measures.compute_levelled_deviances(forecast, actual).mean())
+    return float("inf") if np.isnan(loss) else loss
 
 
 def _champion_spend(
@@ -194,34 +209,26 @@ def _same_horizon(run: TrainingRun, champion: Champion) -> bool:
 
 
 def _stored_contest(now: Mapping[str, Any], record: Record) -> RivalComparison | None:
-    """Two evaluations of two windows: nGini, and MAE as a share of the best baseline's."""
-
-    def relative(methods: Mapping[str, Mapping[str, float | None]]) -> tuple[float, float] | None:
-        own = methods.get(OURS, {})
-        gini, error = own.get("nGini"), own.get("MAE")
-        others = [m["MAE"] for name, m in methods.items() if name != OURS and m.get("MAE")]
-        best = min((o for o in others if o is not None), default=None)
-        return None if gini is None or error is None or best is None else (gini, error / best)
-
-    ours, theirs = relative(now), relative(record.methods)
+    """Two evaluations of two windows: nGini alone, for errors depend on what was spent."""
+    ours, theirs = now.get(OURS, {}).get("nGini"), record.methods.get(OURS, {}).get("nGini")
     if ours is None or theirs is None:
         return None
-    gini, ratio = ours[0] - theirs[0], ours[1] / theirs[1] - 1.0
+    gini, unknown = ours - theirs, float("nan")
     return RivalComparison(
         CHAMPION,
         ConfidenceInterval(gini, gini, gini),
-        ConfidenceInterval(ratio, ratio, ratio),
+        ConfidenceInterval(unknown, unknown, unknown),
         None,
         float("inf"),
     )
 
 
 def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
-    """Actual spend over the forecast of the best baseline (by MAE): what no rule foresaw."""
+    """Actual spend over the forecast of the best baseline: what no rule foresaw."""
     baselines = [spend for name, spend in spends.items() if name != CHAMPION]
     if not baselines:
         return 1.0
-    best = min(baselines, key=lambda spend: standard_measures.mean_absolute_error(spend, actual))
+    best = min(baselines, key=lambda spend: _measure_loss(spend, actual))
     spent, expected = math.fsum(actual), math.fsum(best)
     return spent / expected if min(spent, expected) > 0 else 1.0
 
@@ -247,7 +254,9 @@ def _segments(
     if to_beat is None:
         return ()
     parts = []
+    # both are levelled in total: a segment whose level is wrong shows
+    own, other = (standard_measures.compute_levelled_deviances(f, actual) for f in (ours, to_beat))
     for name, rows in assign_segments_at(windows.slice_observed(run.known, cutoff), cutoff):
-        ratio = bootstrap_error_ratio(ours[rows], to_beat[rows], actual[rows], sure)
+        ratio = bootstrap_loss_ratio(own[rows], other[rows], sure)
         parts.append(SegmentResult(name, len(rows), ratio))
     return tuple(parts)

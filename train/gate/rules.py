@@ -1,10 +1,11 @@
 """The gate: may this candidate go live? A function of measured numbers and bounds alone.
 
 Every rule says what was measured, what must hold, and what that means in a sentence. A rule whose
-number could not be measured passes and says so; only the evaluation itself must be there. What
-chance moves is judged by the end of its interval that is kinder to the candidate: one that luck
-alone makes look worse passes, and so does one that is worse by less than the margin. The rule then
-names that end and its value beside the bound.
+number could not be measured passes and says so; only the evaluation itself must be there. Against
+baselines, and in segments, what chance moves is judged by the end of its interval that is kinder to
+the candidate. Against the champion the estimate decides: a candidate that is more likely worse than
+not has no reason to replace what serves. Errors are compared with both totals levelled, so that
+nobody wins by forecasting too low; the total has a rule of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import Literal
 
 from ...configs.schema import GateConfig
 from ...evaluation.measures import NOMINAL_COVERAGE
+from .advice import advise
 from .evidence import CHAMPION, DataShift, Evidence, RivalComparison, SegmentResult
 
 __all__ = ["Rule", "Verdict", "judge"]
 
 Outcome = Literal["pass", "fail", "unknown"]
+
+_MOST_BIAS = 0.5  # beyond it no season excuses a total
 
 
 @dataclass(frozen=True)
@@ -31,26 +35,41 @@ class Rule:
     bound: str  # of `value`, or of an end of its interval: upper end +0.003 >= -0.01
     verdict: Outcome
     sentence: str
+    is_relative: bool = False  # against a baseline: a first model may fail it and serve for now
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Every rule, and whether the candidate may go live."""
+    """Every rule, and whether the candidate may go live, if only provisionally."""
 
     rules: tuple[Rule, ...]
     judged_by: str
+    ranks_best: bool = False  # a higher nGini than every baseline
+    may_be_provisional: bool = False  # no champion there, or a provisional one
+
+    @property
+    def failed(self) -> tuple[Rule, ...]:
+        """The rules that failed."""
+        return tuple(rule for rule in self.rules if rule.verdict == "fail")
 
     @property
     def passed(self) -> bool:
         """Whether no rule failed."""
-        return all(rule.verdict != "fail" for rule in self.rules)
+        return not self.failed
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether it may serve until a better one is there: it ranks better than every baseline,
+        and failed nothing but comparisons with them.
+        """
+        only_relative = all(rule.is_relative for rule in self.failed)
+        return bool(self.failed) and only_relative and self.ranks_best and self.may_be_provisional
 
     @property
     def reason(self) -> str:
         """In one line: why it passed, or each rule that it failed."""
-        failed = [rule.sentence for rule in self.rules if rule.verdict == "fail"]
-        if failed:
-            return "; ".join(failed)
+        if self.failed:
+            return "; ".join(rule.sentence for rule in self.failed)
         measured = sum(rule.verdict == "pass" for rule in self.rules)
         return (
             f"passed {measured} of {len(self.rules)} rules, the others could not be measured"
@@ -58,19 +77,36 @@ class Verdict:
             else f"passed all {measured} rules"
         )
 
+    @property
+    def next_step(self) -> str:
+        """The one thing to do about the first rule that failed; empty where none did."""
+        return advise(self.failed[0].name) if self.failed else ""
+
 
 def judge(evidence: Evidence, bounds: GateConfig) -> Verdict:
     """Hold the evidence against the bounds."""
     rules = [_evaluated(evidence)]
+    if evidence.champion is not None:  # first what may be wrong with the orders themselves
+        rules += _history(evidence.feed, bounds)
     if evidence.evaluated is not None:
-        for contest in evidence.contests:
-            rules += [_ngini(contest, bounds), _mae(contest, bounds)]
         rules += [_bias(evidence, bounds), _calibration(evidence, bounds)]
-        rules += [_coverage(evidence, bounds), _segments(evidence, bounds)]
+        rules += [_coverage(evidence, bounds)]
+        for contest in evidence.contests:
+            if contest.rival == CHAMPION:
+                rules += _champion(contest, bounds)
+            else:
+                rules += [_ngini(contest, bounds), _deviance(contest, bounds)]
+        rules += [_segments(evidence, bounds)]
     rules.append(_rolled_back(evidence))
     if evidence.champion is not None:
         rules += [_schema(evidence), *_feed(evidence.feed, bounds)]
-    return Verdict(tuple(rules), evidence.judged_by)
+    baselines = [contest for contest in evidence.contests if contest.rival != CHAMPION]
+    return Verdict(
+        tuple(rules),
+        evidence.judged_by,
+        ranks_best=bool(baselines) and all(c.ngini.estimate > 0 for c in baselines),
+        may_be_provisional=evidence.champion is None or evidence.is_champion_provisional,
+    )
 
 
 def _evaluated(evidence: Evidence) -> Rule:
@@ -83,13 +119,39 @@ def _evaluated(evidence: Evidence) -> Rule:
     return Rule("evaluation", 1.0, bound, "pass", f"evaluated on what happened from {cutoff} on")
 
 
+def _champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Rule]:
+    """The estimates decide; a loss in one measure is made up by a significant gain in the other."""
+    gini, deviance = contest.ngini, contest.deviance
+    name, least = f"nGini against {CHAMPION}", f">= -{bounds.champion_ngini:g}"
+    if gini.estimate != gini.estimate:
+        yield _unknown(name, least, "nothing was spent in the window")
+    else:
+        failed = gini.estimate < -bounds.champion_ngini and not deviance.upper < 0
+        sentence = (
+            f"it ranks customers {'worse' if failed else 'no worse'} than {CHAMPION}: nGini "
+            f"{gini.estimate:+.3f}, by chance {gini.lower:+.3f} to {gini.upper:+.3f}"
+        )
+        yield Rule(name, gini.estimate, least, _outcome(failed), sentence)
+    name, most = f"error against {CHAMPION}", f"<= {bounds.champion_deviance:g}"
+    if deviance.estimate != deviance.estimate:
+        yield _unknown(name, most, "the two made no forecasts of one window")
+    else:
+        failed = deviance.estimate > bounds.champion_deviance and not gini.lower > 0
+        sentence = (
+            f"its errors are {'larger' if failed else 'no larger'} than those of {CHAMPION}: "
+            f"deviance {deviance.estimate:+.1%}, by chance {deviance.lower:+.1%} to "
+            f"{deviance.upper:+.1%}"
+        )
+        yield Rule(name, deviance.estimate, most, _outcome(failed), sentence)
+
+
 def _ngini(contest: RivalComparison, bounds: GateConfig) -> Rule:
     name, gap = f"nGini against {contest.rival}", contest.ngini
     least = f">= -{bounds.ngini:g}"
     if gap.upper != gap.upper:
         return _unknown(name, f"upper end {least}", "nothing was spent in the window")
     failed = gap.upper < -bounds.ngini
-    worse = "surely worse than" if failed else "not surely worse than"
+    worse = "significantly worse than" if failed else "not significantly worse than"
     sentence = (
         f"it ranks customers {worse} {contest.rival}: nGini {gap.estimate:+.3f}, "
         f"by chance {gap.lower:+.3f} to {gap.upper:+.3f}"
@@ -99,37 +161,42 @@ def _ngini(contest: RivalComparison, bounds: GateConfig) -> Rule:
     )
 
 
-def _mae(contest: RivalComparison, bounds: GateConfig) -> Rule:
-    name, ratio = f"MAE against {contest.rival}", contest.mae
-    most = f"<= {bounds.mae:g}"
+def _deviance(contest: RivalComparison, bounds: GateConfig) -> Rule:
+    name, ratio = f"error against {contest.rival}", contest.deviance
+    most = f"<= {bounds.deviance:g}"
     if ratio.lower != ratio.lower:
-        return _unknown(name, f"lower end {most}", f"{contest.rival} made no error")
-    failed = ratio.lower > bounds.mae
-    worse = "surely larger than" if failed else "not surely larger than"
+        return _unknown(name, f"lower end {most}", f"{contest.rival} forecast nothing")
+    failed = ratio.lower > bounds.deviance
+    worse = "significantly larger than" if failed else "not significantly larger than"
     sentence = (
-        f"its mean error is {worse} that of {contest.rival}: {ratio.estimate:+.1%}, "
-        f"by chance {ratio.lower:+.1%} to {ratio.upper:+.1%}"
+        f"its errors, totals levelled, are {worse} those of {contest.rival}: deviance "
+        f"{ratio.estimate:+.1%}, by chance {ratio.lower:+.1%} to {ratio.upper:+.1%}"
     )
     bound = f"lower end {ratio.lower:+.3f} {most}"
-    return Rule(name, ratio.estimate, bound, _outcome(failed), sentence)
+    return Rule(name, ratio.estimate, bound, _outcome(failed), sentence, is_relative=True)
 
 
 def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
     """The total, at the end of its interval nearer to none.
 
-    A season no history has shown moves every forecast alike: what the best baseline (by MAE), the
-    one a shop would use instead, missed is allowed as well.
+    A season no history has shown moves every forecast alike: what the best baseline (by levelled
+    deviance, so not for its low total) missed in the same direction is allowed as well.
     """
     bias = evidence.bias
-    baselines = [c for c in evidence.contests if c.rival != CHAMPION and c.bias is not None]
-    best = min(baselines, key=lambda contest: contest.mean_error, default=None)
-    allowed = max(bounds.bias, abs(best.bias or 0.0)) if best else bounds.bias
     if bias is None or bias.estimate != bias.estimate:
-        return _unknown("bias", f"near end <= {allowed:.3f}", "nothing was spent in the window")
+        return _unknown("bias", f"near end <= {bounds.bias:.3f}", "nothing was spent in the window")
+    baselines = [c for c in evidence.contests if c.rival != CHAMPION and c.bias is not None]
+    best = min(baselines, key=lambda contest: contest.loss, default=None)
+    same = (best.bias or 0.0) * bias.estimate > 0 if best else False
+    missed = min(abs(best.bias or 0.0), _MOST_BIAS) if best and same else 0.0
+    allowed = max(bounds.bias, missed)
     least = 0.0 if bias.lower <= 0 <= bias.upper else min(abs(bias.lower), abs(bias.upper))
     beside = f"; {best.rival} missed by {best.bias:+.1%}" if best else ""
+    money = ""
+    if evidence.spent is not None:
+        money = f", {bias.estimate * evidence.spent:+,.0f} {evidence.currency}".rstrip()
     sentence = (
-        f"its total missed by {bias.estimate:+.1%}, by chance {bias.lower:+.1%} to "
+        f"its total missed by {bias.estimate:+.1%}{money}, by chance {bias.lower:+.1%} to "
         f"{bias.upper:+.1%}: surely by {least:.1%}, where {allowed:.1%} is allowed{beside}"
     )
     bound = f"near end {least:.3f} <= {allowed:.3f}"
@@ -174,16 +241,25 @@ def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
     worst = max(judged, key=lambda part: part.number.lower)
     failed = [part for part in judged if part.number.lower > bounds.segment]
     if failed:
-        sentence = "mean error is surely worse in " + ", ".join(
+        sentence = "its errors are significantly larger in " + ", ".join(
             f"{part.name} ({part.number.estimate:+.0%})" for part in failed
         )
     else:
         sentence = (
-            f"in none of {len(judged)} segments is its mean error badly worse; it does worst in "
+            f"in none of {len(judged)} segments are its errors much larger; it does worst in "
             f"{worst.name} ({worst.number.estimate:+.0%})"
         )
     bound = f"lower end {worst.number.lower:+.3f} {most}"
-    return Rule("segments", worst.number.estimate, bound, _outcome(bool(failed)), sentence)
+    # without a champion the rival is a baseline; a provisional one was not judged by segments
+    is_relative = evidence.champion is None or evidence.is_champion_provisional
+    return Rule(
+        "segments",
+        worst.number.estimate,
+        bound,
+        _outcome(bool(failed)),
+        sentence,
+        is_relative=is_relative,
+    )
 
 
 def _rolled_back(evidence: Evidence) -> Rule:
@@ -206,8 +282,8 @@ def _schema(evidence: Evidence) -> Rule:
     return Rule("schema", float(len(faults)), "no change", _outcome(bool(faults)), sentence)
 
 
-def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
-    """The shipped candidate and the champion on today's orders: a broken feed shows here."""
+def _history(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
+    """Today's orders against those the champion knew: a broken feed shows here."""
     history = f"within {bounds.history:g} of 1"
     for name, noun, ratio in (
         ("history lines", "lines", feed.lines),
@@ -220,6 +296,10 @@ def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
         lambda share: share < bounds.customers,
         "{:.1%} as many customers are there as the champion knew",
     )  # fmt: skip
+
+
+def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
+    """The shipped candidate and the champion on today's orders."""
     yield _ratio_rule(
         "total", feed.total, f"1/{bounds.total:g} to {bounds.total:g}",
         lambda ratio: _factor(ratio) > bounds.total,

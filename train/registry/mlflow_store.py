@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from ...configs.addresses import hide_passwords
 from ...errors import StoreError
 from ...models.bundle import hash_bundle, save_bundle
+from ...models.digests import BUNDLE_SHA256
 from ...models.golden_rows import build_golden_rows
 from ...models.loading import (
-    BUNDLE_SHA256,
     find_existing_store,
     find_registry,
     silence_mlflow,
@@ -320,7 +320,9 @@ class Store:
         if self.uri.startswith("sqlite:///"):
             database = Path(self.uri.removeprefix("sqlite:///")).resolve()
             location = (database.parent / "mlartifacts").as_uri()
-        return str(self.client.create_experiment(name, artifact_location=location))
+        # MLflow asks what kind an experiment is, and shows runs of the classic kind as such
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return str(self.client.create_experiment(name, artifact_location=location, tags=kind))
 
 
 def build_signature(model: TrainedModel) -> ModelSignature:

@@ -123,7 +123,12 @@ def promote(name: str, number: str, reason: str, tracking_uri: str | None = None
 
 
 def promote_in(
-    store: Store, name: str, number: str, reason: str, expected: str | None = ""
+    store: Store,
+    name: str,
+    number: str,
+    reason: str,
+    expected: str | None = "",
+    verdict: str = "promoted",
 ) -> Change:
     """Make a version of an open store champion.
 
@@ -141,7 +146,7 @@ def promote_in(
     if serving == number:
         sentence = f"version {number} of {name} is the champion already"
         return Change(name, number, serving, False, sentence)
-    tags = {VERDICT: "promoted", VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _now()}
+    tags = {VERDICT: verdict, VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _now()}
     store.tag_version(name, version.number, {_PREVIOUS: serving or "", **tags, _ROLLED_BACK: ""})
     _log(store, name, "promote", number, serving, reason)
     store.set_alias(name, CHAMPION, number)

@@ -76,7 +76,9 @@ def _flatten(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def format_config(config: Config) -> str:
     """The configuration as YAML, with what it states and without passwords."""
-    stated = json.dumps(config.model_dump(mode="json", exclude_unset=True))
+    # a command to notify somebody may hold a token
+    kept = config.model_dump(mode="json", exclude_unset=True, exclude={"notify"})
+    stated = json.dumps(kept)
     return yaml.safe_dump(json.loads(hide_passwords(stated)), sort_keys=False, allow_unicode=True)
 
 
@@ -99,11 +101,12 @@ def write_note(run: TrainingRun, config: Config, outcome: str = "") -> str:
         summary = run.evaluation.metrics[cutoff]
         parts.append(
             f"**Accuracy** in the {summary['horizon_days']} days from {cutoff}, with "
-            f"{summary['customers']:,} customers. {summary['scorecard']['sentence']}"
+            f"{summary['customers']:,} customers. {summary['scorecard']['sentence']} "
+            f"{summary['scorecard']['standards']}"
         )
         parts.append(_format_measures(summary["methods"]))
         parts.append(" ".join(describe_verdict(summary)))
-    parts.append("`report.html` among the artifacts has the charts.")
+    parts.append("`report.html` has the charts; that of a nightly run is in its own folder.")
     return "\n\n".join(part for part in parts if part)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from ...configs.schema import Config
+from ...configs.schema import Config, load_config
 from ...errors import StoreError
 from ...models.loading import resolve_sqlite_path
 
@@ -45,3 +46,12 @@ def lock_store(uri: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+if __name__ == "__main__":  # for the Makefile: what a configuration says of its registry
+    asked, settings = sys.argv[1], load_config(sys.argv[2])
+    answers = {
+        "store": find_writable_store(settings),
+        "champion": f"models:/{settings.tracking.model_name}@champion",
+    }
+    sys.stdout.write(f"{answers[asked]}\n")

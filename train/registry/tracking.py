@@ -24,7 +24,7 @@ from ...decisions.report.build import report
 from ...errors import BundleError, ClvcastError, ConfigError
 from ...evaluation.backtest_frames import OURS
 from ...models.loading import load_model
-from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE
+from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE, PROVISIONAL, VERDICT
 from ...models.scoring import describe_terms, forecast_rows
 from ...orders import dates, windows
 from ..gate.data_shift import RECORD_FILE, Champion, build_record, parse_record
@@ -37,8 +37,10 @@ from .mlflow_store import Store, Version, open_for_writing
 from .run_settings import CONFIG_FILE, format_config, list_parameters, write_note
 from .store_location import find_writable_store
 
-__all__ = ["TrackedRun", "check_tags", "format_verdict_table", "track"]
+__all__ = ["TrackedRun", "check_tags", "describe_verdict", "format_verdict_table", "track"]
 
+GRADE = "clvcast.grade"  # tag of a run: A to D, of the scorecard at the newest evaluated cutoff
+CHAMPION_TAG = "clvcast.champion"  # tag of a run: the version that served after it
 NOTE = "mlflow.note.content"  # tag: what MLflow shows at the top of a run, in Markdown
 _HEADLINES = ("nGini", "MAE", "bias", "churn_ECE")
 
@@ -65,12 +67,15 @@ def track(
     progress: Callable[[str], None] = lambda _: None,
     tags: Mapping[str, str] | None = None,
     run_name: str | None = None,
+    *,
+    keep_report: bool = True,
 ) -> TrackedRun:
     """Log a run, register its model as candidate, judge it, and make it champion where it passes.
 
     `force` is a reason to make it champion even where it fails. `tags` are set on the run and the
-    version. An identical model is not registered twice. Raises `StoreError` where the store
-    refuses, `ConfigError` for an empty reason or a tag of ours.
+    version. `keep_report` adds the report, of 5 MB, to the run's artifacts. An identical model is
+    not registered twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty
+    reason or a tag of ours.
     """
     own_tags = check_tags(tags or {})
     if force is not None and not force.strip():
@@ -87,6 +92,8 @@ def track(
         parent = store.find_active_run()
         with store.run(config.tracking.experiment, run_name, about, parent) as own:
             _log_training(store, own, run, config)
+            if keep_report:
+                store.log_text(own, _format_report(run, config), "report.html")
             version, is_new = _registered(store, own, run, name, about)
             store.set_alias(name, promotion.CANDIDATE, version.number)
             serving = store.aliased(name, promotion.CHAMPION)
@@ -102,19 +109,36 @@ def track(
             store.log_text(own, json.dumps(_plain(verdict), indent=1), "gate.json")
             store.log_text(own, format_verdict_table(verdict), "gate.txt")
             before = serving.number if serving else None
-            promoted = verdict.passed or force is not None
+            may_serve = verdict.passed or verdict.is_provisional
+            promoted = may_serve or force is not None
             why = verdict.reason
             if promoted:
-                why = verdict.reason if verdict.passed else f"forced: {force}; {verdict.reason}"
-                promotion.promote_in(store, name, version.number, why, before)
+                why = verdict.reason if may_serve else f"forced: {force}; {verdict.reason}"
+                kind = PROVISIONAL if verdict.is_provisional else "promoted"
+                promotion.promote_in(store, name, version.number, why, before, kind)
             else:
                 promotion.refuse_in(store, name, version.number, verdict.reason)
             outcome = (
                 f"**Version {version.number} of {name} {'promoted' if promoted else 'refused'}**"
             )
-            store.tag_run(own, {NOTE: write_note(run, config, f"{outcome}: {why}")})
             now = version.number if promoted else before
+            judged = {
+                VERDICT: ("promoted" if promoted else "refused")
+                if not verdict.is_provisional
+                else PROVISIONAL,
+                GRADE: _get_grade(run),
+                CHAMPION_TAG: now or "none",
+                NOTE: write_note(run, config, f"{outcome}: {why}"),
+            }
+            store.tag_run(own, judged)
             return TrackedRun(uri, own, name, version.number, is_new, now, promoted, verdict)
+
+
+def _get_grade(run: TrainingRun) -> str:
+    """The grade of the newest evaluation; `-` where there is none."""
+    if run.evaluation is None:
+        return "-"
+    return str(run.evaluation.metrics[run.evaluation.newest]["scorecard"]["grade"])
 
 
 def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -136,12 +160,26 @@ def format_verdict_table(verdict: Verdict) -> str:
         lines.append(
             f"{rule.verdict:8}{rule.name:30}{value:>10}  holds when {rule.bound}: {rule.sentence}"
         )
-    return "\n".join([*lines, "passed" if verdict.passed else "refused"]) + "\n"
+    return "\n".join([*lines, describe_verdict(verdict)]) + "\n"
+
+
+def describe_verdict(verdict: Verdict) -> str:
+    """The verdict in a line; of a refusal the one thing to do next."""
+    if verdict.passed:
+        return "passed"
+    kind = "provisional champion" if verdict.is_provisional else "refused"
+    return f"{kind}; what to do: {verdict.next_step}"
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
     rules = [dataclasses.asdict(rule) for rule in verdict.rules]
-    return {"passed": verdict.passed, "judged_by": verdict.judged_by, "rules": rules}
+    return {
+        "passed": verdict.passed,
+        "provisional": verdict.is_provisional,
+        "next_step": verdict.next_step,
+        "judged_by": verdict.judged_by,
+        "rules": rules,
+    }
 
 
 def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -> None:
@@ -168,7 +206,6 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     if run.curve:
         points = [dataclasses.asdict(point) for point in run.curve]
         store.log_text(run_id, json.dumps(points, indent=1), CURVE_FILE)
-    store.log_text(run_id, _format_report(run, config), "report.html")
     if reading.rejected_lines is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rejected.parquet"
@@ -216,9 +253,10 @@ def _registered(
 
 def _champion(store: Store, name: str, serving: Version) -> Champion:
     record = parse_record(store.text(serving.run_id, RECORD_FILE))
+    is_provisional = serving.tags.get(VERDICT) == PROVISIONAL
     try:
         model = load_model(f"models:/{name}/{serving.number}", store.uri)
     except ClvcastError as error:
         kind = "its bundle is damaged" if isinstance(error, BundleError) else "the store lost it"
-        return Champion(serving.number, None, record, f"{kind}: {error}")
-    return Champion(serving.number, model, record)
+        return Champion(serving.number, None, record, f"{kind}: {error}", is_provisional)
+    return Champion(serving.number, model, record, is_provisional=is_provisional)
