@@ -17,7 +17,7 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
-	benchmark-gate benchmark-nights benchmark-scale \
+	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
 
 help: ## list the targets (the default)
@@ -112,6 +112,9 @@ benchmark-gate: $(VENV)/dev.stamp ## how often the gate errs, in 200 simulated s
 
 benchmark-nights: $(VENV)/dev.stamp ## thirty simulated nights with nine faults (15 minutes)
 	$(BIN)/python benchmarks/nights.py
+
+benchmark-reading: $(VENV)/dev.stamp ## CPU time of reading 10 million lines, against the version in BASELINE
+	$(BIN)/python benchmarks/reading.py "$(BASELINE)"
 
 benchmark-scale: $(VENV)/dev.stamp ## time and memory against the number of order lines: one machine, and Spark
 	$(BIN)/python benchmarks/scale.py

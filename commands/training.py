@@ -72,10 +72,13 @@ def train(
     progress = make_progress(silent)
     warnings: list[str] = []
     if engine == "spark":
+        from ..configs.addresses import is_address
         from ..train.spark import train_on_files
 
         run = train_on_files(settings, cutoff, progress)
         note(run.known.report.remarks, silent)
+        if not any(is_address(one.source) for one in settings.orders.all_sources()):
+            warnings = warn_of_money(settings, run.known.report.lines_read, silent)
     else:
         orders = read_orders(settings, silent)
         warnings = warn_of_money(settings, orders.report.lines_read, silent)

@@ -21,7 +21,7 @@ from .console import (
     print_json,
     read_optional_config,
 )
-from .tables import COLOURS, print_grid
+from .tables import COLOURS, PrintedColumn, print_grid, print_table
 
 OptionalModel = Annotated[
     str | None,
@@ -30,6 +30,26 @@ OptionalModel = Annotated[
 Overrides = Annotated[
     Path | None, typer.Option(help="Overrides the model's mapping and economics.")
 ]
+
+
+# the measures of segments in two tables, each of which fits 100 columns
+_DETAILS = {
+    "spend": (
+        PrintedColumn("customers", "customers", "count"),
+        PrintedColumn("forecast", "forecast", "money"),
+        PrintedColumn("actual", "actual", "money"),
+        PrintedColumn("bias", "bias", "tenths"),
+        PrintedColumn("interval from", "lower", "money"),
+        PrintedColumn("to", "upper", "money"),
+    ),
+    "churn, intervals and ranking": (
+        PrintedColumn("churn forecast", "churn_forecast", "tenths"),
+        PrintedColumn("actual", "churn_actual", "tenths"),
+        PrintedColumn("calibration", "calibration", "tenths"),
+        PrintedColumn("coverage", "coverage", "tenths"),
+        PrintedColumn("top tenth", "capture_of_perfect", "tenths"),
+    ),
+}
 
 
 def compare(
@@ -114,6 +134,9 @@ def monitor(
         Path | None, typer.Option("--output", "-o", help="Folder for the tables.")
     ] = None,
     ending: Format = "csv",
+    details: Annotated[
+        bool, typer.Option("--details", help="Print the measures of every segment, too.")
+    ] = False,
     tracking_uri: Store = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -136,14 +159,17 @@ def monitor(
     if as_json:
         plain = {
             "severity": result.severity,
+            "headlines": result.headlines,
             "terms": None if result.terms is None else result.terms.model_dump(mode="json"),
             "findings": [dataclasses.asdict(f) for f in result.findings],
         }
         print_json({**plain, "matured": result.matured.to_dict("records")})
     elif not quiet:
-        if len(result.matured):
-            names = [name for name in result.matured if not str(name).endswith("_by_chance")]
-            _print_frame("forecast and outcome", result.matured[names])
+        for line in result.headlines:
+            out.print(line)
+        if details and len(result.matured):
+            for cutoff, rows in result.matured.groupby("cutoff", sort=True):
+                _print_details(str(cutoff), rows)
         for finding in result.findings:
             if finding.severity != "fine":
                 severity = (finding.severity, COLOURS[finding.severity])
@@ -156,6 +182,17 @@ def monitor(
                 err.print(f"clvcast: alarm: {finding.sentence}")
     if result.severity == "alarm":
         raise typer.Exit(1)
+
+
+def _print_details(cutoff: str, rows: Any) -> None:
+    """The measures of one cutoff: for all customers, then by kind of segment."""
+    named = rows.assign(name=rows["value"].where(rows["part"] != "all", "all customers"))
+    parts = {
+        "" if part == "all" else f"by {part}": own.to_dict("records")
+        for part, own in named.groupby("part", sort=False)
+    }
+    for title, columns in _DETAILS.items():
+        print_table(f"{title} at {cutoff}", parts, columns)
 
 
 def _print_frame(title: str, frame: Any) -> None:

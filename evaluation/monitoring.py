@@ -2,18 +2,16 @@
 
 A forecast is mature when its window lies wholly before the newest order's midnight. Then what
 happened is joined by customer: bias, calibration, coverage of the 90 % intervals, and the capture
-of the top tenth, in money, for all and per model version, tier, segment and risk. Before that,
-features and forecasts are compared with the reference in the model's bundle. Every number becomes a
-finding with a severity: above its bound `alarm`, above half of it `warning`, both after what chance
-makes of so many customers; parts of the customers raise warnings only.
+of the top tenth, in money, for all and per model version, tier, segment and risk; `outcomes` judges
+them. Before that, features and forecasts are compared with the reference in the model's bundle.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +26,7 @@ from ..features.targets import compute_targets
 from ..models.drift_reference import build_histogram, compute_stability_index, count_unknown_shares
 from ..models.forecast_terms import ForecastTerms
 from ..models.model import TrainedModel
+from ..models.totals import SEGMENT_SHOCK, total_of_sums
 from ..orders import dates, windows
 from ..orders.columns import Float64, Mask
 from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
@@ -35,16 +34,16 @@ from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from . import measures
 from .forecast_file import ForecastSource, read_forecast_history
+from .monitor_findings import MonitorFinding, Severity, make_finding
+from .outcomes import ClvProgress, describe_outcomes, judge_clv, judge_outcomes
 from .sampling_error import (
     estimate_calibration_noise,
     estimate_capture_noise,
-    estimate_share_noise,
     estimate_total_noise,
 )
 
 __all__ = ["MonitorFinding", "Monitoring", "Severity", "is_mature", "monitor"]
 
-Severity = Literal["fine", "warning", "alarm"]
 _ORDER: tuple[Severity, ...] = ("fine", "warning", "alarm")
 _PARTS = ("model_version", "tier", "rfm_segment", "risk")
 # one feature moves by time alone (a shop's oldest customers grow older): many at once do not
@@ -52,19 +51,6 @@ _MOST_MOVED = 0.25
 _OF_THE_CALENDAR = {
     feature.name for feature in CATALOGUE if feature.group in ("season", "calendar")
 }
-_LEAST_CUSTOMERS = 30  # a part with fewer raises no finding; its row is there
-
-
-@dataclass(frozen=True)
-class MonitorFinding:
-    """One number, what it may be, and what it means."""
-
-    name: str
-    value: float
-    bound: float
-    severity: Severity
-    sentence: str
-    chance: float = 0.0  # what luck alone makes of it: an alarm is above bound + chance
 
 
 _FINDING = [field.name for field in fields(MonitorFinding)]
@@ -77,6 +63,7 @@ class Monitoring:
     findings: tuple[MonitorFinding, ...]
     matured: pd.DataFrame
     terms: ForecastTerms | None = None  # None: the forecasts do not say
+    headlines: tuple[str, ...] = ()  # three per cutoff that is over: total, segments, CLV
 
     @property
     def severity(self) -> Severity:
@@ -137,6 +124,7 @@ def monitor(
     known = coerce_orders(orders, mapping)
     end = get_default_cutoff(known)
     findings: list[MonitorFinding] = []
+    headlines: list[str] = []
     matured = []
     for cutoff, group in rows.groupby("cutoff", sort=True):
         instant = dates.parse_instant(pd.Timestamp(str(cutoff)))
@@ -145,7 +133,10 @@ def monitor(
             findings += _missing(group, known, instant, bounds)
             table = _matured(group, known, instant, horizon_days, end, target)
             matured.append(table)
-            findings += _judged(table, bounds)
+            clv = _measure_clv(group, known, instant, end, found.terms)
+            findings += judge_outcomes(table, bounds)
+            findings += judge_clv(clv, bounds) if clv else []
+            headlines += describe_outcomes(table, clv, bounds)
         elif model is None or model.reference is None:
             why = (
                 "give its --model"
@@ -161,7 +152,7 @@ def monitor(
         else:
             findings += _drift(group, known, instant, model, bounds)
     joined = pd.concat(matured, ignore_index=True) if matured else pd.DataFrame()
-    return Monitoring(tuple(findings), joined, found.terms)
+    return Monitoring(tuple(findings), joined, found.terms, tuple(headlines))
 
 
 def _resolve_window(
@@ -212,7 +203,7 @@ def _missing(
     """Customers with a forecast and no order before its cutoff: lines were lost since."""
     present = windows.slice_observed(orders, cutoff).customer_ids.to_pandas()
     share = float((~group["customer_id"].isin(present)).mean())
-    yield _finding(
+    yield make_finding(
         "missing customers", share, bounds.missing_customers,
         f"{share:.1%} of the customers forecast at {dates.format_instant(cutoff)} are not "
         "in the orders",
@@ -244,13 +235,15 @@ def _matured(
         parts += [(name, label, labels == label) for label in sorted(set(labels))]
     found = [
         {"cutoff": dates.format_instant(cutoff), "part": part, "value": value}
-        | _measures(group[inside], spend[inside], churned[inside])
+        | _measures(group[inside], spend[inside], churned[inside], is_part=not inside.all())
         for part, value, inside in parts
     ]
     return pd.DataFrame(found)
 
 
-def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, object]:
+def _measures(
+    group: pd.DataFrame, spend: Float64, churned: Mask, *, is_part: bool
+) -> dict[str, object]:
     expected = group["expected_spend"].to_numpy(dtype=np.float64)
     probability = group["churn_probability"].to_numpy(dtype=np.float64)
     coverage = float("nan")
@@ -258,12 +251,15 @@ def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, o
     if all(name in group and group[name].notna().all() for name in names):
         lower, upper = (group[name].to_numpy(dtype=np.float64) for name in names)
         coverage = measures.coverage(lower, upper, np.maximum(spend, 0.0))
+    interval = _sum_interval(group, "expected_spend", is_part=is_part)
     captured, perfect = (measures.select_top_tenth(by, spend) for by in (expected, spend))
     best = float(perfect.sum())
     return {
         "customers": len(group),
         "forecast": float(expected.sum()),
         "actual": float(spend.sum()),
+        "lower": interval[0],
+        "upper": interval[1],
         "bias": measures.bias(expected, spend),
         "churn_forecast": float(probability.mean()),
         "churn_actual": float(churned.mean()),
@@ -277,42 +273,49 @@ def _measures(group: pd.DataFrame, spend: Float64, churned: Mask) -> dict[str, o
     }
 
 
-def _judged(table: pd.DataFrame, bounds: MonitorConfig) -> Iterator[MonitorFinding]:
-    everyone = 0
-    for row in table.to_dict("records"):
-        whole = row["part"] in ("all", "model_version")
-        everyone = max(everyone, row["customers"])
-        if row["customers"] < _LEAST_CUSTOMERS and not whole:
-            continue
-        if row["part"] != "all" and row["customers"] == everyone:
-            continue  # the only model, tier or band: covered by `all` already
-        who = "all customers" if row["part"] == "all" else f"{row['part']} {row['value']}"
-        where = f"of {who} at {row['cutoff']}"
-        numbers = [
-            (
-                "bias", row["bias"], bounds.bias, row["bias_by_chance"],
-                f"the total {where} missed by {row['bias']:+.1%}",
-            ),
-            (
-                "calibration", row["calibration"], bounds.calibration, row["calibration_by_chance"],
-                f"churn probabilities {where} are off by {row['calibration']:.1%} on average",
-            ),
-            (
-                "coverage", max(measures.NOMINAL_COVERAGE - row["coverage"], 0.0), bounds.coverage,
-                estimate_share_noise(measures.NOMINAL_COVERAGE, row["customers"]),
-                f"90 % intervals {where} held {row['coverage']:.1%}",
-            ),
-            (
-                "capture", 1.0 - row["capture_of_perfect"], bounds.capture,
-                row["capture_by_chance"],
-                f"the top tenth {where} held {row['capture_of_perfect']:.0%} of what the "
-                "best tenth spent",
-            ),
-        ]  # fmt: skip
-        for name, value, bound, chance, sentence in numbers:
-            if value == value:
-                message = f"{sentence} (chance explains {chance:.1%})"
-                yield _finding(f"{name} {where}", value, bound, message, chance, may_alarm=whole)
+def _sum_interval(group: pd.DataFrame, value: str, *, is_part: bool = False) -> tuple[float, float]:
+    """The 90 % interval of a sum of forecasts; NaN where they do not carry what it takes."""
+    kind = {"expected_spend": "spend", "clv": "clv"}[value]
+    names = (f"{kind}_deviation", f"{kind}_shock")
+    if not all(name in group and group[name].notna().all() for name in names):
+        return float("nan"), float("nan")
+    sums = total_of_sums(
+        math.fsum(group[value]),
+        math.fsum(group[names[0]] ** 2),
+        float(group[names[1]].max()),
+        SEGMENT_SHOCK if is_part else 0.0,
+    )
+    return sums["lower"], sums["upper"]
+
+
+def _measure_clv(
+    group: pd.DataFrame, orders: Orders, cutoff: int, end: int, terms: ForecastTerms | None
+) -> ClvProgress | None:
+    """What of the CLV has been realised in the periods that are over; None without the terms."""
+    if terms is None:
+        return None
+    at = np.array([cutoff], dtype=np.int64)
+    ends = windows.compute_period_ends(at, terms.horizon_days, terms.periods)[0, 1:]
+    n_over = int(windows.is_realised(ends, end).sum())
+    known = windows.slice_observed(orders, cutoff)
+    rows = compute_feature_rows(replace(known, extra=None), at)
+    happened = compute_targets(orders, rows, at, terms.horizon_days, n_over, end, terms.target)
+    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
+    is_forecast = ids.isin(group["customer_id"]).to_numpy()
+    spend = happened.spend[is_forecast].sum(axis=0)
+    years = np.arange(n_over) * terms.horizon_days / dates.RATE_YEAR_DAYS
+    discounts = (1.0 + terms.annual_discount_rate) ** -years
+    lower, upper = _sum_interval(group, "clv")
+    return ClvProgress(
+        cutoff=dates.format_instant(cutoff),
+        forecast=math.fsum(group["clv"]),
+        lower=lower,
+        upper=upper,
+        first=terms.margin_rate * math.fsum(group["expected_spend"]),
+        realised=float(terms.margin_rate * (spend * discounts).sum()),
+        periods_over=n_over,
+        periods=terms.periods,
+    )
 
 
 def _drift(
@@ -338,7 +341,7 @@ def _drift(
             then, build_histogram(group[name].to_numpy(dtype=np.float64), then.edges)
         )
         message = f"forecasts of {name} moved by PSI {value:.2f} since training"
-        yield _finding(f"forecast {name}", value, bounds.psi, message)
+        yield make_finding(f"forecast {name}", value, bounds.psi, message)
     if missing:
         return
     known = windows.slice_observed(model.usable_columns(orders), cutoff)
@@ -350,10 +353,10 @@ def _drift(
         value = compute_stability_index(then, build_histogram(values, then.edges))
         moved.append(value > bounds.psi)
         message = f"the feature {name} moved by PSI {value:.2f} since training"
-        yield _finding(f"feature {name}", value, bounds.psi, message, may_alarm=False)
+        yield make_finding(f"feature {name}", value, bounds.psi, message, may_alarm=False)
     share = sum(moved) / max(len(moved), 1)
     message = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
-    yield _finding("features moved", share, _MOST_MOVED, message)
+    yield make_finding("features moved", share, _MOST_MOVED, message)
     since = get_newest_realised_cutoff(cutoff, model.numbers.horizon_days)
     newest = known.keep_lines(~windows.is_before(known.times, since))
     for column, shares in reference.categories.items():
@@ -367,20 +370,4 @@ def _drift(
             f"{value:.1%} of the lines of the last {model.numbers.horizon_days} days have "
             f"a {column} training did not know ({named})"
         )
-        yield _finding(f"new {column}", value, bounds.new_category, message)
-
-
-def _finding(
-    name: str,
-    value: float,
-    bound: float,
-    sentence: str,
-    chance: float = 0.0,
-    *,
-    may_alarm: bool = True,
-) -> MonitorFinding:
-    severity: Severity = "fine"
-    size = abs(value)  # a bias has a sign: above 0, the forecasts were too high
-    if size - chance > bound / 2:
-        severity = "alarm" if size - chance > bound and may_alarm else "warning"
-    return MonitorFinding(name, float(value), bound, severity, sentence, float(chance))
+        yield make_finding(f"new {column}", value, bounds.new_category, message)

@@ -6,12 +6,14 @@ mean over its days, beside that of a typical window of the history, from which a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from ..features.calendar_features import name_event_column
 from ..features.table import FeatureRows
-from ..orders.columns import Float64
+from ..orders.columns import Float64, Int64
 
 __all__ = ["EventEffects"]
 
@@ -24,6 +26,13 @@ class EventEffects(BaseModel):
     names: tuple[str, ...]
     effects: tuple[float, ...]  # log of a day's orders under the event beside those without
     usual_shares: tuple[float, ...]  # of the days of the history
+
+    def compute_day_factors(self, days_by_event: Mapping[str, Int64], days: Int64) -> Float64:
+        """What the events of each day do to its orders: n_days, > 0."""
+        logs = np.zeros(len(days))
+        for name, effect in zip(self.names, self.effects, strict=True):
+            logs = logs + effect * np.isin(days, days_by_event[name])
+        return np.asarray(np.exp(logs))
 
     def compute_factor(self, rows: FeatureRows, period: int) -> Float64:
         """The factor of each row's demand in prediction window `period`, from 1 on: n_rows, > 0."""

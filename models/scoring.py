@@ -35,6 +35,7 @@ __all__ = [
     "FORECAST_SCHEMA",
     "choose_cutoff",
     "compute_standing",
+    "describe_hindsight",
     "describe_terms",
     "forecast_columns",
     "forecast_rows",
@@ -170,6 +171,17 @@ def choose_cutoff(
             "orders.complete_until), or give all orders and choose with --only-customers"
         )
     return end
+
+
+def describe_hindsight(model: TrainedModel, cutoff: int) -> list[str]:
+    """A remark where the model learned from orders after the cutoff; else none."""
+    seen = model.numbers.trained_until
+    if seen is None or cutoff >= seen:
+        return []
+    return [
+        f"hindsight: the model was trained on orders until {dates.format_instant(seen)}, after the "
+        f"cutoff {dates.format_instant(cutoff)}; these forecasts say nothing of its accuracy"
+    ]
 
 
 def describe_terms(model: TrainedModel) -> ForecastTerms:

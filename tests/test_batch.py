@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.models.scoring import forecast_rows
+from clvcast.models.scoring import describe_hindsight, forecast_rows
 from clvcast.orders import dates
 from clvcast.orders.reading.rejected_lines import REJECTED_SCHEMA
 from clvcast.orders.reading.temporary_folder import make_temporary_folder
@@ -191,6 +191,20 @@ def test_a_run_that_stopped_goes_on(
         score_files(shop_model, str(orders), output, CUTOFF, force=True, progress=stop)
     # another cutoff is another batch: nothing of the first is taken
     assert score_files(shop_model, str(orders), output, "2021-02-10").parts_resumed == 0
+
+
+def test_a_cutoff_before_the_end_of_the_training_is_told_as_hindsight(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    seen = shop_model.numbers.trained_until
+    assert seen is not None
+    for cutoff, said in ((seen, 0), (seen - 1, 1)):
+        assert len(describe_hindsight(shop_model, cutoff)) == said
+        output = tmp_path / f"{said}.parquet"
+        result = score_files(shop_model, str(orders), output, dates.format_iso(cutoff))
+        manifest = json.loads((tmp_path / f"{said}.parquet.manifest.json").read_text())
+        for remarks in (result.remarks, manifest["remarks"]):
+            assert sum("hindsight" in remark for remark in remarks) == said
 
 
 def test_shards_give_the_same_rows(

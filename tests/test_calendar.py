@@ -77,6 +77,8 @@ def test_a_factor_is_beside_that_of_a_usual_window() -> None:
     rows = compute_feature_rows(replace(orders, calendar=calendar), at("2020-05-01"))
     effects = EventEffects(names=("sale",), effects=(float(np.log(3.0)),), usual_shares=(0.05,))
     assert effects.compute_factor(rows, 1)[0] == pytest.approx((1 + 0.1 * 2) / (1 + 0.05 * 2))
+    days = at("2020-05-02", "2020-05-03") // dates.DAY
+    assert effects.compute_day_factors(calendar.days, days).tolist() == pytest.approx([1, 3])
     assert effects.compute_factor(rows, 2)[0] == pytest.approx(1 / (1 + 0.05 * 2))
 
 

@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 import sqlalchemy
 from conftest import Run
+from export_files import make_shop
 from postgresql import COLUMNS, PASSWORD, Server
+from test_discovery import write_lines
 
 import clvcast
-from clvcast.configs.schema import parse_orders_config
+from clvcast.configs.schema import parse_config, parse_orders_config
 from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
 from clvcast.orders.reading import databases
 from clvcast.orders.reading.read_orders import read_configured_orders
@@ -490,3 +492,17 @@ def test_duckdb_types_stay_what_they_are() -> None:
     assert orders.amounts.tolist() == [115, 250]
     with pytest.raises(OrdersError, match=r"set orders\.timezone"):
         read_configured_orders(parse_orders_config({"source": "duckdb:", "query": query}))
+
+
+def test_init_reads_the_values_of_a_postgresql_table(postgres: Server) -> None:
+    """Names alone tell nothing here: an id that repeats, instants, and a price of one unit."""
+    lines = pd.DataFrame(write_lines(make_shop(1), "price", is_unit=True))
+    lines = lines.astype({"date": "datetime64[us]", "price": float})
+    lines.to_sql("sales", postgres.engine, index=False, if_exists="replace")
+    text = clvcast.init(f"{postgres.address}#sales")
+    orders = clvcast.read_orders(parse_config(text))
+    assert orders.amounts.sum() / orders.unit == pytest.approx(
+        (lines["qty"] * lines["price"]).sum()
+    )
+    assert orders.n_customers == lines["user"].nunique()
+    assert PASSWORD not in text

@@ -17,7 +17,9 @@ from clvcast.configs.schema import MonitorConfig, OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.evaluation import monitoring
 from clvcast.evaluation.measures import calibration_error
-from clvcast.evaluation.monitoring import _finding, monitor
+from clvcast.evaluation.monitor_findings import make_finding
+from clvcast.evaluation.monitoring import monitor
+from clvcast.evaluation.outcomes import ClvProgress, describe_outcomes, judge_clv, judge_outcomes
 from clvcast.evaluation.sampling_error import (
     estimate_calibration_noise,
     estimate_capture_noise,
@@ -107,17 +109,17 @@ def test_above_half_a_bound_warns_and_above_it_alarms(missing: int, severity: st
 
 @pytest.mark.parametrize(("chance", "severity"), [(0.0, "alarm"), (0.06, "warning"), (0.2, "fine")])
 def test_chance_comes_on_top_of_a_bound(chance: float, severity: str) -> None:
-    assert _finding("m", 0.25, 0.2, "s", chance).severity == severity
-    may_not = _finding("m", 0.25, 0.2, "s", chance, may_alarm=False)
+    assert make_finding("m", 0.25, 0.2, "s", chance).severity == severity
+    may_not = make_finding("m", 0.25, 0.2, "s", chance, may_alarm=False)
     assert may_not.severity == ("fine" if severity == "fine" else "warning")
 
 
 @pytest.mark.parametrize(("tier", "judged"), [(29, False), (30, True)])
 def test_small_parts_raise_no_finding_and_have_their_row(tier: int, judged: bool) -> None:
     result = monitor(history(70, tier=tier), shop_of(70), config=clvcast.Config(horizon_days=30))
-    named = {f.name for f in result.findings}
-    assert ("bias of tier high at 2020-02-01" in named) == judged
-    assert "bias of tier low at 2020-02-01" in named
+    named = {f.name: f for f in result.findings}
+    segments = named["segments at 2020-02-01"].sentence
+    assert segments.startswith(f"none of {2 if judged else 1} segments (tier) missed")
     assert "bias of model_version m1 at 2020-02-01" not in named  # all customers, said already
     assert "coverage of all customers at 2020-02-01" not in named  # the forecasts have no intervals
     assert result.matured.set_index("value")["customers"]["high"] == tier
@@ -228,6 +230,12 @@ def test_the_command_tells_a_scheduler(
     place = ("--orders", tmp_path / "orders.parquet", "--model", tmp_path / "bundle")
     status, out, err = run("monitor", "--forecasts", tmp_path / "good.parquet", *place)
     assert (status, "numbers are fine" in out) == (0, True), err
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["Total", "Segments:", "CLV:"]
+    assert "by tier" not in out
+    detailed = run("monitor", "--forecasts", tmp_path / "good.parquet", *place, "--details")[1]
+    assert "spend at 2020-12-01" in detailed
+    assert "by tier" in detailed
+    assert max(map(len, detailed.splitlines()[3:])) <= 100
     status, out, _ = run("monitor", "--forecasts", tmp_path / "bad.parquet", *place, "--json")
     told = json.loads(out)
     assert (status, told["severity"]) == (1, "alarm")
@@ -237,6 +245,71 @@ def test_the_command_tells_a_scheduler(
     assert (status, out) == (1, "")
     assert all(line.startswith("clvcast: alarm: ") for line in err.splitlines())
     assert "the total of all customers at 2020-12-01 missed by" in err
+
+
+def outcome(bias: float, interval: float | None = 0.5, **more: object) -> dict[str, object]:
+    """A row of measures: 1,000 was spent, the forecast's interval is so wide on either side."""
+    forecast = 1000.0 * (1 + bias)
+    width = float("nan") if interval is None else interval * forecast
+    row = {"cutoff": "2020-02-01", "part": "all", "value": "", "customers": 100}
+    row |= {"forecast": forecast, "actual": 1000.0, "bias": bias, "bias_by_chance": 0.0}
+    row |= {"lower": forecast - width, "upper": forecast + width}
+    good = {"calibration": 0.0, "coverage": 0.9, "capture_of_perfect": 1.0}
+    return row | good | {"calibration_by_chance": 0.0, "capture_by_chance": 0.0} | more
+
+
+@pytest.mark.parametrize(
+    ("row", "severity"),
+    [
+        (outcome(0.1), "fine"),
+        (outcome(0.101), "warning"),
+        (outcome(0.2), "warning"),
+        (outcome(0.201), "alarm"),
+        (outcome(-0.201), "alarm"),
+        (outcome(0.39, bias_by_chance=0.5), "alarm"),  # a shop so small that chance makes it likely
+        (outcome(0.02, interval=0.01), "alarm"),  # outside its own interval
+        (outcome(0.02, interval=0.02), "fine"),
+        (outcome(0.02, interval=None), "fine"),
+    ],
+)
+def test_a_total_alarms_outside_its_interval_or_beyond_the_bound(
+    row: dict[str, object], severity: str
+) -> None:
+    findings = list(judge_outcomes(pd.DataFrame([row]), MonitorConfig()))
+    (total,) = [f for f in findings if f.name.startswith("bias")]
+    assert total.severity == severity
+    assert ("outside" in total.sentence) == (row["actual"] < row["lower"])  # type: ignore[operator]
+
+
+def test_segments_warn_in_one_finding_and_are_the_second_line() -> None:
+    good, bad = outcome(0.1), outcome(0.5, interval=0.2)
+    rows = [good]
+    for k, row in enumerate((good, bad, good, bad | {"customers": 29})):
+        rows.append(row | {"part": "rfm_segment", "value": f"S{k}"})
+    table = pd.DataFrame(rows)
+    (finding,) = [f for f in judge_outcomes(table, MonitorConfig()) if f.name[:8] == "segments"]
+    assert (finding.severity, finding.value) == ("warning", 1.0)
+    clv = ClvProgress("2020-02-01", 4000.0, 3000.0, 5000.0, 1100.0, 1000.0, 1, 4)
+    lines = describe_outcomes(table, clv, MonitorConfig())
+    assert lines == [
+        "Total at 2020-02-01: forecast 1,100, actual 1,000, inside its 90 % interval (550 to "
+        "1,650) (+10.0%).",
+        "Segments: 1 of 3 segments (rfm_segment) missed by more than the interval: S1 (+50%).",
+        "CLV: after 1 of 4 periods 25% of the forecast 4,000 was realised; the first period was "
+        "forecast to bring 28%.",
+    ]
+    assert list(judge_clv(clv, MonitorConfig())) == []  # its span is not over
+
+
+@pytest.mark.parametrize(
+    ("realised", "severity"),
+    [(4000.0, "fine"), (3001.0, "alarm"), (5001.0, "alarm"), (4900.0, "fine")],
+)
+def test_a_clv_whose_span_is_over_is_judged(realised: float, severity: str) -> None:
+    clv = ClvProgress("2020-02-01", 4000.0, 3000.0, 5000.0, 1100.0, realised, 4, 4)
+    (finding,) = judge_clv(clv, MonitorConfig())
+    assert finding.severity == severity
+    assert f"realised {realised:,.0f}" in finding.sentence
 
 
 def test_chance_is_taken_off_before_an_alarm() -> None:

@@ -17,17 +17,15 @@ from clvcast.features.table import compute_feature_rows
 from clvcast.models.parameters import Blend, Parameters
 from clvcast.models.season import compute_later_factor
 from clvcast.orders import dates, windows
+from clvcast.orders.columns import Float64
 from clvcast.orders.cutoffs import choose_season_cutoffs
 from clvcast.orders.dates import DAY
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.backtest.summary import describe_season
 from clvcast.train.blending import fit_initial_blend
-from clvcast.train.season_estimation import (
-    PastYears,
-    estimate_curve,
-    estimate_level,
-    estimate_past_years,
-)
+from clvcast.train.season_curve import estimate_curve, estimate_level
+from clvcast.train.season_estimation import PastYears, estimate_past_years
+from clvcast.train.season_totals import estimate_from_totals, estimate_neutral_total
 
 HORIZON = 60
 AUTUMN, SPRING = "2022-10-15", "2023-03-01"  # before the peak and before the trough
@@ -91,7 +89,7 @@ def test_what_does_not_return_is_shrunk_away() -> None:
     steps = np.arange(13 * 4)
     noise = np.random.default_rng(1).normal(0.0, 0.3, len(steps))
     assert np.abs(estimate_curve(noise, steps % 13, steps // 13)).max() < 0.15
-    seen_once = estimate_curve(noise[:13] / 3, steps[:13] % 13, steps[:13] // 13)
+    seen_once = estimate_curve(noise[:13] / 8, steps[:13] % 13, steps[:13] // 13)
     np.testing.assert_array_equal(seen_once, np.zeros(13))  # less than a year differs from the next
     missing = np.where(steps == 3, np.nan, noise)[:13]
     np.testing.assert_array_equal(estimate_curve(missing, steps[:13], 0 * steps[:13]), np.zeros(13))
@@ -109,8 +107,40 @@ def test_the_season_of_a_shop_is_found(lines: pd.DataFrame) -> None:
 
 
 def test_a_short_history_knows_no_season(lines: pd.DataFrame) -> None:
-    assert past(lines, "2021-03-01") == PastYears()
+    assert past(lines, "2020-12-20") == PastYears()
     assert past(lines, "2021-05-01").season.is_known
+
+
+def yearly_totals(years: float, growth: float = 1.0, waves: float = 0.5) -> Float64:
+    """Daily totals that end at a peak of the year, each year `growth` times the one before."""
+    back = np.arange(round(years * 365.2425))[::-1]
+    season = np.exp(waves * np.cos(2 * np.pi * back / 365.2425))
+    return np.asarray(season * growth ** (-back / 365.2425))
+
+
+def test_a_year_of_totals_shows_half_of_the_season_and_two_all_of_it() -> None:
+    half, whole = (estimate_from_totals(yearly_totals(y), 28, 0.0, 0.5) for y in (1.05, 2.05))
+    assert np.ptp(whole.spend) == pytest.approx(1.0, abs=0.1)  # from -0.5 to 0.5
+    assert np.ptp(half.spend) == pytest.approx(0.55, abs=0.1)
+    place = whole.places[int(np.argmax(whole.spend))]
+    assert min(place, 1 - place) < 0.08
+    np.testing.assert_array_less(np.array(whole.churn) * np.array(whole.spend), 1e-12)
+
+
+def test_totals_that_double_in_a_year_or_end_before_it_show_no_season() -> None:
+    assert estimate_from_totals(yearly_totals(1.2, growth=1.9), 28, 0.0, 0.5).is_known
+    assert not estimate_from_totals(yearly_totals(1.2, growth=2.1), 28, 0.0, 0.5).is_known
+    assert not estimate_from_totals(yearly_totals(1.2, growth=0.45), 28, 0.0, 0.5).is_known
+    assert not estimate_from_totals(yearly_totals(0.9), 28, 0.0, 0.5).is_known
+    assert not estimate_from_totals(yearly_totals(1.01), 28, 0.0, 0.5).is_known  # 4 days again
+
+
+def test_a_whole_years_mean_knows_no_season_and_follows_growth() -> None:
+    flat = estimate_neutral_total(yearly_totals(1.3), 30)
+    assert flat == pytest.approx(yearly_totals(1.0).mean() * 30, rel=0.01)
+    grown = estimate_neutral_total(yearly_totals(1.3, growth=1.5, waves=0.0), 30)
+    assert grown == pytest.approx(30.0, rel=0.03)  # the end's level is 1 a day
+    assert np.isnan(estimate_neutral_total(yearly_totals(1.0), 30))
 
 
 def test_nothing_at_or_after_the_end_touches_the_season(lines: pd.DataFrame) -> None:

@@ -16,22 +16,24 @@ import numpy as np
 
 from ..configs.schema import Target
 from ..features.table import compute_feature_rows
-from ..features.targets import compute_targets
+from ..features.targets import compute_line_values, compute_targets
 from ..models.blend import forecast_btyd, to_log_odds
 from ..models.parameters import Blend
 from ..models.season import Season
 from ..orders import windows
-from ..orders.columns import Float64, Int64
 from ..orders.cutoffs import choose_season_cutoffs
+from ..orders.dates import DAY, YEAR_DAYS
 from ..orders.orders import Orders
 from .customer_sampling import sample_customers
+from .season_curve import estimate_curve, estimate_level
+from .season_totals import ORDER_SHARE, estimate_from_totals, estimate_neutral_total
 
-__all__ = ["PastYears", "estimate_curve", "estimate_past_years"]
+__all__ = ["PastYears", "estimate_past_years"]
 
 _MOST_CUSTOMERS = 20_000  # a season is the whole shop's: these show it
-_PRIOR_NOISE = 0.15  # how far, in logs, a total is typically from what it was a year ago
-_PRIOR_POINTS = 13  # how many points that belief is worth
 _KEY = b"clvcast season"
+_SHARE_WINDOWS = 3
+_LEAST_LEVEL = -0.5  # of what a year of totals may take off BTYD, in logs
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ def estimate_past_years(
 ) -> PastYears:
     """What the orders before `end` show; nothing where they do not span the year."""
     known = windows.slice_observed(orders, end)
+    known = sample_customers(known, _MOST_CUSTOMERS, _KEY)
     grid = choose_season_cutoffs(windows.find_first_order_at(known), end, horizon_days)
     if grid is None:
-        return PastYears()
-    known = sample_customers(replace(known, extra=None), _MOST_CUSTOMERS, _KEY)
+        return _estimate_from_own_totals(known, blend, horizon_days, target, end)
+    known = replace(known, extra=None)
     found = np.array(
         [
             _beside_btyd(known, blend, horizon_days, target, end, cutoff)
@@ -69,6 +72,50 @@ def estimate_past_years(
         for series, own in zip(found.T, curves, strict=True)
     ]
     return PastYears(season, churn_level=levels[0], spend_level=levels[2])
+
+
+def _estimate_from_own_totals(
+    known: Orders, blend: Blend, horizon_days: int, target: Target, end: int
+) -> PastYears:
+    """What a shop's own totals show whose history is too short for cutoffs all over the year.
+
+    BTYD is lowered where it expects more of the known customers than their share of what the shop
+    turns over in no season: it takes an autumn for the habit of those who came in it.
+    """
+    first_day = windows.find_first_order_at(known) // DAY * DAY
+    n_days = max((end - first_day) // DAY, 1)
+    bounds = end - np.arange(n_days, -1, -1, dtype=np.int64) * DAY
+    values = compute_line_values(known, target)
+    totals = np.maximum(windows.sum_between(known.times, values, bounds), 0.0) / known.unit
+    if len(totals) < YEAR_DAYS:
+        return PastYears()
+    if blend.events is not None and known.calendar is not None:
+        totals = totals / blend.events.compute_day_factors(known.calendar.days, bounds[:-1] // DAY)
+    rows = compute_feature_rows(replace(known, extra=None), np.array([end], dtype=np.int64))
+    btyd = forecast_btyd(rows, blend, horizon_days)
+    churn = 1.0 - math.fsum(btyd.order_probability) / rows.n_rows
+    season = estimate_from_totals(totals, horizon_days, end / DAY / YEAR_DAYS % 1.0, churn)
+    neutral, expected = (
+        estimate_neutral_total(totals, horizon_days),
+        math.fsum(btyd.spend * np.exp(-btyd.spend_season)),
+    )
+    share = _measure_known_share(known, horizon_days, target, end)
+    if not min(neutral * share, expected) > 0:
+        return PastYears(season)
+    level = min(max(math.log(neutral * share / expected), _LEAST_LEVEL), 0.0)
+    return PastYears(season, churn_level=-ORDER_SHARE * level, spend_level=level)
+
+
+def _measure_known_share(known: Orders, horizon_days: int, target: Target, end: int) -> float:
+    """The share of the newest whole windows' spend that customers known before them brought."""
+    starts = end - (np.arange(_SHARE_WINDOWS)[::-1] * 28 + horizon_days) * DAY
+    rows = compute_feature_rows(replace(known, extra=None), starts)
+    outcome = compute_targets(known, rows, starts, horizon_days, 1, end, target)
+    ends = windows.compute_period_ends(starts, horizon_days, 1)
+    values = compute_line_values(known, target)
+    whole = [windows.sum_between(known.times, values, bounds)[0] / known.unit for bounds in ends]
+    total = math.fsum(whole)
+    return math.fsum(np.maximum(outcome.spend[:, 0], 0.0)) / total if total > 0 else math.nan
 
 
 def _beside_btyd(
@@ -91,44 +138,3 @@ def _beside_btyd(
     rates = to_log_odds(np.array([1.0 - ordered / rows.n_rows, 1.0 - orderers / rows.n_rows]))
     total = math.log(spent / expected)
     return float(rates[0] - rates[1]), total - math.log(ordered / orderers), total
-
-
-def estimate_level(rest: Float64) -> float:
-    """The mean of a series without its season, shrunk towards 0."""
-    known = rest[~np.isnan(rest)]
-    return math.fsum(known) / (len(known) + _PRIOR_POINTS)
-
-
-def estimate_curve(series: Float64, phases: Int64, years: Int64) -> Float64:
-    """What returns every year of a series by phase and year back: one value a phase, mean 0.
-
-    A steady drift from year to year is taken out first, then each year's level; the rest is shrunk
-    by the ratio of its own variance to that plus the noise of its mean.
-    """
-    n_phases = int(phases.max()) + 1
-    table = np.full((int(years.max()) + 1, n_phases), np.nan)
-    table[years, phases] = series
-    known = ~np.isnan(table)
-    counts = known.sum(axis=0)
-    if not counts.all():
-        return np.zeros(n_phases)
-    per_year = table[:-1] - table[1:]
-    drift = float(np.nanmean(per_year)) if (~np.isnan(per_year)).sum() >= n_phases else 0.0
-    back = np.arange(len(table))[:, None] + np.arange(n_phases) / n_phases
-    table = table + drift * back
-    season, levels = np.zeros(n_phases), np.zeros(len(table))
-    for _ in range(50):  # the two means converge at once where every year is whole
-        levels = np.array(
-            [
-                row.mean() if len(row := r[k]) else 0.0
-                for r, k in zip(table - season, known, strict=True)
-            ]
-        )
-        season = np.nanmean(table - levels[:, None], axis=0)
-        season -= season.mean()
-    rest = (table - levels[:, None] - season)[known]
-    free = max(len(rest) - n_phases - len(table) + 1, 0)
-    noise = (math.fsum(rest**2) + _PRIOR_POINTS * _PRIOR_NOISE**2) / (free + _PRIOR_POINTS)
-    noise_of_mean = noise / counts
-    signal = max(float(np.mean(season**2 - noise_of_mean)), 0.0)
-    return np.asarray(season * signal / (signal + noise_of_mean))

@@ -23,7 +23,7 @@ from ..orders.reading.customer_attributes import Customers, attach_facts
 from ..orders.reading.line_collector import complete_report
 from ..orders.reading.read_orders import describe_sources
 from ..orders.reading.validation_issues import pluralize
-from ..orders.spark.files import read_customers, read_files, translate_spark_errors
+from ..orders.spark.files import describe_limits, read_customers, read_files, translate_spark_errors
 from ..orders.spark.survey import HASH, SurveyedOrders, survey_orders
 from .run import TrainingRun, resolve_training_end, train_final_model, train_until
 
@@ -72,6 +72,9 @@ def train_on_files(
         orders = survey_orders(read_files(config.orders), config.orders, shown)
         orders = orders.knowing(read_customers(None, config.customers), config.customers)
         sample = sample_orders(orders, config, cutoff)
+    remarks = (*sample.orders.report.remarks, *describe_limits(config.orders))
+    report = replace(sample.orders.report, remarks=remarks)
+    sample = replace(sample, orders=replace(sample.orders, report=report))
     return train_until(sample.orders, config, sample.end, progress, sample.max_rows)
 
 

@@ -7,7 +7,7 @@ stay numbers until someone asks for their text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +98,17 @@ def encode_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[TextCol
     return merge_labels([ids]), as_decimals
 
 
-def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool]:
+def read_ids(
+    column: pa.ChunkedArray,
+    *,
+    nulls_by_name: bool,
+    clean: Callable[[pa.StringArray], pa.StringArray] | None = None,
+) -> tuple[Ids, bool]:
     """Ids as text: trimmed, `17850.0` as `17850`, `00123` as it stands, -1 where missing.
 
     With `nulls_by_name` the words exports write for nothing (NULL, NaN, NA ...) are missing too,
-    not empty cells alone. The flag says whether any id was written as a decimal.
+    not empty cells alone. `clean` makes of distinct ids those that they stand for. The flag says
+    whether any id was written as a decimal.
     """
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
@@ -110,7 +116,7 @@ def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool
     if isinstance(flat, pa.ChunkedArray):  # more text than one array holds
         flat = pa.concat_arrays(flat.cast(pa.large_string()).chunks)
     if pa.types.is_integer(flat.type):
-        numbers = _whole_numbers(flat)
+        numbers = None if clean else _whole_numbers(flat)
         if numbers is not None:
             return numbers, False
     encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat)
@@ -122,7 +128,7 @@ def read_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[Ids, bool
     as_decimals = is_float or bool(pc.any(pc.not_equal(plain, text)).as_py())
     missing = pa.array(is_missing(plain)) if nulls_by_name else pc.equal(plain, "")
     cleaned = pc.if_else(pc.fill_null(missing, True), None, plain)
-    distinct = encode_labels(cleaned)
+    distinct = encode_labels(clean(cleaned) if clean else cleaned)
     return TextColumn(recode(distinct.codes, codes), distinct.values), as_decimals
 
 

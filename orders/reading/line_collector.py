@@ -28,7 +28,7 @@ from .column_mapping import CURRENCY
 from .customer_ids import load_id_rules
 from .exchange_rates import load_exchange_rates
 from .files import RawTable
-from .line_filters import FILTER, KEPT, RETURNS, count_values
+from .line_filters import KEPT, RETURNS, count_values
 from .line_rules import NOT_EMPTY
 from .line_validation import (
     NO_CUSTOMER,
@@ -166,8 +166,10 @@ class LineCollector:
     def _count_values(self, lines: Lines, mapping: Mapping[str, Expression]) -> None:
         """Count what stands in the columns that decide which lines count, and in which currency."""
         every_line = np.ones(len(lines.raw.rows), dtype=np.bool_)
+        for role, found in lines.verdicts.seen.items():
+            self._seen[role] = add_counts(self._seen.get(role, {}), found)
         for role, expression in mapping.items():
-            if role.startswith((FILTER, RETURNS)) or role == CURRENCY:
+            if role.startswith(RETURNS) or role == CURRENCY:
                 counted = ~lines.verdicts.is_left_out if role == CURRENCY else every_line
                 found = count_values(lines.raw.table[expression.name], counted)
                 self._seen[role] = add_counts(self._seen.get(role, {}), found)

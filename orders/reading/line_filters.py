@@ -45,6 +45,7 @@ class Verdicts:
 
     values: Int8
     left_out: dict[str, int] = field(default_factory=dict)  # "column value" -> lines
+    seen: dict[str, dict[str, int]] = field(default_factory=dict)  # role -> value -> lines
 
     @property
     def is_left_out(self) -> Mask:
@@ -79,10 +80,12 @@ def apply_filters(
     """The verdict on each line of a block; filters on columns that are not read do not apply."""
     verdicts = np.full(table.num_rows, KEPT, dtype=np.int8)
     left_out: dict[str, int] = {}
+    seen: dict[str, dict[str, int]] = {}
     for name, keeps, listed in filters:
         if FILTER + name not in mapping:
             continue
         values, codes = _encode(table[name])
+        seen[FILTER + name] = _count_codes(values, codes)
         nothing = np.array([v in MISSING_WORDS for v in values], dtype=np.bool_)
         is_listed = np.array([v in listed for v in values], dtype=np.bool_)
         is_listed |= nothing & ("" in listed)
@@ -97,7 +100,7 @@ def apply_filters(
             left_out |= {f"{name} filled in": int(lines.sum())} if lines.any() else {}
             continue
         left_out |= {f"{name} {values[k] or 'blank'}": int(lines[k]) for k in np.flatnonzero(lines)}
-    return Verdicts(verdicts, left_out)
+    return Verdicts(verdicts, left_out, seen)
 
 
 def find_returns(
@@ -116,8 +119,13 @@ def find_returns(
 def count_values(column: pa.ChunkedArray, lines: Mask) -> dict[str, int]:
     """How many of some lines have each value, in lower case; blank cells are not counted."""
     values, codes = _encode(column)
-    counts = np.bincount(codes[lines], minlength=len(values))
-    found = {values[k]: int(counts[k]) for k in np.flatnonzero(counts) if values[k]}
+    return _count_codes(values, codes[lines])
+
+
+def _count_codes(values: Sequence[str], codes: Int64) -> dict[str, int]:
+    """How many lines have each value, of the first thousand that are not blank."""
+    counts = np.bincount(codes, minlength=len(values)).tolist()
+    found = {values[k]: counts[k] for k in range(len(values)) if counts[k] and values[k]}
     return dict(list(found.items())[:_MOST_VALUES])
 
 

@@ -24,7 +24,13 @@ from ..reading.file_search import read_partitions
 from ..reading.files import list_files
 from ..reading.text_files import read_header
 
-__all__ = ["get_session", "read_customers", "read_files", "translate_spark_errors"]
+__all__ = [
+    "describe_limits",
+    "get_session",
+    "read_customers",
+    "read_files",
+    "translate_spark_errors",
+]
 
 _SPARKS = r"(file|hdfs|s3a?|gs|abfss?|dbfs|viewfs)://"  # addresses that Spark opens
 _JAVA = "Spark needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
@@ -64,6 +70,16 @@ def read_files(config: OrdersConfig) -> list[DataFrame]:
     places = [_locate(place) for place in config.all_sources()]
     running = get_session()
     return [_read(running, paths, text) for paths, text in places]
+
+
+def describe_limits(config: OrdersConfig) -> list[str]:
+    """Remarks on what one machine does with these files and Spark does not."""
+    if config.duplicates != "drop":
+        return []
+    return [
+        "orders.duplicates: drop: Spark drops lines that repeat another in every column, and does "
+        "not compare the orders of files that overlap"
+    ]
 
 
 def read_customers(customers: str | None, config: CustomersConfig | None) -> str | DataFrame | None:

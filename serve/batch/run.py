@@ -32,7 +32,13 @@ from ...models.batch_manifest import (
 )
 from ...models.model import TrainedModel
 from ...models.order_values import OrderValues, check_order_values, count_order_values
-from ...models.scoring import FORECAST_SCHEMA, choose_cutoff, describe_terms, forecast_rows
+from ...models.scoring import (
+    FORECAST_SCHEMA,
+    choose_cutoff,
+    describe_hindsight,
+    describe_terms,
+    forecast_rows,
+)
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_in_span, find_complete_until
 from ...orders.orders import Orders
@@ -157,7 +163,8 @@ def score_files(
         concern = check_cutoff_in_span(shards.first, shards.end, instant, horizon)
         found, notes = _forecast(model, shards, instant, checkpoint, selection, facts, progress)
         facts_remarks = facts.remarks if facts else ()
-        remarks = [*shards.report.remarks, *facts_remarks, *notes, *([concern] if concern else [])]
+        concerns = [*([concern] if concern else []), *describe_hindsight(model, instant)]
+        remarks = [*shards.report.remarks, *facts_remarks, *notes, *concerns]
         summary = Manifest(
             key=key,
             model_version=model.version,

@@ -19,14 +19,19 @@ from ...errors import ConfigError, StoreError
 from ...features.attribute_features import MissingAttributes, count_missing_attributes
 from ...models.model import TrainedModel
 from ...models.order_values import OrderValues, check_order_values, count_order_values
-from ...models.scoring import FORECAST_SCHEMA
+from ...models.scoring import FORECAST_SCHEMA, describe_hindsight
 from ...orders import dates, windows
 from ...orders.reading.line_collector import complete_report
 from ...orders.reading.read_orders import describe_sources
 from ...orders.reading.rejected_lines import REJECTED_SCHEMA, build_rejected_table
 from ...orders.reading.usable_lines import Counts
 from ...orders.spark.buckets import Bucket
-from ...orders.spark.files import read_customers, read_files, translate_spark_errors
+from ...orders.spark.files import (
+    describe_limits,
+    read_customers,
+    read_files,
+    translate_spark_errors,
+)
 from ...orders.spark.survey import map_buckets, survey_orders
 from ..batch.run import BatchResult
 from .scoring import SparkModel, forecast_bucket, resolve_cutoff
@@ -91,6 +96,7 @@ def score_files(
     unknown = reduce(add, missing, MissingAttributes())
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
     concerns = [said for said in (concern, strange) if said]
+    concerns += [*describe_hindsight(model, instant), *describe_limits(config)]
     remarks = (*report.remarks, *facts_remarks, *unknown.sentences(), *concerns)
     n_customers = sum(bucket["customers"] for bucket in buckets_done)
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
