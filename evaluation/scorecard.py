@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..notebook_cards import format_card
 from ..orders.columns import Float64, Mask
 from . import bootstrap, measures, standard_measures
 from .backtest_frames import OURS
@@ -50,6 +51,13 @@ class Scorecard:
     grade: str
     sentence: str
     standards: str = ""
+
+    def _repr_html_(self) -> str:
+        facts = {
+            line.measure: f"{line.ours:.4g}, {line.baseline} {line.theirs:.4g}: {line.verdict}"
+            for line in self.lines
+        }
+        return format_card(self.sentence, facts)
 
 
 def build_scorecard(
