@@ -13,7 +13,7 @@ import pandas as pd
 from . import tables
 from .configs.schema import Config
 from .decisions.customer_base import ForecastSource
-from .decisions.report import charts
+from .decisions.report import charts, colours
 from .decisions.report.number_format import NumberFormat
 from .evaluation.backtest_frames import Evaluation
 from .models.model import TrainedModel
@@ -109,7 +109,7 @@ def forecast(
         y=known["expected"].tolist(),
         mode="markers",
         name="expected, known customers",
-        marker={"color": charts.STRONG, "size": 12, "symbol": "diamond"},
+        marker={"color": colours.STRONG, "size": 12, "symbol": "diamond"},
     )
     return figure.update_layout(title="Revenue by period, and the forecast", showlegend=True)
 
@@ -196,7 +196,7 @@ def _draw_matrix(grid: pd.DataFrame, title: str, over: str, rows: str) -> go.Fig
         z=grid.to_numpy(dtype=float),
         x=[str(name) for name in grid.columns],
         y=[str(name) for name in grid.index],
-        colorscale=[[0, charts.FAINT], [1, charts.ACCENT]],
+        colorscale=[[0, colours.FAINT], [1, colours.ACCENT]],
     )
     figure = go.Figure(heatmap).update_layout(title=title, template="plotly_white")
     figure.update_xaxes(title_text=over, type="category").update_yaxes(title_text=rows)

@@ -1,6 +1,4 @@
-"""The gate and the monitor: what a model must hold to go live, and when one that is live raises an
-alarm.
-"""
+"""Limits of the gate: what a model must hold to go live."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from pydantic import Field, model_validator
 
 from .section import Section
 
-__all__ = ["GateConfig", "MonitorConfig"]
+__all__ = ["GateConfig"]
 
 
 class GateConfig(Section):
@@ -112,40 +110,3 @@ class GateConfig(Section):
             return settings
         limit = settings["mae"]
         return {"deviance": limit, **{k: v for k, v in settings.items() if k != "mae"}}
-
-
-class MonitorConfig(Section):
-    """Limits above which monitoring raises an alarm. Above half of a limit it warns."""
-
-    bias: float = Field(default=0.2, gt=0, description="Relative error of the total.")
-    calibration: float = Field(
-        default=0.1, gt=0, le=1, description="Mean error of the churn probabilities."
-    )
-    coverage: float = Field(
-        default=0.1, gt=0, le=0.9, description="Shortfall of the 90 % intervals' coverage."
-    )
-    capture: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="Spend that the top 10 % by forecast misses, as a share of the spend of the "
-        "actual top 10 %.",
-    )
-    psi: float = Field(
-        default=0.25,
-        gt=0,
-        description="Population stability index (PSI) of a forecast, or of a quarter of the "
-        "features.",
-    )
-    new_category: float = Field(
-        default=0.1,
-        gt=0,
-        le=1,
-        description="Share of lines with a category or channel that training did not see.",
-    )
-    missing_customers: float = Field(
-        default=0.05,
-        gt=0,
-        le=1,
-        description="Share of forecast customers who are not in the orders.",
-    )

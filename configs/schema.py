@@ -18,8 +18,9 @@ from ..errors import ConfigError
 from .addresses import hide_passwords
 from .decisions import AcquisitionConfig, KpisConfig
 from .economics import EconomicsConfig
-from .gate import GateConfig, MonitorConfig
+from .gate import GateConfig
 from .lists import ListsConfig
+from .monitor import MonitorConfig
 from .nightly import NightlyConfig, NotifyConfig
 from .orders import (
     OPTIONAL_COLUMNS,

@@ -9,7 +9,7 @@ import pandas as pd
 from ...evaluation.backtest_frames import OURS, Evaluation
 from ...evaluation.measures import NOMINAL_COVERAGE
 from ..group_totals import ratio
-from . import charts
+from . import charts, colours
 from .headlines import (
     describe_bias,
     describe_calibration,
@@ -62,7 +62,7 @@ def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Rep
                 "nGini",
                 texts=[writing.cell(float(value), "ratio") for value in ranked["nGini"]],
                 colours=[
-                    charts.ACCENT if name == OURS else charts.GREY for name in ranked["method"]
+                    colours.ACCENT if name == OURS else colours.GREY for name in ranked["method"]
                 ],
             ),
             build_table(

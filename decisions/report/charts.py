@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from .colours import ACCENT, FAINT, GREY, INK, MUTED, PAPER, RULE, SOFT, STRONG
 from .number_format import NumberFormat
 
 __all__ = [
-    "ACCENT",
-    "FAINT",
-    "GREY",
-    "PAIRS",
-    "STRONG",
     "draw_bars",
     "draw_calibration",
     "draw_columns",
@@ -27,24 +23,6 @@ __all__ = [
     "draw_stacked",
     "draw_steps",
 ]
-
-# Safe for colour-blind readers; figures use the light colours, which the page's script replaces in
-# dark mode. Text has a contrast of at least 4.5 to its background in both.
-PAPER, INK, MUTED = "#fffefb", "#1b1b1d", "#5a5d63"
-RULE, FAINT, GREY = "#dfdcd4", "#eeece6", "#a3a7ae"
-ACCENT, SOFT, STRONG = "#1f5fbf", "#9dbde8", "#b4540a"  # blue, light blue, the one warm one
-# role -> light, dark
-PAIRS = {
-    "paper": (PAPER, "#16181b"),
-    "ink": (INK, "#ecebe7"),
-    "muted": (MUTED, "#a8acb3"),
-    "rule": (RULE, "#383c42"),
-    "faint": (FAINT, "#22262b"),
-    "grey": (GREY, "#737982"),
-    "accent": (ACCENT, "#7aaef5"),
-    "soft": (SOFT, "#3a5f93"),
-    "strong": (STRONG, "#f0a35e"),
-}
 
 Values = Sequence[float]
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"

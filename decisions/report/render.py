@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from .charts import PAIRS
+from .colours import PAIRS
 from .page_model import Chart, Fact, ReportSection
 
 __all__ = ["render"]
