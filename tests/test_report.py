@@ -20,7 +20,7 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.decisions.report import charts, headlines
 from clvcast.decisions.report.build import Report, evaluation_report
-from clvcast.decisions.report.charts import PAIRS
+from clvcast.decisions.report.colours import PAIRS
 from clvcast.decisions.report.number_format import UNKNOWN, NumberFormat
 from clvcast.decisions.report.page_model import Chart
 from clvcast.evaluation.backtest_frames import Evaluation

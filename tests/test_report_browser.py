@@ -16,7 +16,7 @@ from test_report import evaluation
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
-from clvcast.decisions.report.charts import PAIRS
+from clvcast.decisions.report.colours import PAIRS
 
 pytestmark = pytest.mark.slow
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
