@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..models.forecast_terms import ForecastTerms
     from ..orders.orders import Orders
 
+_LARGE = 0.05  # share of one customer in the LTV that is worth a sentence
 Forecasts = Annotated[
     Path, typer.Argument(metavar="FORECASTS", help="Forecast file of clvcast score.")
 ]
@@ -291,12 +292,15 @@ def _print_economics(result: Economics, config: Config, terms: ForecastTerms) ->
         "-" if math.isnan(low) else f"{low:.1f} to {high:.1f}" for low, high in bounds
     ]
     parts = {"": table.to_dict("records")}
+    ages = sorted(set(table.loc[table["new_customers"] > 0, "ltv_age_days"]))
+    span = f"up to {ages[0]} days of age" if len(ages) == 1 else "up to an age in days"
     print_table(
-        _name_unit(f"Cost and value of customers; LTV is {terms.basis}", currency),
+        _name_unit(f"Cost and value of customers; LTV is {terms.basis} {span}", currency),
         parts,
         (
             PrintedColumn("new", "new_customers", "count"),
             PrintedColumn("CAC", "cac", "money"),
+            *([PrintedColumn("age", "ltv_age_days", "count")] if len(ages) > 1 else []),
             PrintedColumn("LTV", "ltv_forecast", "money"),
             PrintedColumn("LTV:CAC", "ltv_cac_forecast", "ratio"),
             PrintedColumn("90 % interval", "range", "text"),
@@ -308,14 +312,22 @@ def _print_economics(result: Economics, config: Config, terms: ForecastTerms) ->
         parts,
         (
             PrintedColumn("month", "payback_month", "whole"),
-            PrintedColumn("probability", "payback_probability", "share"),
+            PrintedColumn("90 % sure", "payback_month_90", "whole"),
             PrintedColumn(f"in {marks.payback_months}", "probability_within_mark", "share"),
             PrintedColumn("break even", "most_to_break_even", "money"),
             PrintedColumn(f"{marks.healthy_ratio:g}:1", "most_for_ratio", "money"),
             PrintedColumn("maximum", "most_to_pay", "money"),
         ),
     )
+    print_legend(
+        "LTV: what is after the cutoff is forecast; verdict: not sure where the interval holds two."
+    )
     shop = table.iloc[0]
+    if shop["largest_customer_share"] > _LARGE:
+        print_legend(
+            f"The largest customer brings {shop['largest_customer_share']:.0%} of the shop's LTV; "
+            f"without it LTV:CAC is {shop['ltv_cac_without_largest']:.2f}."
+        )
     if shop["unattributed_spend"] > 0:
         print_legend(
             "CAC counts channels with customers; including "
@@ -325,12 +337,13 @@ def _print_economics(result: Economics, config: Config, terms: ForecastTerms) ->
         )
     levers = result.levers[result.levers["dimension"] == "shop"].set_index("lever")["value"]
     months = marks.payback_months
+    point = format_money(levers["churn"], currency)
+    percent = format_money(levers["margin"], currency)
     print_legend(
-        f"month: the first in which cumulated {terms.basis} reaches the spend; probability: of "
-        f"payback by then; in {months}: of payback within {months} months. One point less churn "
-        f"adds at most {format_money(levers['churn'], currency)} of CLV; 1 % more order value, "
-        f"frequency or margin adds {format_money(levers['margin'], currency)} each. LTV is "
-        f"{terms.describe_basis()}."
+        f"month: the first in which cumulated {terms.basis} reaches the spend, and the one by "
+        f"which it is 90 % sure; in {months}: probability of payback within {months} months. One "
+        f"point less churn adds at most {point} of CLV; 1 % more order value, frequency or margin "
+        f"adds {percent} each. LTV is {terms.describe_basis()}."
     )
 
 

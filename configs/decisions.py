@@ -27,6 +27,11 @@ class KpisConfig(Section):
         le=40,
         description="Number of newest complete periods to use.",
     )
+    has_all_orders: bool = Field(
+        default=False,
+        description="True if the orders begin with the shop's first. Otherwise customers of the "
+        "first weeks may be old ones, and do not count as new.",
+    )
     expected_lifetime: float | None = Field(
         default=None,
         gt=0,
@@ -39,6 +44,14 @@ class AcquisitionConfig(Section):
 
     healthy_ratio: float = Field(
         default=3.0, gt=0, description="Smallest healthy ratio of LTV to CAC."
+    )
+    ltv_age_days: int = Field(
+        default=365,
+        strict=True,
+        ge=1,
+        le=3650,
+        description="Age in days, from the first order, at which LTV is compared with CAC. Where "
+        "forecasts do not reach so far: the largest of 30, 60, 90 and 180 that they reach.",
     )
     payback_months: int = Field(
         default=12,

@@ -27,6 +27,7 @@ class Cohorts:
     months: Int64
     spend: Float64  # NaN where not stated
     is_ours: Mask  # the cohort's channel has a customer, in any month
+    is_old: Mask  # the month may hold old customers, so it counts in no total
 
     @classmethod
     def of(cls, base: CustomerBase, stated: Spend, remarks: list[str]) -> Cohorts:
@@ -63,10 +64,20 @@ class Cohorts:
             lookup[code * width + when - low] = place[channel.names[code], int(when)]
         codes = lookup[channel.codes * width + month - low]
         names = tuple(f"{name} {dates.format_month(when)}" for name, when in ordered)
-        if (ALL, low) in spent or any(when == low for _, when in spent):
+        since = int(dates.to_months(np.array([base.known_since]))[0])
+        all_months = np.array([when for _, when in ordered], dtype=np.int64)
+        is_old = np.asarray((all_months < since) & bool(base.is_left_truncated.any()))
+        first_month = dates.format_month(low)
+        if is_old.any() and any(when < since for _, when in spent):
             remarks.append(
-                f"{dates.format_month(low)} is the first month of the history: existing customers "
-                "count as new in it, so its CAC is too low"
+                f"customers with a first order before {dates.format_month(since)} may be old ones: "
+                "these months are in no total (is_left_truncated); state kpis.has_all_orders if "
+                "the orders begin with the shop's first"
+            )
+        elif not base.config.kpis.has_all_orders and any(when == low for _, when in spent):
+            remarks.append(
+                f"{first_month} is the first month of the history: existing customers count as new "
+                "in it, so its CAC is too low; state kpis.has_all_orders if there were none"
             )
         return cls(
             Grouping("channel_month", codes, names),
@@ -74,6 +85,7 @@ class Cohorts:
             np.array([when for _, when in ordered], dtype=np.int64),
             np.array([spent[key] / base.unit if key in spent else np.nan for key in ordered]),
             np.array([name == ALL or name in channel.names for name, _ in ordered]),
+            is_old,
         )
 
     def levels(self) -> list[Level]:
@@ -90,7 +102,8 @@ class Cohorts:
         for name, level_keys in keys.items():
             # a channel without customers has a row of its own and is in no other
             apart = ~self.is_ours if "channel" not in name else np.zeros(len(pairs), np.bool_)
-            levels.append(Level.of(name, level_keys, ~np.isnan(self.spend), apart))
+            old = self.is_old if "month" not in name else np.zeros(len(pairs), np.bool_)
+            levels.append(Level.of(name, level_keys, ~np.isnan(self.spend), apart, old))
         return levels
 
 
@@ -103,19 +116,26 @@ class Level:
     row_of: Int64  # n_cohorts
     used: Mask  # n_cohorts; a row counts its cohorts with stated spend, or all where none has
     apart: Mask  # n_cohorts; spend of channels without customers: reported apart, in no ratio
+    old: Mask  # n_cohorts; months that may hold old customers: in no total over months
 
     @classmethod
     def of(
-        cls, name: str, keys: list[tuple[str | None, str | None]], stated: Mask, apart: Mask
+        cls,
+        name: str,
+        keys: list[tuple[str | None, str | None]],
+        stated: Mask,
+        apart: Mask,
+        old: Mask,
     ) -> Level:
         """One row per distinct key; `keys` are the cohorts' channel and month."""
         rows = list(dict.fromkeys(keys))
         rows.sort(key=lambda key: (key[0] or "", key[1] or ""))
         place = {key: position for position, key in enumerate(rows)}
         row_of = np.array([place[key] for key in keys], dtype=np.int64)
-        counted = stated & ~apart
+        counted = stated & ~apart & ~old
         has_spend = np.bincount(row_of, weights=counted, minlength=len(rows)) > 0
-        return cls(name, tuple(rows), row_of, (counted | ~has_spend[row_of]) & ~apart, apart)
+        used = (counted | ~has_spend[row_of]) & ~apart & ~old
+        return cls(name, tuple(rows), row_of, used, apart, old)
 
 
 def _check_channels(

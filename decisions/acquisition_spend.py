@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
-from ..errors import ConfigError, OrdersError
+from ..errors import OrdersError
 from ..orders import dates
 from ..orders.columns import Int64
 from ..orders.limits import MAX_AMOUNT
 from ..orders.reading.validation_issues import pluralize
+from .spend_cells import parse_amounts, parse_months, read_spend_table
 
-__all__ = ["Spend", "coerce_spend", "find_gaps"]
+__all__ = ["Spend", "coerce_spend", "find_gaps", "match_channels"]
 
 _COLUMNS = ("channel", "month", "spend")
 _MOST_FAULTS = 5
@@ -37,10 +34,11 @@ class Spend:
 def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     """Read spend from a .csv or .parquet file, or a table, with columns channel, month and spend.
 
+    A column `date` in place of `month` has daily rows.
     `unit` is the number of minor units per unit of the currency. Several rows of one channel and
     month add up. Raises `OrdersError` that names every fault.
     """
-    name, table = _read_table(source)
+    name, table = read_spend_table(source)
     missing = [column for column in _COLUMNS if column not in table.columns]
     if missing:
         raise OrdersError(
@@ -51,8 +49,8 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
         raise OrdersError(f"{name} has no rows; give one row per channel and month")
     _check_currency(name, table, currency)
     channels = [str(value).strip() for value in table["channel"].fillna("")]
-    months = [dates.parse_month(str(value).strip()) for value in table["month"]]
-    spends = pd.to_numeric(table["spend"], errors="coerce").to_numpy(np.float64)
+    months = parse_months(table["month"].tolist(), name)
+    spends = parse_amounts(table["spend"].tolist(), name)
     faults = []
     for row, (channel, month, spend) in enumerate(zip(channels, months, spends, strict=True), 1):
         cells = table.iloc[row - 1]
@@ -85,6 +83,39 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     )
 
 
+def match_channels(spend: Spend, channels: Sequence[str]) -> Spend:
+    """The spend with its channels named as the orders name them, whatever their case.
+
+    Raises `OrdersError` where no channel of the spend has a customer.
+    """
+    folded: dict[str, list[str]] = {}
+    for name in channels:
+        folded.setdefault(name.strip().casefold(), []).append(name)
+    matched = []
+    for name in spend.channels:
+        others = folded.get(name.strip().casefold(), [])
+        matched.append(others[0] if name not in channels and len(others) == 1 else name)
+    if not set(matched) & set(channels):
+        raise OrdersError(
+            f"the spend must name channels of the orders, got {_list(spend.channels)}, and the "
+            f"orders have {_list(channels)}; name them alike, or leave orders.columns.channel out"
+        )
+    rows = pd.DataFrame({"channel": matched, "month": spend.months, "minor": spend.amounts})
+    totals = rows.groupby(["channel", "month"], as_index=False, sort=True)["minor"].sum()
+    return Spend(
+        tuple(totals["channel"]),
+        totals["month"].to_numpy(np.int64),
+        totals["minor"].to_numpy(np.int64),
+        spend.remarks,
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    """The first names of channels."""
+    shown = sorted(set(names))
+    return ", ".join(shown[:5]) + (", ..." if len(shown) > 5 else "")
+
+
 def find_gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
     """Remarks on channels with months, between their first and last, without stated spend."""
     remarks = []
@@ -100,30 +131,6 @@ def find_gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
                 f"{pluralize(len(missing), 'month')} are left out (state 0 if nothing was spent)"
             )
     return remarks
-
-
-def _read_table(source: object) -> tuple[str, pd.DataFrame]:
-    if isinstance(source, pd.DataFrame):
-        return "the spend", source.reset_index(drop=True)
-    if isinstance(source, pa.Table):
-        return "the spend", pd.DataFrame(source.to_pandas())
-    if not isinstance(source, str | Path):
-        raise OrdersError(f"spend must be a table or a path, got {type(source).__name__}")
-    path = Path(source)
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise ConfigError(f"a spend file must be a .csv or .parquet file, got {path}")
-    if not path.is_file():
-        raise OrdersError(f"there is no spend file {path}; give one with channel, month and spend")
-    try:
-        if path.suffix.lower() == ".csv":
-            texts = pa.csv.ConvertOptions(column_types=dict.fromkeys(_COLUMNS[:2], pa.string()))
-            table = pa.csv.read_csv(path, convert_options=texts)
-        else:
-            table = pa.parquet.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise OrdersError(f"the spend file {path} cannot be read: {reason}") from None
-    return str(path), pd.DataFrame(table.to_pandas())
 
 
 def _check_currency(name: str, table: pd.DataFrame, currency: str) -> None:

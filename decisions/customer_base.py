@@ -19,8 +19,8 @@ from ..features.targets import compute_line_values
 from ..models.forecast_terms import ForecastTerms, check_terms, reconcile_config
 from ..models.margins import measure_margin, resolve_economics
 from ..models.scoring import describe_terms
-from ..orders import dates
-from ..orders.columns import Float64, Int64
+from ..orders import dates, windows
+from ..orders.columns import Float64, Int64, Mask
 from ..orders.order_table import OrderTable, build_order_table
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 UNKNOWN = "(unknown)"
+_REPEATED = 0.8  # share of repeat orders within the time that tells new customers from old
+_LEAST_REPEATED = 30  # repeat orders; fewer do not tell how soon most of them come
 _LEVELS = ("high", "medium", "low")
 _COLUMNS = ("order_id", "channel", "category", "cost", "discount")  # of the orders that are read
 
@@ -103,6 +105,31 @@ class CustomerBase:
     def first_order_times(self) -> Int64:
         """Instant of each customer's first order: n_rows."""
         return self.entries.times[self.entries.first_orders]
+
+    @cached_property
+    def known_since(self) -> int:
+        """First orders before this instant may be those of old customers: a month's start.
+
+        Four of five repeat orders come within some days; a history that begins later than that
+        before a first order cannot tell whether it was the first. At most a quarter of the history.
+        """
+        begin = int(self.first_order_times.min())
+        times, owners = self.entries.times, self.entries.customers
+        times, owners = times[self.entries.is_order], owners[self.entries.is_order]
+        gaps = np.diff(times)[owners[1:] == owners[:-1]]
+        if self.config.kpis.has_all_orders or len(gaps) < _LEAST_REPEATED:
+            return begin
+        reach = min(float(np.quantile(gaps, _REPEATED)), (self.cutoff - begin) / 4)
+        if reach < dates.DAY:
+            return begin
+        month = dates.to_months(np.array([begin + int(reach)]))
+        since = int(dates.to_month_starts(month + 1)[0])
+        return since if since - begin <= (self.cutoff - begin) / 2 else begin
+
+    @cached_property
+    def is_left_truncated(self) -> Mask:
+        """Customers whose first order may not be their first: n_rows."""
+        return np.asarray(windows.is_before(self.first_order_times, self.known_since))
 
     @property
     def valued_orders(self) -> Orders:

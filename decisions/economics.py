@@ -1,13 +1,15 @@
 """economics: acquisition cost and value of customers, by channel and month of acquisition.
 
-A customer belongs to the channel and the calendar month of the first order. LTV is margin: the
-margin before the cutoff (historic), plus the forecast CLV (forecast). Sums of spend and of
-customers cover the same cohorts: a cohort without stated spend is left out of both.
+A customer belongs to the channel and the calendar month of the first order. LTV is the value, at
+the forecasts' basis, up to an age stated in days: what was brought before the cutoff (historic),
+plus what is expected after it (forecast). Sums of spend and of customers cover the same cohorts:
+one without stated spend, or that may hold old customers, is left out of both.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from ..configs.decisions import AcquisitionConfig
 from ..configs.schema import Config
 from ..orders import dates
 from .acquisition_cohorts import Cohorts, Level
-from .acquisition_spend import coerce_spend
+from .acquisition_spend import coerce_spend, match_channels
 from .customer_base import (
     CustomerBase,
     ForecastSource,
@@ -32,6 +34,7 @@ from .customer_base import (
 )
 from .group_totals import divide, ratio, sum_by_group
 from .lever_sensitivity import compute_sensitivity
+from .ltv_at_age import AgeValues, GroupAge, RowAge, compute_age_values, list_ages
 from .payback import (
     BACKTEST_COLUMNS,
     MarginCurve,
@@ -43,11 +46,15 @@ from .payback import (
 __all__ = ["Economics", "economics"]
 
 
+_SURE = 0.9  # of paying back by a month
+
+
 @dataclass(frozen=True)
 class Economics:
     """Tidy tables; money in the shop's currency, unknown values empty."""
 
     acquisition: pd.DataFrame  # the shop, each channel, each month, each channel's month
+    ltv_at_age: pd.DataFrame  # the same rows at 30, 60, 90, 180 and 365 days of age
     payback: pd.DataFrame  # one row per cohort (channel and month) and month of age
     levers: pd.DataFrame  # value of a point of churn, a percent of AOV, frequency or margin
     backtest: pd.DataFrame  # past payback probabilities and outcomes; empty without `past`
@@ -57,6 +64,7 @@ class Economics:
         """Write the tables into `folder`, all or none."""
         tables = {
             "acquisition": self.acquisition,
+            "ltv_at_age": self.ltv_at_age,
             "payback": self.payback,
             "levers": self.levers,
         }
@@ -107,10 +115,19 @@ def economics(
     if past is not None:
         past = open_customer_base(past, base.orders, config, what="the past forecasts")
     stated_spend = coerce_spend(spend, unit=base.unit, currency=base.config.orders.currency)
+    if base.has_channels:
+        stated_spend = match_channels(stated_spend, base.grouping("channel").names)
     remarks = [*base.remarks, *stated_spend.remarks, *check_past(base, past)]
     cohorts = Cohorts.of(base, stated_spend, remarks)
     curve = forecast_margin_curve(base, cohorts.grouping, cohorts.months)
-    rows = [row for level in cohorts.levels() for row in _build_rows(base, cohorts, curve, level)]
+    ages = [
+        compute_age_values(base, age) for age in list_ages(base.config.acquisition.ltv_age_days)
+    ]
+    rows, by_age = [], []
+    for level in cohorts.levels():
+        for row, ages_of_row in _build_rows(base, cohorts, curve, level, ages):
+            rows.append(row)
+            by_age += ages_of_row
     _check_margin(base, remarks)
     backtest = pd.DataFrame(columns=BACKTEST_COLUMNS)
     if past is not None:
@@ -118,7 +135,9 @@ def economics(
         remarks.append(_describe_backtest(backtest))
     payback = _build_payback_table(cohorts, curve).assign(basis=base.terms.basis)
     levers = compute_sensitivity(base)
-    return Economics(pd.DataFrame(rows), payback, levers, backtest, tuple(remarks))
+    return Economics(
+        pd.DataFrame(rows), pd.DataFrame(by_age), payback, levers, backtest, tuple(remarks)
+    )
 
 
 def _describe_backtest(backtest: pd.DataFrame) -> str:
@@ -131,47 +150,69 @@ def _describe_backtest(backtest: pd.DataFrame) -> str:
 
 
 def _build_rows(
-    base: CustomerBase, cohorts: Cohorts, curve: MarginCurve, level: Level
-) -> list[dict[str, Any]]:
-    """The rows of one level: cost, value, payback."""
+    base: CustomerBase,
+    cohorts: Cohorts,
+    curve: MarginCurve,
+    level: Level,
+    ages: Sequence[AgeValues],
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The rows of one level (cost, value, payback), each with its LTV at every age."""
     counts, codes = cohorts.grouping.counts(), cohorts.grouping.codes
-    worth = cohorts.grouping.sums(base.entries.per_customer(base.worth))
-    historic = np.asarray(worth, np.float64) / base.unit * base.terms.margin_rate
     is_used = level.used[codes]
+    marks = base.config.acquisition
     grouping = Grouping(level.name, level.row_of[codes][is_used], tuple(map(str, level.keys)))
     forecasts = base.forecasts if is_used.all() else base.forecasts.filter(pa.array(is_used))
     totals = sum_by_group(forecasts, grouping)
-    bounds = np.stack([totals.expected, totals.lower, totals.upper], axis=1).tolist()
-    rows = []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spreads = np.stack([totals.lower, totals.upper], axis=1) / totals.expected[:, None]
+    spreads = np.where(totals.expected[:, None] > 0, spreads, 0.0)  # nothing expected: no spread
+    values = [GroupAge.of(each, grouping, is_used) for each in ages]
     for position, (channel, month) in enumerate(level.keys):
         members = level.row_of == position
         used = members & level.used
         has_spend = bool(used.any()) and not np.isnan(cohorts.spend[used]).any()
-        without_spend = members & ~used if has_spend else members
-        row: dict[str, Any] = {
+        spend = float(cohorts.spend[used].sum()) if has_spend else math.nan
+        customers = int(counts[used].sum())
+        without_spend = (members & ~used if has_spend else members) & ~level.old
+        names = {
             "level": level.name,
             "channel": channel,
             "month": month,
             "basis": base.terms.basis,
+            "is_left_truncated": bool(cohorts.is_old[members].all()),
+        }
+        shown = [each.pick(position, spreads[position]) for each in values]
+        at_age = _choose_age(shown, marks.ltv_age_days)
+        row: dict[str, Any] = {
+            **names,
             "customers_without_spend": int(counts[without_spend].sum()),
+            "customers_left_truncated": int(counts[members & level.old].sum()),
+            "ltv_age_days": at_age.age_days,
+            **_compute_value(
+                spend, customers, at_age.realised, at_age.bounds, curve.of(used), marks
+            ),
         }
-        row |= _compute_value(
-            float(cohorts.spend[used].sum()) if has_spend else math.nan,
-            int(counts[used].sum()),
-            float(historic[used].sum()),
-            bounds[position],
-            curve.of(used),
-            base.config.acquisition,
-        )
+        low, high = row["ltv_cac_forecast_lower"], row["ltv_cac_forecast_upper"]
+        if row["verdict"] and not math.isnan(low):
+            verdicts = {_judge_ratio(bound, marks.healthy_ratio) for bound in (low, high)}
+            row["verdict"] = row["verdict"] if len(verdicts) == 1 else "not sure"
+        total = at_age.realised + at_age.bounds[0]
         unattributed = float(cohorts.spend[members & level.apart].sum())
-        loaded = row["spend"] + unattributed  # NaN where the row's own spend is unknown
+        loaded = spend + unattributed  # NaN where the row's own spend is unknown
         row |= {
+            "largest_customer_share": ratio(at_age.largest, total),
+            "ltv_cac_without_largest": ratio(total - at_age.largest, spend),
             "unattributed_spend": unattributed,
-            "cac_fully_loaded": ratio(loaded, row["new_customers"]),
-            "ltv_cac_fully_loaded": ratio(row["ltv_forecast"] * row["new_customers"], loaded),
+            "cac_fully_loaded": ratio(loaded, customers),
+            "ltv_cac_fully_loaded": ratio(row["ltv_forecast"] * customers, loaded),
         }
-        rows.append(row)
-    return rows
+        yield row, [names | each.describe(customers, spend) for each in shown]
+
+
+def _choose_age(shown: Sequence[RowAge], stated: int) -> RowAge:
+    """LTV at the stated age, or at the largest younger one that the forecast reaches."""
+    reached = [each for each in shown if each.is_reached and each.age_days <= stated]
+    return reached[-1] if reached else shown[0].unknown()
 
 
 def _compute_value(
@@ -182,7 +223,10 @@ def _compute_value(
     curve: MarginCurve,
     marks: AcquisitionConfig,
 ) -> dict[str, Any]:
-    """Cost and value of customers; `forecast` is their total CLV: expected, lower, upper."""
+    """Cost and value of customers, whose LTV is what was historic plus a forecast.
+
+    `forecast` is their expected total, with its lower and upper bound.
+    """
     if not customers:  # no value: neither a ratio of zero nor a payback
         historic, forecast = math.nan, [math.nan] * 3
     expected, lower, upper = forecast
@@ -232,6 +276,7 @@ def _find_payback(
         "payback_month": math.nan,
         "payback_is_realised": None,
         "payback_probability": math.nan,
+        "payback_month_90": math.nan,
         "probability_within_mark": math.nan,
     }
     if math.isnan(spend):
@@ -244,6 +289,12 @@ def _find_payback(
         row["payback_month"] = age + 1
         row["payback_is_realised"] = is_realised
         row["payback_probability"] = 1.0 if is_realised else estimate_probability(age)
+        for sure_age in range(age, curve.reach.shape[1]):
+            if is_realised or (
+                _reaches(curve, sure_age) and estimate_probability(sure_age) >= _SURE
+            ):
+                row["payback_month_90"] = sure_age + 1
+                break
     if _reaches(curve, months - 1):
         row["probability_within_mark"] = estimate_probability(months - 1)
     return row

@@ -287,9 +287,11 @@ def build_triangles(base: CustomerBase) -> pd.DataFrame:
             "customers": cohort.counts()[k],
             "active_customers": active,
             "retention": divide(active, customers),
+            "basis": "revenue",
             "spend": spend / base.unit,
             "cumulated_spend": cumulated,
             "cumulated_spend_per_customer": divide(cumulated, customers),
+            "is_left_truncated": dates.to_month_starts(origin + k) < base.known_since,
             "is_whole": origin + k + ages < dates.find_unfinished_month(base.cutoff),
         }
     )

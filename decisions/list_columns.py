@@ -48,7 +48,10 @@ def build_list_columns(base: CustomerBase) -> ListColumns:
         "order_value": np.maximum(spend, 0.0) / entries.n_orders,
         "value_if_kept": if_kept,
         "value_at_risk": if_kept - clv,
-        "days_to_anniversary": _count_days(anniversary, base.cutoff),
+        # of an old customer the first order is not known
+        "days_to_anniversary": np.where(
+            base.is_left_truncated, np.nan, _count_days(anniversary, base.cutoff)
+        ),
         "years": np.rint((anniversary - first) / dates.DAY / dates.YEAR_DAYS),
         "horizon_days": np.full(base.n_rows, float(base.horizon_days)),
         "span_days": np.full(base.n_rows, float(base.span_days)),

@@ -98,7 +98,9 @@ class PeriodCounts:
         came, stayed = active[:, :-1], active[:, 1:]
         first = windows.find_slots(base.first_order_times, self.bounds)
         return {
-            "new_customers": (first >= self.first_measured).astype(np.int64),
+            "new_customers": ((first >= self.first_measured) & ~base.is_left_truncated).astype(
+                np.int64
+            ),
             "active_customer_periods": active[:, measured].sum(axis=1),
             "orders": self.orders[:, measured].sum(axis=1),
             "revenue": self.net[:, measured].sum(axis=1),
@@ -143,9 +145,9 @@ class PeriodCounts:
             repeaters[k] = np.count_nonzero(so_far >= 2)
         return GroupSums(
             customers=known[measured],
-            new_customers=np.bincount(np.maximum(first, -1) + 1, minlength=n_periods + 1)[1:][
-                measured
-            ],
+            new_customers=np.bincount(
+                np.maximum(first[~base.is_left_truncated], -1) + 1, minlength=n_periods + 1
+            )[1:][measured],
             active_customer_periods=active.sum(axis=0)[measured],
             orders=self.orders.sum(axis=0)[measured],
             revenue=self.net.sum(axis=0)[measured] / base.unit,

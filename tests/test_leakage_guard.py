@@ -16,6 +16,8 @@ ALLOWED = {
     ("features/kernel/order_features.py", "_month"): "the month of one instant: 1 to 12",
     ("features/kernel/order_features.py", "_calendar"): "the hour of the day of one instant",
     ("decisions/kpis.py", "build_triangles"): "hides months that have not ended",
+    ("decisions/customer_base.py", "CustomerBase.known_since"): "lengths of a past history",
+    ("decisions/ltv_at_age.py", "compute_age_values"): "days that a forecast reaches",
     ("orders/windows.py", "is_between"): "the days that two exports both cover",
     (
         "discovery/horizon.py",

@@ -23,7 +23,7 @@ from clvcast.orders import dates
 from clvcast.orders.reading.read_orders import read_table
 
 CUTOFF = "2021-01-10"
-EVERYBODY = "lists: {hold_out: 0}"
+EVERYBODY = "{lists: {hold_out: 0}, kpis: {has_all_orders: true}}"
 
 
 @pytest.fixture(scope="module")

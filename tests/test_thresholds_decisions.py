@@ -112,10 +112,13 @@ def verdict_at(ratio: float) -> object:
     """The verdict on a channel whose customers cost their forecast LTV / ratio."""
     columns = "customer_id ordered_at amount order_id channel"
     orders = read(("a", "2020-10-01", 100.0, "1", "web"), columns=columns)
-    forecasts = forecast_file(orders, CUTOFF).assign(clv=200.0)  # 300 with the 100 of the past
+    forecasts = forecast_file(orders, CUTOFF).assign(  # 300 with the 100 of the past
+        clv=200.0, clv_deviation=0.0, clv_shock=0.0
+    )
     month = {"channel": ["web"], "month": ["2020-10"]}
     spend = pd.DataFrame({**month, "spend": [300.0 / ratio]})
-    found = clvcast.economics(forecasts, orders, spend, CONFIG).acquisition
+    config = parse_config("acquisition: {ltv_age_days: 452}")  # 92 of the past, 360 to come
+    found = clvcast.economics(forecasts, orders, spend, config).acquisition
     return found[found["level"] == "channel"].iloc[0]["verdict"]
 
 

@@ -101,11 +101,12 @@ def describe_lever(
 
 
 def describe_retention(triangle: pd.DataFrame, writing: NumberFormat) -> str:
-    """The share that orders in the month after the first: whole months only, cohorts pooled."""
-    next_month = triangle[(triangle["age_months"] == 1) & triangle["is_whole"]]
+    """The share that orders in the month after the first, of cohorts of new customers pooled."""
+    is_new = ~triangle["is_left_truncated"]  # months with old customers show how those return
+    next_month = triangle[(triangle["age_months"] == 1) & triangle["is_whole"] & is_new]
     share = ratio(float(next_month["active_customers"].sum()), float(next_month["customers"].sum()))
     if not np.isfinite(share):
-        return "No cohort is a whole month old yet"
+        return "No cohort of new customers is a whole month old yet"
     return (
         f"{writing.share(share)} of new customers order again in the month after their first order"
     )

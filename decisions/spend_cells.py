@@ -1,0 +1,179 @@
+"""A spend file as people keep it: delimiters, marks of decimals and thousands, months and days."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from ..errors import ConfigError, OrdersError
+from ..orders import dates
+from ..orders.columns import Float64
+from ..orders.reading.number_formats import NO_NUMBER, make_plain
+
+__all__ = ["parse_amounts", "parse_months", "read_spend_table"]
+
+_DELIMITERS = (",", ";", "\t", "|")
+_NAMES = {"channel": ("channel",), "month": ("month", "date", "day"), "spend": ("spend",)}
+_NUMERIC = re.compile(r"^\s*(\d{1,4})\s*([-/.])\s*(\d{1,4})(?:\s*[-/.]\s*(\d{1,4}))?\s*$")
+_NAMED = re.compile(r"^\s*([A-Za-z]{3,9})\.?[\s,/-]+(\d{4})\s*$")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_FULL = (
+    *("january", "february", "march", "april", "may", "june", "july", "august"),
+    *("september", "october", "november", "december"),
+)
+
+
+def read_spend_table(source: object) -> tuple[str, pd.DataFrame]:
+    """What messages call the source, and its table with the columns named as we name them."""
+    if isinstance(source, pd.DataFrame):
+        return "the spend", _name_columns(source.reset_index(drop=True))
+    if isinstance(source, pa.Table):
+        return "the spend", _name_columns(pd.DataFrame(source.to_pandas()))
+    if not isinstance(source, str | Path):
+        raise OrdersError(f"spend must be a table or a path, got {type(source).__name__}")
+    path = Path(source)
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ConfigError(f"a spend file must be a .csv or .parquet file, got {path}")
+    if not path.is_file():
+        raise OrdersError(f"there is no spend file {path}; give one with channel, month and spend")
+    try:
+        if path.suffix.lower() == ".csv":
+            table = _read_text(path.read_bytes())
+        else:
+            table = pd.DataFrame(pa.parquet.read_table(path).to_pandas())
+    except (pa.ArrowInvalid, OSError, csv.Error) as error:
+        reason = str(error).splitlines()[0]
+        raise OrdersError(f"the spend file {path} cannot be read: {reason}") from None
+    return str(path), _name_columns(table)
+
+
+def _read_text(content: bytes) -> pd.DataFrame:
+    """Rows of texts; the delimiter is the one that stands most often in the header."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", "replace")
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=header.count)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+    if not rows:
+        return pd.DataFrame()
+    uneven = [k for k, row in enumerate(rows, 1) if len(row) != len(rows[0])]
+    if uneven:
+        raise csv.Error(
+            f"line {uneven[0]} must have {len(rows[0])} cells like the header, got "
+            f"{len(rows[uneven[0] - 1])}; quote cells that hold the delimiter {delimiter}"
+        )
+    return pd.DataFrame(rows[1:], columns=rows[0], dtype=object)
+
+
+def _name_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns by our names, whatever their case; a column `date` or `day` is of daily rows."""
+    folded = {str(name).strip().casefold(): name for name in table.columns}
+    renamed = {}
+    for ours, names in _NAMES.items():
+        found = next((folded[name] for name in names if name in folded), None)
+        if found is not None:
+            renamed[found] = ours
+    if "currency" in folded:
+        renamed[folded["currency"]] = "currency"
+    return table.rename(columns=renamed)
+
+
+def parse_amounts(cells: Sequence[object], name: str) -> Float64:
+    """Amounts of cells, NaN where a cell is none: numbers, or texts such as `1.234,50 EUR`.
+
+    The decimal mark is what the cells prove; `1.234` alone proves nothing and is refused.
+    """
+    if all(isinstance(cell, int | float | np.number) for cell in cells):
+        return np.asarray([float(cell) for cell in cells], dtype=np.float64)  # type: ignore[arg-type]
+    texts = ["" if cell is None else str(cell).strip() for cell in cells]
+    proofs = {mark: text for text in texts if (mark := _prove_decimal(text))}
+    if len(proofs) == 2:
+        raise OrdersError(
+            f"{name} must have one decimal mark, got both {proofs['.']!r} and {proofs[',']!r} in "
+            "spend; write all amounts in one way"
+        )
+    if not proofs:
+        open_cell = next((text for text in texts if re.search(r"\d[.,]\d{3}$", text)), None)
+        if open_cell is not None:
+            raise OrdersError(
+                f"{name} must show its decimal mark, got {open_cell!r} in spend, which may be "
+                "thousands or decimals; write 1234 or 1234.00"
+            )
+    plain, _ = make_plain(pa.array(texts, pa.string()), next(iter(proofs), "."))
+    found = [np.nan if value in (NO_NUMBER, "") else float(value) for value in plain.to_pylist()]
+    return np.asarray(found, dtype=np.float64)
+
+
+def _prove_decimal(text: str) -> str:
+    """The decimal mark that an amount proves: `.`, `,`, or empty where it proves none.
+
+    >>> _prove_decimal("1.234,50"), _prove_decimal("1,234,567"), _prove_decimal("12.5")
+    (',', '.', '.')
+    >>> _prove_decimal("1.234"), _prove_decimal("1234")
+    ('', '')
+    """
+    digits = re.sub(r"[^\d.,]", "", text).strip(".,")
+    marks = re.findall(r"[.,]", digits)
+    if not marks:
+        return ""
+    other = {".": ",", ",": "."}
+    if len(set(marks)) == 2:
+        return str(marks[-1])
+    if len(marks) > 1:
+        return other[marks[0]]
+    return "" if re.search(r"^\d{1,3}[.,]\d{3}$", digits) else str(marks[0])
+
+
+def parse_months(cells: Sequence[object], name: str) -> list[int | None]:
+    """The calendar month of each cell (see `orders.dates`), None where it is none.
+
+    Read are `2017-06`, `06/2017`, `June 2017` and days; whether a day such as `05/06/2017` has its
+    month first is what the other cells prove.
+    """
+    texts = ["" if cell is None else str(cell).strip() for cell in cells]
+    slashed = [text for text in texts if re.match(r"^\d{1,2}/\d{1,2}/\d{4}$", text)]
+    firsts = [tuple(map(int, text.split("/")[:2])) for text in slashed]
+    is_day_first = any(first > 12 for first, _ in firsts)
+    is_month_first = any(second > 12 for _, second in firsts)
+    if slashed and is_day_first == is_month_first:
+        raise OrdersError(
+            f"{name} must say which part of a date is the month, got {slashed[0]!r} in month; "
+            "write dates such as 2017-06-05"
+        )
+    return [_parse_month(text, is_day_first=is_day_first) for text in texts]
+
+
+def _parse_month(text: str, *, is_day_first: bool) -> int | None:
+    found = dates.parse_month(text)
+    if found is not None:
+        return found
+    if named := _NAMED.match(text):
+        word = named[1].casefold()
+        if word in _MONTHS or word in _FULL:
+            return (int(named[2]) - 1970) * 12 + _MONTHS.index(word[:3])
+        return None
+    numeric = _NUMERIC.match(text)
+    if numeric is None:
+        return None
+    parts = [part for part in (numeric[1], numeric[3], numeric[4]) if part is not None]
+    if len(parts[0]) == 4:
+        year, month = parts[0], parts[1]
+    elif len(parts[-1]) == 4:
+        year = parts[-1]
+        day_first = len(parts) == 3 and (is_day_first or numeric[2] != "/")
+        month = parts[1] if day_first else parts[0]
+    else:  # 06/17: a year of two digits may be a day
+        return None
+    if not 1 <= int(month) <= 12:
+        return None
+    return (int(year) - 1970) * 12 + int(month) - 1
