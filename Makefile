@@ -15,7 +15,7 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check test test-slow coverage mutate lock clean benchmark \
+.PHONY: help train score backtest report serve ui check test test-slow coverage fuzz mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
 	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
@@ -74,6 +74,9 @@ test-slow: $(VENV)/dev.stamp ## run the slow tests
 coverage: $(VENV)/dev.stamp ## run the fast tests and print their coverage per folder
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --cov=. --cov-report= tests
 	$(BIN)/python tests/coverage_by_folder.py
+
+fuzz: $(VENV)/dev.stamp ## 500 mutated bundles: refused, or the same forecasts (minutes)
+	$(BIN)/python tests/fuzz_bundles.py
 
 # SAMPLE=300 SEED=0 ONLY=evaluation
 mutate: $(VENV)/dev.stamp ## plant 300 changes in the code that decides; count those the tests catch (hours)

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING
 _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from . import datasets as datasets
+    from . import estimators as estimators
+    from . import plot as plot
     from . import registry as registry
     from . import spark as spark
+    from . import tables as tables
+    from .api.btyd import rfm_summary
     from .configs.schema import Config, CustomersConfig, load_config
     from .decisions.campaign_lists import lists
     from .decisions.economics import economics
@@ -67,13 +72,15 @@ _HOME = {
     "load_model": "clvcast.models.loading",
     "monitor": "clvcast.evaluation.monitoring",
     "nest": "clvcast.orders.reading.nested_rows",
+    "rfm_summary": "clvcast.api.btyd",
     "read_orders": "clvcast.orders.reading.read_orders",
     "report": "clvcast.decisions.report.build",
     "score": "clvcast.models.scoring",
     "total": "clvcast.models.totals",
     "track": "clvcast.train.registry.track_orders",
 }
-_MODULES = ("registry", "spark", "train")  # train is a folder and stands for a function
+# modules as attributes; train is a folder and stands for a function
+_MODULES = ("datasets", "estimators", "plot", "registry", "spark", "tables", "train")
 
 __all__ = [
     "BundleError",
@@ -91,7 +98,9 @@ __all__ = [
     "build_features",
     "check",
     "compare",
+    "datasets",
     "economics",
+    "estimators",
     "explain",
     "init",
     "join_customers",
@@ -101,10 +110,13 @@ __all__ = [
     "load_model",
     "monitor",
     "nest",
+    "plot",
     "read_orders",
     "registry",
     "report",
+    "rfm_summary",
     "score",
+    "tables",
     "total",
     "track",
     "train",

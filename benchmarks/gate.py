@@ -151,7 +151,8 @@ def format_results(found: list[tuple[int, str, bool]], shops: int) -> str:
     return f"""# The gate's errors
 
 {date.today()}, {packages}, Python {platform.python_version()}, {os.cpu_count()} cores of \
-{platform.machine()}, shared. Command: `make benchmark-gate`. {shops} worlds, each at every size.
+{platform.machine()}, shared. Command: `make benchmark-gate` \
+(`python benchmarks/gate.py --shops {shops}`). {shops} worlds, each at every size.
 
 {text}
 

@@ -153,6 +153,8 @@ def _print_result(result: BatchResult, model: TrainedModel) -> None:
             f"  CLV            {format_money(result.clv, currency)} in {span_days} days\n"
             f"  mean churn probability in {days} days: {result.churn_rate:.1%}"
         )
+        for sentence in result.plausibility:
+            out.print(f"  {sentence}")
     out.print(
         f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
         f"{result.customers_without_orders:,} customers without an order",

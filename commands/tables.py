@@ -70,6 +70,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             ],
             right=TABLE_MEASURES,
         )
+        _print_clv(cutoff, summary)
+        _print_deciles(summary)
         card = summary["scorecard"]
         if card["lines"]:
             print_grid(
@@ -85,6 +87,40 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         out.print()
 
 
+def _print_clv(cutoff: str, summary: Mapping[str, Any]) -> None:
+    """Print the measures of the CLV of each method that has one, where its span is over."""
+    from ..train.backtest.summary import TABLE_MEASURES
+
+    clv = summary["clv"]
+    if not clv["is_judged"]:
+        return
+    print_grid(
+        f"CLV of {clv['periods']} x {summary['horizon_days']} days from {cutoff}",
+        ("method", *TABLE_MEASURES),
+        [
+            (name, *(_format_measure(m, values[f"clv_{m}"]) for m in TABLE_MEASURES))
+            for name, values in summary["methods"].items()
+            if "clv_nGini" in values
+        ],
+        right=TABLE_MEASURES,
+    )
+
+
+def _print_deciles(summary: Mapping[str, Any]) -> None:
+    """Print forecast and actual spend per customer of ten equal groups, and so of the CLV."""
+    clv = summary["clv"]
+    tables = [("", summary["deciles"])]
+    tables += [("CLV ", clv["deciles"])] if clv["is_judged"] and clv["periods"] > 1 else []
+    groups = [str(one["group"]) for one in summary["deciles"]]
+    rows = [
+        (f"{name}{column}", *(f"{one[column] / one['customers']:,.0f}" for one in deciles))
+        for name, deciles in tables
+        for column in ("forecast", "actual")
+    ]
+    title = "mean spend by tenth of the customers, highest forecast first"
+    print_grid(title, ("", *groups), rows, right=groups)
+
+
 def _format_comparison(line: dict[str, Any]) -> tuple[str, ...]:
     ours, theirs = (
         f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
@@ -97,7 +133,7 @@ def _format_comparison(line: dict[str, Any]) -> tuple[str, ...]:
 def _format_measure(measure: str, value: float | None) -> str:
     if value is None:
         return "-"
-    if measure in ("MAE", "RMSE"):
+    if measure in ("MAE", "RMSE", "deviance"):
         return f"{value:,.1f}"
     return f"{value:+.1%}" if measure == "bias" else f"{value:.3f}"
 

@@ -60,7 +60,12 @@ def train(
     --cutoff 2011-12-10
     """
     from ..configs.addresses import hide_passwords
-    from ..train.backtest.summary import describe_later_periods, describe_season
+    from ..orders.windows import find_first_order_at
+    from ..train.backtest.summary import (
+        describe_clv_evaluation,
+        describe_later_periods,
+        describe_season,
+    )
     from ..train.learning_curve import describe_curve
     from ..train.registry.tracking import check_tags, track
     from ..train.run import train_and_evaluate
@@ -86,6 +91,9 @@ def train(
     note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, progress, tags, run_name)
     metrics = run.evaluation.metrics if run.evaluation else {}
+    unjudged = describe_clv_evaluation(
+        metrics, find_first_order_at(run.known), settings.horizon_days, settings.periods
+    )
     verdict = registered.verdict
     if as_json:
         gate = verdict and {
@@ -107,6 +115,7 @@ def train(
                 "run_id": registered.run_id,
                 "gate": gate,
                 "evaluation": metrics,
+                "clv_not_judged": unjudged,
                 "learning_curve": [dataclasses.asdict(point) for point in run.curve],
             }
         )
@@ -114,8 +123,9 @@ def train(
         print_metrics(metrics)
         if not metrics:
             out.print("The history is too short for a holdout window: nothing was measured.")
-        for sentence in describe_curve(run.curve):
-            out.print(sentence)
+        for sentence in (*describe_curve(run.curve), unjudged):
+            if sentence:
+                out.print(sentence)
         out.print(describe_later_periods(run.model.numbers.later))
         out.print(describe_season(run.model.numbers.blend.season))
         out.print()

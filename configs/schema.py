@@ -87,7 +87,8 @@ class TrackingConfig(Section):
         ge=1,
         le=4,
         description="Number of past cutoffs at which each training is evaluated, with one fit "
-        "each. The gate uses the newest; MLflow shows all of them as curves.",
+        "each. The gate uses the newest; MLflow shows all of them as curves. If there are two or "
+        "more, the oldest is one whose whole CLV span is over, so that the CLV is judged.",
     )
 
 

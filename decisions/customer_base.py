@@ -18,6 +18,7 @@ from ..evaluation.forecast_file import ForecastSource, read_forecasts
 from ..features.targets import compute_line_values
 from ..models.forecast_terms import ForecastTerms, check_terms, reconcile_config
 from ..models.margins import measure_margin, resolve_economics
+from ..models.plausibility import describe_plausibility, describe_unknown, sum_past_spend
 from ..models.scoring import describe_terms
 from ..orders import dates, windows
 from ..orders.columns import Float64, Int64, Mask
@@ -105,6 +106,19 @@ class CustomerBase:
     def first_order_times(self) -> Int64:
         """Instant of each customer's first order: n_rows."""
         return self.entries.times[self.entries.first_orders]
+
+    def describe_plausibility(self) -> tuple[list[str], list[str]]:
+        """Sentences on the totals beside past spend; then warnings, and what is unknown."""
+        keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
+        keep[self.positions] = True
+        known = windows.slice_observed(self.orders.keep_customers(keep), self.cutoff)
+        clv, spend = (float(self.numbers(name).sum()) for name in ("clv", "expected_spend"))
+        past = sum_past_spend(known, self.cutoff, self.terms)
+        told, warnings = describe_plausibility(past, clv, spend, self.cutoff, self.terms)
+        if "evidence" in self.forecasts.column_names and self.n_rows:
+            unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()))
+            warnings += [unknown] if unknown else []
+        return told, warnings
 
     @cached_property
     def known_since(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..notebook_cards import format_card
 from ..orders.columns import Float64, Mask
 from . import bootstrap, measures, standard_measures
 from .backtest_frames import OURS
@@ -51,6 +52,13 @@ class Scorecard:
     sentence: str
     standards: str = ""
 
+    def _repr_html_(self) -> str:
+        facts = {
+            line.measure: f"{line.ours:.4g}, {line.baseline} {line.theirs:.4g}: {line.verdict}"
+            for line in self.lines
+        }
+        return format_card(self.sentence, facts)
+
 
 def build_scorecard(
     spends: Mapping[str, Float64],
@@ -58,10 +66,12 @@ def build_scorecard(
     actual: Float64,
     churned: Mask,
     intervals: tuple[Float64, Float64] | None = None,
+    clvs: tuple[Mapping[str, Float64], Float64] | None = None,
 ) -> Scorecard:
     """Compare `clvcast` with other methods: method -> forecast (n_customers), and the outcome.
 
-    `intervals` are the lower and upper ends of its own 90 % intervals.
+    `intervals` are the lower and upper ends of its own 90 % intervals; `clvs` are each method's CLV
+    and the actual one, where its span is over.
     """
     lines = []
     if actual.sum() > 0:
@@ -81,6 +91,15 @@ def build_scorecard(
             _line("churn (log loss)", churns, lambda f: standard_measures.log_loss(f, churned),
                   lambda a, b: _log_loss_gain(a, b, churned), more=False)
         )  # fmt: skip
+    if clvs is not None and clvs[1].sum() > 0:
+        values, brought = clvs
+        lines += [
+            _line("CLV ranking (nGini)", values, lambda f: measures.normalised_gini(f, brought),
+                  lambda a, b: bootstrap.bootstrap_gini_difference(a, b, brought, _ONE_SIDED),
+                  more=True),
+            _line("CLV total (bias)", values, lambda f: abs(measures.bias(f, brought)),
+                  lambda a, b: _nearer(a, b, brought), more=False),
+        ]  # fmt: skip
     # what cannot be measured has no line
     lines = [line for line in lines if np.isfinite([line.ours, line.lower, line.upper]).all()]
     against, sentence = _grade(lines)

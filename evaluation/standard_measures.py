@@ -17,6 +17,7 @@ __all__ = [
     "brier_score",
     "compute_levelled_deviances",
     "compute_log_losses",
+    "compute_spend_deviance",
     "log_loss",
     "mean_absolute_error",
     "mean_tweedie_deviance",
@@ -126,6 +127,33 @@ def compute_levelled_deviances(forecast: Float64, actual: Float64) -> Float64:
     floored = np.maximum(forecast, _LEAST_FORECAST * forecast.mean())
     level = floored * (spent.sum() / floored.sum())
     return np.asarray(4.0 * (spent / np.sqrt(level) - 2.0 * np.sqrt(spent) + np.sqrt(level)))
+
+
+def compute_spend_deviance(forecast: Float64, actual: Float64) -> float:
+    """Compute `mean_tweedie_deviance` of any forecasts: what it is not defined for is raised.
+
+    Negative spend counts as 0, and a forecast as at least 1 % of the mean forecast, because 0 for a
+    customer who spends has no deviance.
+
+    Parameters
+    ----------
+    forecast, actual : array of n_customers
+        Spend, in one currency.
+
+    Returns
+    -------
+    float
+        NaN where nothing is forecast in total.
+
+    Examples
+    --------
+    >>> compute_spend_deviance(np.array([4.0, 1.0]), np.array([1.0, -2.0]))
+    3.0
+    """
+    if not forecast.mean() > 0:
+        return float("nan")
+    floored = np.maximum(forecast, _LEAST_FORECAST * forecast.mean())
+    return mean_tweedie_deviance(floored, np.maximum(actual, 0.0))
 
 
 def spearman(forecast: Float64, actual: Float64) -> float:

@@ -43,6 +43,7 @@ class Manifest(BaseModel):
     customers_without_orders: int
     lines_set_aside: int
     remarks: tuple[str, ...]
+    plausibility: tuple[str, ...] = ()  # the totals beside what was spent before
     files: dict[str, str]  # name beside or below the manifest -> sha256
 
     def text(self) -> str:

@@ -3,11 +3,13 @@
     manifest.json   format version, model version, size and sha256 of every file, library versions
     model.json      the numbers (`Parameters`)
     churn-0.txt...  LightGBM trees as text, one file a head and seed; spend-0.txt likewise
-    golden.json     expected forecasts of the golden rows
+    golden.json     expected forecasts of the golden rows, and golden tables
     reference.json  histograms of features and forecasts at the training end; optional
 
-Loading checks in order: paths and sizes, digests, format version, tree structure, LightGBM, golden
-rows. A malformed tree text kills or hangs LightGBM's parser, so none reaches it.
+Loading checks in order: paths and sizes, digests, format version, numbers, tree structure,
+LightGBM, golden rows. A new number gets its rule in `parameters`, and an entry in `golden_tables`
+where golden rows do not reach it; `make fuzz` tells. A malformed tree text kills or hangs
+LightGBM's parser, so none reaches it.
 """
 
 from __future__ import annotations
@@ -19,14 +21,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..atomic_files import replace_folder
 from ..errors import BundleError, StoreError
 from .blend import HEADS, LATER
 from .digests import check_digests
 from .drift_reference import DriftReference
-from .golden_rows import check_golden_rows, forecast_golden_rows
+from .golden_rows import (
+    GoldenFile,
+    LegacyGolden,
+    check_golden_rows,
+    forecast_golden_rows,
+    forecast_legacy_rows,
+)
 from .model import TrainedModel, hash_content
 from .parameters import LaterPeriodRatios, Parameters
 from .trees.lightgbm_trees import Trees
@@ -49,7 +57,7 @@ _REFERENCE = "reference.json"
 _LIBRARIES = ("clvcast", "lightgbm", "numba", "numpy", "pyarrow")
 _MOST_BYTES = 1 << 30  # of one file; a larger claim is damage
 _MOST_MANIFEST_BYTES = 1 << 20
-_GOLDEN_FORECASTS = TypeAdapter(dict[str, dict[str, FiniteFloat]])
+_GOLDEN_FILE: TypeAdapter[GoldenFile | LegacyGolden] = TypeAdapter(GoldenFile | LegacyGolden)
 
 
 def save_bundle(model: TrainedModel, folder: Path) -> None:
@@ -58,7 +66,9 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
     if folder.exists() and not (folder / _MANIFEST).is_file():
         raise StoreError(f"{folder} exists and is no bundle; name a new folder")
     files = model.files()
-    files[_GOLDEN] = _json(forecast_golden_rows(model))
+    is_ratios = isinstance(model.numbers.later, LaterPeriodRatios)
+    golden = forecast_legacy_rows(model) if is_ratios else forecast_golden_rows(model).model_dump()
+    files[_GOLDEN] = _json(golden)
     if model.reference is not None:
         files[_REFERENCE] = _json(model.reference.model_dump(mode="json"))
     manifest = {
@@ -132,7 +142,7 @@ def _load(folder: Path, text: bytes) -> TrainedModel:
         raise BundleError(f"the bundle {folder} is not the model its manifest names")
     try:
         numbers = Parameters.model_validate_json(files[_NUMBERS])
-        expected = _GOLDEN_FORECASTS.validate_json(files[_GOLDEN])
+        expected = _GOLDEN_FILE.validate_json(files[_GOLDEN])
         reference = (
             DriftReference.model_validate_json(files[_REFERENCE]) if _REFERENCE in files else None
         )
@@ -153,6 +163,8 @@ def _load(folder: Path, text: bytes) -> TrainedModel:
         for head in (known if names else ())
     }
     model = TrainedModel(numbers, heads, reference=reference)
+    if isinstance(expected, GoldenFile) == (manifest.format_version == _RATIOS_VERSION):
+        raise BundleError(f"the bundle {folder} has golden rows of another format than its own")
     check_golden_rows(model, expected)
     return model
 

@@ -9,10 +9,12 @@ population stability index, PSI = sum over bins of (now - then) ln(now / then) o
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from ..orders.orders import Orders
 
@@ -29,17 +31,26 @@ _BINS = 10
 _LEAST_SHARE = 1e-4  # of an empty bin, so that its logarithm is one
 _MOST_CATEGORIES = 50
 _LEAST_CATEGORY = 0.001  # rarer ones are not kept: they could be anybody's
+_Share = Annotated[float, Field(ge=0, le=1)]
 _CATEGORIES = ("category", "channel")
 
 
 class Histogram(BaseModel):
     """Counts between `edges` (edges[k-1] < value <= edges[k], open at both ends), and missing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     edges: tuple[float, ...]
-    counts: tuple[int, ...]  # len(edges) + 1
-    missing: int
+    counts: tuple[NonNegativeInt, ...]  # len(edges) + 1
+    missing: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError("edges must rise")
+        if len(self.counts) != len(self.edges) + 1:
+            raise ValueError(f"counts must have {len(self.edges) + 1} numbers")
+        return self
 
 
 class DriftReference(BaseModel):
@@ -49,8 +60,8 @@ class DriftReference(BaseModel):
 
     features: Mapping[str, Histogram]
     forecasts: Mapping[str, Histogram]
-    categories: Mapping[str, Mapping[str, float]]  # column -> value -> share of lines
-    rare: Mapping[str, float] = {}  # column -> share of lines with a value that is not kept above
+    categories: Mapping[str, Mapping[str, _Share]]  # column -> value -> share of lines
+    rare: Mapping[str, _Share] = {}  # column -> share of lines with a value that is not kept above
 
 
 def build_histogram(

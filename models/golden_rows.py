@@ -6,25 +6,36 @@ give the numbers it gave when it was saved, or it is not the same model.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from ..errors import BundleError
 from ..features.attribute_features import AttributeCoding
+from ..orders.dates import YEAR_DAYS, parse_instant
 from ..orders.extra_features import ExtraFeatures
+from ..orders.orders import Orders
 from ..orders.reading.nested_rows import unnest
+from .golden_tables import Cell, build_table_inputs, compute_tables
 from .model import TrainedModel
+from .parameters import Blend, LaterSpend
 from .scoring import forecast_rows
 
 __all__ = [
     "CUTOFF",
+    "GoldenFile",
+    "LegacyGolden",
     "add_golden_extras",
     "build_golden_rows",
     "check_golden_rows",
     "forecast_golden_rows",
+    "forecast_legacy_rows",
 ]
 
 CUTOFF = "2020-03-01"
@@ -33,6 +44,7 @@ _FORECASTS = (
     "expected_spend", "expected_spend_lower", "expected_spend_upper",
     "clv", "clv_lower", "clv_upper",
 )  # fmt: skip
+_LEFT_OUT = ("customer_id", "cutoff", "model_version")  # the model's version is checked before
 _TOLERANCE = 1e-9  # relative; another processor may round the last digits otherwise
 
 # customer: (days before the cutoff, amount, order) of each line
@@ -51,6 +63,20 @@ _HISTORIES: dict[str, list[tuple[float, float, str]]] = {
     "a second before the cutoff": [(1 / 86_400, 15.0, "a")],
     "a cent": [(10, 0.01, "a")],
 }
+
+
+class GoldenFile(BaseModel):
+    """What golden.json holds: forecasts of the golden rows, and golden tables."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    rows: dict[str, dict[str, dict[str, Cell]]]  # cutoff -> customer -> column -> value
+    longer: dict[str, float]  # customer -> CLV over all periods the model has levels of, and one
+    inputs: dict[str, list[float]]
+    tables: dict[str, list[Cell]]
+
+
+LegacyGolden: TypeAlias = dict[str, dict[str, FiniteFloat]]  # of 0.1: customer -> forecast
 
 
 def build_golden_rows(
@@ -116,29 +142,135 @@ def add_golden_extras(model: TrainedModel) -> TrainedModel:
     return replace(model, own_extra=ExtraFeatures(invent, names))
 
 
-def forecast_golden_rows(model: TrainedModel) -> dict[str, dict[str, float]]:
-    """Each golden customer's forecasts: {customer: {forecast: value}}."""
-    model = add_golden_extras(model)
+def forecast_golden_rows(model: TrainedModel) -> GoldenFile:
+    """Forecasts of the golden customers, at a cutoff in every part of the year the season knows."""
+    inputs = build_table_inputs(model.numbers)
+    return GoldenFile(
+        rows=dict(_forecast_all(model)),
+        longer=_forecast_longer(model),
+        inputs=inputs,
+        tables=compute_tables(model.numbers, inputs),
+    )
+
+
+def forecast_legacy_rows(model: TrainedModel) -> dict[str, dict[str, Cell]]:
+    """Forecasts of the golden customers as 0.1 keeps and reads them."""
+    rows = _forecast_first(model)
+    return {name: {column: row[column] for column in _FORECASTS} for name, row in rows.items()}
+
+
+def check_golden_rows(model: TrainedModel, expected: GoldenFile | LegacyGolden) -> None:
+    """Score the golden rows; `BundleError` if a number differs by more than 1e-9, relative."""
+    with np.errstate(all="ignore"):  # what overflows is no number, and refused as such
+        _check(model, expected)
+
+
+def _check(model: TrainedModel, expected: GoldenFile | LegacyGolden) -> None:
+    if not isinstance(expected, GoldenFile):
+        _compare_rows(_forecast_first(model), expected)
+        return
+    if expected.rows.keys() != set(_choose_cutoffs(model.numbers.blend)):
+        raise _unknown_rows()
+    for cutoff, rows in _forecast_all(model):
+        _compare_rows(rows, expected.rows[cutoff])
+    longer = {customer_id: {"clv": clv} for customer_id, clv in expected.longer.items()}
+    found = {customer_id: {"clv": clv} for customer_id, clv in _forecast_longer(model).items()}
+    _compare_rows(found, longer, ("clv",))
+    tables = compute_tables(model.numbers, expected.inputs)
+    if tables.keys() != expected.tables.keys():
+        raise _unknown_rows()
+    for name, cells in tables.items():
+        values = expected.tables[name]
+        if len(cells) != len(values) or not all(map(_is_same, cells, values)):
+            raise BundleError(
+                f"the bundle's golden table {name!r} gives other values than when it was saved"
+            )
+
+
+def _choose_cutoffs(blend: Blend) -> list[str]:
+    """The golden cutoff, and one at each place of the season's curves."""
+    year = pd.Timestamp(CUTOFF).replace(month=1, day=1)
+    days = (round(place * YEAR_DAYS) for place in blend.season.places)
+    return list(dict.fromkeys((CUTOFF, *(f"{year + pd.Timedelta(days=d):%Y-%m-%d}" for d in days))))
+
+
+def _read_rows(model: TrainedModel) -> tuple[int, Orders]:
+    """The golden cutoff and the golden customers' orders."""
     numbers = model.numbers
     rows = build_golden_rows(numbers.optional_columns, numbers.attributes)
     instant, orders, _ = unnest(rows, numbers.orders, numbers.customers).groups[0]
-    table = forecast_rows(model, orders, instant).to_pydict()
+    return instant, orders
+
+
+def _forecast_first(model: TrainedModel) -> dict[str, dict[str, Cell]]:
+    """The golden customers' forecasts at the golden cutoff."""
+    instant, orders = _read_rows(model)
+    return _forecast(model, orders, instant)
+
+
+def _forecast_all(model: TrainedModel) -> Iterator[tuple[str, dict[str, dict[str, Cell]]]]:
+    """The forecasts at each golden cutoff; the orders move with the cutoff, read once."""
+    instant, orders = _read_rows(model)
+    for cutoff in _choose_cutoffs(model.numbers.blend):
+        shift = parse_instant(cutoff) - instant
+        yield cutoff, _forecast(model, replace(orders, times=orders.times + shift), instant + shift)
+
+
+def _forecast(model: TrainedModel, orders: Orders, instant: int) -> dict[str, dict[str, Cell]]:
+    """Each golden customer's forecast, all columns but those that the bundle's files settle."""
+    table = forecast_rows(add_golden_extras(model), orders, instant)
+    columns = {
+        name: [
+            value.isoformat() if isinstance(value, datetime) else value
+            for value in table[name].to_pylist()
+        ]
+        for name in table.column_names
+        if name not in _LEFT_OUT
+    }
     return {
-        customer_id: {name: table[name][i] for name in _FORECASTS}
-        for i, customer_id in enumerate(table["customer_id"])
+        customer_id: {name: column[i] for name, column in columns.items()}
+        for i, customer_id in enumerate(table["customer_id"].to_pylist())
     }
 
 
-def check_golden_rows(model: TrainedModel, expected: dict[str, dict[str, float]]) -> None:
-    """Score the golden rows; `BundleError` if a number differs by more than 1e-9, relative."""
-    found = forecast_golden_rows(model)
-    same_names = all(set(forecasts) == set(_FORECASTS) for forecasts in expected.values())
-    if found.keys() != expected.keys() or not same_names:
-        raise BundleError("the bundle's golden rows are not the ones this version knows")
-    for customer_id, forecasts in expected.items():
-        for name, value in forecasts.items():
-            if not np.isclose(found[customer_id][name], value, rtol=_TOLERANCE, atol=0.0):
+def _forecast_longer(model: TrainedModel) -> dict[str, float]:
+    """Each golden customer's CLV over one period more than the model has levels of."""
+    later = model.numbers.later
+    known = later.levels if isinstance(later, LaterSpend) else later.ratios
+    rows = _forecast_first(replace(model, own_periods=len(known) + 2))
+    return {customer_id: float(str(row["clv"])) for customer_id, row in rows.items()}
+
+
+def _compare_rows(
+    found: Mapping[str, Mapping[str, Cell]],
+    expected: Mapping[str, Mapping[str, Cell]],
+    needed: Sequence[str] = _FORECASTS,
+) -> None:
+    if found.keys() != expected.keys():
+        raise _unknown_rows()
+    for customer_id, row in expected.items():
+        if not set(needed) <= set(row) <= set(found[customer_id]):
+            raise _unknown_rows()
+        for name, value in row.items():
+            if not _is_same(found[customer_id][name], value):
                 raise BundleError(
                     f"the bundle's golden row {customer_id!r} must forecast {name} {value!r}, "
                     f"got {found[customer_id][name]!r}: this installation scores it differently"
                 )
+
+
+def _is_same(found: Cell, expected: Cell) -> bool:
+    """Whether two values are equal, numbers to 1e-9 and instants to a second."""
+    if isinstance(found, float) and isinstance(expected, float | int):
+        return math.isclose(found, expected, rel_tol=_TOLERANCE)
+    if found == expected or not isinstance(found, str) or not isinstance(expected, str):
+        return found == expected
+    try:
+        gap = datetime.fromisoformat(found) - datetime.fromisoformat(expected)
+    except (ValueError, TypeError):  # other texts
+        return False
+    return abs(gap) <= timedelta(seconds=1)
+
+
+def _unknown_rows() -> BundleError:
+    return BundleError("the bundle's golden rows are not the ones this version knows")

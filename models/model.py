@@ -22,6 +22,8 @@ from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
 from ..features.attribute_features import encode_attributes
 from ..features.table import FeatureRows
+from ..notebook_cards import format_card, format_summary
+from ..orders import dates
 from ..orders.columns import Float64
 from ..orders.extra_features import ExtraFeatures, ExtraFunction, load_extra_function
 from ..orders.orders import Orders
@@ -72,6 +74,29 @@ class TrainedModel:
         None  # how features and forecasts lay; no part of the version
     )
     registered: RegistryFacts | None = None  # what the registry says of it; no part of the version
+
+    def _describe(self) -> dict[str, object]:
+        """What the model is, in a few facts."""
+        numbers = self.numbers
+        seeds = len(next(iter(self.trees.values()), ()))
+        trees = f"{seeds} boosters per head on {len(numbers.features)} features"
+        until = numbers.trained_until
+        facts: dict[str, object] = {
+            "forecasts": f"{self.periods} periods of {numbers.horizon_days} days",
+            "trees": trees if seeds else "none: BTYD alone",
+            "orders": numbers.blend.order_model.kind,
+            "target": numbers.target,
+            "margin rate": self.economics.margin_rate,
+        }
+        if until is not None:
+            facts["trained until"] = dates.format_instant(until)
+        return facts
+
+    def __repr__(self) -> str:
+        return format_summary(f"<{type(self).__name__} {self.version}>", self._describe())
+
+    def _repr_html_(self) -> str:
+        return format_card(f"{type(self).__name__} {self.version}", self._describe())
 
     @cached_property
     def version(self) -> str:

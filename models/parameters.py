@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..configs.economics import KnownEconomics
 from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig, Target
-from ..features.attribute_features import AttributeCoding
+from ..features.attribute_features import PREFIX, AttributeCoding
+from ..features.catalogue import select_features
 from .btyd.forecasts import GammaGamma, OrderModel
 from .season import Season
 from .segments import SegmentThresholds
@@ -23,8 +25,11 @@ __all__ = [
     "Parameters",
 ]
 
+_LATEST = 10**17  # microseconds from 1970: the year 5138
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Periods = Annotated[int, Field(ge=1, le=40)]
 
 
 def _check_column(name: str) -> str:
@@ -37,7 +42,17 @@ OptionalColumn = Annotated[str, AfterValidator(_check_column)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _check_rising(name: str, values: Sequence[float]) -> None:
+    if any(low >= high for low, high in pairwise(values)):
+        raise ValueError(f"{name} must rise")
+
+
+def _check_length(name: str, values: Sequence[float], length: int) -> None:
+    if len(values) != length:
+        raise ValueError(f"{name} must have {length} numbers, got {len(values)}")
 
 
 class Blend(_Section):
@@ -49,7 +64,7 @@ class Blend(_Section):
     spend_weight: Share  # of BTYD, in money
     churn_shift: float  # added to the blended log-odds
     level: Positive  # the blended spend is multiplied by it
-    repeat_rate: Annotated[float, Field(ge=0)]  # further orders for each that BTYD expects
+    repeat_rate: NotNegative  # further orders for each that BTYD expects
     value_scale: Positive = 1.0  # money of the target for each unit of net spend
     typical_order_value: Positive
     spend_shift: float  # of the direct trees' offset
@@ -61,9 +76,16 @@ class Blend(_Section):
 class LaterPeriodRatios(_Section):
     """Spend of period k for each unit of money in period 1, by churn probability, as 0.1 has it."""
 
-    churn_knots: tuple[float, ...]  # ascending; straight lines between
-    ratios: tuple[tuple[float, ...], ...]  # per period, 2 and on: one value per knot
-    realised_periods: int  # periods that history has shown; later ones are BTYD's alone
+    churn_knots: tuple[Share, ...]  # ascending; straight lines between
+    ratios: tuple[tuple[NotNegative, ...], ...]  # per period, 2 and on: one value per knot
+    realised_periods: Periods  # that history has shown; later ones are BTYD's alone
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_rising("churn_knots", self.churn_knots)
+        for ratios in self.ratios:
+            _check_length("ratios", ratios, max(len(self.churn_knots), 1))
+        return self
 
 
 class LaterSpend(_Section):
@@ -73,17 +95,32 @@ class LaterSpend(_Section):
     trees_weight: Share  # of the trees (without any, of BTYD alone) beside the first period's
     trees_level: Positive  # brings their total to BTYD's
     first_level: Positive  # brings the total carried on from the first period to BTYD's
-    total_ratios: tuple[float, ...]  # totals at the training end over the first period's
-    realised_periods: int  # periods that history has shown; later ones are BTYD's alone
+    total_ratios: tuple[NotNegative, ...]  # totals at the training end over the first period's
+    realised_periods: Periods  # that history has shown; later ones are BTYD's alone
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_length("total_ratios", self.total_ratios, len(self.levels))
+        return self
 
 
 class IntervalTable(_Section):
     """Quantiles of actual / expected within groups by expected spend; straight lines between."""
 
-    log_knots: tuple[float, ...]  # log of the groups' mean expected spend, ascending
+    # log of the groups' mean expected spend, ascending
+    log_knots: Annotated[tuple[float, ...], Field(min_length=1)]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
-    deviation: tuple[float, ...]  # standard deviation of one customer's actual / expected
+    deviation: tuple[NotNegative, ...]  # standard deviation of one customer's actual / expected
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_rising("log_knots", self.log_knots)
+        for name in ("lower", "upper", "deviation"):
+            _check_length(name, getattr(self, name), len(self.log_knots))
+        if any(low > high for low, high in zip(self.lower, self.upper, strict=True)):
+            raise ValueError("lower must be at most upper")
+        return self
 
 
 class Intervals(_Section):
@@ -106,8 +143,8 @@ class Parameters(_Section):
     extra_features: tuple[str, ...] = Field(
         default=(), exclude_if=lambda value: not value
     )  # those of them that the user's own function gives
-    horizon_days: int
-    periods: int
+    horizon_days: Annotated[int, Field(ge=1, le=3650)]
+    periods: Periods
     economics: KnownEconomics
     target: Target = "spend"  # what counts as spend
     blend: Blend
@@ -123,6 +160,26 @@ class Parameters(_Section):
         default=(), exclude_if=lambda value: not value
     )  # keys of orders
     segments: SegmentThresholds | None = None  # set once the model can forecast
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        names = self.features
+        if len(set(names)) < len(names):
+            raise ValueError("features must not repeat a name")
+        known = {feature.name for feature in select_features(self.optional_columns)}
+        coding = self.attributes
+        if coding is not None:
+            known |= {PREFIX + name for name in coding.config.columns if name != "customer_id"}
+        unknown = [n for n in names if n not in known and n not in self.extra_features]
+        if unknown:
+            raise ValueError("features must be of the catalogue, attributes or extra features")
+        if isinstance(self.later, LaterSpend) and self.periods > 1 and not self.later.levels:
+            raise ValueError("later.levels must have a level for periods after the first")
+        if self.order_value is not None and self.order_value <= 0:
+            raise ValueError("order_value must be positive")
+        if self.trained_until is not None and abs(self.trained_until) > _LATEST:
+            raise ValueError("trained_until must be an instant of the calendar")
+        return self
 
     @property
     def customers(self) -> CustomersConfig | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..errors import OrdersError
 from ..features.table import compute_feature_rows
+from ..notebook_cards import format_card
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_from_now
 from ..orders.orders import Orders
@@ -88,6 +89,10 @@ class Forecast:
     clv_deviation: float
     spend_shock: float
     clv_shock: float
+
+    def _repr_html_(self) -> str:
+        facts = dict(list(asdict(self).items())[1:])
+        return format_card(f"Forecast of {self.customer_id}", facts)
 
 
 def score_one(

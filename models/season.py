@@ -9,9 +9,11 @@ stay probabilities.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from ..features.table import FeatureRows
 from ..orders.columns import Float64
@@ -19,16 +21,33 @@ from ..orders.dates import YEAR_DAYS
 
 __all__ = ["Season", "compute_later_factor", "locate_in_season"]
 
+_LARGEST = 20.0  # in logs: e^20 times the usual is no season
+
 
 class Season(BaseModel):
     """Curves through points of the year, straight lines between; none: no season is known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     places: tuple[float, ...] = ()  # of cutoffs in the year, [0, 1), ascending
     churn: tuple[float, ...] = ()  # added to the log-odds of no order in the first period
     ordered: tuple[float, ...] = ()  # added to the log of the spend of those who order
     spend: tuple[float, ...] = ()  # what both do to the log of the shop's total
+
+    @model_validator(mode="after")
+    def _is_a_year(self) -> Self:
+        places = self.places
+        if any(low >= high for low, high in pairwise(places)):
+            raise ValueError("places must rise")
+        if places and not 0 <= places[0] <= places[-1] < 1:
+            raise ValueError("places must be within a year, from 0 to below 1")
+        for name in ("churn", "ordered", "spend"):
+            curve = getattr(self, name)
+            if len(curve) != len(places):
+                raise ValueError(f"{name} must have a value for each of the {len(places)} places")
+            if any(abs(value) > _LARGEST for value in curve):
+                raise ValueError(f"{name} must be within {_LARGEST:g} of 0")
+        return self
 
     @property
     def is_known(self) -> bool:

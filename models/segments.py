@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from ..configs.segments import RiskConfig, SegmentsConfig, TiersConfig, build_rfm_grid
 from ..errors import ConfigError
@@ -55,6 +55,19 @@ class SegmentThresholds(BaseModel):
     tiers: TiersConfig  # the rule the edges came from
     risk: RiskConfig
     rfm: dict[str, tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        for name in ("recency_cuts", "frequency_cuts", "money_cuts", "tier_edges"):
+            cuts = getattr(self, name)
+            if list(cuts) != sorted(cuts):
+                raise ValueError(f"{name} must not fall")
+        build_rfm_grid(self.rfm)  # raises `ValueError` where it is no partition
+        return self
+
+    def build_grid(self) -> Text:
+        """The 5 x 5 grid of segment names."""
+        return _grid(tuple(self.rfm.items()))
 
     def overridden_by(self, stated: SegmentsConfig) -> SegmentThresholds:
         """With a configuration's names and risk edges; raises `ConfigError` for another tier rule.
@@ -96,7 +109,7 @@ def assign_segments(
     f = score_rfm(standing.n_orders, thresholds.frequency_cuts)
     m = score_rfm(standing.spend, thresholds.money_cuts)
     return (
-        name_rfm_segments(r, f, m, _grid(tuple(thresholds.rfm.items()))),
+        name_rfm_segments(r, f, m, thresholds.build_grid()),
         assign_tiers(standing.clv, thresholds.tier_edges),
         assign_risk_bands(churn_probability, thresholds.risk),
     )

@@ -28,6 +28,8 @@ __all__ = [
     "choose_later_cutoffs",
     "choose_season_cutoffs",
     "choose_training_cutoffs",
+    "find_clv_cutoff",
+    "find_clv_evaluation_start",
     "find_complete_until",
     "find_end",
     "get_default_cutoff",
@@ -125,6 +127,18 @@ class TrainingCutoffs:
 def can_train(first: int, end: int, horizon_days: int) -> bool:
     """Whether `choose_training_cutoffs` finds any."""
     return end - horizon_days * DAY >= first + _least_history(horizon_days)
+
+
+def find_clv_cutoff(first: int, end: int, horizon_days: int, periods: int) -> int | None:
+    """The newest cutoff with all periods before `end`; None where it cannot be trained for."""
+    cutoff = get_newest_realised_cutoff(end, horizon_days * periods)
+    return cutoff if can_train(first, cutoff, horizon_days) else None
+
+
+def find_clv_evaluation_start(first: int, horizon_days: int, periods: int) -> int:
+    """The midnight from which on `find_clv_cutoff` finds one."""
+    days = horizon_days * (periods + 1)
+    return get_midnight_after(first + _least_history(horizon_days) - 1) + days * DAY
 
 
 def get_longest_horizon(first: int, end: int) -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
+from ..notebook_cards import format_card, format_summary
+from . import dates
 from .attributes import Attributes
 from .columns import Float64, Int64, Mask, TextColumn
 from .extra_features import ExtraFeatures
@@ -76,6 +78,23 @@ class Orders:
     complete_until: int | None = None  # the instant before which every order is there, where stated
     attributes: Attributes | None = None  # facts about the same customers, where any were joined
     extra: ExtraFeatures | None = None  # the user's function that adds features
+
+    def _describe(self) -> dict[str, object]:
+        facts: dict[str, object] = {
+            "customers": f"{self.n_customers:,}",
+            "order lines": f"{self.n_lines:,}",
+            "optional columns": ", ".join(self.optional_columns) or "none",
+        }
+        if self.n_lines:
+            first, newest = dates.format_instant(int(self.times.min())), int(self.times.max())
+            facts["time"] = f"{first} to {dates.format_instant(newest)}"
+        return facts
+
+    def __repr__(self) -> str:
+        return format_summary("<Orders>", self._describe())
+
+    def _repr_html_(self) -> str:
+        return format_card("Orders", self._describe())
 
     @property
     def n_customers(self) -> int:

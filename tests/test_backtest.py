@@ -110,13 +110,16 @@ def test_files_and_numbers_of_a_backtest(
     assert summary["methods"]["clvcast"]["MAE"] == pytest.approx(error)
     # three periods of 60 days from 2020-10-01 end 2021-03-30, after the newest order
     assert ours["actual_clv"].isna().all()
-    for column in ("churn_probability", "expected_orders", "clv"):
+    assert (table.groupby("method")["clv"].count() > 0).all()
+    for column in ("churn_probability", "expected_orders"):
         given = table.groupby("method")[column].count() > 0
         trees = [] if column == "expected_orders" else ["plain_lightgbm"]
         assert list(given[given].index) == ["bg_nbd", "clvcast", "pareto_nbd", *trees]
     btyd = table[table["method"] == "pareto_nbd"]
     assert btyd["churn_probability"].between(0, 1).all()
     assert (btyd["clv"] >= btyd["expected_spend"]).all()  # a margin of 1, no discount
+    rule = table[table["method"] == "span_rate"]
+    np.testing.assert_allclose(rule["clv"], 3 * rule["expected_spend"])
     ours_alone = set(summary["methods"]["clvcast"]) - set(summary["methods"]["bg_nbd"])
     assert ours_alone == {"coverage_90"}
     held = ours["actual_spend"].between(ours["expected_spend_lower"], ours["expected_spend_upper"])
@@ -129,7 +132,10 @@ def test_files_and_numbers_of_a_backtest(
 )
 def test_a_verdict_says_how_the_total_was_met(bias: float | None, said: str) -> None:
     ours = {"bias": bias, "churn_ECE": 0.02, "churn_AUC": 0.8, "coverage_90": 0.9}
-    told = describe_verdict({"methods": {"clvcast": ours}, "churn_rate": 0.5, "remarks": []})
+    wait = {"is_judged": False, "wait": "Not yet."}
+    told = describe_verdict(
+        {"methods": {"clvcast": ours}, "churn_rate": 0.5, "clv": wait, "remarks": []}
+    )
     assert said in told[0]
 
 

@@ -25,7 +25,7 @@ import clvcast
 from clvcast.errors import BundleError, ConfigError, StoreError
 from clvcast.models.blend import HEADS, LATER
 from clvcast.models.bundle import FORMAT_VERSION, hash_bundle
-from clvcast.models.golden_rows import check_golden_rows
+from clvcast.models.golden_rows import GoldenFile, check_golden_rows
 from clvcast.models.model import hash_content
 from clvcast.models.trees.lightgbm_trees import Trees
 from clvcast.models.trees.quick_scorer import FlatTrees
@@ -181,18 +181,31 @@ def reseal(bundle: Path, name: str, content: str) -> None:
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
+def first(golden: dict[str, Any]) -> Any:
+    """The golden rows at the first cutoff."""
+    return next(iter(golden["rows"].values()))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (
-            lambda g: g["a whale"].update(clv=g["a whale"]["clv"] * (1 + 1e-6)),
+            lambda g: first(g)["a whale"].update(clv=first(g)["a whale"]["clv"] * (1 + 1e-6)),
             "golden row 'a whale'",
         ),
-        (lambda g: g.pop("a cent"), "not the ones this version knows"),
-        (lambda g: g["a cent"].clear(), "not the ones this version knows"),
-        (lambda g: g.update(more={}), "not the ones this version knows"),
-        (lambda g: g["a cent"].update(clv="much"), "does not hold a model"),
-        (lambda g: g["a cent"].update(clv=None), "does not hold a model"),
+        (lambda g: first(g).pop("a cent"), "not the ones this version knows"),
+        (lambda g: first(g)["a cent"].clear(), "not the ones this version knows"),
+        (lambda g: first(g).update(more={}), "not the ones this version knows"),
+        (lambda g: first(g)["a cent"].update(clv="much"), "must forecast clv 'much'"),
+        (lambda g: first(g)["a cent"].update(clv=None), "must forecast clv None"),
+        (lambda g: first(g)["a cent"].update(tier="high"), "must forecast tier 'high'"),
+        (lambda g: first(g)["a cent"].update(own_share=0.5), "must forecast own_share 0.5"),
+        (lambda g: g["longer"].update({"a cent": 0.5}), "must forecast clv 0.5"),
+        (lambda g: g["tables"]["money"].reverse(), "golden table 'money'"),
+        (lambda g: g["tables"]["clv sure upper"].pop(), "golden table 'clv sure upper'"),
+        (lambda g: g["inputs"].pop("money"), "golden tables are not the ones"),
+        (lambda g: g["rows"].update({"2020-04-01": first(g)}), "not the ones this version knows"),
+        (lambda g: g.pop("rows"), "does not hold a model"),
     ],
 )
 def test_golden_rows_are_scored_at_load(
@@ -447,7 +460,7 @@ def test_flipped_bits_with_fitting_digests_crash_nothing(bundle: Path) -> None:
     chance = random.Random(2)
     kept = {path.name: path.read_bytes() for path in bundle.iterdir()}
     names = [name for name in kept if name.endswith(".txt") or name == "model.json"]
-    expected = json.loads(kept["golden.json"])
+    expected = GoldenFile.model_validate_json(kept["golden.json"])
     for _ in range(100):
         name = chance.choice(names)
         damaged = bytearray(kept[name])

@@ -177,13 +177,16 @@ def test_the_numbers_in_the_readme_are_those_of_its_command(
 ) -> None:
     monkeypatch.chdir(root)
     readme = (root / "README.md").read_text()
-    (command,) = re.findall(r"clvcast (backtest \S+ --cutoff 2011-06-10) ", readme)
+    (command,) = re.findall(r"clvcast (backtest \S+ --cutoff 2010-12-10 \S+ \S+) ", readme)
     status, out, _ = run(*command.split(), "--output", tmp_path / "backtest")
     assert status == 0
-    rows = re.findall(r"│ (\w+) +│ +(\S+) │ +(\S+) │ +(\S+) │ +(\S+) │ +(\S+) │", out)
-    assert len(rows) == 7
-    for name, gini, _, error, _, bias in rows:
-        assert f"| {name} | {gini} | {error} | {bias} |" in readme, (name, gini, error, bias)
+    starts = (out.index(title) for title in ("CLV of 4 x 90", "90 days from 2011-06-10"))
+    tables = [out[start : out.index("mean spend", start)] for start in starts]
+    row = re.compile(r"│ (\w+) +│ +(\S+) │ +\S+ │ +(\S+) │ +\S+ │ +\S+ │ +(\S+) │")
+    values, periods = ({cells[0]: cells[1:] for cells in row.findall(table)} for table in tables)
+    assert len(periods) == 7
+    for name, cells in periods.items():
+        assert f"| {' | '.join((name, *cells, *values[name]))} |" in readme, name
 
 
 def test_make_targets_that_are_named_exist_and_help_lists_them(root: Path) -> None:

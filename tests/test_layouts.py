@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from export_files import (
     write_olist,
     write_paypal,
     write_shopify,
+    write_woocommerce_items,
     write_woocommerce_orders,
 )
 
@@ -265,3 +267,17 @@ def test_items_of_olist_joined_with_several_payments_count_once(
         clvcast.read_orders(tmp_path / "olist.csv", layout="olist"),
     ):
         assert total(orders) == pytest.approx(sum_kept(shop))
+
+
+def test_overlapping_exports_of_order_totals_count_an_order_once(
+    shop: list[Order], tmp_path: Path
+) -> None:
+    """As the later export has it; the earlier one knew nothing of some refunds yet."""
+    by_time = sorted(shop, key=lambda order: order.at)
+    third = len(shop) // 3
+    earlier = [replace(o, status="paid", refund=0) if o.refund else o for o in by_time[: 2 * third]]
+    (tmp_path / "a.csv").write_text(write_woocommerce_items(earlier))
+    (tmp_path / "b.csv").write_text(write_woocommerce_items(by_time[third:]))
+    right = sum_net(earlier[:third]) + sum_net(by_time[third:])
+    orders = clvcast.read_orders(tmp_path, layout="woocommerce", duplicates="drop")
+    assert total(orders) == pytest.approx(right)

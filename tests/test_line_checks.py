@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from export_files import make_shop, write_etsy
 from test_silent_faults import make_orders, verdict
 
+import clvcast
 from clvcast.configs.schema import parse_orders_config
 from clvcast.discovery.checks import line_checks
-from clvcast.discovery.checks.source_profile import profile_table
+from clvcast.discovery.checks.source_profile import profile_sources, profile_table
 
 
 def add_returns(n: int, **columns: Any) -> pd.DataFrame:
@@ -117,3 +120,16 @@ def test_a_fee_of_the_order_on_each_line_of_ten_orders(
     for amount, found in (("amount + fee", expected), ("amount", "pass")):
         told = {"columns": {**columns, "amount": amount}}
         assert verdict(line_checks.detect_order_amounts, lines, **told) == found
+
+
+def test_a_frame_with_a_mixed_column_is_checked_and_a_layout_is_fitted(tmp_path: Path) -> None:
+    """The column is not mapped: it may hold anything. A layout has several exports."""
+    lines = make_orders(40).assign(kind=lambda f: np.where(f.index < 35, "Sale", "Return"))
+    mixed: list[Any] = [1, "a", None, {"b": 2}]
+    for orders in (lines.assign(mixed=mixed * 10), lines.to_dict("records")):
+        found = clvcast.check(orders, clvcast.Config(horizon_days=30))
+        assert [f.verdict for f in found if f.name == "return lines"] == ["warn"]
+    shop = make_shop(customers=30)
+    (tmp_path / "orders.csv").write_text(write_etsy(shop).replace("Buyer User ID", "x"))
+    told = parse_orders_config({"source": str(tmp_path / "orders.csv"), "layout": "etsy"})
+    assert profile_sources(told).n_lines == sum(order.status != "cancelled" for order in shop)

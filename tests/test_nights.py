@@ -37,7 +37,7 @@ def test_five_nights_a_broken_feed_a_currency_slip_and_a_schema_change(tmp_path:
 def test_the_gate_tells_better_candidates_from_worse_ones_and_lets_no_broken_feed_pass() -> None:
     found = list(gate.simulate(30, sizes=(3_000,)))
     judged = {truth: [p for _, t, p in found if t == truth] for truth in ("better", "worse")}
-    assert min(map(len, judged.values())) >= 8
+    assert min(map(len, judged.values())) >= 5
     assert judged["better"].count(False) <= 1
     assert judged["worse"].count(True) <= 1
     assert not any(gate.judge_feed(seed) for seed in range(200))

@@ -28,7 +28,13 @@ from ..orders.extra_features import ExtraFunction
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import attach_customers
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
-from .backtest.run import Backtest, backtest_at, choose_default_cutoffs, join_backtests
+from .backtest.run import (
+    Backtest,
+    add_clv_cutoff,
+    backtest_at,
+    choose_default_cutoffs,
+    join_backtests,
+)
 from .fit import fit
 from .learning_curve import CurvePoint, measure_learning_curve
 
@@ -114,12 +120,15 @@ def _evaluated(
 ) -> tuple[Backtest | None, tuple[CurvePoint, ...]]:
     """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without one.
 
+    The oldest is one at which the CLV can be judged, where the history holds such a cutoff.
+
     With `max_rows`, at the newest alone, with its learning curve.
     """
     found: list[Backtest] = []
     curve: tuple[CurvePoint, ...] = ()
     n_cutoffs = 1 if max_rows else config.tracking.evaluated_cutoffs
-    for cutoff in reversed(choose_default_cutoffs(known, config.horizon_days, end)[-n_cutoffs:]):
+    newest = choose_default_cutoffs(known, config.horizon_days, end)
+    for cutoff in reversed(add_clv_cutoff(newest, known, config, end, n_cutoffs)):
         progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
         try:
             found.insert(0, backtest_at(known, config, cutoff, end, max_rows))

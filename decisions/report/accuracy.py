@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
+
 from ...evaluation.backtest_frames import OURS, Evaluation
 from ...evaluation.measures import NOMINAL_COVERAGE
+from ..group_totals import ratio
 from . import charts
 from .headlines import (
     describe_bias,
@@ -23,11 +28,16 @@ _MEASURES: dict[str, Kind] = {
     "spearman": "ratio",
     "MAE": "number",
     "RMSE": "number",
+    "deviance": "number",
     "bias": "share",
     "decile_MAPE": "ratio",
     "churn_AUC": "ratio",
     "churn_log_loss": "ratio",
     "churn_ECE": "share",
+    "clv_nGini": "ratio",
+    "clv_bias": "share",
+    "clv_decile_MAPE": "ratio",
+    "clv_coverage_90": "share",
 }
 
 
@@ -166,8 +176,53 @@ def build_accuracy_section(evaluation: Evaluation, writing: NumberFormat) -> Rep
             ),
         ),
     ]
+    judged = [one for one in _list_clvs(evaluation) if one["is_judged"]]
+    sections += [_chart_clv(clv, writing) for clv in judged[-1:]]
     lead = (
         f"Models trained on data before {', '.join(map(str, cutoffs['cutoff']))} only, compared "
         f"with the {evaluation.horizon_days} days that followed.",
+        *(one["wait"] for one in _list_clvs(evaluation)[-1:] if not one["is_judged"]),
     )
     return ReportSection("accuracy", "How good the forecasts were", lead, tuple(sections))
+
+
+def _list_clvs(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """How the CLV did at each cutoff, in their order; backtests of 0.1.0 do not say."""
+    return [one["clv"] for one in evaluation.metrics.values() if "clv" in one]
+
+
+def _chart_clv(clv: dict[str, Any], writing: NumberFormat) -> Chart:
+    """The CLV of one cutoff beside what customers brought, by days since the last order."""
+    groups = pd.DataFrame(clv["by_recency"])
+    groups["days"] = [
+        f"{low:.0f} to {high:.0f}" for low, high in groups[["lowest", "highest"]].to_numpy()
+    ]
+    difference = ratio(clv["forecast"] - clv["actual"], clv["actual"])
+    return Chart(
+        "clv",
+        f"The CLV of {clv['cutoff']} was {writing.money(clv['forecast'])}, customers brought "
+        f"{writing.money(clv['actual'])}: {writing.share(abs(difference))} "
+        f"{'too high' if difference > 0 else 'too low'}",
+        f"CLV over {clv['periods']} x {clv['horizon_days']} days and what customers brought, per "
+        "customer, five equal groups by days since the last order",
+        charts.draw_comparison(
+            groups["days"].tolist(),
+            (groups["forecast"] / groups["customers"]).tolist(),
+            (groups["actual"] / groups["customers"]).tolist(),
+            writing,
+            writing.money_unit,
+            "days since the last order",
+        ),
+        build_table(
+            "CLV by days since the last order",
+            groups,
+            [
+                ("days", "days since the last order", "text"),
+                ("customers", "customers", "count"),
+                ("forecast", "CLV", "money"),
+                ("actual", "brought", "money"),
+                ("bias", "bias", "share"),
+            ],
+            writing,
+        ),
+    )

@@ -118,7 +118,7 @@ def report(
         backtest = Evaluation.read(Path(backtest))
     content = ReportData.of(base)
     writing = NumberFormat.of(base.config, base.terms.basis)
-    remarks = list(content.remarks)
+    remarks = [*content.warnings, *content.remarks]
     if not content.clv[0] > 0:
         remarks.insert(0, "no spend is expected of any customer: shares of the value are empty")
     science: list[ReportSection] = []

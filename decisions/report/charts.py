@@ -13,8 +13,10 @@ from .number_format import NumberFormat
 
 __all__ = [
     "ACCENT",
+    "FAINT",
     "GREY",
     "PAIRS",
+    "STRONG",
     "draw_bars",
     "draw_calibration",
     "draw_columns",

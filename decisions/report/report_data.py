@@ -39,6 +39,8 @@ class ReportData:
     lists: Lists
     tier_by_risk: pd.DataFrame  # tier, risk, customers, clv: every pair, in order
     levers: pd.DataFrame  # value of a small change of each, for the shop
+    plausibility: tuple[str, ...]  # the totals beside what the customers spent before
+    warnings: tuple[str, ...]  # of these totals, and what the model cannot know
     remarks: tuple[str, ...]  # differences between forecasts and orders
     left_out: tuple[str, ...]  # missing contents and their requirements
     segments: tuple[str, ...]  # all segment names
@@ -59,6 +61,7 @@ class ReportData:
         measures, campaigns = kpis(base), lists(base)
         shop = measures.measures.iloc[0]
         levers = compute_sensitivity(base)
+        plausibility, warnings = base.describe_plausibility()
         return cls(
             cutoff=dates.format_instant(base.cutoff),
             model_version=str(base.forecasts["model_version"][0].as_py()),
@@ -70,6 +73,8 @@ class ReportData:
             lists=campaigns,
             tier_by_risk=_sum_tier_by_risk(base),
             levers=levers[levers["dimension"] == "shop"].reset_index(drop=True),
+            plausibility=tuple(plausibility),
+            warnings=tuple(warnings),
             remarks=base.remarks,
             left_out=tuple(
                 remark

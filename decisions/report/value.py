@@ -88,6 +88,7 @@ def build_value_section(content: ReportData, writing: NumberFormat) -> ReportSec
         f"Expected CLV of {writing.count(content.customers, 'customer')} with an order before "
         f"{content.cutoff}: {writing.money(content.clv[0])} in {content.span_days} days. CLV is "
         f"{content.terms.describe_basis()}.",
+        *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in content.plausibility),
         "Thin lines are 90% intervals of the totals; totals mostly deviate together.",
     )
     return ReportSection("value", "Where the value is", lead, tuple(sections))

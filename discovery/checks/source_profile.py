@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +22,9 @@ from ...orders.reading.cell_parsing import parse_number_cells
 from ...orders.reading.column_expressions import Expression
 from ...orders.reading.column_mapping import ORDER_TOTAL, resolve_columns
 from ...orders.reading.files import RawTable, open_tables
+from ...orders.reading.frames import open_frame
 from ...orders.reading.label_encoding import Ids, merge_labels, read_ids
+from ...orders.reading.layout_fitting import fit_rules, fit_source
 from ...orders.reading.line_collector import open_rules
 from ...orders.reading.line_validation import Lines, parse_lines
 from ...orders.reading.order_rules import drop_left_out
@@ -94,8 +96,9 @@ class SourceProfile:
 
 def profile_sources(config: OrdersConfig, most_lines: int = MOST_LINES) -> SourceProfile:
     """Read what a configuration names once more, with all columns, up to `most_lines`."""
-    builder = _ProfileBuilder(config)
-    for position, source in enumerate(config.all_sources()):
+    sources = tuple(fit_source(source) for source in config.all_sources())
+    builder = _ProfileBuilder(config, sources)
+    for position, source in enumerate(sources):
         resolve = partial(resolve_columns, source, own_names_too=True)
         for found in open_tables(source, resolve, every_column=True):
             for raw in found.blocks:
@@ -105,13 +108,13 @@ def profile_sources(config: OrdersConfig, most_lines: int = MOST_LINES) -> Sourc
     return builder.build()
 
 
-def profile_table(table: pa.Table | pd.DataFrame, config: OrdersConfig) -> SourceProfile:
-    """The profile of order lines in memory."""
-    if isinstance(table, pd.DataFrame):
-        table = pa.Table.from_pandas(table, preserve_index=False)
-    config = config.reading("the orders")
-    builder = _ProfileBuilder(config)
-    mapping, _ = resolve_columns(config, table.column_names, own_names_too=True)
+def profile_table(orders: Any, config: OrdersConfig) -> SourceProfile:
+    """The profile of order lines in memory, in a frame that can be read again."""
+    frame = open_frame(orders, config.format.decimal)
+    config = fit_rules(config.reading("the orders"), frame.names)
+    builder = _ProfileBuilder(config, config.all_sources())
+    mapping, _ = resolve_columns(config, frame.names, own_names_too=True)
+    table = frame.select(list(dict.fromkeys(frame.names)))
     builder.add(RawTable(table, np.arange(1, table.num_rows + 1)), "", mapping, 0)
     return builder.build()
 
@@ -119,8 +122,8 @@ def profile_table(table: pa.Table | pd.DataFrame, config: OrdersConfig) -> Sourc
 class _ProfileBuilder:
     """Takes blocks of lines with all their columns; keeps what the checks need of them."""
 
-    def __init__(self, config: OrdersConfig) -> None:
-        self.config, self.sources = config, config.all_sources()
+    def __init__(self, config: OrdersConfig, sources: Sequence[SourceConfig]) -> None:
+        self.config, self.sources = config, sources
         self.n_lines_read = 0
         self._rules = open_rules(config)
         self._files: list[str] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from ...configs.schema import Config
@@ -26,6 +25,7 @@ from ...orders.extra_features import ExtraFunction
 from ...orders.order_table import OrderTable, build_order_table
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
+from ...orders.reading.frames import is_frame
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
 from ...orders.reading.validation_issues import pluralize
 from ..extra_features import attach_extra_features
@@ -106,7 +106,7 @@ def _find_silent_faults(orders: object, config: Config) -> list[Finding]:
     """The findings on what was given, before it is packed; none for `Orders`, which are packed."""
     if isinstance(orders, str | Path):
         return find_silent_faults(profile_sources(config.orders.reading(str(orders))))
-    if isinstance(orders, pd.DataFrame | pa.Table):
+    if is_frame(orders) and not isinstance(orders, pa.RecordBatchReader):  # it was read already
         return find_silent_faults(profile_table(orders, config.orders))
     return []
 

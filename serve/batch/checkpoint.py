@@ -12,7 +12,7 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from ...atomic_files import replace_file
 from ...errors import StoreError
+from ...models.plausibility import PastSpend
 from ...models.scoring import FORECAST_SCHEMA
 
 __all__ = ["Checkpoint", "CheckpointedForecasts", "open_checkpoint", "remove_leftovers"]
@@ -118,6 +119,7 @@ class CheckpointedForecasts:
     is_sorted: bool  # the parts, one after the other, are sorted by customer
     set_aside: pa.Table  # lines
     without: pa.StringArray  # customers with no order before the cutoff
+    past_spend: PastSpend = field(default_factory=PastSpend)
 
     def tables(self) -> Iterator[pa.Table]:
         """The forecasts by customer_id, table by table."""
@@ -132,6 +134,11 @@ class CheckpointedForecasts:
             for name in _TOTALS
         }
         return {"rows": sum(part.num_rows for part in parts), "totals": totals}
+
+    def first_evidence(self) -> str:
+        """One customer's evidence, which says what is unknown of all; empty without customers."""
+        tables = (self.checkpoint.read(part) for part in self.parts)
+        return next((str(one["evidence"][0].as_py()) for one in tables if one.num_rows), "")
 
     def bucket(self, bucket: int, buckets: int) -> pa.Table:
         """The forecasts of one bucket of customers, by customer_id."""

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,8 +31,15 @@ from ...models.batch_manifest import (
     is_done,
     locate_manifest,
 )
+from ...models.forecast_terms import ForecastTerms
 from ...models.model import TrainedModel
 from ...models.order_values import OrderValues, check_order_values, count_order_values
+from ...models.plausibility import (
+    PastSpend,
+    describe_plausibility,
+    describe_unknown,
+    sum_past_spend,
+)
 from ...models.scoring import (
     FORECAST_SCHEMA,
     choose_cutoff,
@@ -78,6 +86,7 @@ class BatchResult:
     remarks: tuple[str, ...]
     was_done: bool  # an earlier run had finished this batch
     parts_resumed: int  # parts that an interrupted run had finished
+    plausibility: tuple[str, ...] = ()  # the totals beside what the customers spent before
 
 
 def score_files(
@@ -165,18 +174,21 @@ def score_files(
         facts_remarks = facts.remarks if facts else ()
         concerns = [*([concern] if concern else []), *describe_hindsight(model, instant)]
         remarks = [*shards.report.remarks, *facts_remarks, *notes, *concerns]
+        terms = describe_terms(model)
+        told, warnings = _judge_totals(found, instant, terms)
         summary = Manifest(
             key=key,
             model_version=model.version,
             cutoff=dates.format_iso(instant),
             input_sha256=input_sha256,
             config_sha256=config_sha256,
-            made_with=describe_terms(model),
+            made_with=terms,
             rows=0,
             totals={},
             customers_without_orders=len(found.without),
             lines_set_aside=found.set_aside.num_rows,
-            remarks=tuple(remarks),
+            remarks=(*warnings, *remarks),
+            plausibility=told,
             files={},
         )
         if partitions:
@@ -186,6 +198,17 @@ def score_files(
         checkpoint.close()
     result = _build_result(summary, output, rejected, manifest, was_done=False)
     return replace(result, parts_resumed=found.resumed)
+
+
+def _judge_totals(
+    found: CheckpointedForecasts, instant: int, terms: ForecastTerms
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sentences on the totals beside past spend; then warnings, and what the model cannot know."""
+    totals: Any = found.totals()["totals"]
+    clv, spend = totals["clv"], totals["expected_spend"]
+    told, warnings = describe_plausibility(found.past_spend, clv, spend, instant, terms)
+    unknown = describe_unknown(found.first_evidence())
+    return tuple(told), (*warnings, *([unknown] if unknown else []))
 
 
 def _forecast(
@@ -204,7 +227,8 @@ def _forecast(
             "segments.within_file needs the whole file in memory; raise memory_limit, or remove "
             "segments.within_file"
         )
-    unknown, values = MissingAttributes(), OrderValues()
+    unknown, values, past = MissingAttributes(), OrderValues(), PastSpend()
+    terms = describe_terms(model)
     for number, orders in enumerate(shards):
         if facts is not None:
             orders, _ = attach_facts(orders, facts)
@@ -213,6 +237,7 @@ def _forecast(
             n_selected += orders.n_customers
         observed = windows.slice_observed(model.usable_columns(orders), instant)
         values += count_order_values(observed, instant)
+        past += sum_past_spend(observed, instant, terms)
         unknown += count_missing_attributes(observed, model.numbers.attributes, instant)
         most = max(observed.n_customers, 1) if model.own_cuts is not None else _PART
         prefix = f"shard-{number:03d}-of-{shards.count:03d}"
@@ -245,6 +270,7 @@ def _forecast(
         shards.count == 1,
         shards.report.rejected_lines or REJECTED_SCHEMA.empty_table(),
         without_orders.take(pc.array_sort_indices(without_orders)),
+        past,
     )
     return found, remarks
 
@@ -292,6 +318,7 @@ def _build_result(
         remarks=summary.remarks,
         was_done=was_done,
         parts_resumed=0,
+        plausibility=summary.plausibility,
     )
 
 

@@ -19,7 +19,13 @@ from ...errors import ConfigError, StoreError
 from ...features.attribute_features import MissingAttributes, count_missing_attributes
 from ...models.model import TrainedModel
 from ...models.order_values import OrderValues, check_order_values, count_order_values
-from ...models.scoring import FORECAST_SCHEMA, describe_hindsight
+from ...models.plausibility import (
+    PastSpend,
+    describe_plausibility,
+    describe_unknown,
+    sum_past_spend,
+)
+from ...models.scoring import FORECAST_SCHEMA, describe_hindsight, describe_terms
 from ...orders import dates, windows
 from ...orders.reading.line_collector import complete_report
 from ...orders.reading.read_orders import describe_sources
@@ -97,9 +103,15 @@ def score_files(
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
     concerns = [said for said in (concern, strange) if said]
     concerns += [*describe_hindsight(model, instant), *describe_limits(config)]
-    remarks = (*report.remarks, *facts_remarks, *unknown.sentences(), *concerns)
-    n_customers = sum(bucket["customers"] for bucket in buckets_done)
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
+    past = reduce(add, (PastSpend(**one["past_spend"]) for one in buckets_done), PastSpend())
+    told, warnings = describe_plausibility(
+        past, sums["clv"], sums["expected_spend"], instant, describe_terms(model)
+    )
+    evidence = next((one["evidence"] for one in buckets_done if one["evidence"]), "")
+    warnings += [said for said in (describe_unknown(evidence),) if said]
+    remarks = (*warnings, *report.remarks, *facts_remarks, *unknown.sentences(), *concerns)
+    n_customers = sum(bucket["customers"] for bucket in buckets_done)
     return BatchResult(
         output=output,
         rejected=rejected,
@@ -115,6 +127,7 @@ def score_files(
         remarks=remarks,
         was_done=False,
         parts_resumed=0,
+        plausibility=tuple(told),
     )
 
 
@@ -157,6 +170,8 @@ def _score_bucket(sent: SparkModel, instant: int, bucket: Bucket) -> pa.Table:
         "customers": forecasts.num_rows,
         "customers_without_orders": len(without),
         "order_values": values.to_pairs(),
+        "past_spend": asdict(_sum_past_spend(sent, instant, bucket)),
+        "evidence": str(forecasts["evidence"][0].as_py()) if forecasts.num_rows else "",
         "unknown": asdict(_count_unknown(sent, instant, bucket)),
         "lines_set_aside": bucket.set_aside.num_rows,
         **{name: math.fsum(forecasts[name].to_pylist()) for name in _SUMMED},
@@ -165,6 +180,14 @@ def _score_bucket(sent: SparkModel, instant: int, bucket: Bucket) -> pa.Table:
     without_orders = build_rejected_table("", None, reason, customer_ids=without)
     parts = (forecasts, bucket.set_aside, without_orders, summary_row)
     return pa.concat_tables([_add_missing_columns(part) for part in parts])
+
+
+def _sum_past_spend(sent: SparkModel, instant: int, bucket: Bucket) -> PastSpend:
+    if bucket.orders is None:
+        return PastSpend()
+    model = sent.model()
+    observed = windows.slice_observed(model.usable_columns(bucket.orders), instant)
+    return sum_past_spend(observed, instant, describe_terms(model))
 
 
 def _count_unknown(sent: SparkModel, instant: int, bucket: Bucket) -> MissingAttributes:

@@ -98,19 +98,25 @@ Baseline: TypeAlias = Callable[[BaselineInputs], BaselineForecast]
 
 def _historic_rate(known: BaselineInputs) -> BaselineForecast:
     """The customer's own net spend per day since its first order, at least a horizon ago."""
-    return BaselineForecast(
-        known.spend / np.maximum(known.tenure_days, known.horizon_days) * known.horizon_days
-    )
+    tenure_days = np.maximum(known.tenure_days, known.horizon_days)
+    return _forecast_constant_rate(known.spend / tenure_days * known.horizon_days, known)
 
 
 def _span_rate(known: BaselineInputs) -> BaselineForecast:
     """The customer's net spend per day since the shop's first order: newcomers start low."""
-    return BaselineForecast(known.spend / known.shop_days * known.horizon_days)
+    return _forecast_constant_rate(known.spend / known.shop_days * known.horizon_days, known)
 
 
 def _formula(known: BaselineInputs) -> BaselineForecast:
     """The textbook's customer value: own average order value x the base's purchase frequency."""
-    return BaselineForecast(known.order_value * known.base_frequency)
+    return _forecast_constant_rate(known.order_value * known.base_frequency, known)
+
+
+def _forecast_constant_rate(spend: Float64, known: BaselineInputs) -> BaselineForecast:
+    """The same spend in every period, discounted."""
+    discount = compute_discounts(known.economics, known.horizon_days, known.periods)
+    clv = known.economics.margin_rate * spend * (1.0 / discount).sum()
+    return BaselineForecast(spend, clv=clv)
 
 
 def _btyd(kind: Kind) -> Baseline:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from ...configs.economics import KnownEconomics
 from ...configs.schema import Config
 from ...features.targets import Targets
-from ...models.discounting import compute_discounts
+from ...models.discounting import discount_periods
 from .baselines import BaselineForecast
 
 __all__ = ["build_backtest_rows"]
@@ -50,8 +50,7 @@ def build_backtest_rows(
     """
     n = forecasts.num_rows
     spend = happened.spend
-    discount = compute_discounts(economics, config.horizon_days, config.periods)
-    actual_clv = economics.margin_rate * (spend / discount).sum(axis=1)
+    actual_clv = discount_periods(spend, economics, config.horizon_days)
     columns = {
         "cutoff": forecasts["cutoff"],
         "method": pa.repeat(method, n),

@@ -20,13 +20,26 @@ from ...decisions.report.build import evaluation_report
 from ...errors import ConfigError, OrdersError
 from ...evaluation import measures, standard_measures
 from ...evaluation.backtest_frames import OURS, Evaluation
+from ...evaluation.clv_accuracy import (
+    compare_groups,
+    describe_wait,
+    measure_clv,
+    summarize_clv,
+)
 from ...evaluation.scorecard import build_scorecard
 from ...features.extra_features import attach_extra_features
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
+from ...models.discounting import discount_periods
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
-from ...orders.cutoffs import can_train, get_default_cutoff, get_newest_realised_cutoff
+from ...orders.columns import Float64
+from ...orders.cutoffs import (
+    can_train,
+    find_clv_cutoff,
+    get_default_cutoff,
+    get_newest_realised_cutoff,
+)
 from ...orders.extra_features import ExtraFunction
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
@@ -40,6 +53,7 @@ __all__ = [
     "ALL_METHODS",
     "MEASURES",
     "Backtest",
+    "add_clv_cutoff",
     "backtest",
     "backtest_at",
     "choose_default_cutoffs",
@@ -56,6 +70,7 @@ MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "spearman": standard_measures.spearman,
     "MAE": standard_measures.mean_absolute_error,
     "RMSE": standard_measures.root_mean_squared_error,
+    "deviance": standard_measures.compute_spend_deviance,
     "bias": measures.bias,
     "decile_MAPE": measures.decile_mape,
 }
@@ -114,7 +129,8 @@ def backtest(
 ) -> Backtest:
     """Evaluate the model and the baselines at past cutoffs (rolling origin).
 
-    At each cutoff, a model is trained on the orders before it alone.
+    At each cutoff, a model is trained on the orders before it alone. The CLV is judged at cutoffs
+    whose whole span (periods x horizon) is over.
 
     Parameters
     ----------
@@ -124,7 +140,7 @@ def backtest(
         Settings of the shop; the defaults if not given.
     cutoffs : sequence of str, date or datetime, optional
         Past cutoffs. By default up to four of the newest realised ones, a season or a horizon
-        apart, whichever is longer.
+        apart, whichever is longer, and the newest at which the CLV can be judged.
     jobs : int, default 1
         How many cutoffs are evaluated at a time, each in its own process.
     progress : callable, optional
@@ -161,6 +177,7 @@ def backtest(
             )
     else:
         instants = choose_default_cutoffs(orders, config.horizon_days)
+        instants = add_clv_cutoff(instants, orders, config, end)
         if not instants:
             raise OrdersError(
                 f"a backtest needs about {config.horizon_days * 2 + 30} days of orders for "
@@ -224,6 +241,22 @@ def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = 
     return found
 
 
+def add_clv_cutoff(
+    instants: Sequence[int], orders: Orders, config: Config, end: int, most: int | None = None
+) -> list[int]:
+    """The cutoffs, and the newest at which the CLV can be judged if none of them is as old.
+
+    With `most`, at most so many: the oldest others give way, the newest of all stays.
+    """
+    first = windows.find_first_order_at(orders)
+    cutoff = find_clv_cutoff(first, end, config.horizon_days, config.periods)
+    found = sorted(instants)
+    if cutoff is None or not found or found[0] <= cutoff:
+        return found[-most:] if most else found
+    others = found if most is None else found[-max(most - 1, 1) :]
+    return [cutoff, *others] if most is None or most > 1 else others
+
+
 def backtest_at(
     orders: Orders,
     config: Config,
@@ -259,12 +292,30 @@ def backtest_at(
     for name, made in baselines.items():
         tables.append(build_backtest_rows(name, forecasts, model.economics, config, happened, made))
     ours = BaselineForecast(
-        np.asarray(forecasts["expected_spend"]), np.asarray(forecasts["churn_probability"])
+        np.asarray(forecasts["expected_spend"]),
+        np.asarray(forecasts["churn_probability"]),
+        clv=np.asarray(forecasts["clv"]),
     )
     every = {OURS: ours} | baselines
     measured = {name: _measured(made, actual, happened) for name, made in every.items()}
-    lower, upper = (np.asarray(forecasts[f"expected_spend_{end_}"]) for end_ in ("lower", "upper"))
+    lower, upper = _get_interval(forecasts, "expected_spend")
     measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
+    actual_clv = discount_periods(happened.spend, model.economics, config.horizon_days)
+    clvs = {name: made.clv for name, made in every.items() if made.clv is not None}
+    clv = summarize_clv(
+        clvs[OURS],
+        actual_clv,
+        np.asarray(forecasts["days_since_last_order"]).astype(np.float64),
+        cutoff,
+        config.horizon_days,
+    )
+    if clv["is_judged"]:
+        for name, made_clv in clvs.items():
+            measured[name] |= _measure_clv(made_clv, actual_clv)
+        inside = measure_clv(clvs[OURS], actual_clv, _get_interval(forecasts, "clv"))
+        measured[OURS]["clv_coverage_90"] = inside["coverage_90"]
+    else:
+        clv["wait"] = describe_wait(cutoff, config.horizon_days, config.periods)
     card = build_scorecard(
         {name: made.expected_spend for name, made in every.items()},
         {
@@ -275,6 +326,7 @@ def backtest_at(
         actual,
         happened.churned,
         (lower, upper),
+        clvs=(clvs, actual_clv) if clv["is_judged"] and config.periods > 1 else None,
     )
     summary = {
         "customers": rows.n_rows,
@@ -285,6 +337,8 @@ def backtest_at(
         "customers_with_negative_spend": int((actual < 0).sum()),
         "churn_rate": float(happened.churned.mean()),
         "methods": {name: _without_nan(values) for name, values in measured.items()},
+        "deciles": compare_groups(ours.expected_spend, actual),
+        "clv": clv | {"periods": config.periods},
         "scorecard": dataclasses.asdict(card),
         "remarks": list(model.numbers.blend.remarks),
     }
@@ -300,6 +354,15 @@ def _measured(
         for name, function in _CHURN_MEASURES.items():
             found[name] = function(made.churn_probability, happened.churned)
     return found
+
+
+def _measure_clv(clv: Float64, actual: Float64) -> dict[str, float]:
+    """Every measure of a CLV; the names begin with clv_, so that they stand beside the others."""
+    return {f"clv_{name}": function(clv, actual) for name, function in MEASURES.items()}
+
+
+def _get_interval(forecasts: pa.Table, name: str) -> tuple[Float64, Float64]:
+    return np.asarray(forecasts[f"{name}_lower"]), np.asarray(forecasts[f"{name}_upper"])
 
 
 def _without_nan(values: dict[str, float]) -> dict[str, float | None]:

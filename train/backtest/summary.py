@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from ...evaluation.backtest_frames import OURS
+from ...evaluation.clv_accuracy import describe_clv
 from ...models.parameters import LaterPeriodRatios, LaterSpend
 from ...models.season import Season
+from ...orders import dates
+from ...orders.cutoffs import find_clv_evaluation_start
 from ...orders.reading.validation_issues import join_words
 
-__all__ = ["TABLE_MEASURES", "describe_later_periods", "describe_season", "describe_verdict"]
+__all__ = [
+    "TABLE_MEASURES",
+    "describe_clv_evaluation",
+    "describe_later_periods",
+    "describe_season",
+    "describe_verdict",
+]
 
-TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "bias", "decile_MAPE")
+TABLE_MEASURES = ("nGini", "spearman", "MAE", "RMSE", "deviance", "bias", "decile_MAPE")
 
 
 def describe_verdict(summary: dict[str, Any]) -> list[str]:
@@ -22,8 +32,25 @@ def describe_verdict(summary: dict[str, Any]) -> list[str]:
         _total(ours["bias"]),
         _churn(ours, summary["churn_rate"]),
         _coverage(ours["coverage_90"]),
+        _clv(summary),
         *(f"{remark}." for remark in summary["remarks"]),
     ]
+
+
+def describe_clv_evaluation(
+    metrics: Mapping[str, Any], first: int, horizon_days: int, periods: int
+) -> str | None:
+    """When `train` can judge the CLV, where no evaluated cutoff could; None where one could.
+
+    `first` is the instant of the first order.
+    """
+    if any(summary["clv"]["is_judged"] for summary in metrics.values()):
+        return None
+    start = dates.format_instant(find_clv_evaluation_start(first, horizon_days, periods))
+    return (
+        f"The CLV of {periods} x {horizon_days} days was not judged: that takes orders until "
+        f"{start} and tracking.evaluated_cutoffs of 2 or more."
+    )
 
 
 def describe_later_periods(later: LaterSpend | LaterPeriodRatios) -> str:
@@ -68,6 +95,13 @@ def _churn(ours: dict[str, Any], rate: float) -> str:
         "" if area is None else f" It tells who will order from who will not with AUC {area:.2f}."
     )
     return f"Churn was {rate:.0%}; its probabilities are off by {gap:.1%} on average.{ranking}"
+
+
+def _clv(summary: dict[str, Any]) -> str:
+    clv = summary["clv"]
+    if not clv["is_judged"]:
+        return str(clv["wait"])
+    return describe_clv(clv, summary["methods"][OURS].get("clv_coverage_90"))
 
 
 def _coverage(share: float) -> str:
