@@ -6,12 +6,13 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -22,6 +23,8 @@ __all__ = [
     "check_batch_output",
     "check_folder",
     "check_writable",
+    "count_formulas",
+    "escape_cells",
     "replace_file",
     "replace_folder",
     "write_files",
@@ -30,6 +33,7 @@ __all__ = [
 
 REJECTED = "rejected.parquet"  # beside or in every batch output
 _FORMATS = (".parquet", ".csv")
+_FORMULA = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula, or skip before one
 
 
 def check_writable(path: Path) -> None:
@@ -70,21 +74,57 @@ def check_batch_output(
         raise ConfigError(f"the orders lie in the output {output}; name another folder")
 
 
-def write_files(contents: Mapping[Path, pa.Table | str]) -> None:
-    """Write texts and tables, the latter as .parquet or .csv by their endings: all, or none."""
+def write_files(
+    contents: Mapping[Path, pa.Table | str], exact_columns: Collection[str] = ()
+) -> None:
+    """Write texts and tables, the latter as .parquet or .csv by their endings: all, or none.
+
+    A .csv file is for people: no spreadsheet runs its cells, but those of `exact_columns`.
+    """
     with ExitStack() as stack:
         partials = {path: stack.enter_context(replace_file(path)) for path in contents}
         for path, content in contents.items():
             if isinstance(content, str):
                 partials[path].write_text(content, encoding="utf-8")
             elif path.suffix.lower() == ".csv":
-                pa.csv.write_csv(content, partials[path])
+                pa.csv.write_csv(escape_cells(content, exact_columns), partials[path])
             else:
                 pa.parquet.write_table(content, partials[path])
             _sync(partials[path])
 
 
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame | pa.Table], ending: str) -> None:
+def escape_cells(table: pa.Table, exact_columns: Collection[str] = ()) -> pa.Table:
+    """A table whose texts begin with an apostrophe where a spreadsheet would run them."""
+    for position, name in enumerate(table.column_names):
+        column = table[name]
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if name in exact_columns or not _is_text(column.type):
+            continue
+        is_formula = pc.match_substring_regex(column, _FORMULA)
+        escaped = pc.binary_join_element_wise(
+            *(pa.scalar("'", column.type), column, pa.scalar("", column.type))
+        )
+        column = pc.if_else(pc.fill_null(is_formula, False), escaped, column)
+        table = table.set_column(position, name, column)
+    return table
+
+
+def count_formulas(column: pa.ChunkedArray) -> int:
+    """How many texts of a column a spreadsheet would run."""
+    return int(pc.sum(pc.match_substring_regex(column, _FORMULA)).as_py() or 0)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def write_tables(
+    folder: Path,
+    tables: Mapping[str, pd.DataFrame | pa.Table],
+    ending: str,
+    exact_columns: Collection[str] = (),
+) -> None:
     """Write tables into `folder`, one file of its name each: all of them, or none."""
     check_folder(folder)
     write_files(
@@ -93,7 +133,8 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame | pa.Table], en
             if isinstance(table, pa.Table)
             else pa.Table.from_pandas(table, preserve_index=False)
             for name, table in tables.items()
-        }
+        },
+        exact_columns,
     )
 
 

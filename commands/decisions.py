@@ -132,6 +132,10 @@ def lists(
     config: OptionalConfig = None,
     past: Past = None,
     ending: Format = "csv",
+    safe_cells: Annotated[
+        bool,
+        typer.Option("--safe-cells", help="Escape ids that a spreadsheet would run as a formula."),
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -146,7 +150,14 @@ def lists(
     check_folder(output)
     base, past_base = _open_base(forecasts, orders, config, past, quiet or as_json)
     result = build_lists(base, past=past_base)
-    result.save(output, ending)
+    result.save(output, ending, safe_cells=safe_cells)
+    formulas = 0 if safe_cells or ending != "csv" else result.count_formula_ids()
+    if formulas:
+        formula_note = (
+            f"{formulas:,} customer ids begin with = + - @ and stand in the lists as they are, for "
+            "imports; before you open the files in a spreadsheet, write them with --safe-cells"
+        )
+        note([formula_note], quiet or as_json)
     if as_json:
         print_json(
             {

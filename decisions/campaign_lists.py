@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..atomic_files import write_tables
+from ..atomic_files import count_formulas, write_tables
 from ..configs.economics import Basis
 from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, parse_condition
 from ..configs.schema import Config
@@ -61,8 +61,12 @@ class Lists:
     remarks: tuple[str, ...]
     terms: ForecastTerms | None = None  # what the forecasts' numbers mean
 
-    def save(self, folder: Path, ending: str = "csv") -> None:
-        """Write one file per list, held_out, summary and budget, all or none."""
+    def save(self, folder: Path, ending: str = "csv", *, safe_cells: bool = False) -> None:
+        """Write one file per list, held_out, summary and budget, all or none.
+
+        In .csv files texts that a spreadsheet would run get an apostrophe; customer ids only with
+        `safe_cells`, since campaign tools import them.
+        """
         tables: dict[str, pd.DataFrame | pa.Table] = dict(self.contacts)
         held_out = [
             table.add_column(0, "list", pa.repeat(name, table.num_rows))
@@ -71,7 +75,12 @@ class Lists:
         if held_out:
             tables["held_out"] = pa.concat_tables(held_out)
         tables |= {"summary": self.summary, "budget": self.budget}
-        write_tables(folder, tables | {"dictionary": build_dictionary(tables, self.terms)}, ending)
+        tables |= {"dictionary": build_dictionary(tables, self.terms)}
+        write_tables(folder, tables, ending, () if safe_cells else ("customer_id",))
+
+    def count_formula_ids(self) -> int:
+        """How many customer ids of the lists a spreadsheet would run."""
+        return sum(count_formulas(table["customer_id"]) for table in self.contacts.values())
 
 
 def lists(

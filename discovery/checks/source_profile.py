@@ -114,7 +114,7 @@ def profile_table(orders: Any, config: OrdersConfig) -> SourceProfile:
     config = fit_rules(config.reading("the orders"), frame.names)
     builder = _ProfileBuilder(config, config.all_sources())
     mapping, _ = resolve_columns(config, frame.names, own_names_too=True)
-    table = frame.select(list(dict.fromkeys(frame.names)))
+    table = frame.select([name for name in frame.names if frame.names.count(name) == 1])
     builder.add(RawTable(table, np.arange(1, table.num_rows + 1)), "", mapping, 0)
     return builder.build()
 
