@@ -142,7 +142,8 @@ def score(
     if strange:
         warnings.warn(strange, UserWarning, stacklevel=2)
     unknown = count_missing_attributes(orders, model.numbers.attributes, instant)
-    for sentence in unknown.sentences(beyond=_MOST_UNKNOWN_SHARE):
+    notes = [*unknown.sentences(beyond=_MOST_UNKNOWN_SHARE), *model.describe_calendar(instant)]
+    for sentence in notes:
         warnings.warn(sentence, UserWarning, stacklevel=2)
     forecasts = pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
     forecasts.attrs |= describe_terms(model).attributes()
