@@ -215,13 +215,6 @@ DEFAULT_RULES: dict[str, ListRule] = {
         min_orders=2,
         reason="among the best 5 %: {clv} expected in {span_days} days",
     ),
-    "retention_budget": _rule(
-        where={"risk": ("medium", "high"), "value_at_risk": "> 0"},
-        value="value_at_risk",
-        reason="keeping this customer is worth at most {value_at_risk}: {value_if_kept} if an "
-        "order comes in {horizon_days} days, {clv} as it stands",
-        aim="keep",
-    ),
 }
 
 

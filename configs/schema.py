@@ -60,11 +60,11 @@ __all__ = [
 Target = Literal["spend", "gross", "before_discount", "contribution"]
 
 # keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle
-# by themselves, and a bundle names no function
+# by themselves, so do the days of a calendar, and a bundle names no function
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
     "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
-    "notify",
+    "notify", "calendar",
 )  # fmt: skip
 
 
@@ -179,6 +179,10 @@ class Config(Section):
         description="What counts as spend. spend: amounts less returns. gross: amounts before "
         "returns and discounts. before_discount: amounts less returns, before discounts. "
         "contribution: spend less cost (leave margin_rate out).",
+    )
+    calendar: str | None = Field(
+        default=None,
+        description="CSV file of known events, past and future: date, event; see docs/calendar.md.",
     )
     features: FeaturesConfig = Field(default_factory=lambda: FeaturesConfig())
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ..atomic_files import write_tables
 from ..configs.economics import KnownEconomics
@@ -21,6 +22,7 @@ from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from ..orders.columns import Float64
 from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
+from .dictionary import build_dictionary
 from .group_totals import divide, ratio, sum_by_group
 from .period_counts import DAYS_PER_MONTH, GroupSums, PeriodCounts
 
@@ -40,18 +42,16 @@ class Kpis:
     triangles: pd.DataFrame  # one row per cohort and month of age
     customers: pd.DataFrame  # one row per customer: formula CLV and forecast
     remarks: tuple[str, ...]
+    terms: ForecastTerms | None = None  # what the forecasts' numbers mean
 
     def save(self, folder: Path, ending: str = "csv") -> None:
-        """Write measures, triangles and customers into `folder`, all or none."""
-        write_tables(
-            folder,
-            {
-                "measures": self.measures,
-                "triangles": self.triangles,
-                "customers": self.customers,
-            },
-            ending,
-        )
+        """Write measures, triangles, customers and dictionary into `folder`, all or none."""
+        tables: dict[str, pd.DataFrame | pa.Table] = {
+            "measures": self.measures,
+            "triangles": self.triangles,
+            "customers": self.customers,
+        }
+        write_tables(folder, tables | {"dictionary": build_dictionary(tables, self.terms)}, ending)
 
 
 def kpis(
@@ -117,7 +117,11 @@ def kpis(
     parts.append(periods)
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return Kpis(
-        table, build_triangles(base), _compute_customers(base, table.iloc[0]), tuple(remarks)
+        table,
+        build_triangles(base),
+        _compute_customers(base, table.iloc[0]),
+        tuple(remarks),
+        base.terms,
     )
 
 

@@ -21,6 +21,7 @@ from ..orders.columns import Float32, Int64
 from ..orders.extra_features import ExtraFeatures, ExtraFunction, load_extra_function
 from ..orders.orders import Orders
 from .attribute_features import PREFIX
+from .calendar_features import EVENT_PREFIX
 from .catalogue import CATALOGUE
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")  # what a tree's text can hold
+_OWN_PREFIXES = (PREFIX, EVENT_PREFIX)
 _TAKEN = {"customer_id", "cutoff", *(feature.name for feature in CATALOGUE)}
 # What a faulty function raises: reported in one sentence, with the original chained to it.
 _FAULTS = (
@@ -85,7 +87,7 @@ def build_extra_columns(
 
 def list_extra_names(names: Sequence[str]) -> tuple[str, ...]:
     """Those of a model's features that a function of the user's gave."""
-    return tuple(n for n in names if n not in _TAKEN and not n.startswith(PREFIX))
+    return tuple(n for n in names if n not in _TAKEN and not n.startswith(_OWN_PREFIXES))
 
 
 def build_order_frame(orders: Orders) -> pd.DataFrame:
@@ -170,7 +172,7 @@ def _check_columns(found: pd.DataFrame, names: tuple[str, ...] | None) -> None:
             raise ConfigError(
                 f"a column of extra_features is named with letters, digits and _, got {name!r}"
             )
-        if name in _TAKEN or name.startswith(PREFIX):
+        if name in _TAKEN or name.startswith(_OWN_PREFIXES):
             raise ConfigError(
                 f"extra_features must not return the column {name}, which clvcast has; rename it"
             )

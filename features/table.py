@@ -25,6 +25,7 @@ from ..orders.extra_features import ExtraFunction
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .attribute_features import build_attribute_columns, build_attribute_labels
+from .calendar_features import build_event_columns
 from .catalogue import GROUPS, TRAILING_DAYS, select_features
 from .extra_features import attach_extra_features, build_extra_columns
 from .kernel.sweep import GROUP_ORDER, N_WHOLE, Sweep
@@ -72,12 +73,13 @@ def compute_feature_rows(
     """Compute features of `orders` at ascending `cutoffs` (microseconds), by (cutoff, customer).
 
     All of the catalogue that the orders have columns for, or those of some `groups` of it; then
-    those of the orders' attributes and of their extra features.
+    those of the orders' attributes, of their extra features and of their calendar.
     """
     rows = _of_blocks(orders, cutoffs, groups)
     for is_there, build in (
         (orders.attributes is not None, build_attribute_columns),
         (orders.extra is not None, build_extra_columns),
+        (orders.calendar is not None, build_event_columns),
     ):
         if is_there:
             names, values = build(orders, cutoffs, rows.cutoff_index, rows.customer_index)

@@ -70,6 +70,8 @@ def compute_batch_key(
         ],
         "orders": model.orders.model_dump(mode="json", exclude={"source"}),
     }
+    if model.own_calendar is not None:
+        config["calendar"] = model.own_calendar.to_dates()
     config_sha256 = _sha256(json.dumps(config, sort_keys=True))
     parts = [_FORMAT, model.version, input_sha256, config_sha256, *settings]
     return _sha256(json.dumps(parts)), config_sha256

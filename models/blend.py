@@ -36,6 +36,7 @@ __all__ = [
     "apply_season",
     "blend_forecasts",
     "compute_churn_start",
+    "compute_event_shift",
     "compute_order_value_offset",
     "compute_spend_start",
     "forecast_btyd",
@@ -124,6 +125,7 @@ def forecast_btyd(rows: FeatureRows, blend: Blend, horizon_days: int) -> BtydVie
         *predict_order_outlook(blend.order_model, days, horizon_days),
         predict_order_value(blend.order_values, value_order_days(rows, days, blend.value_scale)),
         locate_in_season(blend.season, rows),
+        compute_event_shift(blend, rows),
     )
 
 
@@ -134,15 +136,26 @@ def apply_season(
     order_days: Float64,
     order_value: Float64,
     places: Float64 | None,
+    events: Float64 | None,
 ) -> BtydViews:
-    """BTYD's forecasts, moved by the season at `places` in the year; None: no season."""
-    if places is None:
+    """BTYD's forecasts, moved by the season at `places` in the year and by known events.
+
+    None: no season, no event. `events` moves the log of spend; the odds of an order take what they
+    can of it, and the spend of those who order takes up the rest.
+    """
+    if places is None and events is None:
         nothing = np.zeros(len(ordering))
         return BtydViews(days, ordering, order_days, order_value, nothing, nothing, nothing)
-    churn = blend.season.at(blend.season.churn, places)
-    ordered = blend.season.at(blend.season.ordered, places)
-    odds = np.exp(-churn)  # of an order, times this
-    moved = odds / (1.0 - ordering + ordering * odds)
+    if places is None:
+        churn = ordered = np.zeros(len(ordering))
+    else:
+        churn = blend.season.at(blend.season.churn, places)
+        ordered = blend.season.at(blend.season.ordered, places)
+    moved = _move_odds(ordering, churn)
+    if events is not None:
+        before, churn = moved, churn - events
+        moved = _move_odds(ordering, churn)
+        ordered = ordered + events - np.log(moved / before)
     return BtydViews(
         days,
         ordering * moved,
@@ -152,6 +165,19 @@ def apply_season(
         np.log(moved) + ordered,
         ordered,
     )
+
+
+def _move_odds(ordering: Float64, churn: Float64) -> Float64:
+    """What a shift of the log-odds of no order does to the chance of an order: a factor."""
+    odds = np.exp(-churn)
+    return np.asarray(odds / (1.0 - ordering + ordering * odds))
+
+
+def compute_event_shift(blend: Blend, rows: FeatureRows) -> Float64 | None:
+    """What events in the first window do to the log of each row's spend; None without any."""
+    if blend.events is None:
+        return None
+    return np.asarray(np.log(blend.events.compute_factor(rows, 1)))
 
 
 def value_order_days(rows: FeatureRows, days: OrderDays, value_scale: float) -> OrderDays:

@@ -29,6 +29,7 @@ from .blend import (
     BtydViews,
     apply_season,
     compute_churn_start,
+    compute_event_shift,
     compute_order_value_offset,
     forecast_btyd,
     to_probability,
@@ -165,6 +166,7 @@ def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
         *predict_order_outlook(blend.order_model, new, horizon),
         predict_order_value(blend.order_values, new),
         locate_in_season(blend.season, rows),
+        compute_event_shift(blend, rows),
     )
 
 

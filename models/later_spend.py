@@ -93,6 +93,9 @@ def predict_spend_by_period(
         else:
             factors = [blend.season.compute_total_factor(places, day) for day in days]
         spend = spend * np.array(factors).T
+    if blend.events is not None:
+        moved = [blend.events.compute_factor(rows, k) for k in range(2, periods + 1)]
+        spend = spend * np.array(moved).T
     return np.column_stack([expected.spend, spend])
 
 

@@ -24,7 +24,9 @@ from ..features.attribute_features import encode_attributes
 from ..features.table import FeatureRows
 from ..notebook_cards import format_card, format_summary
 from ..orders import dates
+from ..orders.calendar import Calendar, build_calendar, load_calendar
 from ..orders.columns import Float64
+from ..orders.dates import DAY
 from ..orders.extra_features import ExtraFeatures, ExtraFunction, load_extra_function
 from ..orders.orders import Orders
 from .blend import BtydViews, Heads, blend_forecasts, forecast_btyd, predict_heads
@@ -70,6 +72,7 @@ class TrainedModel:
     own_cuts: SegmentsConfig | None = None  # cut anew within each file
     own_customers: CustomersConfig | None = None
     own_extra: ExtraFeatures | None = None  # the user's function, where the model needs one
+    own_calendar: Calendar | None = None  # newer days of the events the model knows
     reference: DriftReference | None = (
         None  # how features and forecasts lay; no part of the version
     )
@@ -172,7 +175,46 @@ class TrainedModel:
             own_cuts=config.segments if config.segments.within_file else None,
             own_customers=config.customers or self.own_customers,
             own_extra=self._load_extra(config) or self.own_extra,
+            own_calendar=self._load_calendar(config) or self.own_calendar,
         )
+
+    def _load_calendar(self, config: Config) -> Calendar | None:
+        """The calendar a configuration names, for a model that learned from one."""
+        if config.calendar is None or self.numbers.calendar is None:
+            return None
+        return load_calendar(config.calendar)
+
+    @property
+    def calendar(self) -> Calendar | None:
+        """Days of the events the model knows, for its own windows; None if it learned from none."""
+        kept = self.numbers.calendar
+        if kept is None:
+            return None
+        given = self.own_calendar or build_calendar(kept)
+        none = np.empty(0, dtype=np.int64)
+        days = {name: given.days.get(name, none) for name in sorted(kept)}
+        return Calendar(days).with_windows(self.numbers.horizon_days, self.periods)
+
+    def describe_calendar(self, cutoff: int) -> list[str]:
+        """Sentences on what the calendar does not tell at a cutoff."""
+        known, given = self.numbers.calendar, self.own_calendar
+        if known is None:
+            return []
+        found = []
+        unknown = [] if given is None else sorted(set(given.days) - set(known))
+        if unknown:
+            found.append(
+                f"the calendar's {', '.join(unknown)} were not in the training's calendar: "
+                "counted as no event"
+            )
+        days = given.days if given is not None else build_calendar(known).days
+        newest = max((int(own[-1]) for own in days.values() if len(own)), default=0)
+        if newest * DAY < cutoff:
+            found.append(
+                "the calendar has no event at or after the cutoff, so none is expected; give a "
+                "newer file (calendar: in a configuration)"
+            )
+        return found
 
     def _load_extra(self, config: Config) -> ExtraFeatures | None:
         """The function a configuration names, for a model that needs one."""
@@ -210,7 +252,11 @@ class TrainedModel:
         self.check_extra_features(orders)
         names, extra = self.numbers.extra_features, self.own_extra or orders.extra
         kept = orders.keep_columns(self.numbers.optional_columns)
-        kept = replace(kept, extra=replace(extra, names=names) if names and extra else None)
+        kept = replace(
+            kept,
+            extra=replace(extra, names=names) if names and extra else None,
+            calendar=self.calendar,
+        )
         return encode_attributes(kept, self.numbers.attributes)
 
     def check_columns(self, names: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from ..configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig, Ta
 from ..features.attribute_features import PREFIX, AttributeCoding
 from ..features.catalogue import select_features
 from .btyd.forecasts import GammaGamma, OrderModel
+from .event_effects import EventEffects
 from .season import Season
 from .segments import SegmentThresholds
 
@@ -69,6 +70,7 @@ class Blend(_Section):
     typical_order_value: Positive
     spend_shift: float  # of the direct trees' offset
     season: Season = Season()
+    events: EventEffects | None = Field(default=None, exclude_if=lambda value: value is None)
     churn_start: float = 0.0  # where the trees of churn start; without a season they begin at 0
     remarks: tuple[str, ...] = ()  # sentences: where a BTYD fit fell back or stands at a bound
 
@@ -143,6 +145,9 @@ class Parameters(_Section):
     extra_features: tuple[str, ...] = Field(
         default=(), exclude_if=lambda value: not value
     )  # those of them that the user's own function gives
+    calendar: Mapping[str, tuple[str, ...]] | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )  # ISO dates by event, as known when it was trained
     horizon_days: Annotated[int, Field(ge=1, le=3650)]
     periods: Periods
     economics: KnownEconomics

@@ -128,7 +128,7 @@ def score_one(
             f"the customer has no order before {dates.format_instant(instant)}; leave the "
             "customer out"
         )
-    columns = forecast_columns(model, known, rows, instant)
+    columns = forecast_columns(model, known, rows, instant, model.predict(rows))
     return Forecast(
         customer_id=known.customer_ids[0].as_py(),
         **{name: values.tolist()[0] for name, values in columns.items()},

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ..notebook_cards import format_card, format_summary
 from . import dates
 from .attributes import Attributes
+from .calendar import Calendar
 from .columns import Float64, Int64, Mask, TextColumn
 from .extra_features import ExtraFeatures
 
@@ -64,6 +65,8 @@ class Orders:
         Facts about the same customers, if any were joined.
     extra : ExtraFeatures or None
         The user's function that adds features, if any was given.
+    calendar : Calendar or None
+        Days of known events, if a calendar was given.
 
     """
 
@@ -78,6 +81,7 @@ class Orders:
     complete_until: int | None = None  # the instant before which every order is there, where stated
     attributes: Attributes | None = None  # facts about the same customers, where any were joined
     extra: ExtraFeatures | None = None  # the user's function that adds features
+    calendar: Calendar | None = None  # known events, past and future
 
     def _describe(self) -> dict[str, object]:
         facts: dict[str, object] = {

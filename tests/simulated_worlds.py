@@ -57,12 +57,13 @@ class World:
     horizon_days: int
     truth: pd.DataFrame  # customers (index, sorted) x periods: expected spend
     actual: pd.DataFrame  # the same, as it happened
+    promotions: pd.DatetimeIndex  # days, past and to come
 
 
 def make_world(
     kind: WorldKind,
     seed: int,
-    customers: int = 2_000,
+    customers: int = 1_000,
     history_days: int = 800,
     horizon_days: int = 60,
     periods: int = 4,
@@ -77,7 +78,7 @@ def make_world(
     value = random.uniform(10, 80) * 4 / random.gamma(5, 1, customers)  # inverse gamma, mean 1
     value *= np.where(random.random(customers) < kind.whales, 15.0, 1.0)
     fades = random.random(customers) < kind.fading
-    demand, price = _build_calendar(random, kind, days)
+    demand, price, promoted = _build_calendar(random, kind, days)
     fade = 0.5 ** (np.arange(days) / 182.5)
     intensity = rate[:, None] * demand * np.where(fades[:, None], fade, 1.0)
     day = np.arange(days)
@@ -106,6 +107,7 @@ def make_world(
         horizon_days,
         pd.DataFrame(by_period, index=names, columns=columns).loc[ids],
         spent.reindex(index=ids, columns=columns, fill_value=0.0),
+        FIRST_DAY + pd.to_timedelta(np.flatnonzero(promoted), unit="D"),
     )
 
 
@@ -119,16 +121,18 @@ def _draw_first_days(
 
 def _build_calendar(
     random: np.random.Generator, kind: WorldKind, days: int
-) -> tuple[Float64, Float64]:
-    """What each day does to the rate of orders and to their value."""
+) -> tuple[Float64, Float64, npt.NDArray[np.bool_]]:
+    """What each day does to the rate of orders and to their value, and which are promoted."""
     day = np.arange(days)
     peak = random.uniform(0, 365)
     demand = np.exp(kind.season * np.cos(2 * np.pi * (day - peak) / 365))
     price = np.exp(kind.price_drift * day / 365)
+    promoted = np.zeros(days, dtype=np.bool_)
     for _ in range(round(kind.promotions * days / 365)):
         week = slice(begin := int(random.integers(0, days)), begin + 7)
         demand[week], price[week] = demand[week] * 2.0, price[week] * 0.8
-    return demand, price
+        promoted[week] = True
+    return demand, price, promoted
 
 
 def _list_lines(

@@ -189,6 +189,8 @@ def _learn_shock(frame: TrainingFrame, actual: Float64, blend: Blend) -> float:
         places = locate_in_season(blend.season, then)
         if places is not None:
             forecast *= math.exp(blend.season.at(blend.season.spend, places[:1])[0])
+        if blend.events is not None:
+            forecast *= float(blend.events.compute_factor(then, 1)[0])
         total = math.fsum(actual[at])
         if total > 0 and forecast > 0:
             misses.append(min(abs(math.log(total / forecast)), _MOST_MISS))

@@ -40,6 +40,7 @@ from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
 from .boosting import Examples, predict_out_of_fold, train_boosters
 from .conformal_intervals import compare_spans, learn_intervals
 from .customer_sampling import limit_training_rows
+from .event_estimation import estimate_event_effects
 from .hyperparameter_search import search_hyperparameters
 from .later_frame import build_later_frame
 from .later_periods import learn_later_periods
@@ -70,6 +71,9 @@ def fit(
     the history is too short, or shows nobody who came back or who stayed away.
     """
     progress("features")
+    if orders.calendar is not None:
+        calendar = orders.calendar.with_windows(config.horizon_days, config.periods)
+        orders = replace(orders, calendar=calendar)
     is_short = is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days)
     if is_short or is_silent(slice_observed(orders, end), end, config.horizon_days):
         return _fit_btyd_alone(orders, config, end)
@@ -227,6 +231,7 @@ def _numbers(
         attributes=coding,
         features=features,
         extra_features=list_extra_names(features),
+        calendar=None if orders.calendar is None else orders.calendar.to_dates(),
         horizon_days=config.horizon_days,
         periods=config.periods,
         economics=resolve_economics(config, orders, end),
@@ -273,11 +278,14 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
 def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Config) -> Blend:
     """The blend before its levels are known: BTYD, and the order values that spend starts from."""
     scale = _value_scale(orders, frame.end, config.target)
+    events = None
+    if orders.calendar is not None and orders.calendar.days:
+        events = estimate_event_effects(orders, orders.calendar, frame.end)
     newest = frame.rows.cutoff_index == len(frame.cutoffs.instants) - 1
     value = frame.rows.columns(("order_value_mean",))[newest, 0]
     mean_value = float(value.astype(np.float64).mean())
     typical = max(mean_value * scale, _LEAST_ORDER_VALUE)
-    return fit_initial_blend(now, typical, scale)
+    return fit_initial_blend(now, typical, scale).model_copy(update={"events": events})
 
 
 def _with_starts(blend: Blend, frame: TrainingFrame, btyd: BtydViews) -> Blend:

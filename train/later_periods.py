@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from ..models.blend import BtydViews
+from ..models.event_effects import EventEffects
 from ..models.later_spend import extend_levels, predict_later_parts
 from ..models.parameters import Blend, LaterSpend
 from ..models.season import locate_in_season
@@ -119,6 +120,8 @@ def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[l
         share = money - np.log(frame.shop_totals[used, k] / frame.shop_totals[used, 0])
         if places is not None:
             money = money - _measure_season(frame, blend, places, k)[used]
+        if blend.events is not None:
+            money = money - _measure_events(frame, blend.events, k)[used]
         years = (float(np.ptp(frame.ages[used])) + frame.horizon_days) / RATE_YEAR_DAYS
         by_share = min(1.0 / years, 1.0)
         settled = np.minimum(frame.history_days[used] / _SETTLED_DAYS, 1.0)
@@ -132,6 +135,13 @@ def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[l
     while len(found) < n_later:
         found.append(found[-1] + fading if found else 0.0)
     return found, realised
+
+
+def _measure_events(frame: LaterFrame, events: EventEffects, k: int) -> Float64:
+    """Log of what events make of period k beside the first, per cutoff."""
+    later, now = (events.compute_factor(frame.rows, period) for period in (k + 1, 1))
+    newest = np.unique(frame.rows.cutoff_index, return_index=True)[1]
+    return np.asarray(np.log(later / now)[newest])
 
 
 def _measure_season(frame: LaterFrame, blend: Blend, places: Float64, k: int) -> Float64:

@@ -89,11 +89,16 @@ def _estimate_from_own_totals(
     totals = np.maximum(windows.sum_between(known.times, values, bounds), 0.0) / known.unit
     if len(totals) < YEAR_DAYS:
         return PastYears()
+    if blend.events is not None and known.calendar is not None:
+        totals = totals / blend.events.compute_day_factors(known.calendar.days, bounds[:-1] // DAY)
     rows = compute_feature_rows(replace(known, extra=None), np.array([end], dtype=np.int64))
     btyd = forecast_btyd(rows, blend, horizon_days)
     churn = 1.0 - math.fsum(btyd.order_probability) / rows.n_rows
     season = estimate_from_totals(totals, horizon_days, end / DAY / YEAR_DAYS % 1.0, churn)
-    neutral, expected = estimate_neutral_total(totals, horizon_days), math.fsum(btyd.spend)
+    neutral, expected = (
+        estimate_neutral_total(totals, horizon_days),
+        math.fsum(btyd.spend * np.exp(-btyd.spend_season)),
+    )
     share = _measure_known_share(known, horizon_days, target, end)
     if not min(neutral * share, expected) > 0:
         return PastYears(season)

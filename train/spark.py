@@ -15,6 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
+from ..features.calendar_features import attach_calendar
 from ..models.model import TrainedModel
 from ..orders import dates
 from ..orders.orders import Orders
@@ -112,4 +113,5 @@ def sample_orders(
         )
     report = replace(report, remarks=tuple(remarks))
     max_rows = None if takes_all else config.spark_training_rows
-    return CustomerSample(replace(bucket.orders, report=report), end, max_rows)
+    sample = attach_calendar(replace(bucket.orders, report=report), config.calendar)
+    return CustomerSample(sample, end, max_rows)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
+from ..features.calendar_features import EVENT_PREFIX
 from ..features.table import FeatureRows, compute_feature_rows
 from ..features.targets import Targets, compute_targets
 from ..orders import dates, windows
@@ -58,7 +59,9 @@ def build_training_frame(orders: Orders, config: Config, end: int) -> TrainingFr
     )
     _check_names(config, rows.names)
     left_out = {*config.model.leave_out, *_SEASON}
-    names = tuple(name for name in rows.names if name not in left_out)
+    names = tuple(
+        name for name in rows.names if name not in left_out and not name.startswith(EVENT_PREFIX)
+    )
     age_weights = 0.5 ** (cutoffs.ages / (_HALF_LIFE_HORIZONS * horizon_days))
     weights = np.asarray(age_weights)[rows.cutoff_index]
     return TrainingFrame(rows, outcome, weights, cutoffs, names, horizon_days, end)

@@ -91,7 +91,7 @@ def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnsw
     columns: dict[str, list[Any]] = {
         "customer_id": observed.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
     }
-    forecasts = forecast_columns(model, observed, rows, request.cutoff)
+    forecasts = forecast_columns(model, observed, rows, request.cutoff, model.predict(rows))
     columns |= {name: values.tolist() for name, values in forecasts.items()}
     answers = {
         values[0]: dict(zip(columns, values, strict=True))

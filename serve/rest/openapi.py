@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from ...orders.dates import ISO_LOCAL
 from .errors import ErrorAnswer
 from .handlers import ARROW, JSON, PARQUET
 from .schemas import FORECAST_REQUEST, RELOAD, build_example_request
@@ -59,7 +60,7 @@ def describe_forecast_body() -> dict[str, Any]:
         "in": "query",
         "required": False,
         "description": "The cutoff, for a body that is a table of order lines.",
-        "schema": {"type": "string", "format": "date"},
+        "schema": {"type": "string", "pattern": f"^{ISO_LOCAL}$"},
     }
     return {"requestBody": body, "parameters": [cutoff]}
 

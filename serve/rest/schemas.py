@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from datetime import datetime
 from typing import Annotated, Any, NotRequired
 
 import pyarrow as pa
@@ -155,9 +154,15 @@ class ForecastRequest(TypedDict):
 FORECAST_REQUEST: TypeAdapter[ForecastRequest] = TypeAdapter(ForecastRequest)
 
 
+# an instant without an offset: OpenAPI's `date-time` has one
+_LocalInstant = Annotated[
+    str, Field(pattern=f"^{ISO_LOCAL}$", description="ISO 8601 in the shop's time zone.")
+]
+
+
 def _map_type(kind: pa.DataType) -> Any:
     if pa.types.is_timestamp(kind):
-        return datetime
+        return _LocalInstant
     if pa.types.is_integer(kind):
         return int
     return float if pa.types.is_floating(kind) else str
@@ -166,7 +171,9 @@ def _map_type(kind: pa.DataType) -> Any:
 # the columns of a forecast row are defined in one place
 _COLUMNS: dict[str, Any] = {
     field.name: (
-        _map_type(field.type) | None if field.name.endswith("_at") else _map_type(field.type),
+        _map_type(field.type) | None
+        if pa.types.is_timestamp(field.type) and field.name != "cutoff"
+        else _map_type(field.type),
         ...,
     )
     for field in FORECAST_SCHEMA
@@ -182,7 +189,7 @@ class ForecastAnswer(BaseModel):
     """Forecasts in the order of the request."""
 
     model_version: str
-    cutoff: datetime
+    cutoff: _LocalInstant
     forecasts: list[_ForecastRow]
     without_orders: list[str] = Field(
         description="Customers without an order before the cutoff: they have no forecast."
@@ -210,7 +217,7 @@ class ExplainAnswer(BaseModel):
     """Explanations in the order of the request."""
 
     model_version: str
-    cutoff: datetime
+    cutoff: _LocalInstant
     explanations: list[Explanation]
     without_orders: list[str]
 

@@ -29,7 +29,14 @@ from ...orders.spark.survey import SurveyedOrders, map_buckets, survey_orders
 
 __all__ = ["SparkModel", "forecast_bucket", "resolve_cutoff", "score"]
 
-_OWN = ("own_periods", "own_economics", "own_orders", "own_segments", "own_customers")
+_OWN = (
+    "own_periods",
+    "own_economics",
+    "own_orders",
+    "own_segments",
+    "own_customers",
+    "own_calendar",
+)
 _loaded: dict[str, TrainedModel] = {}  # by version; of this worker process
 
 

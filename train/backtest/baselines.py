@@ -65,7 +65,9 @@ def build_baseline_inputs(
 
     Amounts are what `target` counts of each line.
     """
-    before = replace(windows.slice_observed(orders, cutoff), attributes=None, extra=None)
+    before = replace(
+        windows.slice_observed(orders, cutoff), attributes=None, extra=None, calendar=None
+    )
     known = replace(before, amounts=compute_line_values(before, target))
     earlier = get_newest_realised_cutoff(cutoff, horizon_days)
     rows = compute_feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))

@@ -189,6 +189,7 @@ def _champion_spend(
             orders.optional_columns == own.optional_columns
             and theirs.attributes == own.attributes
             and theirs.extra_features == own.extra_features
+            and theirs.calendar == own.calendar
         )
         if model.numbers.settings == run.model.numbers.settings and same_columns:
             return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
