@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import warnings
 from types import FrameType
+from typing import Annotated, Literal
 
 import typer
 
 from .commands import data, decisions, models, nightly, scoring, serving, training, watching
-from .commands.console import err, out
+from .commands.console import err, out, take_settings
 from .errors import ClvcastError
 
 app = typer.Typer(
     name="clvcast",
     help="Order histories in, customer lifetime value forecasts out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -67,6 +68,39 @@ def version() -> None:
     out.print(__version__)
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def set_common_options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    replaced: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Setting in place of the configuration's, such as economics.margin_rate=0.4. "
+            "Repeatable, before or after the command.",
+        ),
+    ] = None,  # `main` takes them out, wherever they stand
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(help="Print messages of libraries on stderr, from this level up."),
+    ] = None,
+) -> None:
+    """Order histories in, customer lifetime value forecasts out."""
+    if log_level is not None:
+        logging.basicConfig(level=log_level.upper(), stream=sys.stderr)
+
+
 class _Interrupted(BaseException):
     """Ctrl-C or a scheduler's stop; not an `Exception`, so that no handler swallows it."""
 
@@ -81,7 +115,7 @@ def main() -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _interrupt)
     try:
-        app()
+        app(args=take_settings(sys.argv[1:]))
     except ClvcastError as error:
         err.print(f"clvcast: {error}")
         sys.exit(error.exit_status)

@@ -60,6 +60,7 @@ __all__ = [
     "read_optional_config",
     "read_orders",
     "show_progress_bars",
+    "take_settings",
 ]
 
 # a log or a pipe has no width: tables there are not cut to 80 characters
@@ -73,12 +74,21 @@ err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CONFIG]", help=f"YAML configuration. Default: {DEFAULT_CONFIG}, if it is here."
+        metavar="[CONFIG]",
+        envvar="CLVCAST_CONFIG",
+        help=f"YAML configuration. Default: {DEFAULT_CONFIG}, if it is here.",
     ),
 ]
-OptionalConfig = Annotated[Path | None, typer.Option("--config", help="YAML configuration.")]
+OptionalConfig = Annotated[
+    Path | None, typer.Option("--config", envvar="CLVCAST_CONFIG", help="YAML configuration.")
+]
 ModelName = Annotated[
-    str, typer.Option("--model", help="Bundle folder, or models:/NAME@ALIAS in the registry.")
+    str,
+    typer.Option(
+        "--model",
+        envvar="CLVCAST_MODEL",
+        help="Bundle folder, or models:/NAME@ALIAS in the registry.",
+    ),
 ]
 ConfiguredModel = Annotated[
     str | None,
@@ -95,7 +105,12 @@ Engine = Annotated[
     Literal["local", "spark"],
     typer.Option(help="Run on this machine, or in Spark (extra spark)."),
 ]
-Store = Annotated[str | None, typer.Option("--tracking-uri", help="Address of the MLflow store.")]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri", envvar="CLVCAST_TRACKING_URI", help="Address of the MLflow store."
+    ),
+]
 ExpectSha256 = Annotated[
     str | None, typer.Option(help="Reject a bundle whose manifest.json has another sha256.")
 ]
@@ -111,6 +126,52 @@ CompleteUntil = Annotated[
         "midnight after the newest order.",
     ),
 ]
+
+
+SETTINGS: list[str] = []  # of --set: KEY=VALUE, which replace those of the configuration
+
+
+def take_settings(arguments: list[str]) -> list[str]:
+    """The arguments without `--set KEY=VALUE`, which may stand anywhere; kept in `SETTINGS`."""
+    SETTINGS.clear()
+    rest: list[str] = []
+    following = iter(arguments)
+    for argument in following:
+        if argument == "--set":
+            SETTINGS.append(next(following, ""))
+        elif argument.startswith("--set="):
+            SETTINGS.append(argument.removeprefix("--set="))
+        else:
+            rest.append(argument)
+    return rest
+
+
+def replace_settings(config: Config, settings: Sequence[str]) -> Config:
+    """The configuration with `economics.margin_rate=0.4` and the like in place of its own."""
+    import yaml
+
+    from ..configs.schema import parse_config
+    from ..errors import ConfigError
+
+    if not settings:
+        return config
+    content = config.model_dump(mode="json", exclude_unset=True)
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not all(path.split(".")):
+            raise ConfigError(
+                f"--set must be KEY=VALUE such as economics.margin_rate=0.4, got {setting!r}"
+            )
+        *above, last = path.split(".")
+        section = content
+        for name in above:
+            inner = section.get(name)
+            section[name] = section = dict(inner) if isinstance(inner, dict) else {}
+        try:
+            section[last] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {path} must have a value in YAML, got {text!r}") from None
+    return parse_config(json.dumps(content), "the configuration with --set")
 
 
 def find_config(path: Path | None) -> Path:
@@ -135,10 +196,11 @@ def read_config(path: Path | None, complete_until: str | None = None) -> Config:
     from ..configs.schema import Config, OrdersConfig, load_config
 
     config = Config() if path is None else load_config(path)
+    config = replace_settings(config, SETTINGS)
     if complete_until is None:
         return config
-    stated = OrdersConfig(complete_until=complete_until)
-    return config.overridden_by(Config(orders=stated))
+    order_settings = OrdersConfig(complete_until=complete_until)
+    return config.overridden_by(Config(orders=order_settings))
 
 
 def read_optional_config(path: Path | None) -> Config | None:

@@ -53,16 +53,16 @@ def print_summary(summary: ShopSummary) -> None:
 def _print_months(months: Mapping[str, float], currency: str) -> None:
     """Net revenue by month: the number, and a bar of its share of the largest."""
     out.print("  net revenue by month")
-    shown = list(months.items())[-_MOST_MONTHS:]
-    earlier = sum(months.values()) - sum(value for _, value in shown)
-    if len(months) > len(shown):
-        before = len(months) - len(shown)
+    recent_months = list(months.items())[-_MOST_MONTHS:]
+    earlier = sum(months.values()) - sum(value for _, value in recent_months)
+    if len(months) > len(recent_months):
+        before = len(months) - len(recent_months)
         out.print(f"    {before:,} months before: {_format_exact(earlier, currency)}")
-    largest = max((value for _, value in shown), default=0.0)
-    numbers = [f"{value:,.2f}" for _, value in shown]
+    largest = max((value for _, value in recent_months), default=0.0)
+    numbers = [f"{value:,.2f}" for _, value in recent_months]
     width = max(map(len, numbers), default=0)
     sign = "\u2588" if out.is_terminal else "#"
-    for (month, value), number in zip(shown, numbers, strict=True):
+    for (month, value), number in zip(recent_months, numbers, strict=True):
         bar = sign * round(_BAR_WIDTH * max(value, 0.0) / largest) if largest > 0 else ""
         out.print(f"    {month}  {number:>{width}}  {bar}".rstrip())
 
@@ -74,8 +74,8 @@ def _format_exact(amount: float, currency: str) -> str:
 def print_findings(findings: Sequence[Finding]) -> None:
     """Each finding with its verdict; how to mend it below."""
     for finding in findings:
-        said = f"  {finding.name}: {finding.sentence}"
-        out.print(Text.assemble((finding.verdict, _COLOURS[finding.verdict]), said))
+        sentence = f"  {finding.name}: {finding.sentence}"
+        out.print(Text.assemble((finding.verdict, _COLOURS[finding.verdict]), sentence))
         if finding.mend and finding.verdict != "pass":
             out.print(f"      mend: {finding.mend}")
 
@@ -85,8 +85,8 @@ def print_silent_faults(faults: Sequence[Finding], profile: SourceProfile) -> No
     print_findings([fault for fault in faults if fault.verdict != "pass"])
     passed = [fault.name for fault in faults if fault.verdict == "pass"]
     if passed:
-        said = f"  silent faults: none in {', '.join(passed)}"
-        out.print(Text.assemble(("pass", _COLOURS["pass"]), said))
+        sentence = f"  silent faults: none in {', '.join(passed)}"
+        out.print(Text.assemble(("pass", _COLOURS["pass"]), sentence))
     if profile.is_capped:
         out.print(f"      looked for in the first {profile.n_lines_read:,} lines")
 

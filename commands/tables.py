@@ -219,8 +219,8 @@ def _find_style(kind: Kind, values: Sequence[Any]) -> str:
         return ""
     if kind != "money":
         return _STYLES[kind]
-    known = [abs(value) for value in values if value is not None and not math.isnan(value)]
-    return ",.2f" if max(known, default=0.0) < 1e3 else ",.0f"
+    magnitudes = [abs(value) for value in values if value is not None and not math.isnan(value)]
+    return ",.2f" if max(magnitudes, default=0.0) < 1e3 else ",.0f"
 
 
 def _format_cell(value: Any, style: str) -> str:

@@ -75,31 +75,38 @@ class Export(Section):
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """The columns that tell the export and that a file lacks."""
-        known = {normalize_name(name) for name in names}
+        present_names = {normalize_name(name) for name in names}
         return [
-            group[0] for group in self.needs if not any(normalize_name(n) in known for n in group)
+            group[0]
+            for group in self.needs
+            if not any(normalize_name(n) in present_names for n in group)
         ]
 
     def settings(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """The keys of `orders:` that read a file with these columns, or the usual file."""
-        known = None if names is None else {normalize_name(name): name for name in reversed(names)}
-        columns = {ours: _first_known(given, known) for ours, given in self.columns.items()}
+        file_names = (
+            None if names is None else {normalize_name(name): name for name in reversed(names)}
+        )
+        columns = {
+            ours: _first_known(alternatives, file_names)
+            for ours, alternatives in self.columns.items()
+        }
         columns = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
         settings: dict[str, Any] = {"columns": columns}
         if self.format:
             settings["format"] = dict(self.format)
         listed = {"only": self.only, "except": self.except_, "returns": self.returns}
         for key, filters in listed.items():
-            present = {_first_known((name,), known): list(v) for name, v in filters.items()}
+            present = {_first_known((name,), file_names): list(v) for name, v in filters.items()}
             present.pop(None, None)
             if names is None:  # what is certain to be there
                 needed = {normalize_name(name) for group in self.needs for name in group}
                 present = {n: v for n, v in present.items() if normalize_name(str(n)) in needed}
             if present:
                 settings[key] = present
-        if self.return_columns and known is not None:
+        if self.return_columns and file_names is not None:
             found = {
-                ours: _first_known(names, known) for ours, names in self.return_columns.items()
+                ours: _first_known(names, file_names) for ours, names in self.return_columns.items()
             }
             found = {ours: theirs for ours, theirs in found.items() if theirs is not None}
             settings |= {"return_columns": found} if found else {}
@@ -108,7 +115,7 @@ class Export(Section):
         if self.no_customer and "email" not in str(columns.get("customer_id")).lower():
             settings["no_customer"] = list(self.no_customer)
         if self.currency_column and names is not None:
-            settings["currency_column"] = _first_known(self.currency_column, known)
+            settings["currency_column"] = _first_known(self.currency_column, file_names)
         settings["timezone"] = self.timezone
         return {key: value for key, value in settings.items() if value is not None}
 
@@ -139,12 +146,12 @@ def list_named_columns(given: Given) -> list[str]:
 
 def _first_known(alternatives: Sequence[Given], known: Mapping[str, str] | None) -> Any:
     """The first alternative whose columns the file has, in the file's own names; None for none."""
-    for given in alternatives:
+    for column in alternatives:
         if known is None:
-            return given if isinstance(given, str) else list(given)
-        theirs = {name: known.get(normalize_name(name)) for name in list_named_columns(given)}
+            return column if isinstance(column, str) else list(column)
+        theirs = {name: known.get(normalize_name(name)) for name in list_named_columns(column)}
         if None not in theirs.values():
-            return _rename(given, theirs)
+            return _rename(column, theirs)
     return None
 
 
@@ -182,12 +189,12 @@ def find_export(
     names: Sequence[str], layouts: Mapping[str, Layout] | None = None
 ) -> tuple[str, Export] | None:
     """The layout and the export whose header fits a file's columns best; None where none fits."""
-    found = []
+    candidates = []
     for name, layout in (layouts or load_layouts()).items():
         export = layout.best_export(names)
         if export is not None:
-            found.append((name, export))
-    return max(found, key=lambda one: len(one[1].needs), default=None)
+            candidates.append((name, export))
+    return max(candidates, key=lambda one: len(one[1].needs), default=None)
 
 
 def _find_layout(name: str) -> Layout:
@@ -213,13 +220,13 @@ def apply_layout(
     if filled.get("layout") is None:
         return filled
     for key, value in _find_layout(filled["layout"]).exports[0].settings().items():
-        own = filled.get(key)
+        current = filled.get(key)
         if keys is not None and key not in keys:
             continue
-        if own is None:
+        if current is None:
             filled[key] = value
-        elif key in ("columns", "format") and isinstance(own, Mapping):
-            filled[key] = {**value, **own}
+        elif key in ("columns", "format") and isinstance(current, Mapping):
+            filled[key] = {**value, **current}
     return filled
 
 
@@ -232,29 +239,29 @@ def fit_layout(
     fills them are the user's own, and stay. Raises `OrdersError` naming the missing columns where
     no export of the layout fits.
     """
-    known = _find_layout(layout)
-    usual = known.exports[0].settings()
-    export = known.best_export(names)
+    definition = _find_layout(layout)
+    usual = definition.exports[0].settings()
+    export = definition.best_export(names)
     if export is None:
         if _has_columns(stated.get("columns", {}), names):
             return dict(stated)
-        raise OrdersError(_describe_misfit(layout, known, names, file))
+        raise OrdersError(_describe_misfit(layout, definition, names, file))
     fitting = export.settings(names)
     fitted = dict(stated)
     for key in _FITTED:
         if _is_usual(stated.get(key), usual.get(key)):
             fitted[key] = fitting.get(key, _UNSET[key])
-    own = {
+    user_columns = {
         ours: theirs
         for ours, theirs in stated.get("columns", {}).items()
         if _plain(theirs) != _plain(usual["columns"].get(ours))
     }
-    fitted["columns"] = {**fitting["columns"], **own}
+    fitted["columns"] = {**fitting["columns"], **user_columns}
     return fitted
 
 
 def _has_columns(columns: Mapping[str, Any], names: Sequence[str]) -> bool:
-    needed = [name for given in columns.values() for name in list_named_columns(given)]
+    needed = [name for column in columns.values() for name in list_named_columns(column)]
     return bool(needed) and all(name in names for name in needed)
 
 

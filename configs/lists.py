@@ -87,17 +87,17 @@ def parse_condition(column: str, stated: Where) -> Condition:
             raise ValueError(f"{column} must be one text or a list of them, got {stated!r}")
         return Condition(column, "in", texts=texts)
     if column not in NUMBERS:
-        known = ", ".join((*NUMBERS, *TEXTS))
-        raise ValueError(f"a rule knows no column {column}; known are {known}")
+        column_names = ", ".join((*NUMBERS, *TEXTS))
+        raise ValueError(f"a rule knows no column {column}; known are {column_names}")
     if isinstance(stated, int | float):
         return Condition(column, "=", numbers=(float(stated),))
     if isinstance(stated, str):
-        if found := re.fullmatch(rf"(>=|<=|>|<|=)\s*({_NUMBER})", stated.strip()):
-            return Condition(column, found[1], numbers=(float(found[2]),))  # type: ignore[arg-type]
-        if found := re.fullmatch(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})", stated.strip()):
-            return Condition(column, "between", numbers=(float(found[1]), float(found[2])))
-        if found := re.fullmatch(rf"top ({_NUMBER})\s*%", stated.strip()):
-            share = float(found[1]) / 100
+        if match := re.fullmatch(rf"(>=|<=|>|<|=)\s*({_NUMBER})", stated.strip()):
+            return Condition(column, match[1], numbers=(float(match[2]),))  # type: ignore[arg-type]
+        if match := re.fullmatch(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})", stated.strip()):
+            return Condition(column, "between", numbers=(float(match[1]), float(match[2])))
+        if match := re.fullmatch(rf"top ({_NUMBER})\s*%", stated.strip()):
+            share = float(match[1]) / 100
             if 0 < share <= 1:
                 return Condition(column, "top", numbers=(share,))
     raise ValueError(
@@ -145,8 +145,8 @@ class ListRule(Section):
     def _readable(cls, value: dict[str, Where]) -> dict[str, Where]:
         if not value:
             raise ValueError("must hold at least one condition")
-        for column, stated in value.items():
-            parse_condition(column, stated)
+        for column, condition in value.items():
+            parse_condition(column, condition)
         return value
 
     @field_validator("reason")
@@ -214,13 +214,6 @@ DEFAULT_RULES: dict[str, ListRule] = {
         where={"clv": "top 5%"},
         min_orders=2,
         reason="among the best 5 %: {clv} expected in {span_days} days",
-    ),
-    "retention_budget": _rule(
-        where={"risk": ("medium", "high"), "value_at_risk": "> 0"},
-        value="value_at_risk",
-        reason="keeping this customer is worth at most {value_at_risk}: {value_if_kept} if an "
-        "order comes in {horizon_days} days, {clv} as it stands",
-        aim="keep",
     ),
 }
 

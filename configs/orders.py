@@ -203,9 +203,11 @@ class LineRules(Section):
         if not isinstance(settings, Mapping) or settings.get("layout") is None:
             return settings
         keys = {name: field.alias or name for name, field in cls.model_fields.items()}
-        stated: dict[str, Any] = {keys.get(k, str(k)): value for k, value in settings.items()}
+        keyed_settings: dict[str, Any] = {
+            keys.get(k, str(k)): value for k, value in settings.items()
+        }
         try:
-            return apply_layout(stated, tuple(keys.values()))
+            return apply_layout(keyed_settings, tuple(keys.values()))
         except ConfigError as error:
             raise ValueError(str(error)) from None
 
@@ -334,8 +336,8 @@ class OrdersConfig(LineRules):
         """The places to read, each with all its rules; none where nothing is named."""
         rules = self.line_rules()
         if self.source is not None:
-            own = SourceConfig(source=self.source, query=self.query)
-            return (own.model_copy(update=rules),)
+            single_source = SourceConfig(source=self.source, query=self.query)
+            return (single_source.model_copy(update=rules),)
         return tuple(
             one.model_copy(update={n: v for n, v in rules.items() if n not in one.model_fields_set})
             for one in self.sources
@@ -348,13 +350,13 @@ class OrdersConfig(LineRules):
     def remembered(self) -> Self:
         """What a bundle keeps: no place, no day, and nothing that names customers."""
         private = dict.fromkeys(("customer_aliases", "exchange_rates", "complete_until"))
-        kept = self.reading(None).model_copy(update={**private, "no_customer": ()})
+        public_config = self.reading(None).model_copy(update={**private, "no_customer": ()})
         if self.layout is None:
-            return kept
+            return public_config
         # a key that the user emptied would be filled by the layout again when the bundle is read
-        again = type(self).model_validate(kept.model_dump(mode="json", by_alias=True))
-        is_same = again.line_rules() == kept.line_rules()
-        return kept if is_same else kept.model_copy(update={"layout": None})
+        again = type(self).model_validate(public_config.model_dump(mode="json", by_alias=True))
+        is_same = again.line_rules() == public_config.line_rules()
+        return public_config if is_same else public_config.model_copy(update={"layout": None})
 
     def private_keys(self) -> tuple[str, ...]:
         """The keys that are set and that no bundle keeps, because they name customers or files."""

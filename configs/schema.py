@@ -140,8 +140,8 @@ class ModelConfig(Section):
     def _ours_to_set(cls, value: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(value) - set(_TREE_PARAMETERS))
         if unknown:  # LightGBM would take an alias for a second parameter, and keep ours
-            known = ", ".join(_TREE_PARAMETERS)
-            raise ValueError(f"must be of {known}; {unknown[0]} is none of them")
+            parameter_names = ", ".join(_TREE_PARAMETERS)
+            raise ValueError(f"must be of {parameter_names}; {unknown[0]} is none of them")
         return value
 
 
@@ -265,8 +265,8 @@ def parse_config(text: str, name: str = "configuration") -> Config:
     try:
         content = yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
-        told = hide_passwords(" ".join(str(error).split()))
-        raise ConfigError(f"{name} is not valid YAML: {told}") from None
+        reason = hide_passwords(" ".join(str(error).split()))
+        raise ConfigError(f"{name} is not valid YAML: {reason}") from None
     except RecursionError:
         raise ConfigError(f"{name} is nested too deeply to be a configuration") from None
     if content is None:

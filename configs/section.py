@@ -34,6 +34,6 @@ class Section(BaseModel):
         """
         update = {}
         for name in stated.model_fields_set:
-            own, new = getattr(self, name), getattr(stated, name)
-            update[name] = own.overridden_by(new) if isinstance(own, Section) else new
+            old, new = getattr(self, name), getattr(stated, name)
+            update[name] = old.overridden_by(new) if isinstance(old, Section) else new
         return self.model_copy(update=update)

@@ -101,12 +101,12 @@ def build_rfm_grid(segments: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...
     cells: dict[tuple[int, int], str] = {}
     for name, blocks in segments.items():
         for block in blocks:
-            found = _BLOCK.fullmatch(block)
-            if not name.strip() or found is None:
+            match = _BLOCK.fullmatch(block)
+            if not name.strip() or match is None:
                 raise ValueError(
                     f"must hold named blocks such as R4-5 FM5, got {name!r}: {block!r}"
                 )
-            r_from, r_to, fm_from, fm_to = found.groups()
+            r_from, r_to, fm_from, fm_to = match.groups()
             for r in range(int(r_from), int(r_to or r_from) + 1):
                 for fm in range(int(fm_from), int(fm_to or fm_from) + 1):
                     if (r, fm) in cells:

@@ -119,9 +119,9 @@ def _list(names: Sequence[str]) -> str:
 def find_gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
     """Remarks on channels with months, between their first and last, without stated spend."""
     remarks = []
-    stated = list(zip(spend.channels, spend.months.tolist(), strict=True))
+    channel_months = list(zip(spend.channels, spend.months.tolist(), strict=True))
     for channel in channels:
-        months = {month for name, month in stated if name == channel}
+        months = {month for name, month in channel_months if name == channel}
         missing = [month for month in range(min(months), max(months) + 1) if month not in months]
         if missing:
             names = ", ".join(dates.format_month(month) for month in missing[:3])

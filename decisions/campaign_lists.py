@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..atomic_files import count_formulas, write_tables
+from ..configs.economics import Basis
 from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, parse_condition
 from ..configs.schema import Config
 from ..errors import ConfigError
+from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
 from .customer_base import (
@@ -29,6 +31,7 @@ from .customer_base import (
     check_past,
     open_customer_base,
 )
+from .dictionary import build_dictionary
 from .list_backtest import backtest_lists
 from .list_columns import ListColumns, build_list_columns
 
@@ -56,6 +59,7 @@ class Lists:
     summary: pd.DataFrame  # one row per list: customers, value, held out, backtest
     budget: pd.DataFrame  # per segment, tier and risk: maximum value of keeping a customer
     remarks: tuple[str, ...]
+    terms: ForecastTerms | None = None  # what the forecasts' numbers mean
 
     def save(self, folder: Path, ending: str = "csv", *, safe_cells: bool = False) -> None:
         """Write one file per list, held_out, summary and budget, all or none.
@@ -71,6 +75,7 @@ class Lists:
         if held_out:
             tables["held_out"] = pa.concat_tables(held_out)
         tables |= {"summary": self.summary, "budget": self.budget}
+        tables |= {"dictionary": build_dictionary(tables, self.terms)}
         write_tables(folder, tables, ending, () if safe_cells else ("customer_id",))
 
     def count_formula_ids(self) -> int:
@@ -129,12 +134,13 @@ def lists(
             "held_out": len(held_out[name]),
             "value_at_stake": float(_compute_stakes(base, columns, rules[name], members).sum()),
             "stake": rules[name].value,
+            "basis": _find_basis(base.terms, rules[name].value),
             "aim": rules[name].aim,
         }
         for name, members in contacts.items()
     ]
     summary = pd.DataFrame(
-        rows, columns=["list", "customers", "held_out", "value_at_stake", "stake", "aim"]
+        rows, columns=["list", "customers", "held_out", "value_at_stake", "stake", "basis", "aim"]
     )
     if past is None:
         remarks.append(
@@ -150,7 +156,7 @@ def lists(
         for members in (contacts, held_out)
     )
     budget = _build_budget(base, columns)
-    return Lists(contact_tables, held_out_tables, summary, budget, tuple(remarks))
+    return Lists(contact_tables, held_out_tables, summary, budget, tuple(remarks), base.terms)
 
 
 def select_by_rule(
@@ -168,8 +174,8 @@ def select_by_rule(
     members: dict[str, Int64] = {}
     for name, rule in settings.rules.items():
         conditions = [parse_condition(column, text) for column, text in rule.where.items()]
-        known = columns.texts.keys() | columns.numbers.keys()
-        missing = [each.column for each in conditions if each.column not in known]
+        column_names = columns.texts.keys() | columns.numbers.keys()
+        missing = [each.column for each in conditions if each.column not in column_names]
         if missing:
             if name in selection:
                 remarks.append(f"the list {name} is left out: {missing[0]} is unknown")
@@ -206,6 +212,13 @@ def _evaluate(condition: Condition, columns: ListColumns) -> Mask:
         return np.asarray((values > edge) | ((values == edge) & (numbers[0] == 1)))
     compare = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal}
     return np.asarray(compare.get(condition.kind, np.equal)(values, numbers[0]))
+
+
+def _find_basis(terms: ForecastTerms, stake: str) -> Basis:
+    """What the money of a stake is: an order is revenue, CLV has the forecasts' basis."""
+    if stake == "order_value":
+        return "revenue"
+    return terms.spend_basis if stake == "expected_spend" else terms.basis
 
 
 def _draw_held_out(base: CustomerBase) -> Mask:
@@ -266,9 +279,11 @@ def _format_field(name: str, columns: ListColumns, members: Int64, currency: str
         return columns.texts[name].take(pa.array(members))
     values: Float64 = columns.numbers[name][members]
     kind = NUMBERS[name]
-    whole = np.rint(values * 100 if kind == "share" else values)
-    missing = np.isnan(whole)
-    number = pa.array(np.where(missing, 0, whole).astype(np.int64), mask=missing).cast(pa.string())
+    rounded = np.rint(values * 100 if kind == "share" else values)
+    missing = np.isnan(rounded)
+    number = pa.array(np.where(missing, 0, rounded).astype(np.int64), mask=missing).cast(
+        pa.string()
+    )
     unit = " %" if kind == "share" else f" {currency}" if kind == "money" and currency else ""
     return pc.binary_join_element_wise(number, unit, "") if unit else number
 
@@ -289,6 +304,7 @@ def _build_budget(base: CustomerBase, columns: ListColumns) -> pd.DataFrame:
                     "dimension": dimension,
                     "group": list(grouping.names),
                     "customers": counts,
+                    "basis": base.terms.basis,
                     "clv": sums["clv"] / counts,
                     "value_if_kept": sums["value_if_kept"] / counts,
                     "most_to_keep_one": sums["value_at_risk"] / counts,

@@ -235,11 +235,11 @@ def open_customer_base(
     found = read_forecasts(forecasts, whole=model is not None)
     table, terms = found.rows, found.terms
     if model is not None:
-        stated = config or Config()
+        user_config = config or Config()
         if terms is None:
-            config = describe_terms(model).within(Config()).overridden_by(stated)
-        reading = model.orders.overridden_by(stated.orders)
-        config = (config or stated).model_copy(update={"orders": reading})
+            config = describe_terms(model).within(Config()).overridden_by(user_config)
+        reading = model.orders.overridden_by(user_config.orders)
+        config = (config or user_config).model_copy(update={"orders": reading})
     config, remarks = reconcile_config(config, terms, what)
     orders = coerce_orders(orders, config.orders)
     if model is None:  # a model needs all columns to explain forecasts

@@ -21,6 +21,7 @@ import pyarrow as pa
 from ..atomic_files import write_tables
 from ..configs.decisions import AcquisitionConfig
 from ..configs.schema import Config
+from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from .acquisition_cohorts import Cohorts, Level
 from .acquisition_spend import coerce_spend, match_channels
@@ -32,6 +33,7 @@ from .customer_base import (
     check_past,
     open_customer_base,
 )
+from .dictionary import build_dictionary
 from .group_totals import divide, ratio, sum_by_group
 from .lever_sensitivity import compute_sensitivity
 from .ltv_at_age import AgeValues, GroupAge, RowAge, compute_age_values, list_ages
@@ -59,10 +61,11 @@ class Economics:
     levers: pd.DataFrame  # value of a point of churn, a percent of AOV, frequency or margin
     backtest: pd.DataFrame  # past payback probabilities and outcomes; empty without `past`
     remarks: tuple[str, ...]
+    terms: ForecastTerms | None = None  # what the forecasts' numbers mean
 
     def save(self, folder: Path, ending: str = "csv") -> None:
         """Write the tables into `folder`, all or none."""
-        tables = {
+        tables: dict[str, pd.DataFrame | pa.Table] = {
             "acquisition": self.acquisition,
             "ltv_at_age": self.ltv_at_age,
             "payback": self.payback,
@@ -70,7 +73,7 @@ class Economics:
         }
         if len(self.backtest):
             tables["backtest"] = self.backtest
-        write_tables(folder, tables, ending)
+        write_tables(folder, tables | {"dictionary": build_dictionary(tables, self.terms)}, ending)
 
 
 def economics(
@@ -136,7 +139,13 @@ def economics(
     payback = _build_payback_table(cohorts, curve).assign(basis=base.terms.basis)
     levers = compute_sensitivity(base)
     return Economics(
-        pd.DataFrame(rows), pd.DataFrame(by_age), payback, levers, backtest, tuple(remarks)
+        pd.DataFrame(rows),
+        pd.DataFrame(by_age),
+        payback,
+        levers,
+        backtest,
+        tuple(remarks),
+        base.terms,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ..atomic_files import write_tables
 from ..configs.economics import KnownEconomics
@@ -21,6 +22,7 @@ from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from ..orders.columns import Float64
 from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
+from .dictionary import build_dictionary
 from .group_totals import divide, ratio, sum_by_group
 from .period_counts import DAYS_PER_MONTH, GroupSums, PeriodCounts
 
@@ -40,18 +42,16 @@ class Kpis:
     triangles: pd.DataFrame  # one row per cohort and month of age
     customers: pd.DataFrame  # one row per customer: formula CLV and forecast
     remarks: tuple[str, ...]
+    terms: ForecastTerms | None = None  # what the forecasts' numbers mean
 
     def save(self, folder: Path, ending: str = "csv") -> None:
-        """Write measures, triangles and customers into `folder`, all or none."""
-        write_tables(
-            folder,
-            {
-                "measures": self.measures,
-                "triangles": self.triangles,
-                "customers": self.customers,
-            },
-            ending,
-        )
+        """Write measures, triangles, customers and dictionary into `folder`, all or none."""
+        tables: dict[str, pd.DataFrame | pa.Table] = {
+            "measures": self.measures,
+            "triangles": self.triangles,
+            "customers": self.customers,
+        }
+        write_tables(folder, tables | {"dictionary": build_dictionary(tables, self.terms)}, ending)
 
 
 def kpis(
@@ -117,7 +117,11 @@ def kpis(
     parts.append(periods)
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return Kpis(
-        table, build_triangles(base), _compute_customers(base, table.iloc[0]), tuple(remarks)
+        table,
+        build_triangles(base),
+        _compute_customers(base, table.iloc[0]),
+        tuple(remarks),
+        base.terms,
     )
 
 
@@ -163,8 +167,8 @@ def compute_measures(
     stated_margin = terms.margin_rate * target_share if terms.basis != "revenue" else np.nan
     margin = np.where(np.isnan(gross_margin), stated_margin, gross_margin)
     value = aov * frequency
-    stated = config.kpis.expected_lifetime
-    lifetime = np.full(len(aov), stated) if stated else divide(1.0, churn)
+    fixed_lifetime = config.kpis.expected_lifetime
+    lifetime = np.full(len(aov), fixed_lifetime) if fixed_lifetime else divide(1.0, churn)
     arpu = divide(sums.revenue_ever, sums.tenure_months)
     repeat_rate = divide(sums.repeaters, sums.customers)
     span_value = value * terms.margin_rate * target_share
@@ -277,7 +281,7 @@ def build_triangles(base: CustomerBase) -> pd.DataFrame:
     active = np.bincount(cell[is_first], minlength=n_cohorts * width)
 
     k, ages = np.divmod(np.arange(n_cohorts * width), width)
-    shown = k + ages < width
+    is_observed = k + ages < width
     customers = cohort.counts()[k].astype(np.float64)
     cumulated = np.cumsum(spend.reshape(n_cohorts, width), axis=1).ravel() / base.unit
     frame = pd.DataFrame(
@@ -295,4 +299,4 @@ def build_triangles(base: CustomerBase) -> pd.DataFrame:
             "is_whole": origin + k + ages < dates.find_unfinished_month(base.cutoff),
         }
     )
-    return frame[shown].reset_index(drop=True)
+    return frame[is_observed].reset_index(drop=True)

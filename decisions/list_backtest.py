@@ -44,9 +44,9 @@ def backtest_lists(
     )
     money = {"grow": spent_after, "keep": np.where(ordered, 0, spent_before)}
     rows = []
-    for name, own in members.items():
+    for name, list_rows in members.items():
         at_stake = money[past.config.lists.rules[name].aim]
-        share = ratio(int(at_stake[own].sum()), int(at_stake.sum()))
-        customer_share = len(own) / past.n_rows
-        rows.append((name, len(own), customer_share, share, ratio(share, customer_share)))
+        share = ratio(int(at_stake[list_rows].sum()), int(at_stake.sum()))
+        customer_share = len(list_rows) / past.n_rows
+        rows.append((name, len(list_rows), customer_share, share, ratio(share, customer_share)))
     return pd.DataFrame(rows, columns=columns)

@@ -100,9 +100,11 @@ def _find_missing_categories(base: CustomerBase) -> pa.StringArray:
     row_of[base.positions] = np.arange(base.n_rows, dtype=np.int32)
     lines = np.diff(orders.starts)
     owner = np.repeat(row_of, lines)
-    known = np.arange(orders.n_lines, dtype=np.int32) < np.repeat(ends.astype(np.int32), lines)
-    known &= (owner >= 0) & (column.codes >= 0) & (orders.amounts > 0)
-    owner, codes = owner[known], column.codes[known]
+    is_purchase = np.arange(orders.n_lines, dtype=np.int32) < np.repeat(
+        ends.astype(np.int32), lines
+    )
+    is_purchase &= (owner >= 0) & (column.codes >= 0) & (orders.amounts > 0)
+    owner, codes = owner[is_purchase], column.codes[is_purchase]
     n_labels = len(column.labels)
     lines_of = np.bincount(codes, minlength=n_labels)
     # the busiest categories by lines first, then by customers among those

@@ -87,8 +87,8 @@ class PeriodCounts:
     @property
     def n_whole(self) -> int:
         """Number of measured whole periods."""
-        whole = self.bounds[-1] - self.bounds[0] >= self.period_days * dates.DAY
-        return len(self.bounds) - 1 - self.first_measured if whole else 0
+        has_whole = self.bounds[-1] - self.bounds[0] >= self.period_days * dates.DAY
+        return len(self.bounds) - 1 - self.first_measured if has_whole else 0
 
     @cached_property
     def _per_customer(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -130,7 +130,7 @@ class PeriodCounts:
         came = np.concatenate((before, active[:, :-1]), axis=1)
         slot = np.minimum(windows.find_slots(base.entries.times, self.bounds), n_periods - 1)
         first = windows.find_slots(base.first_order_times, self.bounds)
-        known = np.array([np.count_nonzero(first <= k) for k in range(n_periods)])
+        n_customers = np.array([np.count_nonzero(first <= k) for k in range(n_periods)])
         tenure, ever = np.zeros(n_periods), np.zeros(n_periods, np.int64)
         repeaters = np.zeros(n_periods, np.int64)
         for k in range(self.first_measured, n_periods):
@@ -144,7 +144,7 @@ class PeriodCounts:
             )
             repeaters[k] = np.count_nonzero(so_far >= 2)
         return GroupSums(
-            customers=known[measured],
+            customers=n_customers[measured],
             new_customers=np.bincount(
                 np.maximum(first[~base.is_left_truncated], -1) + 1, minlength=n_periods + 1
             )[1:][measured],

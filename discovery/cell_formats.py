@@ -323,11 +323,11 @@ def _read_offset(cell: str) -> int | None:
     """Minutes east of UTC, as the cell's end says; None where it says nothing."""
     if re.search(r"(Z|UTC|GMT)$", cell):
         return 0
-    found = re.search(r"([+-])(\d{2}):?(\d{2})?$", cell)
-    if found is None:
+    match = re.search(r"([+-])(\d{2}):?(\d{2})?$", cell)
+    if match is None:
         return None
-    minutes = int(found[2]) * 60 + int(found[3] or 0)
-    return -minutes if found[1] == "-" else minutes
+    minutes = int(match[2]) * 60 + int(match[3] or 0)
+    return -minutes if match[1] == "-" else minutes
 
 
 def _offset_of(zone: ZoneInfo, seconds: int) -> int:

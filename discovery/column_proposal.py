@@ -29,7 +29,7 @@ _NOBODY_SHARE = 0.05  # of the lines with one id that sounds like nobody
 
 def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> None:
     """The columns of a file of no known layout, by their values."""
-    taken: list[str] = []
+    used_columns: list[str] = []
     dated = choose_date(columns)
     if dated is None:
         proposal.ask(
@@ -40,12 +40,12 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
         date = None
     else:
         date, time, others = dated
-        taken += [date.name, *others, *([time.name] if time else [])]
+        used_columns += [date.name, *others, *([time.name] if time else [])]
         value: Any = [date.name, time.name] if time else date.name
         proposal.choose("columns.ordered_at", value, date.date.why if date.date else "")
-    order, why = choose_order(columns, date, taken) if date is not None else (None, "")
+    order, why = choose_order(columns, date, used_columns) if date is not None else (None, "")
     if order is not None:
-        taken.append(order.name)
+        used_columns.append(order.name)
         if why.startswith("restarts"):
             together = f"[{quote_flow(order.name)}, {quote_flow(date.name if date else '')}]"
             proposal.ask(
@@ -57,18 +57,18 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
             order = None
         else:
             proposal.choose("columns.order_id", order.name, why)
-    _find_customer(proposal, columns, order, taken)
-    _find_money(proposal, columns, order, taken)
+    _find_customer(proposal, columns, order, used_columns)
+    _find_money(proposal, columns, order, used_columns)
     for role, ours in (("category", "category"), ("channel", "channel")):
-        for column in find_named(columns, role, taken)[:1]:
+        for column in find_named(columns, role, used_columns)[:1]:
             if not column.is_number and 1 < column.distinct < len(column.values) / 2:
                 proposal.choose(f"columns.{ours}", column.name, f"{column.distinct:,} values")
-                taken.append(column.name)
+                used_columns.append(column.name)
     for ours in ("discount", "cost"):
-        for column in find_named(columns, ours, taken)[:1]:
+        for column in find_named(columns, ours, used_columns)[:1]:
             if column.is_number and column.distinct > 1:
                 proposal.choose(f"columns.{ours}", column.name, "money")
-    _find_statuses(proposal, columns, order, taken)
+    _find_statuses(proposal, columns, order, used_columns)
     currency = find_currency(columns)
     if currency is not None:
         proposal.choose("currency_column", currency.name, "")
@@ -179,15 +179,15 @@ def _find_statuses(
         why = ", ".join(f"{name} has a date on {n:,} lines" for name, n in lines.items())
         proposal.choose("only", {name: [""] for name in lines}, f"{why}: no sales")
     left_out = {}
-    shown = []
+    evidence = []
     for column, counts in find_statuses(columns, taken):
         no_sales = list_no_sales(column, counts)
         if no_sales and len(no_sales) < len(counts):
             left_out[column.name] = no_sales
-            shown += [
+            evidence += [
                 f"{value} ({counts[value]:,} of {len(column.values):,})" for value in no_sales
             ]
             others = [value for value in counts if value not in no_sales]
-            shown.append(f"kept: {', '.join(others[:6])}")
+            evidence.append(f"kept: {', '.join(others[:6])}")
     if left_out:
-        proposal.choose("except", left_out, f"sound like no sale: {'; '.join(shown[:8])}")
+        proposal.choose("except", left_out, f"sound like no sale: {'; '.join(evidence[:8])}")

@@ -175,12 +175,12 @@ def find_statuses(
 
     Flags such as `cancelled: yes` are among them.
     """
-    found = []
+    candidates = []
     for name, column in columns.items():
         flags = {value.lower() for value in column.values[:5_000]} if is_no_sale(name) else set()
         if flags and flags <= _YES | _NO and flags & _NO and name not in taken:
             counts = {str(v): int(n) for v, n in column.cells[column.filled].value_counts().items()}
-            found.append((column, counts))
+            candidates.append((column, counts))
             continue
         is_text = column.values and not column.is_number and not column.is_email
         if name in taken or not is_text or column.distinct > _MOST_STATUSES:
@@ -188,15 +188,15 @@ def find_statuses(
         counts = {str(v): int(n) for v, n in column.cells[column.filled].value_counts().items()}
         is_named = rate_name(name, "status") > 0
         if is_named or (any(map(is_no_sale, counts)) and column.distinct < len(column.values) / 2):
-            found.append((column, counts))
-    return sorted(found, key=lambda f: -rate_name(f[0].name, "status"))
+            candidates.append((column, counts))
+    return sorted(candidates, key=lambda f: -rate_name(f[0].name, "status"))
 
 
 def find_no_sale_dates(
     columns: dict[str, ColumnProfile], order: ColumnProfile | None, taken: Sequence[str]
 ) -> list[ColumnProfile]:
     """Columns such as `cancelled_at`: a date on all lines of some orders, blank on the others."""
-    found = []
+    date_columns = []
     for name, column in columns.items():
         is_date = column.date is not None and 0 < column.filled.mean() < _MOST_NO_SALES
         if name in taken or not is_date or not is_no_sale(name):
@@ -206,8 +206,8 @@ def find_no_sale_dates(
             lines = pd.DataFrame({"order": order.cells, "filled": column.filled})[order.filled]
             agree = float((lines.groupby("order")["filled"].nunique() == 1).mean())
         if agree >= SHARE:
-            found.append(column)
-    return found
+            date_columns.append(column)
+    return date_columns
 
 
 def list_no_sales(column: ColumnProfile, counts: Mapping[str, int]) -> list[str]:
@@ -219,11 +219,11 @@ def list_no_sales(column: ColumnProfile, counts: Mapping[str, int]) -> list[str]
 
 def find_currency(columns: dict[str, ColumnProfile]) -> ColumnProfile | None:
     """The column of three-letter currency codes."""
-    found = [
+    candidates = [
         c for c in columns.values()
         if c.distinct <= 40 and {v.upper() for v in c.values[:5_000]} <= _CURRENCIES
     ]  # fmt: skip
-    return max(found, key=lambda c: rate_name(c.name, "currency"), default=None)
+    return max(candidates, key=lambda c: rate_name(c.name, "currency"), default=None)
 
 
 def find_refund(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> ColumnProfile | None:

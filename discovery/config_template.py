@@ -102,8 +102,10 @@ def _write_columns(proposal: Proposal) -> list[str]:
             why = "" if ours == "amount" and proposal.layout else chosen[ours].why
             lines += _entry(ours, chosen[ours].value, why, 4)
         lines += _write_questions(proposal, f"columns.{ours}", "    # {}: {}")
-    asked = {question.key for question in proposal.questions}
-    open_ones = [o for o in OPTIONAL_COLUMNS if o not in chosen and f"columns.{o}" not in asked]
+    question_keys = {question.key for question in proposal.questions}
+    open_ones = [
+        o for o in OPTIONAL_COLUMNS if o not in chosen and f"columns.{o}" not in question_keys
+    ]
     if open_ones:
         lines.append(f"    # not found, add where you have them: {', '.join(open_ones)}")
     return lines

@@ -67,10 +67,10 @@ def propose_formats(
 
 def _overrule_layout(proposal: Proposal, export: Export | None) -> None:
     """Where a file is written in the plain way and its layout is not, the configuration says so."""
-    known = {choice.key for choice in proposal.choices} | {q.key for q in proposal.questions}
+    decided_keys = {choice.key for choice in proposal.choices} | {q.key for q in proposal.questions}
     plain = {"delimiter": ",", "date_format": None}
     for key in export.format if export is not None else ():
-        if key in plain and f"format.{key}" not in known:
+        if key in plain and f"format.{key}" not in decided_keys:
             proposal.choose(f"format.{key}", plain[key], "not as the layout usually has it")
 
 
@@ -150,11 +150,11 @@ def propose_currency(proposal: Proposal, columns: dict[str, ColumnProfile]) -> N
         signs = {"€": "EUR", "£": "GBP", "zł": "PLN", "₺": "TRY", "₹": "INR", "R$": "BRL"}
         amounts = list_columns(settings.get("columns", {}).get("amount"), columns)
         cells = columns[amounts[0]].values if amounts else []
-        found = [
+        sign_codes = [
             code for sign, code in signs.items() if cells and all(sign in c for c in cells[:500])
         ]
-        if found:
-            proposal.choose("currency", found[-1], "the sign of the amounts")
+        if sign_codes:
+            proposal.choose("currency", sign_codes[-1], "the sign of the amounts")
         marks = list(dict.fromkeys(mark for c in cells if (mark := find_currency_mark(c))))
         if len(marks) > 1:
             proposal.ask(
@@ -169,10 +169,10 @@ def propose_currency(proposal: Proposal, columns: dict[str, ColumnProfile]) -> N
     if len(counts) == 1:
         proposal.choose("currency", str(counts.index[0]), f"all that stands in {name}")
     elif len(counts) > 1:
-        shown = ", ".join(f"{value} ({n:,} lines)" for value, n in counts.head(5).items())
+        code_counts = ", ".join(f"{value} ({n:,} lines)" for value, n in counts.head(5).items())
         proposal.ask(
             "currency",
-            f"{name} holds {len(counts)} currencies, {shown}: which one is to be kept? (or "
+            f"{name} holds {len(counts)} currencies, {code_counts}: which one is to be kept? (or "
             "convert: exchange_rates: rates.csv)",
             *((str(code), "") for code in counts.index[:3]),
             is_needed=True,
@@ -183,14 +183,14 @@ def mark_counted_lines(
     settings: dict[str, Any], columns: dict[str, ColumnProfile]
 ) -> pd.Series[bool]:
     """Which lines of the sample the filters keep, blank cells aside."""
-    kept = pd.Series(True, index=next(iter(columns.values())).cells.index)
+    is_counted = pd.Series(True, index=next(iter(columns.values())).cells.index)
     for key, keeps in (("only", True), ("except", False)):
         for name, values in settings.get(key, {}).items():
             if name in columns:
                 listed = {value.lower() for value in values}
                 cells = columns[name].cells.str.lower()
-                kept &= (cells == "") | (cells.isin(listed) == keeps)
-    return kept
+                is_counted &= (cells == "") | (cells.isin(listed) == keeps)
+    return is_counted
 
 
 def propose_horizon(proposal: Proposal, columns: dict[str, ColumnProfile]) -> None:
@@ -206,7 +206,7 @@ def propose_horizon(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
         times, bad = parse_instants_as_text(list(cells), form, "UTC")
         customer = columns.get(str(mapped["customer_id"]))
         if customer is not None:
-            kept = mark_counted_lines(settings, columns).to_numpy() & ~bad & customer.filled
-            days, codes = times[kept], customer.codes[kept]
+            is_usable = mark_counted_lines(settings, columns).to_numpy() & ~bad & customer.filled
+            days, codes = times[is_usable], customer.codes[is_usable]
     horizon, why = choose_horizon(codes, days)
     proposal.choose("horizon_days", horizon, why)

@@ -18,8 +18,8 @@ def find_by_values(
 ) -> Export | None:
     """The export that the values of a column tell, such as the country of a market place."""
     for export in layout.exports:
-        for wanted, endings in export.where.items():
-            column = next((c for n, c in columns.items() if normalize_name(n) == wanted), None)
+        for column_name, endings in export.where.items():
+            column = next((c for n, c in columns.items() if normalize_name(n) == column_name), None)
             if column is not None and not export.missing(names):
                 ends = [value.lower().endswith(endings) for value in column.values]
                 if 2 * sum(ends) > len(ends):
@@ -38,10 +38,10 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
             proposal.choose(f"columns.{ours}", theirs, "")
     for ours in REQUIRED_COLUMNS:
         if ours not in mapped:
-            wanted = " or ".join(str(given) for given in export.columns[ours])
+            alternatives = " or ".join(str(alternative) for alternative in export.columns[ours])
             proposal.ask(
                 f"columns.{ours}",
-                f"the file has no {wanted}: which column is the {ours}?",
+                f"the file has no {alternatives}: which column is the {ours}?",
                 is_needed=True,
             )
     for key in ("only", "except"):
@@ -65,22 +65,22 @@ def _prefer_customer(
     export: Export, mapped: dict[str, Any], columns: dict[str, ColumnProfile], names: Sequence[str]
 ) -> dict[str, Any]:
     """Of the columns a layout takes for the customer, the first with the fewest blanks."""
-    known = [
+    candidates = [
         one
-        for given in export.columns["customer_id"]
-        if (one := replace_columns(export, given, names)) is not None and one in columns
+        for alternative in export.columns["customer_id"]
+        if (one := replace_columns(export, alternative, names)) is not None and one in columns
     ]
-    if not known:
+    if not candidates:
         return {ours: theirs for ours, theirs in mapped.items() if ours != "customer_id"}
-    best = max(known, key=lambda name: round(float(columns[name].filled.mean()), 2))
+    best = max(candidates, key=lambda name: round(float(columns[name].filled.mean()), 2))
     return {**mapped, "customer_id": best}
 
 
 def replace_columns(export: Export, given: Any, names: Sequence[str]) -> str | None:
     """One alternative of a layout in a file's own names, None where the file lacks it."""
     one = export.model_copy(update={"columns": {"customer_id": (given,)}})
-    found = one.settings(names)["columns"].get("customer_id")
-    return found if isinstance(found, str) else None
+    customer_column = one.settings(names)["columns"].get("customer_id")
+    return customer_column if isinstance(customer_column, str) else None
 
 
 def _describe_left_out(
@@ -122,9 +122,9 @@ def _ask_of_refunded(
             if str(v).lower() in ("refunded", "closed", "returned") and str(v).lower() not in listed
         }
         if refunded:
-            shown = ", ".join(f"{value} ({n:,} lines)" for value, n in refunded.items())
+            status_counts = ", ".join(f"{value} ({n:,} lines)" for value, n in refunded.items())
             proposal.ask(
                 "except",
-                f"{name} is {shown} and the file has no refunded amounts: they count in full. To "
-                f"leave them out, add {' and '.join(refunded)} to except: {name}",
+                f"{name} is {status_counts} and the file has no refunded amounts: they "
+                f"count in full. To leave them out, add {' and '.join(refunded)} to except: {name}",
             )

@@ -21,15 +21,15 @@ def propose_config(source: str, query: str | None = None) -> Proposal:
     sample = read_sample(source, query)
     columns = profile_columns(sample.cells)
     proposal = Proposal(source, query, sample.names, len(sample.cells), sample.is_whole)
-    found = find_export(sample.names)
-    if found is not None:
-        name, export = found
+    layout_export = find_export(sample.names)
+    if layout_export is not None:
+        name, export = layout_export
         export = find_by_values(load_layouts()[name], columns, sample.names) or export
         proposal.layout, proposal.says = name, export.says
         propose_layout(proposal, export, columns)
     else:
         propose_columns(proposal, columns)
-    propose_formats(proposal, sample, columns, found[1] if found else None)
+    propose_formats(proposal, sample, columns, layout_export[1] if layout_export else None)
     propose_currency(proposal, columns)
     propose_horizon(proposal, columns)
     return proposal

@@ -142,9 +142,9 @@ def _sample_text(path: Path, content: Content) -> Sample:
     body = [row for row in rows[1:] if len(row) == len(names)]
     if not body:
         raise OrdersError(f"{path.name} has a header and no order lines")
-    taken = body[:_LINES]
+    sampled_rows = body[:_LINES]
     rest = body[_LINES:] if is_whole else _read_tail(tail, encoding, delimiter, len(names))
-    taken = taken + rest[-_LAST_LINES:]
+    sampled_rows = sampled_rows + rest[-_LAST_LINES:]
     _refuse_data_as_header(names, body, path.name)
     form: dict[str, str | int] = {}
     why: dict[str, str] = {}
@@ -155,12 +155,12 @@ def _sample_text(path: Path, content: Content) -> Sample:
     if lines_above:
         form["skip_lines"] = lines_above
         why["skip_lines"] = f"the header is line {lines_above + 1}"
-    cells = {name: [row[k].strip() for row in taken] for k, name in _first_positions(names)}
+    cells = {name: [row[k].strip() for row in sampled_rows] for k, name in _first_positions(names)}
     for name, value in read_partitions(path).items():  # what the folders' names say
         if name not in names:
             names.append(name)
-            cells[name] = [value or ""] * len(taken)
-    is_all = is_whole and len(taken) == len(body)
+            cells[name] = [value or ""] * len(sampled_rows)
+    is_all = is_whole and len(sampled_rows) == len(body)
     return Sample(names, pd.DataFrame(cells, dtype=str), form, why, is_all)
 
 
@@ -219,9 +219,9 @@ def _rate_encoding(raw: bytes, encoding: str) -> tuple[float, float]:
     half_width = sum(1 for c in foreign if "｡" <= c <= "ﾟ")
     if half_width * 5 > len(foreign):  # what other encodings look like in cp932
         return (-1.0, 0.0)
-    known = sum(1 for word in words if not word.isascii() and is_known_name(word))
+    n_known_words = sum(1 for word in words if not word.isascii() and is_known_name(word))
     is_rare = encoding in ("cp932", "gb18030") and len(foreign) < _LEAST_FOREIGN * len(text)
-    return (float(known), letters / max(1, len(foreign)) - (0.5 if is_rare else 0))
+    return (float(n_known_words), letters / max(1, len(foreign)) - (0.5 if is_rare else 0))
 
 
 def _guess_dialect(text: str, name: str) -> tuple[str, int, int]:

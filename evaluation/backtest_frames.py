@@ -153,5 +153,5 @@ def _frame(groups: Sequence[Int64], **means: Float64 | list[float]) -> pd.DataFr
 def _interpolate_gain(forecast: Float64, money: Float64, share: Float64) -> Float64:
     if not money.sum() > 0:
         return np.full(len(share), np.nan)
-    held = np.concatenate(([0.0], measures.compute_captured_shares(forecast, money)))
-    return np.asarray(np.interp(share, np.linspace(0.0, 1.0, len(held)), held))
+    captured = np.concatenate(([0.0], measures.compute_captured_shares(forecast, money)))
+    return np.asarray(np.interp(share, np.linspace(0.0, 1.0, len(captured)), captured))

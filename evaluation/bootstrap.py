@@ -190,8 +190,8 @@ def compute_interval(
     estimate: float | Float64, samples: Float64, confidence: float
 ) -> ConfidenceInterval:
     """An estimate, with `confidence` of the draws above the lower bound and below the upper."""
-    known = samples[~np.isnan(samples)]
-    if not len(known):
+    draws = samples[~np.isnan(samples)]
+    if not len(draws):
         return ConfidenceInterval(float(estimate), float("nan"), float("nan"))
-    lower, upper = np.quantile(known, (1.0 - confidence, confidence))
+    lower, upper = np.quantile(draws, (1.0 - confidence, confidence))
     return ConfidenceInterval(float(estimate), float(lower), float(upper))

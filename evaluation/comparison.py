@@ -151,14 +151,14 @@ def compare(
     common = CommonCustomers(
         before.loc[shared], after.loc[shared], measure, (first.terms, second.terms)
     )
-    known, decimals = None, 2
+    order_lines, decimals = None, 2
     if orders is not None:
-        known = coerce_orders(orders, (model or config or Config()).orders)
-        decimals = known.currency_decimals
+        order_lines = coerce_orders(orders, (model or config or Config()).orders)
+        decimals = order_lines.currency_decimals
     lost, new = before.index.difference(shared), after.index.difference(shared)
     steps: list[Step] = [
         ("customers lost", -before.loc[lost, measure]),
-        *compute_steps(common, model, known),
+        *compute_steps(common, model, order_lines),
         ("new customers", after.loc[new, measure]),
     ]
     terms, start, end = _add_up(before[measure], steps, decimals)

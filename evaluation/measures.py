@@ -191,10 +191,10 @@ def decile_mape(forecast: Float64, actual: Float64) -> float:
     """
     groups = split_into_groups(forecast)
     expected, spent = average_by_group(forecast, groups), average_by_group(actual, groups)
-    known = spent > 0
-    if not known.any():
+    has_spend = spent > 0
+    if not has_spend.any():
         return float("nan")
-    return float((np.abs(expected - spent)[known] / spent[known]).mean())
+    return float((np.abs(expected - spent)[has_spend] / spent[has_spend]).mean())
 
 
 def calibration_error(probability: Float64, happened: Mask) -> float:

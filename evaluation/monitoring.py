@@ -121,8 +121,8 @@ def monitor(
     bounds = (config or Config()).monitor
     mapping = model.orders if model else (config or Config()).orders
     rows = found.rows.replace_schema_metadata().to_pandas()
-    known = coerce_orders(orders, mapping)
-    end = get_default_cutoff(known)
+    order_lines = coerce_orders(orders, mapping)
+    end = get_default_cutoff(order_lines)
     findings: list[MonitorFinding] = []
     headlines: list[str] = []
     matured = []
@@ -130,10 +130,10 @@ def monitor(
         instant = dates.parse_instant(pd.Timestamp(str(cutoff)))
         over = _find_window_end(instant, horizon_days)
         if is_mature(instant, horizon_days, end):
-            findings += _missing(group, known, instant, bounds)
-            table = _matured(group, known, instant, horizon_days, end, target)
+            findings += _missing(group, order_lines, instant, bounds)
+            table = _matured(group, order_lines, instant, horizon_days, end, target)
             matured.append(table)
-            clv = _measure_clv(group, known, instant, end, found.terms)
+            clv = _measure_clv(group, order_lines, instant, end, found.terms)
             findings += judge_outcomes(table, bounds)
             findings += judge_clv(clv, bounds) if clv else []
             headlines += describe_outcomes(table, clv, bounds)
@@ -150,7 +150,7 @@ def monitor(
                 f"then, {why}"
             )
         else:
-            findings += _drift(group, known, instant, model, bounds)
+            findings += _drift(group, order_lines, instant, model, bounds)
     joined = pd.concat(matured, ignore_index=True) if matured else pd.DataFrame()
     return Monitoring(tuple(findings), joined, found.terms, tuple(headlines))
 
@@ -220,10 +220,10 @@ def _matured(
 ) -> pd.DataFrame:
     """Measures of one cutoff's forecasts, for all and by part; money in the shop's currency."""
     at = np.array([cutoff], dtype=np.int64)
-    known = windows.slice_observed(orders, cutoff)
-    rows = compute_feature_rows(replace(known, extra=None), at)
+    observed = windows.slice_observed(orders, cutoff)
+    rows = compute_feature_rows(replace(observed, extra=None), at)
     happened = compute_targets(orders, rows, at, horizon_days, 1, end, target)
-    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
+    ids = observed.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
     actual = pd.DataFrame({"spend": happened.spend[:, 0], "churned": happened.churned}, index=ids)
     joined = actual.reindex(group["customer_id"])
     # a customer the orders no longer hold spent nothing that is known of, and is counted as missing
@@ -233,12 +233,12 @@ def _matured(
     for name in (part for part in _PARTS if part in group):
         labels = group[name].astype(str).to_numpy()
         parts += [(name, label, labels == label) for label in sorted(set(labels))]
-    found = [
+    measure_rows = [
         {"cutoff": dates.format_instant(cutoff), "part": part, "value": value}
         | _measures(group[inside], spend[inside], churned[inside], is_part=not inside.all())
         for part, value, inside in parts
     ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(measure_rows)
 
 
 def _measures(
@@ -344,8 +344,8 @@ def _drift(
         yield make_finding(f"forecast {name}", value, bounds.psi, message)
     if missing:
         return
-    known = windows.slice_observed(model.usable_columns(orders), cutoff)
-    rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
+    observed = windows.slice_observed(model.usable_columns(orders), cutoff)
+    rows = compute_feature_rows(observed, np.array([cutoff], dtype=np.int64))
     moved = []
     for name in (name for name in reference.features if name not in _OF_THE_CALENDAR):
         then = reference.features[name]
@@ -358,7 +358,7 @@ def _drift(
     message = f"{sum(moved)} of {len(moved)} features moved by more than PSI {bounds.psi:g}"
     yield make_finding("features moved", share, _MOST_MOVED, message)
     since = get_newest_realised_cutoff(cutoff, model.numbers.horizon_days)
-    newest = known.keep_lines(~windows.is_before(known.times, since))
+    newest = observed.keep_lines(~windows.is_before(observed.times, since))
     for column, shares in reference.categories.items():
         unknown = count_unknown_shares(newest, column, shares)
         # what was too rare to be kept is unknown as well, and no news: unknown = news + (1 - news)

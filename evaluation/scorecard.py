@@ -159,17 +159,26 @@ def _line(
     values = {method: measure(forecast) for method, forecast in forecasts.items()}
     ours = values.pop(OURS)
     best = (max if more else min)(values, key=lambda method: values[method])
-    found = compare(forecasts[OURS], forecasts[best])
-    if found.lower > 0:
+    difference = compare(forecasts[OURS], forecasts[best])
+    if difference.lower > 0:
         verdict = "significantly better"
-    elif found.upper < 0:
+    elif difference.upper < 0:
         verdict = "significantly worse"
-    elif found.estimate == 0:
+    elif difference.estimate == 0:
         verdict = "the same"
     else:
-        verdict = "better (not significant)" if found.estimate > 0 else "worse (not significant)"
+        verdict = (
+            "better (not significant)" if difference.estimate > 0 else "worse (not significant)"
+        )
     return ScorecardLine(
-        name, ours, best, values[best], found.estimate, found.lower, found.upper, verdict
+        name,
+        ours,
+        best,
+        values[best],
+        difference.estimate,
+        difference.lower,
+        difference.upper,
+        verdict,
     )
 
 

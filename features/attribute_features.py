@@ -56,8 +56,8 @@ def learn_coding(orders: Orders, end: int) -> AttributeCoding | None:
 
     A vocabulary holds the labels that most customers with an order before `end` have then.
     """
-    known = windows.slice_observed(orders, end)
-    attributes = known.attributes
+    observed = windows.slice_observed(orders, end)
+    attributes = observed.attributes
     if attributes is None:
         return None
     fact = find_known_facts(attributes, end)
@@ -92,8 +92,10 @@ def encode_attributes(orders: Orders, coding: AttributeCoding | None) -> Orders:
         column = attributes.texts[name]
         place = pc.index_in(column.labels, pa.array(labels, pa.string())).fill_null(len(labels))
         table = np.append(place.to_numpy(zero_copy_only=False), -1).astype(np.int32)
-        known = pa.array([*labels, None], pa.string())  # the last is for others
-        texts[name] = TextColumn(table[column.codes], known)  # -1, missing, is the table's last
+        vocabulary = pa.array([*labels, None], pa.string())  # the last is for others
+        texts[name] = TextColumn(
+            table[column.codes], vocabulary
+        )  # -1, missing, is the table's last
     return replace(
         orders,
         attributes=replace(
@@ -121,16 +123,16 @@ def build_attribute_columns(
     newest = windows.find_newest_before(attributes.valid_from, attributes.starts, cutoffs)
     fact = newest[customer_index, cutoff_index]
     values = np.full((len(fact), len(names)), np.nan, dtype=np.float32)
-    known = fact >= 0
-    fact, at = fact[known], cutoffs[cutoff_index[known]]
+    has_fact = fact >= 0
+    fact, at = fact[has_fact], cutoffs[cutoff_index[has_fact]]
     for position, name in enumerate(names):
         if name in attributes.texts:
             codes = attributes.texts[name].codes[fact]
-            values[known, position] = np.where(codes < 0, np.nan, codes)
+            values[has_fact, position] = np.where(codes < 0, np.nan, codes)
         elif name in attributes.numbers:
-            values[known, position] = attributes.numbers[name][fact]
+            values[has_fact, position] = attributes.numbers[name][fact]
         else:
-            values[known, position] = windows.count_days_before(attributes.dates[name][fact], at)
+            values[has_fact, position] = windows.count_days_before(attributes.dates[name][fact], at)
     return tuple(PREFIX + name for name in names), values
 
 
@@ -168,7 +170,7 @@ class MissingAttributes:
 
     def sentences(self, beyond: float = 0.0) -> list[str]:
         """A sentence for each attribute that more than a share of the customers lack."""
-        found = []
+        sentences = []
         for name, missing in self.missing.items():
             other = self.other[name]
             reasons = [f"is missing for {missing:,}"] if missing else []
@@ -177,26 +179,28 @@ class MissingAttributes:
                     f"has a label the model does not know (taken as other) for {other:,}"
                 )
             if missing + other > beyond * self.customers:
-                found.append(
+                sentences.append(
                     f"{name} {' and '.join(reasons)} of {pluralize(self.customers, 'customer')}"
                 )
-        return found
+        return sentences
 
 
 def count_missing_attributes(
     orders: Orders, coding: AttributeCoding | None, cutoff: int
 ) -> MissingAttributes:
     """Count, per attribute of a model, the customers before the cutoff without a known value."""
-    known = encode_attributes(windows.slice_observed(orders, cutoff), coding)
-    if known.attributes is None or coding is None:
+    observed = encode_attributes(windows.slice_observed(orders, cutoff), coding)
+    if observed.attributes is None or coding is None:
         return MissingAttributes()
-    n = known.n_customers
+    n = observed.n_customers
     at = np.array([cutoff], dtype=np.int64)
-    names, values = build_attribute_columns(known, at, np.zeros(n, np.int64), np.arange(n))
+    names, values = build_attribute_columns(observed, at, np.zeros(n, np.int64), np.arange(n))
     missing, other = {}, {}
     for name, column in zip(names, values.T, strict=True):
-        own = name.removeprefix(PREFIX)
-        missing[own] = int(np.isnan(column).sum())
-        is_text = own in coding.vocabulary
-        other[own] = int((column == len(coding.vocabulary[own])).sum()) if is_text else 0
+        attribute = name.removeprefix(PREFIX)
+        missing[attribute] = int(np.isnan(column).sum())
+        is_text = attribute in coding.vocabulary
+        other[attribute] = (
+            int((column == len(coding.vocabulary[attribute])).sum()) if is_text else 0
+        )
     return MissingAttributes(n, missing, other)

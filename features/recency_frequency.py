@@ -61,12 +61,12 @@ def count_order_days(orders: Orders, cutoff: int) -> OrderDays:
     without a day (everything came back) is known since its first line. Tenure ends with the last
     day before the cutoff.
     """
-    known = windows.is_before(orders.times, cutoff)
+    is_observed = windows.is_before(orders.times, cutoff)
     lines = pd.DataFrame(
         {
-            "customer": orders.customer_of_line()[known],
-            "day": dates.floor_to_days(orders.times[known]),
-            "value": orders.amounts[known],
+            "customer": orders.customer_of_line()[is_observed],
+            "day": dates.floor_to_days(orders.times[is_observed]),
+            "value": orders.amounts[is_observed],
         }
     )
     days = lines.groupby(["customer", "day"])["value"].sum().reset_index()

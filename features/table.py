@@ -123,15 +123,15 @@ def iterate_feature_blocks(
         reach = windows.find_positions(orders.times, starts, instants)
         most = len(cutoffs) * (high - low)
         out = np.empty((most, len(names)), dtype=np.float32)
-        whole = np.empty((most, N_WHOLE), dtype=np.int32)
-        n_rows = sweep.rows(starts, reach, out, whole)
+        integers = np.empty((most, N_WHOLE), dtype=np.int32)
+        n_rows = sweep.rows(starts, reach, out, integers)
         return FeatureRows(
             names,
             orders.customer_ids,
-            whole[:n_rows, 3].astype(np.int64),
-            whole[:n_rows, 4].astype(np.int64) + low,
+            integers[:n_rows, 3].astype(np.int64),
+            integers[:n_rows, 4].astype(np.int64) + low,
             out[:n_rows],
-            whole[:n_rows, :3],
+            integers[:n_rows, :3],
         )
 
     if orders.n_customers <= block:  # one customer is not worth a thread
@@ -200,12 +200,12 @@ def build_features(
 
 def _checked(groups: Collection[str]) -> tuple[str, ...]:
     """The groups asked for, refused where the catalogue has no such."""
-    known = [group.name for group in GROUPS]
-    asked = (groups,) if isinstance(groups, str) else tuple(groups)
-    for name in asked:
-        if name not in known:
-            raise ConfigError(f"groups are among {', '.join(known)}; got {name!r}")
-    return asked
+    group_names = [group.name for group in GROUPS]
+    chosen_groups = (groups,) if isinstance(groups, str) else tuple(groups)
+    for name in chosen_groups:
+        if name not in group_names:
+            raise ConfigError(f"groups are among {', '.join(group_names)}; got {name!r}")
+    return chosen_groups
 
 
 @lru_cache(maxsize=16)

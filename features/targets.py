@@ -45,8 +45,8 @@ def compute_targets(
     `orders` may hold more than the orders the rows were made from: customers are matched by id.
     What counts as spend is `target`; what counts as an order does not depend on it.
     """
-    found = pc.index_in(rows.customer_ids, orders.customer_ids)
-    customer = found.fill_null(-1).to_numpy().astype(np.int64)[rows.customer_index]
+    places = pc.index_in(rows.customer_ids, orders.customer_ids)
+    customer = places.fill_null(-1).to_numpy().astype(np.int64)[rows.customer_index]
     ends = windows.compute_period_ends(cutoffs, horizon_days, periods)
     instants, slots = np.unique(ends, return_inverse=True)
     reach = windows.find_positions(orders.times, orders.starts, instants)

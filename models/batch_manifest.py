@@ -95,12 +95,12 @@ def is_done(path: Path, key: str) -> Manifest | None:
     """The manifest of a finished batch with this key whose files are as it left them, else None."""
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
-        whole = all(
+        is_intact = all(
             hash_file(path.parent / name) == sha256 for name, sha256 in manifest.files.items()
         )
     except (OSError, ValidationError):
         return None
-    return manifest if manifest.key == key and whole else None
+    return manifest if manifest.key == key and is_intact else None
 
 
 def build_manifest(output: Path) -> Manifest | None:

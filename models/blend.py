@@ -220,11 +220,11 @@ def predict_heads(
     start = btyd.log_spend_if_ordered
     direct = compute_spend_start(rows, blend, btyd)
     heads = [*HEADS, *([LATER] if LATER in trees else [])]
-    found = iter(
+    sums = iter(
         _all_together(tuple(t for h in heads for t in trees[h])).sums(rows.columns(features))
     )
-    churn, ordered, spend = (list(islice(found, len(trees[head]))) for head in HEADS)
-    later = list(found)
+    churn, ordered, spend = (list(islice(sums, len(trees[head]))) for head in HEADS)
+    later = list(sums)
     return Heads(
         _mean(churn) + compute_churn_start(blend, btyd),
         _mean([np.exp(raw + start) for raw in ordered]),
@@ -235,7 +235,7 @@ def predict_heads(
 
 @lru_cache(maxsize=2)  # a server's model and the one before
 def _all_together(trees: tuple[Trees, ...]) -> FlatTrees:
-    return FlatTrees.together([own.flat for own in trees])
+    return FlatTrees.together([one_model.flat for one_model in trees])
 
 
 def _mean(seeds: list[Float64]) -> Float64:
@@ -249,9 +249,9 @@ def _mean(seeds: list[Float64]) -> Float64:
 def compute_order_value_offset(rows: FeatureRows, blend: Blend) -> Float64:
     """Log of each row's credibility-weighted order value: float64, n_rows."""
     spend, n_orders = rows.columns(("spend_total", "n_orders")).T.astype(np.float64)
-    own = np.maximum(spend, 0.0) * blend.value_scale
+    own_spend = np.maximum(spend, 0.0) * blend.value_scale
     return np.asarray(
-        np.log((own + _CREDIBILITY * blend.typical_order_value) / (n_orders + _CREDIBILITY))
+        np.log((own_spend + _CREDIBILITY * blend.typical_order_value) / (n_orders + _CREDIBILITY))
     )
 
 
@@ -269,8 +269,8 @@ def compute_spend_start(rows: FeatureRows, blend: Blend, btyd: BtydViews) -> Flo
 
 def to_log_odds(chance: Float64) -> Float64:
     """Log-odds of probabilities, kept finite."""
-    kept = np.clip(chance, _LEAST, 1.0 - _LEAST)
-    return np.asarray(np.log(kept) - np.log1p(-kept))
+    clipped = np.clip(chance, _LEAST, 1.0 - _LEAST)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
 
 def to_probability(odds_in_logs: Float64) -> Float64:

@@ -68,15 +68,15 @@ def build_histogram(
     values: npt.NDArray[np.floating], edges: Sequence[float] | None = None
 ) -> Histogram:
     """Count values (NaN is missing) between `edges`; without them, between their own deciles."""
-    known = np.asarray(values[~np.isnan(values)], dtype=np.float64)
+    present = np.asarray(values[~np.isnan(values)], dtype=np.float64)
     if edges is None:
         inner = np.arange(1, _BINS) / _BINS
         # an edge is a value that occurs: a spike such as "no returns" has a bin of its own
-        cuts = np.quantile(known, inner, method="inverted_cdf") if len(known) else np.empty(0)
+        cuts = np.quantile(present, inner, method="inverted_cdf") if len(present) else np.empty(0)
         edges = tuple(np.unique(cuts).tolist())
-    counts = np.bincount(np.searchsorted(edges, known, side="left"), minlength=len(edges) + 1)
+    counts = np.bincount(np.searchsorted(edges, present, side="left"), minlength=len(edges) + 1)
     return Histogram(
-        edges=tuple(edges), counts=tuple(counts.tolist()), missing=len(values) - len(known)
+        edges=tuple(edges), counts=tuple(counts.tolist()), missing=len(values) - len(present)
     )
 
 
@@ -98,12 +98,14 @@ def count_category_shares(orders: Orders) -> dict[str, dict[str, float]]:
 
     The fifty commonest, and none that a line in a thousand has not.
     """
-    found = {}
+    shares_by_column = {}
     for name in _CATEGORIES:
         if name in orders.texts:
             shares = list(count_unknown_shares(orders, name, ()).items())[:_MOST_CATEGORIES]
-            found[name] = {value: share for value, share in shares if share >= _LEAST_CATEGORY}
-    return found
+            shares_by_column[name] = {
+                value: share for value, share in shares if share >= _LEAST_CATEGORY
+            }
+    return shares_by_column
 
 
 def count_unknown_shares(orders: Orders, name: str, known: Collection[str]) -> dict[str, float]:

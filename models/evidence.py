@@ -55,5 +55,5 @@ def compute_own_share(blend: Blend, history: OrderDays) -> Float64:
     T / (alpha + T), and of its own order value, p n / (p n + q - 1) for n order days.
     """
     rate = history.tenure_days / (blend.order_model.alpha + history.tenure_days)
-    known = blend.order_values.p * (history.n_repeat_days + 1.0)
-    return np.asarray((rate + known / (known + blend.order_values.q - 1.0)) / 2.0)
+    repeat_shape = blend.order_values.p * (history.n_repeat_days + 1.0)
+    return np.asarray((rate + repeat_shape / (repeat_shape + blend.order_values.q - 1.0)) / 2.0)

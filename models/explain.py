@@ -91,18 +91,20 @@ def explain(
     orders = attach_customers(orders, attributes, model.customers, model.orders)
     instant = get_default_cutoff(orders) if cutoff is None else dates.parse_instant(cutoff)
     check_cutoff(orders, instant, model.numbers.horizon_days)
-    known = windows.slice_observed(model.usable_columns(orders), instant)
+    observed = windows.slice_observed(model.usable_columns(orders), instant)
     if customers is not None:
-        wanted = {customers} if isinstance(customers, str) else set(map(str, customers))
-        ids = known.customer_ids.to_pylist()
-        known = known.keep_customers(np.array([name in wanted for name in ids], dtype=bool))
-        if not known.n_customers:
+        customer_names = {customers} if isinstance(customers, str) else set(map(str, customers))
+        ids = observed.customer_ids.to_pylist()
+        observed = observed.keep_customers(
+            np.array([name in customer_names for name in ids], dtype=bool)
+        )
+        if not observed.n_customers:
             raise OrdersError(
-                f"none of the {len(wanted)} customers asked for has an order before "
+                f"none of the {len(customer_names)} customers asked for has an order before "
                 f"{dates.format_instant(instant)}; look the ids up in the orders"
             )
     return explain_rows(
-        model, compute_feature_rows(known, np.array([instant], dtype=np.int64)), largest
+        model, compute_feature_rows(observed, np.array([instant], dtype=np.int64)), largest
     )
 
 
@@ -111,8 +113,8 @@ def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd
     reasons = (TYPICAL, _RATE, _VALUE, *model.numbers.features)
     amounts, clv = _contributions(model, rows)
     n_rows, n_reasons = amounts.shape
-    shown = min(largest, n_reasons - 1)
-    order = 1 + np.argsort(-np.abs(amounts[:, 1:]), axis=1, kind="stable")[:, :shown]
+    n_shown = min(largest, n_reasons - 1)
+    order = 1 + np.argsort(-np.abs(amounts[:, 1:]), axis=1, kind="stable")[:, :n_shown]
     picked = np.concatenate([np.zeros((n_rows, 1), dtype=np.int64), order], axis=1)
     parts = np.take_along_axis(amounts, picked, axis=1)
     rest = clv - parts.sum(axis=1)

@@ -141,10 +141,10 @@ class ForecastTerms(BaseModel):
 def read_terms(table: pa.Table) -> ForecastTerms | None:
     """What a table of forecasts says it was made with; None where it says nothing."""
     metadata = table.schema.metadata or {}
-    found: Any = _parsed(metadata.get(_ARROW, b"{}")).get("attributes")
+    attributes: Any = _parsed(metadata.get(_ARROW, b"{}")).get("attributes")
     if _PANDAS in metadata:
-        found = _parsed(metadata[_PANDAS])
-    terms = found.get(_OURS) if isinstance(found, dict) else None
+        attributes = _parsed(metadata[_PANDAS])
+    terms = attributes.get(_OURS) if isinstance(attributes, dict) else None
     if terms is None:
         return None
     try:
@@ -158,10 +158,10 @@ def read_terms(table: pa.Table) -> ForecastTerms | None:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def reconcile_config(
@@ -195,13 +195,15 @@ def reconcile_config(
             "taken, of the configuration or by default"
         )
         return config, remarks
-    stated = _stated(config)
-    own = made.keys()
-    if stated.get("economics.margin_rate") == "measured" and made.margin_source == "measured":
-        del stated["economics.margin_rate"]
-    differ = [key for key in stated if key in own and stated[key] != own[key]]
+    config_terms = _stated(config)
+    file_terms = made.keys()
+    if config_terms.get("economics.margin_rate") == "measured" and made.margin_source == "measured":
+        del config_terms["economics.margin_rate"]
+    differ = [
+        key for key in config_terms if key in file_terms and config_terms[key] != file_terms[key]
+    ]
     if differ:
-        ours = " and ".join(f"{key} {stated[key]}" for key in differ)
+        ours = " and ".join(f"{key} {config_terms[key]}" for key in differ)
         raise ConfigError(
             f"{what} were made with {made.describe_keys(differ)}, the configuration says {ours}; "
             "leave that out of it, or score again with it"
@@ -243,7 +245,7 @@ def check_terms(
 
 def _stated(config: Config) -> dict[str, Any]:
     """What a configuration states itself, by key."""
-    found: dict[str, Any] = {
+    stated_terms: dict[str, Any] = {
         key: getattr(config, key)
         for key in ("horizon_days", "periods", "target")
         if key in config.model_fields_set
@@ -252,7 +254,7 @@ def _stated(config: Config) -> dict[str, Any]:
         for key in ("margin_rate", "annual_discount_rate"):
             value = getattr(config.economics, key)
             if key in config.economics.model_fields_set and value is not None:
-                found[f"economics.{key}"] = value
+                stated_terms[f"economics.{key}"] = value
     if config.orders.currency:
-        found["orders.currency"] = config.orders.currency
-    return found
+        stated_terms["orders.currency"] = config.orders.currency
+    return stated_terms

@@ -149,9 +149,9 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
             raise BundleError(f"the model {uri} holds no clvcast bundle")
         if version is None:
             return load_expected_bundle(manifests[0].parent, expect_sha256)
-        found = load_expected_bundle(manifests[0].parent, expect_sha256, version.tags)
+        model = load_expected_bundle(manifests[0].parent, expect_sha256, version.tags)
         about = RegistryFacts.of(version.name, str(version.version), version.tags)
-        return replace(found, registered=about)
+        return replace(model, registered=about)
 
 
 def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
@@ -162,7 +162,7 @@ def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
     newest = versions[0]
     number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
     was_refused = newest.tags.get(VERDICT) == "refused"
-    said = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"
+    reason = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"
     store = client.tracking_uri
     is_plain = hide_passwords(store) == store
     place = ["--name", name, *(["--tracking-uri", store] if is_plain else [])]
@@ -170,7 +170,7 @@ def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
         ["clvcast", "models", "promote", str(number), *place, "--reason", "checked by hand"]
     )
     raise StoreError(
-        f"no version of {name} is {alias}; {said}. Use it as models:/{name}/{number}, or make it "
+        f"no version of {name} is {alias}; {reason}. Use it as models:/{name}/{number}, or make it "
         f"champion: {promotion}"
     )
 

@@ -142,33 +142,35 @@ class TrainedModel:
     @property
     def segments(self) -> SegmentThresholds:
         """What sorts customers into segments."""
-        found = self.own_segments or self.numbers.segments
-        if found is None:
+        thresholds = self.own_segments or self.numbers.segments
+        if thresholds is None:
             raise BundleError(f"model {self.version} has no segment thresholds; train it again")
-        return found
+        return thresholds
 
     @property
     def customers(self) -> CustomersConfig | None:
         """How to read the attributes of customers; None where the model needs none."""
-        known = self.numbers.customers
-        if known is None or self.own_customers is None:
-            return known
-        return known.overridden_by(self.own_customers).model_copy(update={"types": known.types})
+        learned_config = self.numbers.customers
+        if learned_config is None or self.own_customers is None:
+            return learned_config
+        return learned_config.overridden_by(self.own_customers).model_copy(
+            update={"types": learned_config.types}
+        )
 
     def with_config(self, config: Config) -> Self:
         """The model with what a configuration states of periods, economics, orders and customers.
 
         Raises `ConfigError` for another horizon: the trees learned the spend of one.
         """
-        stated = config.model_fields_set
-        if "horizon_days" in stated and config.horizon_days != self.numbers.horizon_days:
+        stated_keys = config.model_fields_set
+        if "horizon_days" in stated_keys and config.horizon_days != self.numbers.horizon_days:
             raise ConfigError(
                 f"horizon_days must be the model's {self.numbers.horizon_days}, got "
                 f"{config.horizon_days}; train a model for that horizon"
             )
         return replace(
             self,
-            own_periods=config.periods if "periods" in stated else self.own_periods,
+            own_periods=config.periods if "periods" in stated_keys else self.own_periods,
             own_economics=self.economics.apply_stated(config.economics),
             own_orders=self.orders.overridden_by(config.orders),
             own_segments=self.segments.overridden_by(config.segments),

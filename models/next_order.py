@@ -44,20 +44,20 @@ def predict_next_order(
     span_days: int,
 ) -> NextOrder:
     """The median and an 80 % window of the next order's day."""
-    found = _quantiles(
+    quantiles = _quantiles(
         model.alpha + history.tenure_days,
         model.r + history.n_repeat_days,
         churn_probability,
         float(horizon_days),
         float(span_days),
     )
-    return NextOrder(*found)
+    return NextOrder(*quantiles)
 
 
 @_compiled
 def _quantiles(scales, shapes, churn, horizon, span):  # type: ignore[no-untyped-def]
     """The days until each of _SHARES of the orders within the span: n_shares x n_rows."""
-    found = np.full((len(_SHARES), len(scales)), np.nan)
+    days_until = np.full((len(_SHARES), len(scales)), np.nan)
     for row in range(len(scales)):
         scale, shape = scales[row], shapes[row]
         log_silence = -math.log1p(horizon / scale)  # log of (alpha + T) / (alpha + T + H)
@@ -73,5 +73,5 @@ def _quantiles(scales, shapes, churn, horizon, span):  # type: ignore[no-untyped
         for k in range(len(_SHARES)):
             chance = min(_SHARES[k] * within_span / there, 1.0 - 1e-12)
             days = scale * math.expm1(-math.log1p(-chance) / shape)
-            found[k, row] = min(days, span)
-    return found
+            days_until[k, row] = min(days, span)
+    return days_until

@@ -72,15 +72,16 @@ def check_order_values(trained: float | None, values: OrderValues) -> str | None
 
     For a file of fewer customers, but ten, what is to be said; None where nothing is.
     """
-    found = values.median
-    if values.n_customers < _FEWEST or not trained or not found:
+    median = values.median
+    if values.n_customers < _FEWEST or not trained or not median:
         return None
-    if 1 / _MOST_FACTOR <= found / trained <= _MOST_FACTOR:
+    if 1 / _MOST_FACTOR <= median / trained <= _MOST_FACTOR:
         return None
-    said = (
+    sentence = (
         f"the median order value must be within {_MOST_FACTOR:g} times that of the training "
-        f"({trained:,.2f}), got {found:,.2f}: another currency, cents, or another column as amount?"
+        f"({trained:,.2f}), got {median:,.2f}: another currency, cents, or another column "
+        "as amount?"
     )
     if values.n_customers >= _WHOLE_FILE:
-        raise OrdersError(f"{said} Mend orders.columns.amount, or train again on such orders")
-    return said
+        raise OrdersError(f"{sentence} Mend orders.columns.amount, or train again on such orders")
+    return sentence

@@ -119,18 +119,18 @@ def score_one(
             f"one customer's orders are wanted, got {packed.n_customers} customers; "
             "clvcast.score forecasts many"
         )
-    known = windows.slice_observed(
+    observed = windows.slice_observed(
         model.usable_columns(_with_attributes(model, packed, attributes)), instant
     )
-    rows = compute_feature_rows(known, np.array([instant], dtype=np.int64))
+    rows = compute_feature_rows(observed, np.array([instant], dtype=np.int64))
     if not rows.n_rows:
         raise OrdersError(
             f"the customer has no order before {dates.format_instant(instant)}; leave the "
             "customer out"
         )
-    columns = forecast_columns(model, known, rows, instant)
+    columns = forecast_columns(model, observed, rows, instant, model.predict(rows))
     return Forecast(
-        customer_id=known.customer_ids[0].as_py(),
+        customer_id=observed.customer_ids[0].as_py(),
         **{name: values.tolist()[0] for name, values in columns.items()},
     )
 
@@ -172,13 +172,21 @@ def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Ord
             f"got {type(orders).__name__}"
         )
     lines = [line if type(line) is dict else _named(line) for line in orders]
-    stated = {line["customer_id"] for line in lines if "customer_id" in line}
-    if len(stated) > 1:
-        raise OrdersError(f"one customer's orders are wanted, got those of {len(stated)} customers")
-    own = stated.pop() if stated else "customer" if customer_id is None else customer_id
-    cleaned = clean_id(own) if isinstance(own, str) else ""
+    named_customers = {line["customer_id"] for line in lines if "customer_id" in line}
+    if len(named_customers) > 1:
+        raise OrdersError(
+            f"one customer's orders are wanted, got those of {len(named_customers)} customers"
+        )
+    customer = (
+        named_customers.pop()
+        if named_customers
+        else "customer"
+        if customer_id is None
+        else customer_id
+    )
+    cleaned = clean_id(customer) if isinstance(customer, str) else ""
     if is_missing_id(cleaned):
-        raise OrdersError(f"customer_id must be text and not empty, got {own!r}")
+        raise OrdersError(f"customer_id must be text and not empty, got {customer!r}")
     config = model.orders
     try:
         return pack_records([(cleaned, lines)], model.numbers.optional_columns, config)

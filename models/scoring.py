@@ -85,6 +85,7 @@ def score(
     customers: Customers | None = None,
     *,
     extra_features: ExtraFunction | None = None,
+    by_period: bool = False,
 ) -> pd.DataFrame:
     """Forecast every customer with an order before the cutoff.
 
@@ -101,6 +102,9 @@ def score(
         Attributes of the customers, for a model that learned from any.
     extra_features : callable, optional
         The function of `clvcast.build_features` again, for a model that was trained with one.
+    by_period : bool, default False
+        Whether to add `spend_period_1` to `spend_period_n`: the expected spend of each period,
+        neither discounted nor multiplied by the margin. The first is `expected_spend`.
 
     Returns
     -------
@@ -145,7 +149,8 @@ def score(
     notes = [*unknown.sentences(beyond=_MOST_UNKNOWN_SHARE), *model.describe_calendar(instant)]
     for sentence in notes:
         warnings.warn(sentence, UserWarning, stacklevel=2)
-    forecasts = pd.DataFrame(forecast_rows(model, orders, instant).to_pandas())
+    rows = forecast_rows(model, orders, instant, by_period=by_period)
+    forecasts = pd.DataFrame(rows.to_pandas())
     forecasts.attrs |= describe_terms(model).attributes()
     return forecasts
 
@@ -161,13 +166,14 @@ def choose_cutoff(
     """
     if cutoff is not None:
         return dates.parse_instant(cutoff)
-    seen = model.numbers.trained_until
-    if not is_stated and seen is not None and end < seen - 7 * dates.DAY:
-        newest, known = dates.format_instant(end), dates.format_instant(seen)
+    trained_until = model.numbers.trained_until
+    if not is_stated and trained_until is not None and end < trained_until - 7 * dates.DAY:
+        newest, trained_day = dates.format_instant(end), dates.format_instant(trained_until)
         raise ConfigError(
             f"the newest of these orders is from before {newest}, and the model has seen "
             "orders until "
-            f"{known}; state until when they are complete (--complete-until {known[:10]}, "
+            f"{trained_day}; state until when they are complete (--complete-until "
+            f"{trained_day[:10]}, "
             "orders.complete_until), or give all orders and choose with --only-customers"
         )
     return end
@@ -198,23 +204,28 @@ def describe_terms(model: TrainedModel) -> ForecastTerms:
     )
 
 
-def forecast_rows(model: TrainedModel, orders: Orders, cutoff: int) -> pa.Table:
-    """Forecast at an instant: a table of `FORECAST_SCHEMA`."""
-    known = windows.slice_observed(model.usable_columns(orders), cutoff)
-    rows = compute_feature_rows(known, np.array([cutoff], dtype=np.int64))
+def forecast_rows(
+    model: TrainedModel, orders: Orders, cutoff: int, *, by_period: bool = False
+) -> pa.Table:
+    """Forecast at an instant: a table of `FORECAST_SCHEMA`, on request with a column per period."""
+    periods = [f"spend_period_{k + 1}" for k in range(model.periods if by_period else 0)]
+    schema = pa.schema([*FORECAST_SCHEMA, *((name, pa.float64()) for name in periods)])
+    observed = windows.slice_observed(model.usable_columns(orders), cutoff)
+    rows = compute_feature_rows(observed, np.array([cutoff], dtype=np.int64))
     if not rows.n_rows:  # nobody had ordered yet
-        return FORECAST_SCHEMA.empty_table()
-    columns = forecast_columns(model, known, rows, cutoff)
-    arrays = [known.customer_ids.take(pa.array(rows.customer_index))]
-    arrays += [pa.array(columns[field.name], field.type) for field in list(FORECAST_SCHEMA)[1:]]
-    return pa.Table.from_arrays(arrays, schema=FORECAST_SCHEMA)
+        return schema.empty_table()
+    predictions = model.predict(rows)
+    columns = forecast_columns(model, observed, rows, cutoff, predictions)
+    columns |= dict(zip(periods, predictions.spend_by_period.T, strict=False))
+    arrays = [observed.customer_ids.take(pa.array(rows.customer_index))]
+    arrays += [pa.array(columns[field.name], field.type) for field in list(schema)[1:]]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def forecast_columns(
-    model: TrainedModel, known: Orders, rows: FeatureRows, cutoff: int
+    model: TrainedModel, known: Orders, rows: FeatureRows, cutoff: int, predictions: Predictions
 ) -> dict[str, npt.NDArray[Any]]:
     """The columns of `FORECAST_SCHEMA` after customer_id: name -> array of n_rows; NaT: none."""
-    predictions = model.predict(rows)
     numbers = model.numbers
     rfm_segment, tier, risk = _assign_segments(model, known, rows, predictions)
     evidence = describe_evidence(
@@ -294,6 +305,6 @@ def _dates(cutoff: int, days: Float64) -> npt.NDArray[np.datetime64]:
     """Dates some days after the cutoff, to the day; NaT where NaN."""
     none = np.isnan(days)
     instants = np.maximum(dates.add_days(cutoff, np.where(none, 0.0, days)), cutoff)
-    found = instants.view("datetime64[us]")
-    found[none] = np.datetime64("NaT", "us")
-    return found
+    day_stamps = instants.view("datetime64[us]")
+    day_stamps[none] = np.datetime64("NaT", "us")
+    return day_stamps

@@ -76,12 +76,13 @@ class SegmentThresholds(BaseModel):
         """
         update: dict[str, Any] = {}
         if "tiers" in stated.model_fields_set and not stated.within_file:
-            asked = self.tiers.overridden_by(stated.tiers)
-            if asked != self.tiers:
-                own = self.tiers
+            new_tiers = self.tiers.overridden_by(stated.tiers)
+            if new_tiers != self.tiers:
+                old_tiers = self.tiers
                 raise ConfigError(
-                    f"segments.tiers must be the model's (by {own.by}, high {own.high:g}, medium "
-                    f"{own.medium:g}), whose edges it has fixed; train again, or set "
+                    f"segments.tiers must be the model's (by {old_tiers.by}, high "
+                    f"{old_tiers.high:g}, medium "
+                    f"{old_tiers.medium:g}), whose edges it has fixed; train again, or set "
                     "segments.within_file: true"
                 )
         if "risk" in stated.model_fields_set:
@@ -178,12 +179,16 @@ def compute_tier_edges(clv: Float64, config: TiersConfig) -> tuple[float, float]
     last of them.
     """
     best_first = np.sort(np.asarray(clv, np.float64))[::-1]
-    held = np.cumsum(best_first) if config.by == "value" else np.arange(1.0, len(best_first) + 1)
-    if not len(held) or held[-1] <= 0:
+    cumulated = (
+        np.cumsum(best_first) if config.by == "value" else np.arange(1.0, len(best_first) + 1)
+    )
+    if not len(cumulated) or cumulated[-1] <= 0:
         return (0.0, 0.0)
-    whole = held[-1] * (1 - 1e-12)  # 0.5 + 0.3 of a sum is reached, however its floats add up
+    total_clv = cumulated[-1] * (
+        1 - 1e-12
+    )  # 0.5 + 0.3 of a sum is reached, however its floats add up
     counts = [
-        min(int(np.searchsorted(held, share * whole)), len(held) - 1)
+        min(int(np.searchsorted(cumulated, share * total_clv)), len(cumulated) - 1)
         for share in (config.high + config.medium, config.high)
     ]
     return float(best_first[counts[0]]), float(best_first[counts[1]])

@@ -99,8 +99,10 @@ def total_of_sums(
     """
     if not sum_ > 0:
         return {"expected": 0.0, "lower": 0.0, "upper": 0.0}
-    own = variance / sum_**2
-    logs = math.log1p(own) + shock**2 + apart**2  # the variance of a lognormal with this mean
+    own_variance = variance / sum_**2
+    logs = (
+        math.log1p(own_variance) + shock**2 + apart**2
+    )  # the variance of a lognormal with this mean
     spread = _TWO_SIDED_90 * math.sqrt(logs)
     return {
         "expected": sum_,

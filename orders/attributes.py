@@ -51,8 +51,8 @@ class Attributes:
     def keep_customers(self, keep: Mask) -> Attributes:
         """The facts of some of the customers."""
         counts = np.diff(self.starts)
-        kept = self.keep_facts(np.repeat(keep, counts))
-        return replace(kept, starts=np.concatenate(([0], np.cumsum(counts[keep]))))
+        attributes = self.keep_facts(np.repeat(keep, counts))
+        return replace(attributes, starts=np.concatenate(([0], np.cumsum(counts[keep]))))
 
     def add_to(self, digest: hashlib._Hash) -> None:
         """Add the facts to a digest of the orders."""

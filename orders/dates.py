@@ -160,10 +160,10 @@ def format_month(number: int) -> str:
 
 def parse_month(name: str) -> int | None:
     """The calendar month of text such as `2011-03` or `2011-03-15`; None where it is none."""
-    found = re.match(r"(\d{4})-(\d{2})(-\d{2}([T ][\d:.]*)?)?$", name)
-    if found is None or not 1 <= int(found[2]) <= 12:
+    match = re.match(r"(\d{4})-(\d{2})(-\d{2}([T ][\d:.]*)?)?$", name)
+    if match is None or not 1 <= int(match[2]) <= 12:
         return None
-    return (int(found[1]) - 1970) * 12 + int(found[2]) - 1
+    return (int(match[1]) - 1970) * 12 + int(match[2]) - 1
 
 
 def find_unfinished_month(cutoff: int) -> int:
@@ -194,5 +194,5 @@ def find_next_anniversaries(times: Int64, cutoff: int) -> Int64:
         return np.asarray(start + day_of_month)
 
     this_year = in_year(year)
-    found = np.where(this_year >= today, this_year, in_year(year + 1))
-    return np.asarray(found.astype("datetime64[us]").astype(np.int64))
+    anniversaries = np.where(this_year >= today, this_year, in_year(year + 1))
+    return np.asarray(anniversaries.astype("datetime64[us]").astype(np.int64))

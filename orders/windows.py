@@ -44,11 +44,11 @@ __all__ = [
 
 def slice_observed(orders: Orders, cutoff: int) -> Orders:
     """The orders known at the cutoff: `ordered_at < cutoff`; facts with `valid_from < cutoff`."""
-    known = orders.keep_lines(is_before(orders.times, cutoff))
-    if known.attributes is None:
-        return known
-    facts = known.attributes.keep_facts(is_before(known.attributes.valid_from, cutoff))
-    return replace(known, attributes=facts)
+    observed = orders.keep_lines(is_before(orders.times, cutoff))
+    if observed.attributes is None:
+        return observed
+    facts = observed.attributes.keep_facts(is_before(observed.attributes.valid_from, cutoff))
+    return replace(observed, attributes=facts)
 
 
 def is_before(times: Int64, cutoff: int) -> Mask:
@@ -63,14 +63,14 @@ def find_positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
     `positions[i, j]` is the index of the first line of customer `i` with `time >= instants[j]`
     (`starts[i + 1]` where there is none). `instants` must ascend.
     """
-    found = np.empty((len(starts) - 1, len(instants)), dtype=np.int64)
+    positions = np.empty((len(starts) - 1, len(instants)), dtype=np.int64)
     for customer in range(len(starts) - 1):
         position, stop = starts[customer], starts[customer + 1]
         for j in range(len(instants)):
             while position < stop and times[position] < instants[j]:
                 position += 1
-            found[customer, j] = position
-    return found
+            positions[customer, j] = position
+    return positions
 
 
 def find_newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
@@ -84,8 +84,8 @@ def find_newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
 
 def count_days_before(moments: Int64, cutoffs: Int64) -> Float64:
     """Days from each moment to its cutoff; NaN for a moment at or after it."""
-    known = moments < cutoffs
-    return np.where(known, (cutoffs - np.where(known, moments, cutoffs)) / DAY, np.nan)
+    is_past = moments < cutoffs
+    return np.where(is_past, (cutoffs - np.where(is_past, moments, cutoffs)) / DAY, np.nan)
 
 
 def compute_period_ends(cutoffs: Int64, horizon_days: int, periods: int) -> Int64:

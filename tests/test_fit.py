@@ -247,6 +247,19 @@ def test_clv_is_the_discounted_margin_over_the_periods(
     assert np.quantile(beside, 0.9) > 1.2 * np.quantile(beside, 0.1)
 
 
+def test_columns_by_period_add_up_to_the_undiscounted_total(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    plain = clvcast.score(shop_model, shop_orders)
+    wide = clvcast.score(shop_model, shop_orders, by_period=True)
+    periods = [f"spend_period_{k}" for k in range(1, shop_model.periods + 1)]
+    assert wide.columns.to_list() == [*plain.columns, *periods]
+    pd.testing.assert_frame_equal(wide[plain.columns], plain, check_exact=True)
+    np.testing.assert_array_equal(wide["spend_period_1"], plain["expected_spend"])
+    # without a margin and a discount a CLV is the sum of its periods
+    np.testing.assert_allclose(wide[periods].sum(axis=1), plain["clv"], rtol=1e-12)
+
+
 def test_an_interval_of_clv_holds_that_of_the_first_period(
     shop_model: clvcast.Model, shop_orders: clvcast.Orders
 ) -> None:

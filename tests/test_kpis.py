@@ -321,6 +321,7 @@ def test_the_command_writes_what_python_computes(
         "measures.parquet",
         "triangles.parquet",
         "customers.parquet",
+        "dictionary.parquet",
     }
     status, _, err = run("kpis", tmp_path / "none.csv", "--orders", orders, "-o", tmp_path / "k")
     assert (status, "there is no forecast file" in err) == (1, True)

@@ -165,7 +165,6 @@ def test_bounds_of_the_default_lists() -> None:
     assert where["anniversary"] == {"days_to_anniversary": "0..30", "years": ">= 1"}
     assert where["early_care"] == {"tenure_days": "<= 60", "n_orders": "<= 2"}
     assert where["look_alike_seed"] == {"clv": "top 5%"}
-    assert where["retention_budget"] == {"value_at_risk": "> 0"}
     least = {name: rule.min_orders for name, rule in DEFAULT_RULES.items() if rule.min_orders > 1}
     assert least == {"win_back": 2, "replenishment": 2, "cross_sell": 2, "look_alike_seed": 2}
 

@@ -76,24 +76,24 @@ def describe_btyd_fits(
 
     `chosen` is the one of `fits` that the blend uses, `values` the fit of order values.
     """
-    found = [_of_orders(fit, is_used=fit is chosen) for fit in fits]
-    found.append(_of_values(values))
-    return tuple(sentence for sentence in found if sentence)
+    sentences = [_of_orders(fit, is_used=fit is chosen) for fit in fits]
+    sentences.append(_of_values(values))
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def _of_orders(fit: FittedOrders, *, is_used: bool) -> str | None:
-    asked = _MODEL_NAMES[fit.asked]
+    model_name = _MODEL_NAMES[fit.asked]
     used = "the model in use" if is_used else "not used"
     if not fit.converged:
         what = "the mean rate of all customers stands in"
         weight = ", and BTYD weighs nothing beside the trees" if is_used else ""
-        return f"BTYD: {asked} could not be fitted to these orders; {what} ({used}){weight}"
+        return f"BTYD: {model_name} could not be fitted to these orders; {what} ({used}){weight}"
     if fit.fell_back:
         stand_in = _MODEL_NAMES[fit.model.kind]
-        return f"BTYD: {asked} has no maximum on these orders; {stand_in} stands in ({used})"
+        return f"BTYD: {model_name} has no maximum on these orders; {stand_in} stands in ({used})"
     if fit.at_bound:
         return (
-            f"BTYD: {asked} stands at the bound of {join_words(list(fit.at_bound))}: these "
+            f"BTYD: {model_name} stands at the bound of {join_words(list(fit.at_bound))}: these "
             f"orders do not tell how customers differ in it ({used})"
         )
     return None

@@ -246,20 +246,20 @@ def predict_out_of_fold(
     """
     fold = split_folds(rows)
     folds = [split_folds(each) for each, _ in views]
-    found = [np.zeros((3, each.n_rows)) for each, _ in views]
+    heads_by_row = [np.zeros((3, each.n_rows)) for each, _ in views]
     for held_out in range(_FOLDS):
         out = fold == held_out
         # where the other half teaches nothing, everybody does
         learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
         trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), progress)
-        for (each, btyd), own, values in zip(views, folds, found, strict=True):
+        for (each, btyd), own, values in zip(views, folds, heads_by_row, strict=True):
             keep = own == held_out
             if keep.any():
                 heads = predict_heads(
                     trees, examples.features, blend, each.where(keep), btyd.where(keep)
                 )
                 values[:, keep] = heads.churn_log_odds, heads.spend_if_ordered, heads.spend
-    return [Heads(*values) for values in found]
+    return [Heads(*values) for values in heads_by_row]
 
 
 def split_folds(rows: FeatureRows) -> Int64:

@@ -84,7 +84,7 @@ def fit(
         sample = limit_training_rows(orders, config.horizon_days, end, max_rows)
     frame = build_training_frame(sample, config, end)
     _check_outcomes(frame, config.horizon_days)
-    known, now = _rows_at(orders, end)
+    observed, now = _rows_at(orders, end)
     progress("BTYD")
     horizon = config.horizon_days
     blend = _begun(orders, frame, now, config)
@@ -98,8 +98,10 @@ def fit(
         frame.rows, frame.features, churned, spend, frame.weights, blend, rows_btyd
     )
     if config.effort == "thorough":
-        found = search_hyperparameters(frame, examples, config.model, config.seed, progress)
-        config = config.model_copy(update={"model": found})
+        best_parameters = search_hyperparameters(
+            frame, examples, config.model, config.seed, progress
+        )
+        config = config.model_copy(update={"model": best_parameters})
     seeds = config.model.seeds or SEEDS[config.effort]
     trees = train_boosters(
         examples, config.model, range(config.seed, config.seed + seeds), progress
@@ -150,7 +152,7 @@ def fit(
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return _with_segments(TrainedModel(numbers, trees), known, now, config.segments)
+    return _with_segments(TrainedModel(numbers, trees), observed, now, config.segments)
 
 
 def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
@@ -160,20 +162,20 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     BTYD needs no labels. Its intervals are read off the newest windows that hold orders, up to as
     long as the horizon.
     """
-    known, now = _rows_at(orders, end)
-    active_until = min(end, get_midnight_after(int(known.times.max())))
+    observed, now = _rows_at(orders, end)
+    active_until = min(end, get_midnight_after(int(observed.times.max())))
     longest = get_longest_horizon(find_first_order_at(orders), active_until)
     longest = min(longest, config.horizon_days)
-    shown = config.model_copy(update={"horizon_days": longest})
-    frame = build_training_frame(orders, shown, active_until)
+    learning_config = config.model_copy(update={"horizon_days": longest})
+    frame = build_training_frame(orders, learning_config, active_until)
     _check_outcomes(frame, longest)
     blend = _begun(orders, frame, now, config)
     btyd = forecast_btyd(frame.rows, blend, longest)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
-    if is_silent(known, end, config.horizon_days):
-        said = f"no order in the {config.horizon_days} days before the end: BTYD alone forecasts"
-        blend = blend.model_copy(update={"remarks": (*blend.remarks, said)})
+    if is_silent(observed, end, config.horizon_days):
+        remark = f"no order in the {config.horizon_days} days before the end: BTYD alone forecasts"
+        blend = blend.model_copy(update={"remarks": (*blend.remarks, remark)})
     now_btyd = forecast_btyd(now, blend, config.horizon_days)
     later = learn_later_periods(
         blend,
@@ -190,13 +192,13 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     numbers = _numbers(
         config, orders, end, blend, later, intervals, features=(), short_history=True
     )
-    return _with_segments(TrainedModel(numbers, {}), known, now, config.segments)
+    return _with_segments(TrainedModel(numbers, {}), observed, now, config.segments)
 
 
 def _rows_at(orders: Orders, end: int) -> tuple[Orders, FeatureRows]:
     """The orders observed at the training end, and the feature rows of their customers."""
-    known = slice_observed(orders, end)
-    return known, compute_feature_rows(known, np.array([end], dtype=np.int64))
+    observed = slice_observed(orders, end)
+    return observed, compute_feature_rows(observed, np.array([end], dtype=np.int64))
 
 
 def _with_segments(
@@ -209,8 +211,8 @@ def _with_segments(
     standing = compute_standing(known, now, model.predict(now).clv)
     segments = cut_thresholds(config, standing)
     values = count_order_values(known, int(known.times.max()) + 1)
-    found = {"segments": segments, "order_value": values.median}
-    return replace(model, numbers=model.numbers.model_copy(update=found))
+    update = {"segments": segments, "order_value": values.median}
+    return replace(model, numbers=model.numbers.model_copy(update=update))
 
 
 def _numbers(
@@ -292,22 +294,22 @@ def _with_starts(blend: Blend, frame: TrainingFrame, btyd: BtydViews) -> Blend:
     """The blend with the levels from which its trees start."""
     start = np.exp(compute_spend_start(frame.rows, blend, btyd))
     average = partial(np.average, weights=frame.weights)
-    found = {"spend_shift": float(np.log(average(frame.spend) / average(start)))}
+    update = {"spend_shift": float(np.log(average(frame.spend) / average(start)))}
     if blend.season.is_known:
         rate = np.array([average(frame.targets.churned)])
-        found["churn_start"] = float(to_log_odds(rate)[0])
-    return blend.model_copy(update=found)
+        update["churn_start"] = float(to_log_odds(rate)[0])
+    return blend.model_copy(update=update)
 
 
 def _value_scale(orders: Orders, end: int, target: Target) -> float:
     """What the target counts for each unit of net spend, over all orders before `end`."""
     if target == "spend":
         return 1.0
-    known = slice_observed(orders, end)
-    counted, net = int(compute_line_values(known, target).sum()), int(known.amounts.sum())
+    observed = slice_observed(orders, end)
+    counted, net = int(compute_line_values(observed, target).sum()), int(observed.amounts.sum())
     if min(counted, net) <= 0:
         raise OrdersError(
-            f"the target {target} adds up to {counted / known.unit:,.2f} over all orders, "
+            f"the target {target} adds up to {counted / observed.unit:,.2f} over all orders, "
             "and must be "
             "more than 0; look at the columns cost and discount, or choose another target"
         )

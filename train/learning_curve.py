@@ -47,8 +47,8 @@ def measure_learning_curve(
     Only the rows that `fit` limits by `max_rows` change: BTYD, levels and the judged customers are
     the same.
     """
-    own = evaluation.forecasts.filter(pc.equal(evaluation.forecasts["method"], OURS))
-    spend, churned = (own[name].to_numpy() for name in ("actual_spend", "churned"))
+    our_rows = evaluation.forecasts.filter(pc.equal(evaluation.forecasts["method"], OURS))
+    spend, churned = (our_rows[name].to_numpy() for name in ("actual_spend", "churned"))
     available = min(max_rows, count_training_rows(known, config.horizon_days, cutoff))
     points = []
     for share in (*_SHARES, 1.0):
@@ -57,7 +57,7 @@ def measure_learning_curve(
             progress(f"learning curve: a model of {n_rows:,} rows")
             forecasts = forecast_rows(fit(known, config, cutoff, max_rows=n_rows), known, cutoff)
         else:
-            forecasts = own
+            forecasts = our_rows
         expected, churn = (
             np.asarray(forecasts[name]) for name in ("expected_spend", "churn_probability")
         )
@@ -82,10 +82,11 @@ def describe_curve(curve: Sequence[CurvePoint]) -> list[str]:
         f"churn log loss {point.churn_log_loss:.4f}"
         for point in curve
     ]
-    half, whole = curve[-2], curve[-1]
+    half, all_rows = curve[-2], curve[-1]
     return [
         *sentences,
-        f"The second half of the rows changed nGini by {whole.nGini - half.nGini:+.4f} and MAE by "
-        f"{whole.MAE / half.MAE - 1.0:+.2%}. Learning curves flatten: twice as many rows "
+        f"The second half of the rows changed nGini by {all_rows.nGini - half.nGini:+.4f} "
+        "and MAE by "
+        f"{all_rows.MAE / half.MAE - 1.0:+.2%}. Learning curves flatten: twice as many rows "
         "(spark_training_rows) are likely to change them by less.",
     ]

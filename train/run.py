@@ -106,11 +106,11 @@ def train_until(
 
     `max_rows` is as in `fit`.
     """
-    known = windows.slice_observed(orders, end)
-    evaluation, curve = _evaluated(known, config, end, progress, max_rows)
+    observed = windows.slice_observed(orders, end)
+    evaluation, curve = _evaluated(observed, config, end, progress, max_rows)
     progress(f"training on the orders before {dates.format_instant(end)}")
-    model = train_final_model(known, config, end, max_rows)
-    return TrainingRun(model, known, end, evaluation, curve)
+    model = train_final_model(observed, config, end, max_rows)
+    return TrainingRun(model, observed, end, evaluation, curve)
 
 
 def _evaluated(
@@ -126,21 +126,23 @@ def _evaluated(
 
     With `max_rows`, at the newest alone, with its learning curve.
     """
-    found: list[Backtest] = []
+    backtests: list[Backtest] = []
     curve: tuple[CurvePoint, ...] = ()
     n_cutoffs = 1 if max_rows else config.tracking.evaluated_cutoffs
     newest = choose_default_cutoffs(known, config.horizon_days, end)
     for cutoff in reversed(add_clv_cutoff(newest, known, config, end, n_cutoffs)):
         progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
         try:
-            found.insert(0, backtest_at(known, config, cutoff, end, max_rows))
+            backtests.insert(0, backtest_at(known, config, cutoff, end, max_rows))
             if max_rows:
-                curve = measure_learning_curve(known, config, cutoff, max_rows, found[0], progress)
+                curve = measure_learning_curve(
+                    known, config, cutoff, max_rows, backtests[0], progress
+                )
         except OrdersError as error:
             # too little was known then; the model to ship may still be fine
             progress(f"not evaluated from {dates.format_instant(cutoff)} on: {error}")
             break
-    return (join_backtests(found) if found else None), curve
+    return (join_backtests(backtests) if backtests else None), curve
 
 
 def train_final_model(
@@ -153,11 +155,11 @@ def train_final_model(
 
 def _build_drift_reference(model: TrainedModel, orders: Orders, end: int) -> DriftReference:
     """Histograms of all customers at `end`; shares of the order lines before it for categories."""
-    known = windows.slice_observed(model.usable_columns(orders), end)
-    rows = compute_feature_rows(known, np.array([end], dtype=np.int64))
-    forecasts = forecast_rows(model, known, end)
+    observed = windows.slice_observed(model.usable_columns(orders), end)
+    rows = compute_feature_rows(observed, np.array([end], dtype=np.int64))
+    forecasts = forecast_rows(model, observed, end)
     values = rows.columns(model.numbers.features)
-    categories = count_category_shares(known)
+    categories = count_category_shares(observed)
     return DriftReference(
         features={
             name: build_histogram(values[:, k]) for k, name in enumerate(model.numbers.features)
@@ -165,7 +167,7 @@ def _build_drift_reference(model: TrainedModel, orders: Orders, end: int) -> Dri
         forecasts={name: build_histogram(forecasts[name].to_numpy()) for name in _DRIFT_FORECASTS},
         categories=categories,
         rare={
-            name: math.fsum(count_unknown_shares(known, name, shares).values())
+            name: math.fsum(count_unknown_shares(observed, name, shares).values())
             for name, shares in categories.items()
         },
     )

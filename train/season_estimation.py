@@ -49,27 +49,27 @@ def estimate_past_years(
     orders: Orders, blend: Blend, horizon_days: int, target: Target, end: int
 ) -> PastYears:
     """What the orders before `end` show; nothing where they do not span the year."""
-    known = windows.slice_observed(orders, end)
-    known = sample_customers(known, _MOST_CUSTOMERS, _KEY)
-    grid = choose_season_cutoffs(windows.find_first_order_at(known), end, horizon_days)
+    observed = windows.slice_observed(orders, end)
+    observed = sample_customers(observed, _MOST_CUSTOMERS, _KEY)
+    grid = choose_season_cutoffs(windows.find_first_order_at(observed), end, horizon_days)
     if grid is None:
-        return _estimate_from_own_totals(known, blend, horizon_days, target, end)
-    known = replace(known, extra=None)
-    found = np.array(
+        return _estimate_from_own_totals(observed, blend, horizon_days, target, end)
+    observed = replace(observed, extra=None)
+    ratios = np.array(
         [
-            _beside_btyd(known, blend, horizon_days, target, end, cutoff)
+            _beside_btyd(observed, blend, horizon_days, target, end, cutoff)
             for cutoff in grid.instants.tolist()
         ]
     )
-    curves = [estimate_curve(series, grid.phases, grid.years) for series in found.T]
+    curves = [estimate_curve(series, grid.phases, grid.years) for series in ratios.T]
     order = np.argsort(grid.places)
     churn, ordered, spend = (tuple(c[order].tolist()) for c in curves)
     season = Season(
         places=tuple(grid.places[order].tolist()), churn=churn, ordered=ordered, spend=spend
     )
     levels = [
-        estimate_level(series - own[grid.phases])
-        for series, own in zip(found.T, curves, strict=True)
+        estimate_level(series - curve[grid.phases])
+        for series, curve in zip(ratios.T, curves, strict=True)
     ]
     return PastYears(season, churn_level=levels[0], spend_level=levels[2])
 

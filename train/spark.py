@@ -67,9 +67,9 @@ def train_on_files(
 ) -> TrainingRun:
     """`train_and_evaluate` on the files a configuration names, read by Spark."""
     with translate_spark_errors():
-        shown = describe_sources(config.orders)
+        address = describe_sources(config.orders)
         progress("looking at the orders in Spark")
-        orders = survey_orders(read_files(config.orders), config.orders, shown)
+        orders = survey_orders(read_files(config.orders), config.orders, address)
         orders = orders.knowing(read_customers(None, config.customers), config.customers)
         sample = sample_orders(orders, config, cutoff)
     remarks = (*sample.orders.report.remarks, *describe_limits(config.orders))

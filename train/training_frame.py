@@ -47,15 +47,15 @@ def build_training_frame(orders: Orders, config: Config, end: int) -> TrainingFr
     Raises `OrdersError` where history is too short, `ConfigError` for settings of features there
     are not.
     """
-    known = windows.slice_observed(orders, end)
-    if not known.n_lines:
+    observed = windows.slice_observed(orders, end)
+    if not observed.n_lines:
         raise OrdersError(f"there are no orders before {dates.format_instant(end)} to learn from")
     horizon_days, periods = config.horizon_days, config.periods
-    first = windows.find_first_order_at(known)
+    first = windows.find_first_order_at(observed)
     cutoffs = choose_training_cutoffs(first, end, horizon_days)
-    rows = compute_feature_rows(known, cutoffs.instants)
+    rows = compute_feature_rows(observed, cutoffs.instants)
     outcome = compute_targets(
-        known, rows, cutoffs.instants, horizon_days, periods, end, config.target
+        observed, rows, cutoffs.instants, horizon_days, periods, end, config.target
     )
     _check_names(config, rows.names)
     left_out = {*config.model.leave_out, *_SEASON}

@@ -21,17 +21,18 @@ def build_action_section(
     summary = content.lists.summary
     summary = summary.assign(stake_in_words=summary["stake"].map(STAKES))
     ranked = summary.sort_values("value_at_stake", ascending=False, kind="stable")
+    by_clv = ranked[ranked["stake"] == "clv"]  # orders and upper bounds are other money
     sections = [
         Chart(
             "lists",
-            describe_list(summary, writing),
-            f"Value at stake by list, {writing.currency or 'money'}; a customer may be on several",
+            describe_list(by_clv, writing),
+            f"Expected CLV by list, {writing.value_unit}; a customer may be on several",
             charts.draw_bars(
-                ranked["list"].tolist(),
-                ranked["value_at_stake"].tolist(),
+                by_clv["list"].tolist(),
+                by_clv["value_at_stake"].tolist(),
                 writing,
-                writing.currency or "money",
-                texts=[writing.brief(value) for value in ranked["value_at_stake"]],
+                writing.value_unit,
+                texts=[writing.brief(value) for value in by_clv["value_at_stake"]],
             ),
             build_table(
                 "Campaign lists",
@@ -42,10 +43,12 @@ def build_action_section(
                     ("held_out", "held out", "count"),
                     ("value_at_stake", "at stake", "amount"),
                     ("stake_in_words", "stake", "text"),
+                    ("basis", "basis", "text"),
                 ],
                 writing,
             ),
-            "Held-out customers are not contacted; they are the control group.",
+            "Lists with another stake than CLV are in the table only. Held-out customers are not "
+            "contacted; they are the control group.",
             is_open=True,
         )
     ]

@@ -137,10 +137,10 @@ def report(
         build_action_section(content, writing, with_ids=with_ids),
     ]
     if previous is not None:
-        own = model if model is not None and model.version == content.model_version else None
+        own_model = model if model is not None and model.version == content.model_version else None
         before = _read_previous(previous, base, remarks)
         since = dates.format_instant(int(before.rows["cutoff"][0].cast(pa.int64()).as_py()))
-        change = _compare(before, base, own, remarks)
+        change = _compare(before, base, own_model, remarks)
         business.insert(
             1, build_change_section(change, since, content.cutoff, writing, with_ids=with_ids)
         )
@@ -222,11 +222,11 @@ def _compare_model(model: TrainedModel, content: ReportData, config: Config) -> 
             f"the forecasts were made by model {content.model_version}, got model {model.version}: "
             "its features are left out; give the model that made the forecasts"
         )
-    learned, stated = model.orders.currency, config.orders.currency
-    if learned and stated and learned != stated:
+    model_currency, config_currency = model.orders.currency, config.orders.currency
+    if model_currency and config_currency and model_currency != config_currency:
         remarks.append(
-            f"the model learned from amounts in {learned}, the configuration says {stated}: "
-            f"amounts are shown as {stated} and not converted; set orders.currency to the orders' "
-            "currency"
+            f"the model learned from amounts in {model_currency}, the configuration says "
+            f"{config_currency}: amounts are shown as {config_currency} and not converted; set "
+            "orders.currency to the orders' currency"
         )
     return remarks

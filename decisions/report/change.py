@@ -65,10 +65,13 @@ def build_change_section(
 
 def _chart_migration(moves: pd.DataFrame, writing: NumberFormat) -> Chart:
     rank = {tier: k for k, tier in enumerate(TIERS)}
-    known = moves[moves["from"].isin(rank) & moves["to"].isin(rank)]
-    up = known["to"].map(rank) > known["from"].map(rank)
-    down = known["to"].map(rank) < known["from"].map(rank)
-    rose, fell = int(known.loc[up, "customers"].sum()), int(known.loc[down, "customers"].sum())
+    ranked_moves = moves[moves["from"].isin(rank) & moves["to"].isin(rank)]
+    up = ranked_moves["to"].map(rank) > ranked_moves["from"].map(rank)
+    down = ranked_moves["to"].map(rank) < ranked_moves["from"].map(rank)
+    rose, fell = (
+        int(ranked_moves.loc[up, "customers"].sum()),
+        int(ranked_moves.loc[down, "customers"].sum()),
+    )
     before, after = _sort_tiers(moves["from"], rank), _sort_tiers(moves["to"], rank)
     wide = moves.pivot(index="from", columns="to", values="customers").reindex(
         index=before, columns=after

@@ -51,13 +51,13 @@ def draw_bars(
     """Horizontal bars, first on top; a thin line is the interval."""
     labels = list(map(_format_label, names))
     figure = _create_figure(writing, 70 + _ROW * len(names), bargap=0.35, showlegend=False)
-    known = _drop_unknown(values)
+    known_values = _drop_unknown(values)
     figure.add_bar(
-        x=known,
+        x=known_values,
         y=list(range(len(labels))),
         orientation="h",
         marker_color=list(colours) if colours else ACCENT,
-        error_x=_build_error_bars(known, bounds),
+        error_x=_build_error_bars(known_values, bounds),
         text=list(texts) if texts and bounds is None else None,
         textposition="outside",
         cliponaxis=False,
@@ -72,7 +72,7 @@ def draw_bars(
         zeroline=False,  # it would cross the first bar
     )
     figure.update_xaxes(title_text=unit, rangemode="tozero")
-    longest = max((value for value in known if value is not None), default=0.0)
+    longest = max((value for value in known_values if value is not None), default=0.0)
     if bounds is None and texts and longest > 0:
         figure.update_xaxes(range=[0, 1.15 * longest])  # room for the texts
     return figure
@@ -94,15 +94,15 @@ def draw_columns(
 ) -> go.Figure:
     """Vertical bars; one may be highlighted. With `dates`, names are 2011-03 or 2011-03-15."""
     figure = _create_figure(writing, height, bargap=0.3, showlegend=False)
-    known = _drop_unknown(values)
+    known_values = _drop_unknown(values)
     colours = [ACCENT] * len(names)
     if highlight is not None:
         colours = [ACCENT if k == highlight % len(names) else SOFT for k in range(len(names))]
     figure.add_bar(
         x=[f"{name}-01"[:10] for name in names] if dates else list(map(_format_label, names)),
-        y=known,
+        y=known_values,
         marker_color=colours,
-        error_y=_build_error_bars(known, bounds),
+        error_y=_build_error_bars(known_values, bounds),
         text=list(texts) if texts else None,
         textposition="outside",
         cliponaxis=False,

@@ -85,10 +85,10 @@ def describe_lever(
     name: str, values: pd.Series[float], writing: NumberFormat, *, is_share: bool
 ) -> str:
     """The change of a measure between the two newest periods in which it is known."""
-    known = values.dropna()
-    if len(known) < 2:
+    known_values = values.dropna()
+    if len(known_values) < 2:
         return f"{name}: not known for two periods"
-    before, now = float(known.iloc[-2]), float(known.iloc[-1])
+    before, now = float(known_values.iloc[-2]), float(known_values.iloc[-1])
     if is_share:
         if abs(now - before) < 0.005:
             return f"{name} held at {writing.share(now)}"
@@ -152,12 +152,12 @@ def describe_change(before: float, after: float, writing: NumberFormat) -> str:
 
 def describe_methods(methods: pd.DataFrame, writing: NumberFormat) -> str:
     """The ranking of customers compared with other methods."""
-    known = methods.dropna(subset=["nGini"]).set_index("method")["nGini"]
-    if OURS not in known:
+    ginis = methods.dropna(subset=["nGini"]).set_index("method")["nGini"]
+    if OURS not in ginis:
         return "The ranking cannot be measured: there was no spend"
-    others = known.drop(OURS)
-    beaten = int((known[OURS] > others).sum())
-    score = writing.number(float(known[OURS]), 3)
+    others = ginis.drop(OURS)
+    beaten = int((ginis[OURS] > others).sum())
+    score = writing.number(float(ginis[OURS]), 3)
     if beaten == len(others):
         return f"It ranks customers by future spend better than every other method (nGini {score})"
     return (
@@ -185,12 +185,12 @@ def describe_gain(gains: pd.DataFrame, writing: NumberFormat) -> str:
 
 def describe_bias(bias: pd.Series[Any], writing: NumberFormat) -> str:
     """The largest bias of a total among the cutoffs."""
-    known = bias.astype(np.float64).dropna()
-    if not len(known):
+    known_biases = bias.astype(np.float64).dropna()
+    if not len(known_biases):
         return "Nothing was spent, so totals cannot be compared"
-    worst = float(known.iloc[int(np.argmax(known.abs().to_numpy()))])
+    worst = float(known_biases.iloc[int(np.argmax(known_biases.abs().to_numpy()))])
     difference = f"{writing.share(abs(worst), 1)} {'above' if worst > 0 else 'below'} actual spend"
-    return f"The total was {'' if len(known) == 1 else 'at most '}{difference}"
+    return f"The total was {'' if len(known_biases) == 1 else 'at most '}{difference}"
 
 
 def describe_calibration(error: float, writing: NumberFormat) -> str:

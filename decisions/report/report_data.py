@@ -138,6 +138,6 @@ def _sum_tier_by_risk(base: CustomerBase) -> pd.DataFrame:
             "clv": sum_by_group(base.forecasts, pairs).expected,
         }
     ).set_index(["tier", "risk"])
-    known = pd.MultiIndex.from_product([TIERS[::-1], RISKS], names=["tier", "risk"])
-    others = table.index.difference(known)
-    return table.reindex(known.append(others), fill_value=0).reset_index()
+    standard_cells = pd.MultiIndex.from_product([TIERS[::-1], RISKS], names=["tier", "risk"])
+    others = table.index.difference(standard_cells)
+    return table.reindex(standard_cells.append(others), fill_value=0).reset_index()

@@ -43,17 +43,17 @@ def detect_totals_on_lines(profile: SourceProfile) -> Finding:
     if several.sum() < _LEAST_ORDERS:
         return Finding(name, "pass", 0.0, "too few orders of several lines to hold repeated totals")
     share = float((high - low < _SAME_AMOUNT)[several].mean())
-    said = f"{share:.0%} of the orders of several lines have the same amount on each"
+    sentence = f"{share:.0%} of the orders of several lines have the same amount on each"
     if share < _EQUAL_SHARE or not _grows(np.log(high), np.log(lines)):
-        return Finding(name, "pass", share, said)
+        return Finding(name, "pass", share, sentence)
     factor = amounts.sum() / high.sum()
     has_ids = bool((profile.numbered_orders >= 0).any())
     return Finding(
         name,
         "warn",
         share,
-        f"{said}, and it grows with their number: it is the order's total, and revenue is counted "
-        f"{factor:.1f} times",
+        f"{sentence}, and it grows with their number: it is the order's total, and revenue "
+        f"is counted {factor:.1f} times",
         "orders.amount_per: order" + ("" if has_ids else ", with orders.columns.order_id"),
     )
 
@@ -85,16 +85,18 @@ def detect_currencies(profile: SourceProfile) -> Finding:
                 f"{largest} to keep {largest} alone, or orders.exchange_rates: FILE to convert"
             )
             others = 1 - codes[largest] / filled
-            said = f"column {column!r} holds {_list_counts(codes)}; amounts are added as they stand"
-            return Finding(name, "warn", others, said, mend)
+            sentence = (
+                f"column {column!r} holds {_list_counts(codes)}; amounts are added as they stand"
+            )
+            return Finding(name, "warn", others, sentence, mend)
     if _are_several(profile.marks):
         n_marked = sum(profile.marks.values())
-        said = f"amounts are written in {_list_counts(profile.marks)}, and added as they stand"
+        sentence = f"amounts are written in {_list_counts(profile.marks)}, and added as they stand"
         return Finding(
             name,
             "warn",
             1 - max(profile.marks.values()) / n_marked,
-            said,
+            sentence,
             "export amounts in one currency, or with a column of codes for orders.currency_column",
         )
     return Finding(name, "pass", 0.0, "no second currency shows in columns or amounts")
@@ -144,17 +146,21 @@ def detect_footers(profile: SourceProfile) -> Finding:
     label = profile.customers.codes[line]
     customer = profile.customers.labels[label].as_py() if label >= 0 else ""
     where = profile.files[profile.file[line]]
-    said = f"a line of {where or 'the orders'} holds {amounts[line]:,.2f}, the total of the others"
+    sentence = (
+        f"a line of {where or 'the orders'} holds {amounts[line]:,.2f}, the total of the others"
+    )
     if not customer:
-        return Finding(name, "pass", len(at), f"{said}; it names no customer and is set aside")
-    return Finding(name, "warn", len(at), said, format_setting("orders.no_customer", [customer]))
+        return Finding(name, "pass", len(at), f"{sentence}; it names no customer and is set aside")
+    return Finding(
+        name, "warn", len(at), sentence, format_setting("orders.no_customer", [customer])
+    )
 
 
 def _says_total(profile: SourceProfile) -> Mask:
     """Lines whose customer, order or product is a word for a total."""
-    found = np.zeros(profile.n_lines, dtype=np.bool_)
+    is_total = np.zeros(profile.n_lines, dtype=np.bool_)
     for column in (profile.customers, profile.order_ids, profile.products):
         labels = column.labels.to_pylist()
         totals = np.array([vocabulary.is_total(label) for label in labels] + [False])
-        found |= totals[column.codes]
-    return found
+        is_total |= totals[column.codes]
+    return is_total

@@ -54,20 +54,20 @@ def detect_shared_ids(profile: SourceProfile) -> Finding:
         nobody, why = _find_crowded(profile, orders_of), "with the orders of several people"
     if not nobody:
         largest = float(orders_of.max(initial=0)) / n_orders
-        said = f"no id stands for nobody; the largest has {largest:.1%} of the orders"
-        return Finding(name, "pass", largest, said)
+        sentence = f"no id stands for nobody; the largest has {largest:.1%} of the orders"
+        return Finding(name, "pass", largest, sentence)
     n_shared = int(orders_of[nobody].sum())
     share = n_shared / n_orders
     ids = [labels[k] for k in nobody]
-    shown = join_words([repr(label) for label in ids[:4]])
+    examples = join_words([repr(label) for label in ids[:4]])
     noun = "id" if len(ids) == 1 else "ids"
-    said = f"{pluralize(n_shared, 'order')} ({share:.1%}) are of the {noun} {shown}, {why}"
+    sentence = f"{pluralize(n_shared, 'order')} ({share:.1%}) are of the {noun} {examples}, {why}"
     person = _find_telling_column(profile, nobody)
     mend = format_setting("orders.no_customer", ids)
     if person:
         other = format_setting("orders.columns.customer_id", person)
         mend = f"{other}, which tells these customers apart, or {mend}"
-    return Finding(name, "warn", share, said, mend)
+    return Finding(name, "warn", share, sentence, mend)
 
 
 def _count_orders(profile: SourceProfile) -> Int64:
@@ -103,9 +103,9 @@ def _find_crowded(profile: SourceProfile, orders_of: Int64) -> list[int]:
         return [top]
     used = profile.is_used
     for column in profile.persons.values():
-        known = used & (column.codes >= 0)
-        customer = profile.customers.codes[known].astype(np.int64)
-        pairs = np.unique(customer * (len(column.values) + 1) + column.codes[known])
+        has_label = used & (column.codes >= 0)
+        customer = profile.customers.codes[has_label].astype(np.int64)
+        pairs = np.unique(customer * (len(column.values) + 1) + column.codes[has_label])
         people = np.bincount(pairs // (len(column.values) + 1), minlength=len(orders_of))
         crowded = (people >= np.maximum(_LEAST_PEOPLE, _PEOPLE_SHARE * orders_of)) & (
             orders_of >= _PEOPLE_ORDER_SHARE * total
@@ -151,14 +151,18 @@ def detect_similar_ids(profile: SourceProfile) -> Finding:
         n_ids = sum(map(len, groups))
         if len(groups) >= _LEAST_SIMILAR and n_ids >= _SIMILAR_SHARE * len(labels):
             such_as = join_words([repr(label) for label in groups[0][:2]])
-            said = (
+            sentence = (
                 f"{pluralize(n_ids, 'customer id')} ({n_ids / len(labels):.1%}) differ from another"
             )
             mend = "orders.customer_ids: folded"
             if kind == "leading zeros":
                 mend = "export the ids as text, so that all keep their zeros"
             return Finding(
-                name, "warn", n_ids / len(labels), f"{said} only in {kind}, such as {such_as}", mend
+                name,
+                "warn",
+                n_ids / len(labels),
+                f"{sentence} only in {kind}, such as {such_as}",
+                mend,
             )
     counts = np.bincount(profile.customers.codes[profile.is_used], minlength=1)
     written = {
@@ -168,11 +172,11 @@ def detect_similar_ids(profile: SourceProfile) -> Finding:
     }
     share = sum(written.values()) / max(1, int(profile.is_used.sum()))
     if len(written) >= _LEAST_SIMILAR or share >= _EXPONENT_SHARE:
-        said = (
+        sentence = (
             f"{pluralize(len(written), 'customer id')} in E-notation, such as {next(iter(written))}"
         )
         mend = "a spreadsheet has rounded them: export the ids as text, and do not open it there"
-        return Finding(name, "warn", share, f"{said}: several customers may share one", mend)
+        return Finding(name, "warn", share, f"{sentence}: several customers may share one", mend)
     return Finding(name, "pass", share, "no ids are alike but for case, form, quotes or zeros")
 
 
@@ -202,9 +206,9 @@ def detect_customer_per_order(profile: SourceProfile) -> Finding:
     lines = used[first]
     customers = len(np.unique(profile.customers.codes[lines]))
     share = customers / max(1, len(ids))
-    said = f"{pluralize(customers, 'customer')} have {pluralize(len(ids), 'order')}"
+    sentence = f"{pluralize(customers, 'customer')} have {pluralize(len(ids), 'order')}"
     if share < _OWN_SHARE or len(ids) < _LEAST_ORDERS:
-        return Finding(name, "pass", share, said)
+        return Finding(name, "pass", share, sentence)
     for column, people in profile.persons.items():
         codes = people.codes[lines]
         counts = np.bincount(codes[codes >= 0])
@@ -214,8 +218,8 @@ def detect_customer_per_order(profile: SourceProfile) -> Finding:
                 name,
                 "warn",
                 share,
-                f"{said}: the id is new with each order, while column {column!r} repeats "
+                f"{sentence}: the id is new with each order, while column {column!r} repeats "
                 f"({len(counts):,} different in {counts.sum():,} orders)",
                 format_setting("orders.columns.customer_id", column),
             )
-    return Finding(name, "pass", share, said)
+    return Finding(name, "pass", share, sentence)

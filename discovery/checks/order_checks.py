@@ -52,10 +52,12 @@ def _detect_bare_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
     share = float(bare.mean())
     if share < _MISSING_SHARES[0] or bare.sum() < _FOLLOWING_SHARE * nobody.sum():
         return None
-    said = f"{share:.0%} of the lines have an amount, and neither customer nor order_id: if they "
+    sentence = (
+        f"{share:.0%} of the lines have an amount, and neither customer nor order_id: if they "
+    )
     mend = "fill each order's customer, date and order_id down to all of its lines in the export"
-    said += "belong to the order above, their money is missing, as they are set aside"
-    return Finding("order ids", "warn", share, said, mend)
+    sentence += "belong to the order above, their money is missing, as they are set aside"
+    return Finding("order ids", "warn", share, sentence, mend)
 
 
 def _detect_first_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
@@ -73,9 +75,11 @@ def _detect_first_lines(profile: SourceProfile, usable: Mask) -> Finding | None:
     )[profile.is_used & ~usable]
     if belongs.mean() < _FOLLOWING_SHARE:
         return None
-    said = f"{share:.0%} of the lines have no order_id and belong to the line above: each order "
+    sentence = (
+        f"{share:.0%} of the lines have no order_id and belong to the line above: each order "
+    )
     mend = "leave order_id out of orders.columns: lines of a customer's instant are then one order"
-    return Finding("order ids", "warn", share, f"{said}of several lines counts as two", mend)
+    return Finding("order ids", "warn", share, f"{sentence}of several lines counts as two", mend)
 
 
 def _detect_shared_numbers(profile: SourceProfile, usable: Mask) -> Finding | None:
@@ -89,11 +93,11 @@ def _detect_shared_numbers(profile: SourceProfile, usable: Mask) -> Finding | No
     if share < _SHARED_SHARE or lines.sum() < _LEAST:
         return None
     per_id = int(customers.max())
-    said = (
+    sentence = (
         f"{share:.0%} of the lines have an order_id that several customers have, up to {per_id}: "
         "the numbers restart, and orders of one customer that are far apart may count as one"
     )
-    return Finding("order ids", "warn", share, said, _describe_key(profile))
+    return Finding("order ids", "warn", share, sentence, _describe_key(profile))
 
 
 def _detect_long_orders(profile: SourceProfile, usable: Mask) -> Finding | None:
@@ -109,11 +113,11 @@ def _detect_long_orders(profile: SourceProfile, usable: Mask) -> Finding | None:
     share = float(long.mean()) if len(ids) else 0.0
     if share < _SPAN_SHARE or long.sum() < _LEAST:
         return None
-    said = (
+    sentence = (
         f"{share:.0%} of the orders have purchases more than {_SPAN_DAYS} days apart, up to "
         f"{int((last - first).max()):,} days: one order_id is of several orders"
     )
-    return Finding("order ids", "warn", share, said, _describe_key(profile))
+    return Finding("order ids", "warn", share, sentence, _describe_key(profile))
 
 
 def _describe_key(profile: SourceProfile) -> str:
@@ -140,18 +144,18 @@ def detect_no_sales(profile: SourceProfile) -> Finding:
             continue
         lines = sum(counts.values())
         no_sales = _find_no_sales(column, counts)
-        said = sum(no_sales.values())
-        share = said / max(1, lines)
+        n_lines = sum(no_sales.values())
+        share = n_lines / max(1, lines)
         if share < _NO_SALE_SHARE or share > _MOST_NO_SALES or (worst and share <= worst.value):
             continue
         values = sorted(no_sales, key=lambda value: -no_sales[value])
-        shown = join_words([f"{v!r} ({pluralize(no_sales[v], 'line')})" for v in values[:4]])
+        examples = join_words([f"{v!r} ({pluralize(no_sales[v], 'line')})" for v in values[:4]])
         mend = format_setting("orders.except", {column: values})
         worst = Finding(
             name,
             "warn",
             share,
-            f"column {column!r} has {shown}, which sound like no sale, and no filter is set",
+            f"column {column!r} has {examples}, which sound like no sale, and no filter is set",
             mend,
         )
     return worst or Finding(name, "pass", 0.0, "no value sounds like an order that is no sale")
@@ -162,12 +166,12 @@ def _find_no_sales(column: str, counts: Mapping[str, int]) -> dict[str, int]:
     filled = {value: count for value, count in counts.items() if value}
     if vocabulary.is_flag_column(column):
         return {v: n for v, n in filled.items() if vocabulary.is_true(v)}
-    said = {v: n for v, n in filled.items() if vocabulary.is_no_sale(v, column)}
+    no_sales = {v: n for v, n in filled.items() if vocabulary.is_no_sale(v, column)}
     if vocabulary.is_status_column(column):
-        return said
-    sales = sum(n for v, n in filled.items() if v not in said and vocabulary.is_sale(v))
-    known = (sales + sum(said.values())) / max(1, sum(filled.values()))
-    return said if sales and known >= _STATUS_SHARE else {}
+        return no_sales
+    sales = sum(n for v, n in filled.items() if v not in no_sales and vocabulary.is_sale(v))
+    status_share = (sales + sum(no_sales.values())) / max(1, sum(filled.values()))
+    return no_sales if sales and status_share >= _STATUS_SHARE else {}
 
 
 def detect_overlapping_files(profile: SourceProfile) -> Finding:
@@ -197,10 +201,10 @@ def detect_overlapping_files(profile: SourceProfile) -> Finding:
     # where one export is cut into files, a cut may leave equal lines of one order on both sides
     if share < _REPEATED_SHARE or n_orders < max(_LEAST, len(profile.files)):
         return Finding(name, "pass", share, "the files do not repeat each other's orders")
-    said = (
+    sentence = (
         f"{pluralize(n_repeats, 'line')} ({share:.1%}) repeat a line of another file of the source"
     )
     mend = "orders.duplicates: drop"
     if (profile.numbered_orders < 0).all():
         mend += ", with orders.columns.order_id"
-    return Finding(name, "warn", share, f"{said} and count twice", mend)
+    return Finding(name, "warn", share, f"{sentence} and count twice", mend)

@@ -93,16 +93,16 @@ def _sum_months(orders: Orders) -> dict[str, float]:
 
 def _find_statuses(profile: SourceProfile) -> dict[str, dict[str, int]]:
     """The values of columns that are of an order's status, with their lines, most first."""
-    found: dict[str, dict[str, int]] = {}
+    counts_by_column: dict[str, dict[str, int]] = {}
     for (_, column), counts in profile.values.items():
         if not vocabulary.is_status_column(column):
             continue
-        merged = found.setdefault(column, {})
+        merged = counts_by_column.setdefault(column, {})
         for value, count in counts.items():
             merged[value or "(blank)"] = merged.get(value or "(blank)", 0) + count
     return {
         column: dict(sorted(counts.items(), key=_rank)[:_MOST_STATUSES])
-        for column, counts in found.items()
+        for column, counts in counts_by_column.items()
     }
 
 

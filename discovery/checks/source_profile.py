@@ -100,11 +100,11 @@ def profile_sources(config: OrdersConfig, most_lines: int = MOST_LINES) -> Sourc
     builder = _ProfileBuilder(config, sources)
     for position, source in enumerate(sources):
         resolve = partial(resolve_columns, source, own_names_too=True)
-        for found in open_tables(source, resolve, every_column=True):
-            for raw in found.blocks:
+        for table in open_tables(source, resolve, every_column=True):
+            for raw in table.blocks:
                 if builder.n_lines_read >= most_lines and raw.table.num_rows:
                     return builder.build(is_capped=True)
-                builder.add(raw, found.file, found.mapping, position)
+                builder.add(raw, table.file, table.mapping, position)
     return builder.build()
 
 
@@ -143,8 +143,8 @@ class _ProfileBuilder:
         n_lines = raw.table.num_rows
         if not n_lines or "customer_id" not in mapping:
             return
-        own = self.config.model_copy(update=self.sources[position].line_rules())
-        lines = parse_lines(raw, file, mapping, replace(self._rules, config=own))
+        source_config = self.config.model_copy(update=self.sources[position].line_rules())
+        lines = parse_lines(raw, file, mapping, replace(self._rules, config=source_config))
         if file not in self._files:
             self._files.append(file)
         used = lines.usable()
@@ -225,8 +225,8 @@ class _ProfileBuilder:
         mapped = {name for e in mapping.values() for name in e.columns}
         for name in table.column_names:
             column = table[name]
-            known = name in self._persons
-            if not known:
+            is_listed = name in self._persons
+            if not is_listed:
                 if name in mapped or len(self._persons) == _MOST_PERSON_COLUMNS:
                     continue
                 if not _may_name_persons(name, column):
@@ -240,7 +240,7 @@ class _ProfileBuilder:
     def _count_values(
         self, table: pa.Table, mapping: Mapping[str, Expression], position: int
     ) -> None:
-        taken = {
+        mapped_names = {
             name
             for ours, expression in mapping.items()
             if ours in ("customer_id", "ordered_at", "order_id", "amount", ORDER_TOTAL)
@@ -248,7 +248,7 @@ class _ProfileBuilder:
         }
         for name in table.column_names:
             key = (position, name)
-            if name in taken or self._values.get(key, {}) is None:
+            if name in mapped_names or self._values.get(key, {}) is None:
                 continue
             counts = self._values.setdefault(key, {})
             assert counts is not None

@@ -78,8 +78,8 @@ def check(
 
     """
     config = config or Config()
-    given = orders
-    orders = coerce_orders(given, config.orders)
+    source = orders
+    orders = coerce_orders(source, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
     orders = attach_extra_features(orders, extra_features, config.features)
     end = get_default_cutoff(orders)
@@ -97,7 +97,7 @@ def check(
         _breaks(orders),
         _recurring_charges(entries),
         _unusable(orders),
-        *_find_silent_faults(given, config),
+        *_find_silent_faults(source, config),
         *(_audit(orders, config.horizon_days) if audit else []),
     ]
 
@@ -172,19 +172,19 @@ def _repeat_orders(orders: Orders, entries: OrderTable, end: int, horizon_days: 
     if len(gaps) < _LEAST_GAPS:
         return Finding("repeat orders", "pass", 0.0, "too few repeat orders to tell their rhythm")
     share = float(np.count_nonzero(gaps <= horizon_days) / len(gaps))
-    said = f"{share:.0%} of repeat orders come within {horizon_days} days of the one before"
+    sentence = f"{share:.0%} of repeat orders come within {horizon_days} days of the one before"
     if share >= _WITHIN_SHARE:
-        return Finding("repeat orders", "pass", share, said)
+        return Finding("repeat orders", "pass", share, sentence)
     median = float(np.median(gaps))
     better = int(np.ceil(median / _HORIZON_STEP_DAYS)) * _HORIZON_STEP_DAYS
     longest = get_longest_horizon(windows.find_first_order_at(orders), end)
-    said += f", half of them within {median:,.0f} days: most who come back count as churned"
+    sentence += f", half of them within {median:,.0f} days: most who come back count as churned"
     mend = f"horizon_days: {better}"
     if better > longest:
         mend = "give a longer history"
         if longest > horizon_days:
             mend = f"horizon_days: {longest}, as far as this history allows, or {mend}"
-    return Finding("repeat orders", "warn", share, said, mend)
+    return Finding("repeat orders", "warn", share, sentence, mend)
 
 
 def _returns(

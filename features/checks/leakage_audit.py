@@ -34,9 +34,9 @@ def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
     """Compare the features at one cutoff with and without the lines after it."""
     cutoff = choose_audit_cutoff(orders, horizon_days)
     at = np.array([cutoff], dtype=np.int64)
-    known = windows.slice_observed(orders, cutoff)
-    expected = compute_feature_rows(_coded(known, cutoff), at)
-    later = orders.n_lines - known.n_lines
+    observed = windows.slice_observed(orders, cutoff)
+    expected = compute_feature_rows(_coded(observed, cutoff), at)
+    later = orders.n_lines - observed.n_lines
     others = {
         "with the later lines": compute_feature_rows(_coded(orders, cutoff), at),
         "with the later lines corrupted": compute_feature_rows(
@@ -47,7 +47,7 @@ def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
     sentence = (
         f"{expected.n_rows:,} rows of {len(expected.names)} features at "
         f"{dates.format_instant(cutoff)}, "
-        f"{pluralize(later, 'later line')}{_later_facts(orders, known)} removed and corrupted: "
+        f"{pluralize(later, 'later line')}{_later_facts(orders, observed)} removed and corrupted: "
     )
     if changed:
         return Finding(

@@ -89,7 +89,7 @@ def build_histories(
     n = row = order = back = place = 0  # filled: stretches, rows, orders, returns, totals
     while customer < len(starts) - 1:
         first, last = starts[customer], starts[customer + 1]
-        own = reach[customer]
+        positions = reach[customer]
         if n == len(stretches) or row + n_cutoffs > len(ends) or order + last - first > len(orders):
             break
         if back + last - first > len(returns) or place + last - first + 1 > len(totals):
@@ -99,21 +99,23 @@ def build_histories(
             group_of, first_line, last_line, net, code_of, slot,
         )  # fmt: skip
         high = n_cutoffs
-        if not at_once and _cuts_an_order(n_groups, first_line, last_line, own, slots):
+        if not at_once and _cuts_an_order(n_groups, first_line, last_line, positions, slots):
             high = low + 1  # one cutoff at a time, with the orders as they were known then
-            last = own[slots[low, 0]]
+            last = positions[slots[low, 0]]
             n_groups, at_once = _groups(
                 first, last, times, amounts, order_codes,
                 group_of, first_line, last_line, net, code_of, slot,
             )  # fmt: skip
         else:
-            last = own[slots[high - 1, 0]]
+            last = positions[slots[high - 1, 0]]
         new_orders, new_returns = _orders_and_returns(
             n_groups, first, last, times, amounts, first_line, net, group_of, position,
             orders[order:], returns[back:], totals[place:],
         )  # fmt: skip
         cutoff = low
-        while cutoff < high and (new_orders == 0 or orders[order, LINE] >= own[slots[cutoff, 0]]):
+        while cutoff < high and (
+            new_orders == 0 or orders[order, LINE] >= positions[slots[cutoff, 0]]
+        ):
             cutoff += 1  # no order yet
         if cutoff < high:
             n_rows = high - cutoff
@@ -128,7 +130,7 @@ def build_histories(
                 whole[row + j, CUTOFF] = cutoff + j
                 whole[row + j, CUSTOMER] = customer
                 for bound in range(slots.shape[1]):
-                    ends[row + j, bound] = own[slots[cutoff + j, bound]] - first + place
+                    ends[row + j, bound] = positions[slots[cutoff + j, bound]] - first + place
             place += last - first + 1
             n, row, order, back = n + 1, row + n_rows, order + new_orders, back + new_returns
         low = high

@@ -63,19 +63,19 @@ def _variety(stretches, ends, amounts, codes, counts, out, column):
             stretches[s, FIRST_ROW],
         )
         line = first
-        known = different = commonest = 0
+        n_labelled = different = commonest = 0
         for j in range(row, row + stretches[s, N_ROWS]):
             while line - first < ends[j, 0] - place:
                 if amounts[line] > 0 and codes[line] >= 0:
                     label = codes[line]
-                    known += 1
+                    n_labelled += 1
                     different += counts[label] == 0
                     counts[label] += 1
                     commonest = max(commonest, counts[label])
                 line += 1
             out[j, column] = different
-            out[j, column + 1] = commonest / known if known > 0 else np.nan
-            out[j, column + 2] = known / different if known > 0 else np.nan
+            out[j, column + 1] = commonest / n_labelled if n_labelled > 0 else np.nan
+            out[j, column + 2] = n_labelled / different if n_labelled > 0 else np.nan
         for used in range(first, line):
             if codes[used] >= 0:
                 counts[codes[used]] = 0
@@ -113,15 +113,15 @@ def _discount(stretches, totals, ends, amounts, discounts, unit, out, column):
         )
         first = line
         discounted = 0
-        given = 0.0
+        discount_sum = 0.0
         for j in range(row, row + stretches[s, N_ROWS]):
             while line - first < ends[j, 0] - place:
                 if amounts[line] > 0 and discounts[line] > 0:  # False where missing
-                    given += discounts[line]
+                    discount_sum += discounts[line]
                     discounted += 1
                 line += 1
             gross, purchases = totals[ends[j, 0], GROSS], totals[ends[j, 0], PURCHASES]
-            out[j, column] = given / (gross / unit + given) if gross > 0 else np.nan
+            out[j, column] = discount_sum / (gross / unit + discount_sum) if gross > 0 else np.nan
             out[j, column + 1] = discounted / purchases if purchases > 0 else np.nan
 
 

@@ -270,11 +270,11 @@ def _calendar(stretches, totals, orders, ends, out, column):
 @_compiled
 def _seasons(cutoffs):
     """Sine and cosine of each cutoff's place in the year."""
-    found = np.empty((len(cutoffs), 2))
+    season_columns = np.empty((len(cutoffs), 2))
     for cutoff in range(len(cutoffs)):
         angle = 2.0 * math.pi * (cutoffs[cutoff] / _DAY / _CALENDAR_YEAR % 1.0)
-        found[cutoff, 0], found[cutoff, 1] = math.sin(angle), math.cos(angle)
-    return found
+        season_columns[cutoff, 0], season_columns[cutoff, 1] = math.sin(angle), math.cos(angle)
+    return season_columns
 
 
 @_compiled

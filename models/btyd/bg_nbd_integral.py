@@ -67,14 +67,14 @@ def _weights(a: float, b: float, n_repeat_days: float) -> Float64:
 @_compiled
 def _integrated(shapes, growths, nodes, weights, which):  # type: ignore[no-untyped-def]
     """f(1) and the weighted sum over nodes, for each shape n and growth z: n_rows."""
-    found = np.empty(len(shapes))
+    integrals = np.empty(len(shapes))
     for row in range(len(shapes)):
-        n, growth, own = shapes[row], growths[row], weights[which[row]]
+        n, growth, node_weights = shapes[row], growths[row], weights[which[row]]
         total = -math.expm1(-n * math.log1p(growth))
         for node in range(len(nodes)):
-            total += own[node] * _two_or_more(n, nodes[node] * growth)
-        found[row] = min(total, n * growth)
-    return found
+            total += node_weights[node] * _two_or_more(n, nodes[node] * growth)
+        integrals[row] = min(total, n * growth)
+    return integrals
 
 
 @_compiled

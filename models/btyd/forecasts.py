@@ -289,5 +289,7 @@ def predict_order_value(model: GammaGamma, days: OrderDays) -> Float64:
     p (v + x m) / (p x + q - 1), Fader and Hardie (2013), equation 5.
     """
     x = days.n_repeat_days
-    own = model.p * x / (model.p * x + model.q - 1.0)
-    return np.asarray((1.0 - own) * (model.p * model.v / (model.q - 1.0)) + own * days.repeat_value)
+    own_share = model.p * x / (model.p * x + model.q - 1.0)
+    return np.asarray(
+        (1.0 - own_share) * (model.p * model.v / (model.q - 1.0)) + own_share * days.repeat_value
+    )

@@ -89,8 +89,8 @@ class Trees:
         # threads wait for each other longer than a few rows take
         alone = _Process.is_forked or len(inputs) < _FEW
         threads = {"num_threads": 1} if alone else {}
-        found = self.booster.predict(inputs, pred_contrib=True, **threads)
-        return np.asarray(found, dtype=np.float64)
+        contributions = self.booster.predict(inputs, pred_contrib=True, **threads)
+        return np.asarray(contributions, dtype=np.float64)
 
     def __reduce__(self) -> tuple[Callable[[str], Trees], tuple[str]]:
         """A copy in another process parses the text anew: handles into LightGBM do not travel."""

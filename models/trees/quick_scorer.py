@@ -64,7 +64,7 @@ class FlatTrees:
         """Several models, for inputs that all of them read."""
 
         def offsets(each: list[Int32]) -> Int32:
-            return _offsets([n for own in each for n in np.diff(own).tolist()])
+            return _offsets([n for edges in each for n in np.diff(edges).tolist()])
 
         return cls(
             offsets([part.nodes for part in parts]),
@@ -75,12 +75,12 @@ class FlatTrees:
 
     def sums(self, inputs: Float32) -> Float64:
         """Each model's sum of leaves: float64, n_models x n_rows, from n_rows x n_features."""
-        own = self.arrays
+        arrays = self.arrays
         return np.asarray(
             _sums(
                 np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves,
-                own.feature, own.threshold, own.nan_goes_left, own.left, own.right, own.kept,
-                own.value, self.models, _POSITIONS,
+                arrays.feature, arrays.threshold, arrays.nan_goes_left, arrays.left, arrays.right,
+                arrays.kept, arrays.value, self.models, _POSITIONS,
             )
         )  # fmt: skip
 
@@ -154,10 +154,10 @@ def _numbers(text: str, kind: type) -> npt.NDArray[Any]:
 def _rounded_down(exact: Float64) -> Float32:
     """The largest float32 not above each threshold, and outside the values that count as zero."""
     with np.errstate(over="ignore"):
-        found = exact.astype(np.float32)
-    found = np.where(found > exact, np.nextafter(found, np.float32(-np.inf)), found)
+        rounded = exact.astype(np.float32)
+    rounded = np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
     below = np.nextafter(-_ZERO, np.float32(-np.inf))
-    return np.where(exact >= 0.0, np.maximum(found, _ZERO), np.minimum(found, below))
+    return np.where(exact >= 0.0, np.maximum(rounded, _ZERO), np.minimum(rounded, below))
 
 
 def _from_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], list[int]]:
@@ -231,13 +231,13 @@ def _sums(
                 for k in range(n):
                     marks[k] = every
                 for node in range(first, last):
-                    own, bound, rest = columns[feature[node]], threshold[node], kept[node]
+                    node_values, bound, rest = columns[feature[node]], threshold[node], kept[node]
                     if nan_goes_left[node]:
                         for k in range(n):
-                            marks[k] &= rest if own[k] > bound else every
+                            marks[k] &= rest if node_values[k] > bound else every
                     else:
                         for k in range(n):
-                            marks[k] &= every if own[k] <= bound else rest
+                            marks[k] &= every if node_values[k] <= bound else rest
                 for k in range(n):
                     lowest = marks[k] & (~marks[k] + np.uint32(1))
                     leaf = positions[np.uint32(lowest * np.uint32(_DE_BRUIJN)) >> np.uint32(27)]

@@ -52,12 +52,12 @@ def validate_attribute_records(
 ) -> Iterator[AttributeFault]:
     """What is wrong with the attributes of some customers, each a mapping of names to values."""
     names, zone = list_attribute_names(config), ZoneInfo(timezone) if timezone else None
-    for customer, own in enumerate(told):
-        if not isinstance(own, Mapping):
+    for customer, record in enumerate(told):
+        if not isinstance(record, Mapping):
             rule = f"is required, with any of {', '.join(names)}; {{}} where nothing is known"
             yield AttributeFault(customer, None, rule)
             continue
-        for name, value in own.items():
+        for name, value in record.items():
             if name not in names:
                 rule = f"is no attribute of this model, whose are {', '.join(names)}"
                 yield AttributeFault(customer, str(name), rule)
@@ -86,14 +86,14 @@ def attach_attribute_records(
     """The orders with what is told of the customers named; raises `OrdersError`."""
     names = list_attribute_names(config)
     columns: dict[str, list[Any]] = {name: [] for name in names}
-    for own in told:
-        if own is not None and not isinstance(own, Mapping):
+    for record in told:
+        if record is not None and not isinstance(record, Mapping):
             raise OrdersError("attributes must have named fields, such as {'country': 'GB'}")
-        unknown = [name for name in own or () if name not in columns]
+        unknown = [name for name in record or () if name not in columns]
         if unknown:
             raise OrdersError(f"unknown attribute {unknown[0]!r}; known are {', '.join(names)}")
         for name in names:
-            columns[name].append(own.get(name) if own else None)
+            columns[name].append(record.get(name) if record else None)
     arrays = [pa.array(customer_ids, pa.string())]
     for name, values in columns.items():
         try:

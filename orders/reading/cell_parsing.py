@@ -81,9 +81,9 @@ def _read_written(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, 
     kinds = currencies.dictionary_encode()
     lines = np.bincount(encoded.indices.to_numpy(), minlength=len(plain))
     counts = np.bincount(kinds.indices.to_numpy(), lines, len(kinds.dictionary)).astype(int)
-    found = dict(zip(kinds.dictionary.to_pylist(), counts.tolist(), strict=True))
-    found.pop("", None)
-    return plain.take(encoded.indices), found
+    currency_counts = dict(zip(kinds.dictionary.to_pylist(), counts.tolist(), strict=True))
+    currency_counts.pop("", None)
+    return plain.take(encoded.indices), currency_counts
 
 
 def parse_instant_cells(
@@ -146,8 +146,8 @@ def _numeric_instants(
 
 def _integers_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     values = _floats(column)
-    whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
-    integers = pa.array(np.where(whole, values, 0).astype(np.int64), mask=~whole)
+    is_whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
+    integers = pa.array(np.where(is_whole, values, 0).astype(np.int64), mask=~is_whole)
     return pa.chunked_array([integers.cast(pa.string())])
 
 

@@ -109,11 +109,11 @@ def resolve_plain_columns(
     """
     if not all(theirs in names for theirs in wanted.values()) and all(n in names for n in wanted):
         wanted = {name: name for name in wanted}
-    found = {
+    mapping = {
         ours: parse_expression(theirs, names) for ours, theirs in wanted.items() if theirs in names
     }
     missing = [_missing(t, ours, names) for ours, t in wanted.items() if t not in names]
-    return found, missing
+    return mapping, missing
 
 
 def _missing(name: str, ours: str, names: list[str]) -> Fault:

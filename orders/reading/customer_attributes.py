@@ -101,13 +101,13 @@ def read_facts(
     name = "the customers" if in_memory is not None else hide_passwords(str(config.source))
     refused: list[Fault] = []
     parts: list[_SourcePart] = []
-    for found in _found(in_memory, config):
-        refused += found.faults
-        for raw in found.blocks:
-            wrong = describe_unreadable(raw, found.mapping) + _types_not_told(raw, found, config)
+    for table in _found(in_memory, config):
+        refused += table.faults
+        for raw in table.blocks:
+            wrong = describe_unreadable(raw, table.mapping) + _types_not_told(raw, table, config)
             refused += wrong
             if not refused:
-                parts.append(_parse(raw, found, config, reading.timezone, rules))
+                parts.append(_parse(raw, table, config, reading.timezone, rules))
             if wrong:
                 break
     if refused:
@@ -115,9 +115,9 @@ def read_facts(
     n_rows = sum(part.n_rows for part in parts)
     faults = [fault for part in parts for fault in part.faults]
     for rule in {fault.rule for fault in faults}:
-        own = [fault for fault in faults if fault.rule == rule]
-        if sum(fault.count for fault in own) > _MOST_BAD_SHARE * n_rows:
-            raise_faults(own, name)
+        same_rule = [fault for fault in faults if fault.rule == rule]
+        if sum(fault.count for fault in same_rule) > _MOST_BAD_SHARE * n_rows:
+            raise_faults(same_rule, name)
     remarks = [f"{name}: taken as missing: {fault.sentence()}" for fault in faults]
     facts = Facts(
         name,
@@ -172,8 +172,8 @@ def infer_customers_config(customers: pd.DataFrame) -> CustomersConfig:
             {"columns": columns, "types": kinds, "valid_from": valid_from}
         )
     except ValidationError as error:
-        told = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise OrdersError(f"a table of customers {told}, got {', '.join(columns)}") from None
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise OrdersError(f"a table of customers {reason}, got {', '.join(columns)}") from None
 
 
 @dataclass(frozen=True)
@@ -202,15 +202,15 @@ class _SourcePart:
 
 
 def _found(table: Any, config: CustomersConfig) -> Iterator[OpenTable]:
-    wanted = dict(config.columns)
+    wanted_columns = dict(config.columns)
     if config.valid_from is not None:
-        wanted["valid_from"] = config.valid_from
+        wanted_columns["valid_from"] = config.valid_from
     if table is None:
         source = SourceConfig(source=str(config.source), query=config.query, format=config.format)
-        yield from open_tables(source, lambda names: resolve_plain_columns(wanted, names))
+        yield from open_tables(source, lambda names: resolve_plain_columns(wanted_columns, names))
         return
     frame = open_frame(table, config.format.decimal)
-    mapping, faults = resolve_plain_columns(wanted, frame.names)
+    mapping, faults = resolve_plain_columns(wanted_columns, frame.names)
     lines = frame.select(list_needed(mapping))
     yield OpenTable("", mapping, faults, iter([RawTable(lines, np.arange(1, lines.num_rows + 1))]))
 
@@ -222,10 +222,12 @@ def _types_not_told(raw: RawTable, found: OpenTable, config: CustomersConfig) ->
         if name in ("customer_id", "valid_from") or name in config.types:
             continue
         kind = raw.table.schema.field(expression.columns[0]).type
-        told = "number" if is_number(kind) else "date" if pa.types.is_temporal(kind) else ""
-        if told:
-            rule = f"the attribute {name} holds {told}s and is read as text"
-            faults.append(Fault(rule, mend=f"set customers.types: {{{name}: {told}}}, or text"))
+        column_type = "number" if is_number(kind) else "date" if pa.types.is_temporal(kind) else ""
+        if column_type:
+            rule = f"the attribute {name} holds {column_type}s and is read as text"
+            faults.append(
+                Fault(rule, mend=f"set customers.types: {{{name}: {column_type}}}, or text")
+            )
     return faults
 
 
@@ -310,8 +312,8 @@ def attach_facts(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     )
     without = int((np.diff(starts) == 0).sum())
     if without:
-        told = pluralize(orders.n_customers, "customer")
-        remarks.append(f"{name}: nothing is known of {without:,} of {told} with orders")
+        total = pluralize(orders.n_customers, "customer")
+        remarks.append(f"{name}: nothing is known of {without:,} of {total} with orders")
     complete = {n: config.types.get(n, "text") for n in config.columns if n != "customer_id"}
     attributes = Attributes(
         config.model_copy(update={"source": None, "query": None, "types": complete}),

@@ -107,28 +107,28 @@ def _read_aliases(path: str, rules: CustomerIdRules) -> dict[str, str]:
         raise OrdersError(f"orders.customer_aliases {path} cannot be read: {error}") from None
     texts = pa.chunked_array([pa.array([text for pair in pairs for text in pair], pa.string())])
     ids = rules.read(texts)[0].to_text().to_pylist()
-    found: dict[str, str] = {}
+    aliases: dict[str, str] = {}
     for number, (old, new) in enumerate(zip(ids[::2], ids[1::2], strict=True), start=1):
         if old is None or new is None:
             raise OrdersError(
                 f"{path} needs an id in old and new, got an empty one in row {number}"
             )
-        if found.setdefault(old, new) != new:
+        if aliases.setdefault(old, new) != new:
             raise OrdersError(f"{path} names two new ids for the old id of row {number}; keep one")
-    return found
+    return aliases
 
 
 def _follow(aliases: dict[str, str], path: str) -> dict[str, str]:
     """Each old id's last id: a -> b and b -> c make a -> c."""
     last = {}
     for old in aliases:
-        seen, new = {old}, aliases[old]
+        visited, new = {old}, aliases[old]
         while new in aliases and aliases[new] != new:
-            if new in seen:
+            if new in visited:
                 raise OrdersError(
-                    f"{path} leads in a circle through {len(seen)} ids; remove one of their rows"
+                    f"{path} leads in a circle through {len(visited)} ids; remove one of their rows"
                 )
-            seen.add(new)
+            visited.add(new)
             new = aliases[new]
         last[old] = new
     return last

@@ -54,13 +54,13 @@ class DatabaseAddress:
 
     def reason(self, error: BaseException) -> str:
         """What a driver says, on one line and without secrets."""
-        told = " ".join(str(getattr(error, "orig", None) or error).split())
+        message = " ".join(str(getattr(error, "orig", None) or error).split())
         for secret in find_secrets(self.address):
-            told = told.replace(secret, "***")
-        own = self.address.rpartition("@")[0].rpartition(":")[2]
-        if "@" in self.address and own and "${" not in own:
-            told = told.replace(own, "***")
-        return hide_passwords(told)[:_REASON_LENGTH]
+            message = message.replace(secret, "***")
+        password = self.address.rpartition("@")[0].rpartition(":")[2]
+        if "@" in self.address and password and "${" not in password:
+            message = message.replace(password, "***")
+        return hide_passwords(message)[:_REASON_LENGTH]
 
 
 def parse_address(source: str) -> DatabaseAddress:
@@ -79,15 +79,15 @@ def open_query(source: str, query: str | None) -> Iterator[QueryResult]:
     """Ask a database; raises `StoreError` where it refuses, `OrdersError` where it has no such
     rows.
     """
-    asked = parse_address(source)
-    if (asked.table is None) == (query is None):
+    address = parse_address(source)
+    if (address.table is None) == (query is None):
         got = "neither" if query is None else "both"
-        raise ConfigError(f"{asked.shown} takes a query or a table (ADDRESS#TABLE), got {got}")
-    if asked.is_duckdb:
-        with _opened_duckdb(asked, query) as answer:
+        raise ConfigError(f"{address.shown} takes a query or a table (ADDRESS#TABLE), got {got}")
+    if address.is_duckdb:
+        with _opened_duckdb(address, query) as answer:
             yield answer
     else:
-        with _opened_sqlalchemy(asked, query) as answer:
+        with _opened_sqlalchemy(address, query) as answer:
             yield answer
 
 
@@ -132,13 +132,13 @@ def create_engine(asked: DatabaseAddress, *, may_create: bool = False) -> sqlalc
 
 @contextmanager
 def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[QueryResult]:
-    made = create_engine(asked)
+    engine = create_engine(asked)
     from sqlalchemy import inspect
 
-    is_sqlite = made.dialect.name == "sqlite"
+    is_sqlite = engine.dialect.name == "sqlite"
     try:
-        with _in_sentences(asked, is_sqlite), made.connect() as connection:
-            if made.dialect.name == "postgresql":
+        with _in_sentences(asked, is_sqlite), engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
                 connection = connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
@@ -158,21 +158,23 @@ def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[Qu
                     )
                 return
             schema, _, table = str(asked.table).rpartition(".")
-            found = inspect(connection).get_columns(table, schema or None)
-            quoted = made.dialect.identifier_preparer.quote_identifier
-            whole = ".".join(quoted(part) for part in (schema, table) if part)
+            table_columns = inspect(connection).get_columns(table, schema or None)
+            quoted = engine.dialect.identifier_preparer.quote_identifier
+            quoted_table = ".".join(quoted(part) for part in (schema, table) if part)
 
             def of_table(names: Sequence[str]) -> Iterator[pa.Table]:
                 listed = ", ".join(quoted(name) for name in names)
                 with (
                     _in_sentences(asked, is_sqlite),
-                    closing(streaming.exec_driver_sql(f"SELECT {listed} FROM {whole}")) as result,
+                    closing(
+                        streaming.exec_driver_sql(f"SELECT {listed} FROM {quoted_table}")
+                    ) as result,
                 ):
                     yield from _chunks(asked, result, names, is_sqlite)
 
-            yield QueryResult([column["name"] for column in found], of_table)
+            yield QueryResult([column["name"] for column in table_columns], of_table)
     finally:
-        made.dispose()
+        engine.dispose()
 
 
 def _chunks(

@@ -84,8 +84,8 @@ def _reads(cells: pa.StringArray, date_format: str) -> bool:
 
 def suggest_number_format(values: Float64) -> str:
     """The format by which numbers are dates between 1990 and 2100."""
-    known = values[np.isfinite(values)]
-    typical = float(np.median(known)) if len(known) else 0.0
+    finite = values[np.isfinite(values)]
+    typical = float(np.median(finite)) if len(finite) else 0.0
     for low, high, form in _NUMBERS:
         if low <= typical < high:
             return f"set orders.format.date_format: {form}"

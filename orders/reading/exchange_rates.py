@@ -28,15 +28,15 @@ class ExchangeRates:
 
         `codes` say which of `currencies` a line is in, -1 for none.
         """
-        found = np.full(len(times), np.nan)
+        line_rates = np.full(len(times), np.nan)
         days = times // DAY
         for code, currency in enumerate(currencies):
-            own = codes == code
+            in_currency = codes == code
             if currency == self.base:
-                found[own] = 1.0
+                line_rates[in_currency] = 1.0
             elif currency in self.rates:
-                found[own] = self.rates[currency].reindex(days[own]).to_numpy()
-        return found
+                line_rates[in_currency] = self.rates[currency].reindex(days[in_currency]).to_numpy()
+        return line_rates
 
 
 def load_exchange_rates(path: str, base: str) -> ExchangeRates:
@@ -67,4 +67,6 @@ def load_exchange_rates(path: str, base: str) -> ExchangeRates:
         raise OrdersError(f"{path} must have one rate per currency and day, got two in row {row}")
     by_day = pd.Series(rates.to_numpy(dtype=np.float64), index=day)
     groups = by_day.groupby(currencies.to_numpy())
-    return ExchangeRates(base.strip().upper(), {str(name): own for name, own in groups})
+    return ExchangeRates(
+        base.strip().upper(), {str(name): daily_rates for name, daily_rates in groups}
+    )

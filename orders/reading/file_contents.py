@@ -80,8 +80,8 @@ def _detect_in_zip(path: Path) -> Content:
     visible = [m for m in members if m.parts[0] != "__MACOSX" and m.name[0] not in "._"]
     tables = [member.as_posix() for member in keep_tables(visible)]
     if len(tables) != 1:
-        found = f"{len(tables)}, such as {' and '.join(tables[:2])}" if tables else "none"
-        raise OrdersError(f"{path.name} must hold one table, it holds {found}; unpack it")
+        contents = f"{len(tables)}, such as {' and '.join(tables[:2])}" if tables else "none"
+        raise OrdersError(f"{path.name} must hold one table, it holds {contents}; unpack it")
     ending = find_ending(tables[0])
     if ending.endswith((".gz", ".zip")):
         raise OrdersError(f"{path.name} holds {tables[0]}, packed twice; unpack it")
@@ -111,16 +111,16 @@ class UnpackedStream(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Fill a buffer with the next bytes."""
-        found = self._unpacked.read(len(buffer))
-        buffer[: len(found)] = found
-        self._n_bytes += len(found)
+        chunk = self._unpacked.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self._n_bytes += len(chunk)
         ratio = self._n_bytes / max(1, self.n_packed)
         if self._n_bytes > _UNPACKED_FREELY and ratio > _MOST_RATIO:
             raise OrdersError(
                 f"{self._name} unpacks to more than {_MOST_RATIO} times its size, which no order "
                 "file does; if it is one, unpack it yourself"
             )
-        return len(found)
+        return len(chunk)
 
 
 def get_share(stream: Any, path: Path) -> float:
@@ -135,29 +135,29 @@ def get_share(stream: Any, path: Path) -> float:
 @contextmanager
 def open_unpacked(path: Path, content: Content) -> Iterator[IO[bytes]]:
     """The bytes of the table in a file, from their beginning."""
-    with _translate_damage(path, content.packed or "file"), ExitStack() as held:
-        packed = held.enter_context(path.open("rb"))
+    with _translate_damage(path, content.packed or "file"), ExitStack() as stack:
+        packed = stack.enter_context(path.open("rb"))
         if not content.packed:
             yield packed
             return
         if content.packed == "gzip":
-            unpacked: Any = held.enter_context(gzip.GzipFile(fileobj=packed))
+            unpacked: Any = stack.enter_context(gzip.GzipFile(fileobj=packed))
         else:
-            archive = held.enter_context(zipfile.ZipFile(packed))
+            archive = stack.enter_context(zipfile.ZipFile(packed))
             if archive.getinfo(content.name).flag_bits & 1:
                 raise OrdersError(f"{path.name} is encrypted; unpack it with its password")
-            unpacked = held.enter_context(archive.open(content.name))
+            unpacked = stack.enter_context(archive.open(content.name))
         stream = UnpackedStream(unpacked, packed, path.name)
-        yield held.enter_context(io.BufferedReader(stream, 1 << 20))
+        yield stack.enter_context(io.BufferedReader(stream, 1 << 20))
 
 
 def read_unpacked(path: Path, content: Content) -> io.BytesIO:
     """The same at once, for formats whose reader must seek."""
     with open_unpacked(path, content) as stream:
-        found = stream.read(_MOST_IN_MEMORY + 1)
-    if len(found) > _MOST_IN_MEMORY:
+        content_bytes = stream.read(_MOST_IN_MEMORY + 1)
+    if len(content_bytes) > _MOST_IN_MEMORY:
         raise OrdersError(f"{path.name} unpacks to more than 1 GB; unpack it yourself")
-    return io.BytesIO(found)
+    return io.BytesIO(content_bytes)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def find_files(source: str) -> list[Path]:
         raise OrdersError("orders must be in a file, a glob or a folder; give its path")
     if path.is_dir():
         files = [p for p in path.rglob("*") if p.is_file()]
-        found = [p for p in keep_tables(files) if p.name[0] not in "._"]
+        paths = [p for p in keep_tables(files) if p.name[0] not in "._"]
         missing = f"the folder {source} holds no order files ({_LISTED})"
     elif path.exists():
         _refuse_special(path)
@@ -42,23 +42,23 @@ def find_files(source: str) -> list[Path]:
     elif any(sign in source for sign in "*?["):
         anchor = Path(path.anchor or ".")
         try:
-            found = list(keep_tables(anchor.glob(str(path.relative_to(path.anchor)))))
+            paths = list(keep_tables(anchor.glob(str(path.relative_to(path.anchor)))))
         except ValueError as error:
             raise OrdersError(f"{source} is no glob: {error}") from None
         missing = f"no order file ({_LISTED}) matches {source}"
     else:
         raise OrdersError(f"there is no file or folder {source}; give the path of your orders")
-    if not found:
+    if not paths:
         raise OrdersError(missing)
-    for one in found:
+    for one in paths:
         _refuse_special(one)
-    kinds = sorted({find_ending(p.name).removesuffix(".gz") for p in found})
+    kinds = sorted({find_ending(p.name).removesuffix(".gz") for p in paths})
     if len(kinds) > 1:
         raise OrdersError(
             f"{source} holds {' and '.join(kinds)} files, which may be two copies of the same "
             "orders; name one kind, such as '*.parquet'"
         )
-    return sorted(found)
+    return sorted(paths)
 
 
 def find_ending(name: str) -> str:

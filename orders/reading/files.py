@@ -75,8 +75,8 @@ def open_tables(
 def _open_file(
     path: Path, shown: str, text: FormatConfig, resolve: Resolve, every_column: bool, size: int = 0
 ) -> OpenTable:
-    mapping, faults, wanted = select_columns(path, text, resolve, every_column)
-    return OpenTable(shown, mapping, faults, read_blocks(path, wanted, text), size)
+    mapping, faults, needed = select_columns(path, text, resolve, every_column)
+    return OpenTable(shown, mapping, faults, read_blocks(path, needed, text), size)
 
 
 def list_files(source: SourceConfig) -> list[Path]:
@@ -89,8 +89,8 @@ def list_files(source: SourceConfig) -> list[Path]:
 
 def _refuse_query(source: SourceConfig) -> None:
     if source.query is not None:
-        shown = hide_passwords(source.source)
-        raise ConfigError(f"a query is asked of a database, got the source {shown}")
+        address = hide_passwords(source.source)
+        raise ConfigError(f"a query is asked of a database, got the source {address}")
 
 
 def select_columns(
@@ -112,16 +112,16 @@ def _found_in_database(
 ) -> Iterator[OpenTable]:
     with open_query(source.source, source.query) as answer:
         mapping, faults = resolve(answer.names)
-        wanted = list(dict.fromkeys(answer.names)) if every_column else list_needed(mapping)
+        needed = list(dict.fromkeys(answer.names)) if every_column else list_needed(mapping)
 
         def blocks() -> Iterator[RawTable]:
             before = 0
-            for table in () if faults else answer.chunks(wanted):
+            for table in () if faults else answer.chunks(needed):
                 rows = np.arange(before + 1, before + table.num_rows + 1)
                 before += table.num_rows
                 yield RawTable(table, rows)
             if not before:
-                yield RawTable(pa.table({name: pa.nulls(0) for name in wanted}), np.arange(0))
+                yield RawTable(pa.table({name: pa.nulls(0) for name in needed}), np.arange(0))
 
         yield OpenTable(hide_passwords(source.source), mapping, faults, blocks())
 
@@ -149,13 +149,13 @@ def read_blocks(path: Path, names: Sequence[str], text: FormatConfig) -> Iterato
     There is always a block, if only an empty one, so that the columns' types are known.
     """
     content = detect_content(path)
-    stated = {name: value for name, value in read_partitions(path).items() if name in names}
-    if stated:
-        own = _read_own_names(path, content, text)
-        stated = {name: value for name, value in stated.items() if name not in own}
-    wanted = [name for name in names if name not in stated]
-    for raw in _read_own_blocks(path, content, wanted, text):
-        yield replace(raw, table=_add_constants(raw, stated)) if stated else raw
+    constants = {name: value for name, value in read_partitions(path).items() if name in names}
+    if constants:
+        own_names = _read_own_names(path, content, text)
+        constants = {name: value for name, value in constants.items() if name not in own_names}
+    file_columns = [name for name in names if name not in constants]
+    for raw in _read_own_blocks(path, content, file_columns, text):
+        yield replace(raw, table=_add_constants(raw, constants)) if constants else raw
 
 
 def _read_own_blocks(

@@ -84,7 +84,7 @@ def _parse(line: bytes, text: FormatConfig) -> dict[str, Any] | None:
         return digits.replace(".", text.decimal or ".")
 
     try:
-        found = json.loads(
+        value_read = json.loads(
             line.decode(text.encoding).removeprefix("\ufeff"),
             parse_float=write_number,
             parse_int=str,
@@ -92,7 +92,9 @@ def _parse(line: bytes, text: FormatConfig) -> dict[str, Any] | None:
     except (ValueError, RecursionError):  # Unicode errors are of values too
         return None
     return (
-        {name.strip(): value for name, value in found.items()} if isinstance(found, dict) else None
+        {name.strip(): value for name, value in value_read.items()}
+        if isinstance(value_read, dict)
+        else None
     )
 
 

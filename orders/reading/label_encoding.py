@@ -77,12 +77,12 @@ class SharedCodes:
 
     def codes(self) -> Int32:
         """The codes of all parts, one after the other; -1 where missing."""
-        found = np.empty(sum(map(len, self.parts)), dtype=np.int32)
+        codes = np.empty(sum(map(len, self.parts)), dtype=np.int32)
         begin = 0
         for part, low, table in zip(self.parts, self.lows, self.tables, strict=True):
-            _look_up(part, low, table, found[begin : begin + len(part)])
+            _look_up(part, low, table, codes[begin : begin + len(part)])
             begin += len(part)
-        return found
+        return codes
 
 
 def encode_labels(values: pa.Array) -> TextColumn:
@@ -174,8 +174,8 @@ def _filled(numbers: pa.Array) -> npt.NDArray[Any]:
 
 def parse_whole_numbers(values: Int32 | Int64) -> WholeNumbers:
     """Whole numbers of a column, -1 where missing."""
-    known = values[values >= 0] if values.min(initial=0) < 0 else values
-    low, high = (int(known.min()), int(known.max())) if len(known) else (0, -1)
+    valid = values[values >= 0] if values.min(initial=0) < 0 else values
+    low, high = (int(valid.min()), int(valid.max())) if len(valid) else (0, -1)
     return WholeNumbers(values, low, high)
 
 
@@ -185,10 +185,10 @@ def _as_text(labels: pa.Array) -> pa.StringArray:
         return pc.replace_substring_regex(labels.cast(pa.string()), r"\.0+$", "")
     if pa.types.is_floating(labels.type):
         values = labels.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        whole = (values == np.floor(values)) & (np.abs(values) < 2**53)
+        is_whole = (values == np.floor(values)) & (np.abs(values) < 2**53)
         usable = pc.if_else(pa.array(np.isfinite(values)), labels, None).cast(pa.string())
-        integers = pa.array(np.where(whole, values, 0).astype(np.int64)).cast(pa.string())
-        return pc.if_else(pa.array(whole), integers, usable)
+        integers = pa.array(np.where(is_whole, values, 0).astype(np.int64)).cast(pa.string())
+        return pc.if_else(pa.array(is_whole), integers, usable)
     return labels.cast(pa.string())
 
 
@@ -237,10 +237,10 @@ def recode(table: Int32, codes: Int32) -> Int32:
     """`table[codes]`, and -1 where the code is -1."""
     if not len(table):
         return codes
-    found = table[codes]
+    recoded = table[codes]
     if codes.min(initial=0) < 0:
-        found[codes < 0] = -1
-    return found
+        recoded[codes < 0] = -1
+    return recoded
 
 
 @_compiled

@@ -24,7 +24,7 @@ def fit_rules(rules: Rules, names: Sequence[str], file: str = "the table") -> Ru
     """
     if rules.layout is None or all(name in names for name in REQUIRED_COLUMNS):
         return rules
-    stated = {
+    filled = {
         "columns": rules.columns,
         "only": rules.only,
         "except": rules.except_,
@@ -33,7 +33,7 @@ def fit_rules(rules: Rules, names: Sequence[str], file: str = "the table") -> Ru
         "amount_per": rules.amount_per,
         "currency_column": rules.currency_column,
     }
-    fitted = fit_layout(rules.layout, stated, names, file)
+    fitted = fit_layout(rules.layout, filled, names, file)
     fitted["except_"] = fitted.pop("except")
     # as a configuration would state them: lists become tuples
     checked = LineRules.model_validate({**fitted, "layout": None, "format": rules.format})

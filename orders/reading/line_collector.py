@@ -110,9 +110,9 @@ class LineCollector:
         """
         rules = self.rules
         if source is not None:
-            own = self.config.model_copy(update=source.line_rules())
-            rules = replace(rules, config=own)
-        told = self._files.setdefault((position, file), _Told(mapping, rules))
+            source_config = self.config.model_copy(update=source.line_rules())
+            rules = replace(rules, config=source_config)
+        file_report = self._files.setdefault((position, file), _Told(mapping, rules))
         number = list(self._files).index((position, file))
         self.columns.update(mapping)
         self.faults += self._where(faults, file)
@@ -123,9 +123,9 @@ class LineCollector:
                 return
             lines = parse_lines(raw, file, mapping, rules)
             self.lines_read += len(raw.rows)
-            told.rejected += raw.rejected
-            told.ids_as_decimals |= lines.ids_as_decimals
-            self._keep_told(told, lines)
+            file_report.rejected += raw.rejected
+            file_report.ids_as_decimals |= lines.ids_as_decimals
+            self._keep_told(file_report, lines)
             self._count_values(lines, mapping)
             if not self.faults:
                 for usable in self._usable(lines, number):
@@ -166,13 +166,13 @@ class LineCollector:
     def _count_values(self, lines: Lines, mapping: Mapping[str, Expression]) -> None:
         """Count what stands in the columns that decide which lines count, and in which currency."""
         every_line = np.ones(len(lines.raw.rows), dtype=np.bool_)
-        for role, found in lines.verdicts.seen.items():
-            self._seen[role] = add_counts(self._seen.get(role, {}), found)
+        for role, counts in lines.verdicts.seen.items():
+            self._seen[role] = add_counts(self._seen.get(role, {}), counts)
         for role, expression in mapping.items():
             if role.startswith(RETURNS) or role == CURRENCY:
                 counted = ~lines.verdicts.is_left_out if role == CURRENCY else every_line
-                found = count_values(lines.raw.table[expression.name], counted)
-                self._seen[role] = add_counts(self._seen.get(role, {}), found)
+                counts = count_values(lines.raw.table[expression.name], counted)
+                self._seen[role] = add_counts(self._seen.get(role, {}), counts)
         self._left_out = add_counts(self._left_out, lines.verdicts.left_out)
 
     def _widen(self, number: int, file: str, position: int, lines: UsableLines) -> None:
@@ -210,7 +210,7 @@ class LineCollector:
 
     def tally(self) -> ValidationSummary:
         """What was found in the lines, not yet judged; once all of them were read."""
-        parts = [self._parsed(file, told) for (_, file), told in self._files.items()]
+        parts = [self._parsed(file, file_report) for (_, file), file_report in self._files.items()]
         ragged = sum(table.num_rows for part in parts for table in part.raw.rejected)
         set_aside = [table for part in parts for table in _set_aside(part)]
         counts: dict[str, int] = {}
@@ -230,8 +230,8 @@ class LineCollector:
             taken_as_missing=[fault for part in parts for fault in part.taken_as_missing],
             remarks=[
                 _DECIMALS if self._is_one else f"{file}: {_DECIMALS}"
-                for (_, file), told in self._files.items()
-                if told.ids_as_decimals
+                for (_, file), file_report in self._files.items()
+                if file_report.ids_as_decimals
             ]
             + self._describe_unknown_returns(),
             rejected_lines=set_aside,
@@ -343,8 +343,8 @@ def complete_report(report: OrdersReport, counts: Counts, config: OrdersConfig) 
         if report.duplicates_dropped:
             remarks.append(f"{lines} repeated another in every column of the file: dropped")
         else:
-            told = "orders.duplicates: drop removes those that do in every column of the file"
-            remarks.append(f"{lines} repeat another in every mapped column: kept ({told})")
+            mend = "orders.duplicates: drop removes those that do in every column of the file"
+            remarks.append(f"{lines} repeat another in every mapped column: kept ({mend})")
     if counts.repeated and report.duplicates_dropped:
         lines = pluralize(counts.repeated, "line")
         remarks.append(f"{lines} repeat another in every mapped column, not in all columns: kept")
@@ -380,7 +380,7 @@ def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:
     """A hash of each line over all its columns: of the values alone, not of the block they
     came in.
     """
-    found = np.zeros(table.num_rows, dtype=np.uint64)
+    line_hashes = np.zeros(table.num_rows, dtype=np.uint64)
     for column in table.columns:
         flat = (
             column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
@@ -394,9 +394,9 @@ def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:
         hashes = pd.util.hash_array(labels.to_numpy(zero_copy_only=False), categorize=False)
         missing = np.append(hashes, np.uint64(0x9E37_79B9_7F4A_7C15))
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        found = found * np.uint64(1_000_003) ^ missing[codes]
-        found ^= found >> np.uint64(29)
-    return found
+        line_hashes = line_hashes * np.uint64(1_000_003) ^ missing[codes]
+        line_hashes ^= line_hashes >> np.uint64(29)
+    return line_hashes
 
 
 def _has_text(kind: pa.DataType) -> bool:

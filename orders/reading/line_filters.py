@@ -90,12 +90,12 @@ def apply_filters(
         is_listed = np.array([v in listed for v in values], dtype=np.bool_)
         is_listed |= nothing & ("" in listed)
         blank, counts = nothing & ~is_listed, is_listed == keeps
-        own = np.where(
+        value_verdicts = np.where(
             blank, BLANK_LEFT_OUT if keeps else BLANK_KEPT, np.where(counts, KEPT, LEFT_OUT)
         )
         counted = codes[verdicts != LEFT_OUT]
-        lines = np.bincount(counted, minlength=len(values)) * (own == LEFT_OUT)
-        verdicts = np.minimum(verdicts, own[codes])
+        lines = np.bincount(counted, minlength=len(values)) * (value_verdicts == LEFT_OUT)
+        verdicts = np.minimum(verdicts, value_verdicts[codes])
         if keeps and "" in listed:  # a date of cancellation: its values tell nothing
             left_out |= {f"{name} filled in": int(lines.sum())} if lines.any() else {}
             continue

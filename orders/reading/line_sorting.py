@@ -33,7 +33,7 @@ def sort_lines(
     most = 1
     for customer in range(len(starts) - 1):
         most = max(most, starts[customer + 1] - starts[customer])
-    own = np.empty((most, 4), dtype=np.int64)
+    sort_keys = np.empty((most, 4), dtype=np.int64)
     spare = np.empty((most, 4), dtype=np.int64)
     has_orders, has_products = len(order_codes) > 0, len(products) > 0
     repeated = 0
@@ -77,7 +77,7 @@ def sort_lines(
                                 _move(numbers, line, place)
             else:
                 repeated += _order_many(
-                    begin, end, own, spare, times, amounts, order_codes, products, categories,
+                    begin, end, sort_keys, spare, times, amounts, order_codes, products, categories,
                     channels, quantities, discounts, costs,
                 )  # fmt: skip
             begin = end

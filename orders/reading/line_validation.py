@@ -321,18 +321,18 @@ def _convert(lines: Lines, column: str, rates: ExchangeRates) -> None:
     text = pc.utf8_upper(_as_cells(lines.raw.table[column])).combine_chunks()
     encoded = text.dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    found = rates.look_up(encoded.dictionary.to_pylist(), codes, lines.times)
-    has_amount = ~np.isnan(lines.numbers.get(ORDER_TOTAL, lines.numbers.get("amount", found)))
-    wanting = np.isnan(found) & has_amount & lines.usable()
+    line_rates = rates.look_up(encoded.dictionary.to_pylist(), codes, lines.times)
+    has_amount = ~np.isnan(lines.numbers.get(ORDER_TOTAL, lines.numbers.get("amount", line_rates)))
+    wanting = np.isnan(line_rates) & has_amount & lines.usable()
     mend = "add the day and currency to orders.exchange_rates"
     lines.reject(column, EXCHANGE_RATE, wanting, mend)
     for name in ("amount", ORDER_TOTAL, "discount", "cost"):
         if name in lines.numbers:
-            lines.numbers[name] = lines.numbers[name] * found
+            lines.numbers[name] = lines.numbers[name] * line_rates
 
 
 def _any(masks: Sequence[Mask], n_lines: int) -> Mask:
-    found = np.zeros(n_lines, dtype=np.bool_)
+    any_mask = np.zeros(n_lines, dtype=np.bool_)
     for mask in masks:
-        found |= mask
-    return found
+        any_mask |= mask
+    return any_mask

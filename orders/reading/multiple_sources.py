@@ -54,15 +54,15 @@ class SharedOrders:
 
 def describe_shared_orders(counts: Counts, is_dropped: bool) -> str:
     """What is worth saying of orders in more than one source, in words."""
-    said = (
+    prefix = (
         f"{pluralize(counts.shared, 'order')} of one customer and order_id in more than one "
         f"source ({counts.shared_alike:,} with the same amount in each): "
     )
     if is_dropped:
         lines = pluralize(counts.shared_dropped, "line")
-        return f"{said}the first source's are kept, {lines} dropped"
+        return f"{prefix}the first source's are kept, {lines} dropped"
     return (
-        f"{said}all their lines are kept, as parts of one order; orders.duplicates: drop keeps "
+        f"{prefix}all their lines are kept, as parts of one order; orders.duplicates: drop keeps "
         "the first source's alone, order_id_prefix tells orders that are numbered alike apart"
     )
 
@@ -77,12 +77,12 @@ def find_shared_orders(parts: Sequence[UsableLines]) -> SharedOrders | None:
         return None
     customers = merge_labels([part.texts["customer_id"] for part in named])
     ids = merge_labels([part.texts["order_id"] for part in named])
-    known = ids.codes >= 0
-    if not known.any():
+    has_id = ids.codes >= 0
+    if not has_id.any():
         return None
-    sources = np.repeat([part.source for part in named], [part.n_lines for part in named])[known]
-    amounts = np.concatenate([part.money for part in named])[known]
-    key = customers.codes[known].astype(np.int64) * len(ids.values) + ids.codes[known]
+    sources = np.repeat([part.source for part in named], [part.n_lines for part in named])[has_id]
+    amounts = np.concatenate([part.money for part in named])[has_id]
+    key = customers.codes[has_id].astype(np.int64) * len(ids.values) + ids.codes[has_id]
     _, order = np.unique(key, return_inverse=True)
     n_sources = int(sources.max()) + 1
     n_orders = int(order.max()) + 1
@@ -94,8 +94,8 @@ def find_shared_orders(parts: Sequence[UsableLines]) -> SharedOrders | None:
     totals = np.bincount(cell, amounts, n_orders * n_sources).reshape(n_orders, -1)
     first = present.argmax(axis=1)
     apart = np.abs(totals - totals[np.arange(n_orders), first][:, None]) >= _SAME_AMOUNT
-    is_copy = np.zeros(len(known), dtype=np.bool_)
-    is_copy[known] = sources > first[order]
+    is_copy = np.zeros(len(has_id), dtype=np.bool_)
+    is_copy[has_id] = sources > first[order]
     copies, begin = [], 0
     for part in parts:
         if "order_id" in part.texts:

@@ -91,30 +91,30 @@ def nest(
     if customers is not None:
         orders = join_customers(orders, customers, infer_customers_config(customers))
     n_customers = orders.n_customers
-    known = windows.slice_observed(orders, instant)
-    known = known.keep_customers(build_order_table(known, instant).n_orders > 0)
-    times = np.datetime_as_string(known.times.view("datetime64[us]"), unit="us")
+    observed = windows.slice_observed(orders, instant)
+    observed = observed.keep_customers(build_order_table(observed, instant).n_orders > 0)
+    times = np.datetime_as_string(observed.times.view("datetime64[us]"), unit="us")
     columns: dict[str, Sequence[Any]] = {
         "ordered_at": times.tolist(),
-        "amount": (known.amounts / known.unit).tolist(),
+        "amount": (observed.amounts / observed.unit).tolist(),
     }
-    for name, text in known.texts.items():
+    for name, text in observed.texts.items():
         columns[name] = text.to_text().to_pylist()
-    for name, values in known.numbers.items():
+    for name, values in observed.numbers.items():
         columns[name] = [None if np.isnan(value) else float(value) for value in values]
     lines = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
-    starts = known.starts.tolist()
+    starts = observed.starts.tolist()
     rows = {
-        "customer_id": known.customer_ids.to_pylist(),
+        "customer_id": observed.customer_ids.to_pylist(),
         "cutoff": dates.format_iso(instant),
         "orders": [lines[low:high] for low, high in pairwise(starts)],
     }
-    if known.attributes is not None:
-        rows["attributes"] = format_attributes(known.attributes, instant)
+    if observed.attributes is not None:
+        rows["attributes"] = format_attributes(observed.attributes, instant)
     table = pd.DataFrame(rows)
-    table.attrs["customers_without_orders"] = n_customers - known.n_customers
+    table.attrs["customers_without_orders"] = n_customers - observed.n_customers
     return table
 
 
@@ -150,7 +150,12 @@ def unnest(
         if attributes is not None:
             row.attributes.append(attributes.iloc[position])
         usable[instant][row.customer_id] = row
-    lines = [line for own in usable.values() for row in own.values() for line in row.lines]
+    lines = [
+        line
+        for customer_lines in usable.values()
+        for row in customer_lines.values()
+        for line in row.lines
+    ]
     reader = _Reader(
         tuple(dict.fromkeys(name for line in lines for name in line)),
         OrdersConfig(
@@ -161,8 +166,8 @@ def unnest(
         customers if attributes is not None else None,
         found,
     )
-    for instant, own in usable.items():
-        reader.read(instant, list(own.values()))
+    for instant, customer_lines in usable.items():
+        reader.read(instant, list(customer_lines.values()))
     return found
 
 

@@ -83,8 +83,8 @@ def pack_records(
     in no line.
     """
     zone = ZoneInfo(config.timezone) if config.timezone else None
-    lines = [line for _, own in customers for line in own]
-    owners = [k for k, (_, own) in enumerate(customers) for _ in own]
+    lines = [line for _, customer_lines in customers for line in customer_lines]
+    owners = [k for k, (_, customer_lines) in enumerate(customers) for _ in customer_lines]
     texts: dict[str, TextColumn] = {}
     numbers: dict[str, Float64] = {}
     column = "ordered_at"
@@ -188,8 +188,8 @@ def _read_texts(cells: list[Any]) -> TextColumn:
     labels = sorted(set(filter(None, clean.values())))
     rank = {label: code for code, label in enumerate(labels)}
     codes = {cell: rank.get(text or "", -1) for cell, text in clean.items()}
-    found = np.array([codes[cell] for cell in cells], dtype=np.int32)
-    return TextColumn(found, pa.array(labels, pa.string()))
+    cell_codes = np.array([codes[cell] for cell in cells], dtype=np.int32)
+    return TextColumn(cell_codes, pa.array(labels, pa.string()))
 
 
 def _parse_each(cells: list[Any], parse: Callable[[Any], Value]) -> list[Value]:

@@ -48,7 +48,8 @@ def drop_left_out(parts: list[UsableLines]) -> int:
     ends = np.cumsum([part.n_lines for part in parts])[:-1]
     keep = np.split(joined == KEPT, ends)
     parts[:] = [
-        replace(part, verdicts=None).where(own) for part, own in zip(parts, keep, strict=True)
+        replace(part, verdicts=None).where(part_keep)
+        for part, part_keep in zip(parts, keep, strict=True)
     ]
     return n_blank_left_out
 
@@ -70,19 +71,19 @@ def code_orders(parts: Sequence[UsableLines]) -> Int64:
 def _follow_orders(parts: Sequence[UsableLines], verdicts: Int8, blank: Mask) -> None:
     """Give blank lines the verdict of their orders: kept where any of their other lines is."""
     key = code_orders(parts)
-    asked = np.unique(key[blank & (key >= 0)])
-    if not len(asked):
+    blank_orders = np.unique(key[blank & (key >= 0)])
+    if not len(blank_orders):
         return
     tells = np.flatnonzero(~blank & (key >= 0))
-    place = np.minimum(np.searchsorted(asked, key[tells]), len(asked) - 1)
-    fits = asked[place] == key[tells]
+    place = np.minimum(np.searchsorted(blank_orders, key[tells]), len(blank_orders) - 1)
+    fits = blank_orders[place] == key[tells]
     place, tells = place[fits], tells[fits]
-    told = np.bincount(place, minlength=len(asked))
-    kept = np.bincount(place, verdicts[tells] == KEPT, minlength=len(asked))
+    n_verdicts = np.bincount(place, minlength=len(blank_orders))
+    n_kept = np.bincount(place, verdicts[tells] == KEPT, minlength=len(blank_orders))
     asking = np.flatnonzero(blank & (key >= 0))
-    order = np.searchsorted(asked, key[asking])
+    order = np.searchsorted(blank_orders, key[asking])
     verdicts[asking] = np.where(
-        told[order] == 0, verdicts[asking], np.where(kept[order] > 0, KEPT, LEFT_OUT)
+        n_verdicts[order] == 0, verdicts[asking], np.where(n_kept[order] > 0, KEPT, LEFT_OUT)
     )
 
 
@@ -130,7 +131,7 @@ def _spread_totals(starts, order_codes, n_codes, amounts, kinds, keep):
     """
     owner = np.full(n_codes, -1, dtype=np.int64)  # the customer whose order a code was last
     totals = np.empty(n_codes, dtype=np.int64)
-    found = np.empty(n_codes, dtype=np.int8)  # totals that differ: 0, 1 or more
+    n_found = np.empty(n_codes, dtype=np.int8)  # totals that differ: 0, 1 or more
     without = unclear = 0
     for customer in range(len(starts) - 1):
         for line in range(starts[customer], starts[customer + 1]):
@@ -138,15 +139,15 @@ def _spread_totals(starts, order_codes, n_codes, amounts, kinds, keep):
             if code < 0 or kinds[line] == 0:
                 continue
             if owner[code] != customer:
-                owner[code], found[code] = customer, 0
-            if kinds[line] == TOTAL and (found[code] == 0 or amounts[line] != totals[code]):
+                owner[code], n_found[code] = customer, 0
+            if kinds[line] == TOTAL and (n_found[code] == 0 or amounts[line] != totals[code]):
                 totals[code] = amounts[line]
-                found[code] = min(found[code] + 1, 2)
+                n_found[code] = min(n_found[code] + 1, 2)
         for line in range(starts[customer], starts[customer + 1]):
             if kinds[line] == 0:
                 continue
             code = order_codes[line]
-            n_totals = found[code] if code >= 0 else np.int8(kinds[line] == TOTAL)
+            n_totals = n_found[code] if code >= 0 else np.int8(kinds[line] == TOTAL)
             if n_totals == 1 and code >= 0:
                 amounts[line] = totals[code]
             keep[line] = n_totals == 1

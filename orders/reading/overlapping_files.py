@@ -98,9 +98,11 @@ def drop_superseded(
     keys = pd.MultiIndex.from_frame(gone)
     begin, lines = 0, 0
     for k, part in enumerate(parts):
-        own = order_of_line[begin : begin + part.n_lines]
+        part_orders = order_of_line[begin : begin + part.n_lines]
         begin += part.n_lines
-        keep = ~pd.MultiIndex.from_arrays([own, np.full(len(own), part.file)]).isin(keys)
+        keep = ~pd.MultiIndex.from_arrays([part_orders, np.full(len(part_orders), part.file)]).isin(
+            keys
+        )
         lines += int(np.count_nonzero(~keep))
         parts[k] = part.where(keep)
     names = sorted(spans[number].name for number in set(gone["earlier"]))
@@ -144,7 +146,7 @@ def _pair_up(orders: pd.DataFrame, spans: Mapping[int, FileSpan]) -> pd.DataFram
         & (pairs["lines"] == pairs["lines_2"])
         & (pairs["first"] == pairs["first_2"])
     )
-    found = pd.DataFrame(
+    pairs_by_date = pd.DataFrame(
         {"order": pairs["order"], "later": later, "earlier": earlier, "is_alike": is_alike}
     )
-    return pd.DataFrame(found[covered])
+    return pd.DataFrame(pairs_by_date[covered])

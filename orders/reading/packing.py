@@ -87,11 +87,13 @@ def pack(
         rounded, rounding = rounded + n_rounded, rounding + by
     texts = {}
     for name in (name for name in _TEXTS if name in names):
-        found = [(k, part.texts.pop(name)) for k, part in enumerate(parts) if name in part.texts]
-        codes = _made(n_lines, len(found) == len(parts), np.int32(-1))
-        united = share_codes([column for _, column in found])
+        text_parts = [
+            (k, part.texts.pop(name)) for k, part in enumerate(parts) if name in part.texts
+        ]
+        codes = _made(n_lines, len(text_parts) == len(parts), np.int32(-1))
+        united = share_codes([column for _, column in text_parts])
         for (k, _), column, low, table in zip(
-            found, united.parts, united.lows, united.tables, strict=True
+            text_parts, united.parts, united.lows, united.tables, strict=True
         ):
             _scatter_codes(column, low, table, places[k], codes)
         texts[name] = TextColumn(codes, united.labels)
@@ -142,9 +144,9 @@ def _drop_repeated(parts: list[UsableLines]) -> int:
     prints = [part.fingerprints for part in parts if part.fingerprints is not None]
     if not prints:
         return 0
-    seen = np.concatenate(prints)
-    first = np.zeros(len(seen), dtype=np.bool_)
-    first[np.unique(seen, return_index=True)[1]] = True
+    hashes = np.concatenate(prints)
+    first = np.zeros(len(hashes), dtype=np.bool_)
+    first[np.unique(hashes, return_index=True)[1]] = True
     ends = np.cumsum([part.n_lines for part in parts])
     parts[:] = map(UsableLines.where, parts, np.split(first, ends[:-1]))
     return int(np.count_nonzero(~first))
@@ -203,11 +205,11 @@ def _scatter_money(amounts, places, unit, out):
     n_rounded, total = 0, np.int64(0)
     for line in range(len(amounts)):
         exact = amounts[line] * unit
-        whole = np.rint(exact)
-        out[places[line]] = np.int64(whole)
-        if abs(exact - whole) > 1e-6:  # less is the float's own inexactness
+        rounded = np.rint(exact)
+        out[places[line]] = np.int64(rounded)
+        if abs(exact - rounded) > 1e-6:  # less is the float's own inexactness
             n_rounded += 1
-            total += int(np.rint((whole - exact) * 1e6))
+            total += int(np.rint((rounded - exact) * 1e6))
     return n_rounded, total
 
 

@@ -49,8 +49,8 @@ def read_parquet_blocks(path: Path, content: Content, names: Sequence[str]) -> I
 
 def measure_columns(path: Path, names: Collection[str]) -> tuple[int, int]:
     """Lines of a parquet file, and bytes of the columns `names` before compression."""
-    found = open_parquet(path).metadata
-    groups = [found.row_group(k) for k in range(found.num_row_groups)]
+    metadata = open_parquet(path).metadata
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
     columns = [group.column(k) for group in groups for k in range(group.num_columns)]
-    wanted = [c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names]
-    return found.num_rows, sum(wanted)
+    sizes = [c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names]
+    return metadata.num_rows, sum(sizes)

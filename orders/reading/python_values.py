@@ -59,10 +59,10 @@ def _build_numbers(values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.float64())
     if not all(_is_whole(value) for value in present):
         return pa.array([None if value is None else float(value) for value in values])
-    whole = [None if value is None else int(value) for value in values]
+    integers = [None if value is None else int(value) for value in values]
     if all(-_LARGEST <= int(value) < _LARGEST for value in present):
-        return pa.array(whole, pa.int64())
-    return pa.array([None if value is None else str(value) for value in whole])
+        return pa.array(integers, pa.int64())
+    return pa.array([None if value is None else str(value) for value in integers])
 
 
 def _build_times(values: Sequence[Any], kinds: set[type]) -> pa.Array:

@@ -132,12 +132,12 @@ def iterate_usable_lines(
     for position, source in enumerate(sources):
         source = fit_source(source)
         resolving = _resolving(source, own_names_too)
-        for found in open_tables(source, resolving, every_column=every_column):
-            blocks = watched(found.size, found.blocks) if found.size else found.blocks
+        for table in open_tables(source, resolving, every_column=every_column):
+            blocks = watched(table.size, table.blocks) if table.size else table.blocks
             yield from intake.usable(
-                blocks, found.file, found.mapping, found.faults, source, position
+                blocks, table.file, table.mapping, table.faults, source, position
             )
-            before += found.size
+            before += table.size
     yield from intake.returned()
 
 
@@ -165,8 +165,8 @@ def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) ->
     intake = LineCollector(config, now)
     mapping, faults = resolve_columns(config, frame.names, own_names_too=True)
     every_column = config.duplicates == "drop"
-    wanted = list(dict.fromkeys(frame.names)) if every_column else list_needed(mapping)
-    lines = frame.select(wanted)
+    needed = list(dict.fromkeys(frame.names)) if every_column else list_needed(mapping)
+    lines = frame.select(needed)
     raw = RawTable(lines, np.arange(1, lines.num_rows + 1))
     parts = [*intake.usable(iter([raw]), "", mapping, faults), *intake.returned()]
     return _assembled(intake, parts, "the orders")

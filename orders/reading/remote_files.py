@@ -72,16 +72,16 @@ def _find(address: DatabaseAddress) -> tuple[Any, list[str]]:
     else:
         names = _within(_ANSWER_SECONDS, lambda: store.find(name), address)
     tables = {str(path) for path in keep_tables(PurePosixPath(_locate(name)) for name in names)}
-    found = sorted(name for name in names if str(_locate(name)) in tables)
-    if not found:
+    paths = sorted(name for name in names if str(_locate(name)) in tables)
+    if not paths:
         raise OrdersError(f"{address.shown} names no order file; it must end in .csv, .parquet ...")
-    kinds = sorted({find_ending(_locate(name).name).removesuffix(".gz") for name in found})
+    kinds = sorted({find_ending(_locate(name).name).removesuffix(".gz") for name in paths})
     if len(kinds) > 1:
         raise OrdersError(
             f"{address.shown} holds {' and '.join(kinds)} files, which may be two copies of the "
             "same orders; name one kind, such as '*.parquet'"
         )
-    return store, found
+    return store, paths
 
 
 def _locate(name: str) -> Path:

@@ -135,9 +135,9 @@ class _Span:
         self.first, self.newest = dates.NEVER, -1
 
     def seen(self, part: UsableLines) -> UsableLines:
-        kept = part.surely_kept()
-        if kept.n_lines:
-            self.first, self.newest = windows.widen_span(self.first, self.newest, kept.times)
+        lines = part.surely_kept()
+        if lines.n_lines:
+            self.first, self.newest = windows.widen_span(self.first, self.newest, lines.times)
         return part
 
 
@@ -221,11 +221,11 @@ def hash_customers(customers: Ids) -> _Hashes:
     if isinstance(customers, WholeNumbers):
         return _hash_numbers(customers.values)  # type: ignore[no-any-return]
     labels = customers.labels
-    found = np.empty(len(labels), dtype=np.uint64)
+    hashes = np.empty(len(labels), dtype=np.uint64)
     ends = np.cumsum(pc.binary_length(labels).to_numpy(zero_copy_only=False), dtype=np.int64)
     text = np.frombuffer(b"".join(map(str.encode, labels.to_pylist())), dtype=np.uint8)
-    _hash_texts(text, ends, found)
-    return found[customers.codes]
+    _hash_texts(text, ends, hashes)
+    return hashes[customers.codes]
 
 
 _FNV_START, _FNV_PRIME = (
@@ -247,7 +247,7 @@ def _hash_texts(text, ends, found):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _hash_numbers(values):  # type: ignore[no-untyped-def]
-    found = np.empty(len(values), dtype=np.uint64)
+    hashes = np.empty(len(values), dtype=np.uint64)
     for line in range(len(values)):
         power = np.int64(1)
         while values[line] // power >= 10:
@@ -257,5 +257,5 @@ def _hash_numbers(values):  # type: ignore[no-untyped-def]
             digit = values[line] // power % 10 + 48
             value = (value ^ np.uint64(digit)) * _FNV_PRIME
             power //= 10
-        found[line] = value ^ (value >> np.uint64(32))
-    return found
+        hashes[line] = value ^ (value >> np.uint64(32))
+    return hashes

@@ -131,23 +131,23 @@ def read_text_blocks(
         invalid.append(row.number - header.n_lines)
         return "skip"
 
-    before = told = 0
+    before = n_told = 0
     is_plain = not content.packed
     none = pa.table({name: pa.array([], pa.string()) for name in names})
     try:
-        with ExitStack() as held:
+        with ExitStack() as stack:
             file: Any = (
                 pa.OSFile(str(path))
                 if is_plain
-                else held.enter_context(open_unpacked(path, content))
+                else stack.enter_context(open_unpacked(path, content))
             )
             for batch in _open_csv(file, header, positions, text, set_aside):
-                bad = np.array(invalid[told:], dtype=np.int64)  # also some of later blocks
+                bad = np.array(invalid[n_told:], dtype=np.int64)  # also some of later blocks
                 rows = np.arange(before + 1, before + batch.num_rows + len(bad) + 1)
                 rows = rows[~np.isin(rows, bad)][: batch.num_rows]
                 if batch.num_rows:
                     before = int(rows[-1])
-                told += int(np.searchsorted(bad, before))
+                n_told += int(np.searchsorted(bad, before))
                 table = pa.Table.from_batches([batch]).select(positions)
                 yield RawTable(table.rename_columns(list(names)), rows, share=get_share(file, path))
     except UnicodeDecodeError:

@@ -65,13 +65,13 @@ def merge_faults(faults: Sequence[Fault]) -> list[Fault]:
     """Faults of disjoint lines, each rule once: counts added up, the first rows, values and mend
     kept.
     """
-    found: dict[tuple[str, str], Fault] = {}
+    merged: dict[tuple[str, str], Fault] = {}
     for fault in faults:
-        first = found.get((fault.rule, fault.where))
+        first = merged.get((fault.rule, fault.where))
         if first is None:
-            found[fault.rule, fault.where] = fault
+            merged[fault.rule, fault.where] = fault
             continue
-        found[fault.rule, fault.where] = Fault(
+        merged[fault.rule, fault.where] = Fault(
             fault.rule,
             [*first.rows, *fault.rows][: _SHOWN + 1],
             list(dict.fromkeys([*first.values, *fault.values]))[:_SHOWN],
@@ -79,7 +79,7 @@ def merge_faults(faults: Sequence[Fault]) -> list[Fault]:
             first.count + fault.count,
             fault.where,
         )
-    return list(found.values())
+    return list(merged.values())
 
 
 def raise_faults(faults: Sequence[Fault], source: str) -> NoReturn:

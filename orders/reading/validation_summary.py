@@ -126,13 +126,15 @@ class ValidationSummary:
         """
         remarks = []
         rules = config.all_sources() or (config,)
-        for rule, key, listed in [(r, key, own) for r in rules for key, own in _list_values(r)]:
+        for rule, key, listed in [
+            (r, key, values_of_rule) for r in rules for key, values_of_rule in _list_values(r)
+        ]:
             column, values = listed
-            seen = self.values_seen.get((RETURNS if key == "returns" else FILTER) + column)
-            if not seen:
+            counts = self.values_seen.get((RETURNS if key == "returns" else FILTER) + column)
+            if not counts:
                 continue
-            absent = [value for value in values if value and fold_value(value) not in seen]
-            has = ", ".join(f"{value} ({n:,})" for value, n in list(seen.items())[:_SHOWN_VALUES])
+            absent = [value for value in values if value and fold_value(value) not in counts]
+            has = ", ".join(f"{value} ({n:,})" for value, n in list(counts.items())[:_SHOWN_VALUES])
             if key == "only" and len(absent) == len(values):
                 raise OrdersError(
                     f"{source}: orders.only must name values that {column} has, got "
@@ -150,12 +152,12 @@ class ValidationSummary:
                 f"{source} has amounts in several currencies: {has}; set orders.currency "
                 "to the one to keep, or orders.exchange_rates to convert"
             )
-        seen = self.values_seen.get(FILTER + (config.currency_column or ""), {})
-        is_picked = config.currency and seen and not config.exchange_rates
-        if is_picked and config.currency.strip().lower() not in seen:
+        counts = self.values_seen.get(FILTER + (config.currency_column or ""), {})
+        is_picked = config.currency and counts and not config.exchange_rates
+        if is_picked and config.currency.strip().lower() not in counts:
             raise OrdersError(
                 f"orders.currency must be one that {config.currency_column} has, got "
-                f"{config.currency}; found: {', '.join(name.upper() for name in seen)}"
+                f"{config.currency}; found: {', '.join(name.upper() for name in counts)}"
             )
         return remarks
 

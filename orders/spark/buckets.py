@@ -150,8 +150,12 @@ class Sketch:
     @property
     def customers(self) -> int:
         """Customers: exact below 4,096, to within 2 % or so above."""
-        found = len(self.smallest)
-        return found if found < _SKETCH else int((found - 1) * _SPACE / float(self.smallest[-1]))
+        n_hashes = len(self.smallest)
+        return (
+            n_hashes
+            if n_hashes < _SKETCH
+            else int((n_hashes - 1) * _SPACE / float(self.smallest[-1]))
+        )
 
 
 @dataclass(frozen=True)
@@ -175,14 +179,14 @@ class Survey:
 def survey_lines(batches: Iterable[pa.RecordBatch], plan: SourcePlan) -> Survey:
     """Survey some lines of a source, wherever they come from; no line is kept."""
     intake = LineCollector(plan.config, rules=plan.rules)
-    found = Survey()
+    survey = Survey()
     for lines in map(UsableLines.surely_kept, plan.usable(intake, batches)):
         if not lines.n_lines:
             continue
-        first, newest = windows.widen_span(found.first, found.newest, lines.times)
-        seen = Sketch(np.unique(_mixed(lines.texts["customer_id"])))
-        found = Survey(found.tally, first, newest, found.sketch + seen)
-    return replace(found, tally=replace(intake.tally(), rejected_lines=[]))
+        first, newest = windows.widen_span(survey.first, survey.newest, lines.times)
+        sketch = Sketch(np.unique(_mixed(lines.texts["customer_id"])))
+        survey = Survey(survey.tally, first, newest, survey.sketch + sketch)
+    return replace(survey, tally=replace(intake.tally(), rejected_lines=[]))
 
 
 @dataclass(frozen=True)
@@ -214,18 +218,20 @@ def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     """One source's lines, by its own names."""
     if plan.source is None:
         return table
-    own = table.filter(pc.equal(table[SOURCE], plan.position))
-    return own.select([plan.united(name) for name in plan.columns]).rename_columns(plan.columns)
+    source_lines = table.filter(pc.equal(table[SOURCE], plan.position))
+    return source_lines.select([plan.united(name) for name in plan.columns]).rename_columns(
+        plan.columns
+    )
 
 
 def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
     """A hash of each customer id, int64 and evenly spread; null where there is no customer."""
     ids, _ = rules.read(join_cells([pa.chunked_array([column]) for column in columns]))
     missing = ids.is_missing
-    found = np.zeros(len(missing), dtype=np.uint64)
+    hashes = np.zeros(len(missing), dtype=np.uint64)
     if not missing.all():
-        found[~missing] = _mixed(ids.where(~missing))
-    return pa.array(found.view(np.int64), mask=missing)
+        hashes[~missing] = _mixed(ids.where(~missing))
+    return pa.array(hashes.view(np.int64), mask=missing)
 
 
 def _mixed(customers: Ids) -> _Hashes:

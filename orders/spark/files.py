@@ -165,5 +165,5 @@ def _told(text: str) -> OrdersError | StoreError:
             "the CSV files have different columns, and Spark reads them by one header; "
             "give them the same columns in the same order"
         )
-    known = _PYTHON.findall(text) or _CAUSE.findall(text)
-    return StoreError(f"Spark gave up: {(known[-1] if known else text).strip().splitlines()[0]}")
+    causes = _PYTHON.findall(text) or _CAUSE.findall(text)
+    return StoreError(f"Spark gave up: {(causes[-1] if causes else text).strip().splitlines()[0]}")

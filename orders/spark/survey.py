@@ -87,8 +87,8 @@ class SurveyedOrders:
             )
         if config is None or (customers is None and config.source is None):
             return self
-        told = customers.toArrow() if isinstance(customers, DataFrame) else customers
-        facts = read_facts(told, config, self.plans[0].config)
+        customer_table = customers.toArrow() if isinstance(customers, DataFrame) else customers
+        facts = read_facts(customer_table, config, self.plans[0].config)
         return replace(self, facts=self.lines.sparkSession.sparkContext.broadcast(facts))
 
     def bucket(self, table: pa.Table) -> Bucket:
@@ -116,13 +116,13 @@ def survey_orders(
     plans, lines, total = [], [], Survey()
     for position, (frame, one) in enumerate(zip(frames, several, strict=True)):
         empty = to_arrow_schema(frame.schema, timezone="UTC").empty_table()
-        shown = source if one is None else hide_passwords(one.source)
-        how = plan_source(empty, config, now, shown, one, position)
-        own = frame.select([_column(name) for name in how.columns])
-        found = own.mapInArrow(partial(_survey, how), "survey binary").collect()
-        total = reduce(add, (pickle.loads(row["survey"]) for row in found), total)
+        address = source if one is None else hide_passwords(one.source)
+        how = plan_source(empty, config, now, address, one, position)
+        needed_columns = frame.select([_column(name) for name in how.columns])
+        surveys = needed_columns.mapInArrow(partial(_survey, how), "survey binary").collect()
+        total = reduce(add, (pickle.loads(row["survey"]) for row in surveys), total)
         ids = [_column(name) for name in how.mapping["customer_id"].columns]
-        hashed = own.withColumn(HASH, arrow_udf(_hasher(how.rules.ids), "long")(*ids))
+        hashed = needed_columns.withColumn(HASH, arrow_udf(_hasher(how.rules.ids), "long")(*ids))
         if one is not None:
             names = {name: how.united(name) for name in how.columns}
             hashed = hashed.withColumnsRenamed(names).withColumn(SOURCE, F.lit(position))
@@ -136,15 +136,15 @@ def survey_orders(
 
 
 def _bucket(table: pa.Table, plans: Sequence[SourcePlan], facts: Broadcast[Facts] | None) -> Bucket:
-    found = fill_bucket(table, plans)
-    if facts is None or found.orders is None:
-        return found
-    return replace(found, orders=attach_facts(found.orders, facts.value)[0])
+    bucket = fill_bucket(table, plans)
+    if facts is None or bucket.orders is None:
+        return bucket
+    return replace(bucket, orders=attach_facts(bucket.orders, facts.value)[0])
 
 
 def _survey(how: SourcePlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    found = pickle.dumps(survey_lines(batches, how))
-    yield pa.record_batch({"survey": pa.array([found], pa.binary())})
+    payload = pickle.dumps(survey_lines(batches, how))
+    yield pa.record_batch({"survey": pa.array([payload], pa.binary())})
 
 
 def _hasher(rules: CustomerIdRules) -> Callable[..., pa.Array]:

@@ -100,8 +100,8 @@ def _locate(output: Path) -> Path:
 
 def _remove_stale(folder: Path, key: str) -> None:
     """Remove half-written files and, where the key is another, all parts."""
-    known = folder / _KEY
-    is_same = known.exists() and known.read_text(encoding="utf-8") == key
+    key_file = folder / _KEY
+    is_same = key_file.exists() and key_file.read_text(encoding="utf-8") == key
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

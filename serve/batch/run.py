@@ -126,8 +126,10 @@ def score_files(
             )
             tables = pq.read_table(scratch), pq.read_table(result.rejected)
         write_tables(str(output), *tables)
-        shown = hide_passwords(str(output))
-        return replace(result, output=shown, rejected=f"{shown}_rejected", manifest=None)
+        output_name = hide_passwords(str(output))
+        return replace(
+            result, output=output_name, rejected=f"{output_name}_rejected", manifest=None
+        )
     output = Path(output)
     config = model.orders if source is None else model.orders.reading(source, query)
     if not config.all_sources():
@@ -142,10 +144,10 @@ def score_files(
     inputs += [Path(p) for p in (config.customer_aliases, config.exchange_rates) if p]
     check_batch_output(inputs, output, rejected, manifest, partitions)
     selection = None if only_customers is None else read_ids(only_customers, load_id_rules(config))
-    stated = None if cutoff is None else dates.parse_instant(cutoff)
+    stated_cutoff = None if cutoff is None else dates.parse_instant(cutoff)
     ids = None if selection is None else sorted(selection)
     end = find_complete_until(config, datetime.now())  # `today` is another day tomorrow
-    settings = [stated, end, ids, partitions, output.suffix.lower()]
+    settings = [stated_cutoff, end, ids, partitions, output.suffix.lower()]
     # a database, or a function, has no digest that would tell whether it changed: score again
     force = force or any(is_address(place.source) for place in sources)
     force = force or bool(model.numbers.extra_features)
@@ -170,12 +172,12 @@ def score_files(
         instant = choose_cutoff(model, shards.end, cutoff, is_stated=bool(config.complete_until))
         horizon = model.numbers.horizon_days
         concern = check_cutoff_in_span(shards.first, shards.end, instant, horizon)
-        found, notes = _forecast(model, shards, instant, checkpoint, selection, facts, progress)
+        forecasts, notes = _forecast(model, shards, instant, checkpoint, selection, facts, progress)
         facts_remarks = facts.remarks if facts else ()
         concerns = [*([concern] if concern else []), *describe_hindsight(model, instant)]
         remarks = [*shards.report.remarks, *facts_remarks, *notes, *concerns]
         terms = describe_terms(model)
-        told, warnings = _judge_totals(found, instant, terms)
+        told, warnings = _judge_totals(forecasts, instant, terms)
         summary = Manifest(
             key=key,
             model_version=model.version,
@@ -185,19 +187,19 @@ def score_files(
             made_with=terms,
             rows=0,
             totals={},
-            customers_without_orders=len(found.without),
-            lines_set_aside=found.set_aside.num_rows,
+            customers_without_orders=len(forecasts.without),
+            lines_set_aside=forecasts.set_aside.num_rows,
             remarks=(*warnings, *remarks),
             plausibility=told,
             files={},
         )
         if partitions:
-            summary = write_folder(found, output, summary, partitions)
+            summary = write_folder(forecasts, output, summary, partitions)
         else:
-            summary = write_file(found, output, summary)
+            summary = write_file(forecasts, output, summary)
         checkpoint.close()
     result = _build_result(summary, output, rejected, manifest, was_done=False)
-    return replace(result, parts_resumed=found.resumed)
+    return replace(result, parts_resumed=forecasts.resumed)
 
 
 def _judge_totals(
@@ -264,7 +266,7 @@ def _forecast(
         if n_selected < len(selection):
             remarks.append(f"{missing} named in --only-customers have no order line")
     without_orders = pa.concat_arrays(without)
-    found = CheckpointedForecasts(
+    forecasts = CheckpointedForecasts(
         checkpoint,
         parts,
         resumed,
@@ -273,7 +275,7 @@ def _forecast(
         without_orders.take(pc.array_sort_indices(without_orders)),
         past,
     )
-    return found, remarks
+    return forecasts, remarks
 
 
 def _forecast_parts(

@@ -91,7 +91,7 @@ def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnsw
     columns: dict[str, list[Any]] = {
         "customer_id": observed.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
     }
-    forecasts = forecast_columns(model, observed, rows, request.cutoff)
+    forecasts = forecast_columns(model, observed, rows, request.cutoff, model.predict(rows))
     columns |= {name: values.tolist() for name, values in forecasts.items()}
     answers = {
         values[0]: dict(zip(columns, values, strict=True))
@@ -256,15 +256,15 @@ def _parse_cutoff(model: TrainedModel, cutoff: str) -> int:
 
 def _clean_ids(raw_ids: list[str]) -> list[str]:
     ids = [clean_id(raw_id) for raw_id in raw_ids]
-    seen: set[str] = set()
+    seen_ids: set[str] = set()
     faults = []
     for position, customer_id in enumerate(ids):
         path = f"customers[{position}].customer_id"
         if is_missing_id(customer_id):
             faults.append(FieldError(path=path, rule="must name a customer, got no id"))
-        elif customer_id in seen:
+        elif customer_id in seen_ids:
             faults.append(FieldError(path=path, rule="must not repeat an id of this request"))
-        seen.add(customer_id)
+        seen_ids.add(customer_id)
     if faults:
         raise build_invalid_request(faults)
     return ids

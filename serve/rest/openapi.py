@@ -79,9 +79,9 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
     page = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     schemas = page.setdefault("components", {}).setdefault("schemas", {})
     for adapter in (FORECAST_REQUEST, RELOAD, TypeAdapter(ErrorAnswer)):
-        own = adapter.json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= own.pop("$defs", {})
-        schemas[own["title"]] = own
+        model_schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= model_schema.pop("$defs", {})
+        schemas[model_schema["title"]] = model_schema
     page["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     refusal = {JSON: {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
     for path, methods in page["paths"].items():

@@ -101,7 +101,7 @@ def score_files(
     missing = (MissingAttributes(**bucket["unknown"]) for bucket in buckets_done)
     unknown = reduce(add, missing, MissingAttributes())
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
-    concerns = [said for said in (concern, strange) if said]
+    concerns = [sentence for sentence in (concern, strange) if sentence]
     concerns += [*describe_hindsight(model, instant), *describe_limits(config)]
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
     past = reduce(add, (PastSpend(**one["past_spend"]) for one in buckets_done), PastSpend())
@@ -109,7 +109,7 @@ def score_files(
         past, sums["clv"], sums["expected_spend"], instant, describe_terms(model)
     )
     evidence = next((one["evidence"] for one in buckets_done if one["evidence"]), "")
-    warnings += [said for said in (describe_unknown(evidence),) if said]
+    warnings += [sentence for sentence in (describe_unknown(evidence),) if sentence]
     remarks = (*warnings, *report.remarks, *facts_remarks, *unknown.sentences(), *concerns)
     n_customers = sum(bucket["customers"] for bucket in buckets_done)
     return BatchResult(

@@ -61,13 +61,15 @@ class SparkModel:
                 f"the model needs the extra features {', '.join(names)}, which Spark does not "
                 "compute; score with --engine local or clvcast.score"
             )
-        own = {name: getattr(model, name) for name in _OWN}
+        own_settings = {name: getattr(model, name) for name in _OWN}
         with tempfile.TemporaryDirectory() as folder:
             bundle = Path(folder) / "bundle"
             plain: dict[str, Any] = dict.fromkeys(_OWN)
             save_bundle(replace(model, **plain), bundle)
             files = {path.name: path.read_bytes() for path in bundle.iterdir()}
-        return cls(model.version, orders.lines.sparkSession.sparkContext.broadcast(files), own)
+        return cls(
+            model.version, orders.lines.sparkSession.sparkContext.broadcast(files), own_settings
+        )
 
     def model(self) -> TrainedModel:
         """The model, in a worker."""

@@ -68,10 +68,10 @@ def build_baseline_inputs(
     before = replace(
         windows.slice_observed(orders, cutoff), attributes=None, extra=None, calendar=None
     )
-    known = replace(before, amounts=compute_line_values(before, target))
+    observed = replace(before, amounts=compute_line_values(before, target))
     earlier = get_newest_realised_cutoff(cutoff, horizon_days)
-    rows = compute_feature_rows(known, np.array([earlier, cutoff], dtype=np.int64))
-    n_orders = np.zeros((2, known.n_customers))
+    rows = compute_feature_rows(observed, np.array([earlier, cutoff], dtype=np.int64))
+    n_orders = np.zeros((2, observed.n_customers))
     n_orders[rows.cutoff_index, rows.customer_index] = rows.whole[:, 0]
     recent = n_orders[1] - n_orders[0]
     at_cutoff = rows.where(rows.cutoff_index == 1)
@@ -83,10 +83,10 @@ def build_baseline_inputs(
         n_orders=count,
         order_value=value,
         tenure_days=tenure,
-        shop_days=windows.count_span_days(known, cutoff),
+        shop_days=windows.count_span_days(observed, cutoff),
         base_frequency=float(recent.sum() / max(np.count_nonzero(recent > 0), 1)),
         horizon_days=horizon_days,
-        days=count_order_days(known, cutoff).where(at_cutoff.customer_index),
+        days=count_order_days(observed, cutoff).where(at_cutoff.customer_index),
         orders=before,
         cutoff=cutoff,
         periods=periods,

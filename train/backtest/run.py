@@ -186,9 +186,9 @@ def backtest(
                 "a horizon "
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
-    found = _in_parallel(orders, config, instants, end, jobs, progress)
-    refusals = [part for part in found if isinstance(part, OrdersError)]
-    parts = [part for part in found if isinstance(part, Backtest)]
+    results = _in_parallel(orders, config, instants, end, jobs, progress)
+    refusals = [part for part in results if isinstance(part, OrdersError)]
+    parts = [part for part in results if isinstance(part, Backtest)]
     # a cutoff that was chosen here may have too few customers yet: the others tell enough
     if refusals and (cutoffs or not parts):
         raise refusals[0]
@@ -234,13 +234,13 @@ def choose_default_cutoffs(orders: Orders, horizon_days: int, end: int | None = 
     """The newest realised cutoffs that can be trained for, oldest first, a season apart or more."""
     end = get_default_cutoff(orders) if end is None else end
     first = windows.find_first_order_at(orders)
-    found: list[int] = []
+    cutoffs: list[int] = []
     for k in range(_MOST_CUTOFFS):
         cutoff = get_newest_realised_cutoff(end, horizon_days + k * max(horizon_days, _SEASON_DAYS))
         if not can_train(first, cutoff, horizon_days):
             break
-        found.insert(0, cutoff)
-    return found
+        cutoffs.insert(0, cutoff)
+    return cutoffs
 
 
 def add_clv_cutoff(
@@ -272,10 +272,10 @@ def backtest_at(
     `max_rows` is as in `fit`.
     """
     model = fit(orders, config, cutoff, max_rows=max_rows)
-    known = windows.slice_observed(orders, cutoff)
-    forecasts = forecast_rows(model, known, cutoff)
+    observed = windows.slice_observed(orders, cutoff)
+    forecasts = forecast_rows(model, observed, cutoff)
     instants = np.array([cutoff], dtype=np.int64)
-    rows = compute_feature_rows(dataclasses.replace(known, extra=None), instants)
+    rows = compute_feature_rows(dataclasses.replace(observed, extra=None), instants)
     happened = compute_targets(
         windows.slice_observed(orders, end),
         rows,
@@ -291,19 +291,21 @@ def backtest_at(
     )
     baselines = {name: method(known_rows) for name, method in methods.items()}
     tables = [build_backtest_rows(OURS, forecasts, model.economics, config, happened)]
-    for name, made in baselines.items():
-        tables.append(build_backtest_rows(name, forecasts, model.economics, config, happened, made))
+    for name, forecast in baselines.items():
+        tables.append(
+            build_backtest_rows(name, forecasts, model.economics, config, happened, forecast)
+        )
     ours = BaselineForecast(
         np.asarray(forecasts["expected_spend"]),
         np.asarray(forecasts["churn_probability"]),
         clv=np.asarray(forecasts["clv"]),
     )
     every = {OURS: ours} | baselines
-    measured = {name: _measured(made, actual, happened) for name, made in every.items()}
+    measured = {name: _measured(forecast, actual, happened) for name, forecast in every.items()}
     lower, upper = _get_interval(forecasts, "expected_spend")
     measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
     actual_clv = discount_periods(happened.spend, model.economics, config.horizon_days)
-    clvs = {name: made.clv for name, made in every.items() if made.clv is not None}
+    clvs = {name: forecast.clv for name, forecast in every.items() if forecast.clv is not None}
     clv = summarize_clv(
         clvs[OURS],
         actual_clv,
@@ -319,11 +321,11 @@ def backtest_at(
     else:
         clv["wait"] = describe_wait(cutoff, config.horizon_days, config.periods)
     card = build_scorecard(
-        {name: made.expected_spend for name, made in every.items()},
+        {name: forecast.expected_spend for name, forecast in every.items()},
         {
-            name: made.churn_probability
-            for name, made in every.items()
-            if made.churn_probability is not None
+            name: forecast.churn_probability
+            for name, forecast in every.items()
+            if forecast.churn_probability is not None
         },
         actual,
         happened.churned,
@@ -351,11 +353,11 @@ def _measured(
     made: BaselineForecast, actual: np.ndarray[Any, np.dtype[np.float64]], happened: Targets
 ) -> dict[str, float]:
     """Every measure that the method's columns allow."""
-    found = {name: function(made.expected_spend, actual) for name, function in MEASURES.items()}
+    measured = {name: function(made.expected_spend, actual) for name, function in MEASURES.items()}
     if made.churn_probability is not None:
         for name, function in _CHURN_MEASURES.items():
-            found[name] = function(made.churn_probability, happened.churned)
-    return found
+            measured[name] = function(made.churn_probability, happened.churned)
+    return measured
 
 
 def _measure_clv(clv: Float64, actual: Float64) -> dict[str, float]:

@@ -56,13 +56,13 @@ def describe_clv_evaluation(
 def describe_later_periods(later: LaterSpend | LaterPeriodRatios) -> str:
     """What the model takes later periods to bring, beside the first."""
     if isinstance(later, LaterSpend):
-        shown = [f"{ratio:.2f}" for ratio in later.total_ratios]
+        range_texts = [f"{ratio:.2f}" for ratio in later.total_ratios]
     else:
         ranges = [(f"{min(ratios):.2f}", f"{max(ratios):.2f}") for ratios in later.ratios]
-        shown = [low if low == high else f"{low} to {high}" for low, high in ranges]
+        range_texts = [low if low == high else f"{low} to {high}" for low, high in ranges]
     return (
-        f"For each unit of money in period 1 it expects {join_words(shown)} in later periods "
-        f"(history shows {later.realised_periods} of {len(shown) + 1})."
+        f"For each unit of money in period 1 it expects {join_words(range_texts)} in later periods "
+        f"(history shows {later.realised_periods} of {len(range_texts) + 1})."
     )
 
 

@@ -191,7 +191,7 @@ def _maximise(
         cost = penalty * float(values @ values) - float(share @ each)
         return cost, (2 * penalty * values - gradient @ share) * values
 
-    found = minimize(
+    optimum = minimize(
         objective,
         np.clip(start, low, high),
         jac=True,
@@ -199,10 +199,10 @@ def _maximise(
         bounds=np.column_stack((low, high)),
         options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
     )
-    is_at_bound = (found.x <= low + 1e-6) | (found.x >= high - 1e-6)
-    slope = np.where(is_at_bound, 0.0, found.jac)
-    converged = np.isfinite(found.fun) and (found.success or np.abs(slope).max() < _FLAT)
-    return _Maximum(found.x, is_at_bound, bool(converged), float(found.fun))
+    is_at_bound = (optimum.x <= low + 1e-6) | (optimum.x >= high - 1e-6)
+    slope = np.where(is_at_bound, 0.0, optimum.jac)
+    converged = np.isfinite(optimum.fun) and (optimum.success or np.abs(slope).max() < _FLAT)
+    return _Maximum(optimum.x, is_at_bound, bool(converged), float(optimum.fun))
 
 
 _TIME = (1e-5, 1e5)  # of a longest tenure of 10

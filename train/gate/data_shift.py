@@ -111,10 +111,10 @@ def _label_segments(known: Orders, rows: FeatureRows) -> dict[str, Text]:
     cuts = np.quantile(spend, _TIERS) if len(spend) else np.zeros(2)
     tier = np.array(["low", "medium", "high"], dtype=object)[np.searchsorted(cuts, spend)]
     firsts = known.times[known.starts[:-1]][rows.customer_index]
-    found = {"tier": tier, "cohort": np.array(dates.format_quarters(firsts), dtype=object)}
+    labels = {"tier": tier, "cohort": np.array(dates.format_quarters(firsts), dtype=object)}
     if "channel" in known.texts:
-        found["channel"] = _main_channel(known)[rows.customer_index]
-    return found
+        labels["channel"] = _main_channel(known)[rows.customer_index]
+    return labels
 
 
 def assign_segments_at(known: Orders, cutoff: int) -> list[tuple[str, Int64]]:
@@ -169,18 +169,18 @@ def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     except ClvcastError:
         return feed  # the champion cannot read these orders: the schema rule says why
     ours = forecast_rows(run.model, run.known, run.cutoff)
-    own, other = (table["expected_spend"].to_numpy() for table in (ours, theirs))
+    our_spend, other = (table["expected_spend"].to_numpy() for table in (ours, theirs))
     churn = [float(np.mean(table["churn_probability"].to_numpy())) for table in (ours, theirs)]
     parts = []
     for name, rows in assign_segments_at(run.known, run.cutoff):
-        ratio = _ratio(own[rows].sum(), other[rows].sum())
+        ratio = _ratio(our_spend[rows].sum(), other[rows].sum())
         if ratio is not None:
             parts.append(SegmentResult(name, len(rows), ConfidenceInterval(ratio, ratio, ratio)))
     return replace(
         feed,
-        total=_ratio(own.sum(), other.sum()),
+        total=_ratio(our_spend.sum(), other.sum()),
         churn_rate=churn[0] - churn[1],
-        rank_correlation=standard_measures.spearman(own, other),
+        rank_correlation=standard_measures.spearman(our_spend, other),
         segments=tuple(parts),
     )
 

@@ -93,8 +93,8 @@ def _evaluated(
         if (spend := _spend_of(table, name)) is not None
     }
     ours = spends.pop(OURS)
-    own = table.filter(pc.equal(table["method"], OURS))
-    actual = own["actual_spend"].to_numpy()
+    our_rows = table.filter(pc.equal(table["method"], OURS))
+    actual = our_rows["actual_spend"].to_numpy()
     contests = [compare_with_rival(n, ours, spend, actual, sure) for n, spend in spends.items()]
     judged_by = evidence.judged_by
     if champion is not None:
@@ -120,9 +120,9 @@ def _evaluated(
         currency=run.model.orders.currency,
         calibration=ece,
         baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
-        calibration_noise=estimate_calibration_noise(own["churn_probability"].to_numpy()),
-        coverage=_coverage(own, actual),
-        coverage_in_season=_coverage(own, actual, _season(spends, actual)),
+        calibration_noise=estimate_calibration_noise(our_rows["churn_probability"].to_numpy()),
+        coverage=_coverage(our_rows, actual),
+        coverage_in_season=_coverage(our_rows, actual, _season(spends, actual)),
         contests=tuple(contests),
         segments=_segments(run, cutoff, ours, to_beat, actual, sure),
         judged_by=judged_by,
@@ -177,8 +177,8 @@ def _champion_spend(
         )
     try:
         if record is not None and dates.parse_instant(record.end) <= cutoff:
-            known = windows.slice_observed(run.known, cutoff)
-            spend = forecast_rows(model, known, cutoff)["expected_spend"].to_numpy()
+            observed = windows.slice_observed(run.known, cutoff)
+            spend = forecast_rows(model, observed, cutoff)["expected_spend"].to_numpy()
             return spend, f"{named} its own bundle, which never saw the window"
         if not model.numbers.settings:
             return None, f"{stored}, for its bundle names no settings to fit again"

@@ -54,11 +54,11 @@ class Version:
     @classmethod
     def of(cls, entry: ModelVersion, aliases: Sequence[str]) -> Version:
         """A version as MLflow holds it, and the aliases that point at it."""
-        made = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
+        registered_at = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
         return cls(
             number=str(entry.version),
             run_id=str(entry.run_id or ""),
-            registered_at=made.isoformat(timespec="seconds"),
+            registered_at=registered_at.isoformat(timespec="seconds"),
             aliases=tuple(sorted(aliases)),
             tags={str(key): str(value) for key, value in (entry.tags or {}).items()},
         )
@@ -108,7 +108,7 @@ def _translate_errors(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = hide_passwords((str(error).splitlines() or [type(error).__name__])[0])
-        is_full = any(said in str(error) for said in ("disk is full", "No space left"))
+        is_full = any(phrase in str(error) for phrase in ("disk is full", "No space left"))
         mend = "; free some space and run it again" if is_full else ""
         raise StoreError(
             f"the MLflow store {hide_passwords(uri)} refuses: {reason}{mend}"
@@ -131,15 +131,15 @@ class Store:
 
         With a parent it is nested under it, in the parent's experiment.
         """
-        own = {"mlflow.runName": name, **tags}
+        run_tags = {"mlflow.runName": name, **tags}
         if parent is not None:
-            own["mlflow.parentRunId"] = parent
+            run_tags["mlflow.parentRunId"] = parent
         with _translate_errors(self.uri):
             if parent is None:
                 experiment_id = self._experiment(experiment)
             else:
                 experiment_id = str(self.client.get_run(parent).info.experiment_id)
-            run_id = str(self.client.create_run(experiment_id, tags=own).info.run_id)
+            run_id = str(self.client.create_run(experiment_id, tags=run_tags).info.run_id)
         status = "FAILED"
         try:
             yield run_id
@@ -217,8 +217,8 @@ class Store:
 
         with tempfile.TemporaryDirectory() as folder:
             try:
-                found = self.client.download_artifacts(run_id, path, folder)
-                return Path(found).read_text(encoding="utf-8")
+                local_path = self.client.download_artifacts(run_id, path, folder)
+                return Path(local_path).read_text(encoding="utf-8")
             except (MlflowException, OSError, UnicodeDecodeError):
                 return None
 
@@ -250,14 +250,14 @@ class Store:
                 )
             if not self.client.search_registered_models(f"name='{name}'"):
                 self.client.create_registered_model(name)
-            made = self.client.create_model_version(
+            created = self.client.create_model_version(
                 name,
                 logged.model_uri,
                 run_id,
                 {**tags, BUNDLE_SHA256: digest},
                 model_id=logged.model_id,  # a server asks for it, the embedded store does not
             )
-            return self.version(name, str(made.version))
+            return self.version(name, str(created.version))
 
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, newest first; empty where it has none."""
@@ -272,11 +272,11 @@ class Store:
                 200,
             )
         aliases = models[0].aliases if models else {}
-        found = [
+        versions = [
             Version.of(v, [name for name, at in aliases.items() if str(at) == str(v.version)])
             for v in entries
         ]
-        return sorted(found, key=lambda version: int(version.number), reverse=True)
+        return sorted(versions, key=lambda version: int(version.number), reverse=True)
 
     def version(self, name: str, number: str) -> Version:
         """One version; raises `StoreError` where there is none."""

@@ -90,24 +90,24 @@ def track(
         }
         run_name = run_name or f"train {dates.format_instant(run.cutoff)}"
         parent = store.find_active_run()
-        with store.run(config.tracking.experiment, run_name, about, parent) as own:
-            _log_training(store, own, run, config)
+        with store.run(config.tracking.experiment, run_name, about, parent) as run_id:
+            _log_training(store, run_id, run, config)
             if keep_report:
-                store.log_text(own, _format_report(run, config), "report.html")
-            version, is_new = _registered(store, own, run, name, about)
+                store.log_text(run_id, _format_report(run, config), "report.html")
+            version, is_new = _registered(store, run_id, run, name, about)
             store.set_alias(name, promotion.CANDIDATE, version.number)
             serving = store.aliased(name, promotion.CHAMPION)
             if serving is not None and serving.number == version.number:
                 number = version.number
                 outcome = f"**Version {number} of {name}** is champion already."
-                store.tag_run(own, {NOTE: write_note(run, config, outcome)})
-                return TrackedRun(uri, own, name, number, is_new, number, False, None)
+                store.tag_run(run_id, {NOTE: write_note(run, config, outcome)})
+                return TrackedRun(uri, run_id, name, number, is_new, number, False, None)
             progress("judging the candidate")
             champion = _champion(store, name, serving) if serving else None
             undone = promotion.find_rollback(version)
             verdict = judge(collect_evidence(run, config, champion, undone, progress), config.gate)
-            store.log_text(own, json.dumps(_plain(verdict), indent=1), "gate.json")
-            store.log_text(own, format_verdict_table(verdict), "gate.txt")
+            store.log_text(run_id, json.dumps(_plain(verdict), indent=1), "gate.json")
+            store.log_text(run_id, format_verdict_table(verdict), "gate.txt")
             before = serving.number if serving else None
             may_serve = verdict.passed or verdict.is_provisional
             promoted = may_serve or force is not None
@@ -130,8 +130,8 @@ def track(
                 CHAMPION_TAG: now or "none",
                 NOTE: write_note(run, config, f"{outcome}: {why}"),
             }
-            store.tag_run(own, judged)
-            return TrackedRun(uri, own, name, version.number, is_new, now, promoted, verdict)
+            store.tag_run(run_id, judged)
+            return TrackedRun(uri, run_id, name, version.number, is_new, now, promoted, verdict)
 
 
 def _get_grade(run: TrainingRun) -> str:
@@ -239,16 +239,16 @@ def _registered(
     store: Store, run_id: str, run: TrainingRun, name: str, tags: Mapping[str, str]
 ) -> tuple[Version, bool]:
     """The version of this model, and whether it is new."""
-    for known in store.versions(name):
-        if known.tags.get(promotion.MODEL_VERSION) == run.model.version:
-            return known, False
+    for registered in store.versions(name):
+        if registered.tags.get(promotion.MODEL_VERSION) == run.model.version:
+            return registered, False
     first = dates.format_instant(windows.find_first_order_at(run.known) // dates.DAY * dates.DAY)
-    own = {**tags, DATA_SPAN: f"{first} to {dates.format_instant(run.cutoff)}"}
+    version_tags = {**tags, DATA_SPAN: f"{first} to {dates.format_instant(run.cutoff)}"}
     if run.evaluation is not None:
         measures = _measures(run.evaluation.metrics[run.evaluation.newest])
         headlines = [measure for measure in _HEADLINES if measure in measures]
-        own |= {f"{MEASURE}{measure}": f"{measures[measure]:.4g}" for measure in headlines}
-    return store.register(run_id, run.model, name, own), True
+        version_tags |= {f"{MEASURE}{measure}": f"{measures[measure]:.4g}" for measure in headlines}
+    return store.register(run_id, run.model, name, version_tags), True
 
 
 def _champion(store: Store, name: str, serving: Version) -> Champion:
