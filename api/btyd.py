@@ -68,7 +68,7 @@ def rfm_summary(
     ...     {"customer_id": "a", "ordered_at": "2024-01-11", "amount": 30.0},
     ...     {"customer_id": "b", "ordered_at": "2024-01-21", "amount": 20.0},
     ... ]
-    >>> rfm_summary(lines)
+    >>> rfm_summary(lines)  # doctest: +NORMALIZE_WHITESPACE
        customer_id  frequency  recency     T  monetary_value
     0           a        1.0     10.0  20.0            30.0
     1           b        0.0      0.0   0.0             0.0

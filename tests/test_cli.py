@@ -323,7 +323,7 @@ def test_init_tells_what_it_took_and_why_to_people_and_machines(
     content = json.loads(out)
     assert (status, content["layout"], content["can_check"]) == (0, "shopify", True)
     amount = next(c for c in content["choices"] if c["key"] == "columns.amount")
-    assert amount["value"] == "Total - (`Refunded Amount` or 0)"
+    assert amount["value"] == "Total - abs(`Refunded Amount` or 0)"
     assert run("init", "o.csv", "--force", "--quiet")[1] == ""
     assert run("init", "sqlite:///nowhere.db", "--query", "SELECT 1", "--force")[0] == 1
 

@@ -42,6 +42,6 @@ def test_tests_are_chosen_by_their_imports() -> None:
     chosen = choose_tests()
     nearest, *others = chosen["clvcast.evaluation.scorecard"]
     assert nearest == "tests/test_documents.py::test_doctests[clvcast.evaluation.scorecard]"
-    assert others[0] == "tests/test_scorecard.py"
+    assert "tests/test_scorecard.py" in others[:3]  # those at the same distance are sorted by name
     assert "tests/test_rest.py" not in others
     assert "tests/test_kpis.py" in chosen["clvcast.decisions.period_counts"]

@@ -128,7 +128,8 @@ def test_every_answer_forbids_frames_and_guessed_types(shop_model: clvcast.Model
 def test_failed_logins_are_bounded(
     shop_model: clvcast.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base: Any = type("Base", (), {"config": clvcast.Config()})
+    terms: Any = type("Terms", (), {"basis": "revenue"})
+    base: Any = type("Base", (), {"config": clvcast.Config(), "terms": terms})
     shown: Any = type("Shown", (), {"page": lambda self, filters: ""})()
     index: Any = type("Index", (), {"filters": {}})
     monkeypatch.setattr(explorer, "open_customer_base", lambda *_, **__: base)
