@@ -115,4 +115,4 @@ def test_train_says_from_when_on_it_can_judge_the_clv(judged: Backtest) -> None:
     said = describe_clv_evaluation(only_new, 0, 60, 3)
     start = dates.format_instant(find_clv_evaluation_start(0, 60, 3))
     assert said is not None
-    assert f"was not judged: that takes orders until {start}" in said
+    assert f"with orders until {start} or later" in said

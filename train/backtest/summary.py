@@ -48,8 +48,8 @@ def describe_clv_evaluation(
         return None
     start = dates.format_instant(find_clv_evaluation_start(first, horizon_days, periods))
     return (
-        f"The CLV of {periods} x {horizon_days} days was not judged: that takes orders until "
-        f"{start} and tracking.evaluated_cutoffs of 2 or more."
+        f"The CLV of {periods} x {horizon_days} days was not judged: set "
+        f"tracking.evaluated_cutoffs to 2 or more, with orders until {start} or later."
     )
 
 
