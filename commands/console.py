@@ -116,7 +116,7 @@ ExpectSha256 = Annotated[
 ]
 Cutoff = Annotated[
     str | None,
-    typer.Option(metavar="DATE", help="First instant that is not observed, such as 2011-12-10."),
+    typer.Option(metavar="DATE", help="The model uses only orders before this date: 2011-12-10."),
 ]
 CompleteUntil = Annotated[
     str | None,

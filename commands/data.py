@@ -103,7 +103,11 @@ def _shorten(text: str) -> str:
 def check(
     config: ConfigFile = None,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Verify that later orders change no feature.")
+        bool,
+        typer.Option(
+            "--audit",
+            help="Verify that orders after a cutoff do not change its features (no leakage).",
+        ),
     ] = False,
     complete_until: CompleteUntil = None,
     quiet: Quiet = False,

@@ -47,7 +47,11 @@ OrdersSource = Annotated[
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 Past = Annotated[
     Path | None,
-    typer.Option("--past", help="Forecasts of a past cutoff by a model trained then, to backtest."),
+    typer.Option(
+        "--past",
+        help="Forecasts for a past date, from a model trained only on data before that date; tests "
+        "the result.",
+    ),
 ]
 
 
@@ -60,7 +64,9 @@ def kpis(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compute measures by channel, cohort, segment and period, with formula CLV and forecast.
+    """Compute measures by channel, cohort, segment and period.
+
+    They include the CLV of a simple formula next to the forecast CLV.
 
     Example: clvcast kpis forecasts.parquet --orders data/online_retail.parquet
     --config configs/online_retail.yaml --output kpis

@@ -38,9 +38,11 @@ def nightly(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Check, train, score, report and monitor in one run; the champion serves whatever happens.
+    """Check, train, score, report, monitor and delete old results in one run.
 
-    Exit status: 0 done; 1 the candidate was refused and the champion serves; 2 wrong usage or
+    If a step fails, the current champion stays in use.
+
+    Exit status: 0 done; 1 the candidate was refused and the old champion stays; 2 wrong usage or
     configuration; 3 an alarm. Example: clvcast nightly configs/online_retail.yaml
     --complete-until 2011-12-10
     """

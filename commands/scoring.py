@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 Attributes = Annotated[
     str | None,
-    typer.Option("--customers", help="Customer attributes, for a model that learned from any."),
+    typer.Option(
+        "--customers", help="Customer attributes, needed if the model was trained with any."
+    ),
 ]
 
 
@@ -55,7 +57,8 @@ def score(
     orders: Annotated[
         str | None,
         typer.Option(
-            help=".parquet or .csv file, glob, folder or database; default: those of --config."
+            help="Order file (.parquet, .csv, .xlsx, ...), glob, folder or database; default: "
+            "those of --config."
         ),
     ] = None,
     query: Annotated[
@@ -163,7 +166,9 @@ def _print_result(result: BatchResult, model: TrainedModel) -> None:
 
 def explain(
     model: ModelName,
-    orders: Annotated[str, typer.Option(help=".parquet or .csv file, glob or folder.")],
+    orders: Annotated[
+        str, typer.Option(help="Order file (.parquet, .csv, .xlsx, ...), glob, folder or database.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help=".parquet or .csv file to write.")
     ] = None,

@@ -25,7 +25,7 @@ from .console import (
 def serve(
     model: ConfiguredModel = None,
     host: Annotated[
-        str, typer.Option(help="Address to bind; other than loopback needs tokens.")
+        str, typer.Option(help="Address to bind; any address except 127.0.0.1 needs --tokens.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0: any free one.")] = 8000,
     tokens: Annotated[
@@ -102,7 +102,7 @@ def warm(
     tracking_uri: Store = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compile the code of a service, so that its first response is as fast as the others.
+    """Compile code in advance, so that the first request to clvcast serve is not slow.
 
     Compiled code is cached beside the package or in NUMBA_CACHE_DIR. Example: clvcast warm
     """

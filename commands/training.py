@@ -43,7 +43,7 @@ def train(
     tracking_uri: Store = None,
     force: Annotated[
         str | None,
-        typer.Option(metavar="REASON", help="Make it champion even if it fails the gate."),
+        typer.Option(metavar="REASON", help="Make it champion even if the gate refuses it."),
     ] = None,
     tag: Annotated[
         list[str] | None,
@@ -56,7 +56,9 @@ def train(
 ) -> None:
     """Train, evaluate and register a model; it becomes champion if it passes the gate.
 
-    Exit status 1 if it fails the gate. Example: clvcast train configs/online_retail.yaml
+    Exit status 1 if the gate refuses it; 0 if it is champion, also provisionally or by --force.
+
+    Example: clvcast train configs/online_retail.yaml
     --cutoff 2011-12-10
     """
     from ..configs.addresses import hide_passwords
@@ -192,7 +194,7 @@ def backtest(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate the model and simple baselines at past cutoffs, with the data known then.
+    """Evaluate model and simple baselines at past cutoffs, using only orders from before each.
 
     Example: clvcast backtest configs/online_retail.yaml --cutoff 2011-06-10 --output backtest
     """

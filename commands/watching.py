@@ -58,14 +58,17 @@ def compare(
     model: OptionalModel = None,
     orders: Annotated[
         str | None,
-        typer.Option(help="Orders of B: what was earned; with --model of B also its effect."),
+        typer.Option(
+            help="Orders used for forecast B: shows what customers spent between A and B; with "
+            "--model of B also the effect of a new model."
+        ),
     ] = None,
     measure: Annotated[
         str, typer.Option(help="Measure to compare: clv or expected_spend.")
     ] = "clv",
     top: Annotated[int, typer.Option(min=0, help="Number of largest rises and falls.")] = 10,
     by: Annotated[
-        str | None, typer.Option(help="Also a bridge by tier, rfm_segment or risk.")
+        str | None, typer.Option(help="Also split the change by tier, rfm_segment or risk.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the tables.")
@@ -141,7 +144,7 @@ def monitor(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compare forecasts with what happened and, before that, check customers for drift.
+    """Compare forecasts with actual orders; while the prediction window is open, check for drift.
 
     Exit status 1 on an alarm. Example: clvcast monitor --forecasts october.parquet --orders
     data/online_retail.parquet --model models:/clv@champion

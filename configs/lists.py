@@ -101,7 +101,8 @@ def parse_condition(column: str, stated: Where) -> Condition:
             if 0 < share <= 1:
                 return Condition(column, "top", numbers=(share,))
     raise ValueError(
-        f"{column} must be a number, or such as '>= 2', '7..90' or 'top 20%', got {stated!r}"
+        f"{column} must be a number or a condition like '>= 2', '7..90' or 'top 20%', got "
+        f"{stated!r}"
     )
 
 

@@ -83,7 +83,10 @@ def read_forecast_history(source: object) -> Forecasts:
     found = _read_source(source, _OF_HISTORY)
     keys = found.rows.select(["customer_id", "cutoff", "model_version"]).to_pandas()
     if keys.duplicated().any():
-        raise OrdersError(f"{found.name} must name a customer once for each cutoff and model")
+        raise OrdersError(
+            f"{found.name} has the same customer twice for one cutoff and model; "
+            "keep one row of each"
+        )
     return found
 
 

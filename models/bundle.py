@@ -64,7 +64,9 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
     """Write a bundle, whole or not at all; a bundle that is there already is replaced."""
     model = TrainedModel(model.numbers, model.trees, reference=model.reference)
     if folder.exists() and not (folder / _MANIFEST).is_file():
-        raise StoreError(f"{folder} exists and is no bundle; name a new folder")
+        raise StoreError(
+            f"{folder} exists but is not a clvcast bundle; choose a folder that does not exist yet"
+        )
     files = model.files()
     is_ratios = isinstance(model.numbers.later, LaterPeriodRatios)
     golden = forecast_legacy_rows(model) if is_ratios else forecast_golden_rows(model).model_dump()
@@ -164,7 +166,10 @@ def _load(folder: Path, text: bytes) -> TrainedModel:
     }
     model = TrainedModel(numbers, heads, reference=reference)
     if isinstance(expected, GoldenFile) == (manifest.format_version == _RATIOS_VERSION):
-        raise BundleError(f"the bundle {folder} has golden rows of another format than its own")
+        raise BundleError(
+            f"the test rows (golden rows) of the bundle {folder} have a different format "
+            "version from the bundle; download it again"
+        )
     check_golden_rows(model, expected)
     return model
 

@@ -51,9 +51,8 @@ def check_digests(
             expected[f"the version's tag {BUNDLE_SHA256}"] = tags[BUNDLE_SHA256]
         elif given is None:
             raise BundleError(
-                f"the registered version must have the tag {BUNDLE_SHA256}, got none: it was "
-                "deleted, or something else registered the version; give the digest you know "
-                "(--expect-sha256), or train again"
+                f"the registered version has no tag {BUNDLE_SHA256} (deleted, or not registered by "
+                "clvcast): pass --expect-sha256 with the digest you know, or train again"
             )
     for source, digest in expected.items():
         if digest != found:

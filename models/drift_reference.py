@@ -47,7 +47,7 @@ class Histogram(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if any(low >= high for low, high in pairwise(self.edges)):
-            raise ValueError("edges must rise")
+            raise ValueError("edges must be in increasing order")
         if len(self.counts) != len(self.edges) + 1:
             raise ValueError(f"counts must have {len(self.edges) + 1} numbers")
         return self

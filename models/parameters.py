@@ -48,7 +48,7 @@ class _Section(BaseModel):
 
 def _check_rising(name: str, values: Sequence[float]) -> None:
     if any(low >= high for low, high in pairwise(values)):
-        raise ValueError(f"{name} must rise")
+        raise ValueError(f"values of {name} must be in increasing order")
 
 
 def _check_length(name: str, values: Sequence[float], length: int) -> None:

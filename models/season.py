@@ -38,7 +38,7 @@ class Season(BaseModel):
     def _is_a_year(self) -> Self:
         places = self.places
         if any(low >= high for low, high in pairwise(places)):
-            raise ValueError("places must rise")
+            raise ValueError("places must be in increasing order")
         if places and not 0 <= places[0] <= places[-1] < 1:
             raise ValueError("places must be within a year, from 0 to below 1")
         for name in ("churn", "ordered", "spend"):

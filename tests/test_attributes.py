@@ -493,7 +493,11 @@ def test_bad_rows_are_set_aside_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        ({"id": ["a", "a"], "land": ["GB", "FR"]}, {}, "1 row tell other facts of a customer told"),
+        (
+            {"id": ["a", "a"], "land": ["GB", "FR"]},
+            {},
+            "in 1 row the facts contradict an earlier row",
+        ),
         ({"id": ["a"], "land": [7]}, {}, r"set customers\.types: \{country: number\}, or text"),
         ({"id": ["a"], "land": pd.to_datetime(["2020-01-01"])}, {}, r"\{country: date\}, or text"),
         ({"id": ["a"], "Land": ["GB"]}, {}, "'land' for country is missing; did you mean Land"),

@@ -71,7 +71,7 @@ def test_saving_replaces_a_bundle_and_nothing_else(
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.png").touch()
-    with pytest.raises(StoreError, match="is no bundle"):
+    with pytest.raises(StoreError, match="is not a clvcast bundle"):
         shop_model.save(tmp_path / "photos")
 
 
@@ -262,7 +262,7 @@ def test_trees_that_split_missing_from_present_values_are_read() -> None:
         (r"decision_type=\S+", "decision_type=1", "splits by category"),
         (r"num_class=1", "num_class=9", "its num_class is not one"),
         (r"max_feature_idx=\d+", "max_feature_idx=7", "max_feature_idx"),
-        (r"feature_names=\S+", "feature_names=other", "grown on other features"),
+        (r"feature_names=\S+", "feature_names=other", "trained on different features"),
         (r"Tree=3\n", "Tree=4\n", "tree 3 does not begin"),
         (r"\ntree_sizes=\S+", "\ntree_sizes=1", "tree_sizes do not add up"),
         (r"end of trees\n", "", "no end"),

@@ -157,7 +157,7 @@ def test_times_with_a_zone_need_the_shops_own(postgres: Server) -> None:
         ("interval", "'1 day'", "must hold text, numbers or dates, got struct<timedelta: string>"),
         ("numeric", "'NaN'", "amount must be a number: 1 line (rows 1)"),
         ("timestamp", "'2020-01-01'", "amount must be a number: 1 line (rows 1)"),
-        ("timestamp", "'infinity'", "cannot answer: timestamp too large"),
+        ("timestamp", "'infinity'", "the database query failed: timestamp too large"),
     ],
 )
 def test_types_that_do_not_fit_are_named(
@@ -218,7 +218,7 @@ def test_what_a_database_cannot_answer_is_one_sentence(
         ),
         'relation "nowhere" does not exist': (OrdersError, address, "SELECT * FROM nowhere"),
         "no such table: nowhere": (OrdersError, local, "SELECT * FROM nowhere"),
-        "cannot answer: syntax error": (OrdersError, address, "DELETE FROM t"),
+        "the database query failed: syntax error": (OrdersError, address, "DELETE FROM t"),
         "attempt to write a readonly database": (OrdersError, local, "DELETE FROM t RETURNING *"),
         "the query must be a SELECT": (OrdersError, local, "SAVEPOINT x"),
         "Table with name nothing does not exist": (OrdersError, "duckdb:", "FROM nothing"),

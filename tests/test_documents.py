@@ -140,7 +140,7 @@ def test_the_readme_runs(
     apart = ("models rollback", "orders_export.csv")  # these have tests of their own
     own = [b for b in blocks(root / "README.md", "sh") if not any(name in b for name in apart)]
     shell = "\n".join(own)
-    commands = re.findall(r"^(?:\.venv/bin/)?clvcast (.*?)(?: #.*)?$", shell, re.MULTILINE)
+    commands = re.findall(r"^(?:\.venv/bin/)?clvcast (.*?)(?: +#.*)?$", shell, re.MULTILINE)
     assert "train configs/online_retail.yaml" in commands
     for command in commands:
         status, _, err = run(*command.split())

@@ -203,7 +203,10 @@ lists:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("{where: {clv: many}, reason: x}", "clv must be a number, or such as '>= 2', '7..90'"),
+        (
+            "{where: {clv: many}, reason: x}",
+            "clv must be a number or a condition like '>= 2', '7..90'",
+        ),
         ("{where: {price: 2}, reason: x}", "a rule knows no column price; known are n_orders"),
         ("{where: {clv: top 0%}, reason: x}", "clv must be a number"),
         ("{where: {}, reason: x}", "must hold at least one condition"),

@@ -66,7 +66,7 @@ def check_trees(text: str, features: tuple[str, ...], name: str) -> None:
         if not re.fullmatch(_HEADER[key], value):
             raise refuse(f"its {key} is not one")
     if header["feature_names"].split(" ") != list(features):
-        raise refuse("its trees were grown on other features than the bundle lists")
+        raise refuse("the trees were trained on different features from those listed in the bundle")
     if header["max_feature_idx"] != str(len(features) - 1):
         raise refuse("max_feature_idx does not fit its features")
     for key in ("feature_infos", "monotone_constraints"):

@@ -297,14 +297,14 @@ def attach_facts(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     remarks = []
     if conflicts and config.valid_from is None:
         raise OrdersError(
-            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer told "
-            "before; give "
-            "one row a customer, or customers.valid_from with the column of when each row began"
+            f"{name}: in {pluralize(conflicts, 'row')} the facts contradict an earlier row of the "
+            "same customer; keep one row per customer, or set customers.valid_from to the column "
+            "with each row's start date"
         )
     if conflicts:
         remarks.append(
-            f"{name}: {pluralize(conflicts, 'row')} tell other facts of a customer and an "
-            "instant told before: of those the last in sorted order holds"
+            f"{name}: in {pluralize(conflicts, 'row')} the facts contradict an earlier row of the "
+            "same customer and date: of those, the last in sorted order is used"
         )
     order = order[~again]
     starts = np.concatenate(

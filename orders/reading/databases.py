@@ -211,13 +211,17 @@ def _in_sentences(asked: DatabaseAddress, is_sqlite: bool, read: int = 0) -> Ite
         ) from None
     except (exc.OperationalError, exc.InterfaceError) as error:
         if is_sqlite:  # there, a wrong query is operational too
-            raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+            raise OrdersError(
+                f"{asked.shown}: the database query failed: {asked.reason(error)}"
+            ) from None
         when = f"was lost after {read:,} rows" if read else "fails"
         raise StoreError(
             f"the connection to {asked.shown} {when}: {asked.reason(error)}; nothing was written"
         ) from None
     except exc.SQLAlchemyError as error:
-        raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+        raise OrdersError(
+            f"{asked.shown}: the database query failed: {asked.reason(error)}"
+        ) from None
 
 
 @contextmanager
@@ -238,7 +242,9 @@ def _opened_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryR
         try:
             yield
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise OrdersError(f"{asked.shown} cannot answer: {asked.reason(error)}") from None
+            raise OrdersError(
+                f"{asked.shown}: the database query failed: {asked.reason(error)}"
+            ) from None
 
     def chunks(reader: Any, names: Sequence[str]) -> Iterator[pa.Table]:
         while True:

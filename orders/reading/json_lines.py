@@ -36,7 +36,9 @@ def read_json_names(path: Path, content: Content, text: FormatConfig) -> list[st
     if not n_bytes:
         raise OrdersError(f"{path.name} is empty; give a file with order lines")
     if not names:
-        raise OrdersError(f"{path.name} must hold a JSON object on each line, and holds none")
+        raise OrdersError(
+            f"{path.name} must hold a JSON object on each line, but it contains no JSON object"
+        )
     return list(names)
 
 

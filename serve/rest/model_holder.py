@@ -134,6 +134,6 @@ def verify_in_subprocess(
         try:
             loaded = load_bundle(copy)
         except ClvcastError as error:
-            raise BundleError(f"the model does not load a second time: {error}") from None
+            raise BundleError(f"the model could not be loaded again: {error}") from None
         registered = RegistryFacts.model_validate_json(facts.splitlines()[-1]) if facts else None
         return replace(loaded, registered=registered)
