@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from . import registry as registry
     from . import spark as spark
     from . import tables as tables
-    from .api.btyd import rfm_summary
+    from .api.rfm_summary import rfm_summary
     from .configs.schema import Config, CustomersConfig, load_config
     from .decisions.campaign_lists import lists
     from .decisions.economics import economics
@@ -72,7 +72,7 @@ _HOME = {
     "load_model": "clvcast.models.loading",
     "monitor": "clvcast.evaluation.monitoring",
     "nest": "clvcast.orders.reading.nested_rows",
-    "rfm_summary": "clvcast.api.btyd",
+    "rfm_summary": "clvcast.api.rfm_summary",
     "read_orders": "clvcast.orders.reading.read_orders",
     "report": "clvcast.decisions.report.build",
     "score": "clvcast.models.scoring",

@@ -12,19 +12,17 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from .errors import ConfigError, StoreError
+from .spreadsheet_cells import escape_cells
 
 __all__ = [
     "REJECTED",
     "check_batch_output",
     "check_folder",
     "check_writable",
-    "count_formulas",
-    "escape_cells",
     "replace_file",
     "replace_folder",
     "write_files",
@@ -33,7 +31,6 @@ __all__ = [
 
 REJECTED = "rejected.parquet"  # beside or in every batch output
 _FORMATS = (".parquet", ".csv")
-_FORMULA = r"^[=+\-@\t\r]"  # what spreadsheets take for a formula, or skip before one
 
 
 def check_writable(path: Path) -> None:
@@ -91,32 +88,6 @@ def write_files(
             else:
                 pa.parquet.write_table(content, partials[path])
             _sync(partials[path])
-
-
-def escape_cells(table: pa.Table, exact_columns: Collection[str] = ()) -> pa.Table:
-    """A table whose texts begin with an apostrophe where a spreadsheet would run them."""
-    for position, name in enumerate(table.column_names):
-        column = table[name]
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if name in exact_columns or not _is_text(column.type):
-            continue
-        is_formula = pc.match_substring_regex(column, _FORMULA)
-        escaped = pc.binary_join_element_wise(
-            *(pa.scalar("'", column.type), column, pa.scalar("", column.type))
-        )
-        column = pc.if_else(pc.fill_null(is_formula, False), escaped, column)
-        table = table.set_column(position, name, column)
-    return table
-
-
-def count_formulas(column: pa.ChunkedArray) -> int:
-    """How many texts of a column a spreadsheet would run."""
-    return int(pc.sum(pc.match_substring_regex(column, _FORMULA)).as_py() or 0)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def write_tables(

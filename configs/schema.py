@@ -15,10 +15,11 @@ from pydantic import (
 )
 
 from ..errors import ConfigError
+from .acquisition import AcquisitionConfig
 from .addresses import hide_passwords
-from .decisions import AcquisitionConfig, KpisConfig
 from .economics import EconomicsConfig
 from .gate import GateConfig
+from .kpis import KpisConfig
 from .lists import ListsConfig
 from .monitor import MonitorConfig
 from .nightly import NightlyConfig, NotifyConfig

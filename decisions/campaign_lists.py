@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..atomic_files import count_formulas, write_tables
+from ..atomic_files import write_tables
 from ..configs.economics import Basis
 from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, parse_condition
 from ..configs.schema import Config
@@ -24,6 +24,7 @@ from ..errors import ConfigError
 from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
+from ..spreadsheet_cells import count_formulas
 from .customer_base import (
     CustomerBase,
     ForecastSource,

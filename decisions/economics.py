@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..atomic_files import write_tables
-from ..configs.decisions import AcquisitionConfig
+from ..configs.acquisition import AcquisitionConfig
 from ..configs.schema import Config
 from ..models.forecast_terms import ForecastTerms
 from ..orders import dates

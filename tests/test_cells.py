@@ -13,7 +13,8 @@ import worlds
 from conftest import Run
 
 import clvcast
-from clvcast.atomic_files import count_formulas, escape_cells, write_files
+from clvcast.atomic_files import write_files
+from clvcast.spreadsheet_cells import count_formulas, escape_cells
 
 FORMULA = "=HYPERLINK(1)"
 
