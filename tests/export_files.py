@@ -32,22 +32,28 @@ class Order:
         return sum(PRODUCTS[sku] * quantity for sku, quantity in self.lines)
 
 
-def make_shop(seed: int = 0, customers: int = 90) -> list[Order]:
-    """Two years of orders; 6 % cancelled, 4 % refunded, 5 % refunded in part."""
-    rng = np.random.default_rng(seed)
+def make_shop(seed: int = 0, customers: int = 90, *, varied: bool = False) -> list[Order]:
+    """Two years of orders; 6 % cancelled, 4 % refunded, 5 % refunded in part.
+
+    All customers are alike, unless they are `varied`: then some order more often, and more, than
+    others.
+    """
+    rng, other = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     orders: list[Order] = []
     for customer in range(customers):
         at = datetime(2023, 1, 1) + timedelta(seconds=int(rng.integers(0, 400 * 86_400)))
+        pace = 1 / other.gamma(1.0) if varied else 1.0
+        most = 2 + other.poisson(3) if varied else 4
         for _ in range(1 + rng.geometric(0.25)):
             skus = rng.choice(list(PRODUCTS), size=int(rng.integers(1, 4)), replace=False)
-            lines = tuple((str(sku), int(rng.integers(1, 4))) for sku in skus)
+            lines = tuple((str(sku), int(rng.integers(1, most))) for sku in skus)
             status = str(
                 rng.choice(["paid", "cancelled", "refunded", "part"], p=[0.85, 0.06, 0.04, 0.05])
             )
             order = Order(0, customer, at, lines, status, 0)
             part = {"refunded": order.total, "part": order.total // 3}.get(status, 0)
             orders.append(Order(1001 + len(orders), customer, at, lines, status, part))
-            at += timedelta(seconds=int(rng.exponential(45 * 86_400)) + 3_600)
+            at += timedelta(seconds=int(pace * rng.exponential(45 * 86_400)) + 3_600)
             if at > datetime(2024, 12, 20):
                 break
     return orders

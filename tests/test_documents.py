@@ -161,7 +161,7 @@ def test_a_shopify_export_becomes_a_forecast_in_three_commands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "orders_export.csv").write_text(write_shopify(make_shop(0, 500)))
+    (tmp_path / "orders_export.csv").write_text(write_shopify(make_shop(0, 500, varied=True)))
     block = next(b for b in blocks(root / "README.md", "sh") if "orders_export.csv" in b)
     commands = re.findall(r"^clvcast (.*?)(?: #.*)?$", block, re.MULTILINE)
     assert len(commands) == 3
