@@ -176,7 +176,10 @@ def test_an_alarm_runs_the_command_with_the_summary(tmp_path: Path) -> None:
     assert "cannot be run" in str(send_alarm("no-such-program", summary, tmp_path))
 
 
-def test_usage_ends_with_two_and_a_failure_with_three(run: Run, tmp_path: Path) -> None:
+def test_usage_ends_with_two_and_a_failure_with_three(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no store lies there
     config = tmp_path / "c.yaml"
     config.write_text("orders: {source: none.csv, complete_until: 2999-01-01}\n")
     assert run("nightly", tmp_path / "missing.yaml")[0] == 2
