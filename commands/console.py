@@ -25,6 +25,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from .standard_streams import receive
+
 if TYPE_CHECKING:
     from ..configs.schema import Config
     from ..models.model import TrainedModel
@@ -42,6 +44,7 @@ __all__ = [
     "Json",
     "ModelName",
     "OptionalConfig",
+    "OrdersOption",
     "Quiet",
     "Store",
     "announce_compilation",
@@ -57,6 +60,7 @@ __all__ = [
     "out",
     "print_json",
     "read_config",
+    "read_config_of_orders",
     "read_optional_config",
     "read_orders",
     "show_progress_bars",
@@ -77,6 +81,15 @@ ConfigFile = Annotated[
         metavar="[CONFIG]",
         envvar="CLVCAST_CONFIG",
         help=f"YAML configuration. Default: {DEFAULT_CONFIG}, if it is here.",
+    ),
+]
+OrdersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--orders",
+        callback=receive,
+        help="Order file, glob, folder or database (-: CSV from standard input), instead of the "
+        "configuration's; needs none.",
     ),
 ]
 OptionalConfig = Annotated[
@@ -184,6 +197,20 @@ def find_config(path: Path | None) -> Path:
         f"no configuration is named, and there is no {DEFAULT_CONFIG} in this folder; name a file, "
         "or write one with: clvcast init ORDERS"
     )
+
+
+def read_config_of_orders(
+    path: Path | None, orders: str | None, complete_until: str | None = None
+) -> tuple[Path | None, Config]:
+    """The configuration's path and content, with other orders where they are named.
+
+    With orders and no path, everything else has its default.
+    """
+    path = path if orders is not None else find_config(path)
+    config = read_config(path, complete_until)
+    if orders is None:
+        return path, config
+    return path, config.model_copy(update={"orders": config.orders.reading(orders)})
 
 
 def find_model_and_config(model: str | None, config: Path | None) -> tuple[str | None, Path | None]:
@@ -314,14 +341,14 @@ def format_command(*arguments: object) -> str:
     return shlex.join(["clvcast", *map(str, arguments)])
 
 
-def format_place(config: Path, tracking_uri: str | None) -> list[str]:
+def format_place(config: Path | None, tracking_uri: str | None) -> list[str]:
     """The options that name the registry a command was run on."""
     from ..configs.addresses import hide_passwords
 
     # an address with a password is not printed: MLFLOW_TRACKING_URI keeps it out of a shell's log
     is_shown = tracking_uri is not None and hide_passwords(tracking_uri) == tracking_uri
     store = ["--tracking-uri", str(tracking_uri)] if is_shown else []
-    return ["--config", str(config), *store]
+    return [*([] if config is None else ["--config", str(config)]), *store]
 
 
 def format_money(amount: float, currency: str) -> str:

@@ -14,12 +14,12 @@ from .console import (
     CompleteUntil,
     ConfigFile,
     Json,
+    OrdersOption,
     Quiet,
-    find_config,
     format_command,
     out,
     print_json,
-    read_config,
+    read_config_of_orders,
     read_orders,
 )
 from .shop import print_findings, print_silent_faults, print_summary
@@ -102,6 +102,7 @@ def _shorten(text: str) -> str:
 
 def check(
     config: ConfigFile = None,
+    orders: OrdersOption = None,
     audit: Annotated[
         bool,
         typer.Option(
@@ -123,11 +124,11 @@ def check(
     from ..discovery.checks.source_profile import profile_sources
     from ..features.checks.data_checks import check as check_data
 
-    settings = read_config(find_config(config), complete_until)
-    orders = read_orders(settings, quiet or as_json)
+    _, settings = read_config_of_orders(config, orders, complete_until)
+    order_lines = read_orders(settings, quiet or as_json)
     profile = profile_sources(settings.orders)
-    summary = summarize_shop(orders, settings.orders, profile)
-    findings = check_data(orders, settings, audit=audit)
+    summary = summarize_shop(order_lines, settings.orders, profile)
+    findings = check_data(order_lines, settings, audit=audit)
     faults = find_silent_faults(profile)
     if as_json:
         read = {**dataclasses.asdict(summary), "lines_checked": profile.n_lines_read}

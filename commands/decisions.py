@@ -23,6 +23,7 @@ from .console import (
     read_optional_config,
     read_orders,
 )
+from .standard_streams import receive, receive_path
 from .tables import PrintedColumn, print_legend, print_table
 
 if TYPE_CHECKING:
@@ -36,12 +37,20 @@ if TYPE_CHECKING:
 
 _LARGE = 0.05  # share of one customer in the LTV that is worth a sentence
 Forecasts = Annotated[
-    Path, typer.Argument(metavar="FORECASTS", help="Forecast file of clvcast score.")
+    Path,
+    typer.Argument(
+        metavar="FORECASTS",
+        callback=receive_path,
+        help="Forecast file of clvcast score; -: CSV from standard input.",
+    ),
 ]
 OrdersSource = Annotated[
     str | None,
     typer.Option(
-        "--orders", help="Orders that the forecasts were made from; default: those of --config."
+        "--orders",
+        callback=receive,
+        help="Orders that the forecasts were made from (-: CSV from standard input); default: "
+        "those of --config.",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
@@ -197,6 +206,7 @@ def report(
     ] = False,
     tracking_uri: Store = None,
     quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Write an HTML report: expected value, risk, recommended actions, accuracy.
 
@@ -217,7 +227,7 @@ def report(
         loaded = load_model(model, tracking_uri or (settings.tracking.uri if settings else None))
     page = build_report(
         forecasts,
-        _find_orders(orders, settings, quiet),
+        _find_orders(orders, settings, quiet or as_json),
         settings,
         previous=previous,
         model=loaded,
@@ -225,8 +235,10 @@ def report(
         with_ids=with_ids,
     )
     page.save(output)
-    note(page.remarks, quiet)
-    if not quiet:
+    if as_json:
+        print_json({"output": str(output), "remarks": page.remarks})
+    elif not quiet:
+        note(page.remarks, quiet)
         out.print(f"wrote {output}; open it in any browser, offline too")
 
 

@@ -20,6 +20,7 @@ from .console import (
     ModelName,
     Quiet,
     Store,
+    err,
     find_model_and_config,
     format_money,
     load_configured_model,
@@ -30,6 +31,7 @@ from .console import (
     read_optional_config,
     show_progress_bars,
 )
+from .standard_streams import STREAM, receive, send
 from .tables import print_grid
 
 if TYPE_CHECKING:
@@ -50,15 +52,17 @@ def score(
         typer.Option(
             "--output",
             "-o",
-            help=".parquet or .csv file; folder with --partitions; ADDRESS#TABLE of a database.",
+            help=".parquet or .csv file; folder with --partitions; ADDRESS#TABLE of a database; "
+            "-: CSV to standard output.",
         ),
     ],
     model: ConfiguredModel = None,
     orders: Annotated[
         str | None,
         typer.Option(
-            help="Order file (.parquet, .csv, .xlsx, ...), glob, folder or database; default: "
-            "those of --config."
+            callback=receive,
+            help="Order file (.parquet, .csv, .xlsx, ...), glob, folder or database (-: CSV from "
+            "standard input); default: those of --config.",
         ),
     ] = None,
     query: Annotated[
@@ -92,6 +96,11 @@ def score(
     """
     from ..serve.batch.run import score_files
 
+    is_streamed = output == STREAM
+    if is_streamed and (as_json or partitions or engine == "spark"):
+        raise ConfigError(
+            "--output - writes CSV to standard output: without --json, --partitions and Spark"
+        )
     model, config = find_model_and_config(model, config)
     is_stated = config is not None or complete_until is not None
     settings = read_config(config, complete_until) if is_stated else None
@@ -115,11 +124,11 @@ def score(
         )
     else:
         limit = settings.memory_limit if settings else None
-        with show_progress_bars(quiet or as_json) as progress:
+        with show_progress_bars(quiet or as_json) as progress, send(output) as target:
             result = score_files(
                 loaded,
                 orders,
-                output,
+                target,
                 cutoff,
                 limit,
                 progress,
@@ -136,7 +145,12 @@ def score(
         print_json(dataclasses.asdict(result))
     elif not quiet:
         note(result.remarks, quiet)
-        _print_result(result, loaded)
+        if is_streamed:
+            err.print(f"note: set aside, and not written: {_count_rejected(result)}")
+        else:
+            _print_result(result, loaded)
+            aside = _count_rejected(result)
+            out.print(f"wrote {result.output}; set aside in {result.rejected}: {aside}")
 
 
 def _print_result(result: BatchResult, model: TrainedModel) -> None:
@@ -158,16 +172,22 @@ def _print_result(result: BatchResult, model: TrainedModel) -> None:
         )
         for sentence in result.plausibility:
             out.print(f"  {sentence}")
-    out.print(
-        f"wrote {result.output}; set aside in {result.rejected}: {result.lines_set_aside:,} lines, "
-        f"{result.customers_without_orders:,} customers without an order",
-    )
+
+
+def _count_rejected(result: BatchResult) -> str:
+    lines, customers = result.lines_set_aside, result.customers_without_orders
+    return f"{lines:,} lines, {customers:,} customers without an order"
 
 
 def explain(
     model: ModelName,
     orders: Annotated[
-        str, typer.Option(help="Order file (.parquet, .csv, .xlsx, ...), glob, folder or database.")
+        str,
+        typer.Option(
+            callback=receive,
+            help="Order file (.parquet, .csv, .xlsx, ...), glob, folder or database; -: CSV from "
+            "standard input.",
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help=".parquet or .csv file to write.")

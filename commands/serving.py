@@ -13,11 +13,13 @@ from ..errors import ConfigError
 from .console import (
     ConfiguredModel,
     ExpectSha256,
+    Json,
     Quiet,
     Store,
     find_model_and_config,
     load_configured_model,
     out,
+    print_json,
     read_optional_config,
 )
 
@@ -101,6 +103,7 @@ def warm(
     ] = None,
     tracking_uri: Store = None,
     quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Compile code in advance, so that the first request to clvcast serve is not slow.
 
@@ -112,5 +115,8 @@ def warm(
     warmup.warm_code()
     if model is not None:
         warmup.warm(load_configured_model(model, None, tracking_uri))
-    if not quiet:
-        out.print(f"warm after {time.perf_counter() - begin:.1f} s")
+    seconds = time.perf_counter() - begin
+    if as_json:
+        print_json({"seconds": round(seconds, 1)})
+    elif not quiet:
+        out.print(f"warm after {seconds:.1f} s")

@@ -15,17 +15,17 @@ from .console import (
     Cutoff,
     Engine,
     Json,
+    OrdersOption,
     Quiet,
     Store,
     err,
-    find_config,
     format_command,
     format_place,
     make_progress,
     note,
     out,
     print_json,
-    read_config,
+    read_config_of_orders,
     read_orders,
     show_progress_bars,
 )
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 def train(
     config: ConfigFile = None,
+    orders: OrdersOption = None,
     cutoff: Cutoff = None,
     complete_until: CompleteUntil = None,
     tracking_uri: Store = None,
@@ -72,8 +73,7 @@ def train(
     from ..train.registry.tracking import check_tags, track
     from ..train.run import train_and_evaluate
 
-    config = find_config(config)
-    settings = read_config(config, complete_until)
+    config, settings = read_config_of_orders(config, orders, complete_until)
     tags = check_tags(dict(map(_split_tag, tag or ())))
     silent = quiet or as_json
     progress = make_progress(silent)
@@ -87,9 +87,9 @@ def train(
         if not any(is_address(one.source) for one in settings.orders.all_sources()):
             warnings = warn_of_money(settings, run.known.report.lines_read, silent)
     else:
-        orders = read_orders(settings, silent)
-        warnings = warn_of_money(settings, orders.report.lines_read, silent)
-        run = train_and_evaluate(orders, settings, cutoff, progress)
+        order_lines = read_orders(settings, silent)
+        warnings = warn_of_money(settings, order_lines.report.lines_read, silent)
+        run = train_and_evaluate(order_lines, settings, cutoff, progress)
     note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, progress, tags, run_name)
     metrics = run.evaluation.metrics if run.evaluation else {}
@@ -131,7 +131,11 @@ def train(
         out.print(describe_later_periods(run.model.numbers.later))
         out.print(describe_season(run.model.numbers.blend.season))
         out.print()
-        _print_outcome(registered, run.model.version, format_place(config, tracking_uri))
+        place = format_place(config, tracking_uri)
+        source = [] if orders is None else ["--orders", hide_passwords(orders)]
+        if config is None:
+            source = ["--model", f"models:/{registered.name}@champion", *source]
+        _print_outcome(registered, run.model.version, place, source)
     if verdict is not None and not registered.promoted:
         if silent:
             err.print(
@@ -148,8 +152,13 @@ def _split_tag(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _print_outcome(registered: TrackedRun, model_version: str, place: list[str]) -> None:
-    """The gate's rules, the outcome, and the next command with the options that name the place."""
+def _print_outcome(
+    registered: TrackedRun, model_version: str, place: list[str], source: list[str]
+) -> None:
+    """The gate's rules, the outcome, and the next command with the options that name the place.
+
+    `source` is what scoring needs besides, where the orders are not the configuration's.
+    """
     from ..configs.addresses import hide_passwords
 
     name, verdict = registered.name, registered.verdict
@@ -171,7 +180,7 @@ def _print_outcome(registered: TrackedRun, model_version: str, place: list[str])
             )
         out.print(
             f"{passed}.\nScore with: "
-            + format_command("score", *place, "--output", "forecasts.parquet")
+            + format_command("score", *place, *source, "--output", "forecasts.parquet")
         )
         return
     champion = f"version {registered.champion}" if registered.champion else "no version"
@@ -187,6 +196,7 @@ def _print_outcome(registered: TrackedRun, model_version: str, place: list[str])
 def backtest(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     config: ConfigFile = None,
+    orders: OrdersOption = None,
     cutoff: Annotated[
         list[str] | None, typer.Option(metavar="DATE", help="Past cutoff, repeatable.")
     ] = None,
@@ -201,13 +211,13 @@ def backtest(
     from ..atomic_files import check_folder
     from ..train.backtest.run import backtest as run_backtest
 
-    settings = read_config(find_config(config))
+    _, settings = read_config_of_orders(config, orders)
     silent = quiet or as_json
-    orders = read_orders(settings, silent)
+    order_lines = read_orders(settings, silent)
     check_folder(output)
     with show_progress_bars(silent) as progress:
-        result = run_backtest(orders, settings, cutoff or (), jobs=jobs, progress=progress)
-    result.save(output, settings, orders)
+        result = run_backtest(order_lines, settings, cutoff or (), jobs=jobs, progress=progress)
+    result.save(output, settings, order_lines)
     if as_json:
         print_json(result.metrics)
     elif not quiet:

@@ -21,6 +21,7 @@ from .console import (
     print_json,
     read_optional_config,
 )
+from .standard_streams import receive
 from .tables import COLOURS, PrintedColumn, print_grid, print_table
 
 OptionalModel = Annotated[
@@ -127,8 +128,15 @@ def compare(
 
 
 def monitor(
-    forecasts: Annotated[str, typer.Option(help="Forecast file of clvcast score.")],
-    orders: Annotated[str, typer.Option(help="Newest orders.")],
+    forecasts: Annotated[
+        str,
+        typer.Option(
+            callback=receive, help="Forecast file of clvcast score; -: CSV from standard input."
+        ),
+    ],
+    orders: Annotated[
+        str, typer.Option(callback=receive, help="Newest orders; -: CSV from standard input.")
+    ],
     model: OptionalModel = None,
     config: Annotated[
         Path | None, typer.Option(help="Configuration with horizon, mapping and `monitor`.")
