@@ -21,6 +21,7 @@ from conftest import ROOT, Run, needed
 from export_files import make_shop, write_shopify
 
 import clvcast
+from clvcast.commands import console
 from clvcast.features.catalogue import CATALOGUE, format_catalogue
 
 PARTS = ("configs", "decisions", "evaluation", "features", "models", "orders", "serve", "train")
@@ -176,6 +177,7 @@ def test_the_numbers_in_the_readme_are_those_of_its_command(
     root: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root)
+    monkeypatch.setattr(console.out, "_width", 160)  # else names may be cut
     readme = (root / "README.md").read_text()
     (command,) = re.findall(r"clvcast (backtest \S+ --cutoff 2010-12-10 \S+ \S+) ", readme)
     status, out, _ = run(*command.split(), "--output", tmp_path / "backtest")
