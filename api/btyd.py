@@ -64,9 +64,9 @@ class _OrderModel:
                 f"these customers do not identify {self._kind}: the likelihood has no maximum; "
                 "give more history, or a penalizer_coef such as 0.01"
             )
-        found = fitted.model.model_dump()
+        numbers = fitted.model.model_dump()
         times: dict[str, Any] = {
-            name: found[name] / factor for name in ("alpha", "beta") if name in found
+            name: numbers[name] / factor for name in ("alpha", "beta") if name in numbers
         }
         self.model_ = fitted.model.model_copy(update=times)
         self.params_ = pd.Series(self.model_.model_dump(exclude={"kind"}), dtype=np.float64)
@@ -216,8 +216,8 @@ def _read(values: Any) -> npt.NDArray[np.float64]:
 
 
 def _days(frequency: Any, recency: Any, tenure: Any) -> OrderDays:
-    repeats, active, known = np.broadcast_arrays(*map(_read, (frequency, recency, tenure)))
-    return OrderDays.of(repeats, active, known, np.zeros(len(repeats)))
+    repeats, active, tenures = np.broadcast_arrays(*map(_read, (frequency, recency, tenure)))
+    return OrderDays.of(repeats, active, tenures, np.zeros(len(repeats)))
 
 
 def _find_factor(days: OrderDays) -> float:

@@ -157,6 +157,18 @@ class _Boosted(BaseEstimator):  # type: ignore[misc]
         except lightgbm.basic.LightGBMError as error:
             raise ConfigError(f"LightGBM refuses parameters: {error}") from None
 
+    def _read_table(self, rows: Any, target: Any, **checks: bool) -> tuple[Any, Any]:
+        """A table of features and its target, checked as scikit-learn does."""
+        return validate_data(  # type: ignore[no-any-return]
+            self,
+            _drop_keys(rows),
+            target,
+            ensure_all_finite="allow-nan",
+            dtype="numeric",
+            ensure_min_samples=2,
+            **checks,
+        )
+
     def _predict_rows(self, rows: Any) -> npt.NDArray[np.float64]:
         table = validate_data(
             self, _drop_keys(rows), reset=False, ensure_all_finite="allow-nan", dtype="numeric"
@@ -224,15 +236,7 @@ class ClvRegressor(RegressorMixin, _Boosted):  # type: ignore[misc]
         if y is None:
             self._train(X, periods=self.periods)
             return self
-        table, target = validate_data(
-            self,
-            _drop_keys(X),
-            y,
-            ensure_all_finite="allow-nan",
-            y_numeric=True,
-            dtype="numeric",
-            ensure_min_samples=2,
-        )
+        table, target = self._read_table(X, y, y_numeric=True)
         target = np.asarray(target, dtype=np.float64)
         is_amount = bool((target >= 0).all() and target.sum() > 0)
         self._boost(table, target, "tweedie" if is_amount else "regression")
@@ -279,14 +283,7 @@ class ChurnClassifier(ClassifierMixin, _Boosted):  # type: ignore[misc]
             self._train(X)
             self.classes_ = np.array([False, True])
             return self
-        table, target = validate_data(
-            self,
-            _drop_keys(X),
-            y,
-            ensure_all_finite="allow-nan",
-            dtype="numeric",
-            ensure_min_samples=2,
-        )
+        table, target = self._read_table(X, y)
         check_classification_targets(target)
         self.classes_, codes = np.unique(target, return_inverse=True)
         if len(self.classes_) > 2:

@@ -135,7 +135,7 @@ def differences(
     """Ours minus each peer that was run, with the 95 % interval of a paired bootstrap over
     customers.
     """
-    told = []
+    results = []
     for cell in cells:
         actual = actual_spend(_days(cell.data), cell)[1].to_numpy()
         ours = resampled(kept[cell.name, OURS], actual, resamples)
@@ -146,8 +146,8 @@ def differences(
             for name in COMPARED:
                 low, high = np.quantile(ours[name] - theirs[name], (0.025, 0.975))
                 gap = found[cell.name][OURS][name] - found[cell.name][peer][name]
-                told.append(Difference(cell.name, peer, name, gap, float(low), float(high)))
-    return told
+                results.append(Difference(cell.name, peer, name, gap, float(low), float(high)))
+    return results
 
 
 def measure_clv(cells: Sequence[Cell], jobs: int) -> list[ClvCell]:
@@ -185,14 +185,14 @@ def equality(cells: Sequence[Cell], jobs: int) -> list[Equality]:
         for prefix in ("", "lifetimes_")
     ]
     made = [(cell, method, frame) for (method, cell, _), frame in _forecasts(tasks, jobs)]
-    told = []
+    results = []
     for (cell, method, ours), (_, _, theirs) in zip(made[::2], made[1::2], strict=True):
         known = known_days(_days(cell.data), cell)
         at_ours, at_theirs = (
             log_likelihood(known, cell, json.loads(one.attrs["fitted"])) for one in (ours, theirs)
         )
-        told.append(Equality.of(cell.name, method, ours, theirs, at_ours - at_theirs))
-    return told
+        results.append(Equality.of(cell.name, method, ours, theirs, at_ours - at_theirs))
+    return results
 
 
 def _list_best(peers: dict[str, dict[str, float]]) -> dict[str, tuple[str, float]]:

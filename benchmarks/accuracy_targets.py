@@ -204,7 +204,7 @@ def _ceiling(
     target: str, by_cell: Measures, must: float, aim: float, shown: Callable[[float], str]
 ) -> Verdict | None:
     if not by_cell:
-        return None  # none of the cells at hand is of this kind
+        return None  # no measured cell has this kind
     mean, (cell, most) = _mean(by_cell), max(by_cell.items(), key=lambda item: item[1])
     return Verdict(
         target,

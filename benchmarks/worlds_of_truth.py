@@ -136,13 +136,13 @@ def summarize(found: pd.DataFrame) -> list[str]:
                 ]
             )
     calm = found[~found["shocks"]]
-    told = []
+    results = []
     for name, said in (("expected_spend", "first period"), ("clv", "CLV")):
         total = float(calm[f"{name}_total"].mean())
         covered = calm[f"{name}_covered"]
         most = np.maximum(0.93, calm[f"{name}_floor"] + 0.01)
         inside = int(((covered >= 0.87) & (covered <= most)).sum())
-        told += [
+        results += [
             f"- {said}: mean total {total:+.1%} of the truth (target: within 5 %): "
             f"{'met' if abs(total) <= 0.05 else '**missed**'}",
             f"- {said}: 90 % intervals hold 87 % to max(93 %, floor + 1) in {inside} of "
@@ -150,7 +150,7 @@ def summarize(found: pd.DataFrame) -> list[str]:
             f"{covered.mean():.1%}, least {covered.min():.1%}, most {covered.max():.1%}",
         ]
     lines = [head, ["---"] * len(head), *rows]
-    return [*(f"| {' | '.join(cells)} |" for cells in lines), "", *told]
+    return [*(f"| {' | '.join(cells)} |" for cells in lines), "", *results]
 
 
 def main() -> None:

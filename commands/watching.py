@@ -199,8 +199,8 @@ def _print_details(cutoff: str, rows: Any) -> None:
     """The measures of one cutoff: for all customers, then by kind of segment."""
     named = rows.assign(name=rows["value"].where(rows["part"] != "all", "all customers"))
     parts = {
-        "" if part == "all" else f"by {part}": own.to_dict("records")
-        for part, own in named.groupby("part", sort=False)
+        "" if part == "all" else f"by {part}": part_rows.to_dict("records")
+        for part, part_rows in named.groupby("part", sort=False)
     }
     for title, columns in _DETAILS.items():
         print_table(f"{title} at {cutoff}", parts, columns)

@@ -105,11 +105,13 @@ class Export(Section):
             if present:
                 settings[key] = present
         if self.return_columns and file_names is not None:
-            found = {
+            return_columns = {
                 ours: _first_known(names, file_names) for ours, names in self.return_columns.items()
             }
-            found = {ours: theirs for ours, theirs in found.items() if theirs is not None}
-            settings |= {"return_columns": found} if found else {}
+            return_columns = {
+                ours: theirs for ours, theirs in return_columns.items() if theirs is not None
+            }
+            settings |= {"return_columns": return_columns} if return_columns else {}
         if self.amount_per == "order" and "order_id" in columns:
             settings["amount_per"] = "order"
         if self.no_customer and "email" not in str(columns.get("customer_id")).lower():

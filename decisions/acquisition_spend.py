@@ -112,8 +112,8 @@ def match_channels(spend: Spend, channels: Sequence[str]) -> Spend:
 
 def _list(names: Sequence[str]) -> str:
     """The first names of channels."""
-    shown = sorted(set(names))
-    return ", ".join(shown[:5]) + (", ..." if len(shown) > 5 else "")
+    channel_names = sorted(set(names))
+    return ", ".join(channel_names[:5]) + (", ..." if len(channel_names) > 5 else "")
 
 
 def find_gaps(spend: Spend, channels: Sequence[str]) -> list[str]:

@@ -111,14 +111,14 @@ class CustomerBase:
         """Sentences on the totals beside past spend; then warnings, and what is unknown."""
         keep = np.zeros(self.orders.n_customers, dtype=np.bool_)
         keep[self.positions] = True
-        known = windows.slice_observed(self.orders.keep_customers(keep), self.cutoff)
+        observed = windows.slice_observed(self.orders.keep_customers(keep), self.cutoff)
         clv, spend = (float(self.numbers(name).sum()) for name in ("clv", "expected_spend"))
-        past = sum_past_spend(known, self.cutoff, self.terms)
-        told, warnings = describe_plausibility(past, clv, spend, self.cutoff, self.terms)
+        past = sum_past_spend(observed, self.cutoff, self.terms)
+        sentences, warnings = describe_plausibility(past, clv, spend, self.cutoff, self.terms)
         if "evidence" in self.forecasts.column_names and self.n_rows:
             unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()))
             warnings += [unknown] if unknown else []
-        return told, warnings
+        return sentences, warnings
 
     @cached_property
     def known_since(self) -> int:
@@ -232,8 +232,8 @@ def open_customer_base(
         return forecasts
     if orders is None:
         raise ConfigError("forecasts must come with the orders they were made from, got none")
-    found = read_forecasts(forecasts, whole=model is not None)
-    table, terms = found.rows, found.terms
+    forecast_rows = read_forecasts(forecasts, whole=model is not None)
+    table, terms = forecast_rows.rows, forecast_rows.terms
     if model is not None:
         user_config = config or Config()
         if terms is None:

@@ -190,8 +190,8 @@ def _build_rows(
             "basis": base.terms.basis,
             "is_left_truncated": bool(cohorts.is_old[members].all()),
         }
-        shown = [each.pick(position, spreads[position]) for each in values]
-        at_age = _choose_age(shown, marks.ltv_age_days)
+        row_ages = [each.pick(position, spreads[position]) for each in values]
+        at_age = _choose_age(row_ages, marks.ltv_age_days)
         row: dict[str, Any] = {
             **names,
             "customers_without_spend": int(counts[without_spend].sum()),
@@ -215,7 +215,7 @@ def _build_rows(
             "cac_fully_loaded": ratio(loaded, customers),
             "ltv_cac_fully_loaded": ratio(row["ltv_forecast"] * customers, loaded),
         }
-        yield row, [names | each.describe(customers, spend) for each in shown]
+        yield row, [names | each.describe(customers, spend) for each in row_ages]
 
 
 def _choose_age(shown: Sequence[RowAge], stated: int) -> RowAge:

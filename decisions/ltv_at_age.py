@@ -116,16 +116,16 @@ class RowAge:
 
     def describe(self, customers: int, spend: float) -> dict[str, Any]:
         """The row of a table: value per customer, and over the spend."""
-        shown = self if self.is_reached and customers else self.unknown()
-        expected, lower, upper = shown.bounds
+        values = self if self.is_reached and customers else self.unknown()
+        expected, lower, upper = values.bounds
         return {
             "age_days": self.age_days,
             "new_customers": customers,
             "realised_share": ratio(self.over, customers),
             "is_realised": bool(customers) and self.over == customers,
-            "ltv_realised": ratio(shown.realised, customers),
-            "ltv": ratio(shown.realised + expected, customers),
-            "ltv_lower": ratio(shown.realised + lower, customers),
-            "ltv_upper": ratio(shown.realised + upper, customers),
-            "ltv_cac": ratio(shown.realised + expected, spend),
+            "ltv_realised": ratio(values.realised, customers),
+            "ltv": ratio(values.realised + expected, customers),
+            "ltv_lower": ratio(values.realised + lower, customers),
+            "ltv_upper": ratio(values.realised + upper, customers),
+            "ltv_cac": ratio(values.realised + expected, spend),
         }

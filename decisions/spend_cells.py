@@ -80,9 +80,9 @@ def _name_columns(table: pd.DataFrame) -> pd.DataFrame:
     folded = {str(name).strip().casefold(): name for name in table.columns}
     renamed = {}
     for ours, names in _NAMES.items():
-        found = next((folded[name] for name in names if name in folded), None)
-        if found is not None:
-            renamed[found] = ours
+        column_name = next((folded[name] for name in names if name in folded), None)
+        if column_name is not None:
+            renamed[column_name] = ours
     if "currency" in folded:
         renamed[folded["currency"]] = "currency"
     return table.rename(columns=renamed)
@@ -110,8 +110,8 @@ def parse_amounts(cells: Sequence[object], name: str) -> Float64:
                 "thousands or decimals; write 1234 or 1234.00"
             )
     plain, _ = make_plain(pa.array(texts, pa.string()), next(iter(proofs), "."))
-    found = [np.nan if value in (NO_NUMBER, "") else float(value) for value in plain.to_pylist()]
-    return np.asarray(found, dtype=np.float64)
+    amounts = [np.nan if value in (NO_NUMBER, "") else float(value) for value in plain.to_pylist()]
+    return np.asarray(amounts, dtype=np.float64)
 
 
 def _prove_decimal(text: str) -> str:

@@ -33,26 +33,28 @@ def find_returns(
             continue
         adds = column.cells[np.nan_to_num(amount.numbers) > 0].value_counts()
         counts = column.cells[column.filled].value_counts()
-        found = [
+        return_values = [
             str(value)
             for value, n in counts.items()
             if is_return(str(value)) and int(adds.get(value, 0)) > _POSITIVE_SHARE * n
         ]
-        if not found or len(found) == len(counts):
+        if not return_values or len(return_values) == len(counts):
             continue
-        lines = sum(int(counts[value]) for value in found)
-        says = f"{column.name} is {' or '.join(found)} on {lines:,} lines with positive amounts"
-        others = [str(value) for value in counts.index if value not in found]
+        lines = sum(int(counts[value]) for value in return_values)
+        words = " or ".join(return_values)
+        says = f"{column.name} is {words} on {lines:,} lines with positive amounts"
+        others = [str(value) for value in counts.index if value not in return_values]
         if any(is_sale(value) or is_no_sale(value) for value in others):
-            listed = f"{{{quote_flow(column.name)}: [{', '.join(map(quote_flow, found))}]}}"
+            listed = f"{{{quote_flow(column.name)}: [{', '.join(map(quote_flow, return_values))}]}}"
             proposal.ask(
                 "returns",
                 f"{says}: are they lines of their own, which take money off? (If they are orders "
-                f"that were given back, list {' and '.join(found)} under except: {column.name})",
+                f"that were given back, list {' and '.join(return_values)} under except: "
+                f"{column.name})",
                 (listed, "they take money off"),
             )
         else:
-            proposal.choose("returns", {column.name: found}, f"{says}: they take money off")
+            proposal.choose("returns", {column.name: return_values}, f"{says}: they take money off")
         return
 
 

@@ -114,8 +114,10 @@ def _compute_earned(common: CommonCustomers, orders: Orders) -> pd.Series:
     valued = replace(orders, amounts=compute_line_values(orders, target))
 
     def sum_until(instant: int) -> pd.Series:
-        known = windows.slice_observed(valued, instant)
-        return pd.Series(known.spend_by_customer() / known.unit, known.customer_ids.to_pandas())
+        observed = windows.slice_observed(valued, instant)
+        return pd.Series(
+            observed.spend_by_customer() / observed.unit, observed.customer_ids.to_pandas()
+        )
 
     ids = common.left.index
     sums = [
@@ -138,11 +140,13 @@ def _forecast_again(
     def score(known_to: int, cutoff: int) -> Float64:
         """Forecasts from the orders before `known_to`; 0 for customers without any."""
         table = forecast_rows(model, windows.slice_observed(orders, known_to), cutoff)
-        found = pd.Series(table[common.measure].to_numpy(), index=table["customer_id"].to_pandas())
-        return np.asarray(found.reindex(right.index).fillna(0.0), dtype=np.float64)
+        values_by_customer = pd.Series(
+            table[common.measure].to_numpy(), index=table["customer_id"].to_pandas()
+        )
+        return np.asarray(values_by_customer.reindex(right.index).fillna(0.0), dtype=np.float64)
 
-    found = score(later, later)
-    differ = ~np.isclose(found, values, rtol=_SAME, atol=10.0**-orders.currency_decimals)
+    rescored = score(later, later)
+    differ = ~np.isclose(rescored, values, rtol=_SAME, atol=10.0**-orders.currency_decimals)
     if differ.any():
         raise OrdersError(
             f"the model and the orders must give B again, but {int(differ.sum()):,} of "

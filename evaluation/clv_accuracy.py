@@ -56,14 +56,14 @@ def measure_clv(
     >>> found["nGini"], found["bias"]
     (1.0, 0.5)
     """
-    found = {
+    measured = {
         "nGini": measures.normalised_gini(clv, actual),
         "bias": measures.bias(clv, actual),
         "decile_MAPE": measures.decile_mape(clv, actual),
     }
     if interval is not None:
-        found["coverage_90"] = measures.coverage(*interval, np.maximum(actual, 0.0))
-    return found
+        measured["coverage_90"] = measures.coverage(*interval, np.maximum(actual, 0.0))
+    return measured
 
 
 def compare_groups(
@@ -93,7 +93,7 @@ def _compare_group(
     number: int, rows: Int64, forecast: Float64, actual: Float64, by: Float64 | None
 ) -> dict[str, Any]:
     bias = measures.bias(forecast[rows], actual[rows])
-    found = {
+    row = {
         "group": number,
         "customers": len(rows),
         "forecast": float(forecast[rows].sum()),
@@ -101,8 +101,8 @@ def _compare_group(
         "bias": None if np.isnan(bias) else bias,
     }
     if by is not None:
-        found |= {"lowest": float(by[rows].min()), "highest": float(by[rows].max())}
-    return found
+        row |= {"lowest": float(by[rows].min()), "highest": float(by[rows].max())}
+    return row
 
 
 def summarize_clv(
@@ -130,14 +130,14 @@ def describe_clv(summary: Mapping[str, Any], coverage: float | None) -> str:
     """Describe how a judged CLV did, from `summarize_clv`: total, intervals, groups by recency."""
     forecast, actual = summary["forecast"], summary["actual"]
     missed = f" ({forecast / actual - 1:+.0%})" if actual > 0 else ""
-    held = "" if coverage is None else f"; its 90 % intervals held {coverage:.0%}"
+    coverage_text = "" if coverage is None else f"; its 90 % intervals held {coverage:.0%}"
     groups = ", ".join(
         f"{one['lowest']:.0f} to {one['highest']:.0f} days "
         + ("-" if one["bias"] is None else f"{one['bias']:+.0%}")
         for one in summary["by_recency"]
     )
     return (
-        f"CLV forecast {forecast:,.0f} in total, actual {actual:,.0f}{missed}{held}. "
+        f"CLV forecast {forecast:,.0f} in total, actual {actual:,.0f}{missed}{coverage_text}. "
         f"By days since the last order: {groups}."
     )
 

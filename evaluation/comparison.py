@@ -233,12 +233,14 @@ def _split(
     moved = moved[(old[moved] != new[moved]).to_numpy()]
     rows = []
     for segment in sorted({*old, *new}):
-        own = [(name, change[(home[change.index] == segment).to_numpy()]) for name, change in steps]
+        segment_steps = [
+            (name, change[(home[change.index] == segment).to_numpy()]) for name, change in steps
+        ]
         left = moved[(old[moved] == segment).to_numpy()]
         came = moved[(new[moved] == segment).to_numpy()]
-        own.append(("moved to other segments", -after.loc[left, measure]))
-        own.append(("moved from other segments", after.loc[came, measure]))
-        terms, start, end = _add_up(before.loc[old == segment, measure], own, decimals)
+        segment_steps.append(("moved to other segments", -after.loc[left, measure]))
+        segment_steps.append(("moved from other segments", after.loc[came, measure]))
+        terms, start, end = _add_up(before.loc[old == segment, measure], segment_steps, decimals)
         rows.append((segment, "A", int((old == segment).sum()), start))
         rows += [(segment, term.name, term.customers, term.amount) for term in terms]
         rows.append((segment, "B", int((new == segment).sum()), end))

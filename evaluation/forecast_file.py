@@ -59,19 +59,19 @@ def read_forecasts(source: object, *, whole: bool = True) -> Forecasts:
     Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises
     `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
     """
-    found = _read_source(source, _REQUIRED, whole=whole)
-    name, table = found.name, found.rows
+    forecasts = _read_source(source, _REQUIRED, whole=whole)
+    name, table = forecasts.name, forecasts.rows
     for column, mend in (("cutoff", "one moment"), ("model_version", "one model")):
         values = pc.unique(table[column]).to_pylist()
         if len(values) > 1:
-            shown = ", ".join(str(value) for value in values[:3])
+            examples = ", ".join(str(value) for value in values[:3])
             raise OrdersError(
-                f"{name} must hold the forecasts of {mend}, got {len(values)} ({shown}); score "
+                f"{name} must hold the forecasts of {mend}, got {len(values)} ({examples}); score "
                 "again into a file of its own"
             )
     if pc.count_distinct(table["customer_id"]).as_py() < table.num_rows:
         raise OrdersError(f"{name} must hold each customer once, but repeats some; score again")
-    return found
+    return forecasts
 
 
 def read_forecast_history(source: object) -> Forecasts:
@@ -80,14 +80,14 @@ def read_forecast_history(source: object) -> Forecasts:
     Raises `OrdersError` for a file that is none, lacks a column, holds a missing number, or names a
     customer twice at one cutoff.
     """
-    found = _read_source(source, _OF_HISTORY)
-    keys = found.rows.select(["customer_id", "cutoff", "model_version"]).to_pandas()
+    forecasts = _read_source(source, _OF_HISTORY)
+    keys = forecasts.rows.select(["customer_id", "cutoff", "model_version"]).to_pandas()
     if keys.duplicated().any():
         raise OrdersError(
-            f"{found.name} has the same customer twice for one cutoff and model; "
+            f"{forecasts.name} has the same customer twice for one cutoff and model; "
             "keep one row of each"
         )
-    return found
+    return forecasts
 
 
 def _read_source(source: object, required: Sequence[str], *, whole: bool = True) -> Forecasts:

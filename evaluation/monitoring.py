@@ -116,11 +116,11 @@ def monitor(
         model to compare with.
 
     """
-    found = read_forecast_history(forecasts)
-    horizon_days, target = _resolve_window(found.terms, model, config)
+    history = read_forecast_history(forecasts)
+    horizon_days, target = _resolve_window(history.terms, model, config)
     bounds = (config or Config()).monitor
     mapping = model.orders if model else (config or Config()).orders
-    rows = found.rows.replace_schema_metadata().to_pandas()
+    rows = history.rows.replace_schema_metadata().to_pandas()
     order_lines = coerce_orders(orders, mapping)
     end = get_default_cutoff(order_lines)
     findings: list[MonitorFinding] = []
@@ -133,7 +133,7 @@ def monitor(
             findings += _missing(group, order_lines, instant, bounds)
             table = _matured(group, order_lines, instant, horizon_days, end, target)
             matured.append(table)
-            clv = _measure_clv(group, order_lines, instant, end, found.terms)
+            clv = _measure_clv(group, order_lines, instant, end, history.terms)
             findings += judge_outcomes(table, bounds)
             findings += judge_clv(clv, bounds) if clv else []
             headlines += describe_outcomes(table, clv, bounds)
@@ -152,7 +152,7 @@ def monitor(
         else:
             findings += _drift(group, order_lines, instant, model, bounds)
     joined = pd.concat(matured, ignore_index=True) if matured else pd.DataFrame()
-    return Monitoring(tuple(findings), joined, found.terms, tuple(headlines))
+    return Monitoring(tuple(findings), joined, history.terms, tuple(headlines))
 
 
 def _resolve_window(
@@ -168,22 +168,22 @@ def _resolve_window(
             "the forecasts' horizon must be known, and they do not state it: give their model, or "
             "a configuration"
         )
-    stated: list[tuple[str, str, object]] = []
+    stated_terms: list[tuple[str, str, object]] = []
     if model is not None:
-        stated.append(("the model", "horizon_days", model.numbers.horizon_days))
-        stated.append(("the model", "target", model.numbers.target))
-        stated.append(("the model", "orders.currency", model.orders.currency))
+        stated_terms.append(("the model", "horizon_days", model.numbers.horizon_days))
+        stated_terms.append(("the model", "target", model.numbers.target))
+        stated_terms.append(("the model", "orders.currency", model.orders.currency))
     if config is not None:
         for key in ("horizon_days", "target"):
             if key in config.model_fields_set:
-                stated.append(("the configuration", key, getattr(config, key)))
-        stated.append(("the configuration", "orders.currency", config.orders.currency))
-    own = terms.keys()
-    for who, key, value in stated:
-        if value and key in own and own[key] != value:
+                stated_terms.append(("the configuration", key, getattr(config, key)))
+        stated_terms.append(("the configuration", "orders.currency", config.orders.currency))
+    file_terms = terms.keys()
+    for who, key, value in stated_terms:
+        if value and key in file_terms and file_terms[key] != value:
             raise ConfigError(
-                f"the forecasts were made with {key} {own[key]}, {who} says {value}; give the "
-                "forecasts, model and configuration of one shop"
+                f"the forecasts were made with {key} {file_terms[key]}, {who} says "
+                f"{value}; give the forecasts, model and configuration of one shop"
             )
     return terms.horizon_days, terms.target
 
@@ -297,10 +297,10 @@ def _measure_clv(
     at = np.array([cutoff], dtype=np.int64)
     ends = windows.compute_period_ends(at, terms.horizon_days, terms.periods)[0, 1:]
     n_over = int(windows.is_realised(ends, end).sum())
-    known = windows.slice_observed(orders, cutoff)
-    rows = compute_feature_rows(replace(known, extra=None), at)
+    observed = windows.slice_observed(orders, cutoff)
+    rows = compute_feature_rows(replace(observed, extra=None), at)
     happened = compute_targets(orders, rows, at, terms.horizon_days, n_over, end, terms.target)
-    ids = known.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
+    ids = observed.customer_ids.take(pa.array(rows.customer_index)).to_pandas()
     is_forecast = ids.isin(group["customer_id"]).to_numpy()
     spend = happened.spend[is_forecast].sum(axis=0)
     years = np.arange(n_over) * terms.horizon_days / dates.RATE_YEAR_DAYS

@@ -102,19 +102,19 @@ def _is_outside(row: dict[Any, Any]) -> bool:
 
 
 def _describe_total(row: dict[Any, Any]) -> str:
-    told = f"forecast {row['forecast']:,.0f}, actual {row['actual']:,.0f}"
+    sentence = f"forecast {row['forecast']:,.0f}, actual {row['actual']:,.0f}"
     if row["lower"] != row["lower"]:
-        return told
+        return sentence
     where = "outside" if _is_outside(row) else "inside"
-    return f"{told}, {where} its 90 % interval ({row['lower']:,.0f} to {row['upper']:,.0f})"
+    return f"{sentence}, {where} its 90 % interval ({row['lower']:,.0f} to {row['upper']:,.0f})"
 
 
 def _find_segments(rows: list[dict[Any, Any]]) -> tuple[str, list[dict[Any, Any]]]:
     """The kind of segment that is judged, and its rows that are large enough."""
     for kind in _SEGMENTS:
-        own = [row for row in rows if row["part"] == kind]
-        if len(own) > 1:
-            return kind, [row for row in own if row["customers"] >= LEAST_CUSTOMERS]
+        kind_rows = [row for row in rows if row["part"] == kind]
+        if len(kind_rows) > 1:
+            return kind, [row for row in kind_rows if row["customers"] >= LEAST_CUSTOMERS]
     return "", []
 
 
@@ -165,8 +165,8 @@ def describe_outcomes(
     kind, segments = _find_segments(rows)
     lines = [f"Total at {rows[0]['cutoff']}: {_describe_total(rows[0])} ({rows[0]['bias']:+.1%})."]
     if segments:
-        told = _describe_segments(kind, segments, _find_missed(segments, bounds.bias))
-        lines.append(f"Segments: {told}.")
+        sentence = _describe_segments(kind, segments, _find_missed(segments, bounds.bias))
+        lines.append(f"Segments: {sentence}.")
     if clv is not None:
         lines.append(f"CLV: {describe_clv(clv)}.")
     return lines

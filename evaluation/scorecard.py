@@ -123,10 +123,12 @@ def _judge_standards(
     parts, cap = [], "A"
     bias = measures.bias(spends[OURS], actual)
     if np.isfinite(bias):
-        own = "D" if abs(bias) > _BIAS_D else "C" if abs(bias) > _BIAS_C else "A"
-        beyond = {"A": "", "C": f", beyond {_BIAS_C:.0%}", "D": f", beyond {_BIAS_D:.0%}"}[own]
+        bias_grade = "D" if abs(bias) > _BIAS_D else "C" if abs(bias) > _BIAS_C else "A"
+        beyond = {"A": "", "C": f", beyond {_BIAS_C:.0%}", "D": f", beyond {_BIAS_D:.0%}"}[
+            bias_grade
+        ]
         parts.append(f"its total missed by {bias:+.1%}{beyond}")
-        cap = max(cap, own)
+        cap = max(cap, bias_grade)
     if OURS in churns:
         error = measures.calibration_error(churns[OURS], churned)
         is_off = error > _MOST_ECE

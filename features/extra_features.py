@@ -72,14 +72,14 @@ def build_extra_columns(
     names, values = extra.names, None
     for position in np.unique(cutoff_index).tolist():
         cutoff = int(cutoffs[position])
-        known = lines[windows.is_before(orders.times, cutoff)]
-        found = call_function(extra, known, cutoff, names)
+        past_lines = lines[windows.is_before(orders.times, cutoff)]
+        answer = call_function(extra, past_lines, cutoff, names)
         if values is None:
-            names = tuple(found.columns)
+            names = tuple(answer.columns)
             values = np.full((len(cutoff_index), len(names)), np.nan, dtype=np.float32)
         rows = np.flatnonzero(cutoff_index == position)
-        wanted = ids.take(customer_index[rows])
-        values[rows] = found.reindex(wanted).to_numpy(dtype=np.float32)
+        row_ids = ids.take(customer_index[rows])
+        values[rows] = answer.reindex(row_ids).to_numpy(dtype=np.float32)
     if values is None:  # no customer ordered before any of the cutoffs
         values = np.empty((0, len(names or ())), dtype=np.float32)
     return names or (), values
@@ -116,23 +116,23 @@ def call_function(
     """
     moment = pd.Timestamp(cutoff, unit="us")
     try:
-        found = extra.function(known.copy(), moment)
+        answer = extra.function(known.copy(), moment)
     except _FAULTS as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"extra_features failed at the cutoff {moment:%Y-%m-%d}: "
             f"{type(error).__name__}: {reason}"
         ) from error
-    if not isinstance(found, pd.DataFrame):
+    if not isinstance(answer, pd.DataFrame):
         raise ConfigError(
             f"extra_features must return a DataFrame indexed by customer_id, got "
-            f"{type(found).__name__}"
+            f"{type(answer).__name__}"
         )
-    _check_customers(found, known)
-    _check_columns(found, names)
-    values = found.loc[:, list(names)] if names is not None else found
+    _check_customers(answer, known)
+    _check_columns(answer, names)
+    values = answer.loc[:, list(names)] if names is not None else answer
     numbers = {name: _convert_numbers(name, column) for name, column in values.items()}
-    return pd.DataFrame(numbers, index=found.index.astype("str"), dtype=np.float32)
+    return pd.DataFrame(numbers, index=answer.index.astype("str"), dtype=np.float32)
 
 
 def _check_customers(found: pd.DataFrame, known: pd.DataFrame) -> None:

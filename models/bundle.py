@@ -156,13 +156,13 @@ def _load(folder: Path, text: bytes) -> TrainedModel:
         if name != _NUMBERS:
             check_trees(trees, numbers.features, name)
     names = {name for name in texts if name != _NUMBERS}
-    known = [*HEADS, *([LATER] if f"{LATER}-0.txt" in names else [])]
-    seeds = range(len(names) // len(known))
-    if names != {f"{head}-{seed}.txt" for head in known for seed in seeds}:
+    head_names = [*HEADS, *([LATER] if f"{LATER}-0.txt" in names else [])]
+    seeds = range(len(names) // len(head_names))
+    if names != {f"{head}-{seed}.txt" for head in head_names for seed in seeds}:
         raise BundleError(f"the bundle {folder} does not hold the trees of every head")
     heads = {
         head: tuple(Trees.from_text(texts[f"{head}-{seed}.txt"]) for seed in seeds)
-        for head in (known if names else ())
+        for head in (head_names if names else ())
     }
     model = TrainedModel(numbers, heads, reference=reference)
     if isinstance(expected, GoldenFile) == (manifest.format_version == _RATIOS_VERSION):

@@ -113,13 +113,13 @@ class ForecastTerms(BaseModel):
 
     def list_differences(self, other: ForecastTerms) -> tuple[str, ...]:
         """The keys whose values differ; a currency that one of them does not name is none."""
-        own, theirs = self.keys(), other.keys()
-        return tuple(key for key in own if key in theirs and own[key] != theirs[key])
+        mine, theirs = self.keys(), other.keys()
+        return tuple(key for key in mine if key in theirs and mine[key] != theirs[key])
 
     def describe_keys(self, keys: Iterable[str]) -> str:
         """Keys with their values, in words."""
-        own = self.keys()
-        return " and ".join(f"{key} {own[key]}" for key in keys)
+        values = self.keys()
+        return " and ".join(f"{key} {values[key]}" for key in keys)
 
     def within(self, config: Config) -> Config:
         """The configuration with these values; a currency stays where none is named here."""
@@ -232,15 +232,15 @@ def check_terms(
             "the same is not checked"
         ]
     differ = one.list_differences(other)
-    told = (
+    sentence = (
         f"{name} was made with {one.describe_keys(differ)}, {other_name} with "
         f"{other.describe_keys(differ)}"
     )
     if set(differ) - set(may_differ):
         raise OrdersError(
-            f"{told}, so they cannot be compared; score both with the same configuration"
+            f"{sentence}, so they cannot be compared; score both with the same configuration"
         )
-    return [told] if differ else []
+    return [sentence] if differ else []
 
 
 def _stated(config: Config) -> dict[str, Any]:

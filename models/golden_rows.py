@@ -134,9 +134,9 @@ def add_golden_extras(model: TrainedModel) -> TrainedModel:
     def invent(orders: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:
         ids = orders["customer_id"].unique()
         values = np.array([0.0, 1.0, -2.5, 100.0, 1e6, np.nan])
-        own = np.array([places[name] for name in ids])
+        positions = np.array([places[name] for name in ids])
         return pd.DataFrame(
-            {name: values[(own + k) % len(values)] for k, name in enumerate(names)}, index=ids
+            {name: values[(positions + k) % len(values)] for k, name in enumerate(names)}, index=ids
         )
 
     return replace(model, own_extra=ExtraFeatures(invent, names))
@@ -174,8 +174,10 @@ def _check(model: TrainedModel, expected: GoldenFile | LegacyGolden) -> None:
     for cutoff, rows in _forecast_all(model):
         _compare_rows(rows, expected.rows[cutoff])
     longer = {customer_id: {"clv": clv} for customer_id, clv in expected.longer.items()}
-    found = {customer_id: {"clv": clv} for customer_id, clv in _forecast_longer(model).items()}
-    _compare_rows(found, longer, ("clv",))
+    longer_forecasts = {
+        customer_id: {"clv": clv} for customer_id, clv in _forecast_longer(model).items()
+    }
+    _compare_rows(longer_forecasts, longer, ("clv",))
     tables = compute_tables(model.numbers, expected.inputs)
     if tables.keys() != expected.tables.keys():
         raise _unknown_rows()
@@ -236,8 +238,8 @@ def _forecast(model: TrainedModel, orders: Orders, instant: int) -> dict[str, di
 def _forecast_longer(model: TrainedModel) -> dict[str, float]:
     """Each golden customer's CLV over one period more than the model has levels of."""
     later = model.numbers.later
-    known = later.levels if isinstance(later, LaterSpend) else later.ratios
-    rows = _forecast_first(replace(model, own_periods=len(known) + 2))
+    levels = later.levels if isinstance(later, LaterSpend) else later.ratios
+    rows = _forecast_first(replace(model, own_periods=len(levels) + 2))
     return {customer_id: float(str(row["clv"])) for customer_id, row in rows.items()}
 
 

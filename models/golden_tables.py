@@ -54,7 +54,7 @@ def compute_tables(
     if inputs.keys() != expected.keys() or sum(map(len, inputs.values())) > _MOST_INPUTS:
         raise BundleError("the bundle's golden tables are not the ones this version knows")
     at = {name: np.array(values, dtype=np.float64) for name, values in inputs.items()}
-    found: dict[str, list[Cell]] = {}
+    cells_by_table: dict[str, list[Cell]] = {}
     intervals = numbers.intervals
     for name, unsure, sure in (
         ("spend", intervals.spend, intervals.spend_sure),
@@ -63,21 +63,21 @@ def compute_tables(
         one = np.ones(len(at[name]))
         for kind, churn in (("sure", 0.0), ("unsure", 1.0)):
             band = predict_interval(one, np.exp(at[name]), churn * one, unsure, sure)
-            found[f"{name} {kind} lower"] = band.lower.tolist()
-            found[f"{name} {kind} upper"] = band.upper.tolist()
-            found[f"{name} {kind} deviation"] = band.deviation.tolist()
+            cells_by_table[f"{name} {kind} lower"] = band.lower.tolist()
+            cells_by_table[f"{name} {kind} upper"] = band.upper.tolist()
+            cells_by_table[f"{name} {kind} deviation"] = band.deviation.tolist()
     thresholds = numbers.segments
     if thresholds is not None:
         cuts = thresholds.recency_cuts
-        found["recency"] = score_rfm(at["recency"], cuts, fewer_is_better=True).tolist()
-        found["frequency"] = score_rfm(at["frequency"], thresholds.frequency_cuts).tolist()
-        found["money"] = score_rfm(at["money"], thresholds.money_cuts).tolist()
-        found["tier"] = assign_tiers(at["tier"], thresholds.tier_edges).tolist()
-        found["risk"] = assign_risk_bands(at["risk"], thresholds.risk).tolist()
+        cells_by_table["recency"] = score_rfm(at["recency"], cuts, fewer_is_better=True).tolist()
+        cells_by_table["frequency"] = score_rfm(at["frequency"], thresholds.frequency_cuts).tolist()
+        cells_by_table["money"] = score_rfm(at["money"], thresholds.money_cuts).tolist()
+        cells_by_table["tier"] = assign_tiers(at["tier"], thresholds.tier_edges).tolist()
+        cells_by_table["risk"] = assign_risk_bands(at["risk"], thresholds.risk).tolist()
         r, fm = (part.ravel() for part in np.meshgrid(range(1, 6), range(1, 6), indexing="ij"))
         grid = thresholds.build_grid()
-        found["segments"] = name_rfm_segments(r, fm, fm, grid).tolist()
-    return found
+        cells_by_table["segments"] = name_rfm_segments(r, fm, fm, grid).tolist()
+    return cells_by_table
 
 
 def _surround(values: Sequence[float]) -> list[float]:

@@ -79,8 +79,8 @@ def predict_spend_by_period(
     else:
         parts = predict_later_parts(blend, btyd, expected.spend, horizon_days, periods)
         weight = later.trees_weight
-        own = weight * later.trees_level * (1.0 if trees is None else trees[:, None])
-        mixed = own * parts.btyd + (1.0 - weight) * later.first_level * parts.carried_on
+        tree_factor = weight * later.trees_level * (1.0 if trees is None else trees[:, None])
+        mixed = tree_factor * parts.btyd + (1.0 - weight) * later.first_level * parts.carried_on
         spend = np.where(
             (expected.churn_probability < 1.0)[:, None],
             mixed * extend_levels(later.levels, periods - 1),
@@ -113,12 +113,12 @@ def extend_levels(levels: tuple[float, ...], n_later: int) -> Float64:
     """Levels of as many later periods: beyond those known they go on as the last two did, and
     never rise.
     """
-    found = list(levels[:n_later])
+    extended = list(levels[:n_later])
     before, last = levels[-2:] if len(levels) > 1 else (1.0, levels[-1])
     fading = min(last / before, 1.0)
-    while len(found) < n_later:
-        found.append(found[-1] * fading)
-    return np.array(found)
+    while len(extended) < n_later:
+        extended.append(extended[-1] * fading)
+    return np.array(extended)
 
 
 def _follow_ratios(later: LaterPeriodRatios, expected: Expected, periods: int) -> Float64:

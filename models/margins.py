@@ -22,14 +22,14 @@ def measure_margin(orders: Orders, end: int, target: Target = "spend") -> float 
     """
     if "cost" not in orders.numbers:
         return None
-    known = windows.slice_observed(orders, end)
-    costs = known.numbers["cost"]
-    is_costed = (known.amounts > 0) & ~np.isnan(costs)
-    value = int(compute_line_values(known, target)[is_costed].sum())
+    observed = windows.slice_observed(orders, end)
+    costs = observed.numbers["cost"]
+    is_costed = (observed.amounts > 0) & ~np.isnan(costs)
+    value = int(compute_line_values(observed, target)[is_costed].sum())
     if value <= 0:
         return None
-    sold = int(known.amounts[is_costed].sum()) / known.unit
-    return (sold - float(costs[is_costed].sum())) / (value / known.unit)
+    sold = int(observed.amounts[is_costed].sum()) / observed.unit
+    return (sold - float(costs[is_costed].sum())) / (value / observed.unit)
 
 
 def resolve_economics(config: Config, orders: Orders, end: int) -> KnownEconomics:
@@ -37,18 +37,20 @@ def resolve_economics(config: Config, orders: Orders, end: int) -> KnownEconomic
 
     Raises `OrdersError` where the margin is to be measured, and is not positive or has no cost.
     """
-    stated = config.economics
-    is_asked = stated.margin_rate == "measured"
+    settings = config.economics
+    is_asked = settings.margin_rate == "measured"
     if config.target == "contribution":
         if is_asked:
             raise OrdersError(
                 "economics.margin_rate must not be measured with the target contribution, which "
                 "takes the costs off already; leave margin_rate out"
             )
-        return KnownEconomics(annual_discount_rate=stated.annual_discount_rate).apply_stated(stated)
+        return KnownEconomics(annual_discount_rate=settings.annual_discount_rate).apply_stated(
+            settings
+        )
     margin = measure_margin(orders, end, config.target)
     is_usable = margin is not None and 0 < margin <= 1
-    is_needed = is_asked or stated.margin_rate is None
+    is_needed = is_asked or settings.margin_rate is None
     date = dates.format_instant(end)
     if margin is None and is_asked:
         raise OrdersError(
@@ -61,10 +63,10 @@ def resolve_economics(config: Config, orders: Orders, end: int) -> KnownEconomic
             f"order lines before {date}; mend orders.columns.cost (the cost of a whole line), or "
             "state economics.margin_rate as a number (1: CLV is revenue)"
         )
-    known = KnownEconomics(
-        annual_discount_rate=stated.annual_discount_rate,
+    economics = KnownEconomics(
+        annual_discount_rate=settings.annual_discount_rate,
         measured_margin=margin if is_usable else None,
     )
     if is_needed and is_usable:
-        stated = stated.model_copy(update={"margin_rate": "measured"})
-    return known.apply_stated(stated)
+        settings = settings.model_copy(update={"margin_rate": "measured"})
+    return economics.apply_stated(settings)

@@ -189,34 +189,36 @@ class TrainedModel:
     @property
     def calendar(self) -> Calendar | None:
         """Days of the events the model knows, for its own windows; None if it learned from none."""
-        kept = self.numbers.calendar
-        if kept is None:
+        learned_events = self.numbers.calendar
+        if learned_events is None:
             return None
-        given = self.own_calendar or build_calendar(kept)
+        current = self.own_calendar or build_calendar(learned_events)
         none = np.empty(0, dtype=np.int64)
-        days = {name: given.days.get(name, none) for name in sorted(kept)}
+        days = {name: current.days.get(name, none) for name in sorted(learned_events)}
         return Calendar(days).with_windows(self.numbers.horizon_days, self.periods)
 
     def describe_calendar(self, cutoff: int) -> list[str]:
         """Sentences on what the calendar does not tell at a cutoff."""
-        known, given = self.numbers.calendar, self.own_calendar
-        if known is None:
+        learned_events, current = self.numbers.calendar, self.own_calendar
+        if learned_events is None:
             return []
-        found = []
-        unknown = [] if given is None else sorted(set(given.days) - set(known))
+        sentences = []
+        unknown = [] if current is None else sorted(set(current.days) - set(learned_events))
         if unknown:
-            found.append(
+            sentences.append(
                 f"the calendar's {', '.join(unknown)} were not in the training's calendar: "
                 "counted as no event"
             )
-        days = given.days if given is not None else build_calendar(known).days
-        newest = max((int(own[-1]) for own in days.values() if len(own)), default=0)
+        days = current.days if current is not None else build_calendar(learned_events).days
+        newest = max(
+            (int(event_days[-1]) for event_days in days.values() if len(event_days)), default=0
+        )
         if newest * DAY < cutoff:
-            found.append(
+            sentences.append(
                 "the calendar has no event at or after the cutoff, so none is expected; give a "
                 "newer file (calendar: in a configuration)"
             )
-        return found
+        return sentences
 
     def _load_extra(self, config: Config) -> ExtraFeatures | None:
         """The function a configuration names, for a model that needs one."""
@@ -253,13 +255,13 @@ class TrainedModel:
         self.check_columns(orders.optional_columns)
         self.check_extra_features(orders)
         names, extra = self.numbers.extra_features, self.own_extra or orders.extra
-        kept = orders.keep_columns(self.numbers.optional_columns)
-        kept = replace(
-            kept,
+        usable = orders.keep_columns(self.numbers.optional_columns)
+        usable = replace(
+            usable,
             extra=replace(extra, names=names) if names and extra else None,
             calendar=self.calendar,
         )
-        return encode_attributes(kept, self.numbers.attributes)
+        return encode_attributes(usable, self.numbers.attributes)
 
     def check_columns(self, names: Collection[str]) -> None:
         """Refuse orders that lack a column this model learned from."""

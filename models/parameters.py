@@ -171,11 +171,13 @@ class Parameters(_Section):
         names = self.features
         if len(set(names)) < len(names):
             raise ValueError("features must not repeat a name")
-        known = {feature.name for feature in select_features(self.optional_columns)}
+        feature_names = {feature.name for feature in select_features(self.optional_columns)}
         coding = self.attributes
         if coding is not None:
-            known |= {PREFIX + name for name in coding.config.columns if name != "customer_id"}
-        unknown = [n for n in names if n not in known and n not in self.extra_features]
+            feature_names |= {
+                PREFIX + name for name in coding.config.columns if name != "customer_id"
+            }
+        unknown = [n for n in names if n not in feature_names and n not in self.extra_features]
         if unknown:
             raise ValueError("features must be of the catalogue, attributes or extra features")
         if isinstance(self.later, LaterSpend) and self.periods > 1 and not self.later.levels:

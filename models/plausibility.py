@@ -76,7 +76,7 @@ def describe_plausibility(
     A total is compared where the orders reach back far enough, and something was spent.
     """
     span_days = terms.horizon_days * terms.periods
-    told, warnings = [], []
+    sentences, warnings = [], []
     for name, total, spent, days_back, when in (
         (
             "CLV",
@@ -97,14 +97,14 @@ def describe_plausibility(
             continue
         share = total / spent
         sentence = f"the {name} of all customers is {share:.0%} of their {when}"
-        told.append(sentence)
+        sentences.append(sentence)
         if not PLAUSIBLE[0] <= share <= PLAUSIBLE[1]:
             limits = f"outside {PLAUSIBLE[0]:.0%} to {PLAUSIBLE[1]:.0%}"
             warnings.append(f"{sentence}, {limits}: check it before you rely on the total")
-    return told, warnings
+    return sentences, warnings
 
 
 def describe_unknown(evidence: str) -> str | None:
     """What the model cannot know for any customer, from one row's `evidence`; None if nothing."""
-    found = [_UNKNOWN[word] for word in evidence.split(";") if word in _UNKNOWN]
-    return f"unknown: {'; '.join(found)}" if found else None
+    unknowns = [_UNKNOWN[word] for word in evidence.split(";") if word in _UNKNOWN]
+    return f"unknown: {'; '.join(unknowns)}" if unknowns else None

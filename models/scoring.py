@@ -181,11 +181,12 @@ def choose_cutoff(
 
 def describe_hindsight(model: TrainedModel, cutoff: int) -> list[str]:
     """A remark where the model learned from orders after the cutoff; else none."""
-    seen = model.numbers.trained_until
-    if seen is None or cutoff >= seen:
+    trained_until = model.numbers.trained_until
+    if trained_until is None or cutoff >= trained_until:
         return []
     return [
-        f"hindsight: the model was trained on orders until {dates.format_instant(seen)}, after the "
+        "hindsight: the model was trained on orders until "
+        f"{dates.format_instant(trained_until)}, after the "
         f"cutoff {dates.format_instant(cutoff)}; these forecasts say nothing of its accuracy"
     ]
 

@@ -132,8 +132,8 @@ def _judge_history(
 ) -> Iterator[FeedFault]:
     if record is None:
         return
-    found = compare_history(orders, end, record)
-    for noun, ratio in (("lines", found.lines), ("money", found.money)):
+    history = compare_history(orders, end, record)
+    for noun, ratio in (("lines", history.lines), ("money", history.money)):
         if ratio is not None and abs(ratio - 1.0) > bound:
             yield FeedFault(
                 f"history {noun}",

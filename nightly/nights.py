@@ -103,15 +103,15 @@ def write_state(folder: Path, state: NightState) -> None:
 
 def keep_night(folder: Path, night: str) -> Path:
     """Keep the newest forecasts as those of a night; returns its folder."""
-    kept = folder / "nights" / night
-    kept.mkdir(parents=True, exist_ok=True)
+    night_folder = folder / "nights" / night
+    night_folder.mkdir(parents=True, exist_ok=True)
     for name in (FORECASTS, f"{FORECASTS}.manifest.json"):
-        with replace_file(kept / name) as partial:
+        with replace_file(night_folder / name) as partial:
             try:
                 os.link(folder / name, partial)  # no second copy: files are replaced, never changed
             except OSError:
                 shutil.copyfile(folder / name, partial)
-    return kept
+    return night_folder
 
 
 def list_nights(folder: Path) -> list[str]:

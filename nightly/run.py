@@ -128,8 +128,8 @@ def _run_locked(night: _Night, force: bool) -> None:
     orders: list[Orders] = []
 
     def read() -> tuple[StepOutcome, str]:
-        given = read_orders(night.config)
-        orders.append(attach_extra_features(given, None, night.config.features))
+        order_lines = read_orders(night.config)
+        orders.append(attach_extra_features(order_lines, None, night.config.features))
         return _check_orders(night, orders[0])
 
     if not night.attempt("check", read):
@@ -165,11 +165,11 @@ def _check_orders(night: _Night, orders: Orders) -> tuple[StepOutcome, str]:
     """Whether the orders are fit for training, and look like this shop's."""
     night.cutoff = get_default_cutoff(orders)
     failed = [f.sentence for f in check(orders, night.config) if f.verdict == "fail"]
-    stated = find_complete_until(night.config.orders, night.now)
+    complete_until = find_complete_until(night.config.orders, night.now)
     faults = find_feed_faults(
         orders,
         night.cutoff,
-        dates.parse_instant(night.now) if stated is None else stated,
+        dates.parse_instant(night.now) if complete_until is None else complete_until,
         night.config.nightly,
         _read_champion_record(night),
         night.config.gate.history,
@@ -187,10 +187,10 @@ def _find_champion(night: _Night) -> tuple[str, str] | None:
     """Number and run of the version that serves; None where none does, or there is no store."""
     try:
         store = open_for_reading(night.store)
-        found = store.aliased(night.config.tracking.model_name, CHAMPION)
+        version = store.aliased(night.config.tracking.model_name, CHAMPION)
     except ClvcastError:
         return None
-    return None if found is None else (found.number, found.run_id)
+    return None if version is None else (version.number, version.run_id)
 
 
 def _read_champion_record(night: _Night) -> Record | None:
@@ -255,11 +255,14 @@ def _score(night: _Night, models: list[TrainedModel]) -> tuple[StepOutcome, str]
 
 def _monitor_drift(night: _Night, orders: Orders, model: TrainedModel) -> tuple[StepOutcome, str]:
     """Tonight's customers and forecasts against those the champion learned from."""
-    found = monitor(night.folder / FORECASTS, orders, model, night.config)
-    alarms = [finding.sentence for finding in found.findings if finding.severity == "alarm"]
+    monitoring = monitor(night.folder / FORECASTS, orders, model, night.config)
+    alarms = [finding.sentence for finding in monitoring.findings if finding.severity == "alarm"]
     if alarms:
         return "alarm", "; ".join(alarms)
-    return "done", f"none of {len(found.findings)} numbers moved beyond its limit since training"
+    return (
+        "done",
+        f"none of {len(monitoring.findings)} numbers moved beyond its limit since training",
+    )
 
 
 def _monitor_matured(night: _Night, orders: Orders) -> tuple[StepOutcome, str]:
@@ -270,8 +273,10 @@ def _monitor_matured(night: _Night, orders: Orders) -> tuple[StepOutcome, str]:
     mature = [name for name in waiting if is_mature(dates.parse_instant(name), horizon_days, end)]
     alarms: list[str] = []
     for name in mature:
-        found = monitor(night.folder / "nights" / name / FORECASTS, orders, None, night.config)
-        alarms += [finding.sentence for finding in found.findings if finding.severity == "alarm"]
+        monitoring = monitor(night.folder / "nights" / name / FORECASTS, orders, None, night.config)
+        alarms += [
+            finding.sentence for finding in monitoring.findings if finding.severity == "alarm"
+        ]
     if mature:
         monitored = (*state.monitored, *mature)
         write_state(night.folder, state.model_copy(update={"monitored": monitored}))
@@ -285,8 +290,8 @@ def _monitor_matured(night: _Night, orders: Orders) -> tuple[StepOutcome, str]:
 def _remove_old(night: _Night) -> tuple[StepOutcome, str]:
     keep = night.config.nightly.keep
     removed = remove_old_nights(night.folder, keep, read_state(night.folder).monitored)
-    kept = len(list_nights(night.folder))
-    return "done", f"forecasts of {kept} nights are kept, {len(removed)} removed"
+    n_nights = len(list_nights(night.folder))
+    return "done", f"forecasts of {n_nights} nights are kept, {len(removed)} removed"
 
 
 def _summarize(night: _Night) -> NightSummary:
@@ -304,5 +309,5 @@ def _write_summary(night: _Night) -> None:
     summary = _summarize(night)
     write_text(night.folder / _SUMMARY, summary.format_json())
     if night.forecasts is not None and summary.cutoff is not None:
-        kept = night.folder / "nights" / summary.cutoff[:10]
-        write_text(kept / _SUMMARY, summary.format_json())
+        night_folder = night.folder / "nights" / summary.cutoff[:10]
+        write_text(night_folder / _SUMMARY, summary.format_json())

@@ -43,24 +43,27 @@ class Calendar:
         """
         ends = cutoffs[:, None] + np.arange(-1, self.periods + 1) * (self.horizon_days * DAY)
         bounds = -(-ends // DAY)
-        found = [np.diff(np.searchsorted(own, bounds), axis=1) for own in self.days.values()]
-        return np.stack(found, axis=1) / self.horizon_days
+        day_counts = [
+            np.diff(np.searchsorted(event_days, bounds), axis=1)
+            for event_days in self.days.values()
+        ]
+        return np.stack(day_counts, axis=1) / self.horizon_days
 
     def to_dates(self) -> dict[str, tuple[str, ...]]:
         """ISO dates by event, as a bundle keeps them."""
         return {
-            name: tuple(np.datetime_as_string(own.astype("datetime64[D]")).tolist())
-            for name, own in self.days.items()
+            name: tuple(np.datetime_as_string(event_days.astype("datetime64[D]")).tolist())
+            for name, event_days in self.days.items()
         }
 
 
 def build_calendar(dates_by_event: Mapping[str, tuple[str, ...]]) -> Calendar:
     """The calendar of ISO dates by event."""
-    found = {}
+    days_by_event = {}
     for name in sorted(dates_by_event):
         days = np.array(dates_by_event[name], dtype="datetime64[D]").astype(np.int64)
-        found[name] = np.unique(days)
-    return Calendar(found)
+        days_by_event[name] = np.unique(days)
+    return Calendar(days_by_event)
 
 
 def load_calendar(path: str) -> Calendar:
@@ -96,4 +99,6 @@ def load_calendar(path: str) -> Calendar:
             "days of the same kind one name"
         )
     text = days.dt.strftime("%Y-%m-%d")
-    return build_calendar({str(n): tuple(own) for n, own in text.groupby(names.to_numpy())})
+    return build_calendar(
+        {str(n): tuple(event_dates) for n, event_dates in text.groupby(names.to_numpy())}
+    )

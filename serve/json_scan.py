@@ -73,13 +73,13 @@ def _scan(body, counts):  # type: ignore[no-untyped-def]
             while at < n and body[at] != 34:
                 at += 2 if body[at] == 92 else 1  # \ and what it escapes
             if wants_key[depth]:
-                own = _hash_text(body, begin, min(at, n))
+                text_hash = _hash_text(body, begin, min(at, n))
                 for k in range(n_keys[depth]):
-                    if hashes[depth, k] == own:
+                    if hashes[depth, k] == text_hash:
                         return _REPEATED_KEY
                 if n_keys[depth] == _KEYS:
                     return _TOO_MANY_KEYS
-                hashes[depth, n_keys[depth]] = own
+                hashes[depth, n_keys[depth]] = text_hash
                 n_keys[depth] += 1
                 wants_key[depth] = False
             at += 1
@@ -102,18 +102,18 @@ def _scan(body, counts):  # type: ignore[no-untyped-def]
 @_compiled
 def _hash_text(body, begin, end):  # type: ignore[no-untyped-def]
     """FNV-1a of a string's UTF-8, escapes resolved: a text written in two ways is one."""
-    found = np.uint64(0xCBF29CE484222325)
+    hash_value = np.uint64(0xCBF29CE484222325)
     at = begin
     while at < end:
         code = np.int64(body[at])
         at += 1
         if code != 92 or at >= end:
-            found = _add_byte(found, code)
+            hash_value = _add_byte(hash_value, code)
             continue
         code = np.int64(body[at])
         at += 1
         if code != 117:  # u
-            found = _add_byte(found, _ESCAPES[code])
+            hash_value = _add_byte(hash_value, _ESCAPES[code])
             continue
         code = _read_hex(body, at, end)
         at += 4
@@ -123,20 +123,20 @@ def _hash_text(body, begin, end):  # type: ignore[no-untyped-def]
                 code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
                 at += 6
         if code < 0x80:
-            found = _add_byte(found, code)
+            hash_value = _add_byte(hash_value, code)
         elif code < 0x800:
-            found = _add_byte(found, 0xC0 | code >> 6)
-            found = _add_byte(found, 0x80 | code & 63)
+            hash_value = _add_byte(hash_value, 0xC0 | code >> 6)
+            hash_value = _add_byte(hash_value, 0x80 | code & 63)
         elif code < 0x10000:
-            found = _add_byte(found, 0xE0 | code >> 12)
-            found = _add_byte(found, 0x80 | code >> 6 & 63)
-            found = _add_byte(found, 0x80 | code & 63)
+            hash_value = _add_byte(hash_value, 0xE0 | code >> 12)
+            hash_value = _add_byte(hash_value, 0x80 | code >> 6 & 63)
+            hash_value = _add_byte(hash_value, 0x80 | code & 63)
         else:
-            found = _add_byte(found, 0xF0 | code >> 18)
-            found = _add_byte(found, 0x80 | code >> 12 & 63)
-            found = _add_byte(found, 0x80 | code >> 6 & 63)
-            found = _add_byte(found, 0x80 | code & 63)
-    return found
+            hash_value = _add_byte(hash_value, 0xF0 | code >> 18)
+            hash_value = _add_byte(hash_value, 0x80 | code >> 12 & 63)
+            hash_value = _add_byte(hash_value, 0x80 | code >> 6 & 63)
+            hash_value = _add_byte(hash_value, 0x80 | code & 63)
+    return hash_value
 
 
 @_compiled
@@ -147,13 +147,13 @@ def _add_byte(found, code):  # type: ignore[no-untyped-def]
 @_compiled
 def _read_hex(body, begin, end):  # type: ignore[no-untyped-def]
     """The number of four hexadecimal digits; 0 where they are none."""
-    found = np.int64(0)
+    code_point = np.int64(0)
     if begin + 4 > end:
-        return found
+        return code_point
     for at in range(begin, begin + 4):
         digit = np.int64(body[at])
         if 48 <= digit <= 57:
-            found = found * 16 + digit - 48
+            code_point = code_point * 16 + digit - 48
         elif 97 <= (digit | 32) <= 102:
-            found = found * 16 + (digit | 32) - 87
-    return found
+            code_point = code_point * 16 + (digit | 32) - 87
+    return code_point

@@ -89,9 +89,9 @@ class NestedModel:
             return FORECAST_SCHEMA.empty_table(), []
         forecasts = forecast_rows(self.model, orders, instant)
         position = dict(zip(orders.customer_ids.to_pylist(), positions, strict=True))
-        found = [position.pop(customer) for customer in forecasts["customer_id"].to_pylist()]
+        input_rows = [position.pop(customer) for customer in forecasts["customer_id"].to_pylist()]
         reasons.update(dict.fromkeys(position.values(), NO_ORDER))
-        return forecasts, found
+        return forecasts, input_rows
 
 
 def _build_frame(table: pa.Table) -> pd.DataFrame:

@@ -198,17 +198,17 @@ def _parameters(
     model: ModelConfig,
     seed: int,
 ) -> dict[str, Any]:
-    found = _PARAMETERS | {
+    parameters = _PARAMETERS | {
         **objective,
         "seed": seed,
         "min_data_in_leaf": max(_LEAST_LEAF, n_rows // 200),
         **model.parameters,
     }
     if model.monotone:
-        found["monotone_constraints"] = [
+        parameters["monotone_constraints"] = [
             _direction(head, model.monotone.get(name, 0)) for name in features
         ]
-    return found
+    return parameters
 
 
 def list_tree_parameters(replaced: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,8 +252,8 @@ def predict_out_of_fold(
         # where the other half teaches nothing, everybody does
         learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
         trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), progress)
-        for (each, btyd), own, values in zip(views, folds, heads_by_row, strict=True):
-            keep = own == held_out
+        for (each, btyd), row_folds, values in zip(views, folds, heads_by_row, strict=True):
+            keep = row_folds == held_out
             if keep.any():
                 heads = predict_heads(
                     trees, examples.features, blend, each.where(keep), btyd.where(keep)

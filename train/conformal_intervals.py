@@ -66,13 +66,13 @@ def compare_spans(
     them.
     """
     rows = past.rows
-    known = np.isfinite(past.spend)
+    is_realised = np.isfinite(past.spend)
     least = min(_LEAST_SHOWN, rows.n_rows)
-    n_periods = max(k + 1 for k in range(past.periods) if known[:, k].sum() >= least)
+    n_periods = max(k + 1 for k in range(past.periods) if is_realised[:, k].sum() >= least)
     spend = predict_spend_by_period(
         later, blend, rows, past.btyd, unseen, trees, past.horizon_days, n_periods
     )
-    keep = known[:, n_periods - 1]
+    keep = is_realised[:, n_periods - 1]
     return Outcomes(
         get_interval_position(later, spend)[keep],
         spend.sum(axis=1)[keep],

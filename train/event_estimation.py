@@ -29,7 +29,7 @@ def estimate_event_effects(orders: Orders, calendar: Calendar, end: int) -> Even
     """What the orders before `end` tell of each event; one without an observed day has none."""
     first, counts = count_daily_orders(slice_observed(orders, end), end)
     days = first + np.arange(len(counts))
-    under = np.array([np.isin(days, own) for own in calendar.days.values()]).T
+    under = np.array([np.isin(days, event_days) for event_days in calendar.days.values()]).T
     return EventEffects(
         names=tuple(calendar.days),
         effects=tuple(fit_event_effects(counts, under).tolist()),
@@ -50,9 +50,13 @@ def fit_event_effects(counts: Float64, under: Mask) -> Float64:
     """Log effects of events (n_days x n_events: which days are under them) on daily counts."""
     n_events = under.shape[1]
     usual = _expect_without_events(counts, np.asarray(under.any(axis=1)))
-    known = usual > 0
-    inputs, expected, actual = under[known].astype(np.float64), usual[known], counts[known]
-    plain = ~under[known].any(axis=1)
+    has_usual = usual > 0
+    inputs, expected, actual = (
+        under[has_usual].astype(np.float64),
+        usual[has_usual],
+        counts[has_usual],
+    )
+    plain = ~under[has_usual].any(axis=1)
     scatter = (actual[plain] - expected[plain]) ** 2 / expected[plain]
     noise = max(float(scatter.mean()), 1.0) if plain.any() else 1.0
     effects = np.zeros(n_events)

@@ -49,32 +49,32 @@ class LaterFrame:
 
     def sum_by_cutoff(self, values: Float64) -> Float64:
         """Totals of values per row (n_rows x periods) by cutoff: n_cutoffs x periods."""
-        found = np.zeros((len(self.instants), values.shape[1]))
+        cutoff_sums = np.zeros((len(self.instants), values.shape[1]))
         for j in range(len(self.instants)):
-            found[j] = values[self.rows.cutoff_index == j].sum(axis=0)
-        return found
+            cutoff_sums[j] = values[self.rows.cutoff_index == j].sum(axis=0)
+        return cutoff_sums
 
 
 def build_later_frame(orders: Orders, config: Config, end: int, blend: Blend) -> LaterFrame | None:
     """What the orders before `end` show of later periods; None where it is nothing."""
-    known = windows.slice_observed(orders, end)
-    first = windows.find_first_order_at(known)
+    observed = windows.slice_observed(orders, end)
+    first = windows.find_first_order_at(observed)
     horizon, periods = config.horizon_days, config.periods
     instants = choose_later_cutoffs(first, end, horizon, periods)
     if instants is None:
         return None
-    rows = compute_feature_rows(known, instants)
-    spend = compute_targets(known, rows, instants, horizon, periods, end, config.target).spend
+    rows = compute_feature_rows(observed, instants)
+    spend = compute_targets(observed, rows, instants, horizon, periods, end, config.target).spend
     ends = windows.compute_period_ends(instants, horizon, periods)
-    values = compute_line_values(known, config.target)
-    totals = np.array([windows.sum_between(known.times, values, bounds) for bounds in ends])
+    values = compute_line_values(observed, config.target)
+    totals = np.array([windows.sum_between(observed.times, values, bounds) for bounds in ends])
     realised = windows.is_realised(ends[:, 1:], end)
     return LaterFrame(
         rows,
         forecast_btyd(rows, blend, horizon),
         np.maximum(spend, 0.0),
         instants,
-        np.where(realised, totals / known.unit, np.nan),
+        np.where(realised, totals / observed.unit, np.nan),
         (instants - first) / DAY,
         (end - instants) / DAY,
         horizon,

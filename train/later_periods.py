@@ -49,8 +49,8 @@ def learn_later_periods(
     """
     n_later = max(periods, _LEAST_PERIODS) - 1
     parts = predict_later_parts(blend, btyd, spend, horizon_days, n_later + 1)
-    own = parts.btyd if trees is None else parts.btyd * trees[:, None]
-    totals, grown, carried = (_sum_columns(v) for v in (parts.btyd, own, parts.carried_on))
+    tree_spend = parts.btyd if trees is None else parts.btyd * trees[:, None]
+    totals, grown, carried = (_sum_columns(v) for v in (parts.btyd, tree_spend, parts.carried_on))
     first = math.fsum(btyd.spend * np.exp(-btyd.spend_season))
     begins = math.fsum(spend * np.exp(-btyd.spend_season))
     level = begins / first if min(first, begins) > 0 else 1.0
@@ -88,8 +88,10 @@ def _weigh_trees(frame: LaterFrame | None) -> float:
     """The weight of trees, by how many spans apart the cutoffs with a whole span lie."""
     if frame is None:
         return _SPANS_WEIGHTS[0]
-    whole = frame.ages[frame.realised == frame.periods]
-    reach = float(np.ptp(whole)) / (frame.periods * frame.horizon_days) if len(whole) else 0.0
+    whole_ages = frame.ages[frame.realised == frame.periods]
+    reach = (
+        float(np.ptp(whole_ages)) / (frame.periods * frame.horizon_days) if len(whole_ages) else 0.0
+    )
     low, high = _SPANS_WEIGHTS
     return low + (high - low) * reach / (reach + 2.0)
 
@@ -105,12 +107,12 @@ def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[l
     expected = frame.sum_by_cutoff(np.column_stack([first, later]))
     actual = frame.sum_by_cutoff(np.nan_to_num(frame.spend))
     places = locate_in_season(blend.season, frame.rows)
-    found: list[float] = []
+    corrections: list[float] = []
     realised = 1
     for k in range(1, frame.periods):
-        known = np.isfinite(frame.shop_totals[:, k])
-        n_rows = int(known[frame.rows.cutoff_index].sum())
-        used = known & (np.minimum(actual[:, 0], actual[:, k]) > 0) & (expected[:, k] > 0)
+        has_total = np.isfinite(frame.shop_totals[:, k])
+        n_rows = int(has_total[frame.rows.cutoff_index].sum())
+        used = has_total & (np.minimum(actual[:, 0], actual[:, k]) > 0) & (expected[:, k] > 0)
         used &= np.minimum(frame.shop_totals[:, 0], np.nan_to_num(frame.shop_totals[:, k])) > 0
         if n_rows < _LEAST_ROWS or not used.any():
             break
@@ -129,12 +131,12 @@ def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[l
             float(np.average(part - declined, weights=settled)) for part in (share, money)
         )
         # customers who are nearly all of the shop keep their share however much they thin out
-        seen = by_share * min(of_share, 0.0) + (1.0 - by_share) * of_money
-        found.append(seen * years / (years + _PRIOR_YEARS))
-    fading = 0.0 if len(found) < 2 else min(found[-1] - found[-2], 0.0)
-    while len(found) < n_later:
-        found.append(found[-1] + fading if found else 0.0)
-    return found, realised
+        observed = by_share * min(of_share, 0.0) + (1.0 - by_share) * of_money
+        corrections.append(observed * years / (years + _PRIOR_YEARS))
+    fading = 0.0 if len(corrections) < 2 else min(corrections[-1] - corrections[-2], 0.0)
+    while len(corrections) < n_later:
+        corrections.append(corrections[-1] + fading if corrections else 0.0)
+    return corrections, realised
 
 
 def _measure_events(frame: LaterFrame, events: EventEffects, k: int) -> Float64:

@@ -78,13 +78,13 @@ def predict_later_out_of_fold(
 ) -> Float64:
     """Each row's factor from trees grown on the other half of the customers; 1: nothing learned."""
     fold = split_folds(rows)
-    found = np.ones(rows.n_rows)
+    factors = np.ones(rows.n_rows)
     for held_out in np.unique(fold):
         out = fold == held_out
         if examples.spend[examples.usable & ~out].sum() > 0:
             (trees,) = train_later_trees(examples, model, range(seed, seed + 1), ~out)
-            found[out] = np.exp(trees.predict(examples.inputs[out]))
-    return found
+            factors[out] = np.exp(trees.predict(examples.inputs[out]))
+    return factors
 
 
 def train_later_trees(

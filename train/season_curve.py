@@ -16,8 +16,8 @@ _PRIOR_POINTS = 13  # how many points that belief is worth
 
 def estimate_level(rest: Float64) -> float:
     """The mean of a series without its season, shrunk towards 0."""
-    known = rest[~np.isnan(rest)]
-    return math.fsum(known) / (len(known) + _PRIOR_POINTS)
+    present = rest[~np.isnan(rest)]
+    return math.fsum(present) / (len(present) + _PRIOR_POINTS)
 
 
 def estimate_curve(series: Float64, phases: Int64, years: Int64) -> Float64:
@@ -29,8 +29,8 @@ def estimate_curve(series: Float64, phases: Int64, years: Int64) -> Float64:
     n_phases = int(phases.max()) + 1
     table = np.full((int(years.max()) + 1, n_phases), np.nan)
     table[years, phases] = series
-    known = ~np.isnan(table)
-    counts = known.sum(axis=0)
+    is_present = ~np.isnan(table)
+    counts = is_present.sum(axis=0)
     if not counts.all():
         return np.zeros(n_phases)
     per_year = table[:-1] - table[1:]
@@ -42,12 +42,12 @@ def estimate_curve(series: Float64, phases: Int64, years: Int64) -> Float64:
         levels = np.array(
             [
                 row.mean() if len(row := r[k]) else 0.0
-                for r, k in zip(table - season, known, strict=True)
+                for r, k in zip(table - season, is_present, strict=True)
             ]
         )
         season = np.nanmean(table - levels[:, None], axis=0)
         season -= season.mean()
-    rest = (table - levels[:, None] - season)[known]
+    rest = (table - levels[:, None] - season)[is_present]
     free = max(len(rest) - n_phases - len(table) + 1, 0)
     noise = (math.fsum(rest**2) + _PRIOR_POINTS * _PRIOR_NOISE**2) / (free + _PRIOR_POINTS)
     noise_of_mean = noise / counts

@@ -113,8 +113,10 @@ def _measure_known_share(known: Orders, horizon_days: int, target: Target, end: 
     outcome = compute_targets(known, rows, starts, horizon_days, 1, end, target)
     ends = windows.compute_period_ends(starts, horizon_days, 1)
     values = compute_line_values(known, target)
-    whole = [windows.sum_between(known.times, values, bounds)[0] / known.unit for bounds in ends]
-    total = math.fsum(whole)
+    window_sums = [
+        windows.sum_between(known.times, values, bounds)[0] / known.unit for bounds in ends
+    ]
+    total = math.fsum(window_sums)
     return math.fsum(np.maximum(outcome.spend[:, 0], 0.0)) / total if total > 0 else math.nan
 
 

@@ -43,9 +43,9 @@ def estimate_from_totals(totals: Float64, horizon_days: int, place: float, churn
     phases, years = back % _BINS, back // _BINS
     ends = len(totals) - np.rint(years * YEAR_DAYS).astype(np.int64) - phases * _BIN_DAYS
     sums = np.concatenate(([0.0], np.cumsum(totals)))
-    whole = ends >= _BIN_DAYS
+    is_whole = ends >= _BIN_DAYS
     bins = np.full(n_bins, np.nan)
-    bins[whole] = sums[ends[whole]] - sums[ends[whole] - _BIN_DAYS]
+    bins[is_whole] = sums[ends[is_whole]] - sums[ends[is_whole] - _BIN_DAYS]
     logs = np.log(bins, where=bins > 0, out=np.full(n_bins, np.nan))
     curve = estimate_curve(logs, phases, years) * _weigh_years(totals, n_years)
     if not curve.any():

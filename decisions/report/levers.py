@@ -25,8 +25,10 @@ def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSec
     """The four levers by period, retention, and formula CLV compared with the forecast."""
     measures, triangle = content.kpis.measures, content.kpis.triangles
     days = int(measures["period_days"].iloc[0])
-    known = [name for name in _LEVERS if content.periods[name].notna().any()]  # no margin: none
-    sections = [_chart_lever(name, content.periods, days, writing) for name in known]
+    known_levers = [
+        name for name in _LEVERS if content.periods[name].notna().any()
+    ]  # no margin: none
+    sections = [_chart_lever(name, content.periods, days, writing) for name in known_levers]
     if triangle["age_months"].max() >= 1:
         sections.append(_chart_retention(triangle, writing))
     shop = measures.iloc[0]
@@ -59,7 +61,11 @@ def build_lever_section(content: ReportData, writing: NumberFormat) -> ReportSec
     )
     lead = (
         f"Four levers drive customer value; each is measured over periods of {days} days."
-        + ("" if "margin_rate" in known else " No margin is known: map cost or state margin_rate."),
+        + (
+            ""
+            if "margin_rate" in known_levers
+            else " No margin is known: map cost or state margin_rate."
+        ),
         *_describe_lever_values(content, writing),
     )
     return ReportSection("levers", "What drives it", lead, tuple(sections))

@@ -44,21 +44,23 @@ def _detect_named_returns(profile: SourceProfile) -> Finding | None:
         if any(column in listed for listed in (source.only, source.except_, source.returns)):
             continue
         positive = profile.positives.get((position, column), {})
-        found = {
+        return_counts = {
             value: positive[value]
             for value, n in counts.items()
             if positive.get(value, 0) > _POSITIVE_SHARE * n and is_return(value)
         }
-        lines = sum(found.values())
-        if lines < _LEAST_RETURNS or len(found) == len([value for value in counts if value]):
+        lines = sum(return_counts.values())
+        if lines < _LEAST_RETURNS or len(return_counts) == len(
+            [value for value in counts if value]
+        ):
             continue
-        shown = join_words([f"{v!r} ({pluralize(n, 'line')})" for v, n in found.items()])
+        examples = join_words([f"{v!r} ({pluralize(n, 'line')})" for v, n in return_counts.items()])
         return Finding(
             "return lines",
             "warn",
             lines / max(1, sum(counts.values())),
-            f"column {column!r} has {shown} with positive amounts, which count as sales",
-            format_setting("orders.returns", {column: list(found)}),
+            f"column {column!r} has {examples} with positive amounts, which count as sales",
+            format_setting("orders.returns", {column: list(return_counts)}),
         )
     return None
 
@@ -85,21 +87,26 @@ def _detect_own_returns(profile: SourceProfile) -> Finding | None:
     used = np.flatnonzero(profile.is_used & (profile.customers.codes >= 0))
     customers, amounts = profile.customers.codes[used], profile.amounts[used]
     n = len(profile.customers.values)
-    given = np.bincount(customers, np.minimum(amounts, 0.0), n)
+    returned_sums = np.bincount(customers, np.minimum(amounts, 0.0), n)
     bought = np.bincount(customers, amounts > 0, n)
     lines = np.bincount(customers, amounts < 0, n)
-    own = (bought == 0) & (lines >= _LEAST_OWN_RETURNS) & (given <= _OWN_SHARE * given.sum())
-    if not own.any():
+    is_shop = (
+        (bought == 0)
+        & (lines >= _LEAST_OWN_RETURNS)
+        & (returned_sums <= _OWN_SHARE * returned_sums.sum())
+    )
+    if not is_shop.any():
         return None
-    top = int(np.argmax(own * -given))
+    top = int(np.argmax(is_shop * -returned_sums))
     name = profile.customers.labels[top].as_py()
     reference = _find_reference(profile, profile.customers.codes == top)
     return Finding(
         "return lines",
         "warn",
-        float(given[top] / given.sum()),
+        float(returned_sums[top] / returned_sums.sum()),
         f"{name!r} bought nothing and has {pluralize(int(lines[top]), 'return')} "
-        f"({given[top]:,.2f}): refunds in the shop's own name, which no customer's value falls by",
+        f"({returned_sums[top]:,.2f}): refunds in the shop's own name, which no customer's "
+        "value falls by",
         format_setting("orders.return_columns", {"order_id": reference})
         if reference
         else "export the column that names the order they give back, for orders.return_columns, or "
@@ -109,10 +116,13 @@ def _detect_own_returns(profile: SourceProfile) -> Finding | None:
 
 def _find_reference(profile: SourceProfile, lines: Mask) -> str:
     """A column that names other orders on some lines; empty where there is none."""
-    known = set(hash_texts(profile.order_ids.labels.to_pylist()).tolist())
+    order_hashes = set(hash_texts(profile.order_ids.labels.to_pylist()).tolist())
     for name, cells in profile.cells.items():
-        own = cells[lines[: len(cells)]]
-        if len(own) and np.mean([cell in known for cell in own.tolist()]) >= _NAMED_SHARE:
+        sampled_cells = cells[lines[: len(cells)]]
+        if (
+            len(sampled_cells)
+            and np.mean([cell in order_hashes for cell in sampled_cells.tolist()]) >= _NAMED_SHARE
+        ):
             return name
     return ""
 
@@ -132,8 +142,8 @@ def detect_joined_lines(profile: SourceProfile) -> Finding:
         at = np.flatnonzero(affected[: len(cells)])
         by_order = _count_pairs(orders[at], keys[at], cells[at])
         varies = by_order[by_order["cells"] > 1]
-        whole = varies[varies["keys"] > 1]
-        joined = whole if len(whole) >= _LEAST_JOINED or not is_payment(column) else varies
+        multi_key = varies[varies["keys"] > 1]
+        joined = multi_key if len(multi_key) >= _LEAST_JOINED or not is_payment(column) else varies
         if len(joined) < _LEAST_JOINED or joined["is_product"].mean() < _JOINED_SHARE:
             continue
         counted = varies[varies["is_product"]]["cells"]
@@ -176,11 +186,13 @@ def _count_pairs(orders: Int64, keys: Int64, cells: UInt64) -> pd.DataFrame:
     pairs = lines.groupby(["order", "key", "cell"], sort=False).size().reset_index(name="n")
     by_key = pairs.groupby(["order", "key"])["n"].agg(["size", "min", "max"]).reset_index()
     by_key["is_even"] = by_key["min"] == by_key["max"]
-    found = by_key.groupby("order").agg(keys=("key", "size"), is_even=("is_even", "all"))
-    found["cells"] = lines.groupby("order")["cell"].nunique()
-    found["pairs"] = pairs.groupby("order").size()
-    found["is_product"] = found["is_even"] & (found["pairs"] == found["keys"] * found["cells"])
-    return found
+    pair_counts = by_key.groupby("order").agg(keys=("key", "size"), is_even=("is_even", "all"))
+    pair_counts["cells"] = lines.groupby("order")["cell"].nunique()
+    pair_counts["pairs"] = pairs.groupby("order").size()
+    pair_counts["is_product"] = pair_counts["is_even"] & (
+        pair_counts["pairs"] == pair_counts["keys"] * pair_counts["cells"]
+    )
+    return pair_counts
 
 
 def _starts_at_one(orders: Int64, cells: UInt64) -> bool:

@@ -112,11 +112,11 @@ def _find_silent_faults(orders: object, config: Config) -> list[Finding]:
 
 
 def _audit(orders: Orders, horizon_days: int) -> list[Finding]:
-    found = [audit_leakage(orders, horizon_days)]
+    findings = [audit_leakage(orders, horizon_days)]
     if orders.extra is not None:
         cutoff = choose_audit_cutoff(orders, horizon_days)
-        found.append(audit_extra_features(orders, orders.extra, cutoff))
-    return found
+        findings.append(audit_extra_features(orders, orders.extra, cutoff))
+    return findings
 
 
 def _history(orders: Orders, end: int, horizon_days: int) -> Finding:

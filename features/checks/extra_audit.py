@@ -30,13 +30,13 @@ _CLOSE = 1e-5  # relative, where moved dates may round otherwise
 
 def audit_extra_features(orders: Orders, extra: ExtraFeatures, cutoff: int) -> Finding:
     """Compare the function's values at a cutoff with those under changes that must not matter."""
-    known = build_order_frame(windows.slice_observed(orders, cutoff))
-    expected = _sort(call_function(extra, known, cutoff, None), known)
+    observed = build_order_frame(windows.slice_observed(orders, cutoff))
+    expected = _sort(call_function(extra, observed, cutoff, None), observed)
     extra = replace(extra, names=tuple(expected.columns))
     faults: dict[str, list[str]] = {}
-    for change, found, tolerance in _vary(extra, known, cutoff):
-        before = expected.loc[found.index]
-        differs = ~np.isclose(before, found, rtol=tolerance, atol=0.0, equal_nan=True)
+    for change, changed_values, tolerance in _vary(extra, observed, cutoff):
+        before = expected.loc[changed_values.index]
+        differs = ~np.isclose(before, changed_values, rtol=tolerance, atol=0.0, equal_nan=True)
         if differs.any():
             named = [str(name) for name in expected.columns.to_numpy()[differs.any(axis=0)]]
             faults[change] = [*faults.get(change, []), *named]
@@ -49,14 +49,14 @@ def audit_extra_features(orders: Orders, extra: ExtraFeatures, cutoff: int) -> F
         return Finding(
             "extra features", "pass", 0, f"{sentence}they depend on the customer's own lines alone"
         )
-    told = "; ".join(
+    changes = "; ".join(
         f"{', '.join(dict.fromkeys(names))} change {change}" for change, names in faults.items()
     )
     return Finding(
         "extra features",
         "fail",
         len(faults),
-        f"{sentence}{told}, so they may hold later orders or other customers",
+        f"{sentence}{changes}, so they may hold later orders or other customers",
         "compute them from the lines the function is given; facts kept elsewhere belong into "
         "customers: (with valid_from) or calendar:",
     )
@@ -72,18 +72,18 @@ def _vary(
     other = dict(zip(ids, np.roll(ids, len(ids) // 2), strict=True))
     renamed = known.assign(customer_id=known["customer_id"].map(other))
     renamed = renamed.sort_values("customer_id", kind="stable", ignore_index=True)
-    found = _sort(call_function(extra, renamed, cutoff, names), renamed)
-    own = {new: old for old, new in other.items()}
+    varied = _sort(call_function(extra, renamed, cutoff, names), renamed)
+    original_ids = {new: old for old, new in other.items()}
     if len(ids) > 1:
-        yield "when customers exchange their ids", found.rename(index=own), 0.0
+        yield "when customers exchange their ids", varied.rename(index=original_ids), 0.0
     earlier = known.assign(ordered_at=known["ordered_at"] - pd.DateOffset(years=_YEARS))
     moved = pd.Timestamp(cutoff, unit="us") - pd.DateOffset(years=_YEARS)
-    found = call_function(extra, earlier, dates.parse_instant(moved.to_pydatetime()), names)
-    yield f"when all dates are {_YEARS} years earlier", _sort(found, earlier), _CLOSE
+    varied = call_function(extra, earlier, dates.parse_instant(moved.to_pydatetime()), names)
+    yield f"when all dates are {_YEARS} years earlier", _sort(varied, earlier), _CLOSE
     for customer_id in ids[np.unique(np.linspace(0, len(ids) - 1, _ALONE).astype(int))]:
         alone = known[known["customer_id"] == customer_id].reset_index(drop=True)
-        found = _sort(call_function(extra, alone, cutoff, names), alone)
-        yield "when a customer is alone", found, 0.0
+        varied = _sort(call_function(extra, alone, cutoff, names), alone)
+        yield "when a customer is alone", varied, 0.0
 
 
 def _sort(found: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

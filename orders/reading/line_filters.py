@@ -80,12 +80,12 @@ def apply_filters(
     """The verdict on each line of a block; filters on columns that are not read do not apply."""
     verdicts = np.full(table.num_rows, KEPT, dtype=np.int8)
     left_out: dict[str, int] = {}
-    seen: dict[str, dict[str, int]] = {}
+    counts_by_filter: dict[str, dict[str, int]] = {}
     for name, keeps, listed in filters:
         if FILTER + name not in mapping:
             continue
         values, codes = _encode(table[name])
-        seen[FILTER + name] = _count_codes(values, codes)
+        counts_by_filter[FILTER + name] = _count_codes(values, codes)
         nothing = np.array([v in MISSING_WORDS for v in values], dtype=np.bool_)
         is_listed = np.array([v in listed for v in values], dtype=np.bool_)
         is_listed |= nothing & ("" in listed)
@@ -100,20 +100,20 @@ def apply_filters(
             left_out |= {f"{name} filled in": int(lines.sum())} if lines.any() else {}
             continue
         left_out |= {f"{name} {values[k] or 'blank'}": int(lines[k]) for k in np.flatnonzero(lines)}
-    return Verdicts(verdicts, left_out, seen)
+    return Verdicts(verdicts, left_out, counts_by_filter)
 
 
 def find_returns(
     table: pa.Table, mapping: Mapping[str, Expression], returns: Mapping[str, Sequence[str]]
 ) -> Mask:
     """The lines that are returns by the value of a column, whatever the sign of their amount."""
-    found = np.zeros(table.num_rows, dtype=np.bool_)
+    is_return = np.zeros(table.num_rows, dtype=np.bool_)
     for name, listed in returns.items():
         if RETURNS + name in mapping:
             values, codes = _encode(table[name])
             folded = set(map(fold_value, listed))
-            found |= np.array([value in folded for value in values], dtype=np.bool_)[codes]
-    return found
+            is_return |= np.array([value in folded for value in values], dtype=np.bool_)[codes]
+    return is_return
 
 
 def count_values(column: pa.ChunkedArray, lines: Mask) -> dict[str, int]:
@@ -125,8 +125,8 @@ def count_values(column: pa.ChunkedArray, lines: Mask) -> dict[str, int]:
 def _count_codes(values: Sequence[str], codes: Int64) -> dict[str, int]:
     """How many lines have each value, of the first thousand that are not blank."""
     counts = np.bincount(codes, minlength=len(values)).tolist()
-    found = {values[k]: counts[k] for k in range(len(values)) if counts[k] and values[k]}
-    return dict(list(found.items())[:_MOST_VALUES])
+    value_counts = {values[k]: counts[k] for k in range(len(values)) if counts[k] and values[k]}
+    return dict(list(value_counts.items())[:_MOST_VALUES])
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[list[str], Int64]:

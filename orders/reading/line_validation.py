@@ -200,10 +200,12 @@ def _read_returns(lines: Lines, mapping: Mapping[str, Expression], rules: Readin
     gives_back = lines.numbers[role] < 0
     column = mapping.get(RETURN_COLUMNS + "customer_id")
     if column is not None and "customer_id" in lines.texts:
-        stated, _ = rules.ids.read(lines.raw.table[column.name])
-        is_stated = pa.array(gives_back & ~stated.is_missing)
-        own = lines.texts["customer_id"].to_text()
-        lines.texts["customer_id"] = encode_labels(pc.if_else(is_stated, stated.to_text(), own))
+        buyers, _ = rules.ids.read(lines.raw.table[column.name])
+        is_stated = pa.array(gives_back & ~buyers.is_missing)
+        customer_texts = lines.texts["customer_id"].to_text()
+        lines.texts["customer_id"] = encode_labels(
+            pc.if_else(is_stated, buyers.to_text(), customer_texts)
+        )
     column = mapping.get(RETURN_COLUMNS + "order_id")
     if column is not None and "order_id" in lines.texts:
         named = read_ids(lines.raw.table[column.name], nulls_by_name=False)[0].to_text()

@@ -134,7 +134,7 @@ def unnest(
             f"{', '.join(map(str, rows.columns))}; clvcast.nest(orders, cutoff) makes them"
         )
     attributes = rows["attributes"] if customers and "attributes" in rows.columns else None
-    found = NestedOrders()
+    nested = NestedOrders()
     usable: dict[int, dict[str, _Row]] = {}  # cutoff -> customer -> row
     for position, (customer_id, cutoff, orders) in enumerate(
         zip(rows["customer_id"], rows["cutoff"], rows["orders"], strict=True)
@@ -145,7 +145,7 @@ def unnest(
             if row.customer_id in usable.setdefault(instant, {}):
                 raise OrdersError("repeats the customer and cutoff of an earlier row")
         except (OrdersError, ConfigError) as error:
-            found.reasons[position] = str(error)
+            nested.reasons[position] = str(error)
             continue
         if attributes is not None:
             row.attributes.append(attributes.iloc[position])
@@ -164,11 +164,11 @@ def unnest(
             max_rejected_share=0.0,
         ),
         customers if attributes is not None else None,
-        found,
+        nested,
     )
     for instant, customer_lines in usable.items():
         reader.read(instant, list(customer_lines.values()))
-    return found
+    return nested
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ def assign_returns(
     named = texts.pop(RETURNED_ORDER).to_text()
     owners = pa.array([customers.get(name) for name in named.to_pylist()], pa.string())
     is_known = pc.is_valid(owners)
-    for name, found in (("customer_id", owners), ("order_id", named)):
+    for name, replacements in (("customer_id", owners), ("order_id", named)):
         if name in texts:
-            own = texts[name].to_text()
-            texts[name] = encode_labels(pc.if_else(is_known, found, own))
+            current = texts[name].to_text()
+            texts[name] = encode_labels(pc.if_else(is_known, replacements, current))
     return replace(lines, texts=texts), np.asarray(is_known.to_numpy(zero_copy_only=False))

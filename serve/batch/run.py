@@ -177,7 +177,7 @@ def score_files(
         concerns = [*([concern] if concern else []), *describe_hindsight(model, instant)]
         remarks = [*shards.report.remarks, *facts_remarks, *notes, *concerns]
         terms = describe_terms(model)
-        told, warnings = _judge_totals(forecasts, instant, terms)
+        sentences, warnings = _judge_totals(forecasts, instant, terms)
         summary = Manifest(
             key=key,
             model_version=model.version,
@@ -190,7 +190,7 @@ def score_files(
             customers_without_orders=len(forecasts.without),
             lines_set_aside=forecasts.set_aside.num_rows,
             remarks=(*warnings, *remarks),
-            plausibility=told,
+            plausibility=sentences,
             files={},
         )
         if partitions:
@@ -208,9 +208,9 @@ def _judge_totals(
     """Sentences on the totals beside past spend; then warnings, and what the model cannot know."""
     totals: Any = found.totals()["totals"]
     clv, spend = totals["clv"], totals["expected_spend"]
-    told, warnings = describe_plausibility(found.past_spend, clv, spend, instant, terms)
+    sentences, warnings = describe_plausibility(found.past_spend, clv, spend, instant, terms)
     unknown = describe_unknown(found.first_evidence())
-    return tuple(told), (*warnings, *([unknown] if unknown else []))
+    return tuple(sentences), (*warnings, *([unknown] if unknown else []))
 
 
 def _forecast(

@@ -238,11 +238,11 @@ def _create_routes(
 
 def _read_content_type(request: Request) -> str:
     """The content type; 415 for text in another encoding than UTF-8, which would be misread."""
-    stated = request.headers.get("content-type", "")
-    kind, _, parameters = stated.partition(";")
+    content_type = request.headers.get("content-type", "")
+    kind, _, parameters = content_type.partition(";")
     if parameters:
         message = Message()
-        message["content-type"] = stated
+        message["content-type"] = content_type
         charset = message.get_param("charset", "utf-8")
         if not isinstance(charset, str) or charset.lower() not in _CHARSETS:
             raise Refusal(415, "unsupported", "the charset must be utf-8, or be left out")

@@ -162,10 +162,12 @@ def _add_headers(context: RequestContext, send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             context.status = message["status"]
-            own = message.get("headers", ())
-            is_page = any(n == b"content-type" and v.startswith(b"text/html") for n, v in own)
+            current_headers = message.get("headers", ())
+            is_page = any(
+                n == b"content-type" and v.startswith(b"text/html") for n, v in current_headers
+            )
             policy = (_POLICY, _NO_FRAMES if is_page else _NO_CONTENT)
-            message["headers"] = [*own, *headers, policy]
+            message["headers"] = [*current_headers, *headers, policy]
         await send(message)
 
     return send_with_headers

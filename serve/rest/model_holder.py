@@ -55,8 +55,8 @@ class ModelHolder:
         change is running; then nothing has changed.
         """
         with _lock_or_raise(self._changing):
-            found = verify_in_subprocess(self._resolve(name), self._tracking_uri, expect_sha256)
-            model = self._prepare(found)
+            verified = verify_in_subprocess(self._resolve(name), self._tracking_uri, expect_sha256)
+            model = self._prepare(verified)
             warm(model)
             if model.version != self.current.version:
                 self.previous = self.current

@@ -105,7 +105,7 @@ def score_files(
     concerns += [*describe_hindsight(model, instant), *describe_limits(config)]
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
     past = reduce(add, (PastSpend(**one["past_spend"]) for one in buckets_done), PastSpend())
-    told, warnings = describe_plausibility(
+    sentences, warnings = describe_plausibility(
         past, sums["clv"], sums["expected_spend"], instant, describe_terms(model)
     )
     evidence = next((one["evidence"] for one in buckets_done if one["evidence"]), "")
@@ -127,7 +127,7 @@ def score_files(
         remarks=remarks,
         was_done=False,
         parts_resumed=0,
-        plausibility=tuple(told),
+        plausibility=tuple(sentences),
     )
 
 

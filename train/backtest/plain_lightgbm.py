@@ -56,7 +56,7 @@ _PARAMETERS: dict[str, Any] = {
 
 def forecast_plain_lightgbm(known: BaselineInputs, seed: int = 0) -> BaselineForecast:
     """Spend and churn of the first period, and the CLV where whole spans were realised."""
-    asked = select_features(known)
+    customer_inputs = select_features(known)
     learned, happened = build_examples(known, 1)
     spent, churned = np.maximum(happened.spend[:, 0], 0.0), happened.churned.astype(np.float64)
     clv = None
@@ -64,10 +64,10 @@ def forecast_plain_lightgbm(known: BaselineInputs, seed: int = 0) -> BaselineFor
     if len(span):
         discounts = compute_discounts(known.economics, known.horizon_days, known.periods)
         value = known.economics.margin_rate * (later.spend / discounts).sum(axis=1)
-        clv = _predict(span, np.maximum(value, 0.0), asked, "tweedie", seed)
+        clv = _predict(span, np.maximum(value, 0.0), customer_inputs, "tweedie", seed)
     return BaselineForecast(
-        expected_spend=_predict(learned, spent, asked, "tweedie", seed),
-        churn_probability=_predict(learned, churned, asked, "binary", seed),
+        expected_spend=_predict(learned, spent, customer_inputs, "tweedie", seed),
+        churn_probability=_predict(learned, churned, customer_inputs, "binary", seed),
         clv=clv,
     )
 
@@ -78,9 +78,9 @@ def choose_plain_cutoffs(first: int, cutoff: int, span_days: int) -> Int64:
     At least four weeks of orders lie before each; one with less where there is no other.
     """
     newest = cutoff - span_days * DAY
-    found = newest - np.arange(_MOST_CUTOFFS - 1, -1, -1, dtype=np.int64) * _STEP_DAYS * DAY
-    kept = found[found >= first + _LEAST_HISTORY_DAYS * DAY]
-    return kept if len(kept) else np.array([newest] if newest > first else [], dtype=np.int64)
+    candidates = newest - np.arange(_MOST_CUTOFFS - 1, -1, -1, dtype=np.int64) * _STEP_DAYS * DAY
+    usable = candidates[candidates >= first + _LEAST_HISTORY_DAYS * DAY]
+    return usable if len(usable) else np.array([newest] if newest > first else [], dtype=np.int64)
 
 
 def build_examples(known: BaselineInputs, periods: int) -> tuple[Float64, Targets]:

@@ -252,10 +252,10 @@ def add_clv_cutoff(
     """
     first = windows.find_first_order_at(orders)
     cutoff = find_clv_cutoff(first, end, config.horizon_days, config.periods)
-    found = sorted(instants)
-    if cutoff is None or not found or found[0] <= cutoff:
-        return found[-most:] if most else found
-    others = found if most is None else found[-max(most - 1, 1) :]
+    ascending = sorted(instants)
+    if cutoff is None or not ascending or ascending[0] <= cutoff:
+        return ascending[-most:] if most else ascending
+    others = ascending if most is None else ascending[-max(most - 1, 1) :]
     return [cutoff, *others] if most is None or most > 1 else others
 
 

@@ -153,7 +153,11 @@ def find_schema_changes(
         "currency": (ours.orders.currency, theirs.orders.currency),
     }
     new = [name for name in ours.optional_columns if name not in theirs.optional_columns]
-    changed = [f"{k} {own} instead of {old}" for k, (own, old) in settings.items() if own != old]
+    changed = [
+        f"{k} {new_value} instead of {old}"
+        for k, (new_value, old) in settings.items()
+        if new_value != old
+    ]
     return tuple(new), tuple(changed)
 
 
@@ -198,8 +202,8 @@ def compare_history(orders: Orders, cutoff: int, record: Record) -> DataShift:
     now = [months.get(name, (0, 0)) for name in both]
     customers = None
     if windows.find_first_order_at(orders) <= first:
-        known = windows.slice_observed(orders, end).n_customers
-        customers = _ratio(float(known), float(record.customers))
+        n_customers = windows.slice_observed(orders, end).n_customers
+        customers = _ratio(float(n_customers), float(record.customers))
     return DataShift(
         lines=_ratio(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
         money=_ratio(sum(m for _, m in now) / orders.unit, sum(month.money for month in then)),

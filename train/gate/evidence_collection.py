@@ -151,8 +151,10 @@ def compare_with_rival(
 def _compare_losses(
     ours: Float64, theirs: Float64, actual: Float64, sure: float
 ) -> ConfidenceInterval:
-    own, other = (standard_measures.compute_levelled_deviances(f, actual) for f in (ours, theirs))
-    return bootstrap_loss_ratio(own, other, sure)
+    our_losses, other = (
+        standard_measures.compute_levelled_deviances(f, actual) for f in (ours, theirs)
+    )
+    return bootstrap_loss_ratio(our_losses, other, sure)
 
 
 def _measure_loss(forecast: Float64, actual: Float64) -> float:
@@ -184,12 +186,12 @@ def _champion_spend(
             return None, f"{stored}, for its bundle names no settings to fit again"
         orders = model.usable_columns(run.known)
         refitted = f"{named} its settings, fitted again on what was known before the window"
-        theirs, own = model.numbers, run.model.numbers
+        theirs, candidate_numbers = model.numbers, run.model.numbers
         same_columns = (
-            orders.optional_columns == own.optional_columns
-            and theirs.attributes == own.attributes
-            and theirs.extra_features == own.extra_features
-            and theirs.calendar == own.calendar
+            orders.optional_columns == candidate_numbers.optional_columns
+            and theirs.attributes == candidate_numbers.attributes
+            and theirs.extra_features == candidate_numbers.extra_features
+            and theirs.calendar == candidate_numbers.calendar
         )
         if model.numbers.settings == run.model.numbers.settings and same_columns:
             return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
@@ -255,8 +257,10 @@ def _segments(
         return ()
     parts = []
     # both are levelled in total: a segment whose level is wrong shows
-    own, other = (standard_measures.compute_levelled_deviances(f, actual) for f in (ours, to_beat))
+    our_losses, other = (
+        standard_measures.compute_levelled_deviances(f, actual) for f in (ours, to_beat)
+    )
     for name, rows in assign_segments_at(windows.slice_observed(run.known, cutoff), cutoff):
-        ratio = bootstrap_loss_ratio(own[rows], other[rows], sure)
+        ratio = bootstrap_loss_ratio(our_losses[rows], other[rows], sure)
         parts.append(SegmentResult(name, len(rows), ratio))
     return tuple(parts)

@@ -77,22 +77,24 @@ def _flatten(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 def format_config(config: Config) -> str:
     """The configuration as YAML, with what it states and without passwords."""
     # a command to notify somebody may hold a token
-    kept = config.model_dump(mode="json", exclude_unset=True, exclude={"notify"})
-    stated = json.dumps(kept)
-    return yaml.safe_dump(json.loads(hide_passwords(stated)), sort_keys=False, allow_unicode=True)
+    content = config.model_dump(mode="json", exclude_unset=True, exclude={"notify"})
+    content_json = json.dumps(content)
+    return yaml.safe_dump(
+        json.loads(hide_passwords(content_json)), sort_keys=False, allow_unicode=True
+    )
 
 
 def write_note(run: TrainingRun, config: Config, outcome: str = "") -> str:
     """A summary of a run for MLflow's page, in Markdown: outcome, settings, data, accuracy."""
-    known = run.known
-    first = dates.format_instant(windows.find_first_order_at(known))
+    observed = run.known
+    first = dates.format_instant(windows.find_first_order_at(observed))
     parts = [
         outcome,
         f"**Model** {run.model.version}: periods of {config.horizon_days} days, {config.periods} "
         f"in a CLV, effort {config.effort}, target {config.target}, margin rate "
         f"{run.model.economics.margin_rate:g}.",
-        f"**Data**: {known.n_customers:,} customers, {known.n_lines:,} order lines from {first} to "
-        f"{dates.format_instant(run.cutoff)}.",
+        f"**Data**: {observed.n_customers:,} customers, {observed.n_lines:,} order lines "
+        f"from {first} to {dates.format_instant(run.cutoff)}.",
     ]
     if run.evaluation is None:
         parts.append("The history is too short for a holdout window: nothing was measured.")
