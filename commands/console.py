@@ -88,8 +88,8 @@ OrdersOption = Annotated[
     typer.Option(
         "--orders",
         callback=receive,
-        help="Order file, glob, folder or database (-: CSV from standard input), instead of the "
-        "configuration's; needs none.",
+        help="Order file, glob, folder or database (-: CSV from standard input), used instead "
+        "of the configuration's; with it, no configuration is needed.",
     ),
 ]
 OptionalConfig = Annotated[

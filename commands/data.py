@@ -44,8 +44,8 @@ def init(
 ) -> None:
     """Write a commented configuration from the columns and values of an order file.
 
-    Says what it took, from what evidence, and what it could not tell. Exit status 1 when something
-    must be answered before `clvcast check` can run.
+    Prints the settings it chose, the evidence, and what it could not decide. Exit status 1 if you
+    must answer a question before `clvcast check` can run.
 
     Example: clvcast init orders.csv --output shop.yaml
     """

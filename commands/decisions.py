@@ -58,8 +58,8 @@ Past = Annotated[
     Path | None,
     typer.Option(
         "--past",
-        help="Forecasts for a past date, from a model trained only on data before that date; tests "
-        "the result.",
+        help="Forecasts for a past date, from a model trained only on data before that date: "
+        "compared with what happened later.",
     ),
 ]
 

@@ -57,7 +57,8 @@ def train(
 ) -> None:
     """Train, evaluate and register a model; it becomes champion if it passes the gate.
 
-    Exit status 1 if the gate refuses it; 0 if it is champion, also provisionally or by --force.
+    Exit status 1 if the gate refuses it; 0 if it becomes champion, including provisionally or with
+    --force.
 
     Example: clvcast train configs/online_retail.yaml
     --cutoff 2011-12-10

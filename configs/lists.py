@@ -157,7 +157,7 @@ class ListRule(Section):
             if name not in (*NUMBERS, *TEXTS, *DATES):
                 raise ValueError(f"must speak of known columns; {{{name}}} is none")
         if "{" in _FIELD.sub("", value) or "}" in _FIELD.sub("", value):
-            raise ValueError("must hold column names alone between { and }")
+            raise ValueError("may hold only column names between { and }")
         return value
 
 

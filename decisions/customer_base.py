@@ -308,8 +308,8 @@ def _compare_orders(table: pa.Table, entries: OrderTable, positions: Int64, date
     differ = int(np.count_nonzero(n_orders != entries.n_orders[positions]))
     if differ > len(positions) / 2:
         raise OrdersError(
-            f"{differ:,} of {len(positions):,} customers have another number of orders before "
-            f"{date} than their forecasts were made from; give the same orders, read with the same "
+            f"{differ:,} of {len(positions):,} customers have a different number of orders before "
+            f"{date} than when they were forecast; give the same orders, read with the same "
             "configuration"
         )
     if differ:

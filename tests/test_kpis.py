@@ -278,7 +278,7 @@ def test_a_forecast_file_of_other_orders_or_models_is_refused(
     strangers = forecasts.assign(customer_id=["x", "y", "z"])
     with pytest.raises(OrdersError, match="none of the 3 forecast customers is in the orders"):
         clvcast.kpis(strangers, orders, config)
-    with pytest.raises(OrdersError, match="3 of 3 customers have another number of orders"):
+    with pytest.raises(OrdersError, match="3 of 3 customers have a different number of orders"):
         clvcast.kpis(forecasts.assign(n_orders=9), orders, config)
     two = forecasts.assign(model_version=["m1", "m1", "m2"])
     with pytest.raises(OrdersError, match=r"the forecasts of one model, got 2 \(m1, m2\)"):

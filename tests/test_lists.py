@@ -214,7 +214,7 @@ lists:
             "{where: {clv: 1}, reason: 'since {when}'}",
             "must speak of known columns; {when} is none",
         ),
-        ("{where: {clv: 1}, reason: 'since {clv:.2f}'}", "column names alone between { and }"),
+        ("{where: {clv: 1}, reason: 'since {clv:.2f}'}", "only column names between { and }"),
         (
             "{wher: {clv: 1}, reason: x}",
             "unknown key lists.rules.mine.wher; did you mean where or when?",

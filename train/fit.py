@@ -34,7 +34,6 @@ from ..models.segments import cut_thresholds
 from ..orders.cutoffs import get_longest_horizon, is_silent, is_too_short_for_trees
 from ..orders.dates import DAY, get_midnight_after
 from ..orders.orders import Orders
-from ..orders.reading.validation_issues import pluralize
 from ..orders.windows import find_first_order_at, slice_observed
 from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
 from .boosting import Examples, predict_out_of_fold, train_boosters
@@ -263,12 +262,15 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
             "forecast from; give a longer history, or map order_id so that orders are told apart"
         )
     n_ordered = int(np.count_nonzero(~churned))
-    if n_ordered < _LEAST_ORDERED or frame.spend.sum() <= 0:
+    mend = "give a longer horizon_days or a longer history"
+    if n_ordered < _LEAST_ORDERED:
         raise OrdersError(
-            f"only {pluralize(n_ordered, 'time')} did a customer order, or nothing was "
-            "spent, in the "
-            f"{horizon_days} days after a cutoff, and training needs {_LEAST_ORDERED}; "
-            "give a longer horizon_days or a longer history"
+            f"training needs {_LEAST_ORDERED} cases of a customer who orders in the {horizon_days} "
+            f"days after a cutoff, got {n_ordered}; {mend}"
+        )
+    if frame.spend.sum() <= 0:
+        raise OrdersError(
+            f"nobody spent anything in the {horizon_days} days after a cutoff; {mend}"
         )
     if not churned.any():
         raise OrdersError(

@@ -122,7 +122,7 @@ def plan_source(
     if (source or config).return_columns:
         raise OrdersError(
             f"{shown}: orders.return_columns needs all lines in one place and is not read in "
-            "Spark; score the files without Spark, or give returns their customers before"
+            "Spark; score the files without Spark, or fill in the customer of each return before"
         )
     if faults:
         raise_faults(faults, shown)
