@@ -24,7 +24,7 @@ from .evaluation.forecast_file import read_forecasts
 from .evaluation.scorecard import build_scorecard
 from .features.recency_frequency import OrderDays
 from .features.table import build_features, compute_feature_rows
-from .features.targets import compute_targets
+from .features.targets import compute_line_values, compute_targets
 from .models.btyd.forecasts import predict_alive_probability, predict_order_days
 from .models.model import TrainedModel
 from .models.scoring import score
@@ -163,7 +163,9 @@ def intervals(backtest: Evaluation) -> pd.DataFrame:
 def forecast(
     forecasts: ForecastSource, orders: OrdersSource, horizon_days: int | None = None
 ) -> pd.DataFrame:
-    """Actual revenue by period before the cutoff, and the expected spend of the next period.
+    """Actual spend by period before the cutoff, and the expected spend of the next period.
+
+    Spend is what the forecasts' target counts.
 
     Parameters
     ----------
@@ -196,10 +198,9 @@ def forecast(
     step = days * dates.DAY
     n_before = max(1, (cutoff - first) // step)
     begins = cutoff + step * np.arange(-n_before, 1)
-    slots = windows.find_slots(packed.times, np.append(begins, cutoff + step))
-    spent = np.zeros(len(begins) + 2)  # before all, each period, after all
-    np.add.at(spent, slots + 1, packed.amounts / packed.unit)
-    actual = spent[1:-1]
+    values = compute_line_values(packed, found.terms.target if found.terms else "spend")
+    bounds = np.append(begins, cutoff + step)
+    actual = windows.sum_between(packed.times, values, bounds) / packed.unit
     actual[-1] = actual[-1] if windows.is_realised(np.array([cutoff + step]), end)[0] else np.nan
     expected = np.full(len(begins), np.nan)
     expected[-1] = float(np.sum(found.rows["expected_spend"].to_numpy()))

@@ -255,13 +255,11 @@ def load_configured_model(
 
 def read_orders(settings: Config, silent: bool) -> Orders:
     """Read the orders of a configuration and print the remarks of reading."""
-    from ..features.calendar_features import attach_calendar
-    from ..features.extra_features import attach_extra_features
+    from ..features.configured_orders import attach_configured
     from ..orders.reading.read_orders import read_orders as read
 
     announce_compilation(silent)
-    orders = attach_extra_features(read(settings), None, settings.features)
-    orders = attach_calendar(orders, settings.calendar)
+    orders = attach_configured(read(settings), settings)
     note(orders.report.remarks, silent)
     return orders
 

@@ -83,6 +83,8 @@ class _AlarmOnFailure:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        from ..nightly.summary import ALARM
+
         if error is None or isinstance(error, ConfigError | ModuleNotFoundError):
             return
         if isinstance(error, ClvcastError):
@@ -91,4 +93,4 @@ class _AlarmOnFailure:
             traceback.print_exception(error)
         else:
             err.print("clvcast: interrupted; run it again to resume")
-        raise SystemExit(3) from None
+        raise SystemExit(ALARM) from None

@@ -145,7 +145,7 @@ def _sample_text(path: Path, content: Content) -> Sample:
     sampled_rows = body[:_LINES]
     rest = body[_LINES:] if is_whole else _read_tail(tail, encoding, delimiter, len(names))
     sampled_rows = sampled_rows + rest[-_LAST_LINES:]
-    _refuse_data_as_header(names, body, path.name)
+    _refuse_data_as_header(names, path.name)
     form: dict[str, str | int] = {}
     why: dict[str, str] = {}
     if encoding != "utf-8":
@@ -288,7 +288,7 @@ def _read_tail(raw: bytes, encoding: str, delimiter: str, width: int) -> list[li
     return []
 
 
-def _refuse_data_as_header(names: Sequence[str], body: Sequence[Sequence[str]], file: str) -> None:
+def _refuse_data_as_header(names: Sequence[str], file: str) -> None:
     """A file whose first line is data has no names to map."""
     is_data = [bool(re.match(r"[-+]?\d[\d.,:/ -]*$", name.strip())) for name in names]
     if (

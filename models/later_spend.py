@@ -6,7 +6,7 @@ E_k are BTYD's expected order days of the customer in period k, so that later pe
 powers of 1 - churn_probability: silence for one period is not leaving. Trees correct BTYD by the
 customer's recency, rhythm, value and last order's place in the year; they learned shares of
 realised totals, not totals. The second part carries the first period's forecast on as BTYD expects
-the customer's orders to thin out. Levels set the totals (`train.later_levels`).
+the customer's orders to thin out. Levels set the totals (`train.later_periods`).
 
 Bundles of 0.1 hold ratios to the first period instead, by churn probability.
 """

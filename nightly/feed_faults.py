@@ -15,7 +15,6 @@ import numpy as np
 from ..configs.nightly import NightlyConfig
 from ..orders import dates, windows
 from ..orders.columns import Int64
-from ..orders.cutoffs import find_end
 from ..orders.dates import DAY
 from ..orders.orders import Orders
 from ..train.gate.data_shift import Record, compare_history
@@ -73,7 +72,7 @@ def _judge_age(orders: Orders, now: int, bounds: NightlyConfig) -> Iterator[Feed
 def measure_lines(orders: Orders, end: int) -> tuple[int, Int64]:
     """Order lines of the last two days, and of the same weekdays of each week before."""
     first, lines = windows.count_lines_per_day(orders)
-    last = int((find_end(int(orders.times.max()), end) - first) // DAY)  # days to the end
+    last = int((end - first) // DAY)  # days to the end
     padded = np.zeros(max(last, len(lines)), dtype=np.int64)
     padded[: len(lines)] = lines
     pairs = [

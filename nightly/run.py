@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +22,7 @@ from ..decisions.report.build import report
 from ..errors import ClvcastError
 from ..evaluation.monitoring import is_mature, monitor
 from ..features.checks.data_checks import check
-from ..features.extra_features import attach_extra_features
+from ..features.configured_orders import attach_configured
 from ..models.loading import load_model
 from ..models.model import TrainedModel
 from ..orders import dates
@@ -129,7 +130,7 @@ def _run_locked(night: _Night, force: bool) -> None:
 
     def read() -> tuple[StepOutcome, str]:
         order_lines = read_orders(night.config)
-        orders.append(attach_extra_features(order_lines, None, night.config.features))
+        orders.append(attach_configured(order_lines, night.config))
         return _check_orders(night, orders[0])
 
     if not night.attempt("check", read):
@@ -200,10 +201,19 @@ def _read_champion_record(night: _Night) -> Record | None:
     return parse_record(open_for_reading(night.store).text(champion[1], RECORD_FILE))
 
 
+def _hash_function(config: Config) -> str | None:
+    """A digest of the file with the shop's own features; None without any."""
+    if config.features.extra is None:
+        return None
+    module = sys.modules[config.features.extra.partition(":")[0]]  # loaded with the orders
+    return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+
+
 def _hash_training(orders: Orders, config: Config) -> str:
     """A digest of all that a training depends on, but for the day it is run."""
     extra = [config.features.model_dump(mode="json"), config.gate.model_dump()]
-    settings = json.dumps([__version__, config.learning(), *extra])
+    events = None if orders.calendar is None else orders.calendar.to_dates()
+    settings = json.dumps([__version__, config.learning(), *extra, events, _hash_function(config)])
     return hashlib.sha256(f"{orders.digest()} {settings}".encode()).hexdigest()
 
 

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ALARM", "DONE", "REFUSED", "USAGE", "NightStep", "NightSummary", "StepOutcome"]
+__all__ = ["ALARM", "DONE", "REFUSED", "NightStep", "NightSummary", "StepOutcome"]
 
-DONE, REFUSED, USAGE, ALARM = 0, 1, 2, 3  # exit statuses
+DONE, REFUSED, ALARM = 0, 1, 3  # exit statuses; 2 is of wrong usage
 _MEANING = {
     DONE: "done",
     REFUSED: "the candidate was refused, the champion serves",

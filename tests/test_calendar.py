@@ -14,13 +14,19 @@ from conftest import Run
 from simulated_worlds import WorldKind, make_world
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig
+from clvcast.commands.console import read_orders as read_for_commands
+from clvcast.configs.schema import OrdersConfig, parse_config
+from clvcast.errors import OrdersError
 from clvcast.features.table import compute_feature_rows
 from clvcast.models.event_effects import EventEffects
+from clvcast.nightly import run as night
 from clvcast.orders import dates
 from clvcast.orders.calendar import build_calendar, load_calendar
 from clvcast.orders.reading.read_orders import read_table
+from clvcast.train import run as train_run
 from clvcast.train.event_estimation import fit_event_effects
+from clvcast.train.registry import track_orders
+from clvcast.train.training_frame import build_training_frame
 
 
 def at(*days: str) -> np.ndarray:
@@ -53,6 +59,56 @@ def test_rows_have_the_same_shares_for_one_customer_alone() -> None:
     assert own.values.tobytes() == alone.values.tobytes()
     first = rows.columns(names)[0].tolist()
     assert first == pytest.approx([0, 1 / 30, 1 / 30])
+
+
+def test_a_training_frame_has_the_shares_of_its_own_windows() -> None:
+    orders = read_table(worlds.shop(customers=40, days=300), OrdersConfig())
+    calendar = build_calendar({"sale": ("2020-05-03", "2020-06-20")})
+    frames = [
+        build_training_frame(
+            replace(orders, calendar=calendar.with_windows(windows_days, 2)),
+            clvcast.Config(horizon_days=30, periods=2),
+            int(at("2020-10-01")[0]),
+        )
+        for windows_days in (30, 90)
+    ]
+    assert frames[0].rows.values.tobytes() == frames[1].rows.values.tobytes()
+
+
+def test_every_way_to_train_has_the_calendar_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "events.csv").write_text("date,event\n2020-05-03,sale\n")
+    worlds.shop(customers=30, days=200).to_csv(tmp_path / "shop.csv", index=False)
+    config = parse_config(
+        f"orders: {{source: {tmp_path}/shop.csv}}\ncalendar: {tmp_path}/events.csv\n"
+    )
+    seen: list[clvcast.Orders] = []
+
+    def stop(orders: clvcast.Orders, *_: object) -> None:
+        seen.append(orders)
+        raise OrdersError("stopped by the test")
+
+    monkeypatch.setattr(track_orders, "train_and_evaluate", stop)
+    monkeypatch.setattr(train_run, "train_final_model", stop)
+    monkeypatch.setattr(night, "_check_orders", lambda _, orders: stop(orders))
+    for train in (clvcast.track, clvcast.train):
+        with pytest.raises(OrdersError, match="stopped"):
+            train(clvcast.read_orders(config), config)
+    store = f"sqlite:///{tmp_path}/m.db"
+    night.run_night(config, tmp_path / "nights", tracking_uri=store)
+    seen.append(read_for_commands(config, silent=True))
+    assert [list(orders.calendar.days) for orders in seen if orders.calendar] == [["sale"]] * 4
+
+
+def test_a_night_trains_again_for_other_events() -> None:
+    orders = read_table(worlds.shop(customers=30, days=200), OrdersConfig())
+    days = [("2020-05-03",), ("2020-05-04",)]
+    keys = {
+        night._hash_training(replace(orders, calendar=calendar), clvcast.Config())
+        for calendar in (None, *(build_calendar({"sale": day}) for day in days))
+    }
+    assert len(keys) == 3
 
 
 def test_an_effect_is_found_and_shrunk_by_what_it_was_seen() -> None:

@@ -63,7 +63,12 @@ def test_training_rows_are_limited_by_leaving_customers_out(
     horizon = shop_config.horizon_days
     n_rows = build_training_frame(known, shop_config, END).rows.n_rows
     assert count_training_rows(known, horizon, END) == n_rows
-    assert limit_training_rows(known, horizon, END, n_rows) is known
+    assert limit_training_rows(known, horizon, END, n_rows).digest() == known.digest()
+    # customers who come later must not move who is drawn
+    assert many.n_customers > known.n_customers
+    for most in (n_rows // 2, n_rows // 3, n_rows // 5):
+        drawn = limit_training_rows(many, horizon, END, most)
+        assert drawn.digest() == limit_training_rows(known, horizon, END, most).digest()
     limited = limit_training_rows(known, horizon, END, n_rows // 3)
     frame = build_training_frame(limited, shop_config, END)
     assert frame.rows.n_rows == pytest.approx(n_rows / 3, rel=0.1)

@@ -41,6 +41,9 @@ def count_training_rows(orders: Orders, horizon_days: int, end: int) -> int:
 
 
 def limit_training_rows(orders: Orders, horizon_days: int, end: int, most: int) -> Orders:
-    """The orders of as many customers as give about `most` feature rows; all if they give less."""
+    """The orders before `end` of as many customers as give about `most` feature rows; all if they
+    give less.
+    """
+    orders = windows.slice_observed(orders, end)  # who comes later must not decide who is drawn
     n_rows = max(count_training_rows(orders, horizon_days, end), 1)
     return sample_customers(orders, orders.n_customers * most // n_rows, b"clvcast rows")

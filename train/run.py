@@ -11,8 +11,7 @@ import numpy as np
 
 from ..configs.schema import Config
 from ..errors import OrdersError
-from ..features.calendar_features import attach_calendar
-from ..features.extra_features import attach_extra_features
+from ..features.configured_orders import attach_configured
 from ..features.table import compute_feature_rows
 from ..models.api import Model
 from ..models.drift_reference import (
@@ -80,8 +79,7 @@ def train(
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
-    orders = attach_extra_features(orders, extra_features, config.features)
-    orders = attach_calendar(orders, config.calendar)
+    orders = attach_configured(orders, config, extra_features)
     return Model.of(train_final_model(orders, config, _resolve_end(orders, config, cutoff)))
 
 

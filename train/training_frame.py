@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,10 @@ from ..orders.orders import Orders
 __all__ = ["TrainingFrame", "build_training_frame"]
 
 _HALF_LIFE_HORIZONS = 1.0  # a cutoff one horizon older than the newest weighs half
-_SEASON = ("cutoff_year_sin", "cutoff_year_cos")  # heads start from the season: see train.season
+_SEASON = (
+    "cutoff_year_sin",
+    "cutoff_year_cos",
+)  # heads start from it
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ def build_training_frame(orders: Orders, config: Config, end: int) -> TrainingFr
     horizon_days, periods = config.horizon_days, config.periods
     first = windows.find_first_order_at(observed)
     cutoffs = choose_training_cutoffs(first, end, horizon_days)
+    if observed.calendar is not None:  # its windows are those of this frame, maybe shorter ones
+        calendar = observed.calendar.with_windows(horizon_days, periods)
+        observed = replace(observed, calendar=calendar)
     rows = compute_feature_rows(observed, cutoffs.instants)
     outcome = compute_targets(
         observed, rows, cutoffs.instants, horizon_days, periods, end, config.target

@@ -27,8 +27,7 @@ from ...evaluation.clv_accuracy import (
     summarize_clv,
 )
 from ...evaluation.scorecard import build_scorecard
-from ...features.calendar_features import attach_calendar
-from ...features.extra_features import attach_extra_features
+from ...features.configured_orders import attach_configured
 from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
 from ...models.discounting import discount_periods
@@ -165,8 +164,7 @@ def backtest(
     config = config or Config()
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
-    orders = attach_extra_features(orders, extra_features, config.features)
-    orders = attach_calendar(orders, config.calendar)
+    orders = attach_configured(orders, config, extra_features)
     end = get_default_cutoff(orders)
     if cutoffs:
         instants = dates.parse_instants(cutoffs)

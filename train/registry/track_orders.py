@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from ...configs.schema import Config
-from ...features.extra_features import attach_extra_features
+from ...features.configured_orders import attach_configured
 from ...models.api import Model
 from ...orders import dates
 from ...orders.extra_features import ExtraFunction
@@ -112,7 +112,7 @@ def track(
     check_tags(tags or {})  # before the training takes its time
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
-    orders = attach_extra_features(orders, extra_features, config.features)
+    orders = attach_configured(orders, config, extra_features)
     run = train_and_evaluate(orders, config, cutoff, progress)
     done = track_run(run, config, tracking_uri, force, progress, tags, run_name)
     return TrackedTraining(
