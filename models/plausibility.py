@@ -20,7 +20,6 @@ from .forecast_terms import ForecastTerms
 __all__ = ["PLAUSIBLE", "PastSpend", "describe_plausibility", "describe_unknown", "sum_past_spend"]
 
 PLAUSIBLE = (0.4, 1.1)  # forecast over past spend; outside a warning
-_YEAR_DAYS = 365
 _UNKNOWN = {
     BTYD_ONLY: "the history is too short for trees: every number is of BTYD alone",
     SHORT_HISTORY: "the history before the newest training cutoff is short",
@@ -53,7 +52,7 @@ def sum_past_spend(orders: Orders, cutoff: int, terms: ForecastTerms) -> PastSpe
     if not orders.n_lines:
         return PastSpend()
     values = compute_line_values(orders, terms.target)
-    year_ago = cutoff - _YEAR_DAYS * dates.DAY
+    year_ago = cutoff - dates.RATE_YEAR_DAYS * dates.DAY
     span_start = cutoff - terms.horizon_days * terms.periods * dates.DAY
     return PastSpend(
         span=_sum_between(orders, values, span_start, cutoff),
@@ -89,7 +88,7 @@ def describe_plausibility(
             "expected spend",
             expected_spend,
             past.year_ago / past.unit,
-            _YEAR_DAYS,
+            dates.RATE_YEAR_DAYS,
             "spend of the same days a year ago",
         ),
     ):

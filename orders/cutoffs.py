@@ -19,6 +19,7 @@ from .orders import Orders
 from .windows import find_first_order_at, is_realised
 
 __all__ = [
+    "SETTLED_DAYS",
     "SeasonCutoffs",
     "TrainingCutoffs",
     "can_train",
@@ -41,7 +42,7 @@ __all__ = [
 
 _MOST_CUTOFFS = 12
 _MOST_LATER_CUTOFFS = 8
-_SETTLED_DAYS = 150  # of history, after which old customers are told from new ones
+SETTLED_DAYS = 150  # of history, after which old customers are told from new ones
 _SEASON_PHASES = 13  # four weeks apart
 _SEASON_YEARS = 6  # a shop of longer ago is another shop
 _LEAST_HISTORY_DAYS = 28  # before a training cutoff, or half the horizon if that is more
@@ -244,7 +245,7 @@ def choose_season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCuto
         return None
     # nearer to the first order everybody known is an old customer who looks new: such a cutoff
     # counts where no other shows its place of the year
-    settled = usable & (instants >= first + _SETTLED_DAYS * DAY)
+    settled = usable & (instants >= first + SETTLED_DAYS * DAY)
     usable = settled | (usable & ~np.isin(phases, phases[settled]))
     return SeasonCutoffs(
         instants[usable],

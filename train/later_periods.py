@@ -19,6 +19,7 @@ from ..models.later_spend import extend_levels, predict_later_parts
 from ..models.parameters import Blend, LaterSpend
 from ..models.season import locate_in_season
 from ..orders.columns import Float64
+from ..orders.cutoffs import SETTLED_DAYS
 from ..orders.dates import RATE_YEAR_DAYS
 from .later_frame import LaterFrame
 
@@ -27,7 +28,6 @@ __all__ = ["learn_later_periods"]
 _LEAST_PERIODS = 8  # more may be asked for at scoring than a model was trained for
 _LEAST_ROWS = 200
 _PRIOR_YEARS = 0.25  # years of cutoffs that the belief in BTYD is worth
-_SETTLED_DAYS = 150.0  # of history, after which old customers are told from new ones
 _SPANS_WEIGHTS = (0.3, 0.7)  # of trees: with no whole span realised, with very many
 _MOST_LEVEL = 2.0
 
@@ -126,7 +126,7 @@ def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[l
             money = money - _measure_events(frame, blend.events, k)[used]
         years = (float(np.ptp(frame.ages[used])) + frame.horizon_days) / RATE_YEAR_DAYS
         by_share = min(1.0 / years, 1.0)
-        settled = np.minimum(frame.history_days[used] / _SETTLED_DAYS, 1.0)
+        settled = np.minimum(frame.history_days[used] / SETTLED_DAYS, 1.0)
         of_share, of_money = (
             float(np.average(part - declined, weights=settled)) for part in (share, money)
         )
