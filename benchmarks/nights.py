@@ -5,8 +5,9 @@ make benchmark-nights writes results/nights.md.
 A simulated shop of some 700 customers grows, has a peak at the end of the year and a price rise.
 Each night the export holds the orders up to midnight; on nine nights something is wrong with it or
 with the machine. The nights of a killed run and of a full disk are processes of their own, as cron
-starts them; the others call the same function in one process. After each night the champion must
-load, and the published forecasts must be those of a night whose export was right.
+starts them; the others call the same function in one process. All of it lies on a small disk of its
+own, which is really full on the night of the full disk. After each night the champion must load,
+and the published forecasts must be those of a night whose export was right.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import json
 import os
 import platform
-import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,8 @@ FIRST_NIGHT = pd.Timestamp("2025-11-10")  # the orders before this midnight are 
 NIGHTS = 30
 PRICE_RISE = pd.Timestamp("2025-11-22")
 KILL_SECONDS = 15.0  # after the start: while it trains
-DISK_BYTES = 300_000  # the largest file that can be written on the night of a full disk
+DISK_MEGABYTES = 400
+LEFT_BYTES = 50_000  # on the night of a full disk
 
 
 def simulate_orders(seed: int = 0, customers: int = 700) -> pd.DataFrame:
@@ -118,7 +120,7 @@ EVENTS = {
     18: Event("no new orders", stop_export),
     19: Event("no new orders, second night", stop_export, "days old"),
     22: Event("killed, and started again", kills=True),
-    25: Event("full disk", cause="cannot be written", fills_disk=True),
+    25: Event("full disk", cause="disk is full", fills_disk=True),
     28: Event("a fifth of the history is missing", lose_history, "of the lines they held"),
 }
 
@@ -133,15 +135,20 @@ class Outcome:
     said: str
     seconds: float
     total: float  # of the published forecasts
-    champion: str
+    champion: str  # version; empty where none can be loaded
+    is_new: bool  # whether the published forecasts are of this night
+
+    @property
+    def cause(self) -> str:
+        """The words by which an alarm of this night must name its cause; empty: none is due."""
+        return self.event.cause if self.event else ""
 
     @property
     def verdict(self) -> str:
         """Whether the night ended as it should."""
-        due = self.event.cause if self.event else ""
-        if not due:
+        if not self.cause:
             return "false alarm" if self.status == 3 else "quiet"
-        return "alarm names the cause" if self.status == 3 and due in self.said else "missed"
+        return "alarm names the cause" if self.status == 3 and self.cause in self.said else "missed"
 
 
 def run_nights(folder: Path, nights: list[int], seed: int = 0) -> list[Outcome]:
@@ -173,13 +180,21 @@ def _run_night(
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     if event is not None and event.fills_disk:
-        summary = json.loads(_start(folder, full=True).communicate()[0])
+        filler = folder / "filler"
+        with filler.open("wb") as file:
+            file.write(bytes(shutil.disk_usage(folder).free - LEFT_BYTES))
+        summary = json.loads(_start(folder).communicate()[0])
+        filler.unlink()
     else:
         settings = clvcast.load_config(folder / "clvcast.yaml")
         summary = json.loads(run_night(settings, folder / "nightly").format_json())
     steps = [s for s in summary["steps"] if s["outcome"] in ("alarm", "refused")]
     said = "; ".join(f"{step['name']}: {step['sentence']}" for step in steps)
-    model = clvcast.load_model("models:/clv@champion", f"sqlite:///{folder}/mlflow.db")
+    try:
+        model = clvcast.load_model("models:/clv@champion", f"sqlite:///{folder}/mlflow.db")
+        champion = model.registered.number if model.registered else ""
+    except clvcast.ClvcastError:
+        champion = ""
     published = pd.read_parquet(folder / "nightly" / "forecasts.parquet")
     return Outcome(
         night=k,
@@ -188,14 +203,12 @@ def _run_night(
         said=said,
         seconds=time.monotonic() - began,
         total=float(published["expected_spend"].sum()),
-        champion=model.registered.number if model.registered else "",
+        champion=champion,
+        is_new=bool((published["cutoff"] == night).all()),
     )
 
 
-def _start(folder: Path, full: bool = False) -> subprocess.Popen[str]:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_BYTES, resource.RLIM_INFINITY))
-
+def _start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "clvcast", "nightly", "--json"],
         cwd=folder,
@@ -204,20 +217,14 @@ def _start(folder: Path, full: bool = False) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=limit if full else None,
     )
 
 
 def format_results(outcomes: list[Outcome]) -> str:
     """The log of the nights as a page."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("clvcast", "lightgbm", "mlflow"))
-    rows = [
-        f"| {o.night} | {o.event.name if o.event else ''} | {o.status} | {o.verdict} "
-        f"| {o.champion} | {o.total:,.0f} | {_shorten(o.said)} |"
-        for o in outcomes
-    ]
-    quiet = [o for o in outcomes if not (o.event and o.event.cause)]
-    due = [o for o in outcomes if o.event and o.event.cause]
+    due = [o for o in outcomes if o.cause]
+    false_alarms = sum(o.verdict == "false alarm" for o in outcomes)
     text = " ".join((__doc__ or "").split("\n\n", 2)[2].split())
     return f"""# Thirty nights
 
@@ -226,38 +233,81 @@ def format_results(outcomes: list[Outcome]) -> str:
 
 {text}
 
-Faults that alarmed with their cause: {sum(o.verdict == "alarm names the cause" for o in due)} of \
-{len(due)}. False alarms: {sum(o.verdict == "false alarm" for o in quiet)} in {len(quiet)} nights \
-without a fault that must alarm. Nights on which the champion did not load: 0 (the run would have
-stopped). Of a stopped export, the second night must alarm.
+Nights with a fault that must alarm, which did so with its cause: \
+{sum(o.verdict == "alarm names the cause" for o in due)} of {len(due)}; those on which it \
+was published: {sum(o.is_new for o in due)}. False alarms: {false_alarms} in \
+{len(outcomes) - len(due)} other nights. Nights on which the champion did not load: \
+{sum(not o.champion for o in outcomes)} of {len(outcomes)}. Of a stopped export, the second night
+must alarm.
 
-| night | what happened | status | verdict | champion | published total | said |
-|---|---|---|---|---|---|---|
-{chr(10).join(rows)}
+{format_log(outcomes)}
 """
+
+
+def format_log(outcomes: list[Outcome]) -> str:
+    """The nights as a table; neighbouring ones without an event share a row."""
+    lines = [
+        "| night | what happened | status | champion | forecast total | what it said |",
+        "|---|---|---|---|---|---|",
+    ]
+    uneventful: list[Outcome] = []
+    for outcome in [*outcomes, None]:
+        if outcome is not None and outcome.event is None and outcome.status != 3:
+            uneventful.append(outcome)
+            continue
+        if uneventful:
+            lines.append(_format_row(uneventful, "", ""))
+            uneventful = []
+        if outcome is not None:
+            what = outcome.event.name if outcome.event else outcome.verdict
+            lines.append(_format_row([outcome], what, outcome.said))
+    return "\n".join(lines)
+
+
+def _format_row(group: list[Outcome], what: str, said: str) -> str:
+    spans = [
+        _format_span([str(o.night) for o in group]),
+        what,
+        ", ".join(map(str, sorted({o.status for o in group}))),
+        _format_span([o.champion or "none" for o in group]),
+        _format_span([f"{o.total:,.0f}" for o in group]),
+        _shorten(said),
+    ]
+    return f"| {' | '.join(spans)} |"
+
+
+def _format_span(values: list[str]) -> str:
+    return values[0] if values[0] == values[-1] else f"{values[0]} to {values[-1]}"
 
 
 def _shorten(text: str) -> str:
     text = " ".join(text.split()).replace("|", "/")
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def main() -> None:
-    """Run, print, and write the page."""
+    """Run on a small disk of its own, print, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nights", type=int, default=NIGHTS)
-    nights = parser.parse_args().nights
+    parser.add_argument("--disk", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = []
-        for k in range(1, nights + 1):
-            outcomes += run_nights(Path(folder), [k])
-            last = outcomes[-1]
-            print(
-                f"{k:3} {last.status} {last.verdict:22} {last.seconds:5.0f} s  {last.said}",
-                flush=True,
+        if arguments.disk is None:
+            mount = f'mount -t tmpfs -o size={DISK_MEGABYTES}m tmpfs "$1" && shift && exec "$@"'
+            command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+            again = [sys.executable, __file__, "--nights", str(arguments.nights)]
+            raise SystemExit(
+                subprocess.run([*command, folder, *again, "--disk", folder], check=False).returncode
             )
+    outcomes = []
+    for k in range(1, arguments.nights + 1):
+        outcomes += run_nights(arguments.disk, [k])
+        last = outcomes[-1]
+        print(
+            f"{k:3} {last.status} {last.verdict:22} {last.seconds:5.0f} s  {last.said}", flush=True
+        )
     page = format_results(outcomes)
-    if nights == NIGHTS:
+    if arguments.nights == NIGHTS:
         RESULTS.write_text(page, encoding="utf-8")
     print(page)
 
