@@ -67,7 +67,7 @@ def test_the_site_builds_without_warnings_and_loads_nothing_from_elsewhere(
     for page in written.values():
         assert not loaded.search(page.read_text(encoding="utf-8")), page
     for name, (_, _, members) in pages.REFERENCE.items():
-        page = written[Path("reference") / name].read_text(encoding="utf-8")
+        text = written[Path("reference") / name].read_text(encoding="utf-8")
         for member in members:
             for public, home in pages.find_home(member):
-                assert f'id="{home}"' in page, public
+                assert f'id="{home}"' in text, public
