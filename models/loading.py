@@ -203,12 +203,17 @@ def use_store(tracking_uri: str, registry_uri: str) -> Iterator[None]:
         mlflow.set_registry_uri(registry_uri)
         yield
     finally:
-        mlflow.set_tracking_uri(tracking if environment[names[0]] else None)  # type: ignore[arg-type]
-        mlflow.set_registry_uri(registry if registry != tracking else None)  # type: ignore[arg-type]
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+        mlflow.set_registry_uri(None)  # type: ignore[arg-type]
         for name, value in environment.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+        # MLflow reads the environment again: what stood there alone is not kept as a setting
+        if mlflow.get_tracking_uri() != tracking:
+            mlflow.set_tracking_uri(tracking)
+        if mlflow.get_registry_uri() != registry:
+            mlflow.set_registry_uri(registry)
 
 
 def _version(client: MlflowClient, uri: str) -> ModelVersion | None:

@@ -205,6 +205,20 @@ def test_mlflow_serves_a_missing_forecast_as_nulls(
     assert {second[name] for name in ("clv", "n_orders", "tier", "next_order_from")} == {None}
 
 
+def test_an_address_in_the_environment_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    from clvcast.models.loading import use_store
+
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, "sqlite:///a.db")
+    with use_store("sqlite:///b.db", "sqlite:///c.db"):
+        assert mlflow.get_registry_uri() == "sqlite:///c.db"
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, "sqlite:///later.db")
+    assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == "sqlite:///later.db"
+
+
 def test_a_bundle_exchanged_inside_a_model_of_mlflow_is_refused(
     store: Path, trained: dict[str, object], shop_model: clvcast.Model, tmp_path: Path
 ) -> None:
