@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...configs.addresses import is_address, is_remote_file
@@ -49,19 +49,27 @@ def fit_source(source: SourceConfig) -> SourceConfig:
     """
     if source.layout is None:
         return source
+    fitted, first = source, ""
+    for file, names in _iterate_headers(source):
+        rules = fit_rules(source, names, file)
+        if first:
+            _refuse_difference(fitted, rules, first, file)
+        else:
+            fitted, first = rules, file
+    return fitted
+
+
+def _iterate_headers(source: SourceConfig) -> Iterator[tuple[str, list[str]]]:
+    """The name and the columns of each file of a source, or of its query's answer."""
     if is_remote_file(source.source):
         for fetched in fetch_files(source.source):  # each is there until the next is asked for
-            names = read_column_names(fetched.path, source.format)
-            return fit_rules(source, names, fetched.shown)
-    if is_address(source.source):
+            yield fetched.shown, read_column_names(fetched.path, source.format)
+    elif is_address(source.source):
         with open_query(source.source, source.query) as result:
-            return fit_rules(source, result.names, "the query's answer")
-    first, *others = list_files(source)
-    fitted = fit_rules(source, read_column_names(first, source.format), first.name)
-    for path in others:
-        other = fit_rules(source, read_column_names(path, source.format), path.name)
-        _refuse_difference(fitted, other, first.name, path.name)
-    return fitted
+            yield "the query's answer", result.names
+    else:
+        for path in list_files(source):
+            yield path.name, read_column_names(path, source.format)
 
 
 def _refuse_difference(fitted: LineRules, other: LineRules, first: str, second: str) -> None:
