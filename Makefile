@@ -61,7 +61,7 @@ check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), l
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file= --strict --explicit-package-bases --cache-dir=.mypy_cache/user tests/typed_script.py
+	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --cache-dir=../.mypy_cache/user typed_script.py
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
