@@ -214,11 +214,11 @@ def test_a_model_says_that_it_knows_the_season_and_keeps_no_file(
     inside = (lines["ordered_at"] >= begin) & (lines["ordered_at"] < until)
     actual = float(lines.loc[inside & lines["customer_id"].isin(known), "amount"].sum())
     totals = []
-    for settings in ({}, {"season": {"history": path}}):
-        config = clvcast.Config(horizon_days=60, effort="quick", **settings)
+    for history in (None, path):
+        config = clvcast.Config(horizon_days=60, effort="quick", season={"history": history})
         model = clvcast.train(lines, config, END)
         forecast = clvcast.score(model, lines, END)
-        assert forecast["evidence"].str.contains("season_unseen").all() == (not settings)
+        assert forecast["evidence"].str.contains("season_unseen").all() == (history is None)
         totals.append(float(forecast["expected_spend"].sum()) / actual)
         model.save(tmp_path / f"bundle{len(totals)}")
     assert abs(np.log(totals[1])) < 0.5 * abs(np.log(totals[0]))
