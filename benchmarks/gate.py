@@ -151,8 +151,8 @@ def simulate_kept(shops: int) -> Iterator[tuple[int, str, bool]]:
     digest = hashlib.sha256(version("numpy").encode())
     for source in SOURCES:
         path = ROOT / source
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.read_bytes())
+        for module in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            digest.update(module.read_bytes())
     kept = KEPT / f"{digest.hexdigest()[:12]}.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
     lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []

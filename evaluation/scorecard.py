@@ -130,8 +130,8 @@ def _judge_standards(
         bias = measures.bias(forecast, happened)
         if np.isfinite(bias):
             bias_grade = "D" if abs(bias) > _BIAS_D else "C" if abs(bias) > _BIAS_C else "A"
-            beyond = {"A": "", "C": f", beyond {_BIAS_C:.0%}", "D": f", beyond {_BIAS_D:.0%}"}
-            parts.append(f"its {noun} missed by {bias:+.1%}{beyond[bias_grade]}")
+            limit = {"A": "", "C": f", beyond {_BIAS_C:.0%}", "D": f", beyond {_BIAS_D:.0%}"}
+            parts.append(f"its {noun} missed by {bias:+.1%}{limit[bias_grade]}")
             cap = max(cap, bias_grade)
     if OURS in churns:
         error = measures.calibration_error(churns[OURS], churned)
@@ -150,8 +150,8 @@ def _judge_standards(
         beyond = f", outside {least:.0%} to {most:.0%}" if is_off else ""
         parts.append(f"its 90 % intervals held {share:.1%}{beyond}")
         cap = max(cap, "B" if is_off else "A")
-    limit = "" if cap == "A" else f": no better than {cap}"
-    return cap, f"In itself: {', '.join(parts)}{limit}." if parts else ""
+    capped = "" if cap == "A" else f": no better than {cap}"
+    return cap, f"In itself: {', '.join(parts)}{capped}." if parts else ""
 
 
 def _line(

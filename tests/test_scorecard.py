@@ -114,7 +114,7 @@ def card_of(bias: float, gap: float = 0.0, inside: float = 0.9, floor: float = 0
 
 def card_of_clv(bias: float) -> Scorecard:
     """As `card_of(0)`, and its CLV has a total as stated."""
-    actual = np.arange(1000) + 1.0
+    actual = np.linspace(1.0, 1000.0, 1000)
     flat = np.full(1000, actual.mean() * 2)
     spends = {"clvcast": actual, "rule": flat}
     clvs = {"clvcast": 3 * actual * (1 + bias), "rule": 3 * flat}

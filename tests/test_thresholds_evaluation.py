@@ -118,8 +118,8 @@ def test_the_interval_of_a_scorecard_leaves_out_25_draws_in_1000_on_either_side(
     ranking, error, _ = card.lines
     gini = bootstrap_gini_difference(ours, theirs, actual, 0.975)
     assert (ranking.lower, ranking.upper) == (gini.lower, gini.upper)
-    losses = [compute_levelled_deviances(forecast, actual) for forecast in (ours, theirs)]
-    ratio = bootstrap_loss_ratio(*losses, 0.975)
+    left, right = (compute_levelled_deviances(forecast, actual) for forecast in (ours, theirs))
+    ratio = bootstrap_loss_ratio(left, right, 0.975)
     assert (error.lower, error.upper) == (-ratio.upper, -ratio.lower)
 
 
