@@ -68,8 +68,8 @@ def _limit(paths: Iterable[Path], source: str) -> Iterator[Path]:
     for number, path in enumerate(paths):
         if number >= _MOST_FILES:
             raise OrdersError(
-                f"{source} names more than {_MOST_FILES:,} order files; join them, for example into "
-                "one parquet file a month"
+                f"{source} names more than {_MOST_FILES:,} order files; join them, "
+                "for example into one parquet file a month"
             )
         yield path
 
