@@ -79,7 +79,8 @@ def _print_proposal(proposal: Proposal, output: Path) -> None:
     for choice in proposal.choices:
         value = choice.value
         if isinstance(value, dict):
-            value = "; ".join(f"{name}: {', '.join(values)}" for name, values in value.items())
+            listed = {k: v if isinstance(v, str) else ", ".join(v) for k, v in value.items()}
+            value = "; ".join(f"{name}: {values}" for name, values in listed.items())
         why = f"  ({choice.why})" if choice.why else ""
         out.print(Text.assemble(f"  {choice.key}: ", (_shorten(str(value)), "bold"), f"{why}"))
     for question in proposal.questions:

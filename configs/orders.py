@@ -107,6 +107,13 @@ def _as_texts(value: object) -> object:
     return [str(v).lower() if isinstance(v, bool) else "" if v is None else str(v) for v in values]
 
 
+def _as_filter(value: object) -> object:
+    """Values of a filter; YAML reads Yes and No without quotes as true and false, not as text."""
+    values = value if isinstance(value, list | tuple | set) else [value]
+    spelled = [word for v in values for word in (_SPELLINGS[v] if isinstance(v, bool) else (v,))]
+    return _as_texts(spelled)
+
+
 def _as_column(value: object) -> object:
     """The value of a mapping: text, or a list of names."""
     names = value if isinstance(value, list | tuple) else [value]
@@ -136,7 +143,8 @@ Columns = Annotated[
     dict[Column, Annotated[str | tuple[str, ...], BeforeValidator(_as_column)]],
     AfterValidator(_complete),
 ]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_texts), Field(min_length=1)]
+_SPELLINGS = {True: ("true", "yes", "on", "1"), False: ("false", "no", "off", "0")}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_filter), Field(min_length=1)]
 _QUERY = "A SELECT, if the source is a database. Without it, give ADDRESS#TABLE as the source."
 
 
@@ -149,7 +157,8 @@ class LineRules(Section):
         default=None,
         exclude_if=_is_default,
         description="The platform whose export it is, such as shopify: fills the keys below that "
-        "are not given. `clvcast init` finds it.",
+        "are not given; a key that is given, such as except, replaces all that the layout has "
+        "there. `clvcast init` finds it.",
     )
     columns: Columns = Field(
         default_factory=dict,
@@ -311,7 +320,11 @@ class OrdersConfig(LineRules):
         le=1,
         description="The run stops if a larger share of lines is unusable.",
     )
-    currency: str = Field(default="", description="Name of the currency, for display only.")
+    currency: str = Field(
+        default="",
+        description="Name of the currency, for display. With `currency_column` also the currency "
+        "whose lines are kept or, with `exchange_rates`, the one that amounts are converted to.",
+    )
     currency_decimals: int = Field(
         default=2,
         strict=True,

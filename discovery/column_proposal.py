@@ -20,6 +20,7 @@ from .column_roles import (
 from .deductions import deduct_discount, find_returns, follow_quantity
 from .line_amounts import find_amount, is_in_hundredths
 from .proposal import Proposal, quote_flow
+from .refunded_orders import ask_of_refunded
 from .words import is_no_customer
 
 __all__ = ["propose_columns"]
@@ -69,6 +70,8 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
             if column.is_number and column.distinct > 1:
                 proposal.choose(f"columns.{ours}", column.name, "money")
     _find_statuses(proposal, columns, order, used_columns)
+    if find_refund(columns, ()) is None:
+        ask_of_refunded(proposal, columns, proposal.settings())
     currency = find_currency(columns)
     if currency is not None:
         proposal.choose("currency_column", currency.name, "")
@@ -139,7 +142,10 @@ def _find_money(
         taken.append(refund.name)
     amount = find_amount(columns, order, quantity, product, taken)
     if amount.expression is None:
-        answers = [(quote_flow(value), meaning) for value, meaning in amount.choices.items()]
+        answers = [
+            (quote_flow(_deduct_refund(value, refund, columns)), meaning)
+            for value, meaning in amount.choices.items()
+        ]
         proposal.ask("columns.amount", f"{amount.why}: which is it?", *answers, is_needed=True)
     else:
         expression, less = deduct_discount(proposal, columns, amount, order, taken)
@@ -148,9 +154,7 @@ def _find_money(
             expression, less = follow_quantity(expression, money, quantity)
         why = amount.why + less
         if refund is not None:
-            name = amount.columns[0] if len(amount.columns) == 1 else ""
-            base = quote_name(name) if name == expression else expression
-            expression = f"{base} - abs({quote_name(refund.name)} or 0)"
+            expression = _deduct_refund(expression, refund, columns)
             why += f"; less {refund.name}"
         if len(amount.columns) == 1 and is_in_hundredths(columns[amount.columns[0]]):
             is_name = expression == amount.columns[0]
@@ -165,6 +169,16 @@ def _find_money(
         proposal.choose("columns.product_id", product.name, f"{product.distinct:,} values")
     if quantity is not None:
         proposal.choose("columns.quantity", quantity.name, "whole numbers")
+
+
+def _deduct_refund(
+    expression: str, refund: ColumnProfile | None, columns: dict[str, ColumnProfile]
+) -> str:
+    """An amount less what was given back of it, if a column has that."""
+    if refund is None:
+        return expression
+    base = quote_name(expression) if expression in columns else expression
+    return f"{base} - abs({quote_name(refund.name)} or 0)"
 
 
 def _find_statuses(

@@ -5,6 +5,7 @@ Names suggest (words.py), values decide: ids repeat, instants parse, an order ha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -21,6 +22,8 @@ __all__ = [
     "find_no_sale_dates",
     "find_refund",
     "find_statuses",
+    "is_flag",
+    "is_yes",
     "list_no_sales",
 ]
 
@@ -177,8 +180,7 @@ def find_statuses(
     """
     candidates = []
     for name, column in columns.items():
-        flags = {value.lower() for value in column.values[:5_000]} if is_no_sale(name) else set()
-        if flags and flags <= _YES | _NO and flags & _NO and name not in taken:
+        if is_no_sale(name) and is_flag(column) and name not in taken:
             counts = {str(v): int(n) for v, n in column.cells[column.filled].value_counts().items()}
             candidates.append((column, counts))
             continue
@@ -212,9 +214,24 @@ def find_no_sale_dates(
 
 def list_no_sales(column: ColumnProfile, counts: Mapping[str, int]) -> list[str]:
     """The values of a status, or of a flag such as `cancelled`, that sound like no sale."""
-    if is_no_sale(column.name) and all(value.lower() in _YES | _NO for value in counts):
-        return [value for value in counts if value.lower() in _YES]
+    if is_no_sale(column.name) and is_flag(column):
+        return [value for value in counts if is_yes(value)]
     return [value for value in counts if is_no_sale(value)]
+
+
+def is_flag(column: ColumnProfile) -> bool:
+    """Whether the cells are yes and no, true and false or 1 and 0, and not all of them yes."""
+    words = {_spell_whole(value) for value in column.values[:5_000]}
+    return words <= _YES | _NO and bool(words & _NO)
+
+
+def is_yes(value: str) -> bool:
+    """Whether a cell of a flag says yes: true, 1, ja, ..."""
+    return _spell_whole(value) in _YES
+
+
+def _spell_whole(value: str) -> str:
+    return re.sub(r"^([01])[.,]0+$", r"\1", value.strip().lower())
 
 
 def find_currency(columns: dict[str, ColumnProfile]) -> ColumnProfile | None:
@@ -227,8 +244,9 @@ def find_currency(columns: dict[str, ColumnProfile]) -> ColumnProfile | None:
 
 
 def find_refund(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> ColumnProfile | None:
-    """The column with the money that was given back."""
+    """The column with the money that was given back; flags of 0 and 1 are no money."""
     for column in find_named(columns, "refund", taken):
-        if column.is_number and rate_name(column.name, "refund") >= 2 and column.distinct > 1:
+        is_money = column.is_number and column.distinct > 1 and not is_flag(column)
+        if is_money and rate_name(column.name, "refund") >= 2:
             return column
     return None

@@ -9,6 +9,7 @@ from ..configs.layouts import Export, Layout, normalize_name
 from ..configs.orders import REQUIRED_COLUMNS
 from .column_profiles import ColumnProfile
 from .proposal import Proposal
+from .refunded_orders import ask_of_refunded
 
 __all__ = ["find_by_values", "propose_layout"]
 
@@ -58,7 +59,8 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
         proposal.choose("no_customer", settings["no_customer"], "the id of guests")
     if "currency_column" in settings:
         proposal.choose("currency_column", settings["currency_column"], "")
-    _ask_of_refunded(proposal, mapped, settings, columns)
+    if "fund" not in str(mapped.get("amount", "")).lower():
+        ask_of_refunded(proposal, columns, settings, is_closed_refunded=True)
 
 
 def _prefer_customer(
@@ -100,31 +102,3 @@ def _describe_left_out(
                 if (str(value).lower() in lower) != keeps
             ]
     return "left out here: " + ", ".join(parts[:6]) if parts else "none of these stands here"
-
-
-def _ask_of_refunded(
-    proposal: Proposal,
-    mapped: dict[str, Any],
-    settings: dict[str, Any],
-    columns: dict[str, ColumnProfile],
-) -> None:
-    """Orders called refunded count in full where the file has no refunded amounts."""
-    if "fund" in str(mapped.get("amount", "")).lower():
-        return
-    for name, column in columns.items():
-        if column.distinct > 30 or column.is_number:
-            continue
-        counts = column.cells[column.filled].value_counts()
-        listed = {v.lower() for v in settings.get("except", {}).get(name, ())}
-        refunded = {
-            str(v): int(n)
-            for v, n in counts.items()
-            if str(v).lower() in ("refunded", "closed", "returned") and str(v).lower() not in listed
-        }
-        if refunded:
-            status_counts = ", ".join(f"{value} ({n:,} lines)" for value, n in refunded.items())
-            proposal.ask(
-                "except",
-                f"{name} is {status_counts} and the file has no refunded amounts: they "
-                f"count in full. To leave them out, add {' and '.join(refunded)} to except: {name}",
-            )

@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["NO_CUSTOMER_WORDS", "NO_SALE_WORDS", "is_known_name", "normalize_word", "rate_name"]
+__all__ = [
+    "is_known_name",
+    "is_no_customer",
+    "is_no_sale",
+    "is_payment",
+    "is_refunded",
+    "is_return",
+    "rate_name",
+]
 
 # role -> words: English | German | French | Spanish | Italian | Portuguese | Dutch | Polish |
 # Turkish | Chinese | Japanese
@@ -183,7 +191,7 @@ _OTHER_DATES = """
     naissance entrega envío nascimento
     spedizione consegna bezorg verzend wysyłki dostawy teslimat kargo 发货 收货 配送 発送 出荷
 """
-NO_SALE_WORDS = """
+_NO_SALE_WORDS = """
     cancel cancelled canceled void voided failed failure declined denied pending expired
     unpaid draft abandoned test
     rejected incomplete authorized onhold refused invalid blocked error awaitingpayment
@@ -200,7 +208,7 @@ NO_SALE_WORDS = """
     未入金 保留
 """
 # what is given back; a participle (refunded) is of the order that was bought
-RETURN_WORDS = """
+_RETURN_WORDS = """
     return returns refund refunds creditnote creditmemo chargeback returnorder salesreturn
     retoure retouren rückgabe rücksendung erstattung rückerstattung gutschrift storno
     remboursement avoir notedecrédit devolución devoluciones reembolso notadecrédito
@@ -208,11 +216,17 @@ RETURN_WORDS = """
     retour retouren terugbetaling creditnota zwrot korekta iade iadefaturası
     退货 退款 退貨 返品 返金
 """
+_REFUNDED_WORDS = """
+    refunded returned
+    erstattet rückerstattet zurückerstattet retourniert zurückgesendet remboursé remboursée
+    retourné retournée reembolsado reembolsada devuelto devuelta rimborsato rimborsata restituito
+    devolvido devolvida terugbetaald geretourneerd zwrócono zwrócone iadeedildi 已退款 返金済
+"""
 _PAYMENT_WORDS = """
     payment payments pay tender installment installments zahlung zahlart zahlungsart paiement pago
     pagos pagamento betaling betaalmethode płatność ödeme 支付 付款 支払
 """
-NO_CUSTOMER_WORDS = """
+_NO_CUSTOMER_WORDS = """
     0 -1 00000 000000 guest guests unknown anonymous anon none nobody walkin walkincustomer
     cash cashcustomer default
     test na notset gast laufkunde barverkauf invité anonyme invitado anónimo ospite anonimo
@@ -239,10 +253,11 @@ def _split(words: str) -> frozenset[str]:
 _ROLES = {role: _split(words) for role, words in _WORDS.items()}
 _OTHERS = {"amount": _split(_OTHER_MONEY), "ordered_at": _split(_OTHER_DATES)}
 _ALL = frozenset().union(*_ROLES.values())
-_NO_SALE = _split(NO_SALE_WORDS)
-_RETURNS = _split(RETURN_WORDS)
+_NO_SALE = _split(_NO_SALE_WORDS)
+_RETURNS = _split(_RETURN_WORDS)
+_REFUNDED = _split(_REFUNDED_WORDS)
 _PAYMENTS = _split(_PAYMENT_WORDS)
-_NO_CUSTOMER = _split(NO_CUSTOMER_WORDS) | {"-1"}
+_NO_CUSTOMER = _split(_NO_CUSTOMER_WORDS) | {"-1"}
 
 
 def is_known_name(name: str) -> bool:
@@ -289,6 +304,16 @@ def is_return(value: str) -> bool:
     """
     parts = [normalize_word(part) for part in re.split(r"[\W_]+", value)]
     return normalize_word(value) in _RETURNS or any(part in _RETURNS for part in parts)
+
+
+def is_refunded(value: str) -> bool:
+    """Whether a status says that an order was bought, and given back wholly or in part.
+
+    >>> [is_refunded(v) for v in ("refunded", "Partially refunded", "Erstattet", "Refund", "Paid")]
+    [True, True, True, False, False]
+    """
+    parts = [normalize_word(part) for part in re.split(r"[\W_]+", value)]
+    return normalize_word(value) in _REFUNDED or any(part in _REFUNDED for part in parts)
 
 
 def is_payment(name: str) -> bool:

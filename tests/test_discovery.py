@@ -359,6 +359,43 @@ def test_refunds_and_flags(shop: list[Order], tmp_path: Path) -> None:
     assert proposal.settings()["except"] == {"cancelled": ["yes"]}
 
 
+@pytest.mark.parametrize(
+    ("column", "kept", "given_back", "says"),
+    [
+        ("status", "paid", "refunded", "add refunded to except: status"),
+        ("Zahlungsstatus", "bezahlt", "erstattet", "add erstattet to except: Zahlungsstatus"),
+        ("refunded", "0", "1", "add '1' to except: refunded"),
+        ("refunded", "0.00", "1.00", "add '1.00' to except: refunded"),
+        ("is_refunded", "false", "true", "add 'true' to except: is_refunded"),
+        ("refunded_at", "", "2024-03-01", "list '' under only: refunded_at"),
+    ],
+)
+def test_refunded_orders_without_amounts_are_asked_for(
+    column: str, kept: str, given_back: str, says: str, shop: list[Order], tmp_path: Path
+) -> None:
+    """A flag of 0 and 1 is no money that was given back."""
+    rows: list[Row] = [
+        {
+            "number": order.number,
+            "created": order.at,
+            "buyer id": f"b{order.customer}",
+            "grand total": money(order.total),
+            column: given_back if k % 9 == 0 else kept,
+        }
+        for k, order in enumerate(shop)
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    assert get_columns(proposal)["amount"] == "grand total"
+    assert says in get_question(proposal, "except")
+    key, value = ("only", "") if column == "refunded_at" else ("except", given_back)
+    answered = write_config_text(proposal).replace(
+        "\n  currency: ''", f"\n  {key}: {{{column}: ['{value}']}}\n  currency: ''"
+    )
+    orders = clvcast.read_orders(parse_config(answered))
+    right = sum(order.total for k, order in enumerate(shop) if k % 9) / 100
+    assert float(np.sum(orders.amounts)) / 100 == pytest.approx(right)
+
+
 def test_date_and_time_apart_are_joined(shop: list[Order], tmp_path: Path) -> None:
     rows: list[Row] = [
         {

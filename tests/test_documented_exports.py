@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import Run
 from export_files import dump_rows
 
 import clvcast
 from clvcast.configs.schema import parse_config
+
+Written = tuple[str, float, int]  # the file, its net revenue, its customers with an order
 
 
 def split_names(header: str) -> list[str]:
@@ -57,13 +58,14 @@ def draw_times(random: np.random.Generator, n: int) -> list[datetime]:
     return [datetime(2023, 1, 2) + timedelta(seconds=int(s)) for s in seconds]
 
 
-def write_shopify() -> tuple[str, float]:
+def write_shopify() -> Written:
     """Continuation lines, orders of the till without e-mail, notes of several lines, cancelled and
     test orders.
     """
     random = np.random.default_rng(11)
     rows: list[dict[str, object]] = []
     right = 0.0
+    customers = set()
     for k, at in enumerate(draw_times(random, 400)):
         prices = np.round(random.uniform(5, 90, int(random.integers(1, 4))), 2)
         total = float(prices.sum() + 4.9)
@@ -75,6 +77,7 @@ def write_shopify() -> tuple[str, float]:
         email = "" if k % 40 == 0 else f"Buyer{int(random.integers(0, 90))}@example.org"
         if email and state not in ("voided", "pending", "cancelled", "bogus"):
             right += total - refund
+            customers.add(email)
         created = f"{at} +0100" if at.month in (1, 2, 3, 11, 12) else f"{at} +0200"
         order: dict[str, object] = {
             "Financial Status": "paid" if state in ("cancelled", "bogus") else state,
@@ -103,14 +106,15 @@ def write_shopify() -> tuple[str, float]:
                     **(order if line == 0 else {}),
                 }
             )
-    return dump_rows(rows), right
+    return dump_rows(rows), right, len(customers)
 
 
-def write_square() -> tuple[str, float]:
+def write_square() -> Written:
     """Walk-ins, tips, gift cards that are sold, refunds that are lines of their own."""
     random = np.random.default_rng(12)
     rows: list[dict[str, object]] = []
     right = 0.0
+    customers = set()
 
     def show(value: float) -> str:
         return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
@@ -122,8 +126,10 @@ def write_square() -> tuple[str, float]:
         customer = "" if k % 3 == 0 else f"SQCUST{int(random.integers(0, 80)):03d}"
         is_failed = k % 50 == 1
         is_refunded = k % 17 == 0 and not is_failed
+        given_back = round(net / 4, 2) if k % 11 == 5 and not is_refunded else 0.0
         if customer and not is_failed:
-            right += 0.0 if is_refunded else net + tax
+            right += 0.0 if is_refunded else net + tax - given_back
+            customers.add(customer)
         for sign in (1, -1) if is_refunded else (1,):
             when = at if sign > 0 else at + timedelta(days=3)
             rows.append(
@@ -139,7 +145,7 @@ def write_square() -> tuple[str, float]:
                     "Gift Card Sales": "$25.00" if k % 60 == 2 else "$0.00",
                     "Tax": show(sign * tax),
                     "Tip": "$2.00" if sign > 0 else "$0.00",
-                    "Partial Refunds": "$0.00",
+                    "Partial Refunds": show(-given_back) if given_back else "$0.00",
                     "Total Collected": show(sign * (net + tax)),
                     "Fees": show(-0.03 * gross),
                     "Transaction ID": f"SQ{k:05d}y",
@@ -150,14 +156,15 @@ def write_square() -> tuple[str, float]:
                     "Transaction Status": "Failed" if is_failed else "Complete",
                 }
             )
-    return dump_rows(rows), right
+    return dump_rows(rows), right, len(customers)
 
 
-def write_woocommerce() -> tuple[str, float]:
+def write_woocommerce() -> Written:
     """Guests have the id 0; American dates; statuses that are no sale; items in one cell."""
     random = np.random.default_rng(13)
     rows: list[dict[str, object]] = []
     right = 0.0
+    customers = set()
     for k, at in enumerate(draw_times(random, 400)):
         goods = round(float(random.gamma(2, 30)), 2)
         total = round(goods + 5.0, 2)
@@ -165,8 +172,10 @@ def write_woocommerce() -> tuple[str, float]:
             ["completed", "processing", "cancelled", "failed", "pending", "on-hold"],
             p=[0.75, 0.1, 0.06, 0.04, 0.03, 0.02],
         ))  # fmt: skip
-        right += total if status in ("completed", "processing") else 0.0
         buyer = int(random.integers(0, 90))
+        if status in ("completed", "processing"):
+            right += total
+            customers.add(buyer)
         rows.append(
             {
                 **dict.fromkeys(WOOCOMMERCE, ""),
@@ -186,21 +195,19 @@ def write_woocommerce() -> tuple[str, float]:
                 "line_item_1": "name:Mug|product_id:7|sku:M|quantity:1|total:10.00",
             }
         )
-    return dump_rows(rows), right
+    return dump_rows(rows), right, len(customers)
 
 
 @pytest.mark.parametrize("write", [write_shopify, write_square, write_woocommerce])
 def test_a_documented_export_is_read_to_the_cent(
-    write: Callable[[], tuple[str, float]], tmp_path: Path, run: Run
+    write: Callable[[], Written], tmp_path: Path, run: Run
 ) -> None:
-    text, right = write()
+    text, right, n_customers = write()
     (tmp_path / "export.csv").write_text(text, encoding="utf-8")
     config = tmp_path / "clvcast.yaml"
     assert run("init", tmp_path / "export.csv", "--output", config)[0] == 0
     orders = clvcast.read_orders(parse_config(config.read_text()))
     assert orders.amounts.sum() / orders.unit == pytest.approx(right, abs=0.001)
-    lines = pd.read_csv(tmp_path / "export.csv", dtype=str)
-    ids = [name for name in ("Email", "Customer ID", "billing_email") if name in lines]
-    assert orders.n_customers <= lines[ids[0]].nunique()
+    assert orders.n_customers == n_customers
     _, said, _ = run("check", config)
     assert f"{right:,.2f}" in said

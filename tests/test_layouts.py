@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Run
 from export_files import (
     EXPORTS,
     ExportFile,
@@ -124,6 +125,15 @@ def test_refunds_of_paypal_go_to_the_buyer(shop: list[Order], tmp_path: Path) ->
         assert np.diff(orders.starts).tolist() == np.diff(plain.starts).tolist()
         assert sum_by_customer(orders) == sum_by_customer(plain)
     assert "shop@example.org" not in plain.customer_ids.to_pylist()
+
+
+def test_init_prints_a_column_of_returns_as_one_name(
+    shop: list[Order], tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "paypal.csv"
+    path.write_text(write_paypal(shop), encoding="utf-8")
+    _, said, _ = run("init", path, "--output", tmp_path / "shop.yaml")
+    assert "return_columns: order_id: Reference Txn ID" in said
 
 
 def sum_by_customer(orders: Orders) -> list[int]:

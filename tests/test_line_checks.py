@@ -35,6 +35,9 @@ def test_returns_by_word_are_three_lines_most_of_them_positive(
     assert verdict(line_checks.detect_returns, lines) == expected
     assert verdict(line_checks.detect_returns, lines, returns={"kind": ["Return"]}) == "pass"
     assert verdict(line_checks.detect_returns, lines.assign(kind="Return")) == "pass"
+    lines.loc[0, "kind"] = "Cancelled"  # a filter of other values, and one that keeps returns
+    for filters in ({"except": {"kind": ["Cancelled"]}}, {"only": {"kind": ["Sale", "Return"]}}):
+        assert verdict(line_checks.detect_returns, lines, **filters) == expected
 
 
 @pytest.mark.parametrize(("n", "expected"), [(2, "pass"), (3, "warn")])

@@ -284,6 +284,36 @@ def test_a_column_is_of_a_status_where_most_values_say_so(known: int, expected: 
     assert verdict(order_checks.detect_no_sales, lines) == expected
 
 
+def test_values_that_a_filter_keeps_are_looked_at() -> None:
+    """A filter on a column says nothing of the values it does not list; the mend keeps the rest."""
+    words = ["Storniert"] * 5 + ["void"] * 5 + ["Bezahlt"] * 90
+    lines = make_orders(100).assign(Status=words, Kind="web")
+    filters = {"Kind": ["test"], "Status": ["void"]}
+    config = parse_orders_config({"source": "-", "except": filters})
+    finding = order_checks.detect_no_sales(profile_table(lines, config))
+    assert (
+        "'Storniert' (5 lines), which sound like no sale, and nothing filters" in finding.sentence
+    )
+    assert finding.mend == "orders.except: {Kind: [test], Status: [void, Storniert]}"
+    mended = {"except": {**filters, "Status": ["void", "storniert"]}}
+    assert verdict(order_checks.detect_no_sales, lines, **mended) == "pass"
+    kept = {"only": {"Status": ["Bezahlt", "Storniert"]}}
+    assert verdict(order_checks.detect_no_sales, lines, **kept) == "warn"
+    back = {"returns": {"Status": ["storniert", "void"]}}
+    assert verdict(order_checks.detect_no_sales, lines, **back) == "pass"
+
+
+@pytest.mark.parametrize("cells", [("Yes", "No"), ("TRUE", "FALSE"), ("1", "0"), (True, False)])
+def test_a_flag_without_quotes_is_matched_as_files_spell_it(cells: tuple[Any, Any]) -> None:
+    """YAML reads Yes as true."""
+    lines = make_orders(100).assign(Cancelled=[cells[0]] * 5 + [cells[1]] * 95)
+    for filters in ("except: {Cancelled: [Yes]}", "only: {Cancelled: [No]}"):
+        config = parse_orders_config({"source": "-", **yaml.safe_load(filters)})
+        profile = profile_table(lines, config)
+        assert order_checks.detect_no_sales(profile).verdict == "pass"
+        assert profile.n_lines == 95
+
+
 def test_flags_of_no_sale() -> None:
     lines = make_orders(100).assign(is_test=lambda f: f.index < 3)
     finding = order_checks.detect_no_sales(profile_table(lines, OrdersConfig()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
 
-__all__ = ["Finding", "Verdict", "format_setting"]
+__all__ = ["Finding", "Verdict", "format_addition", "format_setting"]
 
 Verdict = Literal["pass", "warn", "fail"]
 
@@ -31,3 +32,15 @@ def format_setting(key: str, value: Any) -> str:
     """
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
     return f"{key}: {text.removesuffix(chr(10)).removesuffix('...').strip()}"
+
+
+def format_addition(
+    key: str, stated: Mapping[str, Sequence[str]], column: str, values: Sequence[str]
+) -> str:
+    """A line that lists more values of a column; it repeats what is set, which it replaces.
+
+    >>> format_addition("orders.except", {"Status": ("void",)}, "Status", ["failed"])
+    'orders.except: {Status: [void, failed]}'
+    """
+    listed = {name: list(one) for name, one in stated.items()}
+    return format_setting(key, {**listed, column: [*listed.get(column, ()), *values]})

@@ -11,7 +11,7 @@ from ...orders.columns import Int64, Mask
 from ...orders.reading.validation_issues import join_words, pluralize
 from ..words import is_payment, is_return
 from .cell_hashes import UInt64, hash_texts
-from .finding import Finding, format_setting
+from .finding import Finding, format_addition, format_setting
 from .source_profile import SourceProfile
 
 __all__ = ["detect_joined_lines", "detect_order_amounts", "detect_returns"]
@@ -41,8 +41,6 @@ def detect_returns(profile: SourceProfile) -> Finding:
 def _detect_named_returns(profile: SourceProfile) -> Finding | None:
     for (position, column), counts in profile.values.items():
         source = profile.sources[position]
-        if any(column in listed for listed in (source.only, source.except_, source.returns)):
-            continue
         positive = profile.positives.get((position, column), {})
         return_counts = {
             value: positive[value]
@@ -60,7 +58,7 @@ def _detect_named_returns(profile: SourceProfile) -> Finding | None:
             "warn",
             lines / max(1, sum(counts.values())),
             f"column {column!r} has {examples} with positive amounts, which count as sales",
-            format_setting("orders.returns", {column: list(return_counts)}),
+            format_addition("orders.returns", source.returns, column, list(return_counts)),
         )
     return None
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from ...orders import dates
 from ...orders.columns import Int64, Mask
+from ...orders.reading.line_filters import fold_value
 from ...orders.reading.validation_issues import join_words, pluralize
 from . import vocabulary
-from .finding import Finding, format_setting
+from .finding import Finding, format_addition, format_setting
 from .source_profile import SourceProfile
 
 __all__ = ["detect_no_sales", "detect_order_ids", "detect_overlapping_files"]
@@ -135,27 +136,30 @@ def _as_names(value: object) -> tuple[str, ...]:
 
 
 def detect_no_sales(profile: SourceProfile) -> Finding:
-    """Values that sound like no sale (cancelled, failed, test) in a column that nothing filters."""
+    """Values that sound like no sale (cancelled, failed, test), on lines that no filter leaves out.
+
+    Values listed as returns take money off, and are none of these.
+    """
     name = "status"
     worst: Finding | None = None
     for (position, column), counts in profile.values.items():
         source = profile.sources[position]
-        if column in source.only or column in source.except_:
-            continue
         lines = sum(counts.values())
-        no_sales = _find_no_sales(column, counts)
+        returns = set(map(fold_value, source.returns.get(column, ())))
+        found = _find_no_sales(column, counts)
+        no_sales = {v: n for v, n in found.items() if fold_value(v) not in returns}
         n_lines = sum(no_sales.values())
         share = n_lines / max(1, lines)
         if share < _NO_SALE_SHARE or share > _MOST_NO_SALES or (worst and share <= worst.value):
             continue
         values = sorted(no_sales, key=lambda value: -no_sales[value])
         examples = join_words([f"{v!r} ({pluralize(no_sales[v], 'line')})" for v in values[:4]])
-        mend = format_setting("orders.except", {column: values})
+        mend = format_addition("orders.except", source.except_, column, values)
         worst = Finding(
             name,
             "warn",
             share,
-            f"column {column!r} has {examples}, which sound like no sale, and no filter is set",
+            f"column {column!r} has {examples}, which sound like no sale, and nothing filters them",
             mend,
         )
     return worst or Finding(name, "pass", 0.0, "no value sounds like an order that is no sale")

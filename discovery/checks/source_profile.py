@@ -26,6 +26,7 @@ from ...orders.reading.frames import open_frame
 from ...orders.reading.label_encoding import Ids, merge_labels, read_ids
 from ...orders.reading.layout_fitting import fit_rules, fit_source
 from ...orders.reading.line_collector import open_rules
+from ...orders.reading.line_filters import FILTER, RETURNS
 from ...orders.reading.line_validation import Lines, parse_lines
 from ...orders.reading.order_rules import drop_left_out
 from ...orders.reading.returned_orders import RETURNED_ORDER, ReturnedOrders, assign_returns
@@ -210,7 +211,12 @@ class _ProfileBuilder:
         if amounts is None:
             return
         adds = lines.usable() & ~lines.verdicts.is_left_out & (amounts > 0)
-        mapped = {name for e in mapping.values() for name in e.columns}
+        mapped = {
+            name
+            for role, expression in mapping.items()
+            if not role.startswith((FILTER, RETURNS))
+            for name in expression.columns
+        }
         for name in table.column_names:
             if name in mapped or not _is_text(table[name].type):
                 continue
