@@ -55,7 +55,8 @@ def learn_retention_factors(
         history = past.btyd.history.where(rows)
         days = expect_later_days(blend, history, past.horizon_days, int(n_periods))
         ratio[rows] = compute_order_ratio(None, *days, churn[rows])
-    knots, logs = [], []
+    knots: list[float] = []
+    logs: list[float] = []
     for group in np.array_split(np.argsort(churn, kind="stable"), _GROUPS):
         bought = ordered[group]
         if not len(group) or not bought.any() or bought.all():
