@@ -15,7 +15,7 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check test test-slow coverage fuzz mutate lock clean benchmark \
+.PHONY: help train score backtest report serve ui check docs test test-slow coverage fuzz mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
 	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
@@ -61,7 +61,7 @@ check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), l
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file= --strict --explicit-package-bases --cache-dir=.mypy_cache/user tests/typed_script.py
+	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --cache-dir=../.mypy_cache/user typed_script.py
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
@@ -74,6 +74,10 @@ test-slow: $(VENV)/dev.stamp ## run the slow tests
 coverage: $(VENV)/dev.stamp ## run the fast tests and print their coverage per folder
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --cov=. --cov-report= tests
 	$(BIN)/python tests/coverage_by_folder.py
+
+docs: $(VENV)/dev.stamp ## build the documentation site into build/site; fails on any warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open it with: $(BIN)/python -m http.server --directory build/site"
 
 fuzz: $(VENV)/dev.stamp ## 500 mutated bundles: refused, or the same forecasts (minutes)
 	$(BIN)/python tests/fuzz_bundles.py

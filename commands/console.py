@@ -161,9 +161,8 @@ def take_settings(arguments: list[str]) -> list[str]:
 
 def replace_settings(config: Config, settings: Sequence[str]) -> Config:
     """The configuration with `economics.margin_rate=0.4` and the like in place of its own."""
-    import yaml
-
     from ..configs.schema import parse_config
+    from ..configs.yaml_text import parse_yaml
     from ..errors import ConfigError
 
     if not settings:
@@ -180,11 +179,8 @@ def replace_settings(config: Config, settings: Sequence[str]) -> Config:
         for name in above:
             inner = section.get(name)
             section[name] = section = dict(inner) if isinstance(inner, dict) else {}
-        try:
-            section[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {path} must have a value in YAML, got {text!r}") from None
-    return parse_config(json.dumps(content), "the configuration with --set")
+        section[last] = parse_yaml(text, f"the value of --set {path}")
+    return parse_config(json.dumps(content, default=str), "the configuration with --set")
 
 
 def find_config(path: Path | None) -> Path:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ..errors import ConfigError
 
-__all__ = ["expand_variables", "find_secrets", "hide_passwords", "is_address", "is_remote_file"]
+__all__ = ["expand_variables", "hide_passwords", "hide_variables", "is_address", "is_remote_file"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
@@ -67,10 +67,13 @@ def _value(name: str) -> str:
     return value
 
 
-def find_secrets(address: str) -> list[str]:
-    """What the environment puts into an address: never to be shown, plain or quoted."""
+def hide_variables(text: str, address: str) -> str:
+    """Text with what the environment puts into an address starred: plain or quoted, in any case."""
     values = [os.environ.get(name, "") for name in _VARIABLE.findall(address)]
-    return [form for value in values if value for form in (value, quote(value, safe=""))]
+    forms = {form for value in values if value for form in (value, quote(value, safe=""))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = re.sub(re.escape(form), "***", text, flags=re.I)
+    return text
 
 
 def hide_passwords(text: str) -> str:

@@ -58,6 +58,10 @@ class Export(Section):
     name: str
     says: str = Field(description="What the amount is, and which orders are left out.")
     needs: tuple[OneOf, ...] = Field(description="Columns that tell the export; one of each group.")
+    told_by: OneOf = Field(
+        default=(),
+        description="Columns of which a file must have one to be found; not where it is named.",
+    )
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Endings of a column's values, where these tell the export.",
@@ -81,6 +85,11 @@ class Export(Section):
             for group in self.needs
             if not any(normalize_name(n) in present_names for n in group)
         ]
+
+    def is_told(self, names: Sequence[str]) -> bool:
+        """Whether a file has a column that no other table is likely to have, if it needs one."""
+        present_names = {normalize_name(name) for name in names}
+        return not self.told_by or any(normalize_name(n) in present_names for n in self.told_by)
 
     def settings(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """The keys of `orders:` that read a file with these columns, or the usual file."""
@@ -194,7 +203,7 @@ def find_export(
     candidates = []
     for name, layout in (layouts or load_layouts()).items():
         export = layout.best_export(names)
-        if export is not None:
+        if export is not None and export.is_told(names):
             candidates.append((name, export))
     return max(candidates, key=lambda one: len(one[1].needs), default=None)
 

@@ -17,7 +17,7 @@ from .column_roles import (
     find_statuses,
     list_no_sales,
 )
-from .deductions import deduct_discount, find_returns, follow_quantity
+from .deductions import deduct_discount, find_returns, find_share, follow_quantity
 from .line_amounts import find_amount, is_in_hundredths
 from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
@@ -68,7 +68,11 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
     for ours in ("discount", "cost"):
         for column in find_named(columns, ours, used_columns)[:1]:
             if column.is_number and column.distinct > 1:
-                proposal.choose(f"columns.{ours}", column.name, "money")
+                if ours == "discount" and (whole := find_share(column)):
+                    question = f"{column.name} seems to be a share (of {whole}). If it is money:"
+                    proposal.ask("columns.discount", question, (quote_flow(column.name), "money"))
+                else:
+                    proposal.choose(f"columns.{ours}", column.name, "money")
     _find_statuses(proposal, columns, order, used_columns)
     if find_refund(columns, ()) is None:
         ask_of_refunded(proposal, columns, proposal.settings())

@@ -14,10 +14,12 @@ from .line_amounts import Amount, is_order_total
 from .proposal import Proposal, quote_flow
 from .words import is_no_sale, is_return
 
-__all__ = ["deduct_discount", "find_returns", "follow_quantity"]
+__all__ = ["deduct_discount", "find_returns", "find_share", "follow_quantity"]
 
 _MOST_VALUES = 30
 _POSITIVE_SHARE = 0.5  # of the amounts of returns
+_FEW_SHARES = 30  # different discounts, where they are shares
+_PRICE = 10  # usual price above which a discount below 1 is no money
 _CLEARLY = 1.2  # times as often two shares of the unit's price are equal as two of the line's
 
 
@@ -91,11 +93,17 @@ def deduct_discount(
         if not column.is_number or not np.nan_to_num(column.numbers).any():
             continue
         name, size = quote_name(column.name), np.abs(column.numbers)
-        if re.search("%|percent|prozent|pct|rate|pourcent", column.name.casefold()):
+        whole = find_share(column)
+        if whole == 1 and np.nanmedian(np.abs(price.numbers)) >= _PRICE:
+            why = f"; {column.name} is never above 1: it is the share of the price taken off"
+            return f"{expression} * (1 - abs({name} or 0))", why
+        if whole:
+            share = f"abs({name} or 0)" + ("" if whole == 1 else " / 100")
             proposal.ask(
                 "columns.amount",
                 f"{column.name} seems to be a share of the price and is not deducted. If it is:",
-                (quote_flow(f"{expression} * (1 - abs({name} or 0) / 100)"), "of a hundred"),
+                (quote_flow(f"{expression} * (1 - {share})"), f"of {whole}"),
+                (quote_flow(f"{expression} - abs({name} or 0)"), "it is money"),
             )
         elif order is not None and is_order_total(column, order):
             proposal.ask(
@@ -109,6 +117,18 @@ def deduct_discount(
         else:
             return f"{expression} - abs({name} or 0)", f"; less {column.name}"
     return expression, ""
+
+
+def find_share(column: ColumnProfile) -> int | None:
+    """1 or 100 where a discount seems to be a share of one or of a hundred; None for money."""
+    size = np.abs(column.numbers[np.isfinite(column.numbers)])
+    largest = float(size.max(initial=0))
+    says_so = re.search("%|percent|prozent|pct|rate|pourcent", column.name.casefold())
+    is_few = column.distinct <= _FEW_SHARES
+    if 0 < largest <= 1 and (says_so or (is_few and not column.is_whole)):
+        return 1
+    tells = column.is_whole and is_few and largest <= 100 and bool(np.all(size % 5 == 0))
+    return 100 if says_so or (tells and largest > 1) else None
 
 
 def _is_of_unit(size: Float64, quantity: ColumnProfile, price: ColumnProfile) -> bool:

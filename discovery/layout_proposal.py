@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..configs.layouts import Export, Layout, normalize_name
+import numpy as np
+
+from ..configs.layouts import Export, Layout, normalize_name, quote_name
 from ..configs.orders import REQUIRED_COLUMNS
-from .column_profiles import ColumnProfile
-from .proposal import Proposal
+from .column_profiles import ColumnProfile, find_named
+from .column_roles import find_refund
+from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
+from .words import is_return
 
 __all__ = ["find_by_values", "propose_layout"]
+
+
+_GIVES_BACK = re.compile(
+    "refund|revers|charge.?back|dispute|return|rückbuch|rückzahl|correct|adjust"
+)  # words of a type
 
 
 def find_by_values(
@@ -45,6 +55,7 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
                 f"the file has no {alternatives}: which column is the {ours}?",
                 is_needed=True,
             )
+    _leave_out_own_payments(proposal, mapped, settings, columns)
     for key in ("only", "except"):
         if key in settings:
             why = _describe_left_out(settings[key], columns, keeps=key == "only")
@@ -61,6 +72,65 @@ def propose_layout(proposal: Proposal, export: Export, columns: dict[str, Column
         proposal.choose("currency_column", settings["currency_column"], "")
     if "fund" not in str(mapped.get("amount", "")).lower():
         ask_of_refunded(proposal, columns, settings, is_closed_refunded=True)
+    _ask_of_refund_column(proposal, mapped, columns)
+
+
+def _ask_of_refund_column(
+    proposal: Proposal, mapped: dict[str, Any], columns: dict[str, ColumnProfile]
+) -> None:
+    """A column of refunded money that the layout does not know is not deducted without asking."""
+    amount = str(mapped.get("amount", ""))
+    refund = find_refund(columns, [])
+    if not amount or "fund" in amount.lower() or refund is None:
+        return
+    lines = int((np.nan_to_num(refund.numbers) != 0).sum())
+    base = quote_name(amount) if amount in columns else f"({amount})"
+    text = f"{base} - abs({quote_name(refund.name)} or 0)"
+    proposal.ask(
+        "columns.amount",
+        f"{refund.name} is filled in on {lines:,} lines and not deducted. If it is money that "
+        "was given back:",
+        (quote_flow(text), f"less {refund.name}"),
+    )
+
+
+def _leave_out_own_payments(
+    proposal: Proposal,
+    mapped: dict[str, Any],
+    settings: dict[str, Any],
+    columns: dict[str, ColumnProfile],
+) -> None:
+    """Payments of the shop to others, in a list of all money that it moved, are no returns.
+
+    Their type is no word for a refund, and none of them names a payment of the file. A type that
+    is of payments to the shop too is asked about: the filters would lose these.
+    """
+    amount, order = columns.get(str(mapped.get("amount"))), columns.get(str(mapped.get("order_id")))
+    if "return_columns" not in settings or amount is None or order is None:
+        return
+    gives = np.nan_to_num(amount.numbers) < 0
+    reference = columns.get(settings["return_columns"].get("order_id", ""))
+    if reference is not None:
+        gives &= ~np.asarray(reference.cells.isin(order.values))
+    for kind in find_named(columns, "status"):
+        listed = settings.get("except", {}).get(kind.name)
+        if listed is None or normalize_name(kind.name) != "type":
+            continue
+        known = {value.lower() for value in listed}
+        for value, lines in kind.cells[gives & kind.filled].value_counts().items():
+            text = str(value)
+            if text.lower() in known or is_return(text) or _GIVES_BACK.search(text.lower()):
+                continue
+            of_type = np.asarray(kind.cells == value)
+            if gives[of_type].all() and reference is not None:
+                listed.append(text)
+            else:
+                proposal.ask(
+                    "except",
+                    f"{kind.name} is {text} on {int(lines):,} lines with negative amounts, which "
+                    "name no payment that they give back. If the shop paid others by them, take "
+                    "these lines out of the file",
+                )
 
 
 def _prefer_customer(

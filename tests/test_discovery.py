@@ -633,3 +633,27 @@ def test_a_discount_beside_a_unit_price_is_deducted_once(
         discount = 0 * discount
     each = lines["qty"] if of == "unit" else 1
     assert get_total(proposal) == pytest.approx((gross - each * discount).sum())
+
+
+@pytest.mark.parametrize(
+    ("values", "factor"),
+    [((0.0, 0.05, 0.1, 0.25), 1.0), ((0, 5, 10, 25), 0.01)],
+)
+def test_a_discount_of_a_few_small_values_is_a_share(
+    values: tuple[float, ...], factor: float, shop: list[Order], tmp_path: Path
+) -> None:
+    """Of one it is deducted as such, of a hundred it is asked about, and neither is money."""
+    lines = pd.DataFrame(write_lines(shop, "price", is_unit=True))
+    lines["discount"] = np.resize(values, len(lines))
+    lines.to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose_config(str(tmp_path / "orders.csv"))
+    assert "discount" not in get_columns(proposal)
+    gross = lines["qty"].astype(float) * lines["price"].astype(float)
+    if factor == 1:
+        assert get_columns(proposal)["amount"] == "qty * price * (1 - abs(discount or 0))"
+        cents = np.rint(100 * gross * (1 - lines["discount"]))
+        assert get_total(proposal) == pytest.approx(cents.sum() / 100, abs=1)
+    else:
+        assert "share of the price" in get_question(proposal, "columns.amount")
+        answer = "qty * price * (1 - abs(discount or 0) / 100)"
+        assert answer in write_config_text(proposal)

@@ -291,3 +291,115 @@ def test_overlapping_exports_of_order_totals_count_an_order_once(
     right = sum_net(earlier[:third]) + sum_net(by_time[third:])
     orders = clvcast.read_orders(tmp_path, layout="woocommerce", duplicates="drop")
     assert total(orders) == pytest.approx(right)
+
+
+def make_table(**columns: Any) -> pd.DataFrame:
+    """60 orders of 15 customers, 9.50 and 10.50 by turns."""
+    count = 60
+    table = {
+        "order_id": np.arange(count) + 1,
+        "order_date": pd.date_range("2023-01-01", periods=count, freq="5D").astype(str),
+        "status": "completed",
+        "order_total": 9.5 + np.arange(count) % 2,
+        "customer_id": [f"c{k % 15}" for k in range(count)],
+    }
+    return pd.DataFrame(table | columns)
+
+
+def save_table(folder: Path, table: pd.DataFrame, name: str = "orders.csv") -> Path:
+    table.to_csv(folder / name, index=False)
+    return folder / name
+
+
+def test_a_usual_table_of_orders_is_of_no_platform(tmp_path: Path) -> None:
+    """Else its own refunds and statuses would not be looked at."""
+    is_void = np.arange(60) % 10 == 3
+    table = make_table(
+        refund_amount=np.where(np.arange(60) % 10 == 0, 9.5, 0.0),
+        status=np.where(is_void, "voided", "paid"),
+    )
+    proposal = propose_config(str(save_table(tmp_path, table)))
+    assert proposal.layout is None
+    assert total(clvcast.read_orders(parse_config(write_config_text(proposal)))) == 480
+    named = clvcast.read_orders(tmp_path / "orders.csv", layout="woocommerce")
+    assert total(named) == 600
+
+
+def test_a_refund_column_that_the_layout_does_not_know_is_asked_about(tmp_path: Path) -> None:
+    refund = np.where(np.arange(60) % 10 == 0, 9.5, 0.0)
+    table = make_table(billing_email="", refund_amount=refund)
+    proposal = propose_config(str(save_table(tmp_path, table)))
+    assert proposal.layout == "woocommerce"
+    (question,) = [q for q in proposal.questions if q.key == "columns.amount"]
+    assert "refund_amount is filled in on 6 lines" in question.asks
+    assert question.answers[0][0] == "'order_total - abs(refund_amount or 0)'"
+
+
+def test_files_of_one_source_are_read_by_the_same_rules(tmp_path: Path) -> None:
+    save_table(tmp_path, make_table(), "a.csv")
+    save_table(tmp_path, make_table(refunded_total=10.0), "b.csv")
+    with pytest.raises(OrdersError, match=r"'order_total' in a\.csv .*refunded_total.* in b\.csv"):
+        clvcast.read_orders(tmp_path, layout="woocommerce")
+    save_table(tmp_path, make_table(item_sku="P1").assign(order_id=range(100, 160)), "b.csv")
+    assert total(clvcast.read_orders(tmp_path, layout="woocommerce")) == 1200
+
+
+def test_payments_of_the_shop_itself_are_no_returns(shop: list[Order], tmp_path: Path) -> None:
+    """Their type is also one of payments to the shop: a mixed one is asked about."""
+    lines = pd.read_csv(StringIO(write_paypal(shop)), dtype=str)
+    paid = lines.head(9).assign(
+        **{
+            "Type": "PreApproved Payment Bill User Payment",
+            "Gross": "-60.00",
+            "Status": "Completed",
+            "From Email Address": "shop@example.org",
+            "To Email Address": "carrier@example.org",
+            "Transaction ID": [f"E{k}" for k in range(9)],
+            "Reference Txn ID": "B-1",
+        }
+    )
+    path = save_table(tmp_path, pd.concat([lines, paid]), "paypal.csv")
+    proposal = propose_config(str(path))
+    assert paid["Type"][0] in proposal.settings()["except"]["Type"]
+    (choice,) = [c for c in proposal.choices if c.key == "except"]
+    assert "Type PreApproved Payment Bill User Payment (9)" in choice.why
+    assert total(clvcast.read_orders(parse_config(write_config_text(proposal)))) == sum_net(shop)
+    mixed = paid.assign(Type="Express Checkout Payment")
+    proposal = propose_config(str(save_table(tmp_path, pd.concat([lines, mixed]), "paypal.csv")))
+    assert any("Express Checkout Payment on 9 lines" in q.asks for q in proposal.questions)
+
+
+def test_an_order_id_that_is_not_set_is_none(tmp_path: Path) -> None:
+    count = 60
+    table = pd.DataFrame(
+        {
+            "event_timestamp": 1_641_208_620_000_000 + 86_400_000_000 * np.arange(count),
+            "event_name": "purchase",
+            "user_pseudo_id": [f"u{k % 15}" for k in range(count)],
+            "purchase_revenue": 29,
+            "transaction_id": ["(not set)" if k % 4 == 0 else f"T{k}" for k in range(count)],
+        }
+    )
+    orders = clvcast.read_orders(save_table(tmp_path, table), layout="ga4")
+    assert total(orders) == 29 * count
+
+
+@pytest.mark.parametrize(
+    ("platform", "value"),
+    [
+        ("amazon", "Shipped - Returned to Seller"),
+        ("amazon", "Shipped - Rejected by Buyer"),
+        ("bigcommerce", "Disputed"),
+    ],
+)
+def test_lines_that_were_given_back_are_left_out(platform: str, value: str) -> None:
+    exports = load_layouts()[platform].exports
+    assert any(value in listed for listed in exports[0].except_.values())
+
+
+def test_bigcommerce_calls_a_refund_total_refunded() -> None:
+    names = ["Order ID", "Order Date", "Order Status", "Order Total (inc tax)", "Total Refunded"]
+    found = find_export([*names, "Customer Email"])
+    assert found is not None
+    amount = found[1].settings([*names, "Customer Email"])["columns"]["amount"]
+    assert amount == "`Order Total (inc tax)` - abs(`Total Refunded` or 0)"

@@ -7,7 +7,7 @@ right; so anything else is a fault that names the `orders.format` key which says
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -175,9 +175,9 @@ def _cells(column: pa.ChunkedArray) -> tuple[pa.StringArray, Mask]:
     return cells, is_missing(cells)
 
 
-def is_missing(cells: pa.StringArray) -> Mask:
+def is_missing(cells: pa.StringArray, words: Sequence[str] = MISSING_WORDS) -> Mask:
     """Which trimmed cells say that there is nothing: empty, null, nan, none, n/a ..."""
-    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(MISSING_WORDS)))
+    return _mask(pc.is_in(pc.utf8_lower(cells), pa.array(words, cells.type)))
 
 
 def _number_mend(cells: pa.StringArray, bad: Mask, tried: str | None) -> str:

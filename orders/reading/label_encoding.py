@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..columns import Int32, Int64, TextColumn
+from ..missing_values import MISSING_IDS, MISSING_WORDS
 from .cell_parsing import Mask, is_missing
 
 __all__ = [
@@ -107,8 +108,8 @@ def read_ids(
     """Ids as text: trimmed, `17850.0` as `17850`, `00123` as it stands, -1 where missing.
 
     With `nulls_by_name` the words exports write for nothing (NULL, NaN, NA ...) are missing too,
-    not empty cells alone. `clean` makes of distinct ids those that they stand for. The flag says
-    whether any id was written as a decimal.
+    not empty cells and `(not set)` alone. `clean` makes of distinct ids those that they stand for.
+    The flag says whether any id was written as a decimal.
     """
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
@@ -126,7 +127,7 @@ def read_ids(
     text = pc.utf8_trim_whitespace(_as_text(labels))
     plain = pc.replace_substring_regex(text, r"^(\d+)\.0$", r"\1")
     as_decimals = is_float or bool(pc.any(pc.not_equal(plain, text)).as_py())
-    missing = pa.array(is_missing(plain)) if nulls_by_name else pc.equal(plain, "")
+    missing = pa.array(is_missing(plain, MISSING_WORDS if nulls_by_name else MISSING_IDS))
     cleaned = pc.if_else(pc.fill_null(missing, True), None, plain)
     distinct = encode_labels(clean(cleaned) if clean else cleaned)
     return TextColumn(recode(distinct.codes, codes), distinct.values), as_decimals

@@ -22,7 +22,7 @@ from .. import windows
 from ..columns import Float64, Int64, TextColumn
 from ..dates import ISO_INSTANT, ISO_LOCAL
 from ..limits import MAX_AMOUNT, MAX_MINOR_UNITS
-from ..missing_values import MISSING_WORDS
+from ..missing_values import MISSING_IDS, MISSING_WORDS
 from ..orders import Orders
 from .column_mapping import TEXTS
 from .line_rules import (
@@ -176,7 +176,7 @@ def _read_numbers(cells: list[Any], *, is_amount: bool) -> Float64:
 
 
 def _read_texts(cells: list[Any]) -> TextColumn:
-    """Cells coded by their clean text, of which None and an empty one are missing."""
+    """Cells coded by their clean text; None, an empty one and `(not set)` are missing."""
     distinct = cells
     if set(map(type, cells)) <= {str, type(None)}:
         distinct = list(dict.fromkeys(cells))
@@ -261,7 +261,7 @@ def _parse_text(value: object) -> str | None:
         text.encode()
     except UnicodeEncodeError:
         raise _CellError(UNICODE) from None
-    return text
+    return None if text.lower() in MISSING_IDS else text
 
 
 def _code_customers(ids: Sequence[str], owners: Sequence[int]) -> TextColumn:

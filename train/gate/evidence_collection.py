@@ -192,6 +192,7 @@ def _champion_spend(
             and theirs.attributes == candidate_numbers.attributes
             and theirs.extra_features == candidate_numbers.extra_features
             and theirs.calendar == candidate_numbers.calendar
+            and theirs.season_history == candidate_numbers.season_history
         )
         if model.numbers.settings == run.model.numbers.settings and same_columns:
             return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
