@@ -31,6 +31,7 @@ from .orders import (
     SourceConfig,
 )
 from .report import ReportConfig
+from .season import SeasonConfig
 from .section import Section
 from .segments import SegmentsConfig
 from .validation_errors import translate_errors
@@ -61,11 +62,11 @@ __all__ = [
 Target = Literal["spend", "gross", "before_discount", "contribution"]
 
 # keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle
-# by themselves, so do the days of a calendar, and a bundle names no function
+# by themselves, so do the days of a calendar, and a bundle names no function or file
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
     "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
-    "notify", "calendar",
+    "notify", "calendar", "season",
 )  # fmt: skip
 
 
@@ -185,6 +186,7 @@ class Config(Section):
         default=None,
         description="CSV file of known events, past and future: date, event; see docs/calendar.md.",
     )
+    season: SeasonConfig = Field(default_factory=lambda: SeasonConfig())
     features: FeaturesConfig = Field(default_factory=lambda: FeaturesConfig())
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(

@@ -262,6 +262,7 @@ class TrainedModel:
             usable,
             extra=replace(extra, names=names) if names and extra else None,
             calendar=self.calendar,
+            season_history=orders.season_history if self.numbers.season_history else None,
         )
         return encode_attributes(usable, self.numbers.attributes)
 

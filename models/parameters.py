@@ -148,6 +148,9 @@ class Parameters(_Section):
     calendar: Mapping[str, tuple[str, ...]] | None = Field(
         default=None, exclude_if=lambda value: value is None
     )  # ISO dates by event, as known when it was trained
+    season_history: bool = Field(
+        default=False, exclude_if=lambda value: not value
+    )  # whether the season was learned from revenue of earlier years, too
     horizon_days: Annotated[int, Field(ge=1, le=3650)]
     periods: Periods
     economics: KnownEconomics

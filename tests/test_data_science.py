@@ -17,6 +17,7 @@ import clvcast
 from clvcast.api.btyd import BGNBD, GammaGamma, ParetoNBD
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.estimators import ChurnClassifier, ClvRegressor, FeatureBuilder, RollingOriginSplit
+from clvcast.evaluation.standard_measures import compute_levelled_deviances
 from clvcast.train.backtest.run import Backtest
 
 CUTOFF = "2020-12-01"
@@ -242,8 +243,8 @@ def test_the_scorecard_tells_a_better_method_from_a_worse() -> None:
     actual = draw.poisson(mean).astype(np.float64)
     card = clvcast.tables.scorecard(actual, {"good": mean, "flat": np.full(400, mean.mean())})
     assert card.attrs["grade"] == "A"
-    error = card.set_index("measure").loc["error per customer (MAE)"]
-    assert error["good"] == pytest.approx(np.abs(mean - actual).mean())
+    error = card.set_index("measure").loc["error per customer (deviance)"]
+    assert error["good"] == pytest.approx(compute_levelled_deviances(mean, actual).mean())
     assert (error["best_other"], error["difference"] > 0) == ("flat", True)
     with pytest.raises(ConfigError, match="at least two methods, got 1"):
         clvcast.tables.scorecard(actual, {"good": mean})

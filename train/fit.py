@@ -233,6 +233,7 @@ def _numbers(
         features=features,
         extra_features=list_extra_names(features),
         calendar=None if orders.calendar is None else orders.calendar.to_dates(),
+        season_history=orders.season_history is not None,
         horizon_days=config.horizon_days,
         periods=config.periods,
         economics=resolve_economics(config, orders, end),

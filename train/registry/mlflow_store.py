@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...configs.addresses import hide_passwords
+from ...configs.addresses import format_models_command, hide_passwords
 from ...errors import StoreError
 from ...models.bundle import hash_bundle, save_bundle
 from ...models.digests import BUNDLE_SHA256
@@ -283,7 +283,8 @@ class Store:
         for each in self.versions(name):
             if each.number == number:
                 return each
-        raise StoreError(f"the model {name} has no version {number}; see: clvcast models list")
+        versions = format_models_command(name, self.uri, "list")
+        raise StoreError(f"the model {name} has no version {number}; see: {versions}")
 
     def aliased(self, name: str, alias: str) -> Version | None:
         """The version an alias points at, None where none."""
