@@ -38,6 +38,7 @@ from .later_spend import get_interval_position, predict_spend_by_period
 from .next_order import NextOrder, predict_next_order
 from .parameters import LaterSpend, Parameters
 from .registry_facts import RegistryFacts
+from .retention import compute_retention_value
 from .segments import SegmentThresholds
 from .trees.lightgbm_trees import Trees
 
@@ -56,6 +57,7 @@ class Predictions:
     clv_band: Interval
     next_order: NextOrder
     own_share: Float64
+    retention_value: Float64  # what an order in the first period adds to CLV
     spend_by_period: Float64  # n_rows x periods, undiscounted; the first is expected_spend
 
 
@@ -320,6 +322,16 @@ class TrainedModel:
                 numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
             ),
             compute_own_share(numbers.blend, btyd.history),
+            compute_retention_value(
+                numbers.retention,
+                numbers.blend,
+                btyd,
+                churn,
+                by_period,
+                clv,
+                self.economics,
+                horizon,
+            ),
             by_period,
         )
 
