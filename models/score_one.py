@@ -61,6 +61,8 @@ class Forecast:
     spend_deviation, clv_deviation, spend_shock, clv_shock : float
         The customer's standard deviations, and the shocks that move all customers together;
         `clvcast.total` makes the interval of a sum from them.
+    retention_value, value_at_risk : float
+        What an order in the next period adds to CLV, and that times churn_probability.
 
     """
 
@@ -90,6 +92,8 @@ class Forecast:
     clv_deviation: float
     spend_shock: float
     clv_shock: float
+    retention_value: float
+    value_at_risk: float
 
     def _repr_html_(self) -> str:
         facts = dict(list(asdict(self).items())[1:])
