@@ -11,6 +11,7 @@ import typer
 
 from ..errors import ConfigError
 from .console import (
+    DEFAULT_CONFIG,
     Format,
     Json,
     OptionalConfig,
@@ -50,7 +51,7 @@ OrdersSource = Annotated[
         "--orders",
         callback=receive,
         help="Orders that the forecasts were made from (-: CSV from standard input); default: "
-        "those of --config.",
+        "those of the configuration.",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
@@ -219,7 +220,7 @@ def report(
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"a report's output must be an .html file, got {output}")
     check_folder(output.parent)
-    settings = read_optional_config(config)
+    settings = _read_settings(config, orders)
     loaded = None
     if model is not None:
         from ..models.loading import load_model
@@ -248,7 +249,7 @@ def _open_base(
     """The forecasts joined with their orders, and the past forecasts if any."""
     from ..decisions.customer_base import open_customer_base
 
-    settings = read_optional_config(config)
+    settings = _read_settings(config, orders)
     base = open_customer_base(forecasts, _find_orders(orders, settings, silent), settings)
     note(base.orders.report.remarks, silent)
     if past is None:
@@ -256,12 +257,22 @@ def _open_base(
     return base, open_customer_base(past, base.orders, settings, what="the past forecasts")
 
 
+def _read_settings(config: Path | None, orders: str | None) -> Config | None:
+    """The configuration that is named; without orders, clvcast.yaml in this folder."""
+    if config is None and orders is None and DEFAULT_CONFIG.is_file():
+        config = DEFAULT_CONFIG
+    return read_optional_config(config)
+
+
 def _find_orders(orders: str | None, config: Config | None, silent: bool) -> str | Orders:
     """The orders that are named, else those of the configuration."""
     if orders is not None:
         return orders
     if config is None:
-        raise ConfigError("the forecasts' orders must be named: add --orders, or --config")
+        raise ConfigError(
+            "the forecasts' orders must be named: add --orders, or --config (default: "
+            f"{DEFAULT_CONFIG}, which is not in this folder)"
+        )
     return read_orders(config, silent)
 
 

@@ -24,7 +24,7 @@ from .deductions import (
     find_share,
     follow_quantity,
 )
-from .line_amounts import find_amount, is_in_hundredths, is_of_order
+from .line_amounts import find_amount, find_line_cost, is_in_hundredths, is_of_order
 from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
 from .words import is_no_customer
@@ -78,8 +78,10 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
                 if ours == "discount" and (whole := find_share(column)):
                     question = f"{column.name} seems to be a share (of {whole}). If it is money:"
                     proposal.ask("columns.discount", question, (quote_flow(column.name), "money"))
+                elif ours == "cost":
+                    proposal.choose("columns.cost", *find_line_cost(column, columns))
                 else:
-                    proposal.choose(f"columns.{ours}", column.name, "money")
+                    proposal.choose("columns.discount", column.name, "money")
     _find_statuses(proposal, columns, order, used_columns)
     if find_refund(columns, ()) is None:
         ask_of_refunded(proposal, columns, proposal.settings())

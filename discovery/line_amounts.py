@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..configs.layouts import quote_name
 from ..orders.columns import Float64, Int64
-from .column_profiles import SHARE, ColumnProfile
+from .column_profiles import SHARE, ColumnProfile, find_named
 from .column_roles import is_flag
 from .repeated_totals import EQUAL_SHARE, measure_repeats
 from .words import rate_name
@@ -24,6 +24,7 @@ from .words import rate_name
 __all__ = [
     "Amount",
     "find_amount",
+    "find_line_cost",
     "is_in_hundredths",
     "is_of_order",
     "is_order_total",
@@ -37,6 +38,7 @@ _LEAST_PARTS = 3  # orders of several lines with a refund or discount
 _TOTAL_NAME = (
     "grand|order.?(total|value|amount)|gesamtbetrag|total.?ttc|实付|实际支付|請求|合計|总金额"
 )
+_UNIT_NAME = "unit|each|per.?(piece|item)|einzel|stück|stk|unitari|unitair|pezzo"
 _RECURS = 0.35  # of a product's lines have its usual price
 _CLEARLY = 0.15  # by which one reading must recur more often than the other
 
@@ -76,6 +78,25 @@ def find_amount(
             "it is the order's total", True, (total.name,),
         )  # fmt: skip
     return _find_line_amount(lines, quantity, product)
+
+
+def find_line_cost(cost: ColumnProfile, columns: dict[str, ColumnProfile]) -> tuple[str, str]:
+    """The cost of a line, and why: a unit's is taken times the quantity, else the measured margin
+    would be far too high.
+    """
+    quantity = next(
+        (c for c in find_named(columns, "quantity", ()) if c.is_number and c.is_whole), None
+    )
+    if quantity is None or np.nanmax(np.abs(quantity.numbers), initial=0.0) <= 1:
+        return cost.name, "money"
+    times = f"{quote_name(quantity.name)} * {quote_name(cost.name)}"
+    if re.search(_UNIT_NAME, cost.name.casefold()):
+        return times, "the name says that it is of one unit"
+    products = [c for c in find_named(columns, "product", ()) if not c.is_number or c.is_whole]
+    rates = rate_recurrence(cost.numbers, quantity.numbers, products[0].codes) if products else None
+    if rates is not None and rates[0] >= _RECURS and rates[0] > rates[1] + _CLEARLY:
+        return times, f"it recurs per {products[0].name} whatever {quantity.name} is: of one unit"
+    return cost.name, "money"
 
 
 def _rate_money(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> list[ColumnProfile]:

@@ -74,7 +74,7 @@ _WORDS = {
         invoiceid invoicenumber
         transactionid transaktionscode transaction basketid receiptid receipt
         receiptno receiptnumber
-        billno documentno
+        billno documentno docno documentnumber
         | bestellnummer bestellnr bestellung auftragsnummer auftragsnr auftrag
         rechnungsnummer rechnungsnr belegnummer
         | numérocommande numérodecommande nocommande commande idcommande numérofacture |

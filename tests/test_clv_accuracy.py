@@ -60,6 +60,10 @@ def test_the_oldest_cutoff_gives_way_to_one_at_which_the_clv_is_over(
         old - DAY,
         newest[1],
     ]
+    # a cutoff that is old enough, but not among the newest so many, judges nothing
+    many = [old - 90 * DAY, *newest]
+    assert add_clv_cutoff(many, shop_orders, shop_config, end, 2) == [old, newest[1]]
+    assert add_clv_cutoff(many, shop_orders, shop_config, end, 3) == many
     long = shop_config.model_copy(update={"periods": 9})
     assert add_clv_cutoff(newest, shop_orders, long, end) == newest
 

@@ -88,6 +88,37 @@ def test_the_values_tell_a_unit_price_from_a_line_total(
     assert get_total(line) == pytest.approx(sum(order.total for order in shop) / 100)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_unit", "has_products", "expression"),
+    [
+        ("UnitCost", True, False, "qty * UnitCost"),  # the name says so
+        ("cost", True, True, "qty * cost"),  # it recurs per product
+        ("cost", False, True, "cost"),
+    ],
+)
+def test_the_cost_of_a_unit_is_taken_times_the_quantity(
+    name: str, is_unit: bool, has_products: bool, expression: str, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    product, quantity = random.integers(0, 20, 400), random.integers(1, 9, 400)
+    cost = (1.0 + product) * (1 if is_unit else quantity)
+    rows = pd.DataFrame(
+        {
+            "order_id": np.arange(400) + 1,
+            "customer_id": [f"c{k}" for k in random.integers(0, 120, 400)],
+            "order_date": pd.date_range("2023-01-01", periods=400, freq="36h").astype(str),
+            "qty": quantity,
+            "line_total": 3.0 * (1.0 + product) * quantity,
+            name: cost,
+        }
+    )
+    if has_products:
+        rows["sku"] = [f"p{k}" for k in product]
+    rows.to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose_config(str(tmp_path / "orders.csv"))
+    assert get_columns(proposal)["cost"] == expression
+
+
 def test_without_products_it_asks(shop: list[Order], tmp_path: Path) -> None:
     rows = [
         {name: value for name, value in row.items() if name != "sku"}

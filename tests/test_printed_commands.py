@@ -95,7 +95,14 @@ def test_the_refusal_that_score_tells_ends_with_a_command_that_names_the_store(
     assert (status, "no configuration is named" in err) == (2, True)
     assert "clvcast init ORDERS" in err
     Path("clvcast.yaml").write_text("orders: {source: none.csv}\nhorizon: 3\n")
-    for command in (("score", "--output", "f.parquet"), ("check",), ("train",), ("serve",)):
+    for command in (
+        ("score", "--output", "f.parquet"),
+        ("check",),
+        ("train",),
+        ("serve",),
+        ("kpis", "f.parquet", "--output", "k"),
+        ("report", "f.parquet", "--output", "r.html"),
+    ):
         status, _, err = run(*command)
         assert (status, "clvcast.yaml" in err, "horizon" in err) == (2, True, True), command
 

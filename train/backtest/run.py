@@ -250,11 +250,10 @@ def add_clv_cutoff(
     """
     first = windows.find_first_order_at(orders)
     cutoff = find_clv_cutoff(first, end, config.horizon_days, config.periods)
-    ascending = sorted(instants)
-    if cutoff is None or not ascending or ascending[0] <= cutoff:
-        return ascending[-most:] if most else ascending
-    others = ascending if most is None else ascending[-max(most - 1, 1) :]
-    return [cutoff, *others] if most is None or most > 1 else others
+    kept = sorted(instants)[-most:] if most else sorted(instants)
+    if cutoff is None or not kept or kept[0] <= cutoff or most == 1:
+        return kept
+    return [cutoff, *kept[-(most - 1) :]] if most else [cutoff, *kept]
 
 
 def backtest_at(
