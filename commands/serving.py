@@ -50,6 +50,9 @@ def serve(
     orders: Annotated[
         str | None, typer.Option(help="Orders that the forecasts were made from.")
     ] = None,
+    docs: Annotated[
+        bool, typer.Option("--docs", help="Show the requests and responses at /docs, for people.")
+    ] = False,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.")] = None,
     private_key: Annotated[
         Path | None, typer.Option(help="Private key of the certificate, PEM.")
@@ -88,6 +91,7 @@ def serve(
         tracking_uri=store,
         certificate=certificate,
         private_key=private_key,
+        has_docs=docs,
     )
     pages = []
     if forecasts is not None and orders is not None:

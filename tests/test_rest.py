@@ -8,6 +8,7 @@ import dataclasses
 import io
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -319,6 +320,25 @@ def test_the_root_says_what_is_where(client: httpx.Client) -> None:
         method, path = link.split()
         found = client.request(method, path, json={} if method == "POST" else None)
         assert found.status_code not in (404, 405), link
+
+
+def test_docs_are_a_page_that_loads_nothing_and_need_the_flag(
+    client: httpx.Client, shop_model: clvcast.Model, root: Path
+) -> None:
+    assert client.get("/docs").status_code == 404
+    assert "docs" not in client.get("/").json()["links"]
+    with serving(ModelHolder(shop_model), Settings(has_docs=True)) as own:
+        assert own.get("/").json()["links"]["docs"] == "GET /docs"
+        page = own.get("/docs")
+        assert page.headers["content-type"].startswith("text/html")
+        for path in own.get("/openapi.json").json()["paths"]:
+            assert path in page.text
+        assert "customers[].orders[].amount" in page.text
+        assert not re.search("<script|<link|src=|@import|url\\(", page.text)
+        # the example of the documents, as it stands
+        (body,) = re.findall(r"-d '(.*?)'\n", (root / "docs" / "serving.md").read_text(), re.S)
+        answer = own.post("/v1/forecasts", json=json.loads(body))
+        assert (answer.status_code, len(answer.json()["forecasts"])) == (200, 1), answer.text
 
 
 def test_what_else_can_be_asked(client: httpx.Client, shop_model: clvcast.Model) -> None:

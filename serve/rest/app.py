@@ -18,6 +18,7 @@ from ...errors import ClvcastError
 from ...models.model import TrainedModel
 from ...models.scoring import describe_terms
 from ...orders.reading.attribute_records import list_attribute_names
+from .docs_page import create_docs
 from .errors import Refusal
 from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
 from .metrics import Metrics
@@ -77,12 +78,14 @@ def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRoute
     app = FastAPI(
         **_ABOUT,
         lifespan=run_lifespan,
-        docs_url=None,  # these pages load scripts from other hosts
+        docs_url=None,  # these pages load scripts from other hosts; docs_page loads nothing
         redoc_url=None,
     )
     app.include_router(_create_routes(models, settings, metrics, pool))
-    for router in pages or (_create_index(),):
+    for router in pages or (_create_index(settings.has_docs),):
         app.include_router(router)
+    if settings.has_docs:
+        app.include_router(create_docs())
     app.add_middleware(Middleware, models=models, settings=settings, metrics=metrics)
     for kind in (Refusal, HTTPException, Exception):
         app.add_exception_handler(kind, _respond_to_error)
@@ -90,7 +93,7 @@ def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRoute
     return app
 
 
-def _create_index() -> APIRouter:
+def _create_index(has_docs: bool) -> APIRouter:
     """What is where, for whoever opens the server's address."""
     router = APIRouter()
     links = {
@@ -102,6 +105,8 @@ def _create_index() -> APIRouter:
         "ready": "GET /readyz",
         "metrics": "GET /metrics",
     }
+    if has_docs:
+        links["docs"] = "GET /docs"
 
     @router.get("/", include_in_schema=False)
     async def index(request: Request) -> Response:

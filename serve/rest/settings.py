@@ -23,6 +23,7 @@ class Settings:
     tracking_uri: str | None = None
     certificate: Path | None = None
     private_key: Path | None = None
+    has_docs: bool = False  # the page /docs
 
     @property
     def is_loopback(self) -> bool:
