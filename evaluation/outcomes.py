@@ -96,6 +96,12 @@ def _judge_total(row: dict[Any, Any], who: str, bounds: MonitorConfig) -> Monito
     return MonitorFinding(f"bias of {who}", bias, bounds.bias, severity, sentence, chance)
 
 
+def _describe_miss(row: dict[Any, Any], form: str = "+.1%") -> str:
+    """The relative miss of a total, which has none where nothing was spent."""
+    bias = row["bias"]
+    return f"forecast {row['forecast']:,.0f}, nothing spent" if bias != bias else f"{bias:{form}}"
+
+
 def _is_outside(row: dict[Any, Any]) -> bool:
     """Whether what happened lies outside the forecast's own interval; not where it has none."""
     return bool(row["actual"] < row["lower"] or row["actual"] > row["upper"])
@@ -140,7 +146,7 @@ def _describe_segments(
 ) -> str:
     if not missed:
         return f"none of {len(segments)} segments ({kind}) missed by more than its interval"
-    named = [f"{row['value']} ({row['bias']:+.0%})" for row in missed[:_MOST_NAMED]]
+    named = [f"{row['value']} ({_describe_miss(row, '+.0%')})" for row in missed[:_MOST_NAMED]]
     more = f" and {len(missed) - _MOST_NAMED} more" if len(missed) > _MOST_NAMED else ""
     return (
         f"{len(missed)} of {len(segments)} segments ({kind}) missed by more than the interval: "
@@ -163,7 +169,9 @@ def describe_outcomes(
     """Three lines on one cutoff: the total, the segments, CLV."""
     rows = table.to_dict("records")
     kind, segments = _find_segments(rows)
-    lines = [f"Total at {rows[0]['cutoff']}: {_describe_total(rows[0])} ({rows[0]['bias']:+.1%})."]
+    lines = [
+        f"Total at {rows[0]['cutoff']}: {_describe_total(rows[0])} ({_describe_miss(rows[0])})."
+    ]
     if segments:
         sentence = _describe_segments(kind, segments, _find_missed(segments, bounds.bias))
         lines.append(f"Segments: {sentence}.")

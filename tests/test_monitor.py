@@ -299,6 +299,8 @@ def test_segments_warn_in_one_finding_and_are_the_second_line() -> None:
         "forecast to bring 28%.",
     ]
     assert list(judge_clv(clv, MonitorConfig())) == []  # its span is not over
+    table.loc[2, ["actual", "bias"]] = 0.0, float("nan")
+    assert "(forecast 1,500, nothing spent)" in describe_outcomes(table, None, MonitorConfig())[1]
 
 
 @pytest.mark.parametrize(
