@@ -282,7 +282,8 @@ def _assign_segments(
     standing = compute_standing(known, rows, predictions.clv)
     thresholds = model.segments
     if model.own_cuts is not None:
-        thresholds = cut_thresholds(model.own_cuts, standing)
+        cuts = model.own_cuts.model_copy(update={"risk": thresholds.risk})
+        thresholds = cut_thresholds(cuts, standing)
     return assign_segments(thresholds, standing, predictions.churn_probability)
 
 
