@@ -54,7 +54,7 @@ class TiersConfig(Section):
 class RiskConfig(Section):
     """Risk bands by churn probability; between the two limits the risk is medium.
 
-    If neither is stated and a band would hold less than a tenth of the customers, training cuts
+    If neither is stated and a band would hold less than 5 % of the customers, training cuts
     the customers into thirds instead.
     """
 

@@ -41,7 +41,7 @@ __all__ = [
 
 TIERS = ("low", "medium", "high")
 RISKS = ("low", "medium", "high")
-_LEAST_BAND = 0.1  # of the customers, in each risk band
+_LEAST_BAND = 0.05  # of the customers, in each risk band
 _Cuts = Annotated[tuple[FiniteFloat, ...], Field(min_length=4, max_length=4)]
 
 
@@ -134,7 +134,7 @@ def cut_thresholds(config: SegmentsConfig, standing: Standing) -> SegmentThresho
 def choose_risk_limits(config: RiskConfig, churn_probability: Float64) -> RiskConfig:
     """The configuration's limits; where it states none, some that tell these customers apart.
 
-    The usual limits, unless a band would hold less than a tenth of the customers: then thirds of
+    The usual limits, unless a band would hold less than 5 % of the customers: then thirds of
     them by churn probability, to the nearest hundredth.
     """
     if config.model_fields_set or not len(churn_probability):

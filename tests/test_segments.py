@@ -116,9 +116,9 @@ def test_risk_bands_are_low_below_33_and_high_above_66_per_cent() -> None:
 
 
 def test_risk_limits_fit_customers_whom_the_usual_ones_do_not_tell_apart() -> None:
-    usual = np.array([0.1] * 10 + [0.5] * 80 + [0.9] * 10)
+    usual = np.array([0.1] * 5 + [0.5] * 85 + [0.9] * 10)
     assert segments.choose_risk_limits(RiskConfig(), usual) == RiskConfig()
-    few_low = np.concatenate((usual[1:], [0.9]))  # nine of a hundred
+    few_low = np.concatenate((usual[1:], [0.9]))  # four of a hundred
     thirds = segments.choose_risk_limits(RiskConfig(), few_low)
     assert (thirds.low_below, thirds.high_above) == (0.5, 0.5)
     loyal = np.linspace(0.01, 0.2, 90)
