@@ -114,10 +114,10 @@ benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check f
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py
 
-benchmark-gate: $(VENV)/dev.stamp ## how often the gate errs, in 200 simulated shops (minutes)
+benchmark-gate: $(VENV)/dev.stamp ## how often the gate errs, in 200 simulated shops (10 minutes; resumes)
 	$(BIN)/python benchmarks/gate.py
 
-benchmark-nights: $(VENV)/dev.stamp ## thirty simulated nights with nine faults (15 minutes)
+benchmark-nights: $(VENV)/dev.stamp ## thirty simulated nights with nine events (20 minutes)
 	$(BIN)/python benchmarks/nights.py
 
 benchmark-reading: $(VENV)/dev.stamp ## CPU time of reading 10 million lines, against the version in BASELINE

@@ -54,6 +54,7 @@ __all__ = [
     "format_command",
     "format_money",
     "format_place",
+    "list_settings",
     "load_configured_model",
     "make_progress",
     "note",
@@ -337,12 +338,15 @@ def format_command(*arguments: object) -> str:
 
 def format_place(config: Path | None, tracking_uri: str | None) -> list[str]:
     """The options that name the registry a command was run on."""
-    from ..configs.addresses import hide_passwords
+    from ..configs.addresses import list_store_options
 
-    # an address with a password is not printed: MLFLOW_TRACKING_URI keeps it out of a shell's log
-    is_shown = tracking_uri is not None and hide_passwords(tracking_uri) == tracking_uri
-    store = ["--tracking-uri", str(tracking_uri)] if is_shown else []
-    return [*([] if config is None else ["--config", str(config)]), *store]
+    named = [] if config is None else ["--config", str(config)]
+    return [*named, *list_settings(), *list_store_options(tracking_uri)]
+
+
+def list_settings() -> list[str]:
+    """The options `--set` that a command was given: the next one needs them, too."""
+    return [part for setting in SETTINGS for part in ("--set", setting)]
 
 
 def format_money(amount: float, currency: str) -> str:

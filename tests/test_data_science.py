@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import worlds
 
@@ -16,6 +17,8 @@ import clvcast
 from clvcast.api.btyd import BGNBD, GammaGamma, ParetoNBD
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.estimators import ChurnClassifier, ClvRegressor, FeatureBuilder, RollingOriginSplit
+from clvcast.evaluation.standard_measures import compute_levelled_deviances
+from clvcast.train.backtest.run import Backtest
 
 CUTOFF = "2020-12-01"
 
@@ -240,8 +243,8 @@ def test_the_scorecard_tells_a_better_method_from_a_worse() -> None:
     actual = draw.poisson(mean).astype(np.float64)
     card = clvcast.tables.scorecard(actual, {"good": mean, "flat": np.full(400, mean.mean())})
     assert card.attrs["grade"] == "A"
-    error = card.set_index("measure").loc["error per customer (MAE)"]
-    assert error["good"] == pytest.approx(np.abs(mean - actual).mean())
+    error = card.set_index("measure").loc["error per customer (deviance)"]
+    assert error["good"] == pytest.approx(compute_levelled_deviances(mean, actual).mean())
     assert (error["best_other"], error["difference"] > 0) == ("flat", True)
     with pytest.raises(ConfigError, match="at least two methods, got 1"):
         clvcast.tables.scorecard(actual, {"good": mean})
@@ -255,11 +258,23 @@ def test_objects_are_short_in_consoles_and_cards_in_notebooks(
     forecast = shop_model.score_one(lines, "2021-02-01", customer_id="<b>")
     assert repr(shop_model).startswith(f"<Model {shop_model.version}>\n  forecasts: 3 periods")
     assert f"customers: {shop_orders.n_customers:,}" in repr(shop_orders)
+    assert "CLV: revenue" in repr(shop_model)
+    assert "margin rate" not in repr(shop_model)
     for value in (shop_model, shop_orders):
         assert len(repr(value)) < 500
     for shown in (shop_model, shop_orders, forecast):
         assert shown._repr_html_().startswith("<table><caption>")
     assert "&lt;b&gt;" in forecast._repr_html_()
+    methods = {"clvcast": {"nGini": 0.5, "MAE": 12.0, "bias": None}}
+    found = {name: {"customers": 1200, "methods": methods} for name in ("2021-02-01", "2021-01-01")}
+    backtest = Backtest(pa.table({"cutoff": []}), found)
+    assert repr(backtest).splitlines() == [
+        "<Backtest>",
+        "  cutoffs: 2021-01-01, 2021-02-01",
+        "  customers: 1,200",
+        "  clvcast: nGini 0.500, MAE 12.000",
+    ]
+    assert backtest._repr_html_().startswith("<table><caption>Backtest")
 
 
 def test_the_sample_is_in_the_package(sample: clvcast.Orders) -> None:

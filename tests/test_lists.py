@@ -69,8 +69,7 @@ def test_win_back_is_for_valuable_customers_at_risk(
     known = shop_lines[shop_lines["ordered_at"] < CUTOFF]
     spend = known.groupby("customer_id")["amount"].sum()[forecasts["customer_id"]]
     assert spend[listed["customer_id"]].min() > spend.quantile(0.69)
-    stays = (1 - listed["churn_probability"]).clip(lower=0.01)
-    at_risk = listed["clv"] / stays - listed["clv"]
+    at_risk = listed["churn_probability"] * listed["retention_value"]
     np.testing.assert_allclose(listed["value_at_stake"], at_risk, atol=0.006)
 
 

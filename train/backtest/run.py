@@ -81,7 +81,7 @@ _CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backtest(Evaluation):
     """Forecasts beside what happened, and how good each method was.
 
