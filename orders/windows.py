@@ -56,7 +56,6 @@ def is_before(times: Int64, cutoff: int) -> Mask:
     return times < cutoff
 
 
-@numba.njit(cache=True, nogil=True)
 def find_positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
     """Where each customer's lines reach each instant: int64, n_customers x n_instants.
 
@@ -64,13 +63,18 @@ def find_positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
     (`starts[i + 1]` where there is none). `instants` must ascend.
     """
     positions = np.empty((len(starts) - 1, len(instants)), dtype=np.int64)
+    _fill_positions(times, starts, instants, positions)
+    return positions
+
+
+@numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+def _fill_positions(times, starts, instants, positions):  # type: ignore[no-untyped-def]
     for customer in range(len(starts) - 1):
         position, stop = starts[customer], starts[customer + 1]
         for j in range(len(instants)):
             while position < stop and times[position] < instants[j]:
                 position += 1
             positions[customer, j] = position
-    return positions
 
 
 def find_newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
