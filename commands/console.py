@@ -292,7 +292,7 @@ def announce_compilation(silent: bool) -> None:
             if not announced:
                 announced.append(True)
                 err.print(
-                    "compiling the code for orders, features and forecasts, once (some 10 seconds) ...",
+                    "compiling what reads orders and forecasts, once (some 10 seconds) ...",
                     style="dim",
                 )
 

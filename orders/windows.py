@@ -11,6 +11,7 @@ positions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from .orders import Orders
 __all__ = [
     "compute_period_ends",
     "compute_trailing_periods",
+    "count_customers_seen",
     "count_days_before",
     "count_lines_per_day",
     "count_span_days",
@@ -75,6 +77,18 @@ def _fill_positions(times, starts, instants, positions):  # type: ignore[no-unty
             while position < stop and times[position] < instants[j]:
                 position += 1
             positions[customer, j] = position
+
+
+def count_customers_seen(orders: Orders, cutoffs: Int64, lows: Sequence[int]) -> Int64:
+    """Customers with a line before each cutoff, per run of customers that begins at `lows`:
+    n_runs x n_cutoffs.
+    """
+    if not orders.n_customers:
+        return np.zeros((len(lows), len(cutoffs)), dtype=np.int64)
+    first = orders.times[orders.starts[:-1]]
+    return np.stack(
+        [np.add.reduceat(first < cutoff, lows, dtype=np.int64) for cutoff in cutoffs], axis=1
+    )
 
 
 def find_newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:
