@@ -87,7 +87,8 @@ def count_customers_seen(orders: Orders, cutoffs: Int64, lows: Sequence[int]) ->
         return np.zeros((len(lows), len(cutoffs)), dtype=np.int64)
     first = orders.times[orders.starts[:-1]]
     return np.stack(
-        [np.add.reduceat(first < cutoff, lows, dtype=np.int64) for cutoff in cutoffs], axis=1
+        [np.add.reduceat(is_before(first, cutoff), lows, dtype=np.int64) for cutoff in cutoffs],
+        axis=1,
     )
 
 
