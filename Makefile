@@ -15,7 +15,7 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check test test-slow coverage fuzz mutate lock clean benchmark \
+.PHONY: help train score backtest report serve ui check docs test test-slow coverage fuzz mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
 	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
@@ -61,7 +61,9 @@ check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), l
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --cache-dir=../.mypy_cache/user typed_script.py
+	$(BIN)/python tests/typed_pages.py
+	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --ignore-missing-imports \
+		--cache-dir=../.mypy_cache/user typed_script.py ../build/typed/*.py
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
@@ -74,6 +76,10 @@ test-slow: $(VENV)/dev.stamp ## run the slow tests
 coverage: $(VENV)/dev.stamp ## run the fast tests and print their coverage per folder
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --cov=. --cov-report= tests
 	$(BIN)/python tests/coverage_by_folder.py
+
+docs: $(VENV)/dev.stamp ## build the documentation site into build/site; fails on any warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open it with: $(BIN)/python -m http.server --directory build/site"
 
 fuzz: $(VENV)/dev.stamp ## 500 mutated bundles: refused, or the same forecasts (minutes)
 	$(BIN)/python tests/fuzz_bundles.py
@@ -110,10 +116,10 @@ benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check f
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py
 
-benchmark-gate: $(VENV)/dev.stamp ## how often the gate errs, in 200 simulated shops (minutes)
+benchmark-gate: $(VENV)/dev.stamp ## how often the gate errs, in 200 simulated shops (10 minutes; resumes)
 	$(BIN)/python benchmarks/gate.py
 
-benchmark-nights: $(VENV)/dev.stamp ## thirty simulated nights with nine faults (15 minutes)
+benchmark-nights: $(VENV)/dev.stamp ## thirty simulated nights with nine events (20 minutes)
 	$(BIN)/python benchmarks/nights.py
 
 benchmark-reading: $(VENV)/dev.stamp ## CPU time of reading 10 million lines, against the version in BASELINE

@@ -1,6 +1,7 @@
 """How often the gate refuses a better candidate, passes a worse one, or passes a broken feed.
 
-make benchmark-gate writes results/gate.md.
+make benchmark-gate writes results/gate.md. A world's result is kept in build/benchmark-gate by a
+digest of the sources it depends on: interrupted runs resume.
 
 Forecasts of known quality are simulated, not trained: a customer's true mean, with noise of a known
 size. Champion and candidate share a part of their noise, as two models of one shop do. What is
@@ -12,6 +13,8 @@ of the stated number of customers and calls its own functions.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import platform
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +34,10 @@ from clvcast.train.gate.evidence import CHAMPION, DataShift, Evidence
 from clvcast.train.gate.evidence_collection import compare_with_rival
 from clvcast.train.gate.rules import judge
 
-RESULTS = Path(__file__).parent / "results" / "gate.md"
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "gate.md"
+KEPT = ROOT / "build" / "benchmark-gate"
+SOURCES = ("benchmarks/gate.py", "configs/gate.py", "evaluation", "train/gate")
 CUSTOMERS = (300, 1_000, 3_000, 10_000)
 FRESH = 200_000
 SHARED = 0.8  # correlation of the two models' noise
@@ -129,10 +136,39 @@ def judge_feed(seed: int) -> bool:
 def simulate(shops: int, sizes: tuple[int, ...] = CUSTOMERS) -> Iterator[tuple[int, str, bool]]:
     """Per shop: its customers, what the candidate is in truth, and whether it passed."""
     for seed in range(shops):
-        world = draw_world(seed)
-        truth = compare_in_truth(world, seed)
-        for customers in sizes:
-            yield customers, truth, judge_candidate(world, customers, seed)
+        yield from simulate_world(seed, sizes)
+
+
+def simulate_world(seed: int, sizes: tuple[int, ...] = CUSTOMERS) -> list[tuple[int, str, bool]]:
+    """The same of one world, at each size."""
+    world = draw_world(seed)
+    truth = compare_in_truth(world, seed)
+    return [(customers, truth, judge_candidate(world, customers, seed)) for customers in sizes]
+
+
+def simulate_kept(shops: int) -> Iterator[tuple[int, str, bool]]:
+    """As `simulate`; worlds that were simulated before are read, the others are kept."""
+    digest = hashlib.sha256(version("numpy").encode())
+    for source in SOURCES:
+        path = ROOT / source
+        for module in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            digest.update(module.read_bytes())
+    kept = KEPT / f"{digest.hexdigest()[:12]}.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
+    known: dict[int, Any] = dict(map(json.loads, filter(_is_whole, lines)))
+    with kept.open("a", encoding="utf-8") as file:
+        for seed in range(shops):
+            if seed not in known:
+                known[seed] = simulate_world(seed)
+                file.write(f"\n{json.dumps([seed, known[seed]])}")
+                file.flush()
+            yield from (tuple(judged) for judged in known[seed])
+
+
+def _is_whole(line: str) -> bool:
+    """Whether a kept line was written to its end: a killed run may leave a part of one."""
+    return line.endswith("]]]")
 
 
 def format_results(found: list[tuple[int, str, bool]], shops: int) -> str:
@@ -173,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--shops", type=int, default=200)
     shops = parser.parse_args().shops
-    page = format_results(list(simulate(shops)), shops)
+    page = format_results(list(simulate_kept(shops)), shops)
     RESULTS.write_text(page, encoding="utf-8")
     print(page)
 

@@ -54,6 +54,7 @@ __all__ = [
     "format_command",
     "format_money",
     "format_place",
+    "list_settings",
     "load_configured_model",
     "make_progress",
     "note",
@@ -161,9 +162,8 @@ def take_settings(arguments: list[str]) -> list[str]:
 
 def replace_settings(config: Config, settings: Sequence[str]) -> Config:
     """The configuration with `economics.margin_rate=0.4` and the like in place of its own."""
-    import yaml
-
     from ..configs.schema import parse_config
+    from ..configs.yaml_text import parse_yaml
     from ..errors import ConfigError
 
     if not settings:
@@ -180,11 +180,8 @@ def replace_settings(config: Config, settings: Sequence[str]) -> Config:
         for name in above:
             inner = section.get(name)
             section[name] = section = dict(inner) if isinstance(inner, dict) else {}
-        try:
-            section[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {path} must have a value in YAML, got {text!r}") from None
-    return parse_config(json.dumps(content), "the configuration with --set")
+        section[last] = parse_yaml(text, f"the value of --set {path}")
+    return parse_config(json.dumps(content, default=str), "the configuration with --set")
 
 
 def find_config(path: Path | None) -> Path:
@@ -344,12 +341,15 @@ def format_command(*arguments: object) -> str:
 
 def format_place(config: Path | None, tracking_uri: str | None) -> list[str]:
     """The options that name the registry a command was run on."""
-    from ..configs.addresses import hide_passwords
+    from ..configs.addresses import list_store_options
 
-    # an address with a password is not printed: MLFLOW_TRACKING_URI keeps it out of a shell's log
-    is_shown = tracking_uri is not None and hide_passwords(tracking_uri) == tracking_uri
-    store = ["--tracking-uri", str(tracking_uri)] if is_shown else []
-    return [*([] if config is None else ["--config", str(config)]), *store]
+    named = [] if config is None else ["--config", str(config)]
+    return [*named, *list_settings(), *list_store_options(tracking_uri)]
+
+
+def list_settings() -> list[str]:
+    """The options `--set` that a command was given: the next one needs them, too."""
+    return [part for setting in SETTINGS for part in ("--set", setting)]
 
 
 def format_money(amount: float, currency: str) -> str:

@@ -23,6 +23,7 @@ from .console import (
     out,
     read_config,
 )
+from .next_steps import list_next_commands
 
 
 def nightly(
@@ -46,7 +47,8 @@ def nightly(
     configuration; 3 an alarm. Example: clvcast nightly configs/online_retail.yaml
     --complete-until 2011-12-10
     """
-    settings = read_config(find_config(config), complete_until)
+    path = find_config(config)
+    settings = read_config(path, complete_until)
     silent = quiet or as_json
     announce_compilation(silent)
     with _AlarmOnFailure():
@@ -63,6 +65,10 @@ def nightly(
             out.print(summary.format_json(), end="")
         elif not quiet:
             out.print(summary.format_text())
+            name = settings.tracking.model_name
+            refused = [step.sentence for step in summary.steps if step.outcome == "refused"]
+            for command in list_next_commands("; ".join(refused), name, path, tracking_uri):
+                out.print(f"what to do is: {command}")
         if silent:  # a scheduler forwards stderr
             for step in summary.steps:
                 if step.outcome in ("alarm", "refused"):

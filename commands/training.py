@@ -29,6 +29,7 @@ from .console import (
     read_orders,
     show_progress_bars,
 )
+from .next_steps import list_next_commands
 from .shop import warn_of_money
 from .tables import print_metrics, print_rules
 
@@ -137,6 +138,12 @@ def train(
         if config is None:
             source = ["--model", f"models:/{registered.name}@champion", *source]
         _print_outcome(registered, run.model.version, place, source)
+        if verdict is not None and verdict.failed:
+            shown = None if orders is None else hide_passwords(orders)
+            for command in list_next_commands(
+                verdict.next_step, registered.name, config, tracking_uri, shown
+            ):
+                out.print(f"What to do is: {command}")
     if verdict is not None and not registered.promoted:
         if silent:
             err.print(

@@ -6,11 +6,20 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from urllib.parse import quote
 
 from ..errors import ConfigError
 
-__all__ = ["expand_variables", "find_secrets", "hide_passwords", "is_address", "is_remote_file"]
+__all__ = [
+    "expand_variables",
+    "format_models_command",
+    "hide_passwords",
+    "hide_variables",
+    "is_address",
+    "is_remote_file",
+    "list_store_options",
+]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
@@ -67,10 +76,13 @@ def _value(name: str) -> str:
     return value
 
 
-def find_secrets(address: str) -> list[str]:
-    """What the environment puts into an address: never to be shown, plain or quoted."""
+def hide_variables(text: str, address: str) -> str:
+    """Text with what the environment puts into an address starred: plain or quoted, in any case."""
     values = [os.environ.get(name, "") for name in _VARIABLE.findall(address)]
-    return [form for value in values if value for form in (value, quote(value, safe=""))]
+    forms = {form for value in values if value for form in (value, quote(value, safe=""))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = re.sub(re.escape(form), "***", text, flags=re.I)
+    return text
 
 
 def hide_passwords(text: str) -> str:
@@ -80,3 +92,23 @@ def hide_passwords(text: str) -> str:
     'postgresql://clv:***@host/shop refuses'
     """
     return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+
+
+def list_store_options(tracking_uri: str | None) -> list[str]:
+    """The options of a command that name an MLflow store.
+
+    An address with a password is left out: MLFLOW_TRACKING_URI keeps it out of a shell's log.
+    """
+    if tracking_uri is None or hide_passwords(tracking_uri) != tracking_uri:
+        return []
+    return ["--tracking-uri", tracking_uri]
+
+
+def format_models_command(name: str, tracking_uri: str, *arguments: str) -> str:
+    """A command of `clvcast models` as it can be pasted into a shell.
+
+    >>> format_models_command("clv", "sqlite:///mlflow.db", "list")
+    'clvcast models list --name clv --tracking-uri sqlite:///mlflow.db'
+    """
+    place = ["--name", name, *list_store_options(tracking_uri)]
+    return shlex.join(["clvcast", "models", *arguments, *place])

@@ -49,6 +49,12 @@ class GateConfig(Section):
         description="Largest relative error of the total. If the best baseline missed it in the "
         "same direction by more, its error is allowed, up to 50 %.",
     )
+    clv_bias: float = Field(
+        default=0.35,
+        ge=0,
+        description="Same as bias, for the CLV at the newest evaluated cutoff whose whole span is "
+        "over.",
+    )
     calibration: float = Field(
         default=0.1, ge=0, le=1, description="Largest mean error of the churn probabilities."
     )

@@ -38,6 +38,7 @@ NUMBERS: dict[str, Literal["count", "money", "share"]] = {
     "clv": "money",
     "spend_so_far": "money",
     "order_value": "money",
+    "retention_value": "money",
     "value_if_kept": "money",
     "value_at_risk": "money",
     "days_to_next_order": "count",
@@ -46,13 +47,14 @@ NUMBERS: dict[str, Literal["count", "money", "share"]] = {
     "horizon_days": "count",
     "span_days": "count",
 }
-# what may be at stake, in words; the last two are upper bounds
+# what may be at stake, in words
 STAKES: dict[str, str] = {
     "clv": "CLV",
     "expected_spend": "spend in the next period",
     "order_value": "an order",
-    "value_if_kept": "CLV if an order comes, at most",
-    "value_at_risk": "CLV an order adds, at most",
+    "retention_value": "CLV with an order less CLV without",
+    "value_if_kept": "CLV if an order comes",
+    "value_at_risk": "CLV a sure order adds",
 }
 TEXTS = ("tier", "risk", "rfm_segment", "evidence", "channel", "missing_category")
 DATES = ("cutoff", "next_order_at", "anniversary_at")
@@ -112,9 +114,9 @@ class ListRule(Section):
     where: dict[str, Where] = Field(
         description="Condition for each column. All conditions must hold."
     )
-    value: Literal["clv", "expected_spend", "order_value", "value_if_kept", "value_at_risk"] = (
-        Field(default="clv", description="Money at stake; the list is sorted by it, highest first.")
-    )
+    value: Literal[
+        "clv", "expected_spend", "order_value", "retention_value", "value_if_kept", "value_at_risk"
+    ] = Field(default="clv", description="Money at stake; the list is sorted by it, highest first.")
     reason: str = Field(
         min_length=1,
         description="Reason in words. {column} is replaced by the value of the column.",
@@ -184,7 +186,7 @@ DEFAULT_RULES: dict[str, ListRule] = {
     ),
     "second_order": _rule(
         where={"n_orders": 1, "days_since_last_order": "7..120"},
-        value="value_if_kept",
+        value="value_at_risk",
         reason="ordered once, {days_since_last_order} days ago, and not again",
     ),
     "replenishment": _rule(

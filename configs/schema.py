@@ -1,13 +1,12 @@
-"""Config: what a user may set, with its rules. The only place that parses YAML."""
+"""Config: what a user may set, with its rules."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import (
     Field,
     ValidationError,
@@ -16,7 +15,6 @@ from pydantic import (
 
 from ..errors import ConfigError
 from .acquisition import AcquisitionConfig
-from .addresses import hide_passwords
 from .economics import EconomicsConfig
 from .gate import GateConfig
 from .kpis import KpisConfig
@@ -33,9 +31,11 @@ from .orders import (
     SourceConfig,
 )
 from .report import ReportConfig
+from .season import SeasonConfig
 from .section import Section
 from .segments import SegmentsConfig
 from .validation_errors import translate_errors
+from .yaml_text import parse_yaml, read_yaml_text
 
 __all__ = [
     "OPTIONAL_COLUMNS",
@@ -62,11 +62,11 @@ __all__ = [
 Target = Literal["spend", "gross", "before_discount", "contribution"]
 
 # keys of Config that a fit never looks at; the mappings of orders and customers stand in a bundle
-# by themselves, so do the days of a calendar, and a bundle names no function
+# by themselves, so do the days of a calendar, and a bundle names no function or file
 _NOT_LEARNED_FROM = (
     "orders", "customers", "tracking", "gate", "monitor",
     "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
-    "notify", "calendar",
+    "notify", "calendar", "season",
 )  # fmt: skip
 
 
@@ -186,6 +186,7 @@ class Config(Section):
         default=None,
         description="CSV file of known events, past and future: date, event; see docs/calendar.md.",
     )
+    season: SeasonConfig = Field(default_factory=lambda: SeasonConfig())
     features: FeaturesConfig = Field(default_factory=lambda: FeaturesConfig())
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     seed: int = Field(
@@ -250,26 +251,12 @@ def load_config(path: str | Path) -> Config:
 
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"there is no configuration {path}; `clvcast init ORDERS` writes one"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the configuration {path} cannot be read: {error}") from None
-    return parse_config(text, str(path))
+    return parse_config(read_yaml_text(path), str(path))
 
 
 def parse_config(text: str, name: str = "configuration") -> Config:
     """Parse YAML text; `name` is what error messages call it."""
-    try:
-        content = yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        reason = hide_passwords(" ".join(str(error).split()))
-        raise ConfigError(f"{name} is not valid YAML: {reason}") from None
-    except RecursionError:
-        raise ConfigError(f"{name} is nested too deeply to be a configuration") from None
+    content = parse_yaml(text, name)
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -286,19 +273,6 @@ def parse_orders_config(settings: Mapping[str, Any]) -> OrdersConfig:
         return OrdersConfig.model_validate(dict(settings))
     except ValidationError as error:
         raise translate_errors(error, OrdersConfig, "orders") from None
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets a repeated key win silently; here it is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
 
 
 def build_json_schema() -> dict[str, Any]:

@@ -5,6 +5,7 @@ keys.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,10 +16,17 @@ from .addresses import hide_passwords
 
 __all__ = ["translate_errors"]
 
+_MOST_FAULTS = 20
+_LONGEST_VALUE = 500
+
 
 def translate_errors(error: ValidationError, section: type[BaseModel], name: str) -> ConfigError:
     """One sentence per error; `name` is what the configuration is called in them."""
-    return ConfigError("\n".join(f"{name}: {_sentence(e, section)}" for e in error.errors()))
+    faults = error.errors()
+    lines = [f"{name}: {_sentence(fault, section)}" for fault in faults[:_MOST_FAULTS]]
+    if len(faults) > _MOST_FAULTS:
+        lines.append(f"{name}: and {len(faults) - _MOST_FAULTS:,} more")
+    return ConfigError("\n".join(lines))
 
 
 def _sentence(error: Any, section: type[BaseModel]) -> str:
@@ -37,7 +45,16 @@ def _sentence(error: Any, section: type[BaseModel]) -> str:
     is_section = isinstance(error["input"], Mapping) and path[-1:] != ["columns"]
     if path[-1:] == ["uri"] or where == "" or is_section:
         return f"{where} {rule}".strip()  # an address may hold a password: not repeated
-    return hide_passwords(f"{where} {rule}, got {error['input']!r}")
+    return hide_passwords(f"{where} {rule}, got {_shorten(error['input'])}")
+
+
+def _shorten(value: Any) -> str:
+    """A value as Python writes it, cut where it is long."""
+    try:
+        text = reprlib.repr(value) if isinstance(value, int) else repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ..."
 
 
 def _list_known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:

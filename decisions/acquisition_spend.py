@@ -12,12 +12,12 @@ from ..errors import OrdersError
 from ..orders import dates
 from ..orders.columns import Int64
 from ..orders.limits import MAX_AMOUNT
+from ..orders.reading.money_tables import parse_amounts, parse_months, read_money_table
 from ..orders.reading.validation_issues import pluralize
-from .spend_cells import parse_amounts, parse_months, read_spend_table
 
 __all__ = ["Spend", "coerce_spend", "find_gaps", "match_channels"]
 
-_COLUMNS = ("channel", "month", "spend")
+_COLUMNS = {"channel": ("channel",), "month": ("month", "date", "day"), "spend": ("spend",)}
 _MOST_FAULTS = 5
 
 
@@ -38,7 +38,7 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     `unit` is the number of minor units per unit of the currency. Several rows of one channel and
     month add up. Raises `OrdersError` that names every fault.
     """
-    name, table = read_spend_table(source)
+    name, table = read_money_table(source, "spend", _COLUMNS)
     missing = [column for column in _COLUMNS if column not in table.columns]
     if missing:
         raise OrdersError(
@@ -50,7 +50,7 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
     _check_currency(name, table, currency)
     channels = [str(value).strip() for value in table["channel"].fillna("")]
     months = parse_months(table["month"].tolist(), name)
-    spends = parse_amounts(table["spend"].tolist(), name)
+    spends = parse_amounts(table["spend"].tolist(), name, "spend")
     faults = []
     for row, (channel, month, spend) in enumerate(zip(channels, months, spends, strict=True), 1):
         cells = table.iloc[row - 1]

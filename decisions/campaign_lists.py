@@ -35,6 +35,7 @@ from .customer_base import (
 from .dictionary import build_dictionary
 from .list_backtest import backtest_lists
 from .list_columns import ListColumns, build_list_columns
+from .retention_value import describe_retention_value
 
 __all__ = ["Lists", "lists", "select_by_rule"]
 
@@ -122,7 +123,7 @@ def lists(
     if past is not None:
         past = open_customer_base(past, base.orders, config, what="the past forecasts")
     columns = build_list_columns(base)
-    remarks = [*base.remarks, *check_past(base, past)]
+    remarks = [*base.remarks, *check_past(base, past), *describe_retention_value(base)]
     selected = select_by_rule(base, columns, remarks)
     is_held_out = _draw_held_out(base)
     rules = base.config.lists.rules
@@ -297,7 +298,7 @@ def _build_budget(base: CustomerBase, columns: ListColumns) -> pd.DataFrame:
         counts = grouping.counts()
         sums = {
             name: np.asarray(grouping.sums(columns.numbers[name]), np.float64)
-            for name in ("clv", "value_if_kept", "value_at_risk")
+            for name in ("clv", "value_if_kept", "value_at_risk", "retention_value")
         }
         parts.append(
             pd.DataFrame(
@@ -310,6 +311,7 @@ def _build_budget(base: CustomerBase, columns: ListColumns) -> pd.DataFrame:
                     "value_if_kept": sums["value_if_kept"] / counts,
                     "most_to_keep_one": sums["value_at_risk"] / counts,
                     "most_to_keep_all": sums["value_at_risk"],
+                    "retention_value": sums["retention_value"] / counts,
                 }
             )
         )

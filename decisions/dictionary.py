@@ -119,8 +119,9 @@ realised_per_customer|money|clv|what of it was brought before the cutoff
 needed|money|clv|cost that must be paid back
 value|money|clv|what the change adds to CLV
 value_at_stake|money|stated|see stake and basis in `summary`
-value_if_kept|money|clv|clv / (1 - churn probability), an upper bound
-most_to_keep_one|money|clv|value_if_kept - clv, an upper bound
+value_if_kept|money|clv|CLV per customer, given an order in the next period
+most_to_keep_one|money|clv|value_if_kept - clv = churn probability x retention value, at most
+retention_value|money|clv|CLV given an order in the next period, less CLV given none
 most_to_keep_all|money|clv|the same for all customers of the group
 """
 DEFINITIONS: Mapping[str, tuple[str, str, str]] = {

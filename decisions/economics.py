@@ -44,6 +44,7 @@ from .payback import (
     estimate_reach_probability,
     forecast_margin_curve,
 )
+from .retention_value import describe_retention_value
 
 __all__ = ["Economics", "economics"]
 
@@ -132,6 +133,7 @@ def economics(
             rows.append(row)
             by_age += ages_of_row
     _check_margin(base, remarks)
+    remarks += describe_retention_value(base)
     backtest = pd.DataFrame(columns=BACKTEST_COLUMNS)
     if past is not None:
         backtest = backtest_payback(past)

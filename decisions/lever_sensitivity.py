@@ -7,6 +7,7 @@ import pandas as pd
 
 from .customer_base import CustomerBase
 from .group_totals import divide
+from .retention_value import read_retention_value
 
 __all__ = ["compute_sensitivity"]
 
@@ -17,14 +18,11 @@ def compute_sensitivity(base: CustomerBase) -> pd.DataFrame:
     """The value of churn one point lower, and of AOV, frequency or margin one percent higher.
 
     For the shop and by channel, tier and risk: dimension, group, lever, change, value,
-    share_of_clv. A forecast is (1 - churn) x value if the customer orders, so one point less churn
-    adds clv x 0.01 / (1 - churn) per customer (less where churn is below a point); the other three
-    multiply CLV. Each change is alone, the others constant.
+    share_of_clv. One point less churn adds 0.01 x retention value per customer (less where churn is
+    below a point); the other three multiply CLV. Each change is alone, the others constant.
     """
     clv, churn = base.numbers("clv"), base.numbers("churn_probability")
-    saved = np.minimum(_POINT, churn)
-    stays = 1.0 - churn
-    by_churn = np.divide(clv * saved, stays, out=np.zeros(len(clv)), where=stays > 0)
+    by_churn = np.minimum(_POINT, churn) * read_retention_value(base)
     dimensions = ["shop", *(["channel"] if base.has_channels else []), "tier", "risk"]
     levers = (
         ("churn", "a point lower", by_churn),

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from ..orders import dates, windows
 from ..orders.columns import Float64, Int64
 from .customer_base import CustomerBase
+from .retention_value import read_retention_value
 
 __all__ = ["ListColumns", "build_list_columns"]
 
-_LEAST_STAY = 0.01  # a smaller 1 - churn tells nothing about the value of an order
 _MOST_CATEGORIES = 50
 _NEXT_ORDER = "expected_next_order_at"
 _FORECAST_NUMBERS = (
@@ -38,16 +38,17 @@ def build_list_columns(base: CustomerBase) -> ListColumns:
     entries, forecasts = base.entries, base.forecasts
     clv, churn = base.numbers("clv"), base.numbers("churn_probability")
     spend = entries.spend / base.unit
-    # clv = (1 - churn) x the value of an order and all that follows
-    if_kept = clv / np.maximum(1.0 - churn, _LEAST_STAY)
+    retention = read_retention_value(base)
+    at_risk = churn * retention
     first = base.first_order_times
     next_order = _read_next_orders(base)
     anniversary = dates.find_next_anniversaries(first, base.cutoff)
     numbers = {name: base.numbers(name) for name in _FORECAST_NUMBERS} | {
         "spend_so_far": spend,
         "order_value": np.maximum(spend, 0.0) / entries.n_orders,
-        "value_if_kept": if_kept,
-        "value_at_risk": if_kept - clv,
+        "retention_value": retention,
+        "value_at_risk": at_risk,
+        "value_if_kept": clv + at_risk,  # E[CLV given an order]
         # of an old customer the first order is not known
         "days_to_anniversary": np.where(
             base.is_left_truncated, np.nan, _count_days(anniversary, base.cutoff)

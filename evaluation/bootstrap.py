@@ -18,7 +18,6 @@ from ..orders.columns import Float64
 __all__ = [
     "ConfidenceInterval",
     "bootstrap_bias",
-    "bootstrap_error_ratio",
     "bootstrap_gini_difference",
     "bootstrap_loss_ratio",
     "compute_interval",
@@ -60,15 +59,15 @@ def _count_draws(n: int) -> int:
     return int(np.clip(_MOST_CELLS // max(n, 1), _LEAST_DRAWS, _DRAWS))
 
 
-def bootstrap_error_ratio(
-    ours: Float64, theirs: Float64, actual: Float64, confidence: float = 0.95, seed: int = 0
+def bootstrap_loss_ratio(
+    ours: Float64, theirs: Float64, confidence: float = 0.95, seed: int = 0
 ) -> ConfidenceInterval:
-    """Bootstrap MAE of `ours` / MAE of `theirs` - 1: positive where ours is worse.
+    """Bootstrap the sum of our losses / the sum of theirs - 1: positive where ours is worse.
 
     Parameters
     ----------
-    ours, theirs, actual : array of n_customers
-        Two forecasts of spend, and what was spent.
+    ours, theirs : array of n_customers
+        Each customer's loss by two forecasts, none negative.
     confidence : float
         Share of the draws above the lower bound, and below the upper.
     seed : int
@@ -78,16 +77,6 @@ def bootstrap_error_ratio(
     -------
     ConfidenceInterval
         NaN where theirs is never wrong.
-    """
-    return bootstrap_loss_ratio(np.abs(ours - actual), np.abs(theirs - actual), confidence, seed)
-
-
-def bootstrap_loss_ratio(
-    ours: Float64, theirs: Float64, confidence: float = 0.95, seed: int = 0
-) -> ConfidenceInterval:
-    """Bootstrap the ratio of two sums of losses less 1; as `bootstrap_error_ratio`.
-
-    `ours` and `theirs` are each customer's loss, none negative.
     """
     errors = np.column_stack((ours, theirs))
     samples = np.concatenate([weights @ errors for weights in draw_samples(len(ours), seed)])
@@ -102,7 +91,7 @@ def bootstrap_bias(
     Parameters
     ----------
     forecast, actual, confidence, seed
-        As in `bootstrap_error_ratio`.
+        As in `bootstrap_loss_ratio`.
 
     Returns
     -------
@@ -122,7 +111,7 @@ def bootstrap_gini_difference(
     Parameters
     ----------
     ours, theirs, actual, confidence, seed
-        As in `bootstrap_error_ratio`.
+        As in `bootstrap_loss_ratio`.
 
     Returns
     -------

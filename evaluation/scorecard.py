@@ -79,10 +79,11 @@ def build_scorecard(
             _line("ranking (nGini)", spends, lambda f: measures.normalised_gini(f, actual),
                   lambda a, b: bootstrap.bootstrap_gini_difference(a, b, actual, _ONE_SIDED),
                   more=True),
-            _line("error per customer (MAE)", spends,
-                  lambda f: standard_measures.mean_absolute_error(f, actual),
-                  lambda a, b: _negated(bootstrap.bootstrap_error_ratio(a, b, actual, _ONE_SIDED)),
-                  more=False),
+            _line("error per customer (deviance)", spends,
+                  lambda f: float(
+                      standard_measures.compute_levelled_deviances(f, actual).mean()
+                  ),
+                  lambda a, b: _compare_losses(a, b, actual), more=False),
             _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
                   lambda a, b: _nearer(a, b, actual), more=False),
         ]  # fmt: skip
@@ -103,7 +104,7 @@ def build_scorecard(
     # what cannot be measured has no line
     lines = [line for line in lines if np.isfinite([line.ours, line.lower, line.upper]).all()]
     against, sentence = _grade(lines)
-    cap, standards = _judge_standards(spends, churns, actual, churned, intervals)
+    cap, standards = _judge_standards(spends, churns, actual, churned, intervals, clvs)
     if against == "-":
         return Scorecard(tuple(lines), against, sentence, standards)
     grade = max(against, cap)
@@ -118,17 +119,20 @@ def _judge_standards(
     actual: Float64,
     churned: Mask,
     intervals: tuple[Float64, Float64] | None,
+    clvs: tuple[Mapping[str, Float64], Float64] | None,
 ) -> tuple[str, str]:
     """The best grade that absolute standards allow, and a sentence with what they are."""
     parts, cap = [], "A"
-    bias = measures.bias(spends[OURS], actual)
-    if np.isfinite(bias):
-        bias_grade = "D" if abs(bias) > _BIAS_D else "C" if abs(bias) > _BIAS_C else "A"
-        beyond = {"A": "", "C": f", beyond {_BIAS_C:.0%}", "D": f", beyond {_BIAS_D:.0%}"}[
-            bias_grade
-        ]
-        parts.append(f"its total missed by {bias:+.1%}{beyond}")
-        cap = max(cap, bias_grade)
+    totals = {"total": (spends[OURS], actual)}
+    if clvs is not None:
+        totals["CLV"] = (clvs[0][OURS], clvs[1])
+    for noun, (forecast, happened) in totals.items():
+        bias = measures.bias(forecast, happened)
+        if np.isfinite(bias):
+            bias_grade = "D" if abs(bias) > _BIAS_D else "C" if abs(bias) > _BIAS_C else "A"
+            limit = {"A": "", "C": f", beyond {_BIAS_C:.0%}", "D": f", beyond {_BIAS_D:.0%}"}
+            parts.append(f"its {noun} missed by {bias:+.1%}{limit[bias_grade]}")
+            cap = max(cap, bias_grade)
     if OURS in churns:
         error = measures.calibration_error(churns[OURS], churned)
         is_off = error > _MOST_ECE
@@ -146,8 +150,8 @@ def _judge_standards(
         beyond = f", outside {least:.0%} to {most:.0%}" if is_off else ""
         parts.append(f"its 90 % intervals held {share:.1%}{beyond}")
         cap = max(cap, "B" if is_off else "A")
-    limit = "" if cap == "A" else f": no better than {cap}"
-    return cap, f"In itself: {', '.join(parts)}{limit}." if parts else ""
+    capped = "" if cap == "A" else f": no better than {cap}"
+    return cap, f"In itself: {', '.join(parts)}{capped}." if parts else ""
 
 
 def _line(
@@ -184,7 +188,10 @@ def _line(
     )
 
 
-def _negated(found: ConfidenceInterval) -> ConfidenceInterval:
+def _compare_losses(ours: Float64, theirs: Float64, actual: Float64) -> ConfidenceInterval:
+    """How much smaller our error is, totals levelled, as a share of theirs."""
+    left, right = (standard_measures.compute_levelled_deviances(f, actual) for f in (ours, theirs))
+    found = bootstrap.bootstrap_loss_ratio(left, right, _ONE_SIDED)
     return ConfidenceInterval(-found.estimate, -found.upper, -found.lower)
 
 

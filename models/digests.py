@@ -16,8 +16,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
+from ..configs.yaml_text import parse_yaml
 from ..errors import BundleError, ConfigError
 
 __all__ = ["BUNDLE_SHA256", "EXPECT_VARIABLE", "check_digests"]
@@ -80,8 +79,8 @@ def _read_logged_digest(folder: Path) -> str | None:
     try:
         if path.stat().st_size > _MOST_MLMODEL_BYTES:
             raise BundleError(f"the file {path} must have at most {_MOST_MLMODEL_BYTES:,} bytes")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, ConfigError):
         raise BundleError(f"the file {path} of the model cannot be read; fetch it again") from None
     metadata = content.get("metadata") if isinstance(content, dict) else None
     digest = metadata.get(BUNDLE_SHA256) if isinstance(metadata, dict) else None

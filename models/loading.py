@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..configs.addresses import hide_passwords
+from ..configs.addresses import format_models_command
 from ..errors import BundleError, ConfigError, StoreError
 from .api import Model
 from .bundle import load_expected_bundle
@@ -163,11 +162,8 @@ def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
     number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
     was_refused = newest.tags.get(VERDICT) == "refused"
     reason = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"
-    store = client.tracking_uri
-    is_plain = hide_passwords(store) == store
-    place = ["--name", name, *(["--tracking-uri", store] if is_plain else [])]
-    promotion = shlex.join(
-        ["clvcast", "models", "promote", str(number), *place, "--reason", "checked by hand"]
+    promotion = format_models_command(
+        name, client.tracking_uri, "promote", str(number), "--reason", "checked by hand"
     )
     raise StoreError(
         f"no version of {name} is {alias}; {reason}. Use it as models:/{name}/{number}, or make it "

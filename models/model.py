@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from ..configs.economics import KnownEconomics
+from ..configs.economics import KnownEconomics, find_basis
 from ..configs.schema import Config, CustomersConfig, OrdersConfig
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
@@ -38,6 +38,7 @@ from .later_spend import get_interval_position, predict_spend_by_period
 from .next_order import NextOrder, predict_next_order
 from .parameters import LaterSpend, Parameters
 from .registry_facts import RegistryFacts
+from .retention import compute_retention_value
 from .segments import SegmentThresholds
 from .trees.lightgbm_trees import Trees
 
@@ -56,6 +57,7 @@ class Predictions:
     clv_band: Interval
     next_order: NextOrder
     own_share: Float64
+    retention_value: Float64  # what an order in the first period adds to CLV
     spend_by_period: Float64  # n_rows x periods, undiscounted; the first is expected_spend
 
 
@@ -80,7 +82,7 @@ class TrainedModel:
 
     def _describe(self) -> dict[str, object]:
         """What the model is, in a few facts."""
-        numbers = self.numbers
+        numbers, economics = self.numbers, self.economics
         seeds = len(next(iter(self.trees.values()), ()))
         trees = f"{seeds} boosters per head on {len(numbers.features)} features"
         until = numbers.trained_until
@@ -89,8 +91,10 @@ class TrainedModel:
             "trees": trees if seeds else "none: BTYD alone",
             "orders": numbers.blend.order_model.kind,
             "target": numbers.target,
-            "margin rate": self.economics.margin_rate,
+            "CLV": find_basis(numbers.target, economics.margin_rate, economics.margin_source),
         }
+        if facts["CLV"] == "margin":
+            facts["margin rate"] = economics.margin_rate
         if until is not None:
             facts["trained until"] = dates.format_instant(until)
         return facts
@@ -260,6 +264,7 @@ class TrainedModel:
             usable,
             extra=replace(extra, names=names) if names and extra else None,
             calendar=self.calendar,
+            season_history=orders.season_history if self.numbers.season_history else None,
         )
         return encode_attributes(usable, self.numbers.attributes)
 
@@ -317,6 +322,16 @@ class TrainedModel:
                 numbers.blend.order_model, btyd.history, churn, horizon, horizon * self.periods
             ),
             compute_own_share(numbers.blend, btyd.history),
+            compute_retention_value(
+                numbers.retention,
+                numbers.blend,
+                btyd,
+                churn,
+                by_period,
+                clv,
+                self.economics,
+                horizon,
+            ),
             by_period,
         )
 

@@ -24,6 +24,7 @@ __all__ = [
     "LaterPeriodRatios",
     "LaterSpend",
     "Parameters",
+    "RetentionFactors",
 ]
 
 _LATEST = 10**17  # microseconds from 1970: the year 5138
@@ -106,6 +107,19 @@ class LaterSpend(_Section):
         return self
 
 
+class RetentionFactors(_Section):
+    """Logs of what corrects BTYD's ratio of later spend after an order to that after none."""
+
+    churn_knots: Annotated[tuple[Share, ...], Field(min_length=1)]  # ascending; lines between
+    log_factors: tuple[Annotated[float, Field(ge=-3, le=3)], ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_rising("churn_knots", self.churn_knots)
+        _check_length("log_factors", self.log_factors, len(self.churn_knots))
+        return self
+
+
 class IntervalTable(_Section):
     """Quantiles of actual / expected within groups by expected spend; straight lines between."""
 
@@ -148,6 +162,9 @@ class Parameters(_Section):
     calendar: Mapping[str, tuple[str, ...]] | None = Field(
         default=None, exclude_if=lambda value: value is None
     )  # ISO dates by event, as known when it was trained
+    season_history: bool = Field(
+        default=False, exclude_if=lambda value: not value
+    )  # whether the season was learned from revenue of earlier years, too
     horizon_days: Annotated[int, Field(ge=1, le=3650)]
     periods: Periods
     economics: KnownEconomics
@@ -155,6 +172,9 @@ class Parameters(_Section):
     blend: Blend
     later: LaterSpend | LaterPeriodRatios
     intervals: Intervals
+    retention: RetentionFactors | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )  # None: BTYD's ratios alone
     settings: Mapping[str, Any] = {}  # Config.learning(): what it takes to fit it again
     short_history: bool
     trained_until: int | None = Field(default=None, exclude_if=lambda value: value is None)

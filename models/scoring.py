@@ -73,6 +73,8 @@ FORECAST_SCHEMA = pa.schema(
         ("clv_deviation", pa.float64()),
         ("spend_shock", pa.float64()),
         ("clv_shock", pa.float64()),
+        ("retention_value", pa.float64()),
+        ("value_at_risk", pa.float64()),
     ]
 )
 _NUMBERS = [field.name for field in FORECAST_SCHEMA if pa.types.is_floating(field.type)]
@@ -265,6 +267,8 @@ def forecast_columns(
             rows.n_rows, numbers.intervals.spend_shock * compute_growth_shock(model.periods)
         ),
     }
+    columns["retention_value"] = predictions.retention_value
+    columns["value_at_risk"] = predictions.churn_probability * predictions.retention_value
     _check_numbers(model, columns)
     return columns
 

@@ -213,7 +213,9 @@ def _hash_training(orders: Orders, config: Config) -> str:
     """A digest of all that a training depends on, but for the day it is run."""
     extra = [config.features.model_dump(mode="json"), config.gate.model_dump()]
     events = None if orders.calendar is None else orders.calendar.to_dates()
-    settings = json.dumps([__version__, config.learning(), *extra, events, _hash_function(config)])
+    history = None if orders.season_history is None else orders.season_history.digest()
+    facts = [events, history, _hash_function(config)]
+    settings = json.dumps([__version__, config.learning(), *extra, *facts])
     return hashlib.sha256(f"{orders.digest()} {settings}".encode()).hexdigest()
 
 

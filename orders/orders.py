@@ -15,6 +15,7 @@ from .attributes import Attributes
 from .calendar import Calendar
 from .columns import Float64, Int64, Mask, TextColumn
 from .extra_features import ExtraFeatures
+from .season_history import SeasonHistory
 
 __all__ = ["Orders", "OrdersReport"]
 
@@ -67,6 +68,8 @@ class Orders:
         The user's function that adds features, if any was given.
     calendar : Calendar or None
         Days of known events, if a calendar was given.
+    season_history : SeasonHistory or None
+        The shop's revenue of earlier years, if any was given.
 
     """
 
@@ -82,6 +85,7 @@ class Orders:
     attributes: Attributes | None = None  # facts about the same customers, where any were joined
     extra: ExtraFeatures | None = None  # the user's function that adds features
     calendar: Calendar | None = None  # known events, past and future
+    season_history: SeasonHistory | None = None  # revenue of earlier years, of the whole shop
 
     def _describe(self) -> dict[str, object]:
         facts: dict[str, object] = {

@@ -18,6 +18,7 @@ CONTRACT = (
     "expected_spend_upper", "clv", "clv_lower", "clv_upper", "expected_next_order_at",
     "rfm_segment", "tier", "risk", "evidence", "next_order_from", "next_order_until",
     "own_share", "spend_deviation", "clv_deviation", "spend_shock", "clv_shock",
+    "retention_value", "value_at_risk",
 )  # fmt: skip # a table: one item a line takes 21 lines more
 
 
@@ -74,6 +75,8 @@ def forecast_file(
         "clv_deviation": clv,
         "spend_shock": 0.1,
         "clv_shock": 0.2,
+        "retention_value": clv,
+        "value_at_risk": churn * clv,
     }
     table = pd.DataFrame(columns)
     assert tuple(table.columns) == CONTRACT

@@ -14,8 +14,8 @@ from clvcast.evaluation.bootstrap import (
     _count_draws,
     _Ranking,
     bootstrap_bias,
-    bootstrap_error_ratio,
     bootstrap_gini_difference,
+    bootstrap_loss_ratio,
     compute_interval,
     draw_samples,
 )
@@ -51,7 +51,7 @@ def test_estimates_are_the_measures_themselves_and_draws_are_seeded() -> None:
     assert gini == bootstrap_gini_difference(ours, theirs, actual)
     assert gini != bootstrap_gini_difference(ours, theirs, actual, seed=1)
     errors = [standard_measures.mean_absolute_error(f, actual) for f in (ours, theirs)]
-    ratio = bootstrap_error_ratio(ours, theirs, actual)
+    ratio = bootstrap_loss_ratio(np.abs(ours - actual), np.abs(theirs - actual))
     assert ratio.estimate == pytest.approx(errors[0] / errors[1] - 1)
     assert bootstrap_bias(ours, actual).estimate == pytest.approx(measures.bias(ours, actual))
 
@@ -61,7 +61,7 @@ def test_a_forecast_beside_itself_is_neither_better_nor_worse() -> None:
     forecast = actual[::-1].copy()
     for interval in (
         bootstrap_gini_difference(forecast, forecast, actual),
-        bootstrap_error_ratio(forecast, forecast, actual),
+        bootstrap_loss_ratio(np.abs(forecast - actual), np.abs(forecast - actual)),
     ):
         assert (interval.lower, interval.estimate, interval.upper) == (0.0, 0.0, 0.0)
 

@@ -27,6 +27,10 @@ def assert_coherent(forecast: pd.DataFrame, cutoff: pd.Timestamp) -> None:
     churn = forecast["churn_probability"]
     assert churn.between(0, 1).all()
     assert (forecast.loc[churn == 1, "expected_spend"] == 0).all()
+    assert (forecast["retention_value"] >= 0).all()
+    # E[CLV | no order] = clv - (1 - churn) retention_value
+    assert ((1 - churn) * forecast["retention_value"] <= forecast["clv"] * (1 + 1e-9)).all()
+    np.testing.assert_array_equal(forecast["value_at_risk"], churn * forecast["retention_value"])
     # an expected order is at least the chance of one
     assert (forecast["expected_orders"] >= (1 - churn) * (1 - 1e-12)).all()
     due = forecast[forecast["expected_next_order_at"].notna()]

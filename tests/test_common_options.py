@@ -28,7 +28,8 @@ def test_settings_replace_those_of_the_configuration() -> None:
     for wrong, message in {
         "economics": "--set must be KEY=VALUE",
         "a..b=1": "--set must be KEY=VALUE",
-        "horizon_days=[": "must have a value in YAML",
+        "horizon_days=[": "the value of --set horizon_days is not valid YAML",
+        f"horizon_days={'9' * 5000}": "is no valid int",
         "horizn_days=3": "horizn_days",
         "horizon_days=0": "horizon_days",
     }.items():

@@ -20,8 +20,10 @@ from test_discovery import write_lines
 import clvcast
 from clvcast.configs.schema import parse_config, parse_orders_config
 from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
+from clvcast.models.scoring import FORECAST_SCHEMA
 from clvcast.orders.reading import databases
 from clvcast.orders.reading.read_orders import read_configured_orders
+from clvcast.serve.batch.database import check_writable_table
 
 CUTOFF = "2020-12-01"
 
@@ -219,12 +221,20 @@ def test_what_a_database_cannot_answer_is_one_sentence(
         'relation "nowhere" does not exist': (OrdersError, address, "SELECT * FROM nowhere"),
         "no such table: nowhere": (OrdersError, local, "SELECT * FROM nowhere"),
         "the database query failed: syntax error": (OrdersError, address, "DELETE FROM t"),
-        "attempt to write a readonly database": (OrdersError, local, "DELETE FROM t RETURNING *"),
+        "it would write a table": (OrdersError, local, "DELETE FROM t RETURNING *"),
         "the query must be a SELECT": (OrdersError, local, "SAVEPOINT x"),
         "Table with name nothing does not exist": (OrdersError, "duckdb:", "FROM nothing"),
         "No files found": (OrdersError, "duckdb:", "FROM 'nothing/*.parquet'"),
-        "there is no DuckDB database nothing.duckdb": (StoreError, "duckdb:nothing.duckdb#t", None),
-        "there is no SQLite database nothing.db": (StoreError, "sqlite:///nothing.db#t", None),
+        "there is no DuckDB database at duckdb:nothing.duckdb#t": (
+            StoreError,
+            "duckdb:nothing.duckdb#t",
+            None,
+        ),
+        "there is no SQLite database at sqlite:///nothing.db#t": (
+            StoreError,
+            "sqlite:///nothing.db#t",
+            None,
+        ),
         "password authentication failed": (StoreError, f"{wrong}#t", None),
         "connection refused": (StoreError, f"{nowhere}#t", None),
         "is of no database SQLAlchemy knows": (ConfigError, "oracel://x@y/z#t", None),
@@ -243,6 +253,67 @@ def test_what_a_database_cannot_answer_is_one_sentence(
     monkeypatch.delenv("CLV_DB_PASSWORD")
     told = refused(ConfigError, source=f"{address}#t")
     assert "the environment has no CLV_DB_PASSWORD; set it" in told
+
+
+def test_a_query_leaves_no_files(
+    sqlite: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlite.execute("CREATE TABLE t (customer_id, ordered_at, amount)")
+    sqlite.execute("INSERT INTO t VALUES ('c', '2024-01-01', 1)")
+    sqlite.commit()
+    monkeypatch.chdir(tmp_path)
+    rows = "SELECT 'c' AS customer_id, '2024-01-01' AS ordered_at, 1 AS amount"
+    queries = {
+        "sqlite:///shop.db": [
+            "ATTACH 'leak.db' AS l",
+            "VACUUM INTO 'leak.db'",
+            "PRAGMA journal_mode = WAL",
+            "CREATE TEMP TABLE x AS SELECT 1",
+        ],
+        "duckdb:": [
+            f"ATTACH 'leak.duckdb' AS l; {rows}",
+            f"ATTACH 'leak.duckdb' AS l -- (READ_ONLY)\n; {rows}",
+            f"COPY (SELECT 1) TO 'leak.csv'; {rows}",
+            f"SET profiling_output = 'leak.json'; SET enable_profiling = 'json'; {rows}",
+            "EXPORT DATABASE 'leak'",
+            "",
+        ],
+    }
+    for source, refusals in queries.items():
+        for query in refusals:
+            told = refused(OrdersError, source=source, query=query)
+            assert "the query must be a SELECT" in told or "before the SELECT may stand" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.db"]
+    for source, query in {
+        "sqlite:///shop.db": "WITH x AS (SELECT *, max(amount) FROM t) SELECT * FROM x",
+        "duckdb:": f"CREATE TEMP TABLE x AS {rows}; SET threads = 1; FROM x",
+    }.items():
+        settings = parse_orders_config({"source": source, "query": query})
+        assert read_configured_orders(settings).n_lines == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sqlite:///${PLACE}/shop.db#t",
+        "sqlite:///${PLACE}#t",
+        "duckdb:${PLACE}#t",
+        "${PLACE}#t",
+        "postgresql://clv@${PLACE}:1/db#t",
+        "postgresql+${PLACE}://h/db#t",
+        "http://127.0.0.1:1/${PLACE}.csv",
+        "https://${PLACE}.invalid/orders.csv",
+    ],
+)
+def test_a_variable_is_never_printed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "Hush-Hush")
+    with pytest.raises(ClvcastError) as caught:
+        read_configured_orders(parse_orders_config({"source": address}))
+    assert "hush" not in str(caught.value).lower()
+    if not address.startswith(("sqlite:///${PLACE}#", "http")):
+        with pytest.raises(ClvcastError) as caught:
+            check_writable_table(address, FORECAST_SCHEMA)
+        assert "hush" not in str(caught.value).lower()
 
 
 def many(postgres: Server) -> str:
@@ -428,7 +499,7 @@ def test_a_table_that_takes_no_forecasts_is_told_before_the_work(
         "an output in a database must name its table": postgres.address,
         "forecasts are written to PostgreSQL or SQLite": "duckdb:x.duckdb#f",
         "password authentication failed": f"{wrong}#f",
-        "the output's folder": f"sqlite:///{tmp_path}/none/f.db#f",
+        "the folder of the output": f"sqlite:///{tmp_path}/none/f.db#f",
     }
     for message, output in cases.items():
         # the orders do not exist: the output is looked at first

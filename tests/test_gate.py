@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from clvcast.configs.schema import GateConfig
-from clvcast.evaluation.bootstrap import ConfidenceInterval
+from clvcast.evaluation.bootstrap import ConfidenceInterval, bootstrap_bias
 from clvcast.train.gate.advice import advise
 from clvcast.train.gate.evidence import (
     CHAMPION,
+    ClvEvidence,
     DataShift,
     Evidence,
     RivalComparison,
     SegmentResult,
 )
+from clvcast.train.gate.evidence_collection import compare_with_rival
 from clvcast.train.gate.rules import judge
 
 BOUNDS = GateConfig()
@@ -27,6 +30,13 @@ def near(value: float, width: float = 0.01) -> ConfidenceInterval:
 
 def contest(rival: str = "span_rate", ngini: float = 0.0, deviance: float = 0.0) -> RivalComparison:
     return RivalComparison(rival, near(ngini), near(deviance), -0.05, 100.0)
+
+
+def clv(
+    bias: ConfidenceInterval | None = None, rival: RivalComparison | None = None
+) -> dict[str, object]:
+    rival = rival or contest("pareto_nbd")
+    return {"clv": ClvEvidence("2010-12-10", 1e6, bias or near(0.1), rival), "periods": 4}
 
 
 GOOD = Evidence(
@@ -41,6 +51,7 @@ GOOD = Evidence(
     feed=DataShift(
         1.0, 1.0, 1.0, 1.1, 0.01, 0.99, (SegmentResult("tier high", 500, near(1.1, 0.0)),)
     ),
+    **clv(),  # type: ignore[arg-type]
 )
 
 
@@ -66,6 +77,10 @@ def test_a_good_candidate_passes_every_rule() -> None:
         ({"contests": (contest(deviance=0.08),)}, "error against span_rate"),
         ({"bias": near(-0.25)}, "bias"),
         ({"bias": near(0.25)}, "bias"),
+        (clv(near(-0.4)), "CLV bias"),
+        (clv(near(0.4)), "CLV bias"),
+        (clv(rival=contest(ngini=-0.03)), "CLV nGini against span_rate"),
+        (clv(rival=contest(deviance=0.08)), "CLV error against span_rate"),
         ({"calibration": 0.11}, "calibration"),
         ({"coverage": 0.79}, "coverage"),
         ({"coverage": 0.7, "coverage_in_season": 0.79}, "coverage"),
@@ -152,6 +167,18 @@ def segment_total(ratio: float, customers: int = 50) -> dict[str, object]:
         ("bias", total(0.5, 0.9), total(0.501, 0.9)),  # no season excuses that
         ("bias", {"bias": exactly(0.2)}, {"bias": exactly(0.2001)}),
         ("bias", {"bias": exactly(-0.2)}, {"bias": exactly(-0.2001)}),
+        ("CLV bias", clv(exactly(-0.35)), clv(exactly(-0.3501))),
+        ("CLV bias", clv(exactly(0.35)), clv(exactly(0.3501))),
+        (
+            "CLV bias",  # what the best rule missed in the same direction is allowed
+            clv(exactly(0.45), replace(contest(), bias=0.45)),
+            clv(exactly(0.4501), replace(contest(), bias=0.45)),
+        ),
+        (
+            "CLV bias",  # a rule that forecasts too little excuses nothing
+            clv(exactly(0.35), replace(contest(), bias=-0.6)),
+            clv(exactly(0.3501), replace(contest(), bias=-0.6)),
+        ),
         ("calibration", {"calibration": 0.1}, {"calibration": 0.1001}),
         ("coverage", {"coverage": 0.8}, {"coverage": 0.7999}),
         (
@@ -227,6 +254,29 @@ def test_a_season_that_no_rule_saw_either_is_forgiven() -> None:
     assert failed(replace(GOOD, coverage=0.7, coverage_in_season=0.81)) == []
     champion = replace(contest(CHAMPION), bias=-0.9, loss=1.0)  # no baseline
     assert failed(replace(GOOD, bias=near(-0.4), contests=(best, champion))) == ["bias"]
+
+
+def test_a_clv_is_judged_where_its_span_is_over() -> None:
+    judged = judge(GOOD, BOUNDS).rules
+    (rule,) = [r for r in judged if r.name == "CLV bias"]
+    assert "its CLV from 2010-12-10 missed by +10.0%, +100,000," in rule.sentence
+    (open_span,) = [r for r in judge(replace(GOOD, clv=None), BOUNDS).rules if "CLV" in r.name]
+    assert (open_span.verdict, open_span.value) == ("unknown", None)
+    one_period = judge(replace(GOOD, clv=None, periods=1), BOUNDS).rules
+    assert not [rule for rule in one_period if "CLV" in rule.name]
+
+
+def test_nobody_wins_by_forecasting_too_low() -> None:
+    """Against a right forecast, one that is a third of it has the same errors, and fails alone."""
+    random = np.random.default_rng(0)
+    mean = random.gamma(0.5, 200.0, 600)
+    actual = np.where(random.random(600) < 0.4, mean * random.gamma(2.0, 0.5, 600) / 0.4, 0.0)
+    low, right = mean / 3, mean
+    assert np.abs(low - actual).sum() < np.abs(right - actual).sum()  # what the MAE would say
+    rival = compare_with_rival("rule", low, right, actual, 0.95)
+    assert rival.deviance.estimate == pytest.approx(0.0, abs=1e-9)
+    evidence = replace(GOOD, **clv(bootstrap_bias(low, actual), rival))  # type: ignore[arg-type]
+    assert failed(evidence) == ["CLV bias"]
 
 
 def test_small_segments_are_not_judged() -> None:

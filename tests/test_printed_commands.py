@@ -12,6 +12,9 @@ import pytest
 import worlds
 from conftest import Run
 
+from clvcast.commands.next_steps import list_next_commands
+from clvcast.train.gate.advice import _ADVICE, advise
+
 SHOP = """\
 orders: {source: 'the orders.parquet'}
 horizon_days: 60
@@ -22,10 +25,9 @@ gate: {mae: 1, ngini: 1, segment: 9, bias: 9}
 """
 
 
-def find_command(text: str) -> list[str]:
-    """The last command of clvcast in a text, as a shell would split it."""
-    line = re.findall(r"(clvcast [a-z].*)", text)[-1]
-    return shlex.split(line)[1:]
+def find_commands(text: str) -> list[list[str]]:
+    """The commands of clvcast at the end of a text's lines, as a shell would split them."""
+    return [shlex.split(line)[1:] for line in re.findall(r": (clvcast [a-z].*)$", text, re.M)]
 
 
 @pytest.mark.slow
@@ -39,22 +41,50 @@ def test_what_train_and_init_print_runs_as_printed(
     lines = worlds.shop(customers=300, seed=11).drop(columns="quantity")
     lines.to_parquet("the orders.parquet")
     status, out, _ = run("init", "the orders.parquet", "--output", "my shop.yaml")
-    assert (status, find_command(out)[0]) == (0, "check")
-    assert run(*find_command(out))[0] == 0
+    (check,) = find_commands(out)
+    assert (status, check[0], run(*check)[0]) == (0, "check", 0)
     Path("my shop.yaml").write_text(SHOP)
     status, out, _ = run("train", "my shop.yaml", "--cutoff", "2021-01-20")
     assert (status, "is champion now" in out) == (0, True)
-    assert find_command(out)[:3] == ["score", "--config", "my shop.yaml"]
-    assert run(*find_command(out))[0] == 0
+    (score,) = find_commands(out)
+    assert score[:3] == ["score", "--config", "my shop.yaml"]
+    assert run(*score)[0] == 0
     assert Path("forecasts.parquet").is_file()
-    # nothing passes a gate like this one: the refused version is promoted by the printed command
-    Path("my shop.yaml").write_text(SHOP.replace("ngini: 1", "rank_correlation: 1"))
-    status, out, _ = run("train", "my shop.yaml")
-    assert status == 1
-    assert "version 1 is champion" in out
-    assert find_command(out)[:3] == ["models", "promote", "2"]
-    status, promoted, _ = run(*find_command(out))
+    # nothing passes a gate like this one; what differs is set on the command line
+    gate = ("--set", "gate.total=1", "--set", "gate.rank_correlation=-1", "--set", "seed=5")
+    status, out, _ = run("train", "my shop.yaml", *gate)
+    assert (status, "version 1 is champion" in out) == (1, True)
+    promote, *steps = find_commands(out)
+    assert [step[0] for step in steps] == ["score", "score", "compare"]
+    for step in steps:
+        assert run(*step)[0] == 0, step
+    assert promote[:3] == ["models", "promote", "2"]
+    status, promoted, _ = run(*promote)
     assert (status, "version 2 of shop is champion" in promoted) == (0, True)
+    # what the registry's refusals print names its store and the model, too
+    run("models", "rollback", "--config", "my shop.yaml", "--reason", "a test")
+    _, again, _ = run("models", "rollback", "--config", "my shop.yaml", "--reason", "a test")
+    _, _, missing = run("models", "promote", "9", "--config", "my shop.yaml", "--reason", "x")
+    for text in (again, missing):
+        (listing,) = find_commands(text)
+        status, versions, _ = run(*listing)
+        assert (status, "versions of shop" in versions) == (0, True)
+
+
+@pytest.mark.parametrize("rule", [*_ADVICE, "error against bg_nbd", "nGini against the champion"])
+def test_every_command_that_advice_names_is_printed_with_all_it_needs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    """A refused candidate: what the advice says to run exists, and reads the configuration."""
+    monkeypatch.chdir(tmp_path)
+    advice = advise(rule)
+    commands = list_next_commands(advice, "shop", Path("my shop.yaml"), "sqlite:///a b.db")
+    assert bool(commands) == ("run clvcast" in advice)
+    for command in commands:
+        status, _, err = run(*shlex.split(command)[1:])
+        missing = ("there is no configuration my shop.yaml", "there is no forecast file")
+        assert status in (1, 2)
+        assert any(reason in err for reason in missing), (command, err)
 
 
 def test_the_refusal_that_score_tells_ends_with_a_command_that_names_the_store(

@@ -111,7 +111,7 @@ def test_bounds_are_called_bounds_and_circular_churn_is_not_shown(made: Report) 
     assert "at most" in budget.finding
     assert budget.note.startswith("Upper bounds")
     stakes = cells(chart(made, "lists"), "stake")
-    assert stakes["win_back"] == "CLV an order adds, at most"
+    assert stakes["win_back"] == "CLV a sure order adds"
     assert stakes["vip"] == "CLV"
     names = {row[0] for row in chart(made, "formula").table.rows}
     assert {"the shop", "channel web"} <= names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import clvcast
 from clvcast.configs.orders import OrdersConfig
-from clvcast.configs.schema import build_json_schema, parse_config
+from clvcast.configs.schema import build_json_schema, load_config, parse_config
 from clvcast.errors import ConfigError
 
 
@@ -90,6 +91,40 @@ def test_all_faults_come_at_once_and_addresses_are_not_repeated() -> None:
         parse_config("periods: 0\nseed: x\ntracking: {uri: [postgresql://me:secret@host/db]}")
     assert str(refusal.value).count("\n") == 2
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nhorizon_days: " + "9" * 5_000, r"line 2: '9{40}\.\.\.' is no valid int"),
+        ("horizon_days: 0x" + "f" * 5_000, "got a number of thousands of digits"),
+        ("orders: {complete_until: 2024-13-45}", "'2024-13-45' is no valid timestamp"),
+        ("effort: !!bool x", "'x' is no valid bool"),
+        ("effort: !!timestamp x", "'x' is no valid timestamp"),
+        ("seed: !!int ''", "'' is no valid int"),
+        ("? [a]\n: b", "unhashable key"),
+        ("\n".join(f"k{k}: 1" for k in range(300)), "and 280 more"),
+    ],
+)
+def test_a_value_that_yaml_cannot_hold_is_a_sentence(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_config(text)
+    assert len(str(caught.value)) < 10_000
+
+
+def test_a_configuration_is_a_file_of_bounded_size(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zero.yaml", "."):
+        with pytest.raises(ConfigError, match="a configuration must be a file"):
+            load_config(tmp_path / name)
+    (tmp_path / "orders.yaml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError, match=r"at most 1,000,000 bytes, .* has 1,000,001"):
+        load_config(tmp_path / "orders.yaml")
+    (tmp_path / "orders.yaml").write_bytes(b"#" * 1_000_000)
+    load_config(tmp_path / "orders.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config("a\0b")
 
 
 def test_an_empty_configuration_is_all_defaults(tmp_path: Path) -> None:

@@ -112,9 +112,35 @@ def card_of(bias: float, gap: float = 0.0, inside: float = 0.9, floor: float = 0
     return build_scorecard(spends, churns, actual, churned, (np.zeros(1000) - 1.0, upper))
 
 
+def card_of_clv(bias: float) -> Scorecard:
+    """As `card_of(0)`, and its CLV has a total as stated."""
+    actual = np.linspace(1.0, 1000.0, 1000)
+    flat = np.full(1000, actual.mean() * 2)
+    spends = {"clvcast": actual, "rule": flat}
+    clvs = {"clvcast": 3 * actual * (1 + bias), "rule": 3 * flat}
+    return build_scorecard(spends, {}, actual, actual < 0, clvs=(clvs, 3 * actual))
+
+
+def test_a_forecast_that_is_too_low_wins_no_line_but_the_ranking() -> None:
+    """The MAE would prefer it: most customers spend less than they are expected to."""
+    random = np.random.default_rng(0)
+    mean = random.gamma(0.5, 200.0, 600)
+    actual = np.where(random.random(600) < 0.4, mean * random.gamma(2.0, 0.5, 600) / 0.4, 0.0)
+    assert np.abs(mean / 3 - actual).sum() < np.abs(mean - actual).sum()
+    card = build_scorecard({"clvcast": mean / 3, "rule": mean}, {}, actual, actual <= 0)
+    assert {line.measure: line.verdict for line in card.lines} == {
+        "ranking (nGini)": "the same",
+        "error per customer (deviance)": "the same",
+        "total (bias)": "significantly worse",
+    }
+
+
 @pytest.mark.parametrize(
     ("card", "grade", "words"),
     [
+        (card_of_clv(0.199), "A", "its CLV missed by +19.9%."),
+        (card_of_clv(-0.201), "C", "its CLV missed by -20.1%, beyond 20%"),
+        (card_of_clv(0.351), "D", "its CLV missed by +35.1%, beyond 35%"),
         (card_of(0.199), "A", "missed by +19.9%,"),
         (card_of(0.201), "C", "beyond 20%"),
         (card_of(-0.201), "C", "beyond 20%"),

@@ -150,7 +150,9 @@ def test_a_champion_that_was_deleted(tmp_path: Path, run: Run) -> None:
     place = ("--config", config)
     open_for_reading(uri).client.delete_model_version("shop", "1")
     status, _, err = run("models", "rollback", "--reason", "odd", *place)
-    assert (status, "has no version 1; see: clvcast models list" in err) == (1, True), err
+    assert (status, "has no version 1; see: clvcast models list --name shop" in err) == (1, True), (
+        err
+    )
     assert champion(uri) == "2"
     open_for_reading(uri).client.delete_model_version("shop", "2")
     assert champion(uri) is None

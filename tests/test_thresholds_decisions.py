@@ -17,6 +17,7 @@ from clvcast.decisions.lever_sensitivity import compute_sensitivity
 from clvcast.decisions.list_columns import build_list_columns
 from clvcast.decisions.payback import estimate_reach_probability
 from clvcast.decisions.period_counts import GroupSums
+from clvcast.decisions.retention_value import describe_retention_value, read_retention_value
 from clvcast.errors import OrdersError
 from clvcast.orders.reading.read_orders import read_table
 
@@ -37,12 +38,14 @@ def two_customers() -> tuple[pd.DataFrame, clvcast.Orders]:
 
 @pytest.mark.parametrize(
     ("churn", "gain"),
-    [(0.5, 100 * 0.01 / 0.5), (0.01, 100 * 0.01 / 0.99), (0.004, 100 * 0.004 / 0.996), (1.0, 0.0)],
+    [(0.5, 60 * 0.01), (0.01, 60 * 0.01), (0.004, 60 * 0.004), (1.0, 60 * 0.01)],
 )
 def test_a_point_of_churn_is_at_most_what_is_left_of_it(churn: float, gain: float) -> None:
     forecasts, orders = two_customers()
     levers = compute_sensitivity(
-        open_customer_base(forecasts.assign(churn_probability=churn), orders, CONFIG)
+        open_customer_base(
+            forecasts.assign(churn_probability=churn, retention_value=60.0), orders, CONFIG
+        )
     )
     shop = levers[levers["dimension"] == "shop"].set_index("lever")
     assert shop.loc["churn", "value"] == pytest.approx(2 * gain)
@@ -54,10 +57,18 @@ def test_a_point_of_churn_is_at_most_what_is_left_of_it(churn: float, gain: floa
 @pytest.mark.parametrize(
     ("churn", "kept"), [(0.5, 200.0), (0.989, 100 / 0.011), (0.991, 10_000.0), (1.0, 10_000.0)]
 )
-def test_a_chance_to_stay_below_a_hundredth_counts_as_one(churn: float, kept: float) -> None:
+def test_without_retention_value_its_bound_stands_in(churn: float, kept: float) -> None:
+    """Of files of 0.1.0; a chance to stay below a hundredth counts as one."""
     forecasts, orders = two_customers()
-    base = open_customer_base(forecasts.assign(churn_probability=churn), orders, CONFIG)
-    assert build_list_columns(base).numbers["value_if_kept"].tolist() == pytest.approx([kept] * 2)
+    made = forecasts.assign(churn_probability=churn).drop(columns="retention_value")
+    base = open_customer_base(made, orders, CONFIG)
+    numbers = build_list_columns(base).numbers
+    assert numbers["retention_value"].tolist() == pytest.approx([kept] * 2)
+    assert numbers["value_at_risk"].tolist() == pytest.approx([churn * kept] * 2)
+    assert "upper bound" in describe_retention_value(base)[0]
+    full = open_customer_base(forecasts.assign(retention_value=60.0), orders, CONFIG)
+    assert read_retention_value(full).tolist() == [60.0] * 2
+    assert describe_retention_value(full) == []
 
 
 def test_the_fifty_busiest_categories_are_looked_at() -> None:

@@ -14,8 +14,9 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import OrdersError
 from clvcast.evaluation import bridge
-from clvcast.evaluation.bootstrap import bootstrap_error_ratio, bootstrap_gini_difference
+from clvcast.evaluation.bootstrap import bootstrap_gini_difference, bootstrap_loss_ratio
 from clvcast.evaluation.scorecard import build_scorecard
+from clvcast.evaluation.standard_measures import compute_levelled_deviances
 from clvcast.features.recency_frequency import OrderDays
 from clvcast.models.btyd.forecasts import GammaGamma, Nbd
 from clvcast.models.evidence import compute_own_share, describe_evidence
@@ -112,13 +113,14 @@ def test_a_model_is_judged_in_tiers_of_50_30_and_20_per_cent_by_past_spend() -> 
 def test_the_interval_of_a_scorecard_leaves_out_25_draws_in_1000_on_either_side() -> None:
     random = np.random.default_rng(0)
     actual = random.gamma(0.5, 100.0, 300)
-    ours, theirs = actual * 1.1, actual * random.lognormal(0.0, 0.3, 300)
+    ours, theirs = (actual * random.lognormal(0.0, width, 300) for width in (0.2, 0.3))
     card = build_scorecard({"clvcast": ours, "rule": theirs}, {}, actual, actual <= 0)
     ranking, error, _ = card.lines
     gini = bootstrap_gini_difference(ours, theirs, actual, 0.975)
     assert (ranking.lower, ranking.upper) == (gini.lower, gini.upper)
-    mae = bootstrap_error_ratio(ours, theirs, actual, 0.975)
-    assert (error.lower, error.upper) == (-mae.upper, -mae.lower)
+    left, right = (compute_levelled_deviances(forecast, actual) for forecast in (ours, theirs))
+    ratio = bootstrap_loss_ratio(left, right, 0.975)
+    assert (error.lower, error.upper) == (-ratio.upper, -ratio.lower)
 
 
 def test_bounds_of_the_monitor() -> None:

@@ -27,7 +27,7 @@ from ..models.blend import (
 from ..models.margins import resolve_economics
 from ..models.model import TrainedModel
 from ..models.order_values import count_order_values
-from ..models.parameters import Blend, Intervals, LaterSpend, Parameters
+from ..models.parameters import Blend, Intervals, LaterSpend, Parameters, RetentionFactors
 from ..models.scoring import compute_standing
 from ..models.season import locate_in_season
 from ..models.segments import cut_thresholds
@@ -44,6 +44,7 @@ from .hyperparameter_search import search_hyperparameters
 from .later_frame import build_later_frame
 from .later_periods import learn_later_periods
 from .later_trees import build_later_examples, predict_later_out_of_fold, train_later_trees
+from .retention_factors import learn_retention_factors
 from .season_estimation import estimate_past_years
 from .training_frame import TrainingFrame, build_training_frame
 
@@ -135,9 +136,10 @@ def fit(
         past,
     )
     unseen = blend_forecasts(blend, rows_btyd, left_out[0])
-    spans = None
+    spans = retention = None
     if past is not None:
         before = blend_forecasts(blend, past.btyd, left_out[1])
+        retention = learn_retention_factors(past, before, left_out_later, later, blend)
         spans = compare_spans(past, before, left_out_later, later, blend)
     history_days = (int(frame.cutoffs.instants[-1]) - find_first_order_at(orders)) / DAY
     numbers = _numbers(
@@ -147,6 +149,7 @@ def fit(
         blend,
         later,
         learn_intervals(frame, unseen, spans, blend, config.periods),
+        retention=retention,
         features=frame.features,
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
@@ -222,6 +225,7 @@ def _numbers(
     later: LaterSpend,
     intervals: Intervals,
     *,
+    retention: RetentionFactors | None = None,
     features: tuple[str, ...],
     coding: AttributeCoding | None = None,
     short_history: bool,
@@ -233,6 +237,7 @@ def _numbers(
         features=features,
         extra_features=list_extra_names(features),
         calendar=None if orders.calendar is None else orders.calendar.to_dates(),
+        season_history=orders.season_history is not None,
         horizon_days=config.horizon_days,
         periods=config.periods,
         economics=resolve_economics(config, orders, end),
@@ -241,6 +246,7 @@ def _numbers(
         blend=blend,
         later=later,
         intervals=intervals,
+        retention=retention,
         short_history=short_history,
         trained_until=end,
         asks_for=config.orders.private_keys(),

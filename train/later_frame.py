@@ -16,7 +16,7 @@ from ..features.targets import compute_line_values, compute_targets
 from ..models.blend import BtydViews, forecast_btyd
 from ..models.parameters import Blend
 from ..orders import windows
-from ..orders.columns import Float64, Int64
+from ..orders.columns import Float64, Int64, Mask
 from ..orders.cutoffs import choose_later_cutoffs
 from ..orders.dates import DAY
 from ..orders.orders import Orders
@@ -31,6 +31,7 @@ class LaterFrame:
     rows: FeatureRows
     btyd: BtydViews
     spend: Float64  # n_rows x periods: max(spend, 0); NaN where not realised
+    ordered: Mask  # in the first period
     instants: Int64  # n_cutoffs
     shop_totals: Float64  # n_cutoffs x periods: spend of all customers, new ones too
     history_days: Float64  # n_cutoffs: from the first order to the cutoff
@@ -64,7 +65,7 @@ def build_later_frame(orders: Orders, config: Config, end: int, blend: Blend) ->
     if instants is None:
         return None
     rows = compute_feature_rows(observed, instants)
-    spend = compute_targets(observed, rows, instants, horizon, periods, end, config.target).spend
+    targets = compute_targets(observed, rows, instants, horizon, periods, end, config.target)
     ends = windows.compute_period_ends(instants, horizon, periods)
     values = compute_line_values(observed, config.target)
     totals = np.array([windows.sum_between(observed.times, values, bounds) for bounds in ends])
@@ -72,7 +73,8 @@ def build_later_frame(orders: Orders, config: Config, end: int, blend: Blend) ->
     return LaterFrame(
         rows,
         forecast_btyd(rows, blend, horizon),
-        np.maximum(spend, 0.0),
+        np.maximum(targets.spend, 0.0),
+        ~targets.churned,
         instants,
         np.where(realised, totals / observed.unit, np.nan),
         (instants - first) / DAY,

@@ -17,15 +17,17 @@ import numpy as np
 from ..configs.schema import Target
 from ..features.table import compute_feature_rows
 from ..features.targets import compute_line_values, compute_targets
-from ..models.blend import forecast_btyd, to_log_odds
+from ..models.blend import BtydViews, forecast_btyd, to_log_odds
 from ..models.parameters import Blend
 from ..models.season import Season
 from ..orders import windows
+from ..orders.columns import Float64, Int64
 from ..orders.cutoffs import choose_season_cutoffs
 from ..orders.dates import DAY, YEAR_DAYS
 from ..orders.orders import Orders
 from .customer_sampling import sample_customers
 from .season_curve import estimate_curve, estimate_level
+from .season_history import compute_daily_totals, join_earlier_years
 from .season_totals import ORDER_SHARE, estimate_from_totals, estimate_neutral_total
 
 __all__ = ["PastYears", "estimate_past_years"]
@@ -33,6 +35,7 @@ __all__ = ["PastYears", "estimate_past_years"]
 _MOST_CUSTOMERS = 20_000  # a season is the whole shop's: these show it
 _KEY = b"clvcast season"
 _SHARE_WINDOWS = 3
+_LEAST_KNOWN_DAYS = 28  # of orders before a window whose known customers' share is measured
 _LEAST_LEVEL = -0.5  # of what a year of totals may take off BTYD, in logs
 
 
@@ -49,24 +52,34 @@ def estimate_past_years(
     orders: Orders, blend: Blend, horizon_days: int, target: Target, end: int
 ) -> PastYears:
     """What the orders before `end` show; nothing where they do not span the year."""
-    observed = windows.slice_observed(orders, end)
-    observed = sample_customers(observed, _MOST_CUSTOMERS, _KEY)
+    whole = windows.slice_observed(orders, end)
+    observed = replace(sample_customers(whole, _MOST_CUSTOMERS, _KEY), extra=None)
+    totals = compute_daily_totals(observed, target, end)
+    joined = join_earlier_years(totals, whole, target, end)
     grid = choose_season_cutoffs(windows.find_first_order_at(observed), end, horizon_days)
     if grid is None:
-        return _estimate_from_own_totals(observed, blend, horizon_days, target, end)
-    observed = replace(observed, extra=None)
+        days = end // DAY - np.arange(len(totals), 0, -1, dtype=np.int64)
+        return _estimate_from_shop_totals(
+            observed, blend, horizon_days, target, end, *(joined or (totals, days))
+        )
     ratios = np.array(
         [
             _beside_btyd(observed, blend, horizon_days, target, end, cutoff)
             for cutoff in grid.instants.tolist()
         ]
     )
-    curves = [estimate_curve(series, grid.phases, grid.years) for series in ratios.T]
-    order = np.argsort(grid.places)
-    churn, ordered, spend = (tuple(c[order].tolist()) for c in curves)
-    season = Season(
-        places=tuple(grid.places[order].tolist()), churn=churn, ordered=ordered, spend=spend
-    )
+    if joined is None:
+        curves = [estimate_curve(series, grid.phases, grid.years) for series in ratios.T]
+        order = np.argsort(grid.places)
+        churn, ordered, spend = (tuple(c[order].tolist()) for c in curves)
+        season = Season(
+            places=tuple(grid.places[order].tolist()), churn=churn, ordered=ordered, spend=spend
+        )
+    else:  # more years than the cutoffs reach
+        season, _ = _estimate_from_totals(observed, blend, horizon_days, end, *joined)
+        curves = [
+            season.at(curve, grid.places) for curve in (season.churn, season.ordered, season.spend)
+        ]
     levels = [
         estimate_level(series - curve[grid.phases])
         for series, curve in zip(ratios.T, curves, strict=True)
@@ -74,27 +87,23 @@ def estimate_past_years(
     return PastYears(season, churn_level=levels[0], spend_level=levels[2])
 
 
-def _estimate_from_own_totals(
-    known: Orders, blend: Blend, horizon_days: int, target: Target, end: int
+def _estimate_from_shop_totals(
+    known: Orders,
+    blend: Blend,
+    horizon_days: int,
+    target: Target,
+    end: int,
+    totals: Float64,
+    days: Int64,
 ) -> PastYears:
-    """What a shop's own totals show whose history is too short for cutoffs all over the year.
+    """What a shop's totals show whose orders are too short for cutoffs all over the year.
 
     BTYD is lowered where it expects more of the known customers than their share of what the shop
     turns over in no season: it takes an autumn for the habit of those who came in it.
     """
-    first_day = windows.find_first_order_at(known) // DAY * DAY
-    n_days = max((end - first_day) // DAY, 1)
-    bounds = end - np.arange(n_days, -1, -1, dtype=np.int64) * DAY
-    values = compute_line_values(known, target)
-    totals = np.maximum(windows.sum_between(known.times, values, bounds), 0.0) / known.unit
     if len(totals) < YEAR_DAYS:
         return PastYears()
-    if blend.events is not None and known.calendar is not None:
-        totals = totals / blend.events.compute_day_factors(known.calendar.days, bounds[:-1] // DAY)
-    rows = compute_feature_rows(replace(known, extra=None), np.array([end], dtype=np.int64))
-    btyd = forecast_btyd(rows, blend, horizon_days)
-    churn = 1.0 - math.fsum(btyd.order_probability) / rows.n_rows
-    season = estimate_from_totals(totals, horizon_days, end / DAY / YEAR_DAYS % 1.0, churn)
+    season, btyd = _estimate_from_totals(known, blend, horizon_days, end, totals, days)
     neutral, expected = (
         estimate_neutral_total(totals, horizon_days),
         math.fsum(btyd.spend * np.exp(-btyd.spend_season)),
@@ -106,10 +115,28 @@ def _estimate_from_own_totals(
     return PastYears(season, churn_level=-ORDER_SHARE * level, spend_level=level)
 
 
+def _estimate_from_totals(
+    known: Orders, blend: Blend, horizon_days: int, end: int, totals: Float64, days: Int64
+) -> tuple[Season, BtydViews]:
+    """The season of a shop's totals, and what BTYD expects of the known customers at `end`."""
+    if blend.events is not None and known.calendar is not None:
+        totals = totals / blend.events.compute_day_factors(known.calendar.days, days)
+    rows = compute_feature_rows(known, np.array([end], dtype=np.int64))
+    btyd = forecast_btyd(rows, blend, horizon_days)
+    churn = 1.0 - math.fsum(btyd.order_probability) / rows.n_rows
+    return estimate_from_totals(totals, horizon_days, end / DAY / YEAR_DAYS % 1.0, churn), btyd
+
+
 def _measure_known_share(known: Orders, horizon_days: int, target: Target, end: int) -> float:
-    """The share of the newest whole windows' spend that customers known before them brought."""
+    """The share of the newest whole windows' spend that customers known before them brought.
+
+    NaN where no window has four weeks of orders before it.
+    """
     starts = end - (np.arange(_SHARE_WINDOWS)[::-1] * 28 + horizon_days) * DAY
-    rows = compute_feature_rows(replace(known, extra=None), starts)
+    starts = starts[starts >= windows.find_first_order_at(known) + _LEAST_KNOWN_DAYS * DAY]
+    if not len(starts):
+        return math.nan
+    rows = compute_feature_rows(known, starts)
     outcome = compute_targets(known, rows, starts, horizon_days, 1, end, target)
     ends = windows.compute_period_ends(starts, horizon_days, 1)
     values = compute_line_values(known, target)

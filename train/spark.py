@@ -16,6 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
 from ..features.calendar_features import attach_calendar
+from ..features.configured_orders import attach_season_history
 from ..models.model import TrainedModel
 from ..orders import dates
 from ..orders.orders import Orders
@@ -114,4 +115,6 @@ def sample_orders(
     report = replace(report, remarks=tuple(remarks))
     max_rows = None if takes_all else config.spark_training_rows
     sample = attach_calendar(replace(bucket.orders, report=report), config.calendar)
+    share = 1.0 if takes_all else most / customers
+    sample = attach_season_history(sample, config.season.history, share)
     return CustomerSample(sample, end, max_rows)

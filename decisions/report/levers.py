@@ -77,8 +77,8 @@ def _describe_lever_values(content: ReportData, writing: NumberFormat) -> tuple[
         return ()
     churn, aov = (float(rows["value"][name]) for name in ("churn", "aov"))
     return (
-        f"One point less churn adds at most {writing.money(churn)} of CLV, since some customers "
-        "pause and return by themselves; one percent more order value, frequency or margin adds "
+        f"One point less churn adds at most {writing.money(churn)} of CLV, since no campaign "
+        "reaches everybody; one percent more order value, frequency or margin adds "
         f"{writing.money(aov)}.",
     )
 

@@ -152,7 +152,12 @@ def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSect
         for risk in ("low", "medium", "high")
     }
     budget = content.budget("risk")
-    at_risk = budget[budget["group"].isin(["medium", "high"])]
+    by_band = budget.set_index("group")["most_to_keep_all"]
+    parts = " and ".join(
+        f"{writing.money(float(by_band[band]))} with {band} risk"
+        for band in ("low", "medium", "high")
+        if band in by_band
+    )
     by_risk = Chart(
         "risk",
         describe_risk(risks, writing),
@@ -194,19 +199,18 @@ def build_risk_section(content: ReportData, writing: NumberFormat) -> ReportSect
                 ("group", "segment", "text"),
                 ("customers", "customers", "count"),
                 ("clv", "CLV per customer", "value"),
-                ("value_if_kept", "maximum CLV with an order", "value"),
+                ("value_if_kept", "CLV with an order", "value"),
                 ("most_to_keep_one", "maximum per customer", "value"),
                 ("most_to_keep_all", "maximum for all", "value"),
             ],
             writing,
         ),
-        "Upper bounds: CLV / (1 - churn probability), less CLV. A customer may skip a period and "
-        "return.",
+        "Upper bounds: CLV given an order in the next period, less CLV. No campaign reaches "
+        "everybody.",
     )
     lead = (
         f"Risk is the probability of no order in the next {content.horizon_days} days. If all "
-        "customers at medium or high risk ordered, expected CLV would rise by at most "
-        f"{writing.money(float(at_risk['most_to_keep_all'].sum()))}: campaigns reach, and should "
-        "cost, less.",
+        f"customers ordered, expected CLV would rise by {writing.money(float(by_band.sum()))} at "
+        f"most: {parts}. Campaigns reach, and should cost, less.",
     )
     return ReportSection("risk-of-leaving", "Customers at risk", lead, (by_risk, keep))

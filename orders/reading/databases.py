@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ...configs.addresses import expand_variables, find_secrets, hide_passwords
+from ...configs.addresses import expand_variables, hide_passwords, hide_variables
 from ...errors import ConfigError, OrdersError, StoreError
 from .python_values import build_column, find_kinds
+from .read_only_queries import DENIALS, check_duckdb_query, forbid_sqlite_writes, refuse_query
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -55,8 +56,7 @@ class DatabaseAddress:
     def reason(self, error: BaseException) -> str:
         """What a driver says, on one line and without secrets."""
         message = " ".join(str(getattr(error, "orig", None) or error).split())
-        for secret in find_secrets(self.address):
-            message = message.replace(secret, "***")
+        message = hide_variables(message, self.address)
         password = self.address.rpartition("@")[0].rpartition(":")[2]
         if "@" in self.address and password and "${" not in password:
             message = message.replace(password, "***")
@@ -114,7 +114,7 @@ def create_engine(asked: DatabaseAddress, *, may_create: bool = False) -> sqlalc
         url = url.set(drivername="postgresql+psycopg")
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and not may_create and not Path(str(url.database)).is_file():
-        raise StoreError(f"there is no SQLite database {url.database}; give the path of its file")
+        raise StoreError(f"there is no SQLite database at {asked.shown}; give the path of its file")
     is_postgres = url.get_backend_name() == "postgresql"
     if is_postgres and "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(_CONNECT_SECONDS)})
@@ -148,11 +148,11 @@ def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[Qu
                 yield_per=_ROWS, no_parameters=True
             )  # on PostgreSQL a cursor of the server's
             if query is not None:
+                if is_sqlite:
+                    forbid_sqlite_writes(connection.connection.dbapi_connection)
                 with closing(streaming.exec_driver_sql(query)) as result:
                     if not result.returns_rows:
-                        raise OrdersError(
-                            f"{asked.shown}: the query must be a SELECT, it gives no rows"
-                        )
+                        raise refuse_query(asked.shown)
                     yield QueryResult(
                         list(result.keys()), lambda names: _chunks(asked, result, names, is_sqlite)
                     )
@@ -209,18 +209,16 @@ def _in_sentences(asked: DatabaseAddress, is_sqlite: bool, read: int = 0) -> Ite
             f"{hide_passwords(asked.address)} has no table {asked.table}; name one of its tables "
             "or views, with its schema if it has one (ADDRESS#SCHEMA.TABLE)"
         ) from None
-    except (exc.OperationalError, exc.InterfaceError) as error:
-        if is_sqlite:  # there, a wrong query is operational too
-            raise OrdersError(
-                f"{asked.shown}: the database query failed: {asked.reason(error)}"
-            ) from None
+    except exc.SQLAlchemyError as error:
+        reason = asked.reason(error)
+        if is_sqlite and reason in DENIALS:
+            raise refuse_query(asked.shown) from None
+        # in SQLite, a wrong query is operational too
+        if is_sqlite or not isinstance(error, exc.OperationalError | exc.InterfaceError):
+            raise OrdersError(f"{asked.shown}: the database query failed: {reason}") from None
         when = f"was lost after {read:,} rows" if read else "fails"
         raise StoreError(
-            f"the connection to {asked.shown} {when}: {asked.reason(error)}; nothing was written"
-        ) from None
-    except exc.SQLAlchemyError as error:
-        raise OrdersError(
-            f"{asked.shown}: the database query failed: {asked.reason(error)}"
+            f"the connection to {asked.shown} {when}: {reason}; nothing was written"
         ) from None
 
 
@@ -235,7 +233,7 @@ def _opened_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryR
     path = expand_variables(asked.address)[len("duckdb:") :]
     path = path.removeprefix("///") if path.startswith("///") else path.removeprefix("//")
     if path and not Path(path).is_file():
-        raise StoreError(f"there is no DuckDB database {path}; give the path of its file")
+        raise StoreError(f"there is no DuckDB database at {asked.shown}; give the path of its file")
 
     @contextmanager
     def in_sentences() -> Iterator[None]:
@@ -257,9 +255,11 @@ def _opened_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryR
     with in_sentences(), duckdb.connect(path or ":memory:", read_only=bool(path)) as connection:
         parts = str(asked.table).split(".")
         table = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+        if query is not None:
+            check_duckdb_query(connection, query, asked.shown)
         rows = connection.sql(query if query is not None else f"SELECT * FROM {table}")
         if rows is None:
-            raise OrdersError(f"{asked.shown}: the query must be a SELECT, it gives no rows")
+            raise refuse_query(asked.shown)
         reader: Any = rows.to_arrow_reader(_ROWS)
         yield QueryResult(list(reader.schema.names), lambda names: chunks(reader, names))
 

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from ...configs.addresses import expand_variables, hide_passwords
+from ...configs.addresses import expand_variables, hide_passwords, hide_variables
 from ...errors import OrdersError, StoreError
 from .databases import DatabaseAddress
 from .file_search import find_ending, keep_tables
@@ -48,9 +48,12 @@ def fetch_files(source: str) -> Iterator[FetchedFile]:
     with make_temporary_folder() as folder:
         for name in names:
             path = folder / _locate(name)
+            if hide_variables(path.name, source) != path.name:  # messages name the file
+                path = path.with_name(f"orders{find_ending(path.name)}")
             path.parent.mkdir(parents=True, exist_ok=True)
             _fetch(store, name, path, address)
-            yield FetchedFile(path, hide_passwords(source if len(names) == 1 else name))
+            shown = source if len(names) == 1 else hide_variables(name, source)
+            yield FetchedFile(path, hide_passwords(shown))
             path.unlink()
 
 

@@ -53,7 +53,7 @@ def _is_new_file(target: DatabaseAddress) -> bool:
     path = Path(address.partition(":///")[2])
     is_new = address.startswith("sqlite:///") and not path.exists()
     if is_new and not path.parent.is_dir():
-        raise StoreError(f"the output's folder {path.parent} does not exist; make it first")
+        raise StoreError(f"the folder of the output {target.shown} does not exist; make it first")
     return is_new
 
 

@@ -14,6 +14,8 @@ _ADVICE = {
     "customers": "compare the export with that of the last training: customers are missing",
     "bias": "look at the total by month in the report; if the season is new to the history, give "
     "earlier years (season.history), else promote by hand once the reason is known",
+    "CLV bias": "run clvcast backtest at several cutoffs: if the CLV is off at each of them, use "
+    "fewer periods or give a longer history, else promote by hand once the reason is known",
     "calibration": "run clvcast backtest at several cutoffs: if churn is off at each of them, "
     "check the orders of the last months, else train again next month",
     "coverage": "run clvcast backtest at several cutoffs: if intervals are too narrow at each of "

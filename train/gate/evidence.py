@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ...evaluation.bootstrap import ConfidenceInterval
 
-__all__ = ["CHAMPION", "DataShift", "Evidence", "RivalComparison", "SegmentResult"]
+__all__ = ["CHAMPION", "ClvEvidence", "DataShift", "Evidence", "RivalComparison", "SegmentResult"]
 
 CHAMPION = "the champion"
 
@@ -20,6 +20,16 @@ class RivalComparison:
     deviance: ConfidenceInterval  # ours / theirs - 1, both totals levelled to the actual one
     bias: float | None  # the rival's own
     loss: float  # the rival's mean levelled deviance
+
+
+@dataclass(frozen=True)
+class ClvEvidence:
+    """The CLV of an evaluation model beside what its whole span brought, and the best baseline."""
+
+    evaluated: str  # the cutoff, whose last period is over
+    brought: float  # by all customers in the span, in the shop's currency
+    bias: ConfidenceInterval
+    rival: RivalComparison  # the baseline with the smallest levelled deviance
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,8 @@ class Evidence:
     coverage: float | None = None  # share of customers inside their 90 % interval
     coverage_in_season: float | None = None  # the same, intervals moved as all of spend moved
     contests: tuple[RivalComparison, ...] = ()
+    clv: ClvEvidence | None = None  # None where the span of no evaluated cutoff is over
+    periods: int = 1  # of a CLV; that of one period is its spend
     # levelled deviance of ours / that of the rival to beat - 1
     segments: tuple[SegmentResult, ...] = ()
     champion: str | None = None  # version; None: there is none yet

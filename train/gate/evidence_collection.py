@@ -32,7 +32,7 @@ from ...evaluation.sampling_error import estimate_calibration_noise
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ...orders.columns import Float64
-from ..backtest.run import backtest_at
+from ..backtest.run import Backtest, backtest_at
 from ..run import TrainingRun
 from .data_shift import (
     Champion,
@@ -41,7 +41,7 @@ from .data_shift import (
     find_schema_changes,
     measure_data_shift,
 )
-from .evidence import CHAMPION, Evidence, RivalComparison, SegmentResult
+from .evidence import CHAMPION, ClvEvidence, Evidence, RivalComparison, SegmentResult
 
 __all__ = ["collect_evidence", "compare_with_rival"]
 
@@ -60,6 +60,7 @@ def collect_evidence(
         is_champion_provisional=champion is not None and champion.is_provisional,
         judged_by="there is no champion yet: judged against the baselines alone",
         rolled_back=rolled_back,
+        periods=config.periods,
     )
     if champion is not None:
         columns, settings = find_schema_changes(run.model, champion.model)
@@ -87,11 +88,7 @@ def _evaluated(
     cutoff = dates.parse_instant(evaluated)
     table = run.evaluation.at(cutoff)
     sure = config.gate.confidence
-    spends = {
-        name: spend
-        for name in pc.unique(table["method"]).to_pylist()
-        if (spend := _spend_of(table, name)) is not None
-    }
+    spends = _list_forecasts(table, "expected_spend")
     ours = spends.pop(OURS)
     our_rows = table.filter(pc.equal(table["method"], OURS))
     actual = our_rows["actual_spend"].to_numpy()
@@ -124,14 +121,48 @@ def _evaluated(
         coverage=_coverage(our_rows, actual),
         coverage_in_season=_coverage(our_rows, actual, _season(spends, actual)),
         contests=tuple(contests),
+        clv=_measure_clv(run.evaluation, sure) if config.periods > 1 else None,
         segments=_segments(run, cutoff, ours, to_beat, actual, sure),
         judged_by=judged_by,
     )
 
 
-def _spend_of(table: pa.Table, method: str) -> Float64 | None:
-    spend = table.filter(pc.equal(table["method"], method))["expected_spend"]
-    return None if spend.null_count else np.asarray(spend.to_numpy(), dtype=np.float64)
+def _list_forecasts(table: pa.Table, column: str) -> dict[str, Float64]:
+    """Method -> its forecasts; a method that leaves the column empty is not there."""
+    named = {
+        name: table.filter(pc.equal(table["method"], name))[column] for name in _methods(table)
+    }
+    return {
+        name: np.asarray(values.to_numpy(), dtype=np.float64)
+        for name, values in named.items()
+        if not values.null_count
+    }
+
+
+def _methods(table: pa.Table) -> list[str]:
+    return list(pc.unique(table["method"]).to_pylist())
+
+
+def _measure_clv(evaluation: Backtest, sure: float) -> ClvEvidence | None:
+    """The CLV at the newest cutoff where it can be judged.
+
+    The champion is not there: only a model fitted anew could forecast a cutoff that old.
+    """
+    judged = [cutoff for cutoff, found in evaluation.metrics.items() if found["clv"]["is_judged"]]
+    if not judged:
+        return None
+    newest = max(judged, key=dates.parse_instant)
+    table = evaluation.at(dates.parse_instant(newest))
+    forecasts = _list_forecasts(table, "clv")
+    ours = forecasts.pop(OURS)
+    actual = _list_forecasts(table, "actual_clv")[OURS]
+    best = min(forecasts, key=lambda name: _measure_loss(forecasts[name], actual))
+    return ClvEvidence(
+        evaluated=newest,
+        brought=math.fsum(actual),
+        bias=bootstrap_bias(ours, actual, sure),
+        rival=compare_with_rival(best, ours, forecasts[best], actual, sure),
+    )
 
 
 def compare_with_rival(
@@ -192,12 +223,13 @@ def _champion_spend(
             and theirs.attributes == candidate_numbers.attributes
             and theirs.extra_features == candidate_numbers.extra_features
             and theirs.calendar == candidate_numbers.calendar
+            and theirs.season_history == candidate_numbers.season_history
         )
         if model.numbers.settings == run.model.numbers.settings and same_columns:
             return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
         settings = Config.model_validate(dict(model.numbers.settings))
-        spend = _spend_of(backtest_at(orders, settings, cutoff, run.cutoff).forecasts, OURS)
-        return spend, refitted
+        made = backtest_at(orders, settings, cutoff, run.cutoff).forecasts
+        return _list_forecasts(made, "expected_spend").get(OURS), refitted
     except ValidationError:
         return None, f"{stored}, for this version does not know all its settings"
     except ClvcastError as error:

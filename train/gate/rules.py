@@ -10,32 +10,20 @@ nobody wins by forecasting too low; the total has a rule of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from ...configs.schema import GateConfig
+from ...evaluation.bootstrap import ConfidenceInterval
 from ...evaluation.measures import NOMINAL_COVERAGE
 from .advice import advise
-from .evidence import CHAMPION, DataShift, Evidence, RivalComparison, SegmentResult
+from .data_rules import judge_feed, judge_history, judge_schema
+from .evidence import CHAMPION, Evidence, RivalComparison
+from .rule import Rule, build_unknown_rule, get_outcome, select_large_segments
 
 __all__ = ["Rule", "Verdict", "judge"]
 
-Outcome = Literal["pass", "fail", "unknown"]
-
 _MOST_BIAS = 0.5  # beyond it no season excuses a total
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule: what was measured, what must hold, and what came of it."""
-
-    name: str
-    value: float | None  # the estimate, shares as fractions
-    bound: str  # of `value`, or of an end of its interval: upper end +0.003 >= -0.01
-    verdict: Outcome
-    sentence: str
-    is_relative: bool = False  # against a baseline: a first model may fail it and serve for now
 
 
 @dataclass(frozen=True)
@@ -87,7 +75,7 @@ def judge(evidence: Evidence, bounds: GateConfig) -> Verdict:
     """Hold the evidence against the bounds."""
     rules = [_evaluated(evidence)]
     if evidence.champion is not None:  # first what may be wrong with the orders themselves
-        rules += _history(evidence.feed, bounds)
+        rules += judge_history(evidence.feed, bounds)
     if evidence.evaluated is not None:
         rules += [_bias(evidence, bounds), _calibration(evidence, bounds)]
         rules += [_coverage(evidence, bounds)]
@@ -96,10 +84,10 @@ def judge(evidence: Evidence, bounds: GateConfig) -> Verdict:
                 rules += _champion(contest, bounds)
             else:
                 rules += [_ngini(contest, bounds), _deviance(contest, bounds)]
-        rules += [_segments(evidence, bounds)]
+        rules += [_segments(evidence, bounds), *_clv(evidence, bounds)]
     rules.append(_rolled_back(evidence))
     if evidence.champion is not None:
-        rules += [_schema(evidence), *_feed(evidence.feed, bounds)]
+        rules += [judge_schema(evidence), *judge_feed(evidence.feed, bounds)]
     baselines = [contest for contest in evidence.contests if contest.rival != CHAMPION]
     return Verdict(
         tuple(rules),
@@ -124,17 +112,17 @@ def _champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Rule]:
     gini, deviance = contest.ngini, contest.deviance
     name, least = f"nGini against {CHAMPION}", f">= -{bounds.champion_ngini:g}"
     if gini.estimate != gini.estimate:
-        yield _unknown(name, least, "nothing was spent in the window")
+        yield build_unknown_rule(name, least, "nothing was spent in the window")
     else:
         failed = gini.estimate < -bounds.champion_ngini and not deviance.upper < 0
         sentence = (
             f"it ranks customers {'worse' if failed else 'no worse'} than {CHAMPION}: nGini "
             f"{gini.estimate:+.3f}, by chance {gini.lower:+.3f} to {gini.upper:+.3f}"
         )
-        yield Rule(name, gini.estimate, least, _outcome(failed), sentence)
+        yield Rule(name, gini.estimate, least, get_outcome(failed), sentence)
     name, most = f"error against {CHAMPION}", f"<= {bounds.champion_deviance:g}"
     if deviance.estimate != deviance.estimate:
-        yield _unknown(name, most, "the two made no forecasts of one window")
+        yield build_unknown_rule(name, most, "the two made no forecasts of one window")
     else:
         failed = deviance.estimate > bounds.champion_deviance and not gini.lower > 0
         sentence = (
@@ -142,38 +130,42 @@ def _champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Rule]:
             f"deviance {deviance.estimate:+.1%}, by chance {deviance.lower:+.1%} to "
             f"{deviance.upper:+.1%}"
         )
-        yield Rule(name, deviance.estimate, most, _outcome(failed), sentence)
+        yield Rule(name, deviance.estimate, most, get_outcome(failed), sentence)
 
 
-def _ngini(contest: RivalComparison, bounds: GateConfig) -> Rule:
-    name, gap = f"nGini against {contest.rival}", contest.ngini
+def _ngini(contest: RivalComparison, bounds: GateConfig, of: str = "") -> Rule:
+    name, gap = f"{of}nGini against {contest.rival}", contest.ngini
     least = f">= -{bounds.ngini:g}"
     if gap.upper != gap.upper:
-        return _unknown(name, f"upper end {least}", "nothing was spent in the window")
+        return build_unknown_rule(name, f"upper end {least}", "nothing was spent in the window")
     failed = gap.upper < -bounds.ngini
     worse = "significantly worse than" if failed else "not significantly worse than"
     sentence = (
-        f"it ranks customers {worse} {contest.rival}: nGini {gap.estimate:+.3f}, "
+        f"it ranks customers{_by(of)} {worse} {contest.rival}: nGini {gap.estimate:+.3f}, "
         f"by chance {gap.lower:+.3f} to {gap.upper:+.3f}"
     )
     return Rule(
-        name, gap.estimate, f"upper end {gap.upper:+.3f} {least}", _outcome(failed), sentence
+        name, gap.estimate, f"upper end {gap.upper:+.3f} {least}", get_outcome(failed), sentence
     )
 
 
-def _deviance(contest: RivalComparison, bounds: GateConfig) -> Rule:
-    name, ratio = f"error against {contest.rival}", contest.deviance
+def _by(of: str) -> str:
+    return f" by {of.strip()}" if of else ""
+
+
+def _deviance(contest: RivalComparison, bounds: GateConfig, of: str = "") -> Rule:
+    name, ratio = f"{of}error against {contest.rival}", contest.deviance
     most = f"<= {bounds.deviance:g}"
     if ratio.lower != ratio.lower:
-        return _unknown(name, f"lower end {most}", f"{contest.rival} forecast nothing")
+        return build_unknown_rule(name, f"lower end {most}", f"{contest.rival} forecast nothing")
     failed = ratio.lower > bounds.deviance
     worse = "significantly larger than" if failed else "not significantly larger than"
     sentence = (
-        f"its errors, totals levelled, are {worse} those of {contest.rival}: deviance "
+        f"its {of}errors, totals levelled, are {worse} those of {contest.rival}: deviance "
         f"{ratio.estimate:+.1%}, by chance {ratio.lower:+.1%} to {ratio.upper:+.1%}"
     )
     bound = f"lower end {ratio.lower:+.3f} {most}"
-    return Rule(name, ratio.estimate, bound, _outcome(failed), sentence, is_relative=True)
+    return Rule(name, ratio.estimate, bound, get_outcome(failed), sentence, is_relative=True)
 
 
 def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
@@ -182,25 +174,57 @@ def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
     A season no history has shown moves every forecast alike: what the best baseline (by levelled
     deviance, so not for its low total) missed in the same direction is allowed as well.
     """
-    bias = evidence.bias
-    if bias is None or bias.estimate != bias.estimate:
-        return _unknown("bias", f"near end <= {bounds.bias:.3f}", "nothing was spent in the window")
     baselines = [c for c in evidence.contests if c.rival != CHAMPION and c.bias is not None]
     best = min(baselines, key=lambda contest: contest.loss, default=None)
+    money = (evidence.spent, evidence.currency)
+    return _judge_total("bias", "total", evidence.bias, best, bounds.bias, money)
+
+
+def _judge_total(
+    name: str,
+    noun: str,
+    bias: ConfidenceInterval | None,
+    best: RivalComparison | None,
+    bound_of_bias: float,
+    spent: tuple[float | None, str],
+) -> Rule:
+    """`spent` is the actual total, where it is known, and the currency."""
+    if bias is None or bias.estimate != bias.estimate:
+        return build_unknown_rule(
+            name, f"near end <= {bound_of_bias:.3f}", "nothing was spent in the window"
+        )
     same = (best.bias or 0.0) * bias.estimate > 0 if best else False
     missed = min(abs(best.bias or 0.0), _MOST_BIAS) if best and same else 0.0
-    allowed = max(bounds.bias, missed)
+    allowed = max(bound_of_bias, missed)
     least = 0.0 if bias.lower <= 0 <= bias.upper else min(abs(bias.lower), abs(bias.upper))
-    beside = f"; {best.rival} missed by {best.bias:+.1%}" if best else ""
+    beside = f"; {best.rival} missed by {best.bias:+.1%}" if best and best.bias is not None else ""
     money = ""
-    if evidence.spent is not None:
-        money = f", {bias.estimate * evidence.spent:+,.0f} {evidence.currency}".rstrip()
+    if spent[0] is not None:
+        money = f", {bias.estimate * spent[0]:+,.0f} {spent[1]}".rstrip()
     sentence = (
-        f"its total missed by {bias.estimate:+.1%}{money}, by chance {bias.lower:+.1%} to "
+        f"its {noun} missed by {bias.estimate:+.1%}{money}, by chance {bias.lower:+.1%} to "
         f"{bias.upper:+.1%}: surely by {least:.1%}, where {allowed:.1%} is allowed{beside}"
     )
     bound = f"near end {least:.3f} <= {allowed:.3f}"
-    return Rule("bias", bias.estimate, bound, _outcome(least > allowed), sentence)
+    return Rule(name, bias.estimate, bound, get_outcome(least > allowed), sentence)
+
+
+def _clv(evidence: Evidence, bounds: GateConfig) -> Iterable[Rule]:
+    """The CLV where its whole span is over, against the baseline with the smallest error.
+
+    The errors are levelled, and a total that is too low fails as one that is too high does.
+    """
+    clv = evidence.clv
+    if evidence.periods == 1:  # it is the spend, which is judged above
+        return
+    if clv is None:
+        why = "the span of no evaluated cutoff is over"
+        yield build_unknown_rule("CLV bias", f"near end <= {bounds.clv_bias:.3f}", why)
+        return
+    noun, money = f"CLV from {clv.evaluated}", (clv.brought, evidence.currency)
+    yield _judge_total("CLV bias", noun, clv.bias, clv.rival, bounds.clv_bias, money)
+    yield _ngini(clv.rival, bounds, "CLV ")
+    yield _deviance(clv.rival, bounds, "CLV ")
 
 
 def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
@@ -209,19 +233,19 @@ def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
     bound = f"<= {allowed:.3f}"
     gap = evidence.calibration
     if gap is None:
-        return _unknown("calibration", bound, "churn probabilities could not be compared")
+        return build_unknown_rule("calibration", bound, "churn probabilities could not be compared")
     sentence = (
         f"its churn probabilities are off by {gap:.1%} on average, where {allowed:.1%} is allowed "
         f"({evidence.calibration_noise:.1%} of it for chance)"
     )
-    return Rule("calibration", gap, bound, _outcome(gap > allowed), sentence)
+    return Rule("calibration", gap, bound, get_outcome(gap > allowed), sentence)
 
 
 def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
     least = NOMINAL_COVERAGE - bounds.coverage
     bound, share = f">= {least:g}", evidence.coverage
     if share is None:
-        return _unknown("coverage", bound, "the forecasts have no intervals")
+        return build_unknown_rule("coverage", bound, "the forecasts have no intervals")
     # a season that no rule foresaw moves every customer alike, out of intervals of the right width
     in_season = evidence.coverage_in_season
     best = share if in_season is None else max(share, in_season)
@@ -229,15 +253,15 @@ def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
     sentence = (
         f"{share:.1%} of customers spent within their 90 % interval{beside}, and {least:.0%} must"
     )
-    return Rule("coverage", best, bound, _outcome(best < least), sentence)
+    return Rule("coverage", best, bound, get_outcome(best < least), sentence)
 
 
 def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
-    judged = _large(evidence.segments, bounds)
+    judged = select_large_segments(evidence.segments, bounds)
     most = f"<= {bounds.segment:g}"
     if not judged:
         why = f"none has {bounds.segment_customers} customers"
-        return _unknown("segments", f"lower end {most}", why)
+        return build_unknown_rule("segments", f"lower end {most}", why)
     worst = max(judged, key=lambda part: part.number.lower)
     failed = [part for part in judged if part.number.lower > bounds.segment]
     if failed:
@@ -256,7 +280,7 @@ def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
         "segments",
         worst.number.estimate,
         bound,
-        _outcome(bool(failed)),
+        get_outcome(bool(failed)),
         sentence,
         is_relative=is_relative,
     )
@@ -268,91 +292,3 @@ def _rolled_back(evidence: Evidence) -> Rule:
         return Rule("rollback", 0.0, bound, "pass", "the same model was never rolled back")
     sentence = f"the same model was rolled back before ({evidence.rolled_back}); promote it by hand"
     return Rule("rollback", 1.0, bound, "fail", sentence)
-
-
-def _schema(evidence: Evidence) -> Rule:
-    faults = []
-    if evidence.new_columns:
-        faults.append(
-            f"it needs {', '.join(evidence.new_columns)}, which the champion's users need not give"
-        )
-    if evidence.other_settings:
-        faults.append(f"its forecasts mean something else: {', '.join(evidence.other_settings)}")
-    sentence = "; ".join(faults) or "it reads and forecasts what the champion does"
-    return Rule("schema", float(len(faults)), "no change", _outcome(bool(faults)), sentence)
-
-
-def _history(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
-    """Today's orders against those the champion knew: a broken feed shows here."""
-    history = f"within {bounds.history:g} of 1"
-    for name, noun, ratio in (
-        ("history lines", "lines", feed.lines),
-        ("history money", "money", feed.money),
-    ):
-        sentence = f"months the champion knew hold {{:.1%}} of the {noun} they held then"
-        yield _ratio_rule(name, ratio, history, lambda r: abs(r - 1.0) > bounds.history, sentence)
-    yield _ratio_rule(
-        "customers", feed.customers, f">= {bounds.customers:g}",
-        lambda share: share < bounds.customers,
-        "{:.1%} as many customers are there as the champion knew",
-    )  # fmt: skip
-
-
-def _feed(feed: DataShift, bounds: GateConfig) -> Iterable[Rule]:
-    """The shipped candidate and the champion on today's orders."""
-    yield _ratio_rule(
-        "total", feed.total, f"1/{bounds.total:g} to {bounds.total:g}",
-        lambda ratio: _factor(ratio) > bounds.total,
-        "its total forecast is {:.2f} times the champion's",
-    )  # fmt: skip
-    yield _ratio_rule(
-        "churn rate", feed.churn_rate, f"within {bounds.churn_rate:g}",
-        lambda gap: abs(gap) > bounds.churn_rate,
-        "its mean churn probability differs by {:+.1%} from the champion's",
-    )  # fmt: skip
-    yield _ratio_rule(
-        "rank correlation", feed.rank_correlation, f">= {bounds.rank_correlation:g}",
-        lambda r: r < bounds.rank_correlation,
-        "it ranks customers like the champion to {:.3f} (Spearman)",
-    )  # fmt: skip
-    bound = f"1/{bounds.segment_total:g} to {bounds.segment_total:g}"
-    judged = _large(feed.segments, bounds)
-    if not judged:
-        yield _unknown("segment totals", bound, f"none has {bounds.segment_customers} customers")
-        return
-    worst = max(judged, key=lambda part: _factor(part.number.estimate))
-    ratio = worst.number.estimate
-    sentence = (
-        f"of {len(judged)} segments {worst.name} moved most: {ratio:.2f} times the champion's total"
-    )
-    yield Rule(
-        "segment totals", ratio, bound, _outcome(_factor(ratio) > bounds.segment_total), sentence
-    )
-
-
-def _ratio_rule(
-    name: str, value: float | None, bound: str, broken: Callable[[float], bool], sentence: str
-) -> Rule:
-    if value is None or value != value:
-        return _unknown(name, bound, "the champion's record or bundle does not tell")
-    return Rule(name, value, bound, _outcome(broken(value)), sentence.format(value))
-
-
-def _large(parts: tuple[SegmentResult, ...], bounds: GateConfig) -> list[SegmentResult]:
-    return [
-        part
-        for part in parts
-        if part.customers >= bounds.segment_customers and part.number.lower == part.number.lower
-    ]
-
-
-def _factor(ratio: float) -> float:
-    return max(ratio, 1.0 / ratio) if ratio > 0 else float("inf")
-
-
-def _outcome(failed: bool) -> Outcome:
-    return "fail" if failed else "pass"
-
-
-def _unknown(name: str, bound: str, why: str) -> Rule:
-    return Rule(name, None, bound, "unknown", f"{name} not measured: {why}")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ...configs.addresses import format_models_command
 from ...errors import ConfigError, StoreError
 from ...models.loading import find_existing_store
 from ...models.registry_facts import DATA_SPAN, MEASURE, VERDICT, VERDICT_REASON
@@ -170,7 +171,8 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
         champion = store.aliased(name, CHAMPION)
         if champion is None:
             raise StoreError(
-                f"{name} has no champion to roll back from; name one: clvcast models promote N"
+                f"{name} has no champion to roll back from; promote a version by its number; see: "
+                + format_models_command(name, store.uri, "list")
             )
         undone = [v for v in store.versions(name) if find_rollback(v)]
         newest = max(undone, key=lambda v: v.tags[_ROLLED_BACK], default=None)
@@ -182,7 +184,8 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
         ):
             sentence = (
                 f"version {champion.number} of {name} is champion since version "
-                f"{newest.number} was rolled back; to go further back: clvcast models promote N"
+                f"{newest.number} was rolled back; to go further back, promote a version by its "
+                "number; see: " + format_models_command(name, store.uri, "list")
             )
             return Change(name, champion.number, newest.number, False, sentence)
         previous = champion.tags.get(_PREVIOUS)

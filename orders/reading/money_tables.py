@@ -1,11 +1,14 @@
-"""A spend file as people keep it: delimiters, marks of decimals and thousands, months and days."""
+"""Small tables of money as people keep them: delimiters, marks of decimals and thousands, dates.
+
+Acquisition spend by channel and month is one, the revenue of earlier years another.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..errors import ConfigError, OrdersError
-from ..orders import dates
-from ..orders.columns import Float64
-from ..orders.reading.number_formats import NO_NUMBER, make_plain
+from ...errors import ConfigError, OrdersError
+from .. import dates
+from ..columns import Float64
+from .number_formats import NO_NUMBER, make_plain
 
-__all__ = ["parse_amounts", "parse_months", "read_spend_table"]
+__all__ = ["parse_amounts", "parse_days", "parse_months", "read_money_table"]
 
 _DELIMITERS = (",", ";", "\t", "|")
-_NAMES = {"channel": ("channel",), "month": ("month", "date", "day"), "spend": ("spend",)}
 _NUMERIC = re.compile(r"^\s*(\d{1,4})\s*([-/.])\s*(\d{1,4})(?:\s*[-/.]\s*(\d{1,4}))?\s*$")
 _NAMED = re.compile(r"^\s*([A-Za-z]{3,9})\.?[\s,/-]+(\d{4})\s*$")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -31,19 +33,28 @@ _FULL = (
 )
 
 
-def read_spend_table(source: object) -> tuple[str, pd.DataFrame]:
-    """What messages call the source, and its table with the columns named as we name them."""
+def read_money_table(
+    source: object, what: str, names: Mapping[str, tuple[str, ...]]
+) -> tuple[str, pd.DataFrame]:
+    """What messages call the source, and its table with the columns named as we name them.
+
+    `what` the table holds is a word such as spend; `names` are by our name those a file may use.
+    """
     if isinstance(source, pd.DataFrame):
-        return "the spend", _name_columns(source.reset_index(drop=True))
+        return f"the {what}", _name_columns(source.reset_index(drop=True), names)
     if isinstance(source, pa.Table):
-        return "the spend", _name_columns(pd.DataFrame(source.to_pandas()))
+        return f"the {what}", _name_columns(pd.DataFrame(source.to_pandas()), names)
     if not isinstance(source, str | Path):
-        raise OrdersError(f"spend must be a table or a path, got {type(source).__name__}")
+        raise OrdersError(f"{what} must be a table or a path, got {type(source).__name__}")
     path = Path(source)
     if path.suffix.lower() not in (".csv", ".parquet"):
-        raise ConfigError(f"a spend file must be a .csv or .parquet file, got {path}")
+        raise ConfigError(f"a {what} file must be a .csv or .parquet file, got {path}")
     if not path.is_file():
-        raise OrdersError(f"there is no spend file {path}; give one with channel, month and spend")
+        columns = list(names)
+        raise OrdersError(
+            f"there is no {what} file {path}; give one with {', '.join(columns[:-1])} and "
+            f"{columns[-1]}"
+        )
     try:
         if path.suffix.lower() == ".csv":
             table = _read_text(path.read_bytes())
@@ -51,8 +62,8 @@ def read_spend_table(source: object) -> tuple[str, pd.DataFrame]:
             table = pd.DataFrame(pa.parquet.read_table(path).to_pandas())
     except (pa.ArrowInvalid, OSError, csv.Error) as error:
         reason = str(error).splitlines()[0]
-        raise OrdersError(f"the spend file {path} cannot be read: {reason}") from None
-    return str(path), _name_columns(table)
+        raise OrdersError(f"the {what} file {path} cannot be read: {reason}") from None
+    return str(path), _name_columns(table, names)
 
 
 def _read_text(content: bytes) -> pd.DataFrame:
@@ -75,12 +86,12 @@ def _read_text(content: bytes) -> pd.DataFrame:
     return pd.DataFrame(rows[1:], columns=rows[0], dtype=object)
 
 
-def _name_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns by our names, whatever their case; a column `date` or `day` is of daily rows."""
+def _name_columns(table: pd.DataFrame, names: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Columns by our names, whatever their case."""
     folded = {str(name).strip().casefold(): name for name in table.columns}
     renamed = {}
-    for ours, names in _NAMES.items():
-        column_name = next((folded[name] for name in names if name in folded), None)
+    for ours, theirs in names.items():
+        column_name = next((folded[name] for name in theirs if name in folded), None)
         if column_name is not None:
             renamed[column_name] = ours
     if "currency" in folded:
@@ -88,7 +99,7 @@ def _name_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=renamed)
 
 
-def parse_amounts(cells: Sequence[object], name: str) -> Float64:
+def parse_amounts(cells: Sequence[object], name: str, column: str) -> Float64:
     """Amounts of cells, NaN where a cell is none: numbers, or texts such as `1.234,50 EUR`.
 
     The decimal mark is what the cells prove; `1.234` alone proves nothing and is refused.
@@ -100,13 +111,13 @@ def parse_amounts(cells: Sequence[object], name: str) -> Float64:
     if len(proofs) == 2:
         raise OrdersError(
             f"{name} must have one decimal mark, got both {proofs['.']!r} and {proofs[',']!r} in "
-            "spend; write all amounts in one way"
+            f"{column}; write all amounts in one way"
         )
     if not proofs:
         open_cell = next((text for text in texts if re.search(r"\d[.,]\d{3}$", text)), None)
         if open_cell is not None:
             raise OrdersError(
-                f"{name} must show its decimal mark, got {open_cell!r} in spend, which may be "
+                f"{name} must show its decimal mark, got {open_cell!r} in {column}, which may be "
                 "thousands or decimals; write 1234 or 1234.00"
             )
     plain, _ = make_plain(pa.array(texts, pa.string()), next(iter(proofs), "."))
@@ -140,17 +151,55 @@ def parse_months(cells: Sequence[object], name: str) -> list[int | None]:
     Read are `2017-06`, `06/2017`, `June 2017` and days; whether a day such as `05/06/2017` has its
     month first is what the other cells prove.
     """
-    texts = ["" if cell is None else str(cell).strip() for cell in cells]
+    texts = _list_texts(cells)
+    is_day_first = _prove_day_first(texts, name, "month")
+    return [_parse_month(text, is_day_first=is_day_first) for text in texts]
+
+
+def parse_days(cells: Sequence[object], name: str) -> list[int | None]:
+    """The day of each cell, counted from 1970, None where it is none; a month is its first day."""
+    texts = _list_texts(cells)
+    is_day_first = _prove_day_first(texts, name, "date")
+    return [_parse_day(text, is_day_first=is_day_first) for text in texts]
+
+
+def _list_texts(cells: Sequence[object]) -> list[str]:
+    return ["" if cell is None else str(cell).strip() for cell in cells]
+
+
+def _prove_day_first(texts: Sequence[str], name: str, column: str) -> bool:
+    """Whether days such as `25/06/2017` have their day first; refused where nothing proves it."""
     slashed = [text for text in texts if re.match(r"^\d{1,2}/\d{1,2}/\d{4}$", text)]
     firsts = [tuple(map(int, text.split("/")[:2])) for text in slashed]
     is_day_first = any(first > 12 for first, _ in firsts)
     is_month_first = any(second > 12 for _, second in firsts)
     if slashed and is_day_first == is_month_first:
         raise OrdersError(
-            f"{name} must say which part of a date is the month, got {slashed[0]!r} in month; "
+            f"{name} must say which part of a date is the month, got {slashed[0]!r} in {column}; "
             "write dates such as 2017-06-05"
         )
-    return [_parse_month(text, is_day_first=is_day_first) for text in texts]
+    return is_day_first
+
+
+def _parse_day(text: str, *, is_day_first: bool) -> int | None:
+    month = _parse_month(text, is_day_first=is_day_first)
+    if month is None:
+        return None
+    start = np.datetime64(month, "M").astype("datetime64[D]").astype(np.int64)
+    iso = re.match(r"^\d{4}-\d{2}-(\d{2})(?:[T ].*)?$", text)
+    numeric = _NUMERIC.match(text)
+    day = 1
+    if iso is not None:
+        day = int(iso[1])
+    elif numeric is not None and numeric[4] is not None:
+        if len(numeric[1]) == 4:
+            day = int(numeric[4])
+        else:
+            day = int(numeric[1] if is_day_first or numeric[2] != "/" else numeric[3])
+    length = int(
+        (np.datetime64(month + 1, "M") - np.datetime64(month, "M").astype("M8[D]")).astype(int)
+    )
+    return int(start) + day - 1 if 1 <= day <= length else None
 
 
 def _parse_month(text: str, *, is_day_first: bool) -> int | None:
