@@ -101,7 +101,7 @@ def _compute_sorted(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | No
     whole = np.empty((most, 3), dtype=np.int32)
     customer_index = np.empty(most, dtype=np.int64)
 
-    def place(k: int) -> None:
+    def write_rows(k: int) -> None:
         block = blocks.sweep(k)
         for j in range(len(cutoffs)):
             rows = np.flatnonzero(block.cutoff_index == j)
@@ -110,7 +110,7 @@ def _compute_sorted(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | No
             whole[to], customer_index[to] = block.whole[rows], block.customer_index[rows]
             counts[j, k] = len(rows)
 
-    for _ in _run_in_threads(place, len(blocks.lows)):
+    for _ in _run_in_threads(write_rows, len(blocks.lows)):
         pass
     if counts.sum() < most:
         for table in (values, whole, customer_index):

@@ -83,17 +83,17 @@ def _gather_keys(begin, n_lines, times, amounts, codes, numbers, keys):
     A number's bits are turned into an integer of the same order; missing numbers come last.
     """
     n_keys = 1
-    _gather(times, begin, n_lines, keys, 0)
+    _copy_column(times, begin, n_lines, keys, 0)
     for k in range(len(codes)):
         if k == 2:
-            _gather(amounts, begin, n_lines, keys, n_keys)
+            _copy_column(amounts, begin, n_lines, keys, n_keys)
             n_keys += 1
         if len(codes[k]):
-            _gather(codes[k], begin, n_lines, keys, n_keys)
+            _copy_column(codes[k], begin, n_lines, keys, n_keys)
             n_keys += 1
     for column in numbers:
         if len(column):
-            _gather(column, begin, n_lines, keys, n_keys)
+            _copy_column(column, begin, n_lines, keys, n_keys)
             for k in range(n_lines):
                 bits = keys[k, n_keys]
                 size = bits & _LARGEST
@@ -106,7 +106,7 @@ def _gather_keys(begin, n_lines, times, amounts, codes, numbers, keys):
 
 
 @_inner
-def _gather(column, begin, n_lines, keys, key):
+def _copy_column(column, begin, n_lines, keys, key):
     for k in range(n_lines):
         keys[k, key] = column[begin + k]
 
