@@ -378,7 +378,7 @@ def test_a_command_whose_connection_is_cut_tells_so_and_writes_nothing(
     shop_model.save(tmp_path / "bundle")
     before = sorted(tmp_path.iterdir())
     monkeypatch.setattr(databases, "_ROWS", 100)
-    real = databases._build_column
+    real = databases.build_answer_column
 
     def cutting(values: Any, name: str, asked: Any) -> Any:
         with postgres.engine.begin() as connection:
@@ -388,7 +388,7 @@ def test_a_command_whose_connection_is_cut_tells_so_and_writes_nothing(
             )
         return real(values, name, asked)
 
-    monkeypatch.setattr(databases, "_build_column", cutting)
+    monkeypatch.setattr(databases, "build_answer_column", cutting)
     status, _, err = run(
         "score",
         "--model",
