@@ -224,8 +224,8 @@ def test_without_a_champion_the_refused_version_is_named_with_its_reason() -> No
     versions = [FakeVersion("7", refused), FakeVersion("6", {})]
     said = (
         r"no version of shop is champion; version 7 was refused: it is too young\. Use it as "
-        r"models:/shop/7, or make it champion: clvcast models promote 7 --name shop "
-        r"--tracking-uri 'sqlite:///a store.db' --reason 'checked by hand'$"
+        r"models:/shop/7, or make it champion: clvcast models promote 7 --reason "
+        r"'checked by hand' --name shop --tracking-uri 'sqlite:///a store.db'$"
     )
     with pytest.raises(StoreError, match=said):
         refuse(FakeClient(versions, {}))
