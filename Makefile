@@ -61,7 +61,9 @@ check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), l
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --cache-dir=../.mypy_cache/user typed_script.py
+	$(BIN)/python tests/typed_pages.py
+	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --ignore-missing-imports \
+		--cache-dir=../.mypy_cache/user typed_script.py ../build/typed/*.py
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 

@@ -39,6 +39,17 @@ __all__ = [
 ]
 
 _MOST_FEATURES = 15
+_TITLE = 36  # heights above the plot: of a title, of a legend in two rows
+_LEGEND = 44
+
+
+def _add_title(figure: go.Figure, title: str) -> go.Figure:
+    """A title above the legend; the figures of the report have none."""
+    text = {"text": title, "x": 0.01, "yref": "container", "y": 1, "yanchor": "top"}
+    space = _TITLE if figure.layout.showlegend is False else _TITLE + _LEGEND
+    height = (figure.layout.height or 450) + space
+    margin = {"t": (figure.layout.margin.t or 8) + space}
+    return figure.update_layout(title={**text, "pad": {"t": 12}}, height=height, margin=margin)
 
 
 def calibration(backtest: Evaluation) -> go.Figure:
@@ -47,7 +58,7 @@ def calibration(backtest: Evaluation) -> go.Figure:
     figure = charts.draw_calibration(
         frame["churn_probability"].tolist(), frame["churned"].tolist(), NumberFormat()
     )
-    return figure.update_layout(title="Churn: probability and outcome")
+    return _add_title(figure, "Churn: probability and outcome")
 
 
 def lift(backtest: Evaluation) -> go.Figure:
@@ -56,7 +67,7 @@ def lift(backtest: Evaluation) -> go.Figure:
     curves = {name: frame[name].tolist() for name in frame.columns.drop("customers")}
     units = ("share of customers, highest forecast first", "share of spend")
     figure = charts.draw_curves(frame["customers"].tolist(), curves, NumberFormat(), units)
-    return figure.update_layout(title="Share of spend of the best customers by forecast")
+    return _add_title(figure, "Share of spend of the best customers by forecast")
 
 
 def deciles(backtest: Evaluation, currency: str = "") -> go.Figure:
@@ -70,7 +81,7 @@ def deciles(backtest: Evaluation, currency: str = "") -> go.Figure:
         writing.money_unit,
         "deciles by forecast, highest first",
     )
-    return figure.update_layout(title="Forecast and outcome by decile")
+    return _add_title(figure, "Forecast and outcome by decile")
 
 
 def intervals(backtest: Evaluation) -> go.Figure:
@@ -85,7 +96,7 @@ def intervals(backtest: Evaluation) -> go.Figure:
         texts=[writing.share(value) for value in frame["is_covered"]],
         share=True,
     )
-    return figure.update_layout(title="Coverage of the 90 % intervals")
+    return _add_title(figure, "Coverage of the 90 % intervals")
 
 
 def forecast(
@@ -111,7 +122,7 @@ def forecast(
         name="expected, known customers",
         marker={"color": colours.STRONG, "size": 12, "symbol": "diamond"},
     )
-    return figure.update_layout(title="Revenue by period, and the forecast", showlegend=True)
+    return _add_title(figure.update_layout(showlegend=True), "Revenue by period, and the forecast")
 
 
 def importance(model: TrainedModel) -> go.Figure:
@@ -124,7 +135,7 @@ def importance(model: TrainedModel) -> go.Figure:
         "share of gain",
         texts=[writing.share(value) for value in frame["share"]],
     )
-    return figure.update_layout(title="Feature importance")
+    return _add_title(figure, "Feature importance")
 
 
 def dependence(
@@ -140,7 +151,7 @@ def dependence(
         [f"{value:,.3g}" for value in frame[feature]], frame[measure].tolist(), NumberFormat(),
         f"mean {measure}", over=f"{feature}, mean of each group",
     )  # fmt: skip
-    return figure.update_layout(title=f"{measure} by {feature}")
+    return _add_title(figure, f"{measure} by {feature}")
 
 
 def season(model: TrainedModel) -> go.Figure:
@@ -154,7 +165,7 @@ def season(model: TrainedModel) -> go.Figure:
         over="day of the year on which the period begins",
     )
     title = "Season" if len(frame) else "Season: none is known to this model"
-    return figure.update_layout(title=title)
+    return _add_title(figure, title)
 
 
 def cohorts(

@@ -19,6 +19,8 @@ from typing import IO, Any
 
 import pandas as pd
 
+import clvcast
+
 __all__ = ["CELLS", "CLV_CELLS", "Cell", "actual_spend", "known_days", "order_days", "prepared"]
 
 ROOT = Path(__file__).parent.parent
@@ -151,10 +153,7 @@ def _online_retail_2() -> pd.DataFrame:
 
 
 def _cdnow() -> pd.DataFrame:
-    names = ["customer", "day", "discs", "value"]
-    with _packaged("lifetimes==0.11.3", "lifetimes/datasets/CDNOW_master.txt") as file:
-        lines = pd.read_csv(file, sep=r"\s+", skiprows=1, names=names, dtype={0: str, 1: str})
-    return _named(lines, "customer", pd.to_datetime(lines["day"], format="%Y%m%d"), lines["value"])
+    return clvcast.datasets.load_cdnow(CACHE)
 
 
 def _complete_journey() -> pd.DataFrame:

@@ -91,6 +91,12 @@ class Export(Section):
         present_names = {normalize_name(name) for name in names}
         return not self.told_by or any(normalize_name(n) in present_names for n in self.told_by)
 
+    def fits_values(self, column: str, lines: Mapping[str, int]) -> bool:
+        """Whether most of a column's values, with their lines, end as this export's do."""
+        endings = self.where.get(normalize_name(column), ())
+        fitting = sum(n for value, n in lines.items() if value.lower().endswith(endings))
+        return bool(endings) and 2 * fitting > sum(lines.values())
+
     def settings(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """The keys of `orders:` that read a file with these columns, or the usual file."""
         file_names = (

@@ -15,10 +15,10 @@ import pyarrow as pa
 from ..configs.schema import FormatConfig
 from ..orders.columns import Float64, Int64, Mask
 from ..orders.reading.cell_parsing import parse_instant_cells, parse_number_cells
+from ..orders.reading.date_formats import parse_stamps
 
 __all__ = [
     "DateFormat",
-    "find_currency_mark",
     "guess_date_format",
     "guess_decimal",
     "guess_timezone",
@@ -41,12 +41,14 @@ _ISO = re.compile(
 _MONTH_NAME = re.compile(r"(?=.*[^\W\d_]{3})(?=.*\d)[\w ,./:+-]+$")
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?$")
 _EPOCHS = ((6.3e8, 4.2e9, "unix"), (6.3e11, 4.2e12, "unix_ms"), (6.3e14, 4.2e15, "unix_us"))
+_MOST_YEARS = 8  # of a file whose dates have two digits of the year
 _EXCEL_DAYS = (32_874, 73_051)
 _NAMED = [
     date + time
     for date in (
         "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%B %d, %Y", "%d %B %Y", "%d-%b-%y", "%b %d %Y",
-        "%d. %B %Y", "%d. %b %Y", "%B %d %Y", "%d-%B-%Y", "%d/%b/%Y", "%Y-%b-%d",
+        "%d. %B %Y", "%d. %b %Y", "%B %d %Y", "%d-%B-%Y", "%d de %B de %Y", "%d de %b de %Y",
+        "%d/%b/%Y", "%Y-%b-%d",
         "%a, %d %b %Y", "%a %d %b %Y", "%A, %B %d, %Y", "%A, %d %B %Y",
     )
     for time in (
@@ -137,8 +139,9 @@ def _guess_from_parts(matches: Sequence[re.Match[str]]) -> DateFormat | None:
     first = matches[0]
     separator = first["sep"]
     parts = np.array([[int(m["a"]), int(m["b"]), int(m["c"])] for m in matches])
-    year_first = all(len(m["a"]) == 4 for m in matches)
-    year = "%Y" if year_first or all(len(m["c"]) == 4 for m in matches) else "%y"
+    has_century = [all(len(m[end]) == 4 for m in matches) for end in "ac"]
+    year_first = has_century[0] or (not has_century[1] and _begins_with_year(parts))
+    year = "%Y" if any(has_century) else "%y"
     time = _guess_time(matches)
     if time is None or any(m["sep"] != separator for m in matches):
         return None
@@ -168,6 +171,12 @@ def _guess_from_parts(matches: Sequence[re.Match[str]]) -> DateFormat | None:
     )
 
 
+def _begins_with_year(parts: Int64) -> bool:
+    """Whether the first numbers are few, as years are, and the last many: 24/05/31."""
+    firsts, lasts = (len(np.unique(parts[:, k])) for k in (0, 2))
+    return lasts > _MOST_YEARS >= firsts
+
+
 def _guess_time(matches: Sequence[re.Match[str]]) -> str | None:
     """The strptime format of the times of day after numeric dates; None where they differ."""
     times = [m["time"] for m in matches]
@@ -192,9 +201,9 @@ def _guess_time(matches: Sequence[re.Match[str]]) -> str | None:
 
 
 def _guess_month_names(cells: Sequence[str]) -> DateFormat | None:
-    series = pd.Series([re.sub(r"\s+", " ", cell) for cell in cells[:200]])
+    sample = pa.array([re.sub(r"\s+", " ", cell) for cell in cells[:200]], pa.string())
     for form in _NAMED:
-        if not pd.to_datetime(series, format=form, errors="coerce").isna().any():
+        if not parse_stamps(sample, form).isna().any():
             return DateFormat(form, f"written like {cells[0]}")
     return None
 
@@ -276,16 +285,6 @@ def _find_thousands(cells: Sequence[str]) -> str:
             if max(counts) > 1 or counts.count(0) * 100 >= len(counts):
                 return mark
     return ""
-
-
-def find_currency_mark(cell: str) -> str:
-    """The currency sign or code of an amount, "" where it has none.
-
-    >>> [find_currency_mark(c) for c in ("$5", "5,00 €", "JPY 400", "(3.25)")]
-    ['$', '€', 'JPY', '']
-    """
-    mark = re.sub(r"[\d\s.,'’()+-]", "", cell)
-    return mark if len(mark) <= 3 else ""
 
 
 def guess_timezone(cells: Sequence[str], date_format: str | None) -> tuple[str, str, bool]:

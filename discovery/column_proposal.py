@@ -17,14 +17,21 @@ from .column_roles import (
     find_statuses,
     list_no_sales,
 )
-from .deductions import deduct_discount, find_returns, find_share, follow_quantity
-from .line_amounts import find_amount, is_in_hundredths
+from .deductions import (
+    ask_of_other_money,
+    deduct_discount,
+    find_returns,
+    find_share,
+    follow_quantity,
+)
+from .line_amounts import find_amount, is_in_hundredths, is_of_order
 from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
 from .words import is_no_customer
 
 __all__ = ["propose_columns"]
 
+_LEAST_ORDERS = 20  # of several lines, with the same amount on each
 _NOBODY_SHARE = 0.05  # of the lines with one id that sounds like nobody
 
 
@@ -157,7 +164,13 @@ def _find_money(
         if amount.expression == expression:
             expression, less = follow_quantity(expression, money, quantity)
         why = amount.why + less
-        if refund is not None:
+        if refund is not None and not amount.per_order and _is_of_order(refund, order):
+            proposal.ask(
+                "columns.amount",
+                f"{refund.name} has one value on all lines of an order and is not deducted: it is "
+                "of the whole order. Is there a column with the order's total?",
+            )
+        elif refund is not None:
             expression = _deduct_refund(expression, refund, columns)
             why += f"; less {refund.name}"
         if len(amount.columns) == 1 and is_in_hundredths(columns[amount.columns[0]]):
@@ -165,6 +178,14 @@ def _find_money(
             expression = f"{quote_name(expression)} / 100" if is_name else f"({expression}) / 100"
             why += "; the name says hundredths"
         proposal.choose("columns.amount", expression, why)
+        is_single = len(amount.columns) == 1 and not amount.per_order
+        if is_single and _is_of_order(money, order, _LEAST_ORDERS):
+            proposal.ask(
+                "amount_per",
+                f"{money.name} is the same on all lines of an order. If it is the order's total:",
+                ("order", "it counts once per order"),
+            )
+        ask_of_other_money(proposal, columns, amount, expression, order)
         taken += amount.columns
         find_returns(proposal, columns, money, taken)
         if amount.per_order:
@@ -173,6 +194,10 @@ def _find_money(
         proposal.choose("columns.product_id", product.name, f"{product.distinct:,} values")
     if quantity is not None:
         proposal.choose("columns.quantity", quantity.name, "whole numbers")
+
+
+def _is_of_order(column: ColumnProfile, order: ColumnProfile | None, least: int = 3) -> bool:
+    return order is not None and is_of_order(column, order, least)
 
 
 def _deduct_refund(

@@ -5,14 +5,14 @@ Names suggest (words.py), values decide: ids repeat, instants parse, an order ha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from .cell_formats import is_spreadsheet_days
+from .checks.vocabulary import is_currency_code, is_flag_value, is_true
 from .column_profiles import SHARE, ColumnProfile, find_named
-from .words import is_no_customer, is_no_sale, rate_name
+from .words import is_no_customer, is_no_sale, is_paid_flag, rate_name
 
 __all__ = [
     "choose_customer",
@@ -23,61 +23,12 @@ __all__ = [
     "find_refund",
     "find_statuses",
     "is_flag",
-    "is_yes",
     "list_no_sales",
 ]
 
 _LEAST_DATED = 0.2  # of lines have a time; it may stand on the first of an order alone
 _MOST_STATUSES = 30
 _MOST_NO_SALES = 0.5  # of lines; a date on more of them is no exception
-_YES = frozenset(("true", "yes", "y", "1", "t", "ja", "oui", "si", "sí", "是"))
-_NO = frozenset(("false", "no", "n", "0", "f", "nein", "non", "否"))
-_CURRENCIES = frozenset(
-    [
-        "AED",
-        "ARS",
-        "AUD",
-        "BGN",
-        "BRL",
-        "CAD",
-        "CHF",
-        "CLP",
-        "CNY",
-        "COP",
-        "CZK",
-        "DKK",
-        "EUR",
-        "GBP",
-        "HKD",
-        "HUF",
-        "IDR",
-        "ILS",
-        "INR",
-        "ISK",
-        "JPY",
-        "KRW",
-        "MXN",
-        "MYR",
-        "NOK",
-        "NZD",
-        "PEN",
-        "PHP",
-        "PLN",
-        "RON",
-        "RSD",
-        "RUB",
-        "SAR",
-        "SEK",
-        "SGD",
-        "THB",
-        "TRY",
-        "TWD",
-        "UAH",
-        "USD",
-        "VND",
-        "ZAR",
-    ]
-)
 _LEAST_ORDERS = 20  # for ids that are another one on each order to say something
 
 
@@ -176,11 +127,12 @@ def find_statuses(
 ) -> list[tuple[ColumnProfile, dict[str, int]]]:
     """Columns with few values, of which some sound like no sale, and how many lines have each.
 
-    Flags such as `cancelled: yes` are among them.
+    Flags such as `cancelled: yes` and `paid: no` are among them.
     """
     candidates = []
     for name, column in columns.items():
-        if is_no_sale(name) and is_flag(column) and name not in taken:
+        is_named = is_no_sale(name) or is_paid_flag(name)
+        if is_named and is_flag(column) and name not in taken:
             counts = {str(v): int(n) for v, n in column.cells[column.filled].value_counts().items()}
             candidates.append((column, counts))
             continue
@@ -213,32 +165,25 @@ def find_no_sale_dates(
 
 
 def list_no_sales(column: ColumnProfile, counts: Mapping[str, int]) -> list[str]:
-    """The values of a status, or of a flag such as `cancelled`, that sound like no sale."""
+    """The values of a status, or of a flag such as `cancelled` or `paid`, that mean no sale."""
+    if is_paid_flag(column.name) and is_flag(column):
+        return [value for value in counts if not is_true(value)]
     if is_no_sale(column.name) and is_flag(column):
-        return [value for value in counts if is_yes(value)]
+        return [value for value in counts if is_true(value)]
     return [value for value in counts if is_no_sale(value)]
 
 
 def is_flag(column: ColumnProfile) -> bool:
     """Whether the cells are yes and no, true and false or 1 and 0, and not all of them yes."""
-    words = {_spell_whole(value) for value in column.values[:5_000]}
-    return words <= _YES | _NO and bool(words & _NO)
-
-
-def is_yes(value: str) -> bool:
-    """Whether a cell of a flag says yes: true, 1, ja, ..."""
-    return _spell_whole(value) in _YES
-
-
-def _spell_whole(value: str) -> str:
-    return re.sub(r"^([01])[.,]0+$", r"\1", value.strip().lower())
+    values = set(column.values[:5_000])
+    return all(map(is_flag_value, values)) and not all(map(is_true, values))
 
 
 def find_currency(columns: dict[str, ColumnProfile]) -> ColumnProfile | None:
     """The column of three-letter currency codes."""
     candidates = [
         c for c in columns.values()
-        if c.distinct <= 40 and {v.upper() for v in c.values[:5_000]} <= _CURRENCIES
+        if c.distinct <= 40 and all(map(is_currency_code, set(c.values[:5_000])))
     ]  # fmt: skip
     return max(candidates, key=lambda c: rate_name(c.name, "currency"), default=None)
 

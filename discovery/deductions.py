@@ -10,16 +10,24 @@ from ..configs.layouts import quote_name
 from ..orders.columns import Float64
 from .checks.vocabulary import is_sale
 from .column_profiles import ColumnProfile, find_named
-from .line_amounts import Amount, is_order_total
+from .line_amounts import Amount, is_of_order
 from .proposal import Proposal, quote_flow
-from .words import is_no_sale, is_return
+from .words import is_no_sale, is_return, is_returned_quantity, rate_name
 
-__all__ = ["deduct_discount", "find_returns", "find_share", "follow_quantity"]
+__all__ = [
+    "ask_of_other_money",
+    "deduct_discount",
+    "find_returns",
+    "find_share",
+    "follow_quantity",
+]
 
 _MOST_VALUES = 30
 _POSITIVE_SHARE = 0.5  # of the amounts of returns
+_OF_LINES = 0.98  # orders of lines: with more, an order is a line
 _FEW_SHARES = 30  # different discounts, where they are shares
 _PRICE = 10  # usual price above which a discount below 1 is no money
+_PERCENT = re.compile("%|percent|prozent|pct|pourcent|porcent|yüzde|procent")
 _CLEARLY = 1.2  # times as often two shares of the unit's price are equal as two of the line's
 
 
@@ -94,6 +102,9 @@ def deduct_discount(
             continue
         name, size = quote_name(column.name), np.abs(column.numbers)
         whole = find_share(column)
+        if whole and _PERCENT.search(column.name.casefold()):
+            share = f"abs({name} or 0)" + ("" if whole == 1 else " / 100")
+            return f"{expression} * (1 - {share})", f"; less {column.name}"
         if whole == 1 and np.nanmedian(np.abs(price.numbers)) >= _PRICE:
             why = f"; {column.name} is never above 1: it is the share of the price taken off"
             return f"{expression} * (1 - abs({name} or 0))", why
@@ -105,7 +116,7 @@ def deduct_discount(
                 (quote_flow(f"{expression} * (1 - {share})"), f"of {whole}"),
                 (quote_flow(f"{expression} - abs({name} or 0)"), "it is money"),
             )
-        elif order is not None and is_order_total(column, order):
+        elif order is not None and is_of_order(column, order):
             proposal.ask(
                 "columns.amount",
                 f"{column.name} has one value on all lines of an order and is not deducted: it is "
@@ -119,11 +130,63 @@ def deduct_discount(
     return expression, ""
 
 
+def ask_of_other_money(
+    proposal: Proposal,
+    columns: dict[str, ColumnProfile],
+    amount: Amount,
+    expression: str,
+    order: ColumnProfile | None,
+) -> None:
+    """Ask about pieces that came back, shipping and discounts that the amount does not contain."""
+    is_of_lines = order is not None and order.distinct < _OF_LINES * int(order.filled.sum())
+    base = quote_name(expression) if expression in columns else expression
+    has_all = amount.per_order or (len(amount.columns) == 1 and not is_of_lines)
+    for name, column in columns.items():
+        lines = int((np.nan_to_num(column.numbers) != 0).sum()) if column.is_number else 0
+        if not lines or re.search(rf"(?<!\w){re.escape(quote_name(name))}(?!\w)", base):
+            continue
+        term = f"abs({quote_name(name)} or 0)"
+        says = f"{name} is filled in on {lines:,} lines and"
+        if is_returned_quantity(name) and not amount.per_order:
+            text = f"{base} - {term} * {quote_name(amount.factors[1])}" if amount.factors else ""
+            proposal.ask(
+                "columns.amount",
+                f"{says} not deducted. If these pieces are no lines of their own:",
+                *([(quote_flow(text), "less what came back")] if text else []),
+            )
+        elif has_all or is_returned_quantity(name):
+            continue
+        elif rate_name(name, "shipping") >= 1:
+            _ask_of_part(proposal, column, order, says, f"{base} + ({quote_name(name)} or 0)")
+        elif len(amount.columns) > 1 or rate_name(name, "discount") < 1:
+            continue
+        elif not find_share(column) or (order is not None and is_of_order(column, order)):
+            _ask_of_part(proposal, column, order, says, f"{base} - {term}")
+
+
+def _ask_of_part(
+    proposal: Proposal, column: ColumnProfile, order: ColumnProfile | None, says: str, text: str
+) -> None:
+    """Ask about money beside the amounts of lines; that of whole orders has no key."""
+    if order is not None and is_of_order(column, order):
+        proposal.ask(
+            "columns.amount",
+            f"{says} not in the amount; it has one value for all lines of an order, which cannot "
+            "be added to each. Is there a column with the order's total?",
+        )
+    else:
+        proposal.ask(
+            "columns.amount",
+            f"{says} not in the amount. If the customer's total has it:",
+            (quote_flow(text), "of each line"),
+        )
+
+
 def find_share(column: ColumnProfile) -> int | None:
     """1 or 100 where a discount seems to be a share of one or of a hundred; None for money."""
     size = np.abs(column.numbers[np.isfinite(column.numbers)])
     largest = float(size.max(initial=0))
-    says_so = re.search("%|percent|prozent|pct|rate|pourcent", column.name.casefold())
+    says_so = _PERCENT.search(column.name.casefold()) or "rate" in column.name.casefold()
     is_few = column.distinct <= _FEW_SHARES
     if 0 < largest <= 1 and (says_so or (is_few and not column.is_whole)):
         return 1

@@ -9,13 +9,13 @@ import pandas as pd
 
 from ..configs.layouts import Export, list_named_columns
 from .cell_formats import (
-    find_currency_mark,
     guess_date_format,
     guess_decimal,
     guess_timezone,
     is_spreadsheet_days,
     parse_instants_as_text,
 )
+from .checks.vocabulary import find_currency_mark, is_currency_code
 from .column_profiles import ColumnProfile
 from .horizon import choose_horizon
 from .proposal import Proposal, quote_flow
@@ -147,15 +147,11 @@ def propose_currency(proposal: Proposal, columns: dict[str, ColumnProfile]) -> N
     settings = proposal.settings()
     name = settings.get("currency_column")
     if name is None or name not in columns:
-        signs = {"€": "EUR", "£": "GBP", "zł": "PLN", "₺": "TRY", "₹": "INR", "R$": "BRL"}
         amounts = list_columns(settings.get("columns", {}).get("amount"), columns)
         cells = columns[amounts[0]].values if amounts else []
-        sign_codes = [
-            code for sign, code in signs.items() if cells and all(sign in c for c in cells[:500])
-        ]
-        if sign_codes:
-            proposal.choose("currency", sign_codes[-1], "the sign of the amounts")
         marks = list(dict.fromkeys(mark for c in cells if (mark := find_currency_mark(c))))
+        if len(marks) == 1 and is_currency_code(marks[0]) and all(map(find_currency_mark, cells)):
+            proposal.choose("currency", marks[0], "the sign of the amounts")
         if len(marks) > 1:
             proposal.ask(
                 "currency_column",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,11 +30,9 @@ def find_by_values(
 ) -> Export | None:
     """The export that the values of a column tell, such as the country of a market place."""
     for export in layout.exports:
-        for column_name, endings in export.where.items():
-            column = next((c for n, c in columns.items() if normalize_name(n) == column_name), None)
-            if column is not None and not export.missing(names):
-                ends = [value.lower().endswith(endings) for value in column.values]
-                if 2 * sum(ends) > len(ends):
+        if export.where and not export.missing(names):
+            for name, column in columns.items():
+                if export.fits_values(name, Counter(column.values)):
                     return export
     return None
 

@@ -17,12 +17,26 @@ import pandas as pd
 from ..configs.layouts import quote_name
 from ..orders.columns import Float64, Int64
 from .column_profiles import SHARE, ColumnProfile
+from .column_roles import is_flag
+from .repeated_totals import EQUAL_SHARE, measure_repeats
 from .words import rate_name
 
-__all__ = ["Amount", "find_amount", "is_in_hundredths", "is_order_total", "rate_recurrence"]
+__all__ = [
+    "Amount",
+    "find_amount",
+    "is_in_hundredths",
+    "is_of_order",
+    "is_order_total",
+    "rate_recurrence",
+]
 
 _LEAST_ORDERS = 20  # of several lines, for what holds within them to say something
 _LEAST_LINES = 30  # of products sold in several quantities
+_FIRST_SHARE = 0.5  # of these orders have it on some lines alone
+_LEAST_PARTS = 3  # orders of several lines with a refund or discount
+_TOTAL_NAME = (
+    "grand|order.?(total|value|amount)|gesamtbetrag|total.?ttc|实付|实际支付|請求|合計|总金额"
+)
 _RECURS = 0.35  # of a product's lines have its usual price
 _CLEARLY = 0.15  # by which one reading must recur more often than the other
 
@@ -35,6 +49,7 @@ class Amount:
     why: str
     per_order: bool = False
     columns: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()  # the quantity and the price of one, whose product it is
     choices: dict[str, str] = field(
         default_factory=dict
     )  # where it cannot be told: expression -> meaning
@@ -70,7 +85,7 @@ def _rate_money(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> list
         rate = rate_name(name, "amount")
         if name in taken or rate < 0 or not column.is_number or column.date is not None:
             continue
-        if rate == 0 and (column.is_whole or column.distinct < 10):
+        if (rate == 0 and (column.is_whole or column.distinct < 10)) or is_flag(column):
             continue
         varies = column.distinct > 1 or len(column.values) < 3
         if (
@@ -103,17 +118,33 @@ def is_in_hundredths(column: ColumnProfile) -> bool:
 
 
 def is_order_total(column: ColumnProfile, order: ColumnProfile) -> bool:
-    """Whether all lines of an order have one value, or its first line alone has one."""
-    lines = pd.DataFrame({"order": order.cells, "value": column.cells})[order.filled]
-    groups = lines.groupby("order", sort=False)["value"]
-    several = groups.size() > 1
-    if several.sum() < _LEAST_ORDERS:
+    """Whether it is the total of an order, on all its lines or its first line alone.
+
+    One value on all lines is a total where it grows with their number, or is called a total.
+    """
+    if not is_of_order(column, order, _LEAST_ORDERS):
         return False
-    filled = lines[lines["value"] != ""]
-    distinct = (
-        filled.groupby("order", sort=False)["value"].nunique().reindex(several.index, fill_value=0)
-    )
-    return bool((distinct[several] == 1).mean() >= SHARE)
+    lines = pd.DataFrame({"order": order.codes, "filled": column.filled})[order.filled]
+    groups = lines.groupby("order")["filled"]
+    on_first = (groups.sum() < groups.size())[groups.size() > 1]
+    if on_first.mean() > _FIRST_SHARE or re.search(_TOTAL_NAME, column.name.casefold()):
+        return True
+    usable = order.filled & (np.nan_to_num(column.numbers) > 0)
+    return measure_repeats(column.numbers[usable], order.codes[usable]).is_total
+
+
+def is_of_order(column: ColumnProfile, order: ColumnProfile, least: int = _LEAST_PARTS) -> bool:
+    """Whether orders of several lines have one value, on all lines or one; 0 tells nothing."""
+    lines = pd.DataFrame({"order": order.cells, "value": column.cells, "number": column.numbers})
+    lines["is_filled"] = lines["number"].fillna(0) != 0
+    groups = lines[order.filled].groupby("order", sort=False)
+    several = (groups.size() > 1) & groups["is_filled"].any()
+    if several.sum() < least:
+        return False
+    filled = lines[order.filled & (lines["value"] != "").to_numpy()]
+    distinct = filled.groupby("order", sort=False)["value"].nunique()
+    one_value = distinct.reindex(several.index, fill_value=0)[several] == 1
+    return bool(one_value.mean() >= EQUAL_SHARE)
 
 
 def _adds_up(
@@ -152,6 +183,7 @@ def _find_line_amount(
                     column.name,
                     f"it is {unit.name} times {quantity.name}",
                     columns=(column.name,),
+                    factors=(quantity.name, unit.name),
                 )
     times = f"{quote_name(quantity.name)} * {quote_name(best.name)}"
     rates = rate_recurrence(best.numbers, q, product.codes) if product is not None else None
@@ -167,9 +199,8 @@ def _find_line_amount(
         if unit_rate >= _RECURS and unit_rate > line_rate + _CLEARLY:
             why = f"it recurs per {product.name if product else ''} whatever {quantity.name} is "
             columns = (quantity.name, best.name)
-            return Amount(
-                times, f"{why}({unit_rate:.0%} of lines): it is of one unit", columns=columns
-            )
+            why += f"({unit_rate:.0%} of lines): it is of one unit"
+            return Amount(times, why, columns=columns, factors=columns)
     return Amount(
         None,
         f"the values do not tell whether {best.name} is of one unit or of the whole line",

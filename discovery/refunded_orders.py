@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .checks.vocabulary import is_true
 from .column_profiles import ColumnProfile
-from .column_roles import is_flag, is_yes
+from .column_roles import is_flag
 from .proposal import Proposal
 from .words import is_refunded, rate_name
 
@@ -45,7 +46,7 @@ def ask_of_refunded(
             for value, n in counts.items()
             if not _is_left_out(settings, name, str(value))
             and (
-                is_yes(str(value))
+                is_true(str(value))
                 if is_refund_flag
                 else is_refunded(str(value))
                 or (is_closed_refunded and str(value).lower() == "closed")

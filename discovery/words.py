@@ -13,9 +13,11 @@ __all__ = [
     "is_known_name",
     "is_no_customer",
     "is_no_sale",
+    "is_paid_flag",
     "is_payment",
     "is_refunded",
     "is_return",
+    "is_returned_quantity",
     "rate_name",
 ]
 
@@ -70,7 +72,8 @@ _WORDS = {
     "order_id": """
         orderid order orderno ordernumber orderreference orderref invoiceno invoice
         invoiceid invoicenumber
-        transactionid transaction basketid receiptid receipt receiptno receiptnumber
+        transactionid transaktionscode transaction basketid receiptid receipt
+        receiptno receiptnumber
         billno documentno
         | bestellnummer bestellnr bestellung auftragsnummer auftragsnr auftrag
         rechnungsnummer rechnungsnr belegnummer
@@ -151,12 +154,19 @@ _WORDS = {
     """,
     "refund": """
         refund refunded refundamount refundedamount amountrefunded refundedtotal
-        totalrefunded refundtotal returnedamount
+        totalrefunded refundtotal totalrefund totalrefunds returnedamount
         | erstattung erstattet erstattungsbetrag gutschrift rückerstattung | remboursement
         remboursé montantremboursé
         | reembolso reembolsado importereembolsado | rimborso rimborsato | reembolsado
         estorno | terugbetaling
         terugbetaald | zwrot kwotazwrotu | iade iadetutarı | 退款 退款金额 | 返金 返金額
+    """,
+    "shipping": """
+        shipping shippingcost shippingcosts shippingamount shippingtotal shippingprice
+        shippingfee freight freightvalue postage deliverycost deliveryfee handling
+        | versand versandkosten porto lieferkosten | livraison fraisdeport fraisdelivraison
+        | envío gastosdeenvío costeenvío | spedizione spesedispedizione | frete envio
+        | verzending verzendkosten | wysyłka kosztwysyłki | kargo kargoücreti | 运费 | 送料
     """,
     "status": """
         status state orderstatus paymentstatus financialstatus transactionstatus eventtype type
@@ -194,8 +204,8 @@ _OTHER_DATES = """
 _NO_SALE_WORDS = """
     cancel cancelled canceled void voided failed failure declined denied pending expired
     unpaid draft abandoned test
-    rejected incomplete authorized onhold refused invalid blocked error awaitingpayment
-    awaitingcapture fraud trash
+    rejected incomplete authorized uncollectible onhold refused invalid blocked error
+    awaitingpayment awaitingcapture fraud trash
     storniert abgebrochen offen fehlgeschlagen abgelehnt ausstehend annulliert unbezahlt
     annulé annulée échoué échouée refusé refusée enattente brouillon impayé
     cancelado cancelada anulado anulada fallido rechazado pendiente impagado
@@ -221,6 +231,15 @@ _REFUNDED_WORDS = """
     erstattet rückerstattet zurückerstattet retourniert zurückgesendet remboursé remboursée
     retourné retournée reembolsado reembolsada devuelto devuelta rimborsato rimborsata restituito
     devolvido devolvida terugbetaald geretourneerd zwrócono zwrócone iadeedildi 已退款 返金済
+"""
+# with one of these before it, a return is of a part of an order, or to come
+_PARTLY_WORDS = """
+    partial partially partly pending requested teilweise teil partiel partielle partiellement
+    parcial parcialmente parziale parzialmente gedeeltelijk częściowo częściowy kısmi 部分 一部
+"""
+_PAID_WORDS = """
+    paid ispaid captured iscaptured bezahlt payé pagado pagada pagato pago betaald opłacone
+    zapłacone ödendi 已付款 支払済
 """
 _PAYMENT_WORDS = """
     payment payments pay tender installment installments zahlung zahlart zahlungsart paiement pago
@@ -251,13 +270,22 @@ def _split(words: str) -> frozenset[str]:
 
 
 _ROLES = {role: _split(words) for role, words in _WORDS.items()}
-_OTHERS = {"amount": _split(_OTHER_MONEY), "ordered_at": _split(_OTHER_DATES)}
 _ALL = frozenset().union(*_ROLES.values())
 _NO_SALE = _split(_NO_SALE_WORDS)
 _RETURNS = _split(_RETURN_WORDS)
 _REFUNDED = _split(_REFUNDED_WORDS)
+_PARTLY = _split(_PARTLY_WORDS)
+_PAID = _split(_PAID_WORDS)
 _PAYMENTS = _split(_PAYMENT_WORDS)
 _NO_CUSTOMER = _split(_NO_CUSTOMER_WORDS) | {"-1"}
+# role -> words of other things that are called alike
+_OTHERS = {
+    "amount": _split(_OTHER_MONEY),
+    "cost": _split(_OTHER_MONEY) | _ROLES["shipping"],
+    "ordered_at": _split(_OTHER_DATES),
+    "quantity": _RETURNS | _REFUNDED | _ROLES["discount"],
+}
+_KNOWN = _ALL.union(*_OTHERS.values())
 
 
 def is_known_name(name: str) -> bool:
@@ -282,8 +310,16 @@ def rate_name(name: str, role: str) -> float:
         for start in range(len(parts) - length + 1):
             if "".join(parts[start : start + length]) in words:
                 return 2 if length > 1 or len(parts) == 1 else 1
-    is_part = any(len(w) > (4 if w.isascii() else 1) and w in plain for w in words)
-    return 1 if is_part else 0
+    return 1 if any(_stands_in(word, plain) and not _is_cut(word, plain) for word in words) else 0
+
+
+def _stands_in(word: str, name: str) -> bool:
+    return len(word) > (4 if word.isascii() else 1) and word in name
+
+
+def _is_cut(word: str, name: str) -> bool:
+    """Whether a word is but a piece of another in the name: count in discount."""
+    return any(word in other and word != other and other in name for other in _KNOWN)
 
 
 def is_no_sale(value: str) -> bool:
@@ -303,6 +339,8 @@ def is_return(value: str) -> bool:
     [True, True, True, False, False]
     """
     parts = [normalize_word(part) for part in re.split(r"[\W_]+", value)]
+    if any(part in _PARTLY for part in parts):
+        return False
     return normalize_word(value) in _RETURNS or any(part in _RETURNS for part in parts)
 
 
@@ -313,7 +351,24 @@ def is_refunded(value: str) -> bool:
     [True, True, True, False, False]
     """
     parts = [normalize_word(part) for part in re.split(r"[\W_]+", value)]
-    return normalize_word(value) in _REFUNDED or any(part in _REFUNDED for part in parts)
+    words = _REFUNDED | _RETURNS if any(part in _PARTLY for part in parts) else _REFUNDED
+    return normalize_word(value) in words or any(part in words for part in parts)
+
+
+def is_returned_quantity(name: str) -> bool:
+    """Whether a column's name says how many pieces came back, or were not sent.
+
+    >>> [is_returned_quantity(n) for n in ("Returned qty", "Retourmenge", "Qty", "Return date")]
+    [True, True, False, False]
+    """
+    plain = normalize_word(name)
+    gives_back = any(len(w) > 3 and w in plain for w in _RETURNS | _REFUNDED | _NO_SALE - {"test"})
+    return gives_back and any(len(w) > 2 and w in plain for w in _ROLES["quantity"] - {"count"})
+
+
+def is_paid_flag(name: str) -> bool:
+    """Whether a column of yes and no says by its name whether an order was paid."""
+    return normalize_word(name) in _PAID
 
 
 def is_payment(name: str) -> bool:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from ..errors import OrdersError
+from ..notebook_cards import format_card, format_summary
 from ..orders.columns import Float64, Int64
 from . import measures
 
@@ -21,18 +22,37 @@ __all__ = ["OURS", "Evaluation"]
 
 OURS = "clvcast"  # the method that is our model, among the baselines
 _POINTS = 101  # of a gain curve
+_SHOWN = ("nGini", "MAE", "bias")  # in a console
 _NEEDED = (
     "cutoff", "method", "customer_id", "churn_probability", "expected_spend",
     "expected_spend_lower", "expected_spend_upper", "actual_spend", "churned",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Forecasts beside what happened (`backtest`'s forecasts.parquet) and its metrics.json."""
 
     forecasts: pa.Table
     metrics: Mapping[str, Any]
+
+    def _describe(self) -> dict[str, object]:
+        """Cutoffs and, of the newest, customers and the measures of each method."""
+        cutoffs = sorted(self.metrics)
+        newest = self.metrics[cutoffs[-1]]
+        facts: dict[str, object] = {"cutoffs": ", ".join(cutoffs)}
+        if "customers" in newest:
+            facts["customers"] = f"{newest['customers']:,}"
+        for name, found in newest.get("methods", {}).items():
+            shown = [f"{key} {found[key]:,.3f}" for key in _SHOWN if found.get(key) is not None]
+            facts[name] = ", ".join(shown)
+        return facts
+
+    def __repr__(self) -> str:
+        return format_summary(f"<{type(self).__name__}>", self._describe())
+
+    def _repr_html_(self) -> str:
+        return format_card(type(self).__name__, self._describe())
 
     @classmethod
     def read(cls, folder: Path) -> Evaluation:

@@ -3,7 +3,7 @@
     manifest.json   format version, model version, size and sha256 of every file, library versions
     model.json      the numbers (`Parameters`)
     churn-0.txt...  LightGBM trees as text, one file a head and seed; spend-0.txt likewise
-    golden.json     expected forecasts of the golden rows, and golden tables
+    golden.json     expected forecasts of the golden rows, golden tables and golden trees
     reference.json  histograms of features and forecasts at the training end; optional
 
 Loading checks in order: paths and sizes, digests, format version, numbers, tree structure,

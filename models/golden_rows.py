@@ -23,6 +23,7 @@ from ..orders.extra_features import ExtraFeatures
 from ..orders.orders import Orders
 from ..orders.reading.nested_rows import unnest
 from .golden_tables import Cell, build_table_inputs, compute_tables
+from .golden_trees import GoldenTrees, build_golden_trees, check_golden_trees
 from .model import TrainedModel
 from .parameters import Blend, LaterSpend
 from .scoring import forecast_rows
@@ -74,6 +75,7 @@ class GoldenFile(BaseModel):
     longer: dict[str, float]  # customer -> CLV over all periods the model has levels of, and one
     inputs: dict[str, list[float]]
     tables: dict[str, list[Cell]]
+    trees: GoldenTrees | None = None  # before 0.2 was released, some bundles had none
 
 
 LegacyGolden: TypeAlias = dict[str, dict[str, FiniteFloat]]  # of 0.1: customer -> forecast
@@ -150,6 +152,7 @@ def forecast_golden_rows(model: TrainedModel) -> GoldenFile:
         longer=_forecast_longer(model),
         inputs=inputs,
         tables=compute_tables(model.numbers, inputs),
+        trees=build_golden_trees(model.trees, len(model.numbers.features)),
     )
 
 
@@ -187,6 +190,8 @@ def _check(model: TrainedModel, expected: GoldenFile | LegacyGolden) -> None:
             raise BundleError(
                 f"the bundle's golden table {name!r} gives other values than when it was saved"
             )
+    if expected.trees is not None:
+        check_golden_trees(model.trees, len(model.numbers.features), expected.trees)
 
 
 def _choose_cutoffs(blend: Blend) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from ..configs.economics import KnownEconomics
+from ..configs.economics import KnownEconomics, find_basis
 from ..configs.schema import Config, CustomersConfig, OrdersConfig
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
@@ -82,7 +82,7 @@ class TrainedModel:
 
     def _describe(self) -> dict[str, object]:
         """What the model is, in a few facts."""
-        numbers = self.numbers
+        numbers, economics = self.numbers, self.economics
         seeds = len(next(iter(self.trees.values()), ()))
         trees = f"{seeds} boosters per head on {len(numbers.features)} features"
         until = numbers.trained_until
@@ -91,8 +91,10 @@ class TrainedModel:
             "trees": trees if seeds else "none: BTYD alone",
             "orders": numbers.blend.order_model.kind,
             "target": numbers.target,
-            "margin rate": self.economics.margin_rate,
+            "CLV": find_basis(numbers.target, economics.margin_rate, economics.margin_source),
         }
+        if facts["CLV"] == "margin":
+            facts["margin rate"] = economics.margin_rate
         if until is not None:
             facts["trained until"] = dates.format_instant(until)
         return facts

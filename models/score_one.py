@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ..configs.schema import OPTIONAL_COLUMNS
 from ..errors import OrdersError
 from ..features.table import compute_feature_rows
 from ..notebook_cards import format_card
@@ -191,14 +192,29 @@ def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Ord
     cleaned = clean_id(customer) if isinstance(customer, str) else ""
     if is_missing_id(cleaned):
         raise OrdersError(f"customer_id must be text and not empty, got {customer!r}")
-    config = model.orders
+    config, needed = model.orders, model.numbers.optional_columns
+    _check_fields(lines, needed)
     try:
-        return pack_records([(cleaned, lines)], model.numbers.optional_columns, config)
+        return pack_records([(cleaned, lines)], needed, config)
     except LineError:  # written in another way than the usual: the reader knows more, and says more
         plain = config.model_copy(
             update={"columns": {}, "max_rejected_share": 0.0, "duplicates": "keep"}
         )
-        return read_table(pd.DataFrame(lines).assign(customer_id=cleaned), plain)
+        frame = pd.DataFrame(lines).assign(customer_id=cleaned)
+        absent = [name for name in needed if name not in frame]
+        return read_table(frame.assign(**dict.fromkeys(absent)), plain)
+
+
+def _check_fields(lines: Sequence[Mapping[str, Any]], needed: Sequence[str]) -> None:
+    """Refuse a field of another name where one the model knows is absent: it may be misspelt."""
+    names = {name for line in lines for name in line}
+    unknown = sorted(map(str, names - {*_TUPLE, "customer_id", *OPTIONAL_COLUMNS}))
+    absent = [name for name in needed if name not in names]
+    if unknown and absent:
+        raise OrdersError(
+            f"an order line has the unknown field {unknown[0]!r}, and lacks {', '.join(absent)}; "
+            "rename it, or leave it out: a missing field is unknown"
+        )
 
 
 def _named(line: object) -> Mapping[str, Any]:

@@ -58,7 +58,7 @@ class NestedModel:
 
         """
         numbers = self.model.numbers
-        nested = unnest(model_input, numbers.orders, numbers.customers)
+        nested = unnest(model_input, numbers.orders, numbers.customers, numbers.optional_columns)
         reasons = dict(nested.reasons)
         rows: list[int] = []  # of the input, for each forecast
         tables = [FORECAST_SCHEMA.empty_table()]

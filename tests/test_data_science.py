@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import worlds
 
@@ -17,6 +20,8 @@ from clvcast.api.btyd import BGNBD, GammaGamma, ParetoNBD
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.estimators import ChurnClassifier, ClvRegressor, FeatureBuilder, RollingOriginSplit
 from clvcast.evaluation.standard_measures import compute_levelled_deviances
+from clvcast.notebook_cards import show_shares, show_steps
+from clvcast.train.backtest.run import Backtest
 
 CUTOFF = "2020-12-01"
 
@@ -157,10 +162,16 @@ def test_the_feature_builder_is_a_transformer(
 
 
 @pytest.mark.slow
-def test_estimators_trained_on_orders_are_the_model(shop_lines: pd.DataFrame) -> None:
+def test_estimators_trained_on_orders_are_the_model(
+    shop_lines: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr("clvcast.train.run.show_steps", lambda _: nullcontext(steps.append))
     settings: dict[str, Any] = {"horizon_days": 60, "effort": "quick"}
     regressor = ClvRegressor(**settings, periods=3, cutoff="2021-02-01").fit(shop_lines)
+    steps.clear()
     model = clvcast.train(shop_lines, clvcast.Config(**settings, periods=3), "2021-02-01")
+    assert (steps[0], steps[-1]) == ("features", "levels and intervals")
     assert regressor.model_.version == model.version
     expected = clvcast.score(model, shop_lines, "2021-02-01")
     assert regressor.predict(shop_lines).tolist() == expected["clv"].tolist()
@@ -256,11 +267,42 @@ def test_objects_are_short_in_consoles_and_cards_in_notebooks(
     forecast = shop_model.score_one(lines, "2021-02-01", customer_id="<b>")
     assert repr(shop_model).startswith(f"<Model {shop_model.version}>\n  forecasts: 3 periods")
     assert f"customers: {shop_orders.n_customers:,}" in repr(shop_orders)
+    assert "CLV: revenue" in repr(shop_model)
+    assert "margin rate" not in repr(shop_model)
     for value in (shop_model, shop_orders):
         assert len(repr(value)) < 500
     for shown in (shop_model, shop_orders, forecast):
         assert shown._repr_html_().startswith("<table><caption>")
     assert "&lt;b&gt;" in forecast._repr_html_()
+    methods = {"clvcast": {"nGini": 0.5, "MAE": 12.0, "bias": None}}
+    found = {name: {"customers": 1200, "methods": methods} for name in ("2021-02-01", "2021-01-01")}
+    backtest = Backtest(pa.table({"cutoff": []}), found)
+    assert repr(backtest).splitlines() == [
+        "<Backtest>",
+        "  cutoffs: 2021-01-01, 2021-02-01",
+        "  customers: 1,200",
+        "  clvcast: nGini 0.500, MAE 12.000",
+    ]
+    assert backtest._repr_html_().startswith("<table><caption>Backtest")
+
+
+def test_progress_is_a_line_where_a_person_watches(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        with show_steps("training") as tell:
+            tell("features")
+        with show_shares("backtest") as draw:
+            draw("2 cutoffs", 0.5, 1)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        if sys.stderr.isatty():
+            break
+        assert shown.err == ""
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    steps, shares = shown.err.strip("\r").split("\r" + " " * 78 + "\r")[:2]
+    assert steps.startswith("training: features, 0 s")
+    assert shares.strip("\r").startswith("backtest: 2 cutoffs [##########..........] 50%, 0 s")
 
 
 def test_the_sample_is_in_the_package(sample: clvcast.Orders) -> None:

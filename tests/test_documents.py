@@ -156,6 +156,37 @@ def test_the_readme_runs(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
+def test_the_tutorial_runs_and_shows_its_own_numbers(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    page = root / "docs" / "tutorial.md"
+    (python,), (settings,) = blocks(page, "python"), blocks(page, "yaml")
+    exec(compile(python, "tutorial.md", "exec"), {})
+    commands = re.findall(r"^clvcast (.*)$", "\n".join(blocks(page, "sh")), re.MULTILINE)
+    assert len(commands) == 7
+    printed = {}
+    for command in commands:
+        status, out, err = run(*command.split())
+        assert status == 0, (command, err)
+        printed[command.split()[0]] = out
+        if command.startswith("init"):
+            made = yaml.safe_load(Path("clvcast.yaml").read_text()) | yaml.safe_load(settings)
+            made["tracking"]["evaluated_cutoffs"] = 1  # the newest, of which the page tells
+            Path("clvcast.yaml").write_text(yaml.safe_dump(made, allow_unicode=True))
+    text = page.read_text()
+    (few,) = re.findall(r"warns: (\d+) customers", text)
+    assert f"warn  customers: {few} customers" in printed["check"]
+    (share,) = re.findall(r"it forecast (\d+) % less", text)
+    assert f"it forecast {share}% less than was spent" in printed["train"]
+    listed = pd.read_csv("lists/win_back.csv").head(3)
+    for row in listed.itertuples():
+        assert f"| {row.customer_id} | {row.value_at_stake:,.2f} | {row.reason} |" in text
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 def test_a_shopify_export_becomes_a_forecast_in_three_commands(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:

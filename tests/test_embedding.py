@@ -12,8 +12,6 @@ import pytest
 from conftest import missing
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig
-from clvcast.orders.reading.read_orders import read_table
 
 ASKED = {"cutoff": "2021-01-01", "orders": [{"ordered_at": "2020-11-02", "amount": 42.0}]}
 
@@ -26,15 +24,16 @@ def block_of(root: Path, heading: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(shop_lines: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bundle and the orders the examples name; the model needs no optional
-    column.
+def place(
+    shop_lines: pd.DataFrame, shop_model: clvcast.Model, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with the bundle and the orders the examples name. The model learned from optional
+    columns, as one that `clvcast init` maps them for; the examples' lines have none of them.
     """
     folder = tmp_path_factory.mktemp("service")
-    lines = shop_lines[["customer_id", "ordered_at", "amount"]]
-    lines.to_parquet(folder / "orders.parquet")
-    orders = read_table(lines, OrdersConfig())
-    clvcast.train(orders, clvcast.Config(horizon_days=60, periods=1)).save(folder / "bundle")
+    shop_lines.to_parquet(folder / "orders.parquet")
+    shop_model.save(folder / "bundle")
+    assert "order_id" in shop_model.numbers.optional_columns
     return folder
 
 
@@ -70,7 +69,13 @@ def test_services(root: Path, place: Path, monkeypatch: pytest.MonkeyPatch, libr
     answer = client.post("/customers/c/value", json=ASKED)
     content = answer.json() if callable(answer.json) else answer.json
     assert content == {"clv": own.clv, "model_version": own.model_version}
-    assert client.post("/customers/c/value", json=ASKED | {"cutoff": "soon"}).status_code == 422
+    for change, field in (
+        ({"cutoff": "soon"}, "cutoff"),
+        ({"orders": [{"ordered_at": "2020-11-02", "amount": "x"}]}, "amount must be a number"),
+        ({"orders": [{"ordered_at": "2020-11-02"}]}, "amount"),
+    ):
+        answer = client.post("/customers/c/value", json=ASKED | change)
+        assert (answer.status_code, field in answer.text) == (422, True), answer.text
 
 
 def test_a_schedule(root: Path) -> None:

@@ -29,8 +29,12 @@ from clvcast.configs import addresses
 from clvcast.configs.schema import FormatConfig
 from clvcast.errors import ClvcastError, OrdersError, StoreError
 from clvcast.orders.reading import (
+    empty_lines,
     file_contents,
+    file_search,
     json_lines,
+    parquet_files,
+    rejected_lines,
     remote_files,
     text_files,
     workbooks,
@@ -690,3 +694,46 @@ def test_sheets_of_a_workbook_are_one_table_by_their_names(tmp_path: Path) -> No
     assert clvcast.read_orders(write(lines, notes)).amounts.sum() == 300
     with pytest.raises(OrdersError, match="another header on sheet 2 than on the first"):
         clvcast.read_orders(write(lines, lines.rename(columns={"amount": "Amount"})))
+
+
+def test_a_file_that_claims_millions_of_empty_lines_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_files, "_BLOCK_LINES", 1_000)
+    monkeypatch.setattr(empty_lines, "_MOST_EMPTY", 5_000)
+    lines = make_lines().assign(amount=1.0)
+    for empty in (None, ""):
+        blank = pd.DataFrame({name: [empty] * 6_000 for name in lines}, dtype="object")
+        blank.to_parquet(tmp_path / "o.parquet")
+        assert "o.parquet: 6,000 lines in a row are empty in all of" in refused(
+            tmp_path / "o.parquet"
+        )
+    few = pd.concat([pd.DataFrame({name: [None] * 5_000 for name in lines}), lines.astype(object)])
+    few.astype({"amount": "float64", "ordered_at": "str"}).to_parquet(tmp_path / "o.parquet")
+    orders = clvcast.read_orders(tmp_path / "o.parquet", max_rejected_share=1.0)
+    assert orders.n_lines == len(lines)
+
+
+def test_rejected_lines_come_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column of Arrow holds 2 GB of text, and a reason stands on every line."""
+    rows, ids = np.arange(7), pa.array([f"c{k}" for k in range(7)])
+    whole = rejected_lines.build_rejected_table("f", rows, "why", "amount", ids, ids)
+    monkeypatch.setattr(rejected_lines, "_MOST_ROWS", 3)
+    pieces = rejected_lines.build_rejected_table("f", rows, "why", "amount", ids, ids)
+    assert pieces.equals(whole)
+    assert pieces["reason"].num_chunks == 3
+    assert rejected_lines.build_rejected_table("f", rows[:0], "why").num_rows == 0
+
+
+def test_more_files_than_can_be_read_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_search, "_MOST_FILES", 3)
+    for k in range(3):
+        (tmp_path / f"{k}.csv").write_text(f"{HEADER}\nc{k},2024-01-01,1,o{k}\n")
+    (tmp_path / "note.pdf").touch()
+    assert len(file_search.find_files(str(tmp_path))) == 3
+    assert len(file_search.find_files(f"{tmp_path}/*")) == 3
+    (tmp_path / "3.csv").write_text(HEADER)
+    for source in (tmp_path, f"{tmp_path}/*.csv"):
+        assert "names more than 3 order files; join them" in refused(source)

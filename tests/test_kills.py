@@ -8,6 +8,7 @@ import random
 import time
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 from test_scheduled import champion, finish, kill, start, write_shop
@@ -57,6 +58,9 @@ def test_killed_at_twenty_random_points_the_old_champion_serves_and_a_rerun_goes
         )
     finish(start("train", config))
     assert champion(uri) == "2"
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
     by_version["2"] = forecasts()
     assert not by_version["2"].equals(by_version["1"])
     versions, _ = promotion.list_models("shop", uri)

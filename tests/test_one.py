@@ -148,8 +148,6 @@ def test_shapes_that_are_no_customer(
 ) -> None:
     with pytest.raises(clvcast.OrdersError, match="got 400 customers"):
         shop_model.score_one(shop_orders, CUTOFF)
-    with pytest.raises(clvcast.OrdersError, match="needs the columns order_id"):
-        shop_model.score_one([("2020-05-06", 1.0)], CUTOFF)
     refused: list[Any] = [[], "2020", [3]]
     for wrong in refused:
         with pytest.raises(clvcast.OrdersError, match="order line"):
@@ -157,6 +155,25 @@ def test_shapes_that_are_no_customer(
     lines = [{"ordered_at": "2020-01-01", "amount": amount} for amount in (1.0, float("inf"))]
     with pytest.raises(LineError, match="amount must be finite, which line 1 of customer 0 breaks"):
         pack_records([("c", lines)], (), OrdersConfig())
+
+
+def test_a_field_that_a_line_lacks_is_null(shop_model: clvcast.Model) -> None:
+    plain = [{"ordered_at": f"2020-0{month}-06T10:00:00", "amount": 9.0} for month in (2, 5, 8)]
+    full = [line | dict.fromkeys(shop_model.numbers.optional_columns) for line in plain]
+    expected = shop_model.score_one(full, CUTOFF, "c")
+    assert shop_model.score_one(plain, CUTOFF, "c") == expected
+    pairs = [(line["ordered_at"], line["amount"]) for line in plain]
+    assert shop_model.score_one(pairs, CUTOFF, "c") == expected
+    in_words = [line | {"amount": "9.00"} for line in plain]  # read as a file's cells are
+    assert shop_model.score_one(in_words, CUTOFF, "c") == expected
+    nested = pd.DataFrame({"customer_id": ["c"], "cutoff": [CUTOFF], "orders": [plain]})
+    found = NestedModel(shop_model).predict(nested)
+    assert (found["reason"].item(), found["clv"].item()) == (None, expected.clv)
+    misspelt = [line | {"quantitiy": 1.0} for line in plain]
+    with pytest.raises(clvcast.OrdersError, match="the unknown field 'quantitiy', and lacks "):
+        shop_model.score_one(misspelt, CUTOFF)
+    more = [line | {"shelf": 1.0} for line in full]  # nothing is missing
+    assert shop_model.score_one(more, CUTOFF, "c") == expected
 
 
 def test_a_cutoff_beyond_a_horizon_from_now_is_refused_and_silence_is_not(

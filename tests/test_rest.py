@@ -202,11 +202,24 @@ def test_what_breaks_a_rule_is_named_by_its_path_and_never_repeated(
     assert answer.json()["model_version"] == answer.headers["x-model-version"]
 
 
-def test_a_field_the_model_needs_is_named(client: httpx.Client) -> None:
-    bare = {"ordered_at": "2020-05-06", "amount": 3.5}
+def test_a_field_that_a_line_lacks_is_null_and_a_column_that_a_table_lacks_is_named(
+    client: httpx.Client, shop_model: clvcast.Model
+) -> None:
+    bare = {"ordered_at": "2020-05-06T00:00:00", "amount": 3.5}
     answer = client.post("/v1/forecasts", json=request(bare))
-    assert answer.status_code == 422
-    assert "it needs order_id, product_id" in answer.text
+    assert answer.status_code == 200, answer.text
+    full = bare | dict.fromkeys(shop_model.numbers.optional_columns)
+    both = client.post("/v1/forecasts", json=request(full))
+    assert answer.json()["forecasts"] == both.json()["forecasts"]
+    misspelt = client.post("/v1/forecasts", json=request(bare | {"quantitiy": 1}))
+    assert (misspelt.status_code, "quantitiy" in misspelt.text) == (422, True)
+    sink = io.BytesIO()
+    pd.DataFrame([bare | {"customer_id": "c"}]).to_parquet(sink)
+    headers = {"content-type": PARQUET}
+    table = client.post(f"/v1/forecasts?cutoff={CUTOFF}", content=sink.getvalue(), headers=headers)
+    assert table.status_code == 422
+    missing = [fault["path"] for fault in table.json()["error"]["faults"]]
+    assert missing == list(shop_model.numbers.optional_columns)
 
 
 @pytest.mark.parametrize(

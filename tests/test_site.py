@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -47,6 +48,12 @@ def test_every_public_name_has_a_place_in_the_reference(pages: ModuleType) -> No
     assert len(pages.find_home("tables")) == len(clvcast.tables.__all__)
 
 
+def test_notebooks_are_kept_without_results(root: Path) -> None:
+    for path in (root / "docs" / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path
+
+
 def test_every_benchmark_says_what_it_measures(root: Path, pages: ModuleType) -> None:
     results = {path.name for path in (root / "benchmarks" / "results").glob("*.md")}
     assert set(pages.find_benchmarks()) == results - {"README.md"}
@@ -66,6 +73,12 @@ def test_the_site_builds_without_warnings_and_loads_nothing_from_elsewhere(
     )
     for page in written.values():
         assert not loaded.search(page.read_text(encoding="utf-8")), page
+    notebooks = [path.stem for path in (root / "docs" / "notebooks").glob("*.ipynb")]
+    assert len(notebooks) == 3
+    for name in notebooks:  # they ran: a cell that fails ends the build
+        text = written[Path("docs/notebooks") / name].read_text(encoding="utf-8")
+        assert 'class="result"' in text
+        assert name == "own_model" or "Plotly.newPlot" in text
     for name, (_, _, members) in pages.REFERENCE.items():
         text = written[Path("reference") / name].read_text(encoding="utf-8")
         for member in members:

@@ -7,7 +7,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +18,8 @@ from conftest import Run, missing, read_nested_forecasts
 
 import clvcast
 from clvcast.errors import StoreError
+from clvcast.models.registry_facts import CUTOFF
+from clvcast.train.registry.mlflow_store import open_for_writing
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow and SQLAlchemy warn of their own
 
@@ -298,6 +302,36 @@ def test_score_reads_the_store_the_config_or_the_flag_names(
     )
     assert (status, "MLflow cannot give the model models:/none@champion" in err) == (1, True)
     assert "Traceback" not in err
+
+
+def test_a_killed_training_leaves_no_run_running(tmp_path: Path) -> None:
+    """The next training ends what a kill left, and nothing that may still run."""
+    with open_for_writing(f"sqlite:///{tmp_path}/mlflow.db") as store:
+        assert store.end_dead_runs("shop") == 0
+        with store.run("shop", "train", {CUTOFF: "2024-01-01"}) as finished:
+            pass
+        experiment = store.client.get_run(finished).info.experiment_id
+        hour = 3_600_000
+        now = int(time.time() * 1000)
+
+        def leave(hours_ago: float, **tags: str) -> str:
+            begun = int(now - hours_ago * hour)
+            run = store.client.create_run(experiment, start_time=begun, tags=tags)
+            return str(run.info.run_id)
+
+        killed = leave(1, **{CUTOFF: "2024-01-01"})
+        old = leave(25, **{CUTOFF: "2024-01-01"})
+        another = leave(25)  # a user's own run
+
+        def status(run_id: str) -> str:
+            return str(store.client.get_run(run_id).info.status)
+
+        server = replace(store, uri="http://mlflow:5000")  # where another training may be at work
+        assert server.end_dead_runs("shop") == 1
+        assert (status(old), status(killed)) == ("KILLED", "RUNNING")
+        assert store.end_dead_runs("shop") == 1
+        assert status(killed) == "KILLED"
+        assert (status(another), status(finished)) == ("RUNNING", "FINISHED")
 
 
 def test_a_store_that_cannot_be_written_is_a_sentence(run: Run, store: Path) -> None:

@@ -22,6 +22,7 @@ from ..models.drift_reference import (
 )
 from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
+from ..notebook_cards import show_steps
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
 from ..orders.extra_features import ExtraFunction
@@ -80,7 +81,9 @@ def train(
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
     orders = attach_configured(orders, config, extra_features)
-    return Model.of(train_final_model(orders, config, _resolve_end(orders, config, cutoff)))
+    end = _resolve_end(orders, config, cutoff)
+    with show_steps("training") as progress:
+        return Model.of(train_final_model(orders, config, end, progress=progress))
 
 
 def train_and_evaluate(
@@ -144,10 +147,14 @@ def _evaluated(
 
 
 def train_final_model(
-    orders: Orders, config: Config, end: int, max_rows: int | None = None
+    orders: Orders,
+    config: Config,
+    end: int,
+    max_rows: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> TrainedModel:
     """A model with the drift reference that monitoring needs; `max_rows` is as in `fit`."""
-    model = fit(orders, config, end, max_rows=max_rows)
+    model = fit(orders, config, end, progress, max_rows)
     return replace(model, reference=_build_drift_reference(model, orders, end))
 
 

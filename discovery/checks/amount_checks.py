@@ -6,18 +6,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...orders.columns import Float64, Mask
+from ...configs.layouts import list_named_columns, load_layouts, normalize_name
+from ...orders.columns import Mask
 from ...orders.reading.validation_issues import join_words, pluralize
+from ..repeated_totals import measure_repeats
 from . import vocabulary
 from .finding import Finding, format_setting
 from .source_profile import SourceProfile
 
-__all__ = ["detect_currencies", "detect_footers", "detect_totals_on_lines"]
+__all__ = [
+    "detect_currencies",
+    "detect_footers",
+    "detect_layout_amounts",
+    "detect_totals_on_lines",
+]
 
 _LEAST_ORDERS = 10  # with several lines: fewer tell nothing
-_EQUAL_SHARE = 0.9  # of these orders have equal amounts on all lines
-_LEAST_GROWTH = 0.3  # of a line's amount with the number of lines; 1 for totals, 0 for prices
-_SURE = 2.0  # standard errors
 _SAME_AMOUNT = 0.005  # in the shop's currency
 _LEAST_CURRENCY_SHARE = 0.001  # of the lines
 _LEAST_FILE_LINES = 6  # of a file whose last line may be a total of the others
@@ -33,41 +37,22 @@ def detect_totals_on_lines(profile: SourceProfile) -> Finding:
     name = "order totals"
     per_line = np.array([source.amount_per == "line" for source in profile.sources])
     usable = profile.is_used & (profile.amounts > 0) & per_line[profile.source]
-    amounts = profile.amounts[usable]
-    _, order, lines = np.unique(profile.orders[usable], return_inverse=True, return_counts=True)
-    low = np.full(len(lines), np.inf)
-    high = np.zeros(len(lines))
-    np.minimum.at(low, order, amounts)
-    np.maximum.at(high, order, amounts)
-    several = lines > 1
-    if several.sum() < _LEAST_ORDERS:
+    repeats = measure_repeats(profile.amounts[usable], profile.orders[usable])
+    share = repeats.share
+    if repeats.n_orders < _LEAST_ORDERS:
         return Finding(name, "pass", 0.0, "too few orders of several lines to hold repeated totals")
-    share = float((high - low < _SAME_AMOUNT)[several].mean())
     sentence = f"{share:.0%} of the orders of several lines have the same amount on each"
-    if share < _EQUAL_SHARE or not _grows(np.log(high), np.log(lines)):
+    if not repeats.is_total:
         return Finding(name, "pass", share, sentence)
-    factor = amounts.sum() / high.sum()
     has_ids = bool((profile.numbered_orders >= 0).any())
     return Finding(
         name,
         "warn",
         share,
         f"{sentence}, and it grows with their number: it is the order's total, and revenue "
-        f"is counted {factor:.1f} times",
+        f"is counted {repeats.factor:.1f} times",
         "orders.amount_per: order" + ("" if has_ids else ", with orders.columns.order_id"),
     )
-
-
-def _grows(values: Float64, sizes: Float64) -> bool:
-    """Whether values grow with sizes by a power that is no chance."""
-    apart = sizes - sizes.mean()
-    spread = float((apart**2).sum())
-    if not spread:
-        return False
-    power = float((apart * values).sum()) / spread
-    rest = values - values.mean() - power * apart
-    error = float(np.sqrt((rest**2).mean() / spread))
-    return power > _LEAST_GROWTH and power > _SURE * error
 
 
 def detect_currencies(profile: SourceProfile) -> Finding:
@@ -100,6 +85,34 @@ def detect_currencies(profile: SourceProfile) -> Finding:
             "export amounts in one currency, or with a column of codes for orders.currency_column",
         )
     return Finding(name, "pass", 0.0, "no second currency shows in columns or amounts")
+
+
+def detect_layout_amounts(profile: SourceProfile) -> Finding:
+    """Tax added to prices that contain it: another export of the layout fits the values."""
+    name = "layout"
+    for (position, column), counts in profile.values.items():
+        layout = load_layouts().get(str(profile.sources[position].layout))
+        for export in layout.exports if layout else ():
+            if not export.fits_values(column, counts):
+                continue
+            amounts = export.columns["amount"]
+            known = {normalize_name(n) for one in amounts for n in list_named_columns(one)}
+            added = [n for n in profile.amount_columns if normalize_name(n) not in known]
+            if not added:
+                continue
+            fitting = [
+                a for a in amounts if set(list_named_columns(a)) <= {*profile.amount_columns}
+            ]
+            values = join_words([repr(value) for value in list(counts)[:3]])
+            return Finding(
+                name,
+                "warn",
+                float(sum(counts.values())),
+                f"column {column!r} is {values}: these are {export.name}, and the amount adds "
+                f"{join_words([repr(n) for n in added])}, which is in the prices already",
+                format_setting("orders.columns.amount", fitting[0] if fitting else amounts[-1]),
+            )
+    return Finding(name, "pass", 0.0, "the amount fits the values of the layout's file")
 
 
 def _find_codes(column: str, counts: Mapping[str, int]) -> dict[str, int]:

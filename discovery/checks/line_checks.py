@@ -31,7 +31,12 @@ _NOTHING = hash_texts(["", "0", "0.0", "0.00", "0,00", "0.000", "$0.00"])
 
 def detect_returns(profile: SourceProfile) -> Finding:
     """Returns that count as sales, by a word or a negative quantity; and in the shop's own name."""
-    for detect in (_detect_named_returns, _detect_negative_quantities, _detect_own_returns):
+    for detect in (
+        _detect_named_returns,
+        _detect_negative_quantities,
+        _detect_own_returns,
+        _detect_nameless_returns,
+    ):
         finding = detect(profile)
         if finding is not None:
             return finding
@@ -109,6 +114,30 @@ def _detect_own_returns(profile: SourceProfile) -> Finding | None:
         if reference
         else "export the column that names the order they give back, for orders.return_columns, or "
         + format_setting("orders.no_customer", [name]),
+    )
+
+
+def _detect_nameless_returns(profile: SourceProfile) -> Finding | None:
+    """Refunds without a customer, which are set aside, though they name an order of the file."""
+    lost = (profile.customers.codes < 0) & (profile.amounts < 0)
+    if lost.sum() < _LEAST_RETURNS:
+        return None
+    reference = _find_reference(profile, lost)
+    has_order = np.isin(
+        profile.numbered_orders, np.unique(profile.numbered_orders[profile.is_used])
+    )
+    if not reference and has_order[lost & (profile.numbered_orders >= 0)].sum() < _LEAST_RETURNS:
+        return None
+    money = float(profile.amounts[lost].sum())
+    bought = float(profile.amounts[profile.is_used].sum())
+    where = f"column {reference!r} names their orders" if reference else "they name their orders"
+    return Finding(
+        "return lines",
+        "warn",
+        abs(money / bought) if bought else 0.0,
+        f"{pluralize(int(lost.sum()), 'line')} with negative amounts ({money:,.2f}) name no "
+        f"customer and are set aside, so that they lower nothing; {where}",
+        "fill in the customer of each order on its refunds, in the export or by a query",
     )
 
 

@@ -10,6 +10,7 @@ from ...orders import dates
 from ...orders.columns import Int64, Mask
 from ...orders.reading.line_filters import fold_value
 from ...orders.reading.validation_issues import join_words, pluralize
+from ..words import is_paid_flag
 from . import vocabulary
 from .finding import Finding, format_addition, format_setting
 from .source_profile import SourceProfile
@@ -170,6 +171,8 @@ def _find_no_sales(column: str, counts: Mapping[str, int]) -> dict[str, int]:
     filled = {value: count for value, count in counts.items() if value}
     if vocabulary.is_flag_column(column):
         return {v: n for v, n in filled.items() if vocabulary.is_true(v)}
+    if is_paid_flag(column) and all(map(vocabulary.is_flag_value, filled)):
+        return {v: n for v, n in filled.items() if not vocabulary.is_true(v)}
     no_sales = {v: n for v, n in filled.items() if vocabulary.is_no_sale(v, column)}
     if vocabulary.is_status_column(column):
         return no_sales

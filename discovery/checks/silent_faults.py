@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .amount_checks import detect_currencies, detect_footers, detect_totals_on_lines
+from .amount_checks import (
+    detect_currencies,
+    detect_footers,
+    detect_layout_amounts,
+    detect_totals_on_lines,
+)
 from .customer_checks import detect_customer_per_order, detect_shared_ids, detect_similar_ids
 from .finding import Finding
 from .line_checks import detect_joined_lines, detect_order_amounts, detect_returns
@@ -26,6 +31,7 @@ MONEY_DETECTORS: tuple[Detector, ...] = (
     detect_returns,
     detect_joined_lines,
     detect_order_amounts,
+    detect_layout_amounts,
 )
 DETECTORS: tuple[Detector, ...] = (
     *MONEY_DETECTORS,

@@ -14,6 +14,7 @@ __all__ = [
     "is_currency_code",
     "is_currency_column",
     "is_flag_column",
+    "is_flag_value",
     "is_no_sale",
     "is_person_column",
     "is_placeholder",
@@ -127,6 +128,12 @@ _CODES = frozenset(
     }
 )
 _COMMON_CODES = frozenset({"EUR", "USD", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK", "PLN", "CNY"})
+_YES = frozenset(
+    ["true", "yes", "y", "1", "t", "ja", "oui", "si", "sí", "sim", "tak", "evet", "是"],
+)
+_NO = frozenset(
+    ["false", "no", "n", "0", "f", "nein", "non", "não", "nee", "nie", "hayır", "否"],
+)
 _MARK = re.compile(r"^[-+(\s]*([^\d\s.,()+-][^\d\s,()+-]*)|([^\d\s.,()+-]+)[)\s-]*$")
 
 
@@ -202,8 +209,17 @@ def is_placeholder(label: str) -> bool:
 
 
 def is_true(value: str) -> bool:
-    """Whether a cell of a flag says yes."""
-    return normalize(value) in ("true", "1", "yes", "y", "t", "ja", "oui", "sí", "si", "sim")
+    """Whether a cell of a flag says yes: true, 1, 1.0, ja, ..."""
+    return _spell_whole(value) in _YES
+
+
+def is_flag_value(value: str) -> bool:
+    """Whether a cell says yes or no."""
+    return _spell_whole(value) in _YES | _NO
+
+
+def _spell_whole(value: str) -> str:
+    return re.sub(r"^([01])[.,]0+$", r"\1", normalize(value))
 
 
 def is_total(label: str) -> bool:

@@ -119,7 +119,8 @@ def find_benchmarks() -> dict[str, str]:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Pages of benchmarks begin with what they measure; their text is written by the benchmarks."""
+    """Pages of benchmarks begin with what they measure; links to notebooks lead to their pages."""
+    markdown = re.sub(r"\((notebooks/\w+)\.ipynb\)", r"(\1.md)", markdown)
     folder, _, name = page.file.src_uri.rpartition("/")
     if folder != "benchmarks/results" or name == "README.md":
         return markdown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..columns import Float64
+from .month_names import translate_months
 
 __all__ = ["ISO", "ISO_WITH_OFFSET", "parse_stamps", "suggest_date_format", "suggest_number_format"]
 
@@ -19,6 +21,7 @@ _DATES = (
     *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y", "%Y-%m-%d", "%Y.%m.%d"),
     *("%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%d-%b-%y", "%b %d %Y", "%B %d, %Y", "%d %B %Y"),
     *("%d. %B %Y", "%d. %b %Y", "%B %d %Y", "%d-%B-%Y", "%d/%b/%Y", "%Y-%b-%d"),
+    *("%d de %B de %Y", "%d de %b de %Y", "%d-%b.-%Y", "%Y %B %d", "%d %b, %Y"),
     *("%a, %d %b %Y", "%a %d %b %Y", "%A, %B %d, %Y", "%A, %d %B %Y"),
 )
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
@@ -56,6 +59,10 @@ def parse_stamps(
     else:
         texts = distinct.to_pandas().astype(object)
         stamps = pd.to_datetime(texts, format=date_format, errors="coerce")
+        if re.search("%[bB]", date_format) and stamps.isna().any():
+            texts = translate_months(distinct, date_format).to_pandas().astype(object)
+            translated = pd.to_datetime(texts, format=date_format, errors="coerce")
+            stamps = stamps.fillna(translated)
     micros = stamps.dt.as_unit("us").take(encoded.indices.to_numpy())
     return pd.Series(micros.reset_index(drop=True))
 

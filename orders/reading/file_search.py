@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ ENDINGS = (
 )
 _LISTED = ".parquet, .csv, .tsv, .txt, .jsonl (each text also .gz), .zip or .xlsx"
 _LONGEST_NAME = 255
+_MOST_FILES = 20_000  # each takes some 10 ms, however small
 _PARTITION = re.compile(r"([^\W\d][\w .-]*)=(.+)")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -31,8 +32,8 @@ def find_files(source: str) -> list[Path]:
     if not source or len(path.name) > _LONGEST_NAME:
         raise OrdersError("orders must be in a file, a glob or a folder; give its path")
     if path.is_dir():
-        files = [p for p in path.rglob("*") if p.is_file()]
-        paths = [p for p in keep_tables(files) if p.name[0] not in "._"]
+        visible = (p for p in path.rglob("*") if p.name[0] not in "._" and find_ending(p.name))
+        paths = keep_tables(p for p in _limit(visible, source) if p.is_file())
         missing = f"the folder {source} holds no order files ({_LISTED})"
     elif path.exists():
         _refuse_special(path)
@@ -42,7 +43,8 @@ def find_files(source: str) -> list[Path]:
     elif any(sign in source for sign in "*?["):
         anchor = Path(path.anchor or ".")
         try:
-            paths = list(keep_tables(anchor.glob(str(path.relative_to(path.anchor)))))
+            matches = anchor.glob(str(path.relative_to(path.anchor)))
+            paths = keep_tables(_limit((p for p in matches if find_ending(p.name)), source))
         except ValueError as error:
             raise OrdersError(f"{source} is no glob: {error}") from None
         missing = f"no order file ({_LISTED}) matches {source}"
@@ -59,6 +61,17 @@ def find_files(source: str) -> list[Path]:
             "orders; name one kind, such as '*.parquet'"
         )
     return sorted(paths)
+
+
+def _limit(paths: Iterable[Path], source: str) -> Iterator[Path]:
+    """The paths; refuses more than can be read in minutes, before the rest are looked up."""
+    for number, path in enumerate(paths):
+        if number >= _MOST_FILES:
+            raise OrdersError(
+                f"{source} names more than {_MOST_FILES:,} order files; join them, "
+                "for example into one parquet file a month"
+            )
+        yield path
 
 
 def find_ending(name: str) -> str:

@@ -26,8 +26,9 @@ from ..orders import OrdersReport
 from .column_expressions import Expression
 from .column_mapping import CURRENCY
 from .customer_ids import load_id_rules
+from .empty_lines import refuse_empty_lines
 from .exchange_rates import load_exchange_rates
-from .files import RawTable
+from .files import RawTable, list_needed
 from .line_filters import KEPT, RETURNS, count_values
 from .line_rules import NOT_EMPTY
 from .line_validation import (
@@ -116,7 +117,8 @@ class LineCollector:
         number = list(self._files).index((position, file))
         self.columns.update(mapping)
         self.faults += self._where(faults, file)
-        for raw in blocks:
+        needed = list_needed(mapping)
+        for raw in refuse_empty_lines(blocks, file, needed):
             wrong_types = describe_unreadable(raw, mapping)
             if wrong_types:
                 self.faults += self._where(wrong_types, file)

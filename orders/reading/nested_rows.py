@@ -119,12 +119,16 @@ def nest(
 
 
 def unnest(
-    rows: pd.DataFrame, config: OrdersConfig, customers: CustomersConfig | None = None
+    rows: pd.DataFrame,
+    config: OrdersConfig,
+    customers: CustomersConfig | None = None,
+    needed: Sequence[str] = (),
 ) -> NestedOrders:
     """Read nested rows: their orders by cutoff, and a reason for each row that cannot be used.
 
     Times are ISO text and amounts numbers, whatever the shop's files look like. With `customers`,
-    of a model that needs attributes, those of the column `attributes` are joined. Raises
+    of a model that needs attributes, those of the column `attributes` are joined. `needed` are the
+    optional columns of a model: null in lines that lack them. Raises
     `OrdersError` where a column is missing.
     """
     missing = [name for name in _OWN_COLUMNS if name not in rows.columns]
@@ -157,7 +161,7 @@ def unnest(
         for line in row.lines
     ]
     reader = _Reader(
-        tuple(dict.fromkeys(name for line in lines for name in line)),
+        tuple(dict.fromkeys([*(name for line in lines for name in line), *needed])),
         OrdersConfig(
             timezone=config.timezone,
             currency_decimals=config.currency_decimals,

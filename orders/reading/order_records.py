@@ -78,9 +78,9 @@ def pack_records(
     """Pack the lines of some customers, each a cleaned id of its own and at least one line.
 
     A line has ordered_at (ISO text or a datetime), amount (a number) and any of the optional
-    columns; of those, `columns` are kept. The same lines read as a table give equal `Orders`.
-    Raises `LineError` for a line that cannot be used as it stands, `OrdersError` where a column is
-    in no line.
+    columns; of those, `columns` are kept, null where a line lacks them: so a customer alone gives
+    what it gives beside others. The same lines read as a table give equal `Orders`. Raises
+    `LineError` for a line that cannot be used as it stands, `OrdersError` for amounts too large.
     """
     zone = ZoneInfo(config.timezone) if config.timezone else None
     lines = [line for _, customer_lines in customers for line in customer_lines]
@@ -101,12 +101,6 @@ def pack_records(
         owner = owners[error.position]
         line = error.position - owners.index(owner)
         raise LineError(owner, line, column, error.rule) from None
-    absent = [name for name in columns if not any(name in line for line in lines)]
-    if absent:
-        raise OrdersError(
-            f"the model needs the columns {', '.join(absent)}, which the orders lack; "
-            "give them, null where unknown"
-        )
     unit = 10.0**config.currency_decimals
     if np.abs(numbers["amount"]).sum() * unit >= MAX_MINOR_UNITS:
         raise OrdersError(f"all amounts together must stay below {MAX_MINOR_UNITS / unit:.0e}")

@@ -8,6 +8,7 @@ from ..columns import Int64
 
 __all__ = ["REJECTED_SCHEMA", "build_rejected_table"]
 
+_MOST_ROWS = 1 << 20  # of a piece
 REJECTED_SCHEMA = pa.schema(
     [
         ("file", pa.string()),
@@ -30,14 +31,21 @@ def build_rejected_table(
 ) -> pa.Table:
     """Rejected lines as rows of `REJECTED_SCHEMA`; without `rows`, whole customers."""
     n = len(rows) if rows is not None else len(customer_ids or ())
-    return pa.table(
-        [
-            pa.repeat(file, n),
-            pa.nulls(n, pa.int64()) if rows is None else pa.array(rows, pa.int64()),
-            pa.nulls(n, pa.string()) if customer_ids is None else customer_ids.cast(pa.string()),
-            pa.repeat(reason, n),
-            pa.repeat(column, n),
-            pa.nulls(n, pa.string()) if values is None else values.cast(pa.string()),
-        ],
-        schema=REJECTED_SCHEMA,
-    )
+
+    def build(first: int, n: int) -> pa.Table:
+        """The lines from `first` on: a column of Arrow holds 2 GB of text at most."""
+        nothing = pa.nulls(n, pa.string())
+        return pa.table(
+            [
+                pa.repeat(file, n),
+                pa.nulls(n, pa.int64()) if rows is None else pa.array(rows[first : first + n]),
+                nothing if customer_ids is None else customer_ids.slice(first, n).cast(pa.string()),
+                pa.repeat(reason, n),
+                pa.repeat(column, n),
+                nothing if values is None else values.slice(first, n).cast(pa.string()),
+            ],
+            schema=REJECTED_SCHEMA,
+        )
+
+    starts = range(0, max(n, 1), _MOST_ROWS)
+    return pa.concat_tables(build(first, min(_MOST_ROWS, n - first)) for first in starts)

@@ -125,8 +125,8 @@ def _read_request(model: TrainedModel, body: bytes, limits: Limits) -> _Request:
     except LineError as error:
         path = f"customers[{error.customer}].orders[{error.line}].{error.column}"
         raise build_invalid_request([FieldError(path=path, rule=error.rule)]) from None
-    except OrdersError:
-        raise _build_missing_field_error(model) from None
+    except OrdersError as error:
+        raise Refusal(422, "invalid", str(error)) from None
     attributes = [customer.get("attributes") for customer in customers]
     orders = _attach_attributes(model, orders, ids, attributes)
     return _Request(cutoff, ids, windows.slice_observed(orders, cutoff))
@@ -196,8 +196,8 @@ def answer_table(
         )
     orders = _read_orders(model, table)
     check_size(orders.n_customers, table.num_rows, limits)
-    if any(name not in orders.optional_columns for name in model.numbers.optional_columns):
-        raise _build_missing_field_error(model)
+    needed = model.numbers.optional_columns
+    _check_columns([name for name in needed if name not in orders.optional_columns])
     if model.customers is not None:
         orders = _attach_line_attributes(
             model.customers, orders, table, attribute_columns, model.orders.timezone
@@ -218,14 +218,18 @@ def answer_table(
     return EncodedAnswer(to_json(content), JSON, forecasts.num_rows)
 
 
+def _check_columns(missing: list[str]) -> None:
+    """Refuse a table without columns that the model learned from: the same for all customers."""
+    if missing:
+        rule = "is a column the model needs, null where unknown"
+        raise build_invalid_request([FieldError(path=name, rule=rule) for name in missing])
+
+
 def _attach_line_attributes(
     config: CustomersConfig, orders: Orders, table: pa.Table, columns: list[str], zone: str | None
 ) -> Orders:
     """The orders with attributes from their lines, where all lines of a customer must agree."""
-    rule = "is a column the model needs, null where unknown"
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise build_invalid_request([FieldError(path=name, rule=rule) for name in missing])
+    _check_columns([name for name in columns if name not in table.column_names])
     facts = table.select(["customer_id", *columns]).rename_columns(
         ["customer_id", *(name.removeprefix(PREFIX) for name in columns)]
     )
@@ -338,13 +342,3 @@ def _read_orders(model: TrainedModel, table: pa.Table) -> Orders:
         rule = "must name a customer on every line"
         raise build_invalid_request([FieldError(path="customer_id", rule=rule)])
     return orders
-
-
-def _build_missing_field_error(model: TrainedModel) -> Refusal:
-    names = ", ".join(model.numbers.optional_columns)
-    return Refusal(
-        422,
-        "invalid",
-        "the order lines lack a field the model needs, or their amounts add up to too much; "
-        f"it needs {names or 'no optional fields'}, null where unknown",
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from ...features.table import compute_feature_rows
 from ...features.targets import Targets, compute_targets
 from ...models.discounting import discount_periods
 from ...models.scoring import forecast_rows
+from ...notebook_cards import show_shares
 from ...orders import dates, windows
 from ...orders.columns import Float64
 from ...orders.cutoffs import (
@@ -82,7 +84,7 @@ _CHURN_MEASURES: dict[str, Callable[[Any, Any], float]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backtest(Evaluation):
     """Forecasts beside what happened, and how good each method was.
 
@@ -125,7 +127,7 @@ def backtest(
     cutoffs: Sequence[dates.Instant] = (),
     *,
     jobs: int = 1,
-    progress: Callable[[str, float, int], None] = lambda what, share, count: None,
+    progress: Callable[[str, float, int], None] | None = None,
     extra_features: ExtraFunction | None = None,
 ) -> Backtest:
     """Evaluate the model and the baselines at past cutoffs (rolling origin).
@@ -145,7 +147,8 @@ def backtest(
     jobs : int, default 1
         How many cutoffs are evaluated at a time, each in its own process.
     progress : callable, optional
-        Called with the kind of work, the share of it that is done (0 to 1) and a count.
+        Called with the kind of work, the share of it that is done (0 to 1) and a count; by default
+        a bar shows the share in a terminal or notebook.
     extra_features : callable, optional
         Your own features, as in `clvcast.build_features`.
 
@@ -185,7 +188,8 @@ def backtest(
                 "a horizon "
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
-    results = _in_parallel(orders, config, instants, end, jobs, progress)
+    with nullcontext(progress) if progress else show_shares("backtest") as tell:
+        results = _in_parallel(orders, config, instants, end, jobs, tell)
     refusals = [part for part in results if isinstance(part, OrdersError)]
     parts = [part for part in results if isinstance(part, Backtest)]
     # a cutoff that was chosen here may have too few customers yet: the others tell enough

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from ...models.loading import (
     use_store,
 )
 from ...models.model import TrainedModel
+from ...models.registry_facts import CUTOFF
 from ...models.scoring import FORECAST_SCHEMA
 from .store_location import lock_store
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 __all__ = ["Store", "Version", "build_signature", "open_for_reading", "open_for_writing"]
+
+_LONGEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,28 @@ class Store:
         finally:
             with _translate_errors(self.uri):
                 self.client.set_terminated(run_id, status)
+
+    def end_dead_runs(self, experiment: str) -> int:
+        """End runs of ours that a kill left RUNNING, nested ones too; how many there were.
+
+        An embedded store is locked by the one training that writes, so that every other is dead. A
+        server has no lock: there, those that began more than a day ago are.
+        """
+        begun = datetime.now(UTC) - (
+            timedelta(0) if self.uri.startswith("sqlite:///") else _LONGEST_RUN
+        )
+        with _translate_errors(self.uri):
+            found = self.client.get_experiment_by_name(experiment)
+            if found is None:
+                return 0
+            runs = self.client.search_runs(
+                [found.experiment_id],
+                f"attributes.status = 'RUNNING' AND tags.`{CUTOFF}` != ''"
+                f" AND attributes.start_time <= {int(begun.timestamp() * 1000)}",
+            )
+            for run in runs:
+                self.client.set_terminated(run.info.run_id, "KILLED")
+        return len(runs)
 
     def find_active_run(self) -> str | None:
         """The caller's active run of MLflow, None where there is none or another store has it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 from ...configs.schema import Config
 from ...features.configured_orders import attach_configured
 from ...models.api import Model
+from ...notebook_cards import show_steps
 from ...orders import dates
 from ...orders.extra_features import ExtraFunction
 from ...orders.reading.customer_attributes import attach_customers
@@ -59,7 +61,7 @@ def track(
     tracking_uri: str | None = None,
     force: str | None = None,
     extra_features: ExtraFunction | None = None,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] | None = None,
 ) -> TrackedTraining:
     """Train and evaluate a model, register it in MLflow, and promote it if it passes the gate.
 
@@ -85,7 +87,8 @@ def track(
     extra_features : callable, optional
         Your own features, as in `clvcast.train`.
     progress : callable, optional
-        Called with a sentence at each step, for example `print`.
+        Called with a sentence at each step, for example `print`; by default a line in a terminal or
+        notebook names the step.
 
     Returns
     -------
@@ -113,8 +116,9 @@ def track(
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
     orders = attach_configured(orders, config, extra_features)
-    run = train_and_evaluate(orders, config, cutoff, progress)
-    done = track_run(run, config, tracking_uri, force, progress, tags, run_name)
+    with nullcontext(progress) if progress else show_steps("training") as tell:
+        run = train_and_evaluate(orders, config, cutoff, tell)
+        done = track_run(run, config, tracking_uri, force, tell, tags, run_name)
     return TrackedTraining(
         **{field.name: getattr(done, field.name) for field in fields(done)},
         model=Model.of(run.model),

@@ -82,6 +82,7 @@ def track(
         raise ConfigError('--force needs a reason: --force "..."')
     uri, name = find_writable_store(config, tracking_uri), config.tracking.model_name
     with open_for_writing(uri) as store:
+        store.end_dead_runs(config.tracking.experiment)
         about = own_tags | {
             promotion.MODEL_VERSION: run.model.version,
             "clvcast.data_digest": run.known.digest(),
