@@ -11,6 +11,7 @@ CLV.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -38,11 +39,18 @@ from .btyd.forecasts import predict_order_outlook, predict_order_value
 from .model import TrainedModel
 from .season import locate_in_season
 
-__all__ = ["TYPICAL", "explain", "explain_rows"]
+__all__ = [
+    "ORDER_VALUE",
+    "RHYTHM",
+    "TYPICAL",
+    "compute_contributions",
+    "explain",
+    "explain_rows",
+]
 
 TYPICAL = "an unknown customer"  # what one would be worth of whom nothing is known
-_RATE = "rhythm of orders"  # what BTYD reads: how many order days, since when, how long ago
-_VALUE = "order value"  # the customer's own order values, where heads start
+RHYTHM = "rhythm of orders"  # what BTYD reads: how many order days, since when, how long ago
+ORDER_VALUE = "order value"  # the customer's own order values, where heads start
 _OWN = 3  # reasons before the features
 _MEANINGS = {feature.name: feature.meaning for feature in CATALOGUE}
 
@@ -55,6 +63,7 @@ def explain(
     customers: Sequence[str] | None = None,
     attributes: Customers | None = None,
     largest: int = 5,
+    by: Literal["feature", "group"] = "feature",
 ) -> pd.DataFrame:
     """Explain each customer's CLV as amounts that add up to it.
 
@@ -72,6 +81,9 @@ def explain(
         Attributes of all customers, for a model that learned from any.
     largest : int, default 5
         How many reasons per customer; the others are added into one row.
+    by : {'feature', 'group'}, default 'feature'
+        `group` adds all features up by what they tell (how recent, how often, order size, returns,
+        season, ...), in sentences, with the shop's `typical` value as a further column.
 
     Returns
     -------
@@ -103,15 +115,17 @@ def explain(
                 f"none of the {len(customer_names)} customers asked for has an order before "
                 f"{dates.format_instant(instant)}; look the ids up in the orders"
             )
-    return explain_rows(
-        model, compute_feature_rows(observed, np.array([instant], dtype=np.int64)), largest
-    )
+    rows = compute_feature_rows(observed, np.array([instant], dtype=np.int64))
+    if by == "group":
+        from .explain_groups import explain_row_groups  # which builds on this module
+
+        return explain_row_groups(model, rows)
+    return explain_rows(model, rows, largest)
 
 
 def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:
     """The same of feature rows, row by row."""
-    reasons = (TYPICAL, _RATE, _VALUE, *model.numbers.features)
-    amounts, clv = _contributions(model, rows)
+    reasons, amounts, clv = compute_contributions(model, rows)
     n_rows, n_reasons = amounts.shape
     n_shown = min(largest, n_reasons - 1)
     order = 1 + np.argsort(-np.abs(amounts[:, 1:]), axis=1, kind="stable")[:, :n_shown]
@@ -138,8 +152,11 @@ def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd
     ).astype(dict.fromkeys(("customer_id", "reason", "meaning"), "str"))
 
 
-def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Float64]:
-    """Amounts in currency, n_rows x n_reasons, and the CLV of each row that they add up to."""
+def compute_contributions(
+    model: TrainedModel, rows: FeatureRows
+) -> tuple[tuple[str, ...], Float64, Float64]:
+    """The reasons, their amounts (n_rows x n_reasons) and the CLV that a row's add up to."""
+    reasons = (TYPICAL, RHYTHM, ORDER_VALUE, *model.numbers.features)
     predictions = model.predict(rows)
     blend = model.numbers.blend
     btyd = forecast_btyd(rows, blend, model.numbers.horizon_days)
@@ -152,7 +169,7 @@ def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Flo
         amounts += share * _of_direct(model, rows, btyd)
     sums = amounts.sum(axis=1)
     scale = np.divide(predictions.clv, sums, out=np.zeros_like(sums), where=sums > 0)
-    return amounts * scale[:, None], predictions.clv
+    return reasons, amounts * scale[:, None], predictions.clv
 
 
 def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
