@@ -1,4 +1,6 @@
-# The REST server in a container. Build the wheel first; requirements.lock pins all other packages:
+# The REST server in a container. Written without a container engine at hand: its steps run in
+# tests/test_wheel.py, the build itself has not run. Build the wheel first; all other packages come from
+# requirements-serve.lock, hash by hash:
 #   pip wheel --no-deps --wheel-dir dist .
 #   docker build -t clvcast .
 #   docker run --read-only --tmpfs /tmp -p 8000:8000 -v $PWD/bundle:/model:ro \
@@ -8,10 +10,10 @@ FROM python:3.11-slim
 RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin clvcast
 
-COPY requirements.lock dist/clvcast-*.whl /tmp/
-RUN grep -E '^[A-Za-z0-9_.-]+==' /tmp/requirements.lock | sed 's/ *\\$//' > /tmp/constraints.txt \
-    && pip install --no-cache-dir -c /tmp/constraints.txt "$(ls /tmp/clvcast-*.whl)[serve]" \
-    && rm -f /tmp/clvcast-*.whl /tmp/*.txt /tmp/requirements.lock
+COPY requirements-serve.lock dist/clvcast-*.whl /tmp/
+RUN pip install --no-cache-dir --require-hashes -r /tmp/requirements-serve.lock \
+    && pip install --no-cache-dir --no-deps --no-index /tmp/clvcast-*.whl \
+    && rm -f /tmp/clvcast-*.whl /tmp/requirements-serve.lock
 
 # Compile once, for every processor of this architecture. numba's cache must be writable even to be
 # read, and the file system is read-only: the entry point copies the cache to /tmp.

@@ -57,7 +57,7 @@ ui: $(VENV)/run.stamp ## show MLflow's pages at http://127.0.0.1:5000
 
 ##@ Development
 
-check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), layers
+check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), layers, vulnerable locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -66,6 +66,7 @@ check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), l
 		--cache-dir=../.mypy_cache/user typed_script.py ../build/typed/*.py
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/dependencies.py audit
 
 test: $(VENV)/dev.stamp ## run the fast tests
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests
@@ -88,11 +89,18 @@ fuzz: $(VENV)/dev.stamp ## 500 mutated bundles: refused, or the same forecasts (
 mutate: $(VENV)/dev.stamp ## plant 300 changes in the code that decides; count those the tests catch (hours)
 	$(BIN)/python tests/mutate.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-lock: ## resolve both lock files again (needs uv)
+lock: ## resolve the lock files again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra train --extra serve pyproject.toml requirements.in -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra serve -c requirements.lock pyproject.toml -o requirements-serve.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--all-extras --group dev -c requirements.lock pyproject.toml requirements.in -o requirements-dev.lock
+	$(BIN)/python .ci/dependencies.py licences
+
+wheel: $(VENV)/dev.stamp ## build dist/: the wheel, and a bill of materials (SBOM) beside it
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python .ci/dependencies.py sbom dist/clvcast.cdx.json
 
 clean: ## remove the environment and builds; keep models and forecasts
 	rm -rf $(VENV) build *.egg-info

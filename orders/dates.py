@@ -50,10 +50,10 @@ RATE_YEAR_DAYS = 365  # of annual rates (actual/365, as in finance) and of "the 
 Instant = str | date | datetime | pd.Timestamp | np.datetime64
 
 # ISO 8601, as each kind of source writes it. A local instant carries no offset from UTC.
-_DATE = r"\d{4}-\d{2}-\d{2}"
-_TIME = r"[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"  # not \d, which takes the digits of every script
+_TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 ISO_LOCAL = rf"{_DATE}(?:{_TIME})?"
-ISO_INSTANT = rf"{_DATE}(?:{_TIME}(?:Z|[+-]\d{{2}}:\d{{2}})?)?"
+ISO_INSTANT = rf"{_DATE}(?:{_TIME}(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})?)?"
 # files: the separators may be missing, the fraction may follow a comma and reach nanoseconds
 ISO_CELL = (
     rf"{_DATE}(?:[T ]\d{{2}}(?::?\d{{2}}(?::?\d{{2}}(?:[.,]\d{{1,9}})?)?)?"

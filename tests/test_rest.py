@@ -238,9 +238,8 @@ def test_a_field_that_a_line_lacks_is_null_and_a_column_that_a_table_lacks_is_na
 def test_bodies_that_are_none(
     client: httpx.Client, content: bytes, kind: str, status: int, words: str
 ) -> None:
-    answer = client.post(
-        f"/v1/forecasts?cutoff={CUTOFF}", content=content, headers={"content-type": kind}
-    )
+    query = f"?cutoff={CUTOFF}" if kind in (ARROW, PARQUET) else ""
+    answer = client.post(f"/v1/forecasts{query}", content=content, headers={"content-type": kind})
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
 
 

@@ -108,6 +108,39 @@ def test_a_charset_other_than_utf_8_is_rejected(
     assert answer.status_code == status, answer.text
 
 
+def test_a_compressed_body_is_rejected(client: httpx.Client) -> None:
+    for kind in ("gzip", "br"):
+        headers = {"content-type": "application/json", "content-encoding": kind}
+        answer = client.post("/v1/forecasts", content=b"{}", headers=headers)
+        assert (answer.status_code, "must not be compressed" in answer.text) == (415, True)
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "rule"),
+    [
+        ("cutoff=2019-01-01", "application/json", "is no parameter of this query"),
+        ("by_period=1", "application/json", "is no parameter of this query"),
+        ("cutof=2020-01-01", "application/vnd.apache.parquet", "is no parameter of this query"),
+        (
+            "cutoff=2020-01-01&cutoff=2019-01-01",
+            "application/vnd.apache.parquet",
+            "stands twice in the query",
+        ),
+    ],
+)
+def test_a_query_that_would_be_overlooked_is_rejected(
+    client: httpx.Client, query: str, kind: str, rule: str
+) -> None:
+    """A cutoff beside that of the body gave forecasts at the other one."""
+    for path in (
+        ("/v1/forecasts", "/v1/explain") if kind == "application/json" else ("/v1/forecasts",)
+    ):
+        answer = client.post(f"{path}?{query}", content=b"{}", headers={"content-type": kind})
+        assert answer.status_code == 422, answer.text
+        (fault,) = answer.json()["error"]["faults"]
+        assert fault == {"path": query.partition("=")[0], "rule": rule}
+
+
 def test_every_answer_forbids_frames_and_guessed_types(shop_model: clvcast.Model) -> None:
     router = APIRouter()
 

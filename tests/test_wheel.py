@@ -229,7 +229,14 @@ def test_the_steps_of_the_container(root: Path, installed: Installed, service: P
         env=ALONE,
     )
     assert "pip install 'clvcast[serve]'" in missing.stderr
-    installed.install(f"{installed.wheel}[serve]")
+    steps = page[page.index("RUN pip install") : page.index("# Compile once")]
+    assert "--require-hashes -r /tmp/requirements-serve.lock" in steps
+    assert "--no-deps --no-index /tmp/clvcast-*.whl" in steps
+    assert steps.count("pip install") == 2
+    pip = [installed.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    lock = str(root / "requirements-serve.lock")
+    subprocess.run([*pip, "--require-hashes", "-r", lock], check=True)
+    subprocess.run([*pip, "--no-deps", "--no-index", str(installed.wheel)], check=True)
     cache = service / "cache"
     environment = dict(ALONE, NUMBA_CACHE_DIR=str(cache))
     environment |= dict(re.findall(r"(NUMBA_CPU_\w+)=\"?([a-z]*)", page))

@@ -18,7 +18,7 @@ from ...errors import ClvcastError
 from ...models.model import TrainedModel
 from ...models.scoring import describe_terms
 from ...orders.reading.attribute_records import list_attribute_names
-from .errors import Refusal
+from .errors import FieldError, Refusal, build_invalid_request
 from .handlers import ARROW, JSON, PARQUET, answer_json, answer_table, explain_json
 from .metrics import Metrics
 from .middleware import Middleware, RequestContext
@@ -54,6 +54,7 @@ _ABOUT: dict[str, Any] = {
     "version": "1",  # of the API
     "summary": "Order histories in, customer lifetime value forecasts out.",
 }
+_LONGEST_NAME = 64  # of a query parameter in an error
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 _NO_DATES = (
     "a bundle holds no dates and no measures; serve models:/NAME@ALIAS to get them from the "
@@ -130,6 +131,7 @@ def _create_routes(
     async def forecasts(request: Request) -> Response:
         context: RequestContext = request.scope["context"]
         kind = _read_content_type(request)
+        _check_query(request, () if kind == JSON else ("cutoff",))
         if kind == JSON and context.is_small:
             answer = answer_json(context.model, context.body, limits)
         elif kind == JSON:
@@ -157,6 +159,7 @@ def _create_routes(
         context: RequestContext = request.scope["context"]
         if _read_content_type(request) != JSON:
             raise Refusal(415, "unsupported", f"the content type must be {JSON}")
+        _check_query(request, ())
         answer = await pool.run(explain_json, context.model, context.body, limits)
         context.customers = answer.customers
         return Response(answer.body, media_type=answer.media_type)
@@ -237,7 +240,9 @@ def _create_routes(
 
 
 def _read_content_type(request: Request) -> str:
-    """The content type; 415 for text in another encoding than UTF-8, which would be misread."""
+    """The content type; 415 for packed bodies and for text in another encoding than UTF-8."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal(415, "unsupported", "the body must not be compressed: no Content-Encoding")
     content_type = request.headers.get("content-type", "")
     kind, _, parameters = content_type.partition(";")
     if parameters:
@@ -247,6 +252,21 @@ def _read_content_type(request: Request) -> str:
         if not isinstance(charset, str) or charset.lower() not in _CHARSETS:
             raise Refusal(415, "unsupported", "the charset must be utf-8, or be left out")
     return kind.strip().lower()
+
+
+def _check_query(request: Request, known: Sequence[str]) -> None:
+    """Refuse query parameters that would be overlooked, such as another cutoff beside a body's."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    faults = [
+        FieldError(
+            path=name[:_LONGEST_NAME],
+            rule="stands twice in the query" if name in known else "is no parameter of this query",
+        )
+        for place, name in enumerate(names)
+        if name not in known or name in names[:place]
+    ]
+    if faults:
+        raise build_invalid_request(faults[:1])
 
 
 def _get_version(model: TrainedModel | None) -> str | None:

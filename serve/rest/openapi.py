@@ -33,8 +33,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 UNUSABLE: dict[int | str, dict[str, Any]] = {
-    415: {"description": "The content type is none of those listed."},
-    422: {"description": "A field is invalid; the error names its path."},
+    415: {"description": "The content type is none of those listed, or the body is compressed."},
+    422: {"description": "A field or a query parameter is invalid; the error names its path."},
     504: {"description": "The request took too long."},
 }
 
@@ -59,7 +59,7 @@ def describe_forecast_body() -> dict[str, Any]:
         "name": "cutoff",
         "in": "query",
         "required": False,
-        "description": "The cutoff, for a body that is a table of order lines.",
+        "description": "The cutoff, for a body that is a table of order lines; JSON has its own.",
         "schema": {"type": "string", "pattern": f"^{ISO_LOCAL}$"},
     }
     return {"requestBody": body, "parameters": [cutoff]}
