@@ -1,6 +1,6 @@
 """Explanations people can read: a customer's reasons added up by what they tell, in sentences.
 
-The amounts are those of `models.explain`, of all features, so that nothing is left over. The
+The amounts are those of `models.contributions`, of all features, so that nothing is left over. The
 typical value beside a customer's is the shop's median at the training end.
 """
 
@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from ..features.catalogue import CATALOGUE
 from ..features.table import FeatureRows
+from .contributions import ORDER_VALUE, RHYTHM, TYPICAL, compute_contributions
 from .drift_reference import DriftReference, Histogram
-from .explain import ORDER_VALUE, RHYTHM, TYPICAL, compute_contributions
 from .model import TrainedModel
 
 __all__ = ["explain_row_groups"]

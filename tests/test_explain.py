@@ -118,6 +118,19 @@ def test_totals_reconcile(shop_model: clvcast.Model, shop_orders: clvcast.Orders
         assert np.log(whole["upper"] / whole["expected"]) > 1.64 * shock
 
 
+def test_totals_carry_the_terms_and_are_of_one_cutoff(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    now, before = (clvcast.score(shop_model, shop_orders, day) for day in (None, "2021-01-01"))
+    for totals in (clvcast.total(now), clvcast.total(now, "spend", by="tier")):
+        assert totals.attrs["clvcast"] == now.attrs["clvcast"]
+        assert totals.attrs["clvcast"]["basis"] == "revenue"
+    both = pd.concat([now, before])
+    with pytest.raises(ConfigError, match="a total must be of one cutoff, got 2"):
+        clvcast.total(both)
+    assert clvcast.total(both, by="cutoff")["customers"].tolist() == [len(before), len(now)]
+
+
 def test_what_is_no_forecast_has_no_total(shop_lines: pd.DataFrame) -> None:
     with pytest.raises(ConfigError, match="a forecast must have the columns clv"):
         clvcast.total(shop_lines)

@@ -72,8 +72,8 @@ def draw_lines(seed: int, customers: int) -> Frame:
             order += 1
             time += random.exponential(random.choice([20, 60, 200])) * DAY + 1 * DAY
     # one who only returns goods between the two cutoffs
-    for amount, day, order in ((90.0, "2020-06-02", "o0"), (-35.5, "2020-12-02", "r0")):
-        rows.append(("back", pd.Timestamp(day), amount, order, "web", 50.0, 0.0))
+    for amount, day, name in ((90.0, "2020-06-02", "o0"), (-35.5, "2020-12-02", "r0")):
+        rows.append(("back", pd.Timestamp(day), amount, name, "web", 50.0, 0.0))
     columns = "customer_id ordered_at amount order_id channel cost discount"
     return pd.DataFrame(rows, columns=columns.split())
 
@@ -157,6 +157,10 @@ def build_customers(shop: Shop, entries: Frame) -> Frame:
     return customers.join(shop.forecasts.set_index("customer_id"))
 
 
+def count_days(gaps: Any) -> Any:
+    return gaps / DAY
+
+
 def divide(above: float, below: float) -> float:
     return above / below if below > 0 else math.nan
 
@@ -178,7 +182,7 @@ def bound_total(frame: Frame, apart: float) -> tuple[float, float, float]:
 def measure(shop: Shop, customers: Frame, entries: Frame, apart: float) -> dict[str, float]:
     """The measures of some customers; a period is a horizon, the newest four are pooled."""
     own = entries[entries["customer_id"].isin(customers.index)]
-    back = ((CUTOFF - own["time"]) / DAY / HORIZON).apply(math.ceil)  # 1: the newest period
+    back = (count_days(CUTOFF - own["time"]) / HORIZON).apply(math.ceil)  # 1: the newest period
     back = back.where(own["time"] < CUTOFF)
     own = own.assign(back=back)
     active = {
@@ -194,7 +198,7 @@ def measure(shop: Shop, customers: Frame, entries: Frame, apart: float) -> dict[
     known_margin = shop.margin if shop.source != "unknown" else math.nan
     margin = known_margin if math.isnan(gross) else gross
     of_value = margin if shop.source == "unknown" else known_margin
-    tenure = ((CUTOFF - customers["first"]) / DAY / MONTH_DAYS).sum()
+    tenure = (count_days(CUTOFF - customers["first"]) / MONTH_DAYS).sum()
     arpu = divide(customers["revenue_ever"].sum(), tenure)
     lifetime = divide(1.0, churn)
     span = sum((1 - churn) ** k / (1 + RATE) ** (k * HORIZON / 365) for k in range(PERIODS))
@@ -263,7 +267,7 @@ def test_measures(shop: Shop) -> None:
     periods = table[table["dimension"] == "period"].set_index("group")
     for k in range(4):
         begin = CUTOFF - (4 - k) * HORIZON * DAY
-        row = periods.loc[str(begin.date())]
+        measured: Any = periods.loc[str(begin.date())]
         inside = entries[entries["time"].between(begin, begin + HORIZON * DAY, "left")]
         active = set(inside.loc[inside["is_order"], "customer_id"])
         before = entries[entries["time"].between(begin - HORIZON * DAY, begin, "left")]
@@ -278,7 +282,7 @@ def test_measures(shop: Shop) -> None:
             "churn_rate": divide(len(came - active), len(came)),
             "gross_margin": 1 - inside["costs"].sum() / inside["costed"].sum(),
         }
-        assert_same(row, expected)
+        assert_same(measured, expected)
 
 
 def test_cohort_triangles(shop: Shop) -> None:
@@ -445,7 +449,7 @@ def test_payback_by_cohort(shop: Shop) -> None:
             assert rows["margin_per_customer"].isna().all()
             continue
         mine = entries[entries["customer_id"].isin(own.index)]
-        begin = pd.Period(month, "M")
+        begin = pd.Period(str(month), "M")
         now = own["expected_spend"].sum() * shop.margin
         later = own["clv"].sum() - now
         for _, row in rows.iterrows():
