@@ -10,7 +10,14 @@ from urllib.parse import unquote
 
 from ...errors import OrdersError
 
-__all__ = ["ENDINGS", "find_ending", "find_files", "keep_tables", "read_partitions"]
+__all__ = [
+    "ENDINGS",
+    "find_ending",
+    "find_files",
+    "keep_tables",
+    "read_partitions",
+    "refuse_special_file",
+]
 
 _TEXTS = (".csv", ".tsv", ".txt", ".jsonl")
 ENDINGS = (
@@ -36,7 +43,7 @@ def find_files(source: str) -> list[Path]:
         paths = keep_tables(p for p in _limit(visible, source) if p.is_file())
         missing = f"the folder {source} holds no order files ({_LISTED})"
     elif path.exists():
-        _refuse_special(path)
+        refuse_special_file(path)
         if not find_ending(path.name):
             raise OrdersError(f"orders must be in a {_LISTED} file, got {source}")
         return [path]
@@ -53,7 +60,7 @@ def find_files(source: str) -> list[Path]:
     if not paths:
         raise OrdersError(missing)
     for one in paths:
-        _refuse_special(one)
+        refuse_special_file(one)
     kinds = sorted({find_ending(p.name).removesuffix(".gz") for p in paths})
     if len(kinds) > 1:
         raise OrdersError(
@@ -90,13 +97,13 @@ def keep_tables(paths: Iterable[PurePath | Path]) -> list[Path]:
     return others or tables
 
 
-def _refuse_special(path: Path) -> None:
+def refuse_special_file(path: Path) -> None:
     """Refuse what is no plain file: reading a pipe or a device might never end."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
         kind = kinds.get(stat.S_IFMT(mode), "a device")
-        raise OrdersError(f"orders must be in files, and {path} is {kind}; give the path of a file")
+        raise OrdersError(f"{path} must be a file, and it is {kind}; give the path of a file")
 
 
 def read_partitions(path: PurePath) -> dict[str, str | None]:
