@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .evaluation.comparison import compare
     from .evaluation.monitoring import monitor
     from .features.checks.data_checks import check
-    from .features.table import build_features
+    from .features.feature_frame import build_features
     from .models.api import Model
     from .models.explain import explain
     from .models.loading import load_model
@@ -59,7 +59,7 @@ _HOME = {
     "OrdersError": "clvcast.errors",
     "StoreError": "clvcast.errors",
     "backtest": "clvcast.train.backtest.run",
-    "build_features": "clvcast.features.table",
+    "build_features": "clvcast.features.feature_frame",
     "check": "clvcast.features.checks.data_checks",
     "compare": "clvcast.evaluation.comparison",
     "economics": "clvcast.decisions.economics",

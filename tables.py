@@ -22,8 +22,9 @@ from .errors import ConfigError, OrdersError
 from .evaluation.backtest_frames import OURS, Evaluation
 from .evaluation.forecast_file import read_forecasts
 from .evaluation.scorecard import build_scorecard
+from .features.feature_frame import build_features
 from .features.recency_frequency import OrderDays
-from .features.table import build_features, compute_feature_rows
+from .features.table import compute_feature_rows
 from .features.targets import compute_line_values, compute_targets
 from .models.btyd.forecasts import predict_alive_probability, predict_order_days
 from .models.model import TrainedModel

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..configs.schema import Config
 from ..errors import ConfigError
-from ..features.table import build_features
+from ..features.feature_frame import build_features
 from ..models.api import Model
 from ..models.scoring import score
 from ..orders.dates import Instant

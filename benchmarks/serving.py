@@ -50,7 +50,7 @@ from serving_asked import (
 )
 
 import clvcast
-from clvcast.features.table import build_features
+from clvcast.features.feature_frame import build_features
 from clvcast.serve.batch.run import score_files
 
 ROOT = Path(__file__).parent.parent

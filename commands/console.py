@@ -288,7 +288,10 @@ def announce_compilation(silent: bool) -> None:
         def on_start(self, event: object) -> None:
             if not announced:
                 announced.append(True)
-                err.print("compiling the feature code, once (some 15 seconds) ...", style="dim")
+                err.print(
+                    "compiling what reads orders and forecasts, once (some 10 seconds) ...",
+                    style="dim",
+                )
 
         def on_end(self, event: object) -> None:
             """Required by numba."""

@@ -7,31 +7,28 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
-from ..errors import ConfigError
 from ..orders import dates, windows
 from ..orders.columns import Float32, Int32, Int64, Mask
-from ..orders.extra_features import ExtraFunction
 from ..orders.orders import Orders
-from ..orders.reading.read_orders import OrdersSource, coerce_orders
-from .attribute_features import build_attribute_columns, build_attribute_labels
+from .attribute_features import build_attribute_columns
 from .calendar_features import build_event_columns
 from .catalogue import GROUPS, TRAILING_DAYS, select_features
-from .extra_features import attach_extra_features, build_extra_columns
+from .extra_features import build_extra_columns
 from .kernel.sweep import GROUP_ORDER, N_WHOLE, Sweep
 
-__all__ = ["FeatureRows", "build_features", "compute_feature_rows", "iterate_feature_blocks"]
+__all__ = ["FeatureRows", "compute_feature_rows", "iterate_feature_blocks"]
 
+_Result = TypeVar("_Result")
 _BLOCK_ROWS = 16_384  # what a thread makes at a time, at most; they stay in its cache
 
 
@@ -75,7 +72,7 @@ def compute_feature_rows(
     All of the catalogue that the orders have columns for, or those of some `groups` of it; then
     those of the orders' attributes, of their extra features and of their calendar.
     """
-    rows = _of_blocks(orders, cutoffs, groups)
+    rows = _compute_sorted(orders, cutoffs, groups)
     for is_there, build in (
         (orders.attributes is not None, build_attribute_columns),
         (orders.extra is not None, build_extra_columns),
@@ -88,45 +85,87 @@ def compute_feature_rows(
     return rows
 
 
-def _of_blocks(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> FeatureRows:
-    blocks = list(iterate_feature_blocks(orders, cutoffs, groups))
-    if len(blocks) == 1 and len(cutoffs) == 1:
-        return blocks[0]
-    # blocks go customer by customer; rows are wanted cutoff by cutoff
-    order = np.argsort(np.concatenate([block.cutoff_index for block in blocks]), kind="stable")
+def _compute_sorted(orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> FeatureRows:
+    """The kernel's rows. A block has them customer by customer, the table cutoff by cutoff: each
+    goes to its place at once, because where a cutoff's rows begin is known before the sweep.
+    """
+    blocks = _BlockSweep(orders, cutoffs, groups)
+    if len(cutoffs) == 1 and len(blocks.lows) == 1:
+        return blocks.sweep(0)
+    # a customer without a line has no row; one with returns alone has none either, and leaves a gap
+    room = windows.count_customers_seen(orders, cutoffs, blocks.lows)
+    ends = np.cumsum(room.T).reshape(room.T.shape)
+    begins, counts = ends - room.T, np.zeros_like(ends)  # n_cutoffs x n_blocks
+    most = int(room.sum())
+    values = np.empty((most, len(blocks.names)), dtype=np.float32)
+    whole = np.empty((most, 3), dtype=np.int32)
+    customer_index = np.empty(most, dtype=np.int64)
 
-    def concatenate(name: str) -> npt.NDArray[Any]:
-        return np.concatenate([getattr(block, name) for block in blocks])[order]
+    def write_rows(k: int) -> None:
+        block = blocks.sweep(k)
+        for j in range(len(cutoffs)):
+            rows = np.flatnonzero(block.cutoff_index == j)
+            to = slice(begins[j, k], begins[j, k] + len(rows))
+            np.take(block.values, rows, axis=0, out=values[to], mode="clip")  # "raise" copies twice
+            whole[to], customer_index[to] = block.whole[rows], block.customer_index[rows]
+            counts[j, k] = len(rows)
 
+    for _ in _run_in_threads(write_rows, len(blocks.lows)):
+        pass
+    if counts.sum() < most:
+        for table in (values, whole, customer_index):
+            _close_gaps(table, begins.ravel(), counts.ravel())
+    n_rows = counts.sum()
     return FeatureRows(
-        blocks[0].names,
+        blocks.names,
         orders.customer_ids,
-        concatenate("cutoff_index"),
-        concatenate("customer_index"),
-        concatenate("values"),
-        concatenate("whole"),
+        np.repeat(np.arange(len(cutoffs)), counts.sum(axis=1)),
+        customer_index[:n_rows],
+        values[:n_rows],
+        whole[:n_rows],
     )
+
+
+def _close_gaps(table: npt.NDArray[Any], begins: Int64, counts: Int64) -> None:
+    """Move runs of rows to the front, in place and in their order."""
+    to = 0
+    for begin, count in zip(begins.tolist(), counts.tolist(), strict=True):
+        if to < begin:
+            table[to : to + count] = table[begin : begin + count]
+        to += count
 
 
 def iterate_feature_blocks(
     orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None = None
 ) -> Iterator[FeatureRows]:
-    """The rows of `compute_feature_rows` in bounded memory: block by block of customers."""
-    names = _names(orders.optional_columns, groups)
-    instants, slots = _instants(cutoffs)
-    sweep = Sweep(orders, cutoffs, slots, _first_columns(orders, groups))
-    block = max(1, _BLOCK_ROWS // max(1, len(cutoffs)))  # customers
+    """The kernel's rows in bounded memory: block by block of customers, customer by customer."""
+    blocks = _BlockSweep(orders, cutoffs, groups)
+    yield from _run_in_threads(blocks.sweep, len(blocks.lows))
 
-    def fill(low: int) -> FeatureRows:
-        high = min(low + block, orders.n_customers)
+
+class _BlockSweep:
+    """Orders, cutoffs and groups, and the first customer of each block that is swept at a time."""
+
+    def __init__(self, orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> None:
+        self.names = _names(orders.optional_columns, groups)
+        self._orders, self._n_cutoffs = orders, len(cutoffs)
+        self._instants, slots = _instants(cutoffs)
+        self._sweep = Sweep(orders, cutoffs, slots, _first_columns(orders, groups))
+        self._block = max(1, _BLOCK_ROWS // max(1, len(cutoffs)))  # customers
+        self.lows = range(0, max(orders.n_customers, 1), self._block)
+
+    def sweep(self, k: int) -> FeatureRows:
+        """The rows of one block, customer by customer."""
+        orders, low = self._orders, self.lows[k]
+        high = min(low + self._block, orders.n_customers)
         starts = orders.starts[low : high + 1]
-        reach = windows.find_positions(orders.times, starts, instants)
-        most = len(cutoffs) * (high - low)
-        out = np.empty((most, len(names)), dtype=np.float32)
+        reach = windows.find_positions(orders.times, starts, self._instants)
+        most = self._n_cutoffs * (high - low)
+        out = np.empty((most, len(self.names)), dtype=np.float32)
         integers = np.empty((most, N_WHOLE), dtype=np.int32)
-        n_rows = sweep.rows(starts, reach, out, integers)
+        n_rows = self._sweep.rows(starts, reach, out, integers)
         return FeatureRows(
-            names,
+            self.names,
             orders.customer_ids,
             integers[:n_rows, 3].astype(np.int64),
             integers[:n_rows, 4].astype(np.int64) + low,
@@ -134,78 +173,20 @@ def iterate_feature_blocks(
             integers[:n_rows, :3],
         )
 
-    if orders.n_customers <= block:  # one customer is not worth a thread
-        yield fill(0)
+
+def _run_in_threads(work: Callable[[int], _Result], count: int) -> Iterator[_Result]:
+    """What `work` returns for 0, 1, ..., in this order; few results wait at a time."""
+    if count == 1:  # one customer is not worth a thread
+        yield work(0)
         return
     threads = os.cpu_count() or 1
-    starts = range(0, orders.n_customers, block)
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque(pool.submit(fill, low) for low in starts[: 2 * threads])
-        for low in starts[2 * threads :]:
+        waiting = deque(pool.submit(work, k) for k in range(min(2 * threads, count)))
+        for k in range(2 * threads, count):
             yield waiting.popleft().result()
-            waiting.append(pool.submit(fill, low))
+            waiting.append(pool.submit(work, k))
         while waiting:
             yield waiting.popleft().result()
-
-
-def build_features(
-    orders: OrdersSource,
-    cutoffs: Sequence[dates.Instant],
-    groups: Collection[str] | None = None,
-    *,
-    extra_features: ExtraFunction | None = None,
-) -> pd.DataFrame:
-    """Compute the features: one row per customer and cutoff.
-
-    Orders at or after a cutoff do not change its rows.
-
-    Parameters
-    ----------
-    orders : Orders, DataFrame, pyarrow.Table, str or Path
-        Orders, a table of order lines, or where to read them.
-    cutoffs : sequence of str, date or datetime
-        The first instants that are not observed.
-    groups : collection of str, optional
-        Groups of features to compute, the headings of docs/features.md; all by default.
-    extra_features : callable, optional
-        Your own features: a function of (orders, cutoff), called once per cutoff with the order
-        lines before it, that returns a DataFrame of numbers indexed by customer_id. A row must
-        depend on that customer's lines alone; `clvcast.check(audit=True)` tests it.
-
-    Returns
-    -------
-    DataFrame
-        customer_id, cutoff, then the features as float32, named in docs/features.md, then your own.
-
-    Raises
-    ------
-    ConfigError
-        If a cutoff is no date, a group does not exist, or `extra_features` breaks a rule.
-    OrdersError
-        If the orders cannot be read.
-
-    """
-    orders = attach_extra_features(coerce_orders(orders), extra_features)
-    instants = np.array(dates.parse_instants(cutoffs), dtype=np.int64)
-    rows = compute_feature_rows(orders, instants, None if groups is None else _checked(groups))
-    table = pd.DataFrame(rows.values, columns=list(rows.names), copy=False)
-    ids = orders.customer_ids.take(pa.array(rows.customer_index))
-    table.insert(0, "customer_id", ids.to_pandas())
-    table.insert(1, "cutoff", instants.view("datetime64[us]")[rows.cutoff_index])
-    labels = build_attribute_labels(orders, instants, rows.cutoff_index, rows.customer_index)
-    for name, text in labels.items():
-        table[name] = text.to_pandas()
-    return table
-
-
-def _checked(groups: Collection[str]) -> tuple[str, ...]:
-    """The groups asked for, refused where the catalogue has no such."""
-    group_names = [group.name for group in GROUPS]
-    chosen_groups = (groups,) if isinstance(groups, str) else tuple(groups)
-    for name in chosen_groups:
-        if name not in group_names:
-            raise ConfigError(f"groups are among {', '.join(group_names)}; got {name!r}")
-    return chosen_groups
 
 
 @lru_cache(maxsize=16)

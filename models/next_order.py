@@ -24,7 +24,7 @@ __all__ = ["NextOrder", "predict_next_order"]
 
 _EXPECTED = 0.5  # an order is expected when it is more likely than not within the CLV's span
 _SHARES = (0.5, 0.1, 0.9)  # of the orders that do come within the span: the median, and a window
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,21 @@ def predict_next_order(
     span_days: int,
 ) -> NextOrder:
     """The median and an 80 % window of the next order's day."""
-    quantiles = _quantiles(
+    quantiles = np.full((len(_SHARES), len(churn_probability)), np.nan)
+    _fill_quantiles(
         model.alpha + history.tenure_days,
         model.r + history.n_repeat_days,
         churn_probability,
         float(horizon_days),
         float(span_days),
+        quantiles,
     )
     return NextOrder(*quantiles)
 
 
 @_compiled
-def _quantiles(scales, shapes, churn, horizon, span):  # type: ignore[no-untyped-def]
+def _fill_quantiles(scales, shapes, churn, horizon, span, days_until):  # type: ignore[no-untyped-def]
     """The days until each of _SHARES of the orders within the span: n_shares x n_rows."""
-    days_until = np.full((len(_SHARES), len(scales)), np.nan)
     for row in range(len(scales)):
         scale, shape = scales[row], shapes[row]
         log_silence = -math.log1p(horizon / scale)  # log of (alpha + T) / (alpha + T + H)
@@ -74,4 +75,3 @@ def _quantiles(scales, shapes, churn, horizon, span):  # type: ignore[no-untyped
             chance = min(_SHARES[k] * within_span / there, 1.0 - 1e-12)
             days = scale * math.expm1(-math.log1p(-chance) / shape)
             days_until[k, row] = min(days, span)
-    return days_until

@@ -23,7 +23,8 @@ from .orders import Orders
 __all__ = ["OrderGroups", "count_orders", "group_orders"]
 
 # compiled code is cached by the time stamp of its own file, so these call nothing of other modules
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+_inner = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def group_orders(orders: Orders, ends: Int64) -> OrderGroups:
     first = orders.starts[:-1]
     codes = _get_order_codes(orders)
     group_of_line = np.full(orders.n_lines, -1, dtype=np.int64)
-    starts = _number_groups(first, ends, orders.times, codes, group_of_line)
+    starts = np.zeros(orders.n_customers + 1, dtype=np.int64)
+    _number_groups(first, ends, orders.times, codes, _make_slots(codes), group_of_line, starts)
     lines = np.flatnonzero(group_of_line >= 0)
     groups = group_of_line[lines]
     first_lines, net = np.zeros((2, int(starts[-1])), dtype=np.int64)
@@ -56,8 +58,17 @@ def count_orders(orders: Orders, first: Int64, last: Int64) -> Int64:
     The lines of a window are one customer's. Returns int64 of the shape of `first`.
     """
     codes = _get_order_codes(orders)
-    flat = _count_orders(first.ravel(), last.ravel(), orders.times, orders.amounts, codes)
-    return np.asarray(flat.reshape(first.shape))
+    n_orders = np.zeros(first.size, dtype=np.int64)
+    groups, net = np.empty((2, int((last - first).max(initial=0))), dtype=np.int64)
+    _count_orders(
+        first.ravel(), last.ravel(), orders.times, orders.amounts, codes, _make_slots(codes),
+        groups, net, n_orders,
+    )  # fmt: skip
+    return n_orders.reshape(first.shape)
+
+
+def _make_slots(codes: Int32) -> Int64:
+    return np.full(int(codes.max(initial=0)) + 1, -1, dtype=np.int64)
 
 
 def _get_order_codes(orders: Orders) -> Int32:
@@ -66,7 +77,7 @@ def _get_order_codes(orders: Orders) -> Int32:
     return np.full(orders.n_lines, -1, dtype=np.int32)
 
 
-@_compiled
+@_inner
 def _number_window(first, last, times, codes, slots, groups, group):
     """Number the groups among lines `first:last` from `group` on into `groups`, one entry per line.
 
@@ -92,38 +103,25 @@ def _number_window(first, last, times, codes, slots, groups, group):
 
 
 @_compiled
-def _make_slots(codes):
-    return np.full(codes.max() + 1 if len(codes) else 1, -1, dtype=np.int64)
-
-
-@_compiled
-def _number_groups(first, last, times, codes, group_of_line):
-    """Number the groups of all windows into `group_of_line`; returns where each window's begin."""
-    slots = _make_slots(codes)
-    starts = np.zeros(len(first) + 1, dtype=np.int64)
+def _number_groups(first, last, times, codes, slots, group_of_line, starts):
+    """Number the groups of all windows into `group_of_line`; `starts` gets where each window's
+    begin.
+    """
     for window in range(len(first)):
         lines = group_of_line[first[window] : last[window]]
         starts[window + 1] = _number_window(
             first[window], last[window], times, codes, slots, lines, starts[window]
         )
-    return starts
 
 
 @_compiled
-def _count_orders(first, last, times, amounts, codes):
-    longest = 0
-    for window in range(len(first)):
-        longest = max(longest, last[window] - first[window])
-    slots = _make_slots(codes)
-    groups = np.empty(longest, dtype=np.int64)
-    net = np.empty(longest, dtype=np.int64)
-    n_orders = np.zeros(len(first), dtype=np.int64)
+def _count_orders(first, last, times, amounts, codes, slots, groups, net, n_orders):
     for window in range(len(first)):
         start = first[window]
         n_groups = _number_window(start, last[window], times, codes, slots, groups, 0)
-        net[:n_groups] = 0
+        for group in range(n_groups):
+            net[group] = 0
         for line in range(start, last[window]):
             net[groups[line - start]] += amounts[line]
         for group in range(n_groups):
             n_orders[window] += net[group] > 0
-    return n_orders

@@ -11,6 +11,7 @@ positions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from .orders import Orders
 __all__ = [
     "compute_period_ends",
     "compute_trailing_periods",
+    "count_customers_seen",
     "count_days_before",
     "count_lines_per_day",
     "count_span_days",
@@ -56,7 +58,6 @@ def is_before(times: Int64, cutoff: int) -> Mask:
     return times < cutoff
 
 
-@numba.njit(cache=True, nogil=True)
 def find_positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
     """Where each customer's lines reach each instant: int64, n_customers x n_instants.
 
@@ -64,13 +65,31 @@ def find_positions(times: Int64, starts: Int64, instants: Int64) -> Int64:
     (`starts[i + 1]` where there is none). `instants` must ascend.
     """
     positions = np.empty((len(starts) - 1, len(instants)), dtype=np.int64)
+    _fill_positions(times, starts, instants, positions)
+    return positions
+
+
+@numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+def _fill_positions(times, starts, instants, positions):  # type: ignore[no-untyped-def]
     for customer in range(len(starts) - 1):
         position, stop = starts[customer], starts[customer + 1]
         for j in range(len(instants)):
             while position < stop and times[position] < instants[j]:
                 position += 1
             positions[customer, j] = position
-    return positions
+
+
+def count_customers_seen(orders: Orders, cutoffs: Int64, lows: Sequence[int]) -> Int64:
+    """Customers with a line before each cutoff, per run of customers that begins at `lows`:
+    n_runs x n_cutoffs.
+    """
+    if not orders.n_customers:
+        return np.zeros((len(lows), len(cutoffs)), dtype=np.int64)
+    first = orders.times[orders.starts[:-1]]
+    return np.stack(
+        [np.add.reduceat(is_before(first, cutoff), lows, dtype=np.int64) for cutoff in cutoffs],
+        axis=1,
+    )
 
 
 def find_newest_before(times: Int64, starts: Int64, instants: Int64) -> Int64:

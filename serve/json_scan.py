@@ -28,7 +28,7 @@ _FAULTS = {
 _ESCAPES = np.arange(256)  # the byte that an escaped one stands for
 for _letter, _code in ((b"b", 8), (b"f", 12), (b"n", 10), (b"r", 13), (b"t", 9)):
     _ESCAPES[_letter[0]] = _code
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from clvcast.train.btyd.fitting import (
     fit_value_model,
     group_histories,
 )
-from clvcast.train.btyd.likelihoods import gamma_gamma
+from clvcast.train.btyd.likelihoods import Counts, gamma_gamma
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
 CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)
@@ -137,7 +137,7 @@ def test_gradients_equal_differences(name: Any) -> None:
 
 
 def test_the_gradient_of_gamma_gamma_equals_differences() -> None:
-    x, logs = np.array([1.0, 2.0, 40.0]), np.log([0.1, 1.0, 30.0])
+    x, logs = Counts.of(np.array([1.0, 2.0, 40.0])), np.log([0.1, 1.0, 30.0])
     values = np.array([2.0, 3.0, 1.5])
     gradient = gamma_gamma(values, x, logs)[1]
     for k in range(3):

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ConfigError
+from clvcast.features import feature_frame
+from clvcast.features import table as feature_table
 from clvcast.features.catalogue import CATALOGUE, GROUPS
 from clvcast.features.kernel.sweep import GROUP_ORDER
 from clvcast.orders.reading.read_orders import read_table
@@ -185,3 +187,33 @@ def test_many_orders_cut_by_cutoffs_do_not_outgrow_the_tables() -> None:
     assert row is not None
     found = cast(pd.Series, alone.loc[pd.Timestamp(cutoffs[5]), "c7"])
     np.testing.assert_allclose(found, pd.Series(row)[found.index], rtol=2e-5)
+
+
+def test_blocks_are_the_table_in_parts(
+    shop_orders: clvcast.Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cutoffs = ["2020-03-01", "2020-09-01"]
+    table = clvcast.build_features(shop_orders, cutoffs)
+    monkeypatch.setattr(feature_frame, "_BLOCK_ROWS", 2 * (shop_orders.n_customers // 3))
+    parts = list(clvcast.build_features(shop_orders, cutoffs, blocks=True))
+    assert len(parts) in (3, 4)
+    together = pd.concat(parts).sort_values(["cutoff", "customer_id"], kind="stable")
+    pd.testing.assert_frame_equal(together.reset_index(drop=True), table)
+
+
+def test_a_customer_with_returns_alone_leaves_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = pd.DataFrame(
+        {
+            "customer_id": ["a", "b", "c", "c", "d", "e"],
+            "ordered_at": pd.to_datetime(
+                ["2020-01-05", "2020-01-06", "2020-01-07", "2020-02-07", "2020-02-08", "2020-01-09"]
+            ),
+            "amount": [10.0, -5.0, -5.0, 9.0, 8.0, 7.0],
+            "order_id": list("123456"),
+        }
+    )
+    cutoffs = ["2020-02-01", "2020-03-01"]
+    whole = clvcast.build_features(lines, cutoffs)
+    assert whole["customer_id"].tolist() == ["a", "e", "a", "c", "d", "e"]
+    monkeypatch.setattr(feature_table, "_BLOCK_ROWS", 4)  # two customers
+    pd.testing.assert_frame_equal(clvcast.build_features(lines, cutoffs), whole)

@@ -9,10 +9,10 @@ from leakage_guard import find_comparisons
 
 ALLOWED = {
     ("orders/windows.py", "is_before"): "the observation window",
-    ("orders/windows.py", "find_positions"): "the windows of each customer",
+    ("orders/windows.py", "_fill_positions"): "the windows of each customer",
     ("orders/windows.py", "find_slots"): "which of several windows an instant is in",
     ("orders/windows.py", "find_implausible"): "lines dated before 1970 or in the future",
-    ("orders/reading/line_sorting.py", "sort_lines"): "puts lines in order and leaves none out",
+    ("orders/reading/line_sorting.py", "_sort_all"): "puts lines in order and leaves none out",
     ("features/kernel/order_features.py", "_month"): "the month of one instant: 1 to 12",
     ("features/kernel/order_features.py", "_calendar"): "the hour of the day of one instant",
     ("decisions/kpis.py", "build_triangles"): "hides months that have not ended",

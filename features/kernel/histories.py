@@ -41,7 +41,8 @@ __all__ = ["HistoryTables", "build_histories"]
 
 _MANY_LINES = 128
 _SPREAD = 2_654_435_761  # spreads neighbouring codes over a table (Knuth's multiplicative hashing)
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+_inner = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 class HistoryTables(NamedTuple):
@@ -139,7 +140,7 @@ def build_histories(
     return n, row, customer, low
 
 
-@_compiled
+@_inner
 def _groups(
     first, last, times, amounts, order_codes, group_of, first_line, last_line, net, code_of, slot
 ):  # fmt: skip
@@ -196,7 +197,7 @@ def _groups(
     return n_groups, at_once
 
 
-@_compiled
+@_inner
 def _cuts_an_order(n_groups, first_line, last_line, line_ends, slots):
     """Whether any order or return has lines on both sides of a cutoff."""
     for j in range(len(slots)):
@@ -209,7 +210,7 @@ def _cuts_an_order(n_groups, first_line, last_line, line_ends, slots):
     return False
 
 
-@_compiled
+@_inner
 def _orders_and_returns(
     n_groups, first, last, times, amounts, first_line, net, group_of, position,
     orders, returns, totals,

@@ -5,11 +5,16 @@ Tables are described in histories.py. Compiled code is cached by the time stamp 
 so a function here calls no compiled function of another module.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from ...orders.columns import Float32, Float64, Int32, Int64
 from .table_columns import (
     FIRST_LINE,
     FIRST_ROW,
@@ -20,37 +25,48 @@ from .table_columns import (
     PURCHASES,
 )
 
-__all__ = ["LINE_GROUPS", "compute_line_features"]
+__all__ = ["LINE_GROUPS", "LineColumns", "compute_line_features"]
 
 # As they are numbered here; the reason is in order_features.py.
 LINE_GROUPS = ("products", "categories", "channels", "quantity", "discount", "cost")
 _PRODUCTS, _CATEGORIES, _CHANNELS, _QUANTITY, _DISCOUNT, _COST = range(6)
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 
 
-@_compiled
+class LineColumns(NamedTuple):
+    """Columns of the order lines; one that is missing is empty."""
+
+    amounts: Int64
+    unit: float
+    codes: Sequence[Int32]  # product, category, channel
+    numbers: Sequence[Float64]  # quantity, discount, cost
+    counts: Int64  # a zero per label of the longest list of labels
+
+
 def compute_line_features(
-    stretches, totals, ends, amounts, products, categories, channels,
-    quantities, discounts, costs, most_labels, unit, columns, out,
-):  # fmt: skip
-    """Write the columns of every group that is on; `columns` has each group's first, else -1.
+    stretches: Int64,
+    totals: Int64,
+    ends: Int64,
+    columns: LineColumns,
+    first_columns: Sequence[int],
+    out: Float32,
+) -> None:
+    """Write the columns of every group that is on; `first_columns` has each group's first, else -1.
 
-    Columns of lines are empty where unknown; `most_labels` is how many labels a product, category
-    or channel column has at most.
+    A group that is off is not compiled either.
     """
-    counts = np.zeros(max(most_labels, 1), dtype=np.int64)
-    if columns[_PRODUCTS] >= 0:
-        _variety(stretches, ends, amounts, products, counts, out, columns[_PRODUCTS])
-    if columns[_CATEGORIES] >= 0:
-        _variety(stretches, ends, amounts, categories, counts, out, columns[_CATEGORIES])
-    if columns[_CHANNELS] >= 0:
-        _variety(stretches, ends, amounts, channels, counts, out, columns[_CHANNELS])
-    if columns[_QUANTITY] >= 0:
-        _quantity(stretches, totals, ends, amounts, quantities, unit, out, columns[_QUANTITY])
-    if columns[_DISCOUNT] >= 0:
-        _discount(stretches, totals, ends, amounts, discounts, unit, out, columns[_DISCOUNT])
-    if columns[_COST] >= 0:
-        _cost(stretches, ends, amounts, costs, unit, out, columns[_COST])
+    amounts, unit = columns.amounts, columns.unit
+    for group in (_PRODUCTS, _CATEGORIES, _CHANNELS):
+        if first_columns[group] >= 0:
+            codes = columns.codes[group]
+            _variety(stretches, ends, amounts, codes, columns.counts, out, first_columns[group])
+    quantities, discounts, costs = columns.numbers
+    if first_columns[_QUANTITY] >= 0:
+        _quantity(stretches, totals, ends, amounts, quantities, unit, out, first_columns[_QUANTITY])
+    if first_columns[_DISCOUNT] >= 0:
+        _discount(stretches, totals, ends, amounts, discounts, unit, out, first_columns[_DISCOUNT])
+    if first_columns[_COST] >= 0:
+        _cost(stretches, ends, amounts, costs, unit, out, first_columns[_COST])
 
 
 @_compiled

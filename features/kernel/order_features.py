@@ -44,7 +44,8 @@ ORDER_GROUPS = (
 )  # fmt: skip
 _RECENCY, _MONEY, _RETURNS, _RHYTHM, _TRAILING, _TREND, _CALENDAR, _SEASON, _BASKET = range(9)
 _TOGETHER = 16  # stretches at a time: their rows stay in the first cache of the processor
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+_inner = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @_compiled
@@ -77,7 +78,7 @@ def compute_order_features(
             _basket(some, totals, orders, ends, out, columns[_BASKET])
 
 
-@_compiled
+@_inner
 def _whole(stretches, totals, orders, ends, cutoffs, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
@@ -89,7 +90,7 @@ def _whole(stretches, totals, orders, ends, cutoffs, whole):
             whole[j, TENURE_DAYS] = (cutoff - orders[order, TIME]) // _DAY
 
 
-@_compiled
+@_inner
 def _recency(stretches, totals, orders, ends, cutoffs, out, column, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
@@ -112,7 +113,7 @@ def _recency(stretches, totals, orders, ends, cutoffs, out, column, whole):
             out[j, column + 5] = k / max(tenure / _DAY, _LEAST_TENURE) * _RATE_YEAR
 
 
-@_compiled
+@_inner
 def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
@@ -145,7 +146,7 @@ def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
             out[j, column + 10] = largest / value
 
 
-@_compiled
+@_inner
 def _returns(stretches, totals, returns, ends, cutoffs, unit, out, column, whole):
     for s in range(len(stretches)):
         back, row = stretches[s, FIRST_RETURN], stretches[s, FIRST_ROW]
@@ -165,7 +166,7 @@ def _returns(stretches, totals, returns, ends, cutoffs, unit, out, column, whole
             )
 
 
-@_compiled
+@_inner
 def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
@@ -194,7 +195,7 @@ def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
             out[j, column + 6] = silence / max(mean, 1.0)
 
 
-@_compiled
+@_inner
 def _trailing(stretches, totals, returns, ends, unit, out, column, trend):
     """Both `trailing` and `trend` (either may be off): windows, and their differences."""
     n_windows = ends.shape[1] - 1  # of 30, 60, 90, 180, 365 days
@@ -229,7 +230,7 @@ def _trailing(stretches, totals, returns, ends, unit, out, column, trend):
                 out[j, trend + 5] = spends[2] / spends[4] if spends[4] > 0 else np.nan
 
 
-@_compiled
+@_inner
 def _month(time):
     """The month, 1 to 12: days counted in years that begin in March (Hinnant's civil_from_days)."""
     days = time // _DAY + 719_468
@@ -240,12 +241,12 @@ def _month(time):
     return month if month <= 12 else month - 12
 
 
-@_compiled
+@_inner
 def _weekday(time):
     return (time // _DAY + 3) % 7  # Monday 0; 1970-01-01 was a Thursday
 
 
-@_compiled
+@_inner
 def _calendar(stretches, totals, orders, ends, out, column):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
@@ -267,7 +268,7 @@ def _calendar(stretches, totals, orders, ends, out, column):
             out[j, column + 5] = weekday
 
 
-@_compiled
+@_inner
 def _seasons(cutoffs):
     """Sine and cosine of each cutoff's place in the year."""
     season_columns = np.empty((len(cutoffs), 2))
@@ -277,7 +278,7 @@ def _seasons(cutoffs):
     return season_columns
 
 
-@_compiled
+@_inner
 def _season(stretches, seasons, out, column, whole):
     for s in range(len(stretches)):
         row = stretches[s, FIRST_ROW]
@@ -286,7 +287,7 @@ def _season(stretches, seasons, out, column, whole):
             out[j, column + 1] = seasons[whole[j, CUTOFF], 1]
 
 
-@_compiled
+@_inner
 def _basket(stretches, totals, orders, ends, out, column):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]

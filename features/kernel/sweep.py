@@ -12,7 +12,7 @@ import numpy as np
 from ...orders.columns import Float32, Float64, Int32, Int64
 from ...orders.orders import Orders
 from .histories import HistoryTables, build_histories
-from .line_features import LINE_GROUPS, compute_line_features
+from .line_features import LINE_GROUPS, LineColumns, compute_line_features
 from .order_features import ORDER_GROUPS, compute_order_features
 
 __all__ = ["GROUP_ORDER", "N_WHOLE", "Sweep"]
@@ -37,7 +37,8 @@ class Sweep:
         `columns` is each group's first column, in GROUP_ORDER, -1 where it is off.
         """
         self._orders, self._cutoffs, self._slots = orders, cutoffs, slots
-        self._of_orders, self._of_lines = np.split(columns, [len(ORDER_GROUPS)])
+        self._of_orders = columns[: len(ORDER_GROUPS)]
+        self._of_lines = columns[len(ORDER_GROUPS) :].tolist()
         texts, numbers = orders.texts, orders.numbers
         self._order_codes = texts["order_id"].codes if "order_id" in texts else _NO_CODES
         self._codes = [texts[name].codes if name in texts else _NO_CODES for name in _VARIETY]
@@ -56,6 +57,8 @@ class Sweep:
         """
         orders, cutoffs = self._orders, self._cutoffs
         tables = self._tables(starts)
+        counts = np.zeros(self._most_labels, dtype=np.int64)
+        columns = LineColumns(orders.amounts, orders.unit, self._codes, self._numbers, counts)
         customer = low = done = 0
         while customer < len(starts) - 1:
             n, n_rows, customer, low = build_histories(
@@ -68,10 +71,7 @@ class Sweep:
                 stretches, tables.totals, tables.orders, tables.returns, ends, cutoffs,
                 orders.unit, self._of_orders, to, whole[done:],
             )  # fmt: skip
-            compute_line_features(
-                stretches, tables.totals, ends, orders.amounts, *self._codes, *self._numbers,
-                self._most_labels, orders.unit, self._of_lines, to,
-            )  # fmt: skip
+            compute_line_features(stretches, tables.totals, ends, columns, self._of_lines, to)
             done += n_rows
         return done
 

@@ -13,7 +13,8 @@ from ...orders.columns import Float64, Int64
 
 __all__ = ["expect_orders_if_alive"]
 
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+_inner = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def expect_orders_if_alive(
@@ -38,7 +39,9 @@ def expect_orders_if_alive(
     p, _ = _log_odds_nodes(a)
     repeats, which = _distinct(n_repeat_days)
     weights = np.stack([_weights(a, b, x) for x in repeats.tolist()])
-    return np.asarray(_integrated(r + n_repeat_days, growth, p, weights, which))
+    integrals = np.empty(len(n_repeat_days))
+    _integrate(r + n_repeat_days, growth, p, weights, which, integrals)
+    return integrals
 
 
 def _distinct(values: Float64) -> tuple[Float64, Int64]:
@@ -65,19 +68,17 @@ def _weights(a: float, b: float, n_repeat_days: float) -> Float64:
 
 
 @_compiled
-def _integrated(shapes, growths, nodes, weights, which):  # type: ignore[no-untyped-def]
+def _integrate(shapes, growths, nodes, weights, which, integrals):  # type: ignore[no-untyped-def]
     """f(1) and the weighted sum over nodes, for each shape n and growth z: n_rows."""
-    integrals = np.empty(len(shapes))
     for row in range(len(shapes)):
         n, growth, node_weights = shapes[row], growths[row], weights[which[row]]
         total = -math.expm1(-n * math.log1p(growth))
         for node in range(len(nodes)):
             total += node_weights[node] * _two_or_more(n, nodes[node] * growth)
         integrals[row] = min(total, n * growth)
-    return integrals
 
 
-@_compiled
+@_inner
 def _two_or_more(n, w):  # type: ignore[no-untyped-def]
     """P(N >= 2), N negative binomial (shape n, odds w): 1 - (1 + w)^-n - n w (1 + w)^(-n - 1).
 

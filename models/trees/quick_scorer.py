@@ -28,7 +28,8 @@ _FEW = 4  # rows for which it is faster to walk from the root
 _MOST_MARKED = 32  # leaves of a tree that a mask can hold; larger trees are walked
 _ZERO = np.float32(1e-35)  # LightGBM's kZeroThreshold
 _DEFAULT_LEFT, _MISSING_IS_NAN = 2, 8  # bits of decision_type
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+_inner = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 # position of the lowest bit of a 32-bit word: table[(bit * number) >> 27]
 _DE_BRUIJN = 0x077CB531
 _POSITIONS = np.zeros(32, dtype=np.uint8)
@@ -76,13 +77,15 @@ class FlatTrees:
     def sums(self, inputs: Float32) -> Float64:
         """Each model's sum of leaves: float64, n_models x n_rows, from n_rows x n_features."""
         arrays = self.arrays
-        return np.asarray(
-            _sums(
-                np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves,
-                arrays.feature, arrays.threshold, arrays.nan_goes_left, arrays.left, arrays.right,
-                arrays.kept, arrays.value, self.models, _POSITIONS,
-            )
+        sums = np.zeros((len(self.models) - 1, len(inputs)))
+        columns = np.empty((inputs.shape[1], _BLOCK), dtype=np.float32)
+        marks = np.empty(_BLOCK, dtype=np.uint32)
+        _add_leaves(
+            np.ascontiguousarray(inputs, dtype=np.float32), self.nodes, self.leaves,
+            arrays.feature, arrays.threshold, arrays.nan_goes_left, arrays.left, arrays.right,
+            arrays.kept, arrays.value, self.models, _POSITIONS, columns, marks, sums,
         )  # fmt: skip
+        return sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +184,7 @@ def _from_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], l
     return place, struck
 
 
-@_compiled
+@_inner
 def _walk(row, first, feature, threshold, nan_goes_left, left, right):
     """The leaf of one row in the tree whose nodes begin at `first`."""
     node = 0
@@ -194,14 +197,11 @@ def _walk(row, first, feature, threshold, nan_goes_left, left, right):
 
 
 @_compiled
-def _sums(
+def _add_leaves(
     inputs, nodes, leaves, feature, threshold, nan_goes_left, left, right, kept, value, models,
-    positions,
+    positions, columns, marks, out,
 ):  # fmt: skip
     n_rows, n_features = inputs.shape
-    out = np.zeros((len(models) - 1, n_rows), dtype=np.float64)
-    columns = np.empty((n_features, _BLOCK), dtype=np.float32)
-    marks = np.empty(_BLOCK, dtype=np.uint32)
     every = np.uint32(0xFFFFFFFF)
     for low in range(0, n_rows, _BLOCK):
         n = min(_BLOCK, n_rows - low)
@@ -242,4 +242,3 @@ def _sums(
                     lowest = marks[k] & (~marks[k] + np.uint32(1))
                     leaf = positions[np.uint32(lowest * np.uint32(_DE_BRUIJN)) >> np.uint32(27)]
                     sums[k] += value[base + leaf]
-    return out

@@ -36,7 +36,7 @@ __all__ = [
 
 _SPARSEST = 4  # a table of integers may be this many times longer than the column
 _LARGEST = 10**18  # whole numbers below have a digit to spare in 64 bits
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 
 
 @dataclass(frozen=True)

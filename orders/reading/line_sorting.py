@@ -3,39 +3,47 @@ columns.
 
 It is a function of the lines alone, so that neither the order of the input nor who else is in the
 file can change a feature. A merge sort of our own: numpy's lexsort of the tied lines takes 3 to 15
-times as long.
+times as long. The columns are gathered into one table of integers, because a new installation waits
+for what is compiled: one kind of column is quickly compiled, seven are not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numba
 import numpy as np
+
+from ..columns import Float64, Int32, Int64
 
 __all__ = ["sort_lines"]
 
 _FEW = 24  # lines an insertion sort orders faster than a merge
-_FEW_IN_PLACE = 14  # lines that change places in their columns faster than by way of a copy
-_compiled = numba.njit(cache=True, nogil=True)
+_N_KEYS = 9
+_LARGEST, _INFINITY = (1 << 63) - 1, 0x7FF << 52  # as bits of a float64
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+_inner = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from here
 
 
-@_compiled
 def sort_lines(
-    starts, times, amounts, order_codes, products, categories, channels,
-    quantities, discounts, costs,
-):  # fmt: skip
+    starts: Int64, times: Int64, amounts: Int64, codes: Sequence[Int32], numbers: Sequence[Float64]
+) -> int:
     """Bring each customer's lines into the canonical order, in place; how many repeat the one
     before.
 
-    Lines that came sorted by time need to be ordered within each instant alone, and there are few
-    of one instant: those change places. More are compared in a copy of what decides first, `own`:
-    time, order and product, amount, line.
+    `codes` are order, product, category and channel, `numbers` quantity, discount and cost; a
+    column that is missing is empty.
     """
-    most = 1
-    for customer in range(len(starts) - 1):
-        most = max(most, starts[customer + 1] - starts[customer])
-    sort_keys = np.empty((most, 4), dtype=np.int64)
-    spare = np.empty((most, 4), dtype=np.int64)
-    has_orders, has_products = len(order_codes) > 0, len(products) > 0
+    longest = int(np.diff(starts).max(initial=1))
+    keys = np.empty((longest, _N_KEYS), dtype=np.int64)
+    order, spare = np.empty((2, longest), dtype=np.int64)
+    bits = tuple(column.view(np.int64) for column in numbers)
+    return int(_sort_all(starts, times, amounts, tuple(codes), bits, keys, order, spare))
+
+
+@_compiled
+def _sort_all(starts, times, amounts, codes, numbers, keys, order, spare):
+    """Lines that came sorted by time need to be ordered within each instant alone."""
     repeated = 0
     for customer in range(len(starts) - 1):
         first, last = starts[customer], starts[customer + 1]
@@ -47,179 +55,102 @@ def sort_lines(
             end = begin + 1 if by_instant else last
             while end < last and times[end] == times[begin]:
                 end += 1
-            if by_instant and end - begin <= _FEW_IN_PLACE:
-                for line in range(begin + 1, end):
-                    place, compared = line, 1
-                    while place > begin:
-                        before = place - 1
-                        compared = 0
-                        if has_orders:
-                            compared = order_codes[before] - order_codes[line]
-                        if compared == 0 and has_products:
-                            compared = products[before] - products[line]
-                        if compared == 0:
-                            compared = amounts[before] - amounts[line]
-                        if compared == 0:
-                            compared = _compare_rest(
-                                before, line, categories, channels, quantities, discounts, costs
-                            )
-                        if compared <= 0:
-                            break
-                        place = before
-                    repeated += compared == 0  # nothing comes between it and its equal
-                    if place < line:
-                        _move(amounts, line, place)
-                        for codes in (order_codes, products, categories, channels):
-                            if len(codes):
-                                _move(codes, line, place)
-                        for numbers in (quantities, discounts, costs):
-                            if len(numbers):
-                                _move(numbers, line, place)
-            else:
-                repeated += _order_many(
-                    begin, end, sort_keys, spare, times, amounts, order_codes, products, categories,
-                    channels, quantities, discounts, costs,
-                )  # fmt: skip
+            n_lines = end - begin
+            if n_lines > 1:
+                n_keys = _gather_keys(begin, n_lines, times, amounts, codes, numbers, keys)
+                _sort(keys, n_keys, n_lines, order, spare)
+                is_sorted = True
+                for k in range(1, n_lines):
+                    repeated += _compare(keys, order[k - 1], order[k], n_keys) == 0
+                    is_sorted = is_sorted and order[k - 1] < order[k]
+                if not is_sorted:
+                    _rearrange(times, begin, n_lines, order, spare)
+                    _rearrange(amounts, begin, n_lines, order, spare)
+                    for column in codes:
+                        if len(column):
+                            _rearrange(column, begin, n_lines, order, spare)
+                    for column in numbers:
+                        if len(column):
+                            _rearrange(column, begin, n_lines, order, spare)
             begin = end
     return repeated
 
 
-@_compiled
-def _move(column, line, place):
-    """Bring one line of a column forward to `place`."""
-    value = column[line]
-    for k in range(line, place, -1):
-        column[k] = column[k - 1]
-    column[place] = value
+@_inner
+def _gather_keys(begin, n_lines, times, amounts, codes, numbers, keys):
+    """Fill a row of `keys` per line, what decides first on the left; returns how many keys.
 
-
-@_compiled
-def _order_many(
-    begin, end, own, spare, times, amounts, order_codes, products, categories, channels,
-    quantities, discounts, costs,
-):  # fmt: skip
-    """Bring lines of one customer into the canonical order by way of a copy; how many repeat the
-    one before.
+    A number's bits are turned into an integer of the same order; missing numbers come last.
     """
-    has_orders, has_products = len(order_codes) > 0, len(products) > 0
-    n_lines = end - begin
-    for k in range(n_lines):
-        line = begin + k
-        key = np.int64(order_codes[line] + 1) << 32 if has_orders else np.int64(0)
-        own[k, 0] = times[line]
-        own[k, 1] = key + products[line] + 1 if has_products else key
-        own[k, 2] = amounts[line]
-        own[k, 3] = line
-    _sort(own, spare, n_lines, categories, channels, quantities, discounts, costs)
-    repeated = 0
-    for k in range(1, n_lines):
-        repeated += (
-            _compare(own, k - 1, own, k) == 0
-            and _compare_rest(
-                own[k - 1, 3], own[k, 3], categories, channels, quantities, discounts, costs
-            )
-            == 0
-        )
-    for k in range(n_lines):
-        times[begin + k] = own[k, 0]
-        amounts[begin + k] = own[k, 2]
-    for codes in (order_codes, products, categories, channels):
-        if len(codes):
-            _rearrange(codes, begin, n_lines, own)
-    for numbers in (quantities, discounts, costs):
-        if len(numbers):
-            _rearrange(numbers.view(np.int64), begin, n_lines, own)  # their bits
-    return repeated
+    n_keys = 1
+    _copy_column(times, begin, n_lines, keys, 0)
+    for k in range(len(codes)):
+        if k == 2:
+            _copy_column(amounts, begin, n_lines, keys, n_keys)
+            n_keys += 1
+        if len(codes[k]):
+            _copy_column(codes[k], begin, n_lines, keys, n_keys)
+            n_keys += 1
+    for column in numbers:
+        if len(column):
+            _copy_column(column, begin, n_lines, keys, n_keys)
+            for k in range(n_lines):
+                bits = keys[k, n_keys]
+                size = bits & _LARGEST
+                if size > _INFINITY:
+                    keys[k, n_keys] = _LARGEST
+                elif bits < 0:
+                    keys[k, n_keys] = -size  # -0.0 and 0.0 are equal
+            n_keys += 1
+    return n_keys
 
 
-@_compiled
-def _rearrange(codes, begin, n_lines, own):
-    """Order some lines of a column as `own` has them; its second column, done with, is written
-    over.
-    """
+@_inner
+def _copy_column(column, begin, n_lines, keys, key):
     for k in range(n_lines):
-        own[k, 1] = codes[own[k, 3]]
-    for k in range(n_lines):
-        codes[begin + k] = own[k, 1]
+        keys[k, key] = column[begin + k]
 
 
-@_compiled
-def _compare(one, left, other, right):
-    """Negative, zero or positive as a row comes before, equals, or comes after another, by what
-    decides first.
-    """
-    for k in range(3):
-        if one[left, k] != other[right, k]:
-            return -1 if one[left, k] < other[right, k] else 1
+@_inner
+def _rearrange(column, begin, n_lines, order, spare):
+    """Put some lines of a column into an order."""
+    for k in range(n_lines):
+        spare[k] = column[begin + order[k]]
+    for k in range(n_lines):
+        column[begin + k] = spare[k]
+
+
+@_inner
+def _compare(keys, left, right, n_keys):
+    """Negative, zero or positive as a line comes before, equals, or comes after another."""
+    for key in range(n_keys):
+        if keys[left, key] != keys[right, key]:
+            return -1 if keys[left, key] < keys[right, key] else 1
     return 0
 
 
-@_compiled
-def _compare_rest(left, right, categories, channels, quantities, discounts, costs):
-    """The same for lines equal in that, by the other columns."""
-    if len(categories) and categories[left] != categories[right]:
-        return -1 if categories[left] < categories[right] else 1
-    if len(channels) and channels[left] != channels[right]:
-        return -1 if channels[left] < channels[right] else 1
-    compared = _compare_numbers(left, right, quantities)
-    if compared == 0:
-        compared = _compare_numbers(left, right, discounts)
-    return compared if compared != 0 else _compare_numbers(left, right, costs)
-
-
-@_compiled
-def _compare_numbers(left, right, numbers):
-    """The same for a column of numbers that may be unknown; missing comes last."""
-    if not len(numbers):
-        return 0
-    one, other = numbers[left], numbers[right]
-    if one < other or (np.isnan(other) and not np.isnan(one)):
-        return -1
-    return 1 if one > other or (np.isnan(one) and not np.isnan(other)) else 0
-
-
-@_compiled
-def _sort(own, spare, n_lines, categories, channels, quantities, discounts, costs):
-    """Sort the first rows of `own`, stable: short runs by insertion, which are then merged."""
-    for low in range(0, n_lines, _FEW):
-        for k in range(low + 1, min(low + _FEW, n_lines)):
-            time, key, amount, line = own[k, 0], own[k, 1], own[k, 2], own[k, 3]
-            spare[0, 0], spare[0, 1], spare[0, 2] = time, key, amount
-            place = k
-            while place > low:
-                compared = _compare(own, place - 1, spare, 0)
-                if compared == 0:
-                    compared = _compare_rest(
-                        own[place - 1, 3], line, categories, channels, quantities, discounts, costs
-                    )
-                if compared <= 0:
-                    break
-                for column in range(4):
-                    own[place, column] = own[place - 1, column]
-                place -= 1
-            if place < k:
-                own[place, 0], own[place, 1], own[place, 2], own[place, 3] = time, key, amount, line
+@_inner
+def _sort(keys, n_keys, n_lines, order, spare):
+    """The order of the first lines of `keys`, stable: short runs by insertion, then merged."""
+    for k in range(n_lines):
+        place = k
+        low = k // _FEW * _FEW
+        while place > low and _compare(keys, order[place - 1], k, n_keys) > 0:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = k
     width = _FEW
     while width < n_lines:
         for low in range(0, n_lines, 2 * width):
             middle, high = min(low + width, n_lines), min(low + 2 * width, n_lines)
             left, right = low, middle
-            for position in range(low, high):
-                is_left = left < middle
-                if is_left and right < high:
-                    compared = _compare(own, left, own, right)
-                    if compared == 0:
-                        compared = _compare_rest(
-                            own[left, 3], own[right, 3], categories, channels, quantities,
-                            discounts, costs,
-                        )  # fmt: skip
-                    is_left = compared <= 0
-                chosen = left if is_left else right
-                for column in range(4):
-                    spare[position, column] = own[chosen, column]
+            for place in range(low, high):
+                is_left = left < middle and (
+                    right == high or _compare(keys, order[left], order[right], n_keys) <= 0
+                )
+                spare[place] = order[left] if is_left else order[right]
                 left += is_left
                 right += not is_left
-        for position in range(n_lines):
-            for column in range(4):
-                own[position, column] = spare[position, column]
+        for k in range(n_lines):
+            order[k] = spare[k]
         width *= 2

@@ -27,7 +27,7 @@ _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
 _NO_CODES = np.empty(0, dtype=np.int32)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 
 
 def drop_left_out(parts: list[UsableLines]) -> int:
@@ -121,7 +121,7 @@ def sort_columns(orders: Orders) -> int:
     """
     columns = [orders.texts[n].codes if n in orders.texts else _NO_CODES for n in _TEXTS]
     numbers = [orders.numbers.get(n, _NO_NUMBERS) for n in _NUMBERS]
-    return int(sort_lines(orders.starts, orders.times, orders.amounts, *columns, *numbers))
+    return sort_lines(orders.starts, orders.times, orders.amounts, columns, numbers)
 
 
 @_compiled

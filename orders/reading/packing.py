@@ -29,7 +29,7 @@ _TEXTS = ("order_id", "product_id", "category", "channel")
 _NUMBERS = ("quantity", "discount", "cost")
 _NO_TIMES = np.empty(0, dtype=np.int64)
 _NO_NUMBERS = np.empty(0, dtype=np.float64)
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 
 
 def pack(
@@ -58,8 +58,9 @@ def pack(
     customers = united.codes()
     n_lines, labels = len(customers), united.labels
     del united
-    starts = _starts(customers, len(labels))
-    _places(customers, starts)
+    starts = np.zeros(len(labels) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(customers, minlength=len(labels)), out=starts[1:])
+    _find_places(customers, starts[:-1].astype(customers.dtype))
     places = [customers]
     if len(parts) > 1:
         places = np.split(customers, np.cumsum([part.n_lines for part in parts])[:-1])
@@ -83,6 +84,8 @@ def pack(
             blank = np.isnan(values)
             _scatter(np.where(blank, BLANK_TOTAL, TOTAL), place, kinds)
             values = np.where(blank, 0.0, values)
+        values = values.view()
+        values.flags.writeable = False  # as Arrow's arrays are: compiled for one kind alone
         n_rounded, by = _scatter_money(values, place, unit, amounts)
         rounded, rounding = rounded + n_rounded, rounding + by
     texts = {}
@@ -113,7 +116,7 @@ def pack(
         orders, without, unclear = resolve_totals(orders, kinds)
     else:
         repeated = sort_columns(orders)
-    total, largest = _spend(orders.starts, orders.amounts)
+    spends = np.add.reduceat(orders.amounts, orders.starts[:-1]) if orders.n_lines else _NO_TIMES
     counts = Counts(
         used=n_lines - without - unclear,
         dropped=dropped,
@@ -121,8 +124,8 @@ def pack(
         rounded=rounded,
         rounding=rounding,
         customers=orders.n_customers,
-        spend=total,
-        largest=largest,
+        spend=int(spends.sum()),
+        largest=int(spends.max(initial=0)),
         shared=together.orders if together else 0,
         shared_alike=together.alike if together else 0,
         shared_dropped=together.lines if together else 0,
@@ -160,20 +163,10 @@ def _made(n_lines: int, is_whole: bool, missing: np.generic) -> npt.NDArray[Any]
 
 
 @_compiled
-def _starts(customers, n_customers):
-    """Where each customer's lines start once sorted: int64, n_customers + 1."""
-    starts = np.zeros(n_customers + 1, dtype=np.int64)
-    for customer in customers:
-        starts[customer + 1] += 1
-    for customer in range(n_customers):
-        starts[customer + 1] += starts[customer]
-    return starts
-
-
-@_compiled
-def _places(customers, starts):
-    """Turn each line's customer into the line's place in customer order, stable."""
-    following = starts[:-1].astype(customers.dtype)
+def _find_places(customers, following):
+    """Turn each line's customer into the line's place in customer order, stable; `following` holds
+    the next free place of each.
+    """
     for line in range(len(customers)):
         customer = customers[line]
         customers[line] = following[customer]
@@ -211,16 +204,3 @@ def _scatter_money(amounts, places, unit, out):
             n_rounded += 1
             total += int(np.rint((rounded - exact) * 1e6))
     return n_rounded, total
-
-
-@_compiled
-def _spend(starts, amounts):
-    """The sum of all amounts, and the largest sum of a customer's (0 at least)."""
-    total = largest = 0
-    for customer in range(len(starts) - 1):
-        spend = 0
-        for line in range(starts[customer], starts[customer + 1]):
-            spend += amounts[line]
-        total += spend
-        largest = max(largest, spend)
-    return total, largest

@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from ...features.recency_frequency import OrderDays
 from ...models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from ...orders.columns import Float64, Mask
-from .likelihoods import Groups, bg_nbd, gamma_gamma, nbd, pareto_nbd
+from .likelihoods import Counts, Groups, bg_nbd, gamma_gamma, nbd, pareto_nbd
 
 __all__ = [
     "FittedOrders",
@@ -241,7 +241,7 @@ def fit_value_model(days: OrderDays, mean_value: float = 1.0, penalty: float = 0
     scale = float(value.mean())
     if len(x) > _MANY_VALUES:
         x, value, weights = _rounded_values(x, value)
-    likelihood = partial(gamma_gamma, x=x, log_value=np.log(value / scale))
+    likelihood = partial(gamma_gamma, counts=Counts.of(x), log_value=np.log(value / scale))
     best = _maximise(likelihood, weights, np.log([1.0, 3.0, 2.0]), _VALUE_BOUNDS, penalty)
     # at its least q the base's mean p v / (q - 1) is about to be infinite: no mean to forecast with
     q_is_least = best.logs[1] <= np.log(_VALUE_BOUNDS[1][0]) + 1e-6

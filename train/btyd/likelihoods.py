@@ -9,14 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.special import betaln, expit, gammaln, psi
 
 from ...models.btyd.forecasts import build_integration_nodes
-from ...orders.columns import Float64
+from ...orders.columns import Float64, Int64
 
-__all__ = ["Groups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
+__all__ = ["Counts", "Groups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Distinct counts, and which of them each group or customer has: found once for a search."""
+
+    distinct: Float64
+    which: Int64
+
+    @classmethod
+    def of(cls, x: Float64) -> Counts:
+        """Those of `x`."""
+        return cls(*np.unique(x, return_inverse=True))
+
+    def map(self, function: Callable[[Float64], Float64]) -> Float64:
+        """function(x), computed once per distinct count."""
+        return np.asarray(function(self.distinct)[self.which])
 
 
 @dataclass(frozen=True)
@@ -28,6 +46,11 @@ class Groups:
     tenure_days: Float64
     weights: Float64  # how many customers
 
+    @cached_property
+    def counts(self) -> Counts:
+        """The distinct counts of repeat days."""
+        return Counts.of(self.n_repeat_days)
+
     def scaled(self, factor: float) -> Groups:
         """The same with time in another unit."""
         return replace(
@@ -38,12 +61,14 @@ class Groups:
 def nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
     """Density of x order times: gamma(r + x) / gamma(r) alpha^r / (alpha + T)^(r + x)."""
     r, alpha = values
-    x, tenure = groups.n_repeat_days, groups.tenure_days
+    x, tenure, counts = groups.n_repeat_days, groups.tenure_days, groups.counts
     exposure = np.log1p(tenure / alpha)
-    likelihood = _of_counts(gammaln, r, x) - gammaln(r) - x * np.log(alpha) - (r + x) * exposure
+    likelihood = (
+        counts.map(lambda n: gammaln(r + n)) - gammaln(r) - x * np.log(alpha) - (r + x) * exposure
+    )
     gradient = np.stack(
         [
-            _of_counts(psi, r, x) - psi(r) - exposure,
+            counts.map(lambda n: psi(r + n)) - psi(r) - exposure,
             r / alpha - (r + x) / (alpha + tenure),
         ]
     )
@@ -54,24 +79,22 @@ def bg_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
     """Fader, Hardie, Lee (2005), equation 6: NBD x survival of x chances x (1 + odds of gone)."""
     r, alpha, a, b = values
     x, active, tenure = groups.n_repeat_days, groups.active_days, groups.tenure_days
+    counts = groups.counts
     likelihood, slope = nbd(values[:2], groups)
     silence = np.log1p((tenure - active) / (alpha + active))
     survivors = b + np.maximum(x, 1.0) - 1.0
     odds = np.where(x > 0, np.log(a) - np.log(survivors) + (r + x) * silence, -np.inf)
     gone = expit(odds)
     likelihood = (
-        likelihood
-        + _of_counts(lambda shape: betaln(a, shape), b, x)
-        - betaln(a, b)
-        + np.logaddexp(0.0, odds)
+        likelihood + counts.map(lambda n: betaln(a, b + n)) - betaln(a, b) + np.logaddexp(0.0, odds)
     )
-    chances = psi(a + b) - _of_counts(psi, a + b, x)
+    chances = psi(a + b) - counts.map(lambda n: psi(a + b + n))
     gradient = np.stack(
         [
             slope[0] + gone * silence,
             slope[1] + gone * (r + x) * (1.0 / (alpha + tenure) - 1.0 / (alpha + active)),
             chances + gone / a,
-            chances + _of_counts(psi, b, x) - psi(b) - gone / survivors,
+            chances + counts.map(lambda n: psi(b + n)) - psi(b) - gone / survivors,
         ]
     )
     return likelihood, gradient
@@ -116,28 +139,27 @@ def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
     return likelihood, gradient
 
 
-def gamma_gamma(values: Float64, x: Float64, log_value: Float64) -> tuple[Float64, Float64]:
-    """Fader and Hardie (2013), equation 1a: log-likelihood n_groups, gradient 3 x n_groups."""
+def gamma_gamma(values: Float64, counts: Counts, log_value: Float64) -> tuple[Float64, Float64]:
+    """Fader and Hardie (2013), equation 1a: log-likelihood n_groups, gradient 3 x n_groups.
+
+    A group has as many repeat days as `counts` has, and values of the mean exp(`log_value`).
+    """
     p, q, v = values
+    x = counts.map(lambda n: n)
     value = np.exp(log_value)
     shape = p * x
-    log_x, log_total = np.log(x), np.log(v + x * value)
-    psi_both = psi(shape + q)
+    log_x, log_total = counts.map(np.log), np.log(v + x * value)
+    psi_both = counts.map(lambda n: psi(p * n + q))
     likelihood = (
-        gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(v)
+        counts.map(lambda n: gammaln(p * n + q)) - counts.map(lambda n: gammaln(p * n))
+        - gammaln(q) + q * np.log(v)
         + (shape - 1.0) * log_value + shape * log_x - (shape + q) * log_total
     )  # fmt: skip
     gradient = np.stack(
         [
-            x * (psi_both - psi(shape) + log_value + log_x - log_total),
+            x * (psi_both - counts.map(lambda n: psi(p * n)) + log_value + log_x - log_total),
             psi_both - psi(q) + np.log(v) - log_total,
             q / v - (shape + q) / (v + x * value),
         ]
     )
     return likelihood, gradient
-
-
-def _of_counts(function: Callable[[Float64], Float64], shape: float, x: Float64) -> Float64:
-    """function(shape + x), once per distinct count."""
-    counts, which = np.unique(x, return_inverse=True)
-    return np.asarray(function(shape + counts)[which])
