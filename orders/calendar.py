@@ -17,7 +17,7 @@ import pandas as pd
 from ..errors import ConfigError
 from .columns import Float64, Int64
 from .dates import DAY
-from .reading.file_search import refuse_special_file
+from .plain_files import refuse_special_file
 
 __all__ = ["Calendar", "build_calendar", "load_calendar"]
 

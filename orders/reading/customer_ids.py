@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig
 from ...errors import OrdersError
-from .file_search import refuse_special_file
+from ..plain_files import refuse_special_file
 from .label_encoding import Ids, read_ids
 
 __all__ = ["CustomerIdRules", "fold_ids", "load_id_rules"]

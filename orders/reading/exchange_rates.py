@@ -12,7 +12,7 @@ import pandas as pd
 from ...errors import OrdersError
 from ..columns import Float64, Int64
 from ..dates import DAY
-from .file_search import refuse_special_file
+from ..plain_files import refuse_special_file
 
 __all__ = ["ExchangeRates", "load_exchange_rates"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
 from ...errors import OrdersError
+from ..plain_files import refuse_special_file
 
 __all__ = [
     "ENDINGS",
@@ -16,7 +16,6 @@ __all__ = [
     "find_files",
     "keep_tables",
     "read_partitions",
-    "refuse_special_file",
 ]
 
 _TEXTS = (".csv", ".tsv", ".txt", ".jsonl")
@@ -95,15 +94,6 @@ def keep_tables(paths: Iterable[PurePath | Path]) -> list[Path]:
     tables = [Path(path) for path in paths if find_ending(path.name)]
     others = [path for path in tables if not find_ending(path.name).startswith(".txt")]
     return others or tables
-
-
-def refuse_special_file(path: Path) -> None:
-    """Refuse what is no plain file: reading a pipe or a device might never end."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-        kind = kinds.get(stat.S_IFMT(mode), "a device")
-        raise OrdersError(f"{path} must be a file, and it is {kind}; give the path of a file")
 
 
 def read_partitions(path: PurePath) -> dict[str, str | None]:

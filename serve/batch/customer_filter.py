@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from ...errors import OrdersError
 from ...orders.orders import Orders
+from ...orders.plain_files import refuse_special_file
 from ...orders.reading.customer_ids import CustomerIdRules
-from ...orders.reading.file_search import refuse_special_file
 from ...orders.reading.order_records import clean_id
 
 __all__ = ["read_ids", "select_customers"]
