@@ -256,3 +256,12 @@ def test_totals_among_the_lines_are_told(tmp_path: Path) -> None:
     subtotals = orders.groupby(month).agg({"total": "sum", "order_date": "last"})
     mixed = pd.concat([orders, subtotals.assign(customer_id="Subtotal")])
     assert "Subtotal" in find_warnings(propose(tmp_path, mixed))["footer"].mend
+
+
+def test_whole_amounts_may_be_of_cents(tmp_path: Path) -> None:
+    table = make_orders(total=CENTS, currency="eur")
+    assert "If they are of hundredths" in list_asked(propose(tmp_path, table), "columns.amount")
+    for other in (table.assign(currency="JPY"), table.assign(total=CENTS / 100)):
+        assert "hundredths" not in list_asked(propose(tmp_path, other), "columns.amount")
+    round_amounts = table.assign(total=50 * (20 + ORDERS % 70))
+    assert "hundredths" not in list_asked(propose(tmp_path, round_amounts), "columns.amount")
