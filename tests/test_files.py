@@ -772,9 +772,10 @@ def test_files_beside_the_orders_are_files_too(tmp_path: Path, key: str) -> None
     if key == "calendar":
         assert "it is a device" in limited(lambda: refuse(lambda: load_calendar(place)))
         return
-    settings = {"currency_column": "cur", "currency": "EUR"} if key == "exchange_rates" else {}
-    source = tmp_path / "o.csv"
-    told = limited(lambda: refuse(lambda: clvcast.read_orders(source, **settings, **{key: place})))
+    settings: dict[str, Any] = {key: place}
+    if key == "exchange_rates":
+        settings |= {"currency_column": "cur", "currency": "EUR"}
+    told = limited(lambda: refuse(lambda: clvcast.read_orders(tmp_path / "o.csv", **settings)))
     assert "it is a device" in told
 
 
