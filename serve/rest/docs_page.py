@@ -6,7 +6,7 @@ It has no script and loads nothing, neither from this server nor from another.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -120,7 +120,7 @@ def _resolve(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[s
     return {**schemas[name], **schema} if name else schema
 
 
-def _write_table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _write_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     head = "".join(f"<th scope='col'>{escape(text)}</th>" for text in heads)
     lines = [
         "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
