@@ -80,6 +80,16 @@ def score(
     partitions: Annotated[
         int, typer.Option(min=0, max=10_000, help="Write a folder of this many parquet files.")
     ] = 0,
+    by_period: Annotated[
+        bool,
+        typer.Option(
+            "--by-period", help="Add the columns spend_period_1 to spend_period_n to the output."
+        ),
+    ] = False,
+    periods_table: Annotated[
+        Path | None,
+        typer.Option(help="Write these columns alone into this .parquet or .csv file."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Forecast again even if already done.")
     ] = False,
@@ -97,9 +107,10 @@ def score(
     from ..serve.batch.run import score_files
 
     is_streamed = output == STREAM
-    if is_streamed and (as_json or partitions or engine == "spark"):
+    if is_streamed and (as_json or partitions or periods_table or engine == "spark"):
         raise ConfigError(
-            "--output - writes CSV to standard output: without --json, --partitions and Spark"
+            "--output - writes CSV to standard output: without --json, --partitions, "
+            "--periods-table and Spark"
         )
     model, config = find_model_and_config(model, config)
     is_stated = config is not None or complete_until is not None
@@ -113,6 +124,8 @@ def score(
                 "--only-customers and --query need --engine local; give Spark only the order files "
                 "to forecast"
             )
+        if by_period or periods_table is not None:
+            raise ConfigError("--by-period and --periods-table need --engine local")
         result = score_in_spark(
             loaded,
             orders,
@@ -137,6 +150,8 @@ def score(
                 only_customers=only_customers,
                 partitions=partitions,
                 force=force,
+                by_period=by_period,
+                periods_table=periods_table,
             )
     if loaded.registered is not None and loaded.registered.caveat is not None:
         remarks = (loaded.registered.caveat, *result.remarks)
@@ -197,7 +212,12 @@ def explain(
         typer.Option(metavar="ID", help="Customer to explain, repeatable; default: all."),
     ] = None,
     customers: Attributes = None,
-    largest: Annotated[int, typer.Option(min=1, help="Number of reasons per customer.")] = 5,
+    details: Annotated[
+        bool, typer.Option("--details", help="Single features, not groups of them.")
+    ] = False,
+    largest: Annotated[
+        int, typer.Option(min=1, help="Number of features per customer, with --details.")
+    ] = 5,
     cutoff: Cutoff = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
@@ -222,7 +242,13 @@ def explain(
         check_writable(output)
     loaded = load_configured_model(model, read_optional_config(config), tracking_uri)
     reasons = explain_customers(
-        loaded, orders, cutoff, customers=customer, attributes=customers, largest=largest
+        loaded,
+        orders,
+        cutoff,
+        customers=customer,
+        attributes=customers,
+        largest=largest,
+        by="feature" if details else "group",
     )
     unknown = sorted(set(customer or ()) - set(reasons["customer_id"]))
     if unknown:

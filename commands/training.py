@@ -69,6 +69,7 @@ def train(
     from ..train.backtest.summary import (
         describe_clv_evaluation,
         describe_later_periods,
+        describe_risk_bands,
         describe_season,
     )
     from ..train.learning_curve import describe_curve
@@ -127,11 +128,16 @@ def train(
         print_metrics(metrics)
         if not metrics:
             out.print("The history is too short for a holdout window: nothing was measured.")
-        for sentence in (*describe_curve(run.curve), unjudged):
+        sentences = (
+            *describe_curve(run.curve),
+            unjudged,
+            describe_later_periods(run.model.numbers.later),
+            describe_season(run.model.numbers.blend.season),
+            describe_risk_bands(run.model.segments.risk),
+        )
+        for sentence in sentences:
             if sentence:
                 out.print(sentence)
-        out.print(describe_later_periods(run.model.numbers.later))
-        out.print(describe_season(run.model.numbers.blend.season))
         out.print()
         place = format_place(config, tracking_uri)
         source = [] if orders is None else ["--orders", hide_passwords(orders)]

@@ -52,7 +52,11 @@ class TiersConfig(Section):
 
 
 class RiskConfig(Section):
-    """Risk bands by churn probability; between the two limits the risk is medium."""
+    """Risk bands by churn probability; between the two limits the risk is medium.
+
+    If neither is stated and a band would hold less than 5 % of the customers, training cuts
+    the customers into thirds instead.
+    """
 
     low_below: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.33, description="Risk is low below this churn probability."

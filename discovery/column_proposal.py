@@ -24,13 +24,14 @@ from .deductions import (
     find_share,
     follow_quantity,
 )
-from .line_amounts import find_amount, is_in_hundredths, is_of_order
+from .line_amounts import find_amount, is_in_hundredths, is_of_order, may_be_in_hundredths
 from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
 from .words import is_no_customer
 
 __all__ = ["propose_columns"]
 
+_NO_HUNDREDTHS = frozenset(("JPY", "KRW", "VND", "CLP", "ISK", "HUF", "IDR", "COP", "PYG", "UGX"))
 _LEAST_ORDERS = 20  # of several lines, with the same amount on each
 _NOBODY_SHARE = 0.05  # of the lines with one id that sounds like nobody
 
@@ -177,6 +178,14 @@ def _find_money(
             is_name = expression == amount.columns[0]
             expression = f"{quote_name(expression)} / 100" if is_name else f"({expression}) / 100"
             why += "; the name says hundredths"
+        elif may_be_in_hundredths(money) and not _has_no_hundredths(columns):
+            text = quote_name(expression) if expression in columns else f"({expression})"
+            proposal.ask(
+                "columns.amount",
+                f"all amounts of {money.name} are whole, such as {money.values[0]}. If they are of "
+                "hundredths (cents):",
+                (quote_flow(f"{text} / 100"), "in cents"),
+            )
         proposal.choose("columns.amount", expression, why)
         is_single = len(amount.columns) == 1 and not amount.per_order
         if is_single and _is_of_order(money, order, _LEAST_ORDERS):
@@ -194,6 +203,12 @@ def _find_money(
         proposal.choose("columns.product_id", product.name, f"{product.distinct:,} values")
     if quantity is not None:
         proposal.choose("columns.quantity", quantity.name, "whole numbers")
+
+
+def _has_no_hundredths(columns: dict[str, ColumnProfile]) -> bool:
+    """Whether the amounts are in a currency such as yen, which has none or does not use them."""
+    currency = find_currency(columns)
+    return currency is not None and set(map(str.upper, currency.values)) <= _NO_HUNDREDTHS
 
 
 def _is_of_order(column: ColumnProfile, order: ColumnProfile | None, least: int = 3) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from .cell_formats import is_spreadsheet_days
-from .checks.vocabulary import is_currency_code, is_flag_value, is_true
+from .checks.vocabulary import find_no_sales, is_currency_code, is_flag_value, is_true
 from .column_profiles import SHARE, ColumnProfile, find_named
 from .words import is_no_customer, is_no_sale, is_paid_flag, rate_name
 
@@ -140,8 +140,7 @@ def find_statuses(
         if name in taken or not is_text or column.distinct > _MOST_STATUSES:
             continue
         counts = {str(v): int(n) for v, n in column.cells[column.filled].value_counts().items()}
-        is_named = rate_name(name, "status") > 0
-        if is_named or (any(map(is_no_sale, counts)) and column.distinct < len(column.values) / 2):
+        if rate_name(name, "status") > 0 or find_no_sales(name, counts):
             candidates.append((column, counts))
     return sorted(candidates, key=lambda f: -rate_name(f[0].name, "status"))
 
@@ -170,7 +169,7 @@ def list_no_sales(column: ColumnProfile, counts: Mapping[str, int]) -> list[str]
         return [value for value in counts if not is_true(value)]
     if is_no_sale(column.name) and is_flag(column):
         return [value for value in counts if is_true(value)]
-    return [value for value in counts if is_no_sale(value)]
+    return list(find_no_sales(column.name, counts))
 
 
 def is_flag(column: ColumnProfile) -> bool:

@@ -27,11 +27,14 @@ __all__ = [
     "is_in_hundredths",
     "is_of_order",
     "is_order_total",
+    "may_be_in_hundredths",
     "rate_recurrence",
 ]
 
 _LEAST_ORDERS = 20  # of several lines, for what holds within them to say something
 _LEAST_LINES = 30  # of products sold in several quantities
+_LARGE = 1_000  # a usual amount that may be of hundredths
+_UNEVEN_SHARE = 0.5  # of them are no multiple of 50
 _FIRST_SHARE = 0.5  # of these orders have it on some lines alone
 _LEAST_PARTS = 3  # orders of several lines with a refund or discount
 _TOTAL_NAME = (
@@ -115,6 +118,14 @@ def is_in_hundredths(column: ColumnProfile) -> bool:
     words = "cents?|minor(.?units?)?|pence|centimes|centavos|céntimos|grosz[ey]|kuruş"
     says_so = re.search(rf"(^|[^a-z])({words})($|[^a-z])", column.name.casefold())
     return bool(says_so and column.is_whole)
+
+
+def may_be_in_hundredths(column: ColumnProfile) -> bool:
+    """Whether all amounts are whole and large, and few are round: 1999 may be 19.99."""
+    size = np.abs(column.numbers[np.isfinite(column.numbers)])
+    if not column.is_whole or column.distinct < _LEAST_ORDERS or np.median(size) < _LARGE:
+        return False
+    return bool((size % 50 != 0).mean() > _UNEVEN_SHARE)
 
 
 def is_order_total(column: ColumnProfile, order: ColumnProfile) -> bool:

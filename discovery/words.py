@@ -227,7 +227,7 @@ _RETURN_WORDS = """
     退货 退款 退貨 返品 返金
 """
 _REFUNDED_WORDS = """
-    refunded returned
+    refunded returned estornado estornada stornato stornata
     erstattet rückerstattet zurückerstattet retourniert zurückgesendet remboursé remboursée
     retourné retournée reembolsado reembolsada devuelto devuelta rimborsato rimborsata restituito
     devolvido devolvida terugbetaald geretourneerd zwrócono zwrócone iadeedildi 已退款 返金済

@@ -19,6 +19,7 @@ import pyarrow.parquet
 from ..errors import ConfigError, OrdersError
 from ..models.batch_manifest import build_manifest
 from ..models.forecast_terms import ForecastTerms, read_terms
+from ..models.scoring import PERIOD_PREFIX
 
 __all__ = ["ForecastSource", "Forecasts", "read_forecast_history", "read_forecasts"]
 
@@ -41,6 +42,7 @@ _NEVER_NEGATIVE = (
     *("n_orders", "tenure_days", "churn_probability", "expected_spend", "clv"),
     *("expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper"),
 )
+_MONEY = ("expected_", "clv_", PERIOD_PREFIX)  # how columns of numbers begin
 _TIMES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_until")
 
 
@@ -158,7 +160,7 @@ def _typed(table: pa.Table, name: str) -> pa.Table:
     kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_TIMES, pa.timestamp("us"))
     for position, column in enumerate(table.column_names):
         kind = kinds.get(column)
-        if kind is None and (column in _NUMBERS or column.startswith(("expected_", "clv_"))):
+        if kind is None and (column in _NUMBERS or column.startswith(_MONEY)):
             kind = pa.float64()
         if kind is None or table[column].type == kind:
             continue

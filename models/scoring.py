@@ -33,6 +33,8 @@ from .segments import Standing, assign_segments, cut_thresholds
 
 __all__ = [
     "FORECAST_SCHEMA",
+    "PERIOD_PREFIX",
+    "build_forecast_schema",
     "choose_cutoff",
     "compute_standing",
     "describe_hindsight",
@@ -77,6 +79,7 @@ FORECAST_SCHEMA = pa.schema(
         ("value_at_risk", pa.float64()),
     ]
 )
+PERIOD_PREFIX = "spend_period_"
 _NUMBERS = [field.name for field in FORECAST_SCHEMA if pa.types.is_floating(field.type)]
 
 
@@ -207,12 +210,18 @@ def describe_terms(model: TrainedModel) -> ForecastTerms:
     )
 
 
+def build_forecast_schema(periods: int = 0) -> pa.Schema:
+    """`FORECAST_SCHEMA`, with a column of expected spend for each of so many periods."""
+    names = [f"{PERIOD_PREFIX}{k}" for k in range(1, periods + 1)]
+    return pa.schema([*FORECAST_SCHEMA, *((name, pa.float64()) for name in names)])
+
+
 def forecast_rows(
     model: TrainedModel, orders: Orders, cutoff: int, *, by_period: bool = False
 ) -> pa.Table:
     """Forecast at an instant: a table of `FORECAST_SCHEMA`, on request with a column per period."""
-    periods = [f"spend_period_{k + 1}" for k in range(model.periods if by_period else 0)]
-    schema = pa.schema([*FORECAST_SCHEMA, *((name, pa.float64()) for name in periods)])
+    schema = build_forecast_schema(model.periods if by_period else 0)
+    periods = schema.names[len(FORECAST_SCHEMA) :]
     observed = windows.slice_observed(model.usable_columns(orders), cutoff)
     rows = compute_feature_rows(observed, np.array([cutoff], dtype=np.int64))
     if not rows.n_rows:  # nobody had ordered yet
@@ -286,7 +295,8 @@ def _assign_segments(
     standing = compute_standing(known, rows, predictions.clv)
     thresholds = model.segments
     if model.own_cuts is not None:
-        thresholds = cut_thresholds(model.own_cuts, standing)
+        cuts = model.own_cuts.model_copy(update={"risk": thresholds.risk})
+        thresholds = cut_thresholds(cuts, standing)
     return assign_segments(thresholds, standing, predictions.churn_probability)
 
 

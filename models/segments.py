@@ -31,6 +31,7 @@ __all__ = [
     "assign_risk_bands",
     "assign_segments",
     "assign_tiers",
+    "choose_risk_limits",
     "compute_quintile_cuts",
     "compute_tier_edges",
     "cut_thresholds",
@@ -40,6 +41,7 @@ __all__ = [
 
 TIERS = ("low", "medium", "high")
 RISKS = ("low", "medium", "high")
+_LEAST_BAND = 0.05  # of the customers, in each risk band
 _Cuts = Annotated[tuple[FiniteFloat, ...], Field(min_length=4, max_length=4)]
 
 
@@ -127,6 +129,21 @@ def cut_thresholds(config: SegmentsConfig, standing: Standing) -> SegmentThresho
         risk=config.risk,
         rfm=config.rfm,
     )
+
+
+def choose_risk_limits(config: RiskConfig, churn_probability: Float64) -> RiskConfig:
+    """The configuration's limits; where it states none, some that tell these customers apart.
+
+    The usual limits, unless a band would hold less than 5 % of the customers: then thirds of
+    them by churn probability, to the nearest hundredth.
+    """
+    if config.model_fields_set or not len(churn_probability):
+        return config
+    bands = assign_risk_bands(churn_probability, config)
+    if min(np.count_nonzero(bands == risk) for risk in RISKS) >= _LEAST_BAND * len(bands):
+        return config
+    low, high = np.quantile(churn_probability, (1 / 3, 2 / 3)).round(2).tolist()
+    return RiskConfig(low_below=low, high_above=high)
 
 
 def compute_quintile_cuts(values: npt.NDArray[Any]) -> tuple[float, ...]:

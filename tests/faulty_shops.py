@@ -473,6 +473,36 @@ def _send_refunds_in_own_name(shop: Export, random: Random) -> Export:
     return _change(mapped, change, return_columns={"order_id": "reference"})
 
 
+def _refund_nobody(shop: Export, random: Random) -> Export:
+    """A shop's own refund rows: they name the order they give back, and no customer."""
+
+    def change(lines: Frame) -> Frame:
+        given_back = _draw_returns(lines, random)
+        given_back = given_back.assign(
+            parent_id=given_back["order_no"].str.removesuffix("-R"),
+            customer="",
+            line_total=-given_back["line_total"].abs(),
+        )
+        if "email" in given_back:
+            given_back["email"] = ""
+        return pd.concat([lines.assign(parent_id=""), given_back], ignore_index=True)
+
+    return _change(_map_column(shop, "order_id", "order_no"), change)
+
+
+def _leave_unpaid_in(shop: Export, random: Random) -> Export:
+    """Orders that were never paid, as a column of yes and no says."""
+    name = ("paid", "is_paid", "bezahlt", "Pagado")[random.integers(4)]
+    yes, no = (("true", "false"), ("1", "0"), ("yes", "no"), ("ja", "nein"))[random.integers(4)]
+    share = random.uniform(0.003, 0.25)
+
+    def change(lines: Frame) -> Frame:
+        chosen = _draw_share(lines["order_no"], share, random)
+        return lines.assign(**{name: np.where(chosen, no, yes)})
+
+    return _change(shop, change, **{"except": {name: [no]}})
+
+
 def _join_payments(shop: Export, random: Random) -> Export:
     """Lines joined with the payments of their order: an order paid in two parts has each twice."""
     name, first, second = (
@@ -802,6 +832,8 @@ FAULTS: dict[str, Fault] = {
         "return lines", _NO_RETURNS, _count_negative_quantities_as_sales
     ),
     "returns in the shop's name": Fault("return lines", _NO_RETURNS, _send_refunds_in_own_name),
+    "returns without a customer": Fault("return lines", _NO_RETURNS, _refund_nobody),
+    "unpaid orders by a flag": Fault("status", _EVERY, _leave_unpaid_in),
     "lines joined with payments": Fault("joined lines", _SEVERAL_ITEMS, _join_payments),
     "order's discount on each line": Fault(
         "amounts of orders", _SEVERAL_ITEMS, _deduct_order_discounts_on_each_line

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clvcast
+from clvcast.errors import ConfigError
 from clvcast.models.scoring import describe_hindsight, forecast_rows
 from clvcast.orders import dates
 from clvcast.orders.reading.rejected_lines import REJECTED_SCHEMA
@@ -78,6 +79,73 @@ def test_parts_make_the_whole(
         "rejected.parquet",
     }
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(("ending", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def test_columns_by_period_are_those_of_python_in_the_output_or_beside_it(
+    shop_model: clvcast.Model,
+    shop_orders: clvcast.Orders,
+    orders: Path,
+    tmp_path: Path,
+    ending: str,
+    read: Any,
+) -> None:
+    expected = clvcast.score(shop_model, shop_orders, CUTOFF, by_period=True)
+    periods = [f"spend_period_{k}" for k in range(1, shop_model.periods + 1)]
+    plain, wide = tmp_path / f"plain.{ending}", tmp_path / f"wide.{ending}"
+    table = tmp_path / f"periods.{ending}"
+    score_files(shop_model, str(orders), plain, CUTOFF, periods_table=table)
+    score_files(shop_model, str(orders), wide, CUTOFF, by_period=True)
+    assert read(wide).columns.to_list() == expected.columns.to_list()
+    assert read(plain).columns.to_list() == expected.columns.to_list()[: -len(periods)]
+    assert read(table).columns.to_list() == ["customer_id", "cutoff", "model_version", *periods]
+    for made in (read(wide), read(table)):
+        pd.testing.assert_frame_equal(made[periods], expected[periods], check_exact=True)
+        assert made["customer_id"].to_list() == expected["customer_id"].to_list()
+    again = score_files(shop_model, str(orders), plain, CUTOFF, periods_table=table)
+    assert again.was_done
+    table.unlink()
+    again = score_files(shop_model, str(orders), plain, CUTOFF, periods_table=table)
+    assert not again.was_done
+    assert table.exists()
+
+
+def test_parts_of_a_folder_have_columns_by_period(
+    shop_model: clvcast.Model, orders: Path, tmp_path: Path
+) -> None:
+    score_files(shop_model, str(orders), tmp_path / "f", CUTOFF, partitions=2, by_period=True)
+    for part in range(2):
+        names = pd.read_parquet(tmp_path / "f" / f"part-0000{part}.parquet").columns
+        assert names[-1] == f"spend_period_{shop_model.periods}"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("elsewhere/p.parquet", {}, "a file of its own in the folder of"),
+        ("f.parquet", {}, "a file of its own in the folder of"),
+        ("rejected.parquet", {}, "a file of its own in the folder of"),
+        ("p.xlsx", {}, "is a .parquet or .csv file, got"),
+        ("p.parquet", {"partitions": 2}, "with --by-period"),
+    ],
+)
+def test_a_periods_table_that_cannot_be_written_is_refused(
+    shop_model: clvcast.Model,
+    orders: Path,
+    tmp_path: Path,
+    name: str,
+    more: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        score_files(
+            shop_model,
+            str(orders),
+            tmp_path / "f.parquet",
+            CUTOFF,
+            periods_table=tmp_path / name,
+            **more,
+        )
 
 
 def test_the_manifest_tells_what_was_made_from_what(

@@ -22,6 +22,7 @@ from clvcast.configs.schema import parse_config, parse_orders_config
 from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
 from clvcast.models.scoring import FORECAST_SCHEMA
 from clvcast.orders.reading import databases
+from clvcast.orders.reading.database_address import build_answer_column
 from clvcast.orders.reading.read_orders import read_configured_orders
 from clvcast.serve.batch.database import check_writable_table
 
@@ -378,7 +379,7 @@ def test_a_command_whose_connection_is_cut_tells_so_and_writes_nothing(
     shop_model.save(tmp_path / "bundle")
     before = sorted(tmp_path.iterdir())
     monkeypatch.setattr(databases, "_ROWS", 100)
-    real = databases._build_column
+    real = build_answer_column
 
     def cutting(values: Any, name: str, asked: Any) -> Any:
         with postgres.engine.begin() as connection:
@@ -388,7 +389,7 @@ def test_a_command_whose_connection_is_cut_tells_so_and_writes_nothing(
             )
         return real(values, name, asked)
 
-    monkeypatch.setattr(databases, "_build_column", cutting)
+    monkeypatch.setattr(databases, "build_answer_column", cutting)
     status, _, err = run(
         "score",
         "--model",
@@ -497,7 +498,7 @@ def test_a_table_that_takes_no_forecasts_is_told_before_the_work(
         "the table thin lacks the columns model_version": f"{postgres.address}#thin",
         "must have a primary key of customer_id and cutoff": f"{postgres.address}#unkeyed",
         "an output in a database must name its table": postgres.address,
-        "forecasts are written to PostgreSQL or SQLite": "duckdb:x.duckdb#f",
+        "forecasts are written to PostgreSQL, SQLite, Snow": "duckdb:x.duckdb#f",
         "password authentication failed": f"{wrong}#f",
         "the folder of the output": f"sqlite:///{tmp_path}/none/f.db#f",
     }

@@ -225,3 +225,43 @@ def test_a_year_of_two_digits_may_stand_first(tmp_path: Path) -> None:
     for form in ("%y/%m/%d", "%d/%m/%y"):
         proposal = propose(tmp_path, make_orders(order_date=days.dt.strftime(form)))
         assert proposal.settings()["format"]["date_format"] == form
+
+
+def test_notes_and_goods_are_no_statuses(tmp_path: Path) -> None:
+    """Nothing is left out for a word; what waits for its delivery is sold."""
+    names = {"note": "please cancel newsletter", "range": "Test kits"}
+    words = {name: np.where(ORDERS % 5 == 0, word, "other") for name, word in names.items()}
+    delivery = np.where(ORDERS % 4 == 0, "pending", "fulfilled")
+    states = np.where(ORDERS % 8 == 1, "Estornado", "Pago")
+    proposal = propose(
+        tmp_path, make_orders(**words, fulfillment_status=delivery, **{"Estado": states})
+    )
+    assert sum_orders(proposal) == pytest.approx(CENTS.sum() / 100)
+    assert "Estado is Estornado (15 lines)" in list_asked(proposal, "except")
+
+
+def test_totals_among_the_lines_are_told(tmp_path: Path) -> None:
+    """A payment below the lines of its order, and a subtotal below the lines of a month."""
+    lines = make_lines()
+    lines["amount"] = (lines["qty"] * lines["unit_price"]).round(2)
+    paid = lines.groupby("order", as_index=False).agg(
+        {**dict.fromkeys(("order_id", "order_date", "customer_id"), "first"), "amount": "sum"}
+    )
+    items = lines.drop(columns=["unit_price", "qty", "sku"])
+    both = pd.concat([items.assign(kind="ITEM"), paid.assign(kind="TENDER")])
+    assert "counted twice" in find_warnings(propose(tmp_path, both))["order totals"].sentence
+    assert "order totals" not in find_warnings(propose(tmp_path, items))
+    orders = make_orders().drop(columns="order_id")
+    month = orders["order_date"].str[:7]
+    subtotals = orders.groupby(month).agg({"total": "sum", "order_date": "last"})
+    mixed = pd.concat([orders, subtotals.assign(customer_id="Subtotal")])
+    assert "Subtotal" in find_warnings(propose(tmp_path, mixed))["footer"].mend
+
+
+def test_whole_amounts_may_be_of_cents(tmp_path: Path) -> None:
+    table = make_orders(total=CENTS, currency="eur")
+    assert "If they are of hundredths" in list_asked(propose(tmp_path, table), "columns.amount")
+    for other in (table.assign(currency="JPY"), table.assign(total=CENTS / 100)):
+        assert "hundredths" not in list_asked(propose(tmp_path, other), "columns.amount")
+    round_amounts = table.assign(total=50 * (20 + ORDERS % 70))
+    assert "hundredths" not in list_asked(propose(tmp_path, round_amounts), "columns.amount")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated_worlds import WorldKind, make_world
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
@@ -19,17 +20,20 @@ from clvcast.orders.dates import DAY
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.blending import fit_initial_blend
 from clvcast.train.later_frame import LaterFrame, build_later_frame
+from clvcast.train.later_periods import _learn_corrections, weigh_shares
 from clvcast.train.later_trees import build_later_examples
 
 HORIZON, PERIODS = 30, 4
 END = "2020-12-01"
 
 
-def frame_of(lines: pd.DataFrame) -> tuple[LaterFrame, Blend]:
-    orders, end = read_table(lines, OrdersConfig()), dates.parse_instant(END)
+def frame_of(
+    lines: pd.DataFrame, until: str = END, horizon: int = HORIZON
+) -> tuple[LaterFrame, Blend]:
+    orders, end = read_table(lines, OrdersConfig()), dates.parse_instant(until)
     known = windows.slice_observed(orders, end)
     blend = fit_initial_blend(compute_feature_rows(known, np.array([end])), 20.0, 1.0)
-    config = clvcast.Config(horizon_days=HORIZON, periods=PERIODS)
+    config = clvcast.Config(horizon_days=horizon, periods=PERIODS)
     frame = build_later_frame(orders, config, end, blend)
     assert frame is not None
     return frame, blend
@@ -68,6 +72,27 @@ def test_trees_learn_shares_of_a_total_and_not_its_growth(shop_lines: pd.DataFra
     for cutoff in range(len(frame.instants)):
         rows = frame.rows.cutoff_index == cutoff
         assert lesson.spend[rows].sum() == pytest.approx(np.exp(lesson.start[rows]).sum(), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_new_customers_pass_for_no_decline_of_old_ones_once_cutoffs_span_a_year() -> None:
+    """A shop that lives from more and more new customers: the share of those known falls fast."""
+    lines = make_world(WorldKind("growth", growth=0.6), 102).lines
+    later, early = (
+        _learn_corrections(*frame_of(lines, end, horizon=60), 3)[0]
+        for end in ("2023-03-12", "2022-03-12")
+    )
+    assert min(later) > -0.05
+    assert later != early
+    assert max(early) <= 0.0  # by shares, which cannot tell
+    assert early[-1] < -0.1
+
+
+@pytest.mark.parametrize(
+    ("years", "by_share"), [(0.99, 1.0), (1.0, 1.0), (1.05, 0.8), (1.25, 0.0), (3.0, 0.0)]
+)
+def test_shares_fade_out_from_a_year_of_cutoffs_on(years: float, by_share: float) -> None:
+    assert weigh_shares(years) == pytest.approx(by_share)
 
 
 @pytest.mark.slow

@@ -71,6 +71,22 @@ class Outline(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
+def test_spend_by_period_is_drawn_where_the_file_has_it(
+    made: Report, forecasts: pd.DataFrame, shop_orders: clvcast.Orders, config: clvcast.Config
+) -> None:
+    names = [chart.name for section in made.business for chart in section.charts]
+    assert "periods" not in names
+    spends = {f"spend_period_{k}": forecasts["expected_spend"] / k for k in range(1, 4)}
+    wide = forecasts.assign(**spends)
+    drawn = chart(clvcast.report(wide, shop_orders, config), "periods")
+    assert drawn.finding == "Period 3 is expected to bring 33% of period 1"
+    total = float(forecasts["expected_spend"].sum())
+    assert drawn.figure is not None
+    (bars,) = drawn.figure.data
+    assert list(bars.y) == pytest.approx([total, total / 2, total / 3])
+    assert len(drawn.table.rows) == 3
+
+
 def test_the_numbers_are_those_of_total_kpis_and_lists(
     made: Report, forecasts: pd.DataFrame, shop_orders: clvcast.Orders, config: clvcast.Config
 ) -> None:

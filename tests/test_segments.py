@@ -115,6 +115,22 @@ def test_risk_bands_are_low_below_33_and_high_above_66_per_cent() -> None:
     assert segments.assign_risk_bands(churn, RiskConfig(low_below=0.1, high_above=0.4))[3] == "high"
 
 
+def test_risk_limits_fit_customers_whom_the_usual_ones_do_not_tell_apart() -> None:
+    usual = np.array([0.1] * 5 + [0.5] * 85 + [0.9] * 10)
+    assert segments.choose_risk_limits(RiskConfig(), usual) == RiskConfig()
+    few_low = np.concatenate((usual[1:], [0.9]))  # four of a hundred
+    thirds = segments.choose_risk_limits(RiskConfig(), few_low)
+    assert (thirds.low_below, thirds.high_above) == (0.5, 0.5)
+    loyal = np.linspace(0.01, 0.2, 90)
+    found = segments.choose_risk_limits(RiskConfig(), loyal)
+    assert found == RiskConfig(low_below=0.07, high_above=0.14)
+    bands = segments.assign_risk_bands(loyal, found)
+    assert all(25 <= np.count_nonzero(bands == name) <= 35 for name in segments.RISKS)
+    stated = RiskConfig(high_above=0.7)
+    assert segments.choose_risk_limits(stated, loyal) is stated
+    assert segments.choose_risk_limits(RiskConfig(), loyal[:0]) == RiskConfig()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -30,7 +30,7 @@ from ..models.order_values import count_order_values
 from ..models.parameters import Blend, Intervals, LaterSpend, Parameters, RetentionFactors
 from ..models.scoring import compute_standing
 from ..models.season import locate_in_season
-from ..models.segments import cut_thresholds
+from ..models.segments import choose_risk_limits, cut_thresholds
 from ..orders.cutoffs import get_longest_horizon, is_silent, is_too_short_for_trees
 from ..orders.dates import DAY, get_midnight_after
 from ..orders.orders import Orders
@@ -206,12 +206,14 @@ def _rows_at(orders: Orders, end: int) -> tuple[Orders, FeatureRows]:
 def _with_segments(
     model: TrainedModel, known: Orders, now: FeatureRows, config: SegmentsConfig
 ) -> TrainedModel:
-    """The model with its segment thresholds: quintiles of R, F and M, and edges of forecast CLV.
+    """The model with its segment thresholds: quintiles of R, F and M, edges of CLV and of risk.
 
     Cut at the training end, not a horizon earlier: they are for the customers the model will score.
     """
-    standing = compute_standing(known, now, model.predict(now).clv)
-    segments = cut_thresholds(config, standing)
+    predictions = model.predict(now)
+    risk = choose_risk_limits(config.risk, predictions.churn_probability)
+    config = config.model_copy(update={"risk": risk})
+    segments = cut_thresholds(config, compute_standing(known, now, predictions.clv))
     values = count_order_values(known, int(known.times.max()) + 1)
     update = {"segments": segments, "order_value": values.median}
     return replace(model, numbers=model.numbers.model_copy(update=update))

@@ -1,10 +1,13 @@
 """Later periods, learned: the levels of their totals, and how much trees weigh in them.
 
-BTYD says how a base thins out. History corrects it in proportion to how much of a year it spans:
+BTYD says how a base thins out. History corrects it by what the known customers of past cutoffs did:
 
-    over less than a year   by the known customers' shares of the shop's spend, because season and
-                            growth of the shop cancel in a share; no later total above the first's
-    over years              more and more by their realised spend itself, the season divided out
+    cutoffs of up to a year   their shares of the shop's spend, because season and growth of the
+                              shop cancel in a share; no later total above the first's
+    of a year and a quarter   their realised spend itself, the season divided out
+
+Over a whole year the season cancels in the mean of cutoffs anyway. A share would mislead there: it
+falls with each new customer of the shop, as if those of before had left.
 """
 
 from __future__ import annotations
@@ -23,11 +26,12 @@ from ..orders.cutoffs import SETTLED_DAYS
 from ..orders.dates import RATE_YEAR_DAYS
 from .later_frame import LaterFrame
 
-__all__ = ["learn_later_periods"]
+__all__ = ["learn_later_periods", "weigh_shares"]
 
 _LEAST_PERIODS = 8  # more may be asked for at scoring than a model was trained for
 _LEAST_ROWS = 200
 _PRIOR_YEARS = 0.25  # years of cutoffs that the belief in BTYD is worth
+_SHARE_YEARS = (1.0, 1.25)  # of cutoffs: up to which shares alone count, from which not at all
 _SPANS_WEIGHTS = (0.3, 0.7)  # of trees: with no whole span realised, with very many
 _MOST_LEVEL = 2.0
 
@@ -96,6 +100,11 @@ def _weigh_trees(frame: LaterFrame | None) -> float:
     return low + (high - low) * reach / (reach + 2.0)
 
 
+def weigh_shares(years: float) -> float:
+    """How much shares of the shop's spend count, not spend itself, where cutoffs span `years`."""
+    return float(np.interp(years, _SHARE_YEARS, (1.0, 0.0)))
+
+
 def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[list[float], int]:
     """Per later period the log of what a total is beyond BTYD's, and how many periods were shown.
 
@@ -125,7 +134,7 @@ def _learn_corrections(frame: LaterFrame, blend: Blend, n_later: int) -> tuple[l
         if blend.events is not None:
             money = money - _measure_events(frame, blend.events, k)[used]
         years = (float(np.ptp(frame.ages[used])) + frame.horizon_days) / RATE_YEAR_DAYS
-        by_share = min(1.0 / years, 1.0)
+        by_share = weigh_shares(years)
         settled = np.minimum(frame.history_days[used] / SETTLED_DAYS, 1.0)
         of_share, of_money = (
             float(np.average(part - declined, weights=settled)) for part in (share, money)

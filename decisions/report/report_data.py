@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...models.forecast_terms import ForecastTerms
+from ...models.scoring import PERIOD_PREFIX
 from ...models.segments import RISKS, TIERS
 from ...models.totals import total
 from ...orders import dates
@@ -38,6 +39,7 @@ class ReportData:
     kpis: Kpis
     lists: Lists
     tier_by_risk: pd.DataFrame  # tier, risk, customers, clv: every pair, in order
+    spend_by_period: pd.DataFrame  # period, expected_spend; empty where the file has no periods
     levers: pd.DataFrame  # value of a small change of each, for the shop
     plausibility: tuple[str, ...]  # the totals beside what the customers spent before
     warnings: tuple[str, ...]  # of these totals, and what the model cannot know
@@ -72,6 +74,7 @@ class ReportData:
             kpis=measures,
             lists=campaigns,
             tier_by_risk=_sum_tier_by_risk(base),
+            spend_by_period=_sum_by_period(base),
             levers=levers[levers["dimension"] == "shop"].reset_index(drop=True),
             plausibility=tuple(plausibility),
             warnings=tuple(warnings),
@@ -120,6 +123,14 @@ def _sum_spend(base: CustomerBase) -> tuple[float, float, float]:
         row = total(frame, "spend").iloc[0]
         return float(row["expected"]), float(row["lower"]), float(row["upper"])
     return float(base.numbers("expected_spend").sum()), np.nan, np.nan
+
+
+def _sum_by_period(base: CustomerBase) -> pd.DataFrame:
+    names = [f"{PERIOD_PREFIX}{k}" for k in range(1, base.terms.periods + 1)]
+    if not set(names) <= set(base.forecasts.column_names):
+        names = []
+    totals = [float(base.numbers(name).sum()) for name in names]
+    return pd.DataFrame({"period": np.arange(1, len(names) + 1), "expected_spend": totals})
 
 
 def _sum_tier_by_risk(base: CustomerBase) -> pd.DataFrame:

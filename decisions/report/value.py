@@ -84,6 +84,8 @@ def build_value_section(content: ReportData, writing: NumberFormat) -> ReportSec
         if len(groups):
             sections.append(_chart_groups(dimension, noun, groups, content, writing))
     sections.append(_chart_cohorts(content, writing))
+    if len(content.spend_by_period):
+        sections.append(_chart_periods(content, writing))
     lead = (
         f"Expected CLV of {writing.count(content.customers, 'customer')} with an order before "
         f"{content.cutoff}: {writing.money(content.clv[0])} in {content.span_days} days. CLV is "
@@ -139,6 +141,32 @@ def _chart_cohorts(content: ReportData, writing: NumberFormat) -> Chart:
         ),
         build_table("Expected CLV by month of the first order", cohorts, _GROUP_TABLE, writing),
         "The first months of the history include customers from before it.",
+    )
+
+
+def _chart_periods(content: ReportData, writing: NumberFormat) -> Chart:
+    periods = content.spend_by_period
+    spend = periods["expected_spend"]
+    kept = spend.iloc[-1] / max(float(spend.iloc[0]), 1e-300)
+    unit = f"expected spend ({content.terms.spend_basis})"
+    return Chart(
+        "periods",
+        f"Period {len(periods)} is expected to bring {writing.share(kept)} of period 1",
+        f"Expected spend in each period of {content.horizon_days} days, not discounted",
+        charts.draw_columns(
+            [f"period {k}" for k in periods["period"]],
+            spend.tolist(),
+            writing,
+            unit,
+            over="period",
+        ),
+        build_table(
+            "Expected spend by period",
+            periods,
+            [("period", "period", "count"), ("expected_spend", unit, "value")],
+            writing,
+        ),
+        "All customers who are known at the cutoff; new ones are not in it.",
     )
 
 

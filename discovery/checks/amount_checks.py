@@ -9,7 +9,7 @@ import numpy as np
 from ...configs.layouts import list_named_columns, load_layouts, normalize_name
 from ...orders.columns import Mask
 from ...orders.reading.validation_issues import join_words, pluralize
-from ..repeated_totals import measure_repeats
+from ..repeated_totals import EQUAL_SHARE, measure_repeats, measure_sums
 from . import vocabulary
 from .finding import Finding, format_setting
 from .source_profile import SourceProfile
@@ -42,6 +42,16 @@ def detect_totals_on_lines(profile: SourceProfile) -> Finding:
     if repeats.n_orders < _LEAST_ORDERS:
         return Finding(name, "pass", 0.0, "too few orders of several lines to hold repeated totals")
     sentence = f"{share:.0%} of the orders of several lines have the same amount on each"
+    sums = measure_sums(profile.amounts[usable], profile.orders[usable])
+    if sums >= EQUAL_SHARE:
+        return Finding(
+            name,
+            "warn",
+            sums,
+            f"{sums:.0%} of the orders of three and more lines have a line with the sum of the "
+            "others: it is a payment or total, and revenue is counted twice",
+            "leave these lines out by the column that tells them: orders.except: {COLUMN: [VALUE]}",
+        )
     if not repeats.is_total:
         return Finding(name, "pass", share, sentence)
     has_ids = bool((profile.numbered_orders >= 0).any())
@@ -150,7 +160,9 @@ def detect_footers(profile: SourceProfile) -> Finding:
     sizes = np.bincount(profile.file, minlength=n_files)
     of_line, all_money = sums[profile.file], money[profile.file]
     is_sum = np.abs(2 * amounts - of_line) <= np.maximum(_NEAR_TOTAL * all_money, _SAME_AMOUNT)
-    is_sum |= _says_total(profile) & (np.abs(amounts) >= _TOTAL_WEIGHT * all_money)
+    says_total = _says_total(profile)
+    said = np.bincount(profile.file, np.abs(amounts) * says_total, n_files)[profile.file]
+    is_sum |= says_total & (said >= _TOTAL_WEIGHT * all_money)
     is_sum &= (amounts != 0) & (sizes[profile.file] >= _LEAST_FILE_LINES)
     at = np.flatnonzero(is_sum)
     if not len(at):

@@ -21,6 +21,7 @@ _POSITIVE_SHARE = 0.5  # of the amounts of lines that say return
 _LEAST_OWN_RETURNS = 5  # lines of somebody who never bought
 _OWN_SHARE = 0.5  # of the money of all returns
 _NAMED_SHARE = 0.5  # of these lines have an order_id in another column
+_NAMELESS_SHARE = 0.5  # of the lines that give back
 _LEAST_JOINED = 3  # orders
 _JOINED_SHARE = 0.9  # of the orders in which a column varies
 _NUMBERED_SHARE = 0.98  # of the orders begin to count at 1
@@ -120,8 +121,9 @@ def _detect_own_returns(profile: SourceProfile) -> Finding | None:
 def _detect_nameless_returns(profile: SourceProfile) -> Finding | None:
     """Refunds without a customer, which are set aside, though they name an order of the file."""
     lost = (profile.customers.codes < 0) & (profile.amounts < 0)
-    if lost.sum() < _LEAST_RETURNS:
-        return None
+    returned = int((profile.amounts < 0).sum())
+    if lost.sum() < max(_LEAST_RETURNS, _NAMELESS_SHARE * returned):
+        return None  # some lines of any kind lack a customer
     reference = _find_reference(profile, lost)
     has_order = np.isin(
         profile.numbered_orders, np.unique(profile.numbered_orders[profile.is_used])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from ...orders import dates
 from ...orders.columns import Int64, Mask
 from ...orders.reading.line_filters import fold_value
 from ...orders.reading.validation_issues import join_words, pluralize
-from ..words import is_paid_flag
 from . import vocabulary
 from .finding import Finding, format_addition, format_setting
 from .source_profile import SourceProfile
@@ -24,7 +21,6 @@ _SPAN_DAYS = 3  # from the first to the last purchase of an order
 _SPAN_SHARE = 0.02  # of the orders
 _LEAST = 3  # orders or lines: fewer are chance
 _NO_SALE_SHARE = 0.001  # of the lines
-_STATUS_SHARE = 0.6  # of a column's cells that say sale or no sale: it is a status
 _MOST_NO_SALES = 0.95  # of the lines: a column that says so of nearly all means something else
 _REPEATED_SHARE = 0.002  # of the lines of several files
 
@@ -147,7 +143,7 @@ def detect_no_sales(profile: SourceProfile) -> Finding:
         source = profile.sources[position]
         lines = sum(counts.values())
         returns = set(map(fold_value, source.returns.get(column, ())))
-        found = _find_no_sales(column, counts)
+        found = vocabulary.find_no_sales(column, counts)
         no_sales = {v: n for v, n in found.items() if fold_value(v) not in returns}
         n_lines = sum(no_sales.values())
         share = n_lines / max(1, lines)
@@ -164,21 +160,6 @@ def detect_no_sales(profile: SourceProfile) -> Finding:
             mend,
         )
     return worst or Finding(name, "pass", 0.0, "no value sounds like an order that is no sale")
-
-
-def _find_no_sales(column: str, counts: Mapping[str, int]) -> dict[str, int]:
-    """The values of a column that say that an order is none, with their lines."""
-    filled = {value: count for value, count in counts.items() if value}
-    if vocabulary.is_flag_column(column):
-        return {v: n for v, n in filled.items() if vocabulary.is_true(v)}
-    if is_paid_flag(column) and all(map(vocabulary.is_flag_value, filled)):
-        return {v: n for v, n in filled.items() if not vocabulary.is_true(v)}
-    no_sales = {v: n for v, n in filled.items() if vocabulary.is_no_sale(v, column)}
-    if vocabulary.is_status_column(column):
-        return no_sales
-    sales = sum(n for v, n in filled.items() if v not in no_sales and vocabulary.is_sale(v))
-    status_share = (sales + sum(no_sales.values())) / max(1, sum(filled.values()))
-    return no_sales if sales and status_share >= _STATUS_SHARE else {}
 
 
 def detect_overlapping_files(profile: SourceProfile) -> Finding:

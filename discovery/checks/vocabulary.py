@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+
+from .. import words
+from ..words import is_paid_flag
 
 __all__ = [
     "find_currency_mark",
+    "find_no_sales",
     "is_common_currency",
     "is_currency_code",
     "is_currency_column",
@@ -25,13 +30,27 @@ __all__ = [
     "normalize",
 ]
 
+_SURE_NAME = 2  # of a name: more than a part of it is a word for a status
+_STATUS_SHARE = 0.6  # of a column's cells that say sale or no sale: it is a status
 _NO_SALE_STEMS = (
     *("cancel", "void", "fail", "declin", "refused", "reject", "expire", "abandon", "denied"),
     *("charged back", "chargeback", "unpaid", "not paid", "trash", "fraud", "error"),
     *("storn", "abgebroch", "fehlgeschlag", "abgelehnt", "unbezahlt", "verfallen"),
     *("annul", "échou", "echou", "refusé", "impay", "abandonn", "expiré"),
     *("anulad", "fallid", "rechazad", "caducad", "vencid", "falhou", "recusad", "fallit"),
-    *("rifiutat", "scadut", "geannuleerd", "mislukt", "anulow", "nieudan", "odrzucon"),
+    *(
+        "rifiutat",
+        "scadut",
+        "erreur",
+        "errore",
+        "fehler",
+        "uncollectible",
+        "geannuleerd",
+        "mislukt",
+        "anulow",
+        "nieudan",
+        "odrzucon",
+    ),
     *("iptal", "başarısız", "reddedil"),
 )
 _WAITING_STEMS = (
@@ -160,7 +179,8 @@ def is_no_sale(value: str, column: str) -> bool:
         return True
     if _DELIVERY_NAME.search(column.casefold()):
         return False
-    return _begins_a_word(text, _WAITING_STEMS) or bool(re.search(_WAITING_SIGNS, text))
+    is_waiting = _begins_a_word(text, _WAITING_STEMS) or bool(re.search(_WAITING_SIGNS, text))
+    return is_waiting or words.is_no_sale(value)
 
 
 def is_sale(value: str) -> bool:
@@ -173,10 +193,28 @@ def _begins_a_word(text: str, stems: tuple[str, ...]) -> bool:
     return any(text.startswith(stem) or f" {stem}" in text for stem in stems)
 
 
+def find_no_sales(column: str, counts: Mapping[str, int]) -> dict[str, int]:
+    """The values of a column that say that an order is none, with their lines."""
+    filled = {value: count for value, count in counts.items() if value}
+    if is_flag_column(column):
+        return {v: n for v, n in filled.items() if is_true(v)}
+    if is_paid_flag(column) and all(map(is_flag_value, filled)):
+        return {v: n for v, n in filled.items() if not is_true(v)}
+    no_sales = {v: n for v, n in filled.items() if is_no_sale(v, column)}
+    if is_status_column(column):
+        return no_sales
+    sales = sum(n for v, n in filled.items() if v not in no_sales and is_sale(v))
+    status_share = (sales + sum(no_sales.values())) / max(1, sum(filled.values()))
+    return no_sales if sales and status_share >= _STATUS_SHARE else {}
+
+
 def is_status_column(name: str) -> bool:
     """Whether a column's name says that it holds an order's status."""
     lower = name.casefold()
-    return bool(_STATUS_NAME.search(lower)) and not _STATE_OF_COUNTRY.search(lower)
+    is_named = _STATUS_NAME.search(lower) or (
+        words.rate_name(name, "status") >= _SURE_NAME and "type" not in lower
+    )
+    return bool(is_named) and not _STATE_OF_COUNTRY.search(lower)
 
 
 def is_flag_column(name: str) -> bool:

@@ -1,26 +1,25 @@
 """Databases: the answer to a query, or a table, as Arrow tables of bounded size.
 
 SQLAlchemy speaks to SQLite and PostgreSQL (and to whatever else the user has a driver for), DuckDB
-to what it reads: parquet, Iceberg and Delta, near or far. Either way rows stream through one
-read-only transaction, so that they are one state of the database, and secrets come from the
+to what it reads: parquet, Iceberg and Delta, near or far, ADBC to warehouses. Rows stream through
+one read-only transaction, so that they are one state of the database, and secrets come from the
 environment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ...configs.addresses import expand_variables, hide_passwords, hide_variables
+from ...configs.addresses import expand_variables, hide_passwords
 from ...errors import ConfigError, OrdersError, StoreError
-from .python_values import build_column, find_kinds
+from .database_address import DatabaseAddress, QueryResult, build_answer_column, parse_address
 from .read_only_queries import DENIALS, check_duckdb_query, forbid_sqlite_writes, refuse_query
+from .warehouses import find_adbc_kind, open_adbc_query
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -29,49 +28,6 @@ __all__ = ["DatabaseAddress", "QueryResult", "create_engine", "open_query", "par
 
 _ROWS = 100_000  # of a chunk
 _CONNECT_SECONDS = 30
-_REASON_LENGTH = 300
-
-
-@dataclass(frozen=True)
-class QueryResult:
-    """What a database gives: its columns, and their rows chunk by chunk."""
-
-    names: list[str]
-    chunks: Callable[[Sequence[str]], Iterator[pa.Table]]  # of some columns
-
-
-@dataclass(frozen=True)
-class DatabaseAddress:
-    """A database's address, as given and as it may be shown, and the table it names, if any."""
-
-    address: str
-    shown: str
-    table: str | None
-
-    @property
-    def is_duckdb(self) -> bool:
-        """Whether DuckDB reads it; SQLAlchemy does the rest."""
-        return self.address.lower().startswith("duckdb:")
-
-    def reason(self, error: BaseException) -> str:
-        """What a driver says, on one line and without secrets."""
-        message = " ".join(str(getattr(error, "orig", None) or error).split())
-        message = hide_variables(message, self.address)
-        password = self.address.rpartition("@")[0].rpartition(":")[2]
-        if "@" in self.address and password and "${" not in password:
-            message = message.replace(password, "***")
-        return hide_passwords(message)[:_REASON_LENGTH]
-
-
-def parse_address(source: str) -> DatabaseAddress:
-    """Take `ADDRESS` or `ADDRESS#TABLE` apart.
-
-    >>> parse_address("sqlite:///shop.db#orders").table
-    'orders'
-    """
-    start = source.rfind("@") + 1  # a password may hold the sign
-    address, _, table = source[start:].partition("#")
-    return DatabaseAddress(source[:start] + address, hide_passwords(source), table or None)
 
 
 @contextmanager
@@ -83,7 +39,11 @@ def open_query(source: str, query: str | None) -> Iterator[QueryResult]:
     if (address.table is None) == (query is None):
         got = "neither" if query is None else "both"
         raise ConfigError(f"{address.shown} takes a query or a table (ADDRESS#TABLE), got {got}")
-    if address.is_duckdb:
+    kind = find_adbc_kind(address)
+    if kind is not None:
+        with open_adbc_query(address, kind, query) as answer:
+            yield answer
+    elif address.is_duckdb:
         with _opened_duckdb(address, query) as answer:
             yield answer
     else:
@@ -122,8 +82,8 @@ def create_engine(asked: DatabaseAddress, *, may_create: bool = False) -> sqlalc
         return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     except exc.NoSuchModuleError:
         raise ConfigError(
-            f"{asked.shown} is of no database SQLAlchemy knows; sqlite, postgresql and "
-            "duckdb are read"
+            f"{asked.shown} is of no database SQLAlchemy knows; sqlite, postgresql, "
+            "duckdb, snowflake and bigquery are read"
         ) from None
     except ModuleNotFoundError as error:
         extra = ": pip install 'clvcast[postgres]'" if is_postgres else ""
@@ -192,7 +152,9 @@ def _chunks(
         if rows is None:
             return
         columns = list(zip(*rows, strict=True))
-        arrays = [_build_column(columns[i], name, asked) for i, name in zip(at, names, strict=True)]
+        arrays = [
+            build_answer_column(columns[i], name, asked) for i, name in zip(at, names, strict=True)
+        ]
         read += len(rows)
         yield pa.table(arrays, names=list(names))
 
@@ -262,17 +224,3 @@ def _opened_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryR
             raise refuse_query(asked.shown)
         reader: Any = rows.to_arrow_reader(_ROWS)
         yield QueryResult(list(reader.schema.names), lambda names: chunks(reader, names))
-
-
-def _build_column(values: Sequence[Any], name: str, asked: DatabaseAddress) -> pa.Array:
-    """A column of an answer; refuses text mixed with fractions, which a database can tell apart."""
-    kinds = find_kinds(values)
-    if str in kinds and len(kinds) > 1:  # SQLite keeps whatever it is given
-        values = [None if value == "" else value for value in values]
-        kinds = find_kinds(values)
-    if str in kinds and kinds & {float, Decimal} and kinds <= {str, int, float, Decimal}:
-        raise OrdersError(
-            f"{asked.shown}: column {name!r} must hold text or numbers, it mixes them; "
-            "CAST it in a query"
-        )
-    return build_column(values)

@@ -12,7 +12,13 @@ from typing import Any
 
 from ...errors import OrdersError
 
-__all__ = ["DENIALS", "check_duckdb_query", "forbid_sqlite_writes", "refuse_query"]
+__all__ = [
+    "DENIALS",
+    "check_duckdb_query",
+    "check_one_select",
+    "forbid_sqlite_writes",
+    "refuse_query",
+]
 
 DENIALS = ("not authorized", "authorization denied")  # what SQLite says of a statement forbidden
 _SQLITE_READS = (
@@ -71,3 +77,13 @@ def check_duckdb_query(connection: Any, query: str, shown: str) -> None:
             )
     if not statements or statements[-1].type.name not in _DUCKDB_READS:
         raise refuse_query(shown)
+
+
+def check_one_select(query: str, shown: str) -> str:
+    """Refuse what is not one SELECT, where no driver tells; the query without a last semicolon."""
+    query = query.strip().removesuffix(";")
+    text = _NO_KEYWORDS.sub(" ", query)
+    hides_a_quote = re.search(r"\\['\"`]", query)  # some databases escape them so, others do not
+    if ";" in text or hides_a_quote or not re.match(r"[\s(]*(SELECT|WITH|VALUES)\b", text, re.I):
+        raise refuse_query(shown)
+    return query

@@ -120,6 +120,7 @@ class CheckpointedForecasts:
     set_aside: pa.Table  # lines
     without: pa.StringArray  # customers with no order before the cutoff
     past_spend: PastSpend = field(default_factory=PastSpend)
+    schema: pa.Schema = FORECAST_SCHEMA  # of the output; parts may have more columns
 
     def tables(self) -> Iterator[pa.Table]:
         """The forecasts by customer_id, table by table."""
@@ -142,10 +143,11 @@ class CheckpointedForecasts:
 
     def bucket(self, bucket: int, buckets: int) -> pa.Table:
         """The forecasts of one bucket of customers, by customer_id."""
-        tables = [FORECAST_SCHEMA.empty_table()]
+        tables = [self.schema.empty_table()]
         for part in map(self.checkpoint.read, self.parts):
             hashes = [zlib.crc32(name.encode()) for name in part["customer_id"].to_pylist()]
-            tables.append(part.filter(pa.array(np.array(hashes, np.int64) % buckets == bucket)))
+            keep = pa.array(np.array(hashes, np.int64) % buckets == bucket)
+            tables.append(part.select(self.schema.names).filter(keep))
         return _sort(tables)
 
 

@@ -13,6 +13,8 @@ from ...configs.addresses import expand_variables
 from ...errors import ConfigError, StoreError
 from ...orders.reading.databases import DatabaseAddress, create_engine, parse_address
 from ...orders.reading.rejected_lines import REJECTED_SCHEMA
+from ...orders.reading.warehouses import find_adbc_kind
+from .warehouse_output import create_adbc_tables, write_adbc_tables
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -29,7 +31,12 @@ def check_writable_table(output: str, forecasts: pa.Schema) -> None:
 
     The tables are created and rolled back, which also checks the permission.
     """
-    if _is_new_file(parse_address(output)):
+    target = parse_address(output)
+    if _is_new_file(target):
+        return
+    kind = find_adbc_kind(target)
+    if kind is not None:
+        create_adbc_tables(target, kind, _list_tables(target, forecasts.empty_table()))
         return
     with _open_transaction(output) as (connection, table):
         _write(connection, table, forecasts.empty_table(), REJECTED_SCHEMA.empty_table())
@@ -42,9 +49,24 @@ def write_tables(output: str, forecasts: pa.Table, rejected: pa.Table) -> None:
     A customer's forecast at a cutoff replaces an earlier one; others stay. Missing tables are
     created; TABLE_rejected holds the last run's lines. Raises `StoreError`.
     """
+    target = parse_address(output)
+    kind = find_adbc_kind(target)
+    if kind is not None:
+        write_adbc_tables(target, kind, _list_tables(target, forecasts, rejected))
+        return
     with _open_transaction(output) as (connection, table):
         _write(connection, table, forecasts, rejected)
         connection.commit()
+
+
+def _list_tables(
+    target: DatabaseAddress, forecasts: pa.Table, rejected: pa.Table | None = None
+) -> list[tuple[str, pa.Table, tuple[str, ...]]]:
+    """Name, rows and key of the tables of an output."""
+    if target.table is None:
+        raise ConfigError(f"an output in a database must name its table, got {target.shown}")
+    rejected = REJECTED_SCHEMA.empty_table() if rejected is None else rejected
+    return [(target.table, forecasts, _KEY), (f"{target.table}_rejected", rejected, ())]
 
 
 def _is_new_file(target: DatabaseAddress) -> bool:
@@ -65,7 +87,10 @@ def _open_transaction(output: str) -> Iterator[tuple[sqlalchemy.Connection, str]
         raise ConfigError(f"an output in a database must name its table, got {target.shown}")
     engine = None if target.is_duckdb else create_engine(target, may_create=True)
     if engine is None or engine.dialect.name not in _DIALECTS:
-        raise ConfigError(f"forecasts are written to PostgreSQL or SQLite, got {target.shown}")
+        raise ConfigError(
+            "forecasts are written to PostgreSQL, SQLite, Snowflake or BigQuery, got "
+            f"{target.shown}"
+        )
     from sqlalchemy import exc
 
     try:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ...atomic_files import REJECTED, replace_file, replace_folder
 from ...models.batch_manifest import Manifest, hash_file, locate_manifest
 from ...models.forecast_terms import ForecastTerms
-from ...models.scoring import FORECAST_SCHEMA
+from ...models.scoring import PERIOD_PREFIX, build_forecast_schema
 from ...orders import dates
 from ...orders.reading.rejected_lines import build_rejected_table
 from .checkpoint import CheckpointedForecasts
@@ -25,23 +25,35 @@ from .checkpoint import CheckpointedForecasts
 __all__ = ["write_file", "write_folder"]
 
 
-def write_file(found: CheckpointedForecasts, output: Path, summary: Manifest) -> Manifest:
+def write_file(
+    found: CheckpointedForecasts,
+    output: Path,
+    summary: Manifest,
+    periods_table: Path | None = None,
+) -> Manifest:
     """Write one .parquet or .csv file, rejected.parquet beside it and, last, the manifest.
 
-    `summary` is the manifest without files, hashes and totals; the complete one is returned.
+    `summary` is the manifest without files, hashes and totals; the complete one is returned. The
+    `periods_table` is a file beside the output with the spend of each period alone.
     """
     rejected, manifest = output.with_name(REJECTED), locate_manifest(output, is_folder=False)
     with ExitStack() as stack:
         # the first to be entered is moved into place last
         partials = {
             path: stack.enter_context(replace_file(path, found.checkpoint.folder))
-            for path in (manifest, rejected, output)
+            for path in (manifest, rejected, output, periods_table)
+            if path is not None
         }
-        with _open_writer(partials[output], output.suffix.lower(), summary.made_with) as writer:
-            for table in found.tables():
-                writer.write_table(table)
+        schemas = {output: found.schema}
+        if periods_table is not None:
+            schemas[periods_table] = _build_periods_schema(summary.made_with.periods)
+        for path, schema in schemas.items():
+            kind = path.suffix.lower()
+            with _open_writer(partials[path], kind, schema, summary.made_with) as writer:
+                for table in found.tables():
+                    writer.write_table(table.select(schema.names))
         _write_rejected(found, summary, partials[rejected])
-        hashes = {p.name: hash_file(partials[p]) for p in (output, rejected)}
+        hashes = {path.name: hash_file(partials[path]) for path in (*schemas, rejected)}
         summary = summary.model_copy(update={"files": hashes, **found.totals()})
         partials[manifest].write_text(summary.text(), encoding="utf-8")
     return summary
@@ -62,11 +74,19 @@ def write_folder(
     return summary
 
 
-def _open_writer(path: Path, suffix: str, terms: ForecastTerms) -> Any:
+def _build_periods_schema(periods: int) -> pa.Schema:
+    """Who, when, by which model, and a column per period."""
+    schema = build_forecast_schema(periods)
+    names = ("customer_id", "cutoff", "model_version")
+    fields = [schema.field(name) for name in names]
+    return pa.schema([*fields, *(f for f in schema if f.name.startswith(PERIOD_PREFIX))])
+
+
+def _open_writer(path: Path, suffix: str, schema: pa.Schema, terms: ForecastTerms) -> Any:
     """A writer of tables into one file."""
     if suffix == ".csv":
-        return pa.csv.CSVWriter(path, FORECAST_SCHEMA)
-    return pq.ParquetWriter(path, FORECAST_SCHEMA.with_metadata(terms.metadata()))
+        return pa.csv.CSVWriter(path, schema)
+    return pq.ParquetWriter(path, schema.with_metadata(terms.metadata()))
 
 
 def _write_rejected(found: CheckpointedForecasts, summary: Manifest, path: Path) -> None:

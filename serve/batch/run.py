@@ -8,10 +8,11 @@ by its manifest, is not run again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from ...models.plausibility import (
     sum_past_spend,
 )
 from ...models.scoring import (
-    FORECAST_SCHEMA,
+    build_forecast_schema,
     choose_cutoff,
     describe_hindsight,
     describe_terms,
@@ -102,6 +103,8 @@ def score_files(
     only_customers: Path | None = None,
     partitions: int = 0,
     force: bool = False,
+    by_period: bool = False,
+    periods_table: Path | None = None,
 ) -> BatchResult:
     """Score the orders of `source` (unset: those of the model's configuration) into `output`.
 
@@ -113,9 +116,14 @@ def score_files(
     that many parquet files, and a hash of the id decides a customer's file. `only_customers` is a
     file of customer ids, one per line or in a column customer_id. A batch from files into files
     that is done already is skipped unless `force`. On any error earlier outputs stay as they were.
+    `by_period` adds the columns `spend_period_1` to `spend_period_n`; `periods_table` is a file
+    beside the output with these alone.
     """
+    schema = build_forecast_schema(model.periods if by_period else 0)
+    if periods_table is not None:
+        _check_periods_table(periods_table, output, partitions)
     if is_address(str(output)):
-        check_writable_table(str(output), FORECAST_SCHEMA)
+        check_writable_table(str(output), schema)
         with make_temporary_folder() as folder:
             scratch = folder / "forecasts.parquet"
             result = score_files(
@@ -123,6 +131,7 @@ def score_files(
                 query=query,
                 customers=customers,
                 only_customers=only_customers,
+                by_period=by_period,
             )
             tables = pq.read_table(scratch), pq.read_table(result.rejected)
         write_tables(str(output), *tables)
@@ -147,7 +156,9 @@ def score_files(
     stated_cutoff = None if cutoff is None else dates.parse_instant(cutoff)
     ids = None if selection is None else sorted(selection)
     end = find_complete_until(config, datetime.now())  # `today` is another day tomorrow
-    settings = [stated_cutoff, end, ids, partitions, output.suffix.lower()]
+    settings: list[Any] = [stated_cutoff, end, ids, partitions, output.suffix.lower()]
+    if by_period or periods_table is not None:
+        settings.append([by_period, periods_table and periods_table.name])
     # a database, or a function, has no digest that would tell whether it changed: score again
     force = force or any(is_address(place.source) for place in sources)
     force = force or bool(model.numbers.extra_features)
@@ -172,7 +183,13 @@ def score_files(
         instant = choose_cutoff(model, shards.end, cutoff, is_stated=bool(config.complete_until))
         horizon = model.numbers.horizon_days
         concern = check_cutoff_in_span(shards.first, shards.end, instant, horizon)
-        forecasts, notes = _forecast(model, shards, instant, checkpoint, selection, facts, progress)
+        forecast_part = partial(
+            forecast_rows, model, by_period=by_period or periods_table is not None
+        )
+        forecasts, notes = _forecast(
+            model, shards, instant, checkpoint, selection, facts, progress, forecast_part
+        )
+        forecasts = replace(forecasts, schema=schema)
         facts_remarks = facts.remarks if facts else ()
         concerns = [*([concern] if concern else []), *describe_hindsight(model, instant)]
         remarks = [*shards.report.remarks, *facts_remarks, *notes, *concerns]
@@ -196,10 +213,28 @@ def score_files(
         if partitions:
             summary = write_folder(forecasts, output, summary, partitions)
         else:
-            summary = write_file(forecasts, output, summary)
+            summary = write_file(forecasts, output, summary, periods_table)
         checkpoint.close()
     result = _build_result(summary, output, rejected, manifest, was_done=False)
     return replace(result, parts_resumed=forecasts.resumed)
+
+
+def _check_periods_table(periods_table: Path, output: str | Path, partitions: int) -> None:
+    """Refuse a table of periods that cannot be moved into place together with the output."""
+    if partitions or is_address(str(output)):
+        raise ConfigError(
+            f"a periods table stands beside one output file, got the output {output}; write the "
+            "columns into the output with --by-period"
+        )
+    if periods_table.suffix.lower() not in (".parquet", ".csv"):
+        raise ConfigError(f"the periods table is a .parquet or .csv file, got {periods_table}")
+    output = Path(output)
+    taken = {output.name, REJECTED, locate_manifest(output, is_folder=False).name}
+    if periods_table.resolve().parent != output.resolve().parent or periods_table.name in taken:
+        raise ConfigError(
+            f"the periods table must be a file of its own in the folder of {output}, got "
+            f"{periods_table}"
+        )
 
 
 def _judge_totals(
@@ -221,6 +256,7 @@ def _forecast(
     selection: set[str] | None,
     facts: Facts | None,
     progress: Progress,
+    forecast_part: Callable[[Orders, int], pa.Table],
 ) -> tuple[CheckpointedForecasts, list[str]]:
     """Forecast, shard by shard, the parts that the checkpoint lacks; returned with remarks."""
     parts, without, resumed, n_selected = [], [pa.array([], pa.string())], 0, 0
@@ -244,7 +280,7 @@ def _forecast(
         most = max(observed.n_customers, 1) if model.own_cuts is not None else _PART
         prefix = f"shard-{number:03d}-of-{shards.count:03d}"
         for low, name, is_old in _forecast_parts(
-            model, observed, instant, checkpoint, prefix, most
+            forecast_part, observed, instant, checkpoint, prefix, most
         ):
             resumed += is_old
             parts.append(name)
@@ -279,7 +315,7 @@ def _forecast(
 
 
 def _forecast_parts(
-    model: TrainedModel,
+    forecast: Callable[[Orders, int], pa.Table],
     observed: Orders,
     instant: int,
     checkpoint: Checkpoint,
@@ -296,7 +332,7 @@ def _forecast_parts(
         is_old = checkpoint.has(name)
         if not is_old:
             customers = observed.slice_customers(low, low + most)
-            checkpoint.write(name, forecast_rows(model, customers, instant))
+            checkpoint.write(name, forecast(customers, instant))
         return low, name, is_old
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

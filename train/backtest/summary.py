@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ...configs.segments import RiskConfig
 from ...evaluation.backtest_frames import OURS
 from ...evaluation.clv_accuracy import describe_clv
 from ...models.parameters import LaterPeriodRatios, LaterSpend
@@ -18,6 +19,7 @@ __all__ = [
     "TABLE_MEASURES",
     "describe_clv_evaluation",
     "describe_later_periods",
+    "describe_risk_bands",
     "describe_season",
     "describe_verdict",
 ]
@@ -77,6 +79,19 @@ def describe_season(season: Season) -> str:
     return (
         f"By the season a period's total lies between {low:+.0%} and {high:+.0%} of the "
         "year's mean."
+    )
+
+
+def describe_risk_bands(risk: RiskConfig) -> str | None:
+    """The limits of the risk bands where training chose them; None where they are the usual ones.
+
+    Limits that a configuration states count as chosen too.
+    """
+    if risk == RiskConfig():
+        return None
+    return (
+        f"Risk is low below a churn probability of {risk.low_below:g} and high above "
+        f"{risk.high_above:g}."
     )
 
 
