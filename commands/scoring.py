@@ -114,7 +114,7 @@ def score(
         )
     model, config = find_model_and_config(model, config)
     is_stated = config is not None or complete_until is not None
-    settings = read_config(config, complete_until) if is_stated else None
+    settings = read_config(config, complete_until) if is_stated else read_optional_config(None)
     loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
     if engine == "spark":
         from ..serve.spark.batch import score_files as score_in_spark
