@@ -128,14 +128,14 @@ def train_boosters(
     """
     parallel = joblib.Parallel(n_jobs=joblib.cpu_count(), prefer="threads", return_as="generator")
     heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
-    for grown in parallel(joblib.delayed(_grow)(examples, model, seed) for seed in seeds):
+    for grown in parallel(joblib.delayed(_train_seed)(examples, model, seed) for seed in seeds):
         for head, trees in grown.items():
             heads[head].append(trees)
             progress(head)
     return {head: tuple(trees) for head, trees in heads.items()}
 
 
-def _grow(examples: Examples, model: ModelConfig, seed: int) -> dict[str, Trees]:
+def _train_seed(examples: Examples, model: ModelConfig, seed: int) -> dict[str, Trees]:
     """The trees of every head from one seed."""
     heads: dict[str, Trees] = {}
     everybody = None  # the rows of two heads, binned once
