@@ -15,7 +15,7 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check docs test test-slow coverage fuzz mutate lock clean benchmark \
+.PHONY: help train score backtest report serve ui check docs test test-slow test-oldest test-newest coverage fuzz mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
 	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
@@ -73,6 +73,22 @@ test: $(VENV)/dev.stamp ## run the fast tests
 
 test-slow: $(VENV)/dev.stamp ## run the slow tests
 	$(BIN)/python -m pytest $(PARALLEL) -m slow tests
+
+# $(1): name of the environment in build/, $(2): how uv chooses among the versions that are declared
+define TEST_VERSIONS
+	uv venv --quiet --clear --python "$(PYTHON)" build/$(1)
+	uv pip compile --quiet --python build/$(1) --no-header $(2) --all-extras --group dev \
+		pyproject.toml requirements.in -o build/$(1).txt
+	uv pip sync --quiet --python build/$(1) build/$(1).txt
+	uv pip install --quiet --python build/$(1) --no-deps -e .
+	PYTHONPATH="$(CURDIR)/build/editable" build/$(1)/bin/python -m pytest $(PARALLEL) -m "not slow" tests
+endef
+
+test-oldest: $(LINKS) ## run the fast tests on the oldest versions that are declared (needs uv)
+	$(call TEST_VERSIONS,oldest,--resolution lowest-direct)
+
+test-newest: $(LINKS) ## run the fast tests on the newest versions that are declared (needs uv)
+	$(call TEST_VERSIONS,newest,--upgrade)
 
 coverage: $(VENV)/dev.stamp ## run the fast tests and print their coverage per folder
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --cov=. --cov-report= tests

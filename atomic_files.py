@@ -31,12 +31,18 @@ __all__ = [
 
 REJECTED = "rejected.parquet"  # beside or in every batch output
 _FORMATS = (".parquet", ".csv")
+_LONGEST_NAME = 200  # characters; the journal and partial files beside it have longer names
 
 
 def check_writable(path: Path) -> None:
     """Reject, before long work, an output that cannot be written."""
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"an output must be a .parquet or .csv file, got {path}")
+    if len(path.name) > _LONGEST_NAME:
+        raise ConfigError(
+            f"the name of an output must have at most {_LONGEST_NAME} characters, got "
+            f"{len(path.name)}; name it shorter"
+        )
     if path.is_dir():
         raise StoreError(f"the output {path} is a folder; name a file in it")
     if not path.parent.is_dir():

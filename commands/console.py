@@ -228,8 +228,8 @@ def read_config(path: Path | None, complete_until: str | None = None) -> Config:
 
 
 def read_optional_config(path: Path | None) -> Config | None:
-    """Read a configuration, if one is named."""
-    return None if path is None else read_config(path)
+    """Read a configuration, if one is named, or --set stands for one."""
+    return read_config(path) if path is not None or SETTINGS else None
 
 
 def load_configured_model(

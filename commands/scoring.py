@@ -114,7 +114,7 @@ def score(
         )
     model, config = find_model_and_config(model, config)
     is_stated = config is not None or complete_until is not None
-    settings = read_config(config, complete_until) if is_stated else None
+    settings = read_config(config, complete_until) if is_stated else read_optional_config(None)
     loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
     if engine == "spark":
         from ..serve.spark.batch import score_files as score_in_spark
@@ -212,7 +212,12 @@ def explain(
         typer.Option(metavar="ID", help="Customer to explain, repeatable; default: all."),
     ] = None,
     customers: Attributes = None,
-    largest: Annotated[int, typer.Option(min=1, help="Number of reasons per customer.")] = 5,
+    details: Annotated[
+        bool, typer.Option("--details", help="Single features, not groups of them.")
+    ] = False,
+    largest: Annotated[
+        int, typer.Option(min=1, help="Number of features per customer, with --details.")
+    ] = 5,
     cutoff: Cutoff = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
@@ -237,7 +242,13 @@ def explain(
         check_writable(output)
     loaded = load_configured_model(model, read_optional_config(config), tracking_uri)
     reasons = explain_customers(
-        loaded, orders, cutoff, customers=customer, attributes=customers, largest=largest
+        loaded,
+        orders,
+        cutoff,
+        customers=customer,
+        attributes=customers,
+        largest=largest,
+        by="feature" if details else "group",
     )
     unknown = sorted(set(customer or ()) - set(reasons["customer_id"]))
     if unknown:

@@ -21,6 +21,7 @@ from ..configs.economics import Basis
 from ..configs.lists import DATES, NUMBERS, TEXTS, Condition, ListRule, parse_condition
 from ..configs.schema import Config
 from ..errors import ConfigError
+from ..evaluation.dictionary import build_dictionary
 from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from ..orders.columns import Float64, Int64, Mask
@@ -32,7 +33,6 @@ from .customer_base import (
     check_past,
     open_customer_base,
 )
-from .dictionary import build_dictionary
 from .list_backtest import backtest_lists
 from .list_columns import ListColumns, build_list_columns
 from .retention_value import describe_retention_value

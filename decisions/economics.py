@@ -21,6 +21,7 @@ import pyarrow as pa
 from ..atomic_files import write_tables
 from ..configs.acquisition import AcquisitionConfig
 from ..configs.schema import Config
+from ..evaluation.dictionary import build_dictionary
 from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from .acquisition_cohorts import Cohorts, Level
@@ -33,7 +34,6 @@ from .customer_base import (
     check_past,
     open_customer_base,
 )
-from .dictionary import build_dictionary
 from .group_totals import divide, ratio, sum_by_group
 from .lever_sensitivity import compute_sensitivity
 from .ltv_at_age import AgeValues, GroupAge, RowAge, compute_age_values, list_ages

@@ -18,11 +18,11 @@ import pyarrow as pa
 from ..atomic_files import write_tables
 from ..configs.economics import KnownEconomics
 from ..configs.schema import Config
+from ..evaluation.dictionary import build_dictionary
 from ..models.forecast_terms import ForecastTerms
 from ..orders import dates
 from ..orders.columns import Float64
 from .customer_base import CustomerBase, ForecastSource, Grouping, OrdersSource, open_customer_base
-from .dictionary import build_dictionary
 from .group_totals import divide, ratio, sum_by_group
 from .period_counts import DAYS_PER_MONTH, GroupSums, PeriodCounts
 

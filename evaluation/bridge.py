@@ -102,7 +102,8 @@ def compute_steps(
         series = pd.Series(change, index=ids)
         if name.startswith("new orders") and earned is not None:
             found.append(("earned since", -earned))
-            series = series + earned
+            # who only returned goods is in no other step of orders
+            series = (series.fillna(0.0) + earned).where(series.notna() | (earned != 0))
         found.append((name, series.dropna()))
     return found
 

@@ -20,6 +20,7 @@ from ..models.forecast_terms import ForecastTerms, check_terms
 from ..models.model import TrainedModel
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .bridge import CommonCustomers, Step, compute_steps
+from .dictionary import build_dictionary
 from .forecast_file import Forecasts, ForecastSource, read_forecast_history
 
 __all__ = ["Comparison", "Term", "compare"]
@@ -69,14 +70,14 @@ class Comparison:
         return table.assign(customers=table["customers"].astype("Int64"), basis=self.basis)
 
     def save(self, folder: Path, ending: str = "csv") -> None:
-        """Write bridge, migrations, rose and fell into `folder`, all or none."""
+        """Write bridge, migrations, rose, fell and dictionary into `folder`, all or none."""
         tables = {"bridge": self.bridge(), "rose": self.rose, "fell": self.fell}
         tables |= {f"migration_{name}": table for name, table in self.migrations.items()}
         if self.segments is not None:
             tables["bridge_by_segment"] = self.segments
-        write_tables(
-            folder, {name: table.assign(basis=self.basis) for name, table in tables.items()}, ending
-        )
+        tables = {name: table.assign(basis=self.basis) for name, table in tables.items()}
+        tables["dictionary"] = build_dictionary(tables, None, (self.basis, self.currency))
+        write_tables(folder, tables, ending)
 
 
 _BRIDGE = ["step", "customers", "amount"]

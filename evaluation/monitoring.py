@@ -33,6 +33,7 @@ from ..orders.cutoffs import get_default_cutoff, get_newest_realised_cutoff
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from . import measures
+from .dictionary import build_dictionary
 from .forecast_file import ForecastSource, read_forecast_history
 from .monitor_findings import MonitorFinding, Severity, make_finding
 from .outcomes import ClvProgress, describe_outcomes, judge_clv, judge_outcomes
@@ -71,13 +72,15 @@ class Monitoring:
         return max((f.severity for f in self.findings), key=_ORDER.index, default="fine")
 
     def save(self, folder: Path, ending: str = "csv") -> None:
-        """Write findings and matured into `folder`, all or none."""
+        """Write findings, matured and dictionary into `folder`, all or none."""
         findings = pd.DataFrame([asdict(finding) for finding in self.findings], columns=_FINDING)
         matured = self.matured
         if len(matured):
             basis = "unknown" if self.terms is None else self.terms.spend_basis
             matured = matured.assign(basis=basis)
-        write_tables(folder, {"findings": findings, "matured": matured}, ending)
+        tables: dict[str, pd.DataFrame | pa.Table] = {"findings": findings, "matured": matured}
+        tables["dictionary"] = build_dictionary(tables, self.terms)
+        write_tables(folder, tables, ending)
 
 
 def monitor(

@@ -1,16 +1,9 @@
-"""Why: each customer's CLV as a sum of amounts in currency, one per feature.
-
-Every part of a forecast is a product, exp(start + sum of the features' contributions); trees'
-contributions are LightGBM's `pred_contrib`, exact Shapley values (Lundberg et al. 2020). What a
-product differs from its typical value is shared out in proportion to the contributions, so that
-amounts add up to the cent (the logarithmic mean does it exactly). BTYD's part is shared between the
-order rate and the order value in the same way. All of it is then scaled by what turns spend into
-CLV.
-"""
+"""Why: each customer's CLV as amounts that add up to it, by feature or by group of features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,32 +11,17 @@ import pyarrow as pa
 
 from ..errors import OrdersError
 from ..features.catalogue import CATALOGUE
-from ..features.recency_frequency import OrderDays
 from ..features.table import FeatureRows, compute_feature_rows
 from ..orders import dates, windows
-from ..orders.columns import Float64
 from ..orders.cutoffs import check_cutoff, get_default_cutoff
 from ..orders.reading.customer_attributes import Customers, attach_customers
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
-from .blend import (
-    BtydViews,
-    apply_season,
-    compute_churn_start,
-    compute_event_shift,
-    compute_order_value_offset,
-    forecast_btyd,
-    to_probability,
-)
-from .btyd.forecasts import predict_order_outlook, predict_order_value
+from .contributions import N_OWN, TYPICAL, compute_contributions
+from .explain_groups import explain_row_groups
 from .model import TrainedModel
-from .season import locate_in_season
 
 __all__ = ["TYPICAL", "explain", "explain_rows"]
 
-TYPICAL = "an unknown customer"  # what one would be worth of whom nothing is known
-_RATE = "rhythm of orders"  # what BTYD reads: how many order days, since when, how long ago
-_VALUE = "order value"  # the customer's own order values, where heads start
-_OWN = 3  # reasons before the features
 _MEANINGS = {feature.name: feature.meaning for feature in CATALOGUE}
 
 
@@ -55,6 +33,7 @@ def explain(
     customers: Sequence[str] | None = None,
     attributes: Customers | None = None,
     largest: int = 5,
+    by: Literal["feature", "group"] = "feature",
 ) -> pd.DataFrame:
     """Explain each customer's CLV as amounts that add up to it.
 
@@ -72,6 +51,9 @@ def explain(
         Attributes of all customers, for a model that learned from any.
     largest : int, default 5
         How many reasons per customer; the others are added into one row.
+    by : {'feature', 'group'}, default 'feature'
+        `group` adds all features up by what they tell (how recent, how often, order size, returns,
+        season, ...), in sentences, with the shop's `typical` value as a further column.
 
     Returns
     -------
@@ -103,15 +85,15 @@ def explain(
                 f"none of the {len(customer_names)} customers asked for has an order before "
                 f"{dates.format_instant(instant)}; look the ids up in the orders"
             )
-    return explain_rows(
-        model, compute_feature_rows(observed, np.array([instant], dtype=np.int64)), largest
-    )
+    rows = compute_feature_rows(observed, np.array([instant], dtype=np.int64))
+    if by == "group":
+        return explain_row_groups(model, rows)
+    return explain_rows(model, rows, largest)
 
 
 def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:
     """The same of feature rows, row by row."""
-    reasons = (TYPICAL, _RATE, _VALUE, *model.numbers.features)
-    amounts, clv = _contributions(model, rows)
+    reasons, amounts, clv = compute_contributions(model, rows)
     n_rows, n_reasons = amounts.shape
     n_shown = min(largest, n_reasons - 1)
     order = 1 + np.argsort(-np.abs(amounts[:, 1:]), axis=1, kind="stable")[:, :n_shown]
@@ -122,7 +104,7 @@ def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd
     picked = np.column_stack([picked, np.full(n_rows, n_reasons)])
     parts = np.column_stack([parts, rest])
     features = np.full((n_rows, n_reasons + 1), np.nan)
-    features[:, _OWN:n_reasons] = rows.columns(reasons[_OWN:])
+    features[:, N_OWN:n_reasons] = rows.columns(reasons[N_OWN:])
     ids = rows.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
     named = names[picked].ravel()
     return pd.DataFrame(
@@ -136,98 +118,3 @@ def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd
             "clv": np.repeat(clv, picked.shape[1]),
         }
     ).astype(dict.fromkeys(("customer_id", "reason", "meaning"), "str"))
-
-
-def _contributions(model: TrainedModel, rows: FeatureRows) -> tuple[Float64, Float64]:
-    """Amounts in currency, n_rows x n_reasons, and the CLV of each row that they add up to."""
-    predictions = model.predict(rows)
-    blend = model.numbers.blend
-    btyd = forecast_btyd(rows, blend, model.numbers.horizon_days)
-    unknown = _unknown(model, rows)
-    weight = blend.spend_weight if model.trees else 1.0
-    amounts = weight * _of_btyd(btyd, unknown, _OWN + len(model.numbers.features))
-    if model.trees:
-        share = (1.0 - weight) / 2.0
-        amounts += share * _of_hurdle(model, rows, btyd, unknown, predictions.churn_probability)
-        amounts += share * _of_direct(model, rows, btyd)
-    sums = amounts.sum(axis=1)
-    scale = np.divide(predictions.clv, sums, out=np.zeros_like(sums), where=sums > 0)
-    return amounts * scale[:, None], predictions.clv
-
-
-def _unknown(model: TrainedModel, rows: FeatureRows) -> BtydViews:
-    """BTYD's forecast of a customer who has just come, at each row's cutoff: where amounts
-    start.
-    """
-    blend, horizon = model.numbers.blend, model.numbers.horizon_days
-    nothing = np.zeros(rows.n_rows)
-    new = OrderDays(nothing, nothing, nothing, nothing)
-    return apply_season(
-        blend,
-        new,
-        *predict_order_outlook(blend.order_model, new, horizon),
-        predict_order_value(blend.order_values, new),
-        locate_in_season(blend.season, rows),
-        compute_event_shift(blend, rows),
-    )
-
-
-def _of_btyd(btyd: BtydViews, unknown: BtydViews, n_reasons: int) -> Float64:
-    logs = np.zeros((len(btyd.order_days), n_reasons))
-    logs[:, 0] = _log(unknown.spend)
-    logs[:, 1] = _log(btyd.order_days) - _log(unknown.order_days)
-    logs[:, 2] = _log(btyd.order_value) - _log(unknown.order_value)
-    return _shared_out(logs)
-
-
-def _of_hurdle(
-    model: TrainedModel, rows: FeatureRows, btyd: BtydViews, unknown: BtydViews, churn: Float64
-) -> Float64:
-    """(1 - churn) x spend if ordered: logs of the second; the first shared out by its odds."""
-    logs = _log_parts(model, rows, "ordered")
-    logs[:, 0] += unknown.log_spend_if_ordered
-    logs[:, 1] += _log(btyd.days_if_ordered) - _log(unknown.days_if_ordered)
-    logs[:, 2] += _log(btyd.order_value) - _log(unknown.order_value)
-    blend = model.numbers.blend
-    odds = (1.0 - blend.churn_weight) * _log_parts(model, rows, "churn")
-    odds[:, 0] += (1.0 - blend.churn_weight) * compute_churn_start(blend, btyd)
-    odds[:, 0] += blend.churn_weight * unknown.churn_log_odds + blend.churn_shift
-    odds[:, 1] += blend.churn_weight * (btyd.churn_log_odds - unknown.churn_log_odds)
-    base = _log(to_probability(-odds[:, 0]))
-    moved = odds[:, 1:].sum(axis=1)
-    stays = _log(1.0 - churn) - base
-    slope = np.divide(stays, moved, out=np.zeros_like(stays), where=np.abs(moved) > 1e-12)
-    logs[:, 0] += base
-    logs[:, 1:] += odds[:, 1:] * slope[:, None]
-    return _shared_out(logs)
-
-
-def _of_direct(model: TrainedModel, rows: FeatureRows, btyd: BtydViews) -> Float64:
-    logs = _log_parts(model, rows, "spend")
-    typical = model.numbers.blend.typical_order_value
-    logs[:, 0] += np.log(typical) + model.numbers.blend.spend_shift + btyd.spend_season
-    logs[:, 2] += compute_order_value_offset(rows, model.numbers.blend) - np.log(typical)
-    return _shared_out(logs)
-
-
-def _log(values: Float64) -> Float64:
-    return np.asarray(np.log(np.maximum(values, 1e-12)))
-
-
-def _log_parts(model: TrainedModel, rows: FeatureRows, head: str) -> Float64:
-    """A head's contributions in logs, the seeds' mean: typical, rate, value, then the features."""
-    inputs = rows.columns(model.numbers.features)
-    seeds = model.trees[head]
-    total = np.mean([trees.contributions(inputs) for trees in seeds], axis=0)
-    parts = np.zeros((rows.n_rows, 3 + inputs.shape[1]))
-    parts[:, 0], parts[:, 3:] = total[:, -1], total[:, :-1]
-    return parts
-
-
-def _shared_out(logs: Float64) -> Float64:
-    """exp(sum of a row's logs) as amounts: exp of the first column, the rest in proportion."""
-    base = np.exp(logs[:, 0])
-    moved = logs[:, 1:].sum(axis=1)
-    # (e^m - 1) / m, the logarithmic mean: it passes through 1 at m = 0
-    slope = np.where(np.abs(moved) > 1e-12, np.expm1(moved) / np.where(moved == 0, 1.0, moved), 1.0)
-    return np.column_stack([base, logs[:, 1:] * (base * slope)[:, None]])

@@ -50,12 +50,14 @@ def total(
     DataFrame
         customers, expected, lower and upper, in the shop's currency, with
         0 <= lower <= expected <= upper. The `expected` of groups add up to the whole's. Their
-        intervals do not, because random errors of single customers partly cancel in a sum.
+        intervals do not, because random errors of single customers partly cancel in a sum. `attrs`
+        holds the terms of the forecast, if it has them: what its money means.
 
     Raises
     ------
     ConfigError
-        If the forecast lacks a column.
+        If the forecast lacks a column, or is of several cutoffs, which would count customers
+        several times (unless `by` is `cutoff`).
 
     Examples
     --------
@@ -72,12 +74,25 @@ def total(
         raise ConfigError(
             f"a forecast must have the columns {', '.join(missing)}; give one made by clvcast.score"
         )
+    n_cutoffs = forecast["cutoff"].nunique() if "cutoff" in forecast.columns else 1
+    if n_cutoffs > 1 and by != "cutoff":
+        raise ConfigError(
+            f"a total must be of one cutoff, got {n_cutoffs}, each with its own forecast of a "
+            "customer; keep one of them, or give by='cutoff'"
+        )
     if by is None:
-        return pd.DataFrame([_row(forecast[names])])
+        return _with_terms(pd.DataFrame([_row(forecast[names])]), forecast)
     groups = forecast.groupby(by, sort=True, dropna=False, observed=True)
     apart = SEGMENT_SHOCK if groups.ngroups > 1 else 0.0
     rows = {key: _row(group[names], apart) for key, group in groups}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+    totals = pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+    return _with_terms(totals, forecast)
+
+
+def _with_terms(totals: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
+    """The totals, carrying what the forecast's attributes say of its money."""
+    totals.attrs = dict(forecast.attrs)
+    return totals
 
 
 def _row(group: pd.DataFrame, apart: float = 0.0) -> dict[str, float]:

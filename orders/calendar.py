@@ -17,6 +17,7 @@ import pandas as pd
 from ..errors import ConfigError
 from .columns import Float64, Int64
 from .dates import DAY
+from .plain_files import refuse_special_file
 
 __all__ = ["Calendar", "build_calendar", "load_calendar"]
 
@@ -72,6 +73,7 @@ def load_calendar(path: str) -> Calendar:
     Names are in lower case with _ for all else than letters and digits. One row is one day.
     """
     try:
+        refuse_special_file(Path(path))
         table = pd.read_csv(Path(path), dtype=str, encoding="utf-8-sig", skipinitialspace=True)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ConfigError(f"calendar {path} cannot be read: {error}") from None

@@ -99,6 +99,13 @@ def test_a_backtest_judges_the_clv_where_it_can_and_names_the_day_where_not(
     assert measured["clv_coverage_90"] == pytest.approx(inside.mean())
     assert measured["clv_deviance"] > 0
     assert {"clv_nGini", "clv_MAE"} <= set(old["methods"]["span_rate"])
+    retention = old["clv"]["retention"]
+    for rows_of in (retention["risk"], retention["deciles"]):
+        assert sum(row["customers"] for row in rows_of) == len(ours)
+        assert sum(row["ordered"] for row in rows_of) == (~ours["churned"].astype(bool)).sum()
+    medium = next(row for row in retention["risk"] if row["group"] == "medium")
+    stated = medium["stated_with_order"] - medium["stated_without"]
+    assert 0 < medium["stated"] == pytest.approx(stated)
     assert "CLV total (bias)" in [line["measure"] for line in old["scorecard"]["lines"]]
     assert not [name for name in new["methods"]["clvcast"] if name.startswith("clv_")]
     told = [" ".join(describe_verdict(one)) for one in (old, new)]

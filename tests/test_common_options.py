@@ -49,6 +49,33 @@ def test_set_stands_before_or_after_the_command(run: Run, tmp_path: Path) -> Non
         assert "the configuration with --set: horizon_days" in err
 
 
+def test_set_counts_without_a_configuration(
+    run: Run, tmp_path: Path, shop_model: clvcast.Model
+) -> None:
+    """It was overlooked by score and others: forecasts of other periods than were asked for."""
+    shop_model.save(tmp_path / "bundle")
+    score = ("score", "--model", tmp_path / "bundle", "--orders", tmp_path / "none.csv")
+    status, _, err = run(*score, "--output", tmp_path / "f.csv", "--set", "periods=1000")
+    assert (status, "periods should be less than or equal to 40" in err) == (2, True)
+    settings = ("--set", "horizn_days=3")
+    for command in (
+        ("kpis", "f.csv", "--orders", "o.csv", "--output", tmp_path / "k", *settings),
+        ("compare", "f.csv", "f.csv", *settings),
+        (
+            "explain",
+            "--model",
+            tmp_path / "bundle",
+            "--orders",
+            "o.csv",
+            "--customer",
+            "c",
+            *settings,
+        ),
+    ):
+        status, _, err = run(*command)
+        assert (status, "unknown key horizn_days" in err) == (2, True), err
+
+
 def test_the_environment_gives_defaults(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,4 +244,5 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     written = pd.read_csv(tmp_path / "change" / "bridge.csv")
     assert written["amount"].tolist() == [158.0, -8.0, -20.0, 30.0, 7.5, 167.5]
     names = {path.stem for path in (tmp_path / "change").iterdir()}
-    assert names == {"bridge", "bridge_by_segment", "migration_risk", "rose", "fell"}
+    tables = {"bridge", "bridge_by_segment", "migration_risk", "rose", "fell"}
+    assert names == tables | {"dictionary"}

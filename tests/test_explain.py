@@ -38,6 +38,27 @@ def test_one_customer_alone_has_the_same_reasons(
     pd.testing.assert_frame_equal(alone, expected, check_exact=False, rtol=1e-12)
 
 
+def test_groups_add_up_to_the_clv_and_leave_nothing_over(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    groups = clvcast.explain(shop_model, shop_orders, by="group")
+    forecast = clvcast.score(shop_model, shop_orders).set_index("customer_id")
+    added = groups.groupby("customer_id")["amount"].sum()
+    np.testing.assert_allclose(added, forecast["clv"], rtol=1e-9)
+    names = {"how recent", "how often", "order size", "returns", "season"}
+    assert names <= set(groups["reason"])
+    shop = groups[groups["rank"] == 0]
+    assert set(shop["reason"]) == {"what this shop's customers are like"}
+    recent = groups[groups["reason"] == "how recent"].set_index("customer_id")
+    assert (recent["value"] // 1 == forecast["days_since_last_order"]).all()
+    details = clvcast.explain(shop_model, shop_orders, largest=200)
+    features = [name for name in details["reason"].unique() if name.startswith("returns_")]
+    own = details[details["reason"].isin([*features, "n_returns", "days_since_last_return"])]
+    returns = groups[groups["reason"] == "returns"].set_index("customer_id")["amount"]
+    summed = own.groupby("customer_id")["amount"].sum()
+    np.testing.assert_allclose(returns, summed.reindex(returns.index), atol=1e-9)
+
+
 def test_a_larger_order_is_a_reason(
     shop_model: clvcast.Model, shop_lines: pd.DataFrame, shop_orders: clvcast.Orders
 ) -> None:
@@ -61,7 +82,10 @@ def test_the_command(
     status, out, _ = run(*given, "--customer", "C00004")
     assert status == 0
     assert "C00004: CLV" in out
-    assert "everything else" in out
+    assert "everything else" not in out
+    assert "days ago (typical: " in out
+    status, out, _ = run(*given, "--customer", "C00004", "--details")
+    assert (status, "everything else" in out) == (0, True)
     status, out, _ = run(*given, "--output", tmp_path / "why.csv")
     assert status == 0
     assert pd.read_csv(tmp_path / "why.csv")["customer_id"].nunique() == shop_model_customers(out)
@@ -92,6 +116,19 @@ def test_totals_reconcile(shop_model: clvcast.Model, shop_orders: clvcast.Orders
         assert whole["upper"] < forecast[f"{column}_upper"].sum()
         shock = forecast[f"{value}_shock"].iloc[0]
         assert np.log(whole["upper"] / whole["expected"]) > 1.64 * shock
+
+
+def test_totals_carry_the_terms_and_are_of_one_cutoff(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    now, before = (clvcast.score(shop_model, shop_orders, day) for day in (None, "2021-01-01"))
+    for totals in (clvcast.total(now), clvcast.total(now, "spend", by="tier")):
+        assert totals.attrs["clvcast"] == now.attrs["clvcast"]
+        assert totals.attrs["clvcast"]["basis"] == "revenue"
+    both = pd.concat([now, before])
+    with pytest.raises(ConfigError, match="a total must be of one cutoff, got 2"):
+        clvcast.total(both)
+    assert clvcast.total(both, by="cutoff")["customers"].tolist() == [len(before), len(now)]
 
 
 def test_what_is_no_forecast_has_no_total(shop_lines: pd.DataFrame) -> None:

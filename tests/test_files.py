@@ -28,10 +28,12 @@ import clvcast
 from clvcast.configs import addresses
 from clvcast.configs.schema import FormatConfig
 from clvcast.errors import ClvcastError, OrdersError, StoreError
+from clvcast.orders.calendar import load_calendar
 from clvcast.orders.reading import (
     empty_lines,
     file_contents,
     file_search,
+    files,
     json_lines,
     parquet_files,
     rejected_lines,
@@ -737,3 +739,59 @@ def test_more_files_than_can_be_read_are_refused(
     (tmp_path / "3.csv").write_text(HEADER)
     for source in (tmp_path, f"{tmp_path}/*.csv"):
         assert "names more than 3 order files; join them" in refused(source)
+
+
+def test_a_line_whose_field_stands_twice_or_holds_half_a_character_is_set_aside(
+    tmp_path: Path,
+) -> None:
+    line = '{"customer_id": "c", "ordered_at": "2024-01-01", "amount": 1, "order_id": "o"}'
+    twice = line.replace('"order_id"', '"amount": 2, "order_id"')
+    half = line.replace('"c"', r'"\uD800"')
+    whole = line.replace('"c"', r'"\ud83d\ude00"')
+    (tmp_path / "o.jsonl").write_text("\n".join([line, twice, half, whole]))
+    orders = clvcast.read_orders(tmp_path / "o.jsonl", max_rejected_share=1.0)
+    assert orders.customer_ids.to_pylist() == ["c", "\U0001f600"]
+    assert orders.report.rejected == {"the line is no JSON object": 2}
+
+
+def test_a_table_of_too_many_columns_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_MOST_COLUMNS", 4)
+    (tmp_path / "o.csv").write_text(f"{HEADER}\nc,2024-01-01,1,o\n")
+    assert clvcast.read_orders(tmp_path / "o.csv").n_lines == 1
+    (tmp_path / "o.csv").write_text(f"{HEADER},x\nc,2024-01-01,1,o,y\n")
+    assert "o.csv has 5 columns, and orders have at most 4" in refused(tmp_path / "o.csv")
+
+
+@pytest.mark.parametrize("key", ["exchange_rates", "customer_aliases", "calendar"])
+def test_files_beside_the_orders_are_files_too(tmp_path: Path, key: str) -> None:
+    make_lines().assign(cur="EUR").to_csv(tmp_path / "o.csv", index=False)
+    (tmp_path / "endless.csv").symlink_to("/dev/zero")
+    place = str(tmp_path / "endless.csv")
+    if key == "calendar":
+        assert "it is a device" in limited(lambda: refuse(lambda: load_calendar(place)))
+        return
+    settings: dict[str, Any] = {key: place}
+    if key == "exchange_rates":
+        settings |= {"currency_column": "cur", "currency": "EUR"}
+    told = limited(lambda: refuse(lambda: clvcast.read_orders(tmp_path / "o.csv", **settings)))
+    assert "it is a device" in told
+
+
+def refuse(work: Callable[[], Any]) -> str:
+    with pytest.raises(ClvcastError) as caught:
+        work()
+    return str(caught.value)
+
+
+def test_a_long_chain_of_aliases_is_followed_once(tmp_path: Path) -> None:
+    rows = "\n".join(f"c{k},c{k + 1}" for k in range(30_000))
+    (tmp_path / "aliases.csv").write_text(f"old,new\n{rows}\n")
+    (tmp_path / "o.csv").write_text(f"{HEADER}\nc0,2024-01-01,1,o\n")
+    orders = limited(
+        lambda: clvcast.read_orders(
+            tmp_path / "o.csv", customer_aliases=str(tmp_path / "aliases.csv")
+        ).customer_ids.to_pylist()[0]
+    )
+    assert orders == "c30000"

@@ -74,6 +74,7 @@ def test_trees_learn_shares_of_a_total_and_not_its_growth(shop_lines: pd.DataFra
         assert lesson.spend[rows].sum() == pytest.approx(np.exp(lesson.start[rows]).sum(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_new_customers_pass_for_no_decline_of_old_ones_once_cutoffs_span_a_year() -> None:
     """A shop that lives from more and more new customers: the share of those known falls fast."""
     lines = make_world(WorldKind("growth", growth=0.6), 102).lines

@@ -28,6 +28,12 @@ def test_a_table_replaces_the_old_one(tmp_path: Path, name: str) -> None:
     assert read(tmp_path / name).equals(NEW)
 
 
+def test_the_name_of_an_output_is_not_too_long(tmp_path: Path) -> None:
+    atomic_files.check_writable(tmp_path / f"{'x' * 196}.csv")
+    with pytest.raises(ConfigError, match="at most 200 characters, got 201"):
+        atomic_files.check_writable(tmp_path / f"{'x' * 197}.csv")
+
+
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 def test_a_failure_leaves_the_old_output_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException

@@ -109,7 +109,8 @@ def _chart_lever(name: str, periods: pd.DataFrame, days: int, writing: NumberFor
             [
                 ("from", "from", "text"),
                 ("until", "until", "text"),
-                ("customers", "customers", "count"),
+                ("customers", "customers so far", "count"),
+                ("active_customer_periods", "of them ordered", "count"),
                 ("orders", "orders", "count"),
                 ("revenue", "revenue", "money"),
                 (name, title.lower(), "cents" if kind == "money" else kind),

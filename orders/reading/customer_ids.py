@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig
 from ...errors import OrdersError
+from ..plain_files import refuse_special_file
 from .label_encoding import Ids, read_ids
 
 __all__ = ["CustomerIdRules", "fold_ids", "load_id_rules"]
@@ -93,6 +94,7 @@ def load_id_rules(config: OrdersConfig) -> CustomerIdRules:
 def _read_aliases(path: str, rules: CustomerIdRules) -> dict[str, str]:
     """Old id -> new id, both cleaned as the ids of orders are."""
     try:
+        refuse_special_file(Path(path))
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             lines = csv.DictReader(file)
             names = [name.strip() for name in lines.fieldnames or ()]
@@ -120,15 +122,15 @@ def _read_aliases(path: str, rules: CustomerIdRules) -> dict[str, str]:
 
 def _follow(aliases: dict[str, str], path: str) -> dict[str, str]:
     """Each old id's last id: a -> b and b -> c make a -> c."""
-    last = {}
+    last: dict[str, str] = {}
     for old in aliases:
-        visited, new = {old}, aliases[old]
-        while new in aliases and aliases[new] != new:
+        visited, new = {old: None}, aliases[old]
+        while new not in last and new in aliases and aliases[new] != new:
             if new in visited:
                 raise OrdersError(
                     f"{path} leads in a circle through {len(visited)} ids; remove one of their rows"
                 )
-            visited.add(new)
+            visited[new] = None
             new = aliases[new]
-        last[old] = new
+        last |= dict.fromkeys(visited, last.get(new, new))
     return last

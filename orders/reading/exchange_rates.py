@@ -12,6 +12,7 @@ import pandas as pd
 from ...errors import OrdersError
 from ..columns import Float64, Int64
 from ..dates import DAY
+from ..plain_files import refuse_special_file
 
 __all__ = ["ExchangeRates", "load_exchange_rates"]
 
@@ -42,6 +43,7 @@ class ExchangeRates:
 def load_exchange_rates(path: str, base: str) -> ExchangeRates:
     """Rates from a CSV file with the columns date, currency and rate; raises `OrdersError`."""
     try:
+        refuse_special_file(Path(path))
         table = pd.read_csv(Path(path), dtype=str, encoding="utf-8-sig", skipinitialspace=True)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise OrdersError(f"orders.exchange_rates {path} cannot be read: {error}") from None

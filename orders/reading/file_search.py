@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
 from ...errors import OrdersError
+from ..plain_files import refuse_special_file
 
-__all__ = ["ENDINGS", "find_ending", "find_files", "keep_tables", "read_partitions"]
+__all__ = [
+    "ENDINGS",
+    "find_ending",
+    "find_files",
+    "keep_tables",
+    "read_partitions",
+]
 
 _TEXTS = (".csv", ".tsv", ".txt", ".jsonl")
 ENDINGS = (
@@ -36,7 +42,7 @@ def find_files(source: str) -> list[Path]:
         paths = keep_tables(p for p in _limit(visible, source) if p.is_file())
         missing = f"the folder {source} holds no order files ({_LISTED})"
     elif path.exists():
-        _refuse_special(path)
+        refuse_special_file(path)
         if not find_ending(path.name):
             raise OrdersError(f"orders must be in a {_LISTED} file, got {source}")
         return [path]
@@ -53,7 +59,7 @@ def find_files(source: str) -> list[Path]:
     if not paths:
         raise OrdersError(missing)
     for one in paths:
-        _refuse_special(one)
+        refuse_special_file(one)
     kinds = sorted({find_ending(p.name).removesuffix(".gz") for p in paths})
     if len(kinds) > 1:
         raise OrdersError(
@@ -88,15 +94,6 @@ def keep_tables(paths: Iterable[PurePath | Path]) -> list[Path]:
     tables = [Path(path) for path in paths if find_ending(path.name)]
     others = [path for path in tables if not find_ending(path.name).startswith(".txt")]
     return others or tables
-
-
-def _refuse_special(path: Path) -> None:
-    """Refuse what is no plain file: reading a pipe or a device might never end."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-        kind = kinds.get(stat.S_IFMT(mode), "a device")
-        raise OrdersError(f"orders must be in files, and {path} is {kind}; give the path of a file")
 
 
 def read_partitions(path: PurePath) -> dict[str, str | None]:

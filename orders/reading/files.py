@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ...configs.addresses import hide_passwords, is_address, is_remote_file
 from ...configs.schema import FormatConfig, SourceConfig
-from ...errors import ConfigError
+from ...errors import ConfigError, OrdersError
 from .column_expressions import Expression
 from .databases import open_query
 from .file_contents import Content, detect_content
@@ -37,6 +37,8 @@ __all__ = [
     "read_column_names",
     "select_columns",
 ]  # fmt: skip
+
+_MOST_COLUMNS = 5_000
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,11 @@ def _found_in_database(
 def read_column_names(path: Path, text: FormatConfig) -> list[str]:
     """The columns of one file, those its folders state (`dt=2024-01-01/`) after its own."""
     names = _read_own_names(path, detect_content(path), text)
+    if len(names) > _MOST_COLUMNS:
+        raise OrdersError(
+            f"{path.name} has {len(names):,} columns, and orders have at most {_MOST_COLUMNS:,}; "
+            "export orders as lines, with a column per field"
+        )
     return [*names, *(name for name in read_partitions(path) if name not in names)]
 
 

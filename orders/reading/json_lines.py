@@ -79,7 +79,7 @@ def _iterate_lines(stream: IO[bytes], path: Path, skipped: int) -> Iterator[byte
 
 def _parse(line: bytes, text: FormatConfig) -> dict[str, Any] | None:
     """The object on a line, numbers with the digits and the decimal mark of texts; None where there
-    is none.
+    is none, where a field stands twice, or half a character in it.
     """
 
     def write_number(digits: str) -> str:
@@ -90,7 +90,10 @@ def _parse(line: bytes, text: FormatConfig) -> dict[str, Any] | None:
             line.decode(text.encoding).removeprefix("\ufeff"),
             parse_float=write_number,
             parse_int=str,
+            object_pairs_hook=_build_object,
         )
+        if b"\\ud" in line.lower():
+            json.dumps(value_read, ensure_ascii=False).encode()
     except (ValueError, RecursionError):  # Unicode errors are of values too
         return None
     return (
@@ -98,6 +101,13 @@ def _parse(line: bytes, text: FormatConfig) -> dict[str, Any] | None:
         if isinstance(value_read, dict)
         else None
     )
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a field stands twice")
+    return content
 
 
 def _build_block(

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ...errors import OrdersError
 from ...orders.orders import Orders
+from ...orders.plain_files import refuse_special_file
 from ...orders.reading.customer_ids import CustomerIdRules
 from ...orders.reading.order_records import clean_id
 
@@ -33,6 +34,7 @@ def read_ids(path: Path, rules: CustomerIdRules) -> set[str]:
             column = pq.read_table(path, columns=["customer_id"])["customer_id"]
             cells = column.cast(pa.string()).drop_null().to_pylist()
         else:
+            refuse_special_file(path)
             cells = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError):
         raise OrdersError(

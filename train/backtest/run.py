@@ -27,6 +27,7 @@ from ...evaluation.clv_accuracy import (
     measure_clv,
     summarize_clv,
 )
+from ...evaluation.retention_accuracy import compare_retention
 from ...evaluation.scorecard import build_scorecard
 from ...features.configured_orders import attach_configured
 from ...features.table import compute_feature_rows
@@ -320,6 +321,14 @@ def backtest_at(
             measured[name] |= _measure_clv(made_clv, actual_clv)
         inside = measure_clv(clvs[OURS], actual_clv, _get_interval(forecasts, "clv"))
         measured[OURS]["clv_coverage_90"] = inside["coverage_90"]
+        clv["retention"] = compare_retention(
+            clvs[OURS],
+            np.asarray(forecasts["retention_value"]),
+            np.asarray(forecasts["churn_probability"]),
+            np.array(forecasts["risk"].to_pylist(), dtype=object),
+            actual_clv,
+            ~happened.churned,
+        )
     else:
         clv["wait"] = describe_wait(cutoff, config.horizon_days, config.periods)
     card = build_scorecard(

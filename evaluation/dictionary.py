@@ -11,7 +11,8 @@ from ..models.forecast_terms import ForecastTerms
 
 __all__ = ["DEFINITIONS", "build_dictionary"]
 
-# column | unit | basis | definition; `clv` stands for the basis of the forecasts
+# column | unit | basis | definition; `clv` stands for the basis of the forecasts,
+# `compared` for that of two that are compared
 _TEXT = """
 dimension|text||how customers are grouped
 group|text||the group
@@ -123,6 +124,40 @@ value_if_kept|money|clv|CLV per customer, given an order in the next period
 most_to_keep_one|money|clv|value_if_kept - clv = churn probability x retention value, at most
 retention_value|money|clv|CLV given an order in the next period, less CLV given none
 most_to_keep_all|money|clv|the same for all customers of the group
+step|text||what moves the total from forecast A to forecast B; A and B themselves stand at the ends
+segment|text||the segment, by the classes of A and B
+migration.from|text||the class in forecast A
+to|text||the class in forecast B
+amount|money|compared|what the step moves
+before|money|compared|the customer's value in forecast A
+after|money|compared|the customer's value in forecast B
+rose.change|money|compared|after - before
+fell.change|money|compared|after - before
+value_before|money|compared|value in forecast A of these customers
+value_after|money|compared|value in forecast B of these customers
+cutoff|date||cutoff of the forecasts
+part|text||how customers are grouped; all: not at all
+matured.value|text||the group
+forecast|money|spend|expected spend in the window
+actual|money|spend|spend in the window
+lower|money|spend|lower end of the 90 % interval of the total
+upper|money|spend|upper end of the 90 % interval of the total
+bias|share||forecast / actual - 1
+churn_forecast|share||mean probability of no order
+churn_actual|share||customers without an order
+calibration|share||mean gap between churn probability and what happened, in ten groups
+coverage|share||customers whose spend is within their 90 % interval
+capture|share||share of the spend that the tenth with the highest forecasts brought
+capture_of_perfect|share||the same, beside the tenth that brought most
+bias_by_chance|share||bias that luck alone may make
+calibration_by_chance|share||calibration that luck alone may make
+capture_by_chance|share||loss of capture_of_perfect that luck alone may make
+name|text||what is watched
+findings.value|number||the number, as the sentence says it
+bound|number||above it, less chance, the number alarms; above half of it it warns
+severity|text||fine, warning or alarm
+sentence|text||the finding in words
+findings.chance|number||what luck alone makes of the number
 """
 DEFINITIONS: Mapping[str, tuple[str, str, str]] = {
     cells[0]: (cells[1], cells[2], cells[3])
@@ -131,20 +166,31 @@ DEFINITIONS: Mapping[str, tuple[str, str, str]] = {
 
 
 def build_dictionary(
-    tables: Mapping[str, pd.DataFrame | pa.Table], terms: ForecastTerms | None
+    tables: Mapping[str, pd.DataFrame | pa.Table],
+    terms: ForecastTerms | None,
+    compared: tuple[str, str] = ("unknown", ""),
 ) -> pd.DataFrame:
-    """One row per table and column: table, column, unit, basis, definition."""
+    """One row per table and column: table, column, unit, basis, definition.
+
+    `compared` is the basis and currency of two forecasts that are compared.
+    """
     clv, spend, currency = (
-        ("unknown", "unknown", "")
+        ("unknown", "unknown", compared[1])
         if terms is None
         else (terms.basis, terms.spend_basis, terms.currency)
     )
-    bases = {"clv": clv, "spend": spend}
+    bases = {"clv": clv, "spend": spend, "compared": compared[0]}
     rows = []
     for name, table in tables.items():
         columns = table.column_names if isinstance(table, pa.Table) else list(table.columns)
         for column in columns:
-            unit, basis, definition = DEFINITIONS[column]
+            unit, basis, definition = _define(name, column)
             unit = currency or "money" if unit == "money" else unit
             rows.append((name, column, unit, bases.get(basis, basis), definition))
     return pd.DataFrame(rows, columns=["table", "column", "unit", "basis", "definition"])
+
+
+def _define(table: str, column: str) -> tuple[str, str, str]:
+    """A column's unit, basis and definition: of its table, or kind of table, if it has its own."""
+    kind = table.split("_")[0]
+    return DEFINITIONS.get(f"{kind}.{column}") or DEFINITIONS[column]
