@@ -91,8 +91,9 @@ def explain_row_groups(model: TrainedModel, rows: FeatureRows) -> pd.DataFrame:
             meaning = _describe(name, value, usual)
             records.append((customer_id, rank, name, meaning, value, usual, sums[i, k], clv[i]))
     columns = ["customer_id", "rank", "reason", "meaning", "value", "typical", "amount", "clv"]
-    frame = pd.DataFrame(records, columns=columns)
-    return frame.astype(dict.fromkeys(("customer_id", "reason", "meaning"), "str"))
+    kinds = dict.fromkeys(("customer_id", "reason", "meaning"), "str") | {"rank": "int64"}
+    kinds |= dict.fromkeys(("value", "typical", "amount", "clv"), "float64")
+    return pd.DataFrame(records, columns=columns).astype(kinds)
 
 
 def _find_group(reason: str) -> str:
