@@ -16,7 +16,7 @@ LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
 .PHONY: help train score backtest report serve ui check docs test test-slow test-oldest test-newest coverage fuzz mutate lock clean benchmark \
-	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features \
+	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features benchmark-first-minute \
 	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
 
@@ -136,6 +136,9 @@ benchmark-decisions: $(VENV)/dev.stamp ## KPIs, lists, report and page for a mil
 
 benchmark-faults: $(VENV)/dev.stamp ## how many silent faults of exports check finds (minutes)
 	$(BIN)/python benchmarks/silent_faults.py
+
+benchmark-first-minute: $(VENV)/dev.stamp ## the first forecast, nothing compiled yet, against BASELINE (minutes)
+	$(BIN)/python benchmarks/first_minute.py "$(BASELINE)"
 
 benchmark-features: $(VENV)/dev.stamp ## features against DuckDB, polars and pandas (an hour or more; resumes)
 	$(BIN)/python benchmarks/features.py

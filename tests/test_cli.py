@@ -338,7 +338,7 @@ def test_an_interrupt_is_one_sentence_and_leaves_earlier_outputs(
         "import sys, time\n"
         "from clvcast.__main__ import main\n"
         "import clvcast.serve.batch.run as batch\n"
-        "def slow(*a):\n    print('scoring', flush=True)\n    time.sleep(1)\n"
+        "def slow(*a, **k):\n    print('scoring', flush=True)\n    time.sleep(1)\n"
         "batch.forecast_rows = slow\nmain()\n"
     )
     arguments = ["score", "--model", bundle, "--orders", shop_file, "--output", output]

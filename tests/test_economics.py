@@ -290,11 +290,8 @@ def test_what_each_lever_is_worth(world: World) -> None:
     for lever in ("aov", "purchase_frequency", "margin"):
         assert shop[lever] == pytest.approx(0.01 * forecasts["clv"].sum())
     churn = forecasts["churn_probability"]
-    alive = forecasts[churn < 1]
-    lower = (
-        alive["clv"] / (1 - alive["churn_probability"]) * (1 - alive["churn_probability"] + 0.01)
-    )
-    assert shop["churn"] == pytest.approx(lower.sum() - alive["clv"].sum())
+    points = churn.clip(upper=0.01) * forecasts["retention_value"]
+    assert shop["churn"] == pytest.approx(points.sum())
     by_tier = levers[(levers["dimension"] == "tier") & (levers["lever"] == "churn")]
     assert by_tier["value"].sum() == pytest.approx(shop["churn"])
 

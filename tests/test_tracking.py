@@ -76,6 +76,7 @@ def test_a_run_has_parameters_measures_digest_and_rejected_lines(
     assert clvcast.load_config(config).model_dump(exclude_unset=True) == stated
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith("**Version 1 of shop promoted**")
+    assert "The CLV is revenue, not profit: no margin is known." in note
     assert "| clvcast | " in note
     evaluated: dict[str, dict[str, dict[str, dict[str, float]]]] = trained["evaluation"]  # type: ignore[assignment]
     assert len(evaluated) == 2

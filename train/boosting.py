@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import lightgbm
 import numpy as np
 from lightgbm.engine import train as train_lightgbm
@@ -59,6 +60,7 @@ _PARAMETERS: dict[str, Any] = {
 }
 _TWEEDIE = {"objective": "tweedie", "tweedie_variance_power": 1.5}
 _LEAST_LEAF = 20
+_MANY_ROWS = 1_000_000
 _FOLDS = 2
 _FOLD_KEY = b"clvcast folds"  # a shop's own sample by a common hash must not be a single fold
 
@@ -119,22 +121,35 @@ def train_boosters(
     seeds: range,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, tuple[Trees, ...]]:
-    """The trees of every head, one booster per seed; `progress` hears of each."""
+    """The trees of every head, one booster per seed; `progress` hears of each.
+
+    Seeds are grown side by side, each booster of few rows by one thread: LightGBM's own threads
+    wait for each other as long as they work there.
+    """
+    parallel = joblib.Parallel(n_jobs=joblib.cpu_count(), prefer="threads", return_as="generator")
     heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
-    for seed in seeds:
-        everybody = None  # the rows of two heads, binned once
-        for head in HEADS:
-            lesson = _Lesson.of(head, examples)
-            parameters = lesson.parameters(head, model, seed)
-            if head == "ordered" or everybody is None or model.monotone:
-                data = lesson.dataset()
-            else:
-                data = everybody.set_label(lesson.target).set_init_score(lesson.start)
-            heads[head].append(_trees(parameters, data, model))
-            if head != "ordered":
-                everybody = data
+    for grown in parallel(joblib.delayed(_train_seed)(examples, model, seed) for seed in seeds):
+        for head, trees in grown.items():
+            heads[head].append(trees)
             progress(head)
     return {head: tuple(trees) for head, trees in heads.items()}
+
+
+def _train_seed(examples: Examples, model: ModelConfig, seed: int) -> dict[str, Trees]:
+    """The trees of every head from one seed."""
+    heads: dict[str, Trees] = {}
+    everybody = None  # the rows of two heads, binned once
+    for head in HEADS:
+        lesson = _Lesson.of(head, examples)
+        parameters = lesson.parameters(head, model, seed)
+        if head == "ordered" or everybody is None or model.monotone:
+            data = lesson.dataset()
+        else:
+            data = everybody.set_label(lesson.target).set_init_score(lesson.start)
+        heads[head] = _trees(parameters, data, model)
+        if head != "ordered":
+            everybody = data
+    return heads
 
 
 @dataclass(frozen=True)
@@ -200,6 +215,7 @@ def _parameters(
 ) -> dict[str, Any]:
     parameters = _PARAMETERS | {
         **objective,
+        "num_threads": 1 if n_rows < _MANY_ROWS else 0,  # 0: all
         "seed": seed,
         "min_data_in_leaf": max(_LEAST_LEAF, n_rows // 200),
         **model.parameters,

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import joblib
 import numpy as np
 
 from ..configs.schema import Config
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 
+_MOST_LINES_TOGETHER = 2_000_000  # order lines of which several models are trained at a time
 _DRIFT_FORECASTS = ("churn_probability", "expected_spend", "clv")
 
 
@@ -108,42 +110,44 @@ def train_until(
     `max_rows` is as in `fit`.
     """
     observed = windows.slice_observed(orders, end)
-    evaluation, curve = _evaluated(observed, config, end, progress, max_rows)
-    progress(f"training on the orders before {dates.format_instant(end)}")
-    model = train_final_model(observed, config, end, max_rows)
-    return TrainingRun(model, observed, end, evaluation, curve)
-
-
-def _evaluated(
-    known: Orders,
-    config: Config,
-    end: int,
-    progress: Callable[[str], None],
-    max_rows: int | None,
-) -> tuple[Backtest | None, tuple[CurvePoint, ...]]:
-    """Rolling-origin evaluation at the newest realised cutoffs, oldest first; None without one.
-
-    The oldest is one at which the CLV can be judged, where the history holds such a cutoff.
-
-    With `max_rows`, at the newest alone, with its learning curve.
-    """
-    backtests: list[Backtest] = []
-    curve: tuple[CurvePoint, ...] = ()
+    # the oldest is one at which the CLV can be judged, where the history holds such a cutoff
+    newest = choose_default_cutoffs(observed, config.horizon_days, end)
     n_cutoffs = 1 if max_rows else config.tracking.evaluated_cutoffs
-    newest = choose_default_cutoffs(known, config.horizon_days, end)
-    for cutoff in reversed(add_clv_cutoff(newest, known, config, end, n_cutoffs)):
+    cutoffs = add_clv_cutoff(newest, observed, config, end, n_cutoffs)[::-1]
+
+    def evaluate(cutoff: int) -> Backtest | OrdersError:
         progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
         try:
-            backtests.insert(0, backtest_at(known, config, cutoff, end, max_rows))
-            if max_rows:
-                curve = measure_learning_curve(
-                    known, config, cutoff, max_rows, backtests[0], progress
-                )
+            return backtest_at(observed, config, cutoff, end, max_rows)
         except OrdersError as error:
+            return error
+
+    def train_last() -> TrainedModel:
+        progress(f"training on the orders before {dates.format_instant(end)}")
+        return train_final_model(observed, config, end, max_rows)
+
+    # together they need the memory of all; a user's function is not called by two threads at once
+    is_together = observed.n_lines <= _MOST_LINES_TOGETHER and observed.extra is None
+    parallel = joblib.Parallel(n_jobs=joblib.cpu_count() if is_together else 1, prefer="threads")
+    tasks = [
+        *(joblib.delayed(evaluate)(cutoff) for cutoff in cutoffs),
+        joblib.delayed(train_last)(),
+    ]
+    *parts, model = parallel(tasks)
+    backtests: list[Backtest] = []
+    for cutoff, part in zip(cutoffs, parts, strict=True):
+        if isinstance(part, OrdersError):
             # too little was known then; the model to ship may still be fine
-            progress(f"not evaluated from {dates.format_instant(cutoff)} on: {error}")
+            progress(f"not evaluated from {dates.format_instant(cutoff)} on: {part}")
             break
-    return (join_backtests(backtests) if backtests else None), curve
+        backtests.insert(0, part)
+    curve: tuple[CurvePoint, ...] = ()
+    if max_rows and backtests:
+        curve = measure_learning_curve(
+            observed, config, cutoffs[0], max_rows, backtests[0], progress
+        )
+    evaluation = join_backtests(backtests) if backtests else None
+    return TrainingRun(model, observed, end, evaluation, curve)
 
 
 def train_final_model(

@@ -12,6 +12,7 @@ import yaml
 
 from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
+from ...models.scoring import describe_terms
 from ...orders import dates, windows
 from ..backtest.summary import describe_verdict
 from ..boosting import list_tree_parameters
@@ -91,8 +92,8 @@ def write_note(run: TrainingRun, config: Config, outcome: str = "") -> str:
     parts = [
         outcome,
         f"**Model** {run.model.version}: periods of {config.horizon_days} days, {config.periods} "
-        f"in a CLV, effort {config.effort}, target {config.target}, margin rate "
-        f"{run.model.economics.margin_rate:g}.",
+        f"in a CLV, effort {config.effort}, target {config.target}. The CLV is "
+        f"{describe_terms(run.model).describe_basis()}.",
         f"**Data**: {observed.n_customers:,} customers, {observed.n_lines:,} order lines "
         f"from {first} to {dates.format_instant(run.cutoff)}.",
     ]
