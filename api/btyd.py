@@ -50,7 +50,7 @@ class _OrderModel:
             If these customers do not identify the model.
 
         """
-        days = _days(frequency, recency, T)
+        days = _read_order_days(frequency, recency, T)
         factor = _find_factor(days)
         days = OrderDays.of(
             days.n_repeat_days,
@@ -76,7 +76,9 @@ class _OrderModel:
 
     def probability_alive(self, frequency: Any, recency: Any, T: Any) -> Float64:  # noqa: N803
         """Probability that each customer has not left by the end of observation."""
-        return forecasts.predict_alive_probability(self._fitted(), _days(frequency, recency, T))
+        return forecasts.predict_alive_probability(
+            self._fitted(), _read_order_days(frequency, recency, T)
+        )
 
     def expected_purchases(
         self,
@@ -86,7 +88,7 @@ class _OrderModel:
         T: Any,  # noqa: N803
     ) -> Float64:
         """Expected number of order days of each customer in the next `t` days."""
-        days = _days(frequency, recency, T)
+        days = _read_order_days(frequency, recency, T)
         return forecasts.predict_order_days(self._fitted(), days, float(t))
 
     def _fitted(self) -> forecasts.Nbd | forecasts.BgNbd | forecasts.ParetoNbd:
@@ -164,7 +166,9 @@ class GammaGamma:
             If these customers do not identify the model.
 
         """
-        fitted = fit_value_model(_values(frequency, monetary_value), penalty=self.penalizer_coef)
+        fitted = fit_value_model(
+            _read_order_values(frequency, monetary_value), penalty=self.penalizer_coef
+        )
         if not fitted.converged:
             raise OrdersError(
                 "these customers do not identify Gamma-Gamma: the likelihood has no maximum; give "
@@ -176,7 +180,9 @@ class GammaGamma:
 
     def expected_average_value(self, frequency: Any, monetary_value: Any) -> Float64:
         """Expected mean value of each customer's order days."""
-        return forecasts.predict_order_value(self._fitted(), _values(frequency, monetary_value))
+        return forecasts.predict_order_value(
+            self._fitted(), _read_order_values(frequency, monetary_value)
+        )
 
     def customer_lifetime_value(
         self,
@@ -215,7 +221,7 @@ def _read(values: Any) -> npt.NDArray[np.float64]:
     return np.atleast_1d(array)
 
 
-def _days(frequency: Any, recency: Any, tenure: Any) -> OrderDays:
+def _read_order_days(frequency: Any, recency: Any, tenure: Any) -> OrderDays:
     repeats, active, tenures = np.broadcast_arrays(*map(_read, (frequency, recency, tenure)))
     return OrderDays.of(repeats, active, tenures, np.zeros(len(repeats)))
 
@@ -226,7 +232,7 @@ def _find_factor(days: OrderDays) -> float:
     return 1.0 if np.array_equal(times, np.rint(times)) else _PARTS
 
 
-def _values(frequency: Any, monetary_value: Any) -> OrderDays:
+def _read_order_values(frequency: Any, monetary_value: Any) -> OrderDays:
     repeats, value = np.broadcast_arrays(_read(frequency), _read(monetary_value))
     none = np.zeros(len(repeats))
     return OrderDays.of(repeats, none, none, value)

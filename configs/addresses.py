@@ -60,13 +60,13 @@ def expand_variables(address: str) -> str:
     """
     before, at, after = address.rpartition("@")
     return (
-        _VARIABLE.sub(lambda found: quote(_value(found[1]), safe=""), before)
+        _VARIABLE.sub(lambda found: quote(_get_variable(found[1]), safe=""), before)
         + at
-        + _VARIABLE.sub(lambda found: _value(found[1]), after)
+        + _VARIABLE.sub(lambda found: _get_variable(found[1]), after)
     )
 
 
-def _value(name: str) -> str:
+def _get_variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:
         raise ConfigError(

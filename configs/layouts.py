@@ -42,12 +42,12 @@ _UNSET: dict[str, Any] = {
 _FITTED = tuple(_UNSET)  # and columns
 
 
-def _as_alternatives(value: object) -> object:
+def _parse_alternatives(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-Alternatives = Annotated[tuple[Given, ...], BeforeValidator(_as_alternatives)]
-OneOf = Annotated[tuple[str, ...], BeforeValidator(_as_alternatives)]
+Alternatives = Annotated[tuple[Given, ...], BeforeValidator(_parse_alternatives)]
+OneOf = Annotated[tuple[str, ...], BeforeValidator(_parse_alternatives)]
 
 
 class Export(Section):
@@ -103,7 +103,7 @@ class Export(Section):
             None if names is None else {normalize_name(name): name for name in reversed(names)}
         )
         columns = {
-            ours: _first_known(alternatives, file_names)
+            ours: _find_alternative(alternatives, file_names)
             for ours, alternatives in self.columns.items()
         }
         columns = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
@@ -112,7 +112,9 @@ class Export(Section):
             settings["format"] = dict(self.format)
         listed = {"only": self.only, "except": self.except_, "returns": self.returns}
         for key, filters in listed.items():
-            present = {_first_known((name,), file_names): list(v) for name, v in filters.items()}
+            present = {
+                _find_alternative((name,), file_names): list(v) for name, v in filters.items()
+            }
             present.pop(None, None)
             if names is None:  # what is certain to be there
                 needed = {normalize_name(name) for group in self.needs for name in group}
@@ -121,7 +123,8 @@ class Export(Section):
                 settings[key] = present
         if self.return_columns and file_names is not None:
             return_columns = {
-                ours: _first_known(names, file_names) for ours, names in self.return_columns.items()
+                ours: _find_alternative(names, file_names)
+                for ours, names in self.return_columns.items()
             }
             return_columns = {
                 ours: theirs for ours, theirs in return_columns.items() if theirs is not None
@@ -132,7 +135,7 @@ class Export(Section):
         if self.no_customer and "email" not in str(columns.get("customer_id")).lower():
             settings["no_customer"] = list(self.no_customer)
         if self.currency_column and names is not None:
-            settings["currency_column"] = _first_known(self.currency_column, file_names)
+            settings["currency_column"] = _find_alternative(self.currency_column, file_names)
         settings["timezone"] = self.timezone
         return {key: value for key, value in settings.items() if value is not None}
 
@@ -161,7 +164,7 @@ def list_named_columns(given: Given) -> list[str]:
     return re.findall("`([^`]+)`", given) or [given]
 
 
-def _first_known(alternatives: Sequence[Given], known: Mapping[str, str] | None) -> Any:
+def _find_alternative(alternatives: Sequence[Given], known: Mapping[str, str] | None) -> Any:
     """The first alternative whose columns the file has, in the file's own names; None for none."""
     for column in alternatives:
         if known is None:
@@ -271,7 +274,7 @@ def fit_layout(
     user_columns = {
         ours: theirs
         for ours, theirs in stated.get("columns", {}).items()
-        if _plain(theirs) != _plain(usual["columns"].get(ours))
+        if _format_value(theirs) != _format_value(usual["columns"].get(ours))
     }
     fitted["columns"] = {**fitting["columns"], **user_columns}
     return fitted
@@ -285,14 +288,14 @@ def _has_columns(columns: Mapping[str, Any], names: Sequence[str]) -> bool:
 def _is_usual(value: Any, usual: Any) -> bool:
     """Whether a key is as the layout fills it, or unset where it fills nothing."""
     is_unset = not value or value == "line"
-    return is_unset if usual is None else _plain(value) == _plain(usual)
+    return is_unset if usual is None else _format_value(value) == _format_value(usual)
 
 
-def _plain(value: Any) -> Any:
+def _format_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _format_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_format_value(one) for one in value]
     return value.replace("`", "") if isinstance(value, str) else value
 
 

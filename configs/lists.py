@@ -163,16 +163,16 @@ class ListRule(Section):
         return value
 
 
-def _rule(**stated: Any) -> ListRule:
+def _make_rule_field(**stated: Any) -> ListRule:
     return ListRule.model_validate(stated)
 
 
 DEFAULT_RULES: dict[str, ListRule] = {
-    "vip": _rule(
+    "vip": _make_rule_field(
         where={"tier": "high"},
         reason="high tier: {clv} expected in {span_days} days, {n_orders} orders so far",
     ),
-    "win_back": _rule(
+    "win_back": _make_rule_field(
         where={
             "risk": ("medium", "high"),
             "spend_so_far": "top 30%",
@@ -184,12 +184,12 @@ DEFAULT_RULES: dict[str, ListRule] = {
         "{churn_probability} chance of no order in {horizon_days} days",
         aim="keep",
     ),
-    "second_order": _rule(
+    "second_order": _make_rule_field(
         where={"n_orders": 1, "days_since_last_order": "7..120"},
         value="value_at_risk",
         reason="ordered once, {days_since_last_order} days ago, and not again",
     ),
-    "replenishment": _rule(
+    "replenishment": _make_rule_field(
         where={"days_to_next_order": "-7..14", "risk": ("low", "medium")},
         min_orders=2,
         value="order_value",
@@ -197,23 +197,23 @@ DEFAULT_RULES: dict[str, ListRule] = {
         when="next_order_at",
         days_after=-3,
     ),
-    "cross_sell": _rule(
+    "cross_sell": _make_rule_field(
         where={"missing_category": "known", "tier": ("high", "medium"), "risk": "low"},
         min_orders=2,
         value="order_value",
         reason="never bought {missing_category}, which most other customers do first",
     ),
-    "anniversary": _rule(
+    "anniversary": _make_rule_field(
         where={"days_to_anniversary": "0..30", "years": ">= 1"},
         reason="anniversary {years} of the first order, on {anniversary_at}",
         when="anniversary_at",
     ),
-    "early_care": _rule(
+    "early_care": _make_rule_field(
         where={"tenure_days": "<= 60", "n_orders": "<= 2", "tier": ("high", "medium")},
         reason="new since {tenure_days} days and already {tier} tier: {clv} expected in "
         "{span_days} days",
     ),
-    "look_alike_seed": _rule(
+    "look_alike_seed": _make_rule_field(
         where={"clv": "top 5%"},
         min_orders=2,
         reason="among the best 5 %: {clv} expected in {span_days} days",

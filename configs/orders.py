@@ -88,7 +88,7 @@ class FormatConfig(Section):
         return value
 
 
-def _named(value: str | None) -> str | None:
+def _refuse_path(value: str | None) -> str | None:
     if value is not None and not value.strip():
         raise ValueError("must name a file, a glob or a folder, or a database's address")
     return value
@@ -101,20 +101,20 @@ def _complete(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _as_texts(value: object) -> object:
+def _parse_texts(value: object) -> object:
     """One value or a list of them, as cells of a file read: `true`, `0`, an empty cell for null."""
     values = value if isinstance(value, list | tuple | set) else [value]
     return [str(v).lower() if isinstance(v, bool) else "" if v is None else str(v) for v in values]
 
 
-def _as_filter(value: object) -> object:
+def _parse_filter(value: object) -> object:
     """Values of a filter; YAML reads Yes and No without quotes as true and false, not as text."""
     values = value if isinstance(value, list | tuple | set) else [value]
     spelled = [word for v in values for word in (_SPELLINGS[v] if isinstance(v, bool) else (v,))]
-    return _as_texts(spelled)
+    return _parse_texts(spelled)
 
 
-def _as_column(value: object) -> object:
+def _parse_column(value: object) -> object:
     """The value of a mapping: text, or a list of names."""
     names = value if isinstance(value, list | tuple) else [value]
     if not names or not all(isinstance(name, str) for name in names):
@@ -122,7 +122,7 @@ def _as_column(value: object) -> object:
     return value
 
 
-def _as_day(value: object) -> object:
+def _parse_day(value: object) -> object:
     if isinstance(value, datetime):
         value = value.date() if value == datetime.combine(value, time()) else str(value)
     if isinstance(value, str) and value not in ("today", "yesterday"):
@@ -138,13 +138,13 @@ def _is_default(value: object) -> bool:
     return value in (None, (), {}, "line", "exact")
 
 
-Source = Annotated[str, AfterValidator(_named)]
+Source = Annotated[str, AfterValidator(_refuse_path)]
 Columns = Annotated[
-    dict[Column, Annotated[str | tuple[str, ...], BeforeValidator(_as_column)]],
+    dict[Column, Annotated[str | tuple[str, ...], BeforeValidator(_parse_column)]],
     AfterValidator(_complete),
 ]
 _SPELLINGS = {True: ("true", "yes", "on", "1"), False: ("false", "no", "off", "0")}
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_filter), Field(min_length=1)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_parse_filter), Field(min_length=1)]
 _QUERY = "A SELECT, if the source is a database. Without it, give ADDRESS#TABLE as the source."
 
 
@@ -284,7 +284,7 @@ class OrdersConfig(LineRules):
         default="keep",
         description="Keep or drop lines that repeat another line in every column of the file.",
     )
-    no_customer: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
+    no_customer: Annotated[tuple[str, ...], BeforeValidator(_parse_texts)] = Field(
         default=(),
         exclude_if=_is_default,
         description="Customer ids that mean nobody (guests), besides empty, null, nan, n/a.",
@@ -307,7 +307,7 @@ class OrdersConfig(LineRules):
         "one unit of that currency); amounts are converted by the day of their line.",
     )
     complete_until: Annotated[
-        date | Literal["today", "yesterday"] | None, BeforeValidator(_as_day)
+        date | Literal["today", "yesterday"] | None, BeforeValidator(_parse_day)
     ] = Field(
         default=None,
         exclude_if=_is_default,

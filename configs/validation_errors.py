@@ -23,13 +23,13 @@ _LONGEST_VALUE = 500
 def translate_errors(error: ValidationError, section: type[BaseModel], name: str) -> ConfigError:
     """One sentence per error; `name` is what the configuration is called in them."""
     faults = error.errors()
-    lines = [f"{name}: {_sentence(fault, section)}" for fault in faults[:_MOST_FAULTS]]
+    lines = [f"{name}: {_describe_error(fault, section)}" for fault in faults[:_MOST_FAULTS]]
     if len(faults) > _MOST_FAULTS:
         lines.append(f"{name}: and {len(faults) - _MOST_FAULTS:,} more")
     return ConfigError("\n".join(lines))
 
 
-def _sentence(error: Any, section: type[BaseModel]) -> str:
+def _describe_error(error: Any, section: type[BaseModel]) -> str:
     is_key = error["loc"][-1:] == ("[key]",)
     path = [str(part) for part in error["loc"] if part != "[key]"]
     where = ".".join(path)

@@ -84,27 +84,27 @@ def guess_date_format(cells: Sequence[str]) -> DateFormat | None:
         return None
     distinct = distinct[:: max(1, len(distinct) // _MOST_DISTINCT)]
     iso = [_ISO.match(cell) for cell in distinct]
-    if _most(iso):
+    if _do_most_match(iso):
         zones = {m["zone"] for m in iso if m}
         offset = zones != {None}
         is_utc = offset and zones <= {"Z", "UTC", "+00:00", "+0000", "+00"}
         return DateFormat(None, "written as ISO 8601", offset, is_utc)
-    numbers = _as_floats(distinct)
+    numbers = _parse_floats(distinct)
     if numbers is not None:
         return _guess_from_numbers(distinct, numbers)
     numeric = [_NUMERIC.match(cell) for cell in distinct]
-    if _most(numeric):
+    if _do_most_match(numeric):
         return _guess_from_parts([m for m in numeric if m])
     if sum(1 for cell in distinct if _MONTH_NAME.match(cell)) >= _SHARE * len(distinct):
         return _guess_month_names(distinct)
     return None
 
 
-def _most(matches: Sequence[re.Match[str] | None]) -> bool:
+def _do_most_match(matches: Sequence[re.Match[str] | None]) -> bool:
     return sum(1 for m in matches if m) >= _SHARE * len(matches)
 
 
-def _as_floats(cells: Sequence[str]) -> Float64 | None:
+def _parse_floats(cells: Sequence[str]) -> Float64 | None:
     try:
         return np.array([float(cell) for cell in cells], np.float64)
     except ValueError:
@@ -128,7 +128,7 @@ def _guess_from_numbers(cells: Sequence[str], numbers: Float64) -> DateFormat | 
 
 def is_spreadsheet_days(cells: Sequence[str]) -> bool:
     """Whether numbers may be the days of a spreadsheet: between 1990 and 2100, some with a time."""
-    numbers = _as_floats(list(dict.fromkeys(cells))[:_MOST_DISTINCT])
+    numbers = _parse_floats(list(dict.fromkeys(cells))[:_MOST_DISTINCT])
     low, high = _EXCEL_DAYS
     return numbers is not None and bool(
         len(numbers) and np.all((numbers >= low) & (numbers < high))
@@ -313,7 +313,7 @@ def guess_timezone(cells: Sequence[str], date_format: str | None) -> tuple[str, 
             return zone, f"every time is written with {_show_offset(offset)}, all year", False
     for zone in _ZONES:
         info = ZoneInfo(zone)
-        if all(_offset_of(info, seconds) == offset for seconds, offset in pairs):
+        if all(_find_offset(info, seconds) == offset for seconds, offset in pairs):
             return zone, f"its offsets are those of the times ({_list_offsets(pairs)})", True
     return "UTC", f"the offsets ({_list_offsets(pairs)}) are of several zones", False
 
@@ -329,7 +329,7 @@ def _read_offset(cell: str) -> int | None:
     return -minutes if match[1] == "-" else minutes
 
 
-def _offset_of(zone: ZoneInfo, seconds: int) -> int:
+def _find_offset(zone: ZoneInfo, seconds: int) -> int:
     offset = datetime.fromtimestamp(seconds, zone).utcoffset()
     return int(offset.total_seconds()) // 60 if offset is not None else 0
 

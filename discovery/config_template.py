@@ -52,31 +52,31 @@ def write_config_text(proposal: Proposal) -> str:
     ]
     if proposal.layout:
         lines += _wrap_comment(f"The file is of {proposal.layout}. Amount: {proposal.says}.", "")
-    lines += ["orders:", *_entry("source", proposal.source, "", 2)]
+    lines += ["orders:", *_format_entry("source", proposal.source, "", 2)]
     if proposal.query is not None:
-        lines += _entry("query", proposal.query, "", 2)
+        lines += _format_entry("query", proposal.query, "", 2)
     if proposal.layout:
-        lines += _entry("layout", proposal.layout, "found by the header", 2)
+        lines += _format_entry("layout", proposal.layout, "found by the header", 2)
     lines += _write_columns(proposal)
     chosen = {choice.key: choice for choice in proposal.choices}
     lines += _write_format(proposal, chosen)
     for key in _ORDER:
         if key in chosen:
-            lines += _entry(key, chosen[key].value, chosen[key].why, 2)
+            lines += _format_entry(key, chosen[key].value, chosen[key].why, 2)
         lines += _write_questions(proposal, key)
     if "currency" not in chosen and all(q.key != "currency" for q in proposal.questions):
-        lines += _entry("currency", "", "for display, such as EUR", 2)
+        lines += _format_entry("currency", "", "for display, such as EUR", 2)
     horizon = chosen["horizon_days"]
     lines += [
-        *_entry("horizon_days", horizon.value, horizon.why, 0),
-        *_entry("periods", 4, "CLV spans periods x horizon_days", 0),
+        *_format_entry("horizon_days", horizon.value, horizon.why, 0),
+        *_format_entry("periods", 4, "CLV spans periods x horizon_days", 0),
         "economics:",
         _write_margin(chosen),
-        *_entry("annual_discount_rate", 0.0, "", 2),
+        *_format_entry("annual_discount_rate", 0.0, "", 2),
         "tracking:",
-        *_entry("uri", "sqlite:///mlflow.db", "", 2),
-        *_entry("experiment", "clv", "", 2),
-        *_entry("model_name", "clv", "", 2),
+        *_format_entry("uri", "sqlite:///mlflow.db", "", 2),
+        *_format_entry("experiment", "clv", "", 2),
+        *_format_entry("model_name", "clv", "", 2),
     ]
     return "\n".join(lines) + "\n"
 
@@ -84,9 +84,9 @@ def write_config_text(proposal: Proposal) -> str:
 def _write_margin(chosen: dict[str, Choice]) -> str:
     """The margin: measured where a cost was found, else a line to complete."""
     if "columns.cost" in chosen:
-        return _with_comment("  margin_rate: measured", "from cost; or a number, such as 0.4")
+        return _add_comment("  margin_rate: measured", "from cost; or a number, such as 0.4")
     why = "margin per unit of spend; without it CLV is revenue, not profit"
-    return _with_comment("  # margin_rate: 0.4", why)
+    return _add_comment("  # margin_rate: 0.4", why)
 
 
 def _write_columns(proposal: Proposal) -> list[str]:
@@ -94,13 +94,13 @@ def _write_columns(proposal: Proposal) -> list[str]:
     chosen = {
         c.key.removeprefix("columns."): c for c in proposal.choices if c.key.startswith("columns.")
     }
-    lines = [_with_comment("  columns:", "ours: theirs, or arithmetic over theirs")]
+    lines = [_add_comment("  columns:", "ours: theirs, or arithmetic over theirs")]
     if not chosen:
-        lines = [_with_comment("  columns: {}", "name them below, and remove the {}")]
+        lines = [_add_comment("  columns: {}", "name them below, and remove the {}")]
     for ours in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
         if ours in chosen:
             why = "" if ours == "amount" and proposal.layout else chosen[ours].why
-            lines += _entry(ours, chosen[ours].value, why, 4)
+            lines += _format_entry(ours, chosen[ours].value, why, 4)
         lines += _write_questions(proposal, f"columns.{ours}", "    # {}: {}")
     question_keys = {question.key for question in proposal.questions}
     open_ones = [
@@ -117,7 +117,7 @@ def _write_format(proposal: Proposal, chosen: dict[str, Choice]) -> list[str]:
     for key in keys:
         if f"format.{key}" in chosen:
             choice = chosen[f"format.{key}"]
-            lines += _entry(key, choice.value, choice.why, 4)
+            lines += _format_entry(key, choice.value, choice.why, 4)
     form = "    # {}: {}" if lines else "  # format: {{{}: {}}}"
     questions = [q for key in keys for q in _write_questions(proposal, f"format.{key}", form)]
     return ["  format:", *lines, *questions] if lines else questions
@@ -135,13 +135,11 @@ def _write_questions(proposal: Proposal, key: str, form: str = "  # {}: {}") -> 
         )
         answers = question.answers or ((("", ""),) if question.is_needed else ())
         for value, meaning in answers:
-            lines.append(
-                _with_comment(form.format(key.rpartition(".")[2], value).rstrip(), meaning)
-            )
+            lines.append(_add_comment(form.format(key.rpartition(".")[2], value).rstrip(), meaning))
     return lines
 
 
-def _entry(key: str, value: Any, why: str, indent: int) -> list[str]:
+def _format_entry(key: str, value: Any, why: str, indent: int) -> list[str]:
     """A key and its value, with the evidence behind it, or above where that is long."""
     space = " " * indent
     if isinstance(value, dict):
@@ -152,13 +150,13 @@ def _entry(key: str, value: Any, why: str, indent: int) -> list[str]:
         lines = [f"{space}{key}: {format_yaml(value)}"]
     if not why:
         return lines
-    commented = _with_comment(lines[0], why)
+    commented = _add_comment(lines[0], why)
     if len(commented) <= _WIDTH:
         return [commented, *lines[1:]]
     return [*_wrap_comment(why, space), *lines]
 
 
-def _with_comment(line: str, comment: str) -> str:
+def _add_comment(line: str, comment: str) -> str:
     plain = " ".join(comment.split())
     return f"{line:<{_COMMENT_COLUMN}} # {plain}" if plain else line
 

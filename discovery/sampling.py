@@ -77,7 +77,9 @@ def _sample_database(source: str, query: str | None) -> Sample:
         raise OrdersError(
             f"{hide_passwords(source)} has no rows; name a table or query with orders"
         )
-    return Sample(result.names, _as_text(chunk.slice(0, _LINES)), is_whole=chunk.num_rows <= _LINES)
+    return Sample(
+        result.names, _convert_to_text(chunk.slice(0, _LINES)), is_whole=chunk.num_rows <= _LINES
+    )
 
 
 def _sample_file(path: Path) -> Sample:
@@ -97,9 +99,9 @@ def _sample_file(path: Path) -> Sample:
         n_lines += table.num_rows
     if not n_lines:
         raise OrdersError(f"{path.name} has a header and no order lines")
-    cells = _as_text(pa.concat_tables(first, promote_options="default"))
+    cells = _convert_to_text(pa.concat_tables(first, promote_options="default"))
     if n_lines > _LINES:
-        cells = pd.concat([cells, _as_text(last[0])], ignore_index=True)
+        cells = pd.concat([cells, _convert_to_text(last[0])], ignore_index=True)
     form: dict[str, str | int] = {"skip_lines": text.skip_lines} if text.skip_lines else {}
     why = {"skip_lines": f"the header is row {text.skip_lines + 1}"}
     return Sample(names, cells, form, why, is_whole=n_lines <= _LINES)
@@ -115,7 +117,7 @@ def _find_workbook_header(path: Path) -> FormatConfig:
     return FormatConfig()
 
 
-def _as_text(table: pa.Table) -> pd.DataFrame:
+def _convert_to_text(table: pa.Table) -> pd.DataFrame:
     """All columns as trimmed text, but those of other things than text, numbers and dates."""
     columns = {}
     for name in dict.fromkeys(table.column_names):
@@ -155,7 +157,9 @@ def _sample_text(path: Path, content: Content) -> Sample:
     if lines_above:
         form["skip_lines"] = lines_above
         why["skip_lines"] = f"the header is line {lines_above + 1}"
-    cells = {name: [row[k].strip() for row in sampled_rows] for k, name in _first_positions(names)}
+    cells = {
+        name: [row[k].strip() for row in sampled_rows] for k, name in _find_first_positions(names)
+    }
     for name, value in read_partitions(path).items():  # what the folders' names say
         if name not in names:
             names.append(name)
@@ -164,7 +168,7 @@ def _sample_text(path: Path, content: Content) -> Sample:
     return Sample(names, pd.DataFrame(cells, dtype=str), form, why, is_all)
 
 
-def _first_positions(names: Sequence[str]) -> list[tuple[int, str]]:
+def _find_first_positions(names: Sequence[str]) -> list[tuple[int, str]]:
     return [(k, name) for k, name in enumerate(names) if name not in names[:k]]
 
 

@@ -114,7 +114,7 @@ class Evaluation:
         forecast, actual = self._columns(OURS, "expected_spend", "actual_spend")
         lower, upper, spent = self._intervals()
         groups = measures.split_into_groups(-forecast)
-        return _frame(
+        return _build_frame(
             groups,
             expected_spend=measures.average_by_group(forecast, groups),
             actual_spend=measures.average_by_group(actual, groups),
@@ -129,7 +129,7 @@ class Evaluation:
         """Ten equal groups by churn probability, lowest first: its mean, and who churned."""
         probability, churned = self._columns(OURS, "churn_probability", "churned")
         groups = measures.split_into_groups(probability)
-        return _frame(
+        return _build_frame(
             groups,
             churn_probability=measures.average_by_group(probability, groups),
             churned=measures.average_by_group(churned, groups),
@@ -164,7 +164,7 @@ class Evaluation:
         return [rows[name].to_numpy().astype(np.float64) for name in names]
 
 
-def _frame(groups: Sequence[Int64], **means: Float64 | list[float]) -> pd.DataFrame:
+def _build_frame(groups: Sequence[Int64], **means: Float64 | list[float]) -> pd.DataFrame:
     """A row per group, numbered from 1: its customers, and means."""
     numbers = np.arange(1, len(groups) + 1)
     return pd.DataFrame({"group": numbers, "customers": [len(g) for g in groups], **means})

@@ -80,7 +80,7 @@ def bootstrap_loss_ratio(
     """
     errors = np.column_stack((ours, theirs))
     samples = np.concatenate([weights @ errors for weights in draw_samples(len(ours), seed)])
-    return compute_interval(_ratio(*errors.sum(axis=0)), _ratio(*samples.T), confidence)
+    return compute_interval(_divide(*errors.sum(axis=0)), _divide(*samples.T), confidence)
 
 
 def bootstrap_bias(
@@ -100,7 +100,7 @@ def bootstrap_bias(
     """
     sums = np.column_stack((forecast, actual))
     samples = np.concatenate([weights @ sums for weights in draw_samples(len(actual), seed)])
-    return compute_interval(_ratio(*sums.sum(axis=0)), _ratio(*samples.T), confidence)
+    return compute_interval(_divide(*sums.sum(axis=0)), _divide(*samples.T), confidence)
 
 
 def bootstrap_gini_difference(
@@ -145,14 +145,14 @@ class _Ranking:
         Customer i stands weights[i] times in the ranking. A tie group of c customers with money m,
         after M, shares it evenly: its C add up to c M + m (c + 1) / 2.
         """
-        captured, total = _captured(self.order, self.ends, actual, weights)
+        captured, total = _sum_captured(self.order, self.ends, actual, weights)
         with np.errstate(divide="ignore", invalid="ignore"):
             gini = 2.0 * captured / (total * weights.sum(axis=1)) - 1.0
         return np.asarray(np.where(total > 0, gini, np.nan))
 
 
 @numba.njit(cache=True, nogil=True)
-def _captured(order, ends, actual, weights):  # type: ignore[no-untyped-def]
+def _sum_captured(order, ends, actual, weights):  # type: ignore[no-untyped-def]
     """Per row of `weights` the sum of C_k, and all money."""
     captured, total = np.zeros(len(weights)), np.zeros(len(weights))
     for draw in range(len(weights)):
@@ -170,7 +170,7 @@ def _captured(order, ends, actual, weights):  # type: ignore[no-untyped-def]
     return captured, total
 
 
-def _ratio(left: Float64, right: Float64) -> Float64:
+def _divide(left: Float64, right: Float64) -> Float64:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(right > 0, left / right - 1.0, np.nan))
 

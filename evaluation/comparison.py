@@ -169,7 +169,10 @@ def compare(
         start,
         end,
         terms,
-        {name: _migration(before, after, name, measure) for name in _shared(before, after)},
+        {
+            name: _count_migration(before, after, name, measure)
+            for name in _list_shared_customers(before, after)
+        },
         moved[moved["change"] > 0].head(top).reset_index(drop=True),
         moved[moved["change"] < 0].iloc[::-1].head(top).reset_index(drop=True),
         *_describe_money(second.terms, measure),
@@ -248,11 +251,13 @@ def _split(
     return pd.DataFrame(rows, columns=["segment", *_BRIDGE])
 
 
-def _shared(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+def _list_shared_customers(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
     return [name for name in _CLASSES if name in before and name in after]
 
 
-def _migration(before: pd.DataFrame, after: pd.DataFrame, name: str, measure: str) -> pd.DataFrame:
+def _count_migration(
+    before: pd.DataFrame, after: pd.DataFrame, name: str, measure: str
+) -> pd.DataFrame:
     """Every customer of either file, by its class in A and in B."""
     columns = {
         "from": before[name],

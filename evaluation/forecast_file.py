@@ -113,7 +113,7 @@ def _read_source(source: object, required: Sequence[str], *, whole: bool = True)
         )
     if not table.num_rows:
         raise OrdersError(f"{name} holds no forecasts, only column names")
-    table = _typed(table, name)
+    table = _check_types(table, name)
     for column in required:
         values = table[column]
         is_number = pa.types.is_floating(values.type)
@@ -156,7 +156,7 @@ def _read_file(path: Path, *, whole: bool = True) -> pa.Table:
     return table if manifest is None else manifest.made_with.carried_by(table)
 
 
-def _typed(table: pa.Table, name: str) -> pa.Table:
+def _check_types(table: pa.Table, name: str) -> pa.Table:
     kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_TIMES, pa.timestamp("us"))
     for position, column in enumerate(table.column_names):
         kind = kinds.get(column)

@@ -133,8 +133,8 @@ def monitor(
         instant = dates.parse_instant(pd.Timestamp(str(cutoff)))
         over = _find_window_end(instant, horizon_days)
         if is_mature(instant, horizon_days, end):
-            findings += _missing(group, order_lines, instant, bounds)
-            table = _matured(group, order_lines, instant, horizon_days, end, target)
+            findings += _find_missing(group, order_lines, instant, bounds)
+            table = _measure_matured(group, order_lines, instant, horizon_days, end, target)
             matured.append(table)
             clv = _measure_clv(group, order_lines, instant, end, history.terms)
             findings += judge_outcomes(table, bounds)
@@ -153,7 +153,7 @@ def monitor(
                 f"then, {why}"
             )
         else:
-            findings += _drift(group, order_lines, instant, model, bounds)
+            findings += _find_drift(group, order_lines, instant, model, bounds)
     joined = pd.concat(matured, ignore_index=True) if matured else pd.DataFrame()
     return Monitoring(tuple(findings), joined, history.terms, tuple(headlines))
 
@@ -200,7 +200,7 @@ def _find_window_end(cutoff: int, horizon_days: int) -> int:
     return int(windows.compute_period_ends(np.array([cutoff]), horizon_days, 1)[0, 1])
 
 
-def _missing(
+def _find_missing(
     group: pd.DataFrame, orders: Orders, cutoff: int, bounds: MonitorConfig
 ) -> Iterator[MonitorFinding]:
     """Customers with a forecast and no order before its cutoff: lines were lost since."""
@@ -213,7 +213,7 @@ def _missing(
     )  # fmt: skip
 
 
-def _matured(
+def _measure_matured(
     group: pd.DataFrame,
     orders: Orders,
     cutoff: int,
@@ -238,13 +238,13 @@ def _matured(
         parts += [(name, label, labels == label) for label in sorted(set(labels))]
     measure_rows = [
         {"cutoff": dates.format_instant(cutoff), "part": part, "value": value}
-        | _measures(group[inside], spend[inside], churned[inside], is_part=not inside.all())
+        | _measure_group(group[inside], spend[inside], churned[inside], is_part=not inside.all())
         for part, value, inside in parts
     ]
     return pd.DataFrame(measure_rows)
 
 
-def _measures(
+def _measure_group(
     group: pd.DataFrame, spend: Float64, churned: Mask, *, is_part: bool
 ) -> dict[str, object]:
     expected = group["expected_spend"].to_numpy(dtype=np.float64)
@@ -321,7 +321,7 @@ def _measure_clv(
     )
 
 
-def _drift(
+def _find_drift(
     group: pd.DataFrame, orders: Orders, cutoff: int, model: TrainedModel, bounds: MonitorConfig
 ) -> Iterator[MonitorFinding]:
     """Features and forecasts against the bundle's reference, and what the orders lack."""
@@ -338,7 +338,7 @@ def _drift(
         raise ConfigError(
             f"model must be the one that made the forecasts, {versions[0]}, got {model.version}"
         )
-    yield from _missing(group, orders, cutoff, bounds)
+    yield from _find_missing(group, orders, cutoff, bounds)
     for name, then in reference.forecasts.items():
         value = compute_stability_index(
             then, build_histogram(group[name].to_numpy(dtype=np.float64), then.edges)

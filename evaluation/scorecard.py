@@ -85,12 +85,12 @@ def build_scorecard(
                   ),
                   lambda a, b: _compare_losses(a, b, actual), more=False),
             _line("total (bias)", spends, lambda f: abs(measures.bias(f, actual)),
-                  lambda a, b: _nearer(a, b, actual), more=False),
+                  lambda a, b: _compare_totals(a, b, actual), more=False),
         ]  # fmt: skip
     if len(churns) > 1 and 0 < churned.sum() < len(churned):
         lines.append(
             _line("churn (log loss)", churns, lambda f: standard_measures.log_loss(f, churned),
-                  lambda a, b: _log_loss_gain(a, b, churned), more=False)
+                  lambda a, b: _compare_log_loss(a, b, churned), more=False)
         )  # fmt: skip
     if clvs is not None and clvs[1].sum() > 0:
         values, brought = clvs
@@ -99,7 +99,7 @@ def build_scorecard(
                   lambda a, b: bootstrap.bootstrap_gini_difference(a, b, brought, _ONE_SIDED),
                   more=True),
             _line("CLV total (bias)", values, lambda f: abs(measures.bias(f, brought)),
-                  lambda a, b: _nearer(a, b, brought), more=False),
+                  lambda a, b: _compare_totals(a, b, brought), more=False),
         ]  # fmt: skip
     # what cannot be measured has no line
     lines = [line for line in lines if np.isfinite([line.ours, line.lower, line.upper]).all()]
@@ -195,22 +195,22 @@ def _compare_losses(ours: Float64, theirs: Float64, actual: Float64) -> Confiden
     return ConfidenceInterval(-found.estimate, -found.upper, -found.lower)
 
 
-def _nearer(ours: Float64, theirs: Float64, actual: Float64) -> ConfidenceInterval:
+def _compare_totals(ours: Float64, theirs: Float64, actual: Float64) -> ConfidenceInterval:
     """How much nearer our total is to the actual one, as a share of it."""
     sums = np.column_stack((ours, theirs, actual))
     samples = np.concatenate([weights @ sums for weights in bootstrap.draw_samples(len(actual))])
     return bootstrap.compute_interval(
-        _gain(sums.sum(axis=0)[None, :])[0], _gain(samples), _ONE_SIDED
+        _compute_gain(sums.sum(axis=0)[None, :])[0], _compute_gain(samples), _ONE_SIDED
     )
 
 
-def _gain(sums: Float64) -> Float64:
+def _compute_gain(sums: Float64) -> Float64:
     ours, theirs, actual = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.abs(theirs / actual - 1.0) - np.abs(ours / actual - 1.0))
 
 
-def _log_loss_gain(ours: Float64, theirs: Float64, churned: Mask) -> ConfidenceInterval:
+def _compare_log_loss(ours: Float64, theirs: Float64, churned: Mask) -> ConfidenceInterval:
     gains = standard_measures.compute_log_losses(
         theirs, churned
     ) - standard_measures.compute_log_losses(ours, churned)

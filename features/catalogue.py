@@ -48,7 +48,7 @@ def _group(name: str, needs: str | None, *rows: tuple[str, str, str, str]) -> Gr
     return Group(name, needs, tuple(Feature(row[0], name, *row[1:]) for row in rows))
 
 
-def _trailing() -> list[tuple[str, str, str, str]]:
+def _list_trailing() -> list[tuple[str, str, str, str]]:
     rows = []
     for days in TRAILING_DAYS:
         window = f"in the {days} days before the cutoff"
@@ -60,7 +60,7 @@ def _trailing() -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _variety(noun: str, plural: str) -> list[tuple[str, str, str, str]]:
+def _list_variety(noun: str, plural: str) -> list[tuple[str, str, str, str]]:
     return [
         (f"n_{plural}", "count", f"number of different {plural} bought", "at least 1"),
         (f"top_{noun}_share", "share", f"share of lines with the most bought {noun}", "0 to 1"),
@@ -109,7 +109,7 @@ GROUPS: tuple[Group, ...] = (
         ("gap_last_over_mean", "ratio", "gap_last / max(gap_mean, 1)", "missing"),
         ("silence_over_gap", "ratio", "days_since_last_order / max(gap_mean, 1)", "missing"),
     ),
-    _group("trailing", None, *_trailing()),
+    _group("trailing", None, *_list_trailing()),
     _group(
         "trend", None,
         ("orders_change_30", "orders", "orders_30 minus orders of the 30 days before", "-1 to 1"),
@@ -139,9 +139,9 @@ GROUPS: tuple[Group, ...] = (
         ("lines_first_order", "lines", "lines of the first order", "its lines"),
         ("lines_last_order", "lines", "lines of the last order", "its lines"),
     ),
-    _group("products", "product_id", *_variety("product", "products")),
-    _group("categories", "category", *_variety("category", "categories")),
-    _group("channels", "channel", *_variety("channel", "channels")),
+    _group("products", "product_id", *_list_variety("product", "products")),
+    _group("categories", "category", *_list_variety("category", "categories")),
+    _group("channels", "channel", *_list_variety("channel", "channels")),
     _group(
         "quantity", "quantity",
         ("quantity_total", "units", "units bought", "its units"),

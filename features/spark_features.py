@@ -54,16 +54,16 @@ def build_features(
             *((name, pa.string()) for name in labels),
         ]
     )
-    return map_buckets(orders, partial(_features, instants, schema), schema, buckets)
+    return map_buckets(orders, partial(_build_rows, instants, schema), schema, buckets)
 
 
-def _features(instants: np.ndarray, schema: pa.Schema, found: Bucket) -> pa.Table:
+def _build_rows(instants: np.ndarray, schema: pa.Schema, found: Bucket) -> pa.Table:
     if found.orders is None:
         return schema.empty_table()
-    return _feature_table(found.orders, instants, schema)
+    return _build_table(found.orders, instants, schema)
 
 
-def _feature_table(orders: Orders, instants: np.ndarray, schema: pa.Schema) -> pa.Table:
+def _build_table(orders: Orders, instants: np.ndarray, schema: pa.Schema) -> pa.Table:
     rows = compute_feature_rows(orders, instants)
     ids = orders.customer_ids.take(pa.array(rows.customer_index))
     cutoffs = pa.array(instants[rows.cutoff_index], pa.timestamp("us"))

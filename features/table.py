@@ -50,7 +50,7 @@ class FeatureRows:
 
     def columns(self, names: Sequence[str]) -> Float32:
         """Some features, in the order of `names`: float32, n_rows x len(names)."""
-        return self.values[:, _places(self.names, tuple(names))]
+        return self.values[:, _find_places(self.names, tuple(names))]
 
     def where(self, keep: Mask) -> FeatureRows:
         """Some rows."""
@@ -147,10 +147,10 @@ class _BlockSweep:
     """Orders, cutoffs and groups, and the first customer of each block that is swept at a time."""
 
     def __init__(self, orders: Orders, cutoffs: Int64, groups: tuple[str, ...] | None) -> None:
-        self.names = _names(orders.optional_columns, groups)
+        self.names = _list_names(orders.optional_columns, groups)
         self._orders, self._n_cutoffs = orders, len(cutoffs)
-        self._instants, slots = _instants(cutoffs)
-        self._sweep = Sweep(orders, cutoffs, slots, _first_columns(orders, groups))
+        self._instants, slots = _sort_instants(cutoffs)
+        self._sweep = Sweep(orders, cutoffs, slots, _find_first_columns(orders, groups))
         self._block = max(1, _BLOCK_ROWS // max(1, len(cutoffs)))  # customers
         self.lows = range(0, max(orders.n_customers, 1), self._block)
 
@@ -190,18 +190,18 @@ def _run_in_threads(work: Callable[[int], _Result], count: int) -> Iterator[_Res
 
 
 @lru_cache(maxsize=16)
-def _names(
+def _list_names(
     optional_columns: tuple[str, ...], groups: tuple[str, ...] | None = None
 ) -> tuple[str, ...]:
     return tuple(feature.name for feature in select_features(optional_columns, groups))
 
 
 @lru_cache(maxsize=64)
-def _places(names: tuple[str, ...], wanted: tuple[str, ...]) -> Int64:
+def _find_places(names: tuple[str, ...], wanted: tuple[str, ...]) -> Int64:
     return np.array([names.index(name) for name in wanted], dtype=np.int64)
 
 
-def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
+def _sort_instants(cutoffs: Int64) -> tuple[Int64, Int64]:
     """The instants features need, ascending, and where each cutoff's stand among them.
 
     `slots[j, 0]` is cutoff j itself, `slots[j, 1 + w]` the start of its trailing window w.
@@ -214,7 +214,7 @@ def _instants(cutoffs: Int64) -> tuple[Int64, Int64]:
     return instants, slots.reshape(len(cutoffs), len(back))
 
 
-def _first_columns(orders: Orders, groups: tuple[str, ...] | None = None) -> Int64:
+def _find_first_columns(orders: Orders, groups: tuple[str, ...] | None = None) -> Int64:
     """Per group of the kernel its first column in the table, -1 where it is off."""
     columns, following = {}, 0
     for group in GROUPS:

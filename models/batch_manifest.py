@@ -72,9 +72,9 @@ def compute_batch_key(
     }
     if model.own_calendar is not None:
         config["calendar"] = model.own_calendar.to_dates()
-    config_sha256 = _sha256(json.dumps(config, sort_keys=True))
+    config_sha256 = _hash_text(json.dumps(config, sort_keys=True))
     parts = [_FORMAT, model.version, input_sha256, config_sha256, *settings]
-    return _sha256(json.dumps(parts)), config_sha256
+    return _hash_text(json.dumps(parts)), config_sha256
 
 
 def hash_files(paths: Iterable[Path]) -> str:
@@ -114,5 +114,5 @@ def build_manifest(output: Path) -> Manifest | None:
     return manifest if is_whole else None
 
 
-def _sha256(text: str) -> str:
+def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

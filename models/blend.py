@@ -221,7 +221,7 @@ def predict_heads(
     direct = compute_spend_start(rows, blend, btyd)
     heads = [*HEADS, *([LATER] if LATER in trees else [])]
     sums = iter(
-        _all_together(tuple(t for h in heads for t in trees[h])).sums(rows.columns(features))
+        _concatenate_trees(tuple(t for h in heads for t in trees[h])).sums(rows.columns(features))
     )
     churn, ordered, spend = (list(islice(sums, len(trees[head]))) for head in HEADS)
     later = list(sums)
@@ -234,7 +234,7 @@ def predict_heads(
 
 
 @lru_cache(maxsize=2)  # a server's model and the one before
-def _all_together(trees: tuple[Trees, ...]) -> FlatTrees:
+def _concatenate_trees(trees: tuple[Trees, ...]) -> FlatTrees:
     return FlatTrees.together([one_model.flat for one_model in trees])
 
 

@@ -70,9 +70,9 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
     files = model.files()
     is_ratios = isinstance(model.numbers.later, LaterPeriodRatios)
     golden = forecast_legacy_rows(model) if is_ratios else forecast_golden_rows(model).model_dump()
-    files[_GOLDEN] = _json(golden)
+    files[_GOLDEN] = _check_json(golden)
     if model.reference is not None:
-        files[_REFERENCE] = _json(model.reference.model_dump(mode="json"))
+        files[_REFERENCE] = _check_json(model.reference.model_dump(mode="json"))
     manifest = {
         "format_version": _get_format(model.numbers),
         "model_version": model.version,
@@ -85,7 +85,7 @@ def save_bundle(model: TrainedModel, folder: Path) -> None:
     with replace_folder(folder) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
-        (partial / _MANIFEST).write_bytes(_json(manifest))
+        (partial / _MANIFEST).write_bytes(_check_json(manifest))
 
 
 def _get_format(numbers: Parameters) -> int:
@@ -110,7 +110,7 @@ class _Manifest(BaseModel):
 
 def hash_bundle(folder: Path) -> str:
     """The sha256 of a bundle's manifest, which holds the digests of all its files."""
-    return hashlib.sha256(_manifest_text(folder)).hexdigest()
+    return hashlib.sha256(_read_manifest_text(folder)).hexdigest()
 
 
 def load_expected_bundle(
@@ -121,23 +121,23 @@ def load_expected_bundle(
     The manifest's digests guard against damage. Against somebody who means it, who would make them
     fit, guard those kept somewhere else (`models.digests`).
     """
-    text = _manifest_text(folder)  # read once: nobody can exchange it between check and use
+    text = _read_manifest_text(folder)  # read once: nobody can exchange it between check and use
     check_digests(folder, hashlib.sha256(text).hexdigest(), given, tags)
     return _load(folder, text)
 
 
 def load_bundle(folder: Path) -> TrainedModel:
     """Read a bundle and prove it: raises `BundleError` with the first thing that is wrong."""
-    return _load(folder, _manifest_text(folder))
+    return _load(folder, _read_manifest_text(folder))
 
 
 def _load(folder: Path, text: bytes) -> TrainedModel:
-    manifest = _manifest(folder, text)
-    files = {name: _checked(folder, name, entry) for name, entry in manifest.files.items()}
+    manifest = _parse_manifest(folder, text)
+    files = {name: _check_file(folder, name, entry) for name, entry in manifest.files.items()}
     if manifest.format_version not in (_RATIOS_VERSION, FORMAT_VERSION):
         raise BundleError(
             f"the bundle {folder} must be of format {_RATIOS_VERSION} or {FORMAT_VERSION}, got "
-            f"{manifest.format_version}; {_which_can(manifest)}"
+            f"{manifest.format_version}; {_name_version_that_can(manifest)}"
         )
     content = {n: bytes_ for n, bytes_ in files.items() if n not in (_GOLDEN, _REFERENCE)}
     if hash_content(content) != manifest.model_version:
@@ -174,7 +174,7 @@ def _load(folder: Path, text: bytes) -> TrainedModel:
     return model
 
 
-def _manifest_text(folder: Path) -> bytes:
+def _read_manifest_text(folder: Path) -> bytes:
     path = folder / _MANIFEST
     try:
         _check_plain(path)
@@ -196,7 +196,7 @@ def _check_plain(path: Path) -> None:
         raise BundleError(f"the bundle's {path.name} must be a plain file, got a link or a device")
 
 
-def _manifest(folder: Path, text: bytes) -> _Manifest:
+def _parse_manifest(folder: Path, text: bytes) -> _Manifest:
     try:
         return _Manifest.model_validate_json(text)
     except ValidationError as error:
@@ -207,7 +207,7 @@ def _manifest(folder: Path, text: bytes) -> _Manifest:
         ) from None
 
 
-def _which_can(manifest: _Manifest) -> str:
+def _name_version_that_can(manifest: _Manifest) -> str:
     """The version of clvcast that reads a bundle of another format, and what else mends it."""
     maker = manifest.libraries.get("clvcast")
     reads = f"clvcast {maker}, which made it, reads it" if maker else "the clvcast that made it can"
@@ -215,7 +215,7 @@ def _which_can(manifest: _Manifest) -> str:
     return f"{reads}; {'update clvcast' if newer else 'or train it again with this one'}"
 
 
-def _checked(folder: Path, name: str, entry: _File) -> bytes:
+def _check_file(folder: Path, name: str, entry: _File) -> bytes:
     path = folder / name
     try:
         _check_plain(path)
@@ -235,5 +235,5 @@ def _checked(folder: Path, name: str, entry: _File) -> bytes:
     return content
 
 
-def _json(content: object) -> bytes:
+def _check_json(content: object) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

@@ -141,9 +141,9 @@ class ForecastTerms(BaseModel):
 def read_terms(table: pa.Table) -> ForecastTerms | None:
     """What a table of forecasts says it was made with; None where it says nothing."""
     metadata = table.schema.metadata or {}
-    attributes: Any = _parsed(metadata.get(_ARROW, b"{}")).get("attributes")
+    attributes: Any = _parse_terms(metadata.get(_ARROW, b"{}")).get("attributes")
     if _PANDAS in metadata:
-        attributes = _parsed(metadata[_PANDAS])
+        attributes = _parse_terms(metadata[_PANDAS])
     terms = attributes.get(_OURS) if isinstance(attributes, dict) else None
     if terms is None:
         return None
@@ -156,7 +156,7 @@ def read_terms(table: pa.Table) -> ForecastTerms | None:
         ) from None
 
 
-def _parsed(text: bytes) -> dict[str, Any]:
+def _parse_terms(text: bytes) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError:
@@ -195,7 +195,7 @@ def reconcile_config(
             "taken, of the configuration or by default"
         )
         return config, remarks
-    config_terms = _stated(config)
+    config_terms = _list_stated(config)
     file_terms = made.keys()
     if config_terms.get("economics.margin_rate") == "measured" and made.margin_source == "measured":
         del config_terms["economics.margin_rate"]
@@ -243,7 +243,7 @@ def check_terms(
     return [sentence] if differ else []
 
 
-def _stated(config: Config) -> dict[str, Any]:
+def _list_stated(config: Config) -> dict[str, Any]:
     """What a configuration states itself, by key."""
     stated_terms: dict[str, Any] = {
         key: getattr(config, key)

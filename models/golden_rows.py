@@ -104,12 +104,12 @@ def build_golden_rows(
             lines.append(line | {name: optional[name] for name in optional_columns})
         row: dict[str, Any] = {"customer_id": customer_id, "cutoff": CUTOFF, "orders": lines}
         if attributes is not None:
-            row["attributes"] = _golden_attributes(attributes, len(rows))
+            row["attributes"] = _make_attributes(attributes, len(rows))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _golden_attributes(coding: AttributeCoding, k: int) -> dict[str, Any]:
+def _make_attributes(coding: AttributeCoding, k: int) -> dict[str, Any]:
     """Attributes of customer `k`: every label once, one that is unknown, and at times none."""
     values: dict[str, Any] = {}
     for name in coding.config.columns:
@@ -173,7 +173,7 @@ def _check(model: TrainedModel, expected: GoldenFile | LegacyGolden) -> None:
         _compare_rows(_forecast_first(model), expected)
         return
     if expected.rows.keys() != set(_choose_cutoffs(model.numbers.blend)):
-        raise _unknown_rows()
+        raise _describe_unknown_rows()
     for cutoff, rows in _forecast_all(model):
         _compare_rows(rows, expected.rows[cutoff])
     longer = {customer_id: {"clv": clv} for customer_id, clv in expected.longer.items()}
@@ -183,7 +183,7 @@ def _check(model: TrainedModel, expected: GoldenFile | LegacyGolden) -> None:
     _compare_rows(longer_forecasts, longer, ("clv",))
     tables = compute_tables(model.numbers, expected.inputs)
     if tables.keys() != expected.tables.keys():
-        raise _unknown_rows()
+        raise _describe_unknown_rows()
     for name, cells in tables.items():
         values = expected.tables[name]
         if len(cells) != len(values) or not all(map(_is_same, cells, values)):
@@ -254,10 +254,10 @@ def _compare_rows(
     needed: Sequence[str] = _FORECASTS,
 ) -> None:
     if found.keys() != expected.keys():
-        raise _unknown_rows()
+        raise _describe_unknown_rows()
     for customer_id, row in expected.items():
         if not set(needed) <= set(row) <= set(found[customer_id]):
-            raise _unknown_rows()
+            raise _describe_unknown_rows()
         for name, value in row.items():
             if not _is_same(found[customer_id][name], value):
                 raise BundleError(
@@ -279,5 +279,5 @@ def _is_same(found: Cell, expected: Cell) -> bool:
     return abs(gap) <= timedelta(seconds=1)
 
 
-def _unknown_rows() -> BundleError:
+def _describe_unknown_rows() -> BundleError:
     return BundleError("the bundle's golden rows are not the ones this version knows")

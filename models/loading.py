@@ -136,7 +136,7 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         try:
             registry_uri = find_registry(tracking_uri)
             with use_store(tracking_uri, registry_uri):
-                version = _version(mlflow.MlflowClient(tracking_uri, registry_uri), uri)
+                version = _find_version(mlflow.MlflowClient(tracking_uri, registry_uri), uri)
                 path = mlflow.artifacts.download_artifacts(
                     artifact_uri=uri, dst_path=folder, tracking_uri=tracking_uri
                 )
@@ -212,7 +212,7 @@ def use_store(tracking_uri: str, registry_uri: str) -> Iterator[None]:
             mlflow.set_registry_uri(registry)
 
 
-def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
+def _find_version(client: MlflowClient, uri: str) -> ModelVersion | None:
     """The registered version a URI names, with what was noted when it was taken; None for runs."""
     match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
     if match is None:

@@ -118,14 +118,14 @@ def score_one(
     """
     instant = dates.parse_instant(cutoff)
     check_cutoff_from_now(instant, model.numbers.horizon_days, datetime.now())
-    packed = _packed(model, orders, customer_id)
+    packed = _pack_lines(model, orders, customer_id)
     if packed.n_customers != 1:
         raise OrdersError(
             f"one customer's orders are wanted, got {packed.n_customers} customers; "
             "clvcast.score forecasts many"
         )
     observed = windows.slice_observed(
-        model.usable_columns(_with_attributes(model, packed, attributes)), instant
+        model.usable_columns(_attach_attributes(model, packed, attributes)), instant
     )
     rows = compute_feature_rows(observed, np.array([instant], dtype=np.int64))
     if not rows.n_rows:
@@ -140,7 +140,7 @@ def score_one(
     )
 
 
-def _with_attributes(
+def _attach_attributes(
     model: TrainedModel, orders: Orders, attributes: Mapping[str, Any] | None
 ) -> Orders:
     config = model.customers
@@ -168,7 +168,7 @@ def _with_attributes(
     )
 
 
-def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Orders:
+def _pack_lines(model: TrainedModel, orders: object, customer_id: str | None) -> Orders:
     if isinstance(orders, Orders) or (is_frame(orders) and not isinstance(orders, Sequence)):
         return coerce_orders(orders, model.orders)
     if not isinstance(orders, Sequence) or isinstance(orders, str) or not len(orders):
@@ -176,7 +176,7 @@ def _packed(model: TrainedModel, orders: object, customer_id: str | None) -> Ord
             "a customer's orders are a list of order lines, a table or Orders, at least one line, "
             f"got {type(orders).__name__}"
         )
-    lines = [line if type(line) is dict else _named(line) for line in orders]
+    lines = [line if type(line) is dict else _name_values(line) for line in orders]
     named_customers = {line["customer_id"] for line in lines if "customer_id" in line}
     if len(named_customers) > 1:
         raise OrdersError(
@@ -217,7 +217,7 @@ def _check_fields(lines: Sequence[Mapping[str, Any]], needed: Sequence[str]) -> 
         )
 
 
-def _named(line: object) -> Mapping[str, Any]:
+def _name_values(line: object) -> Mapping[str, Any]:
     if isinstance(line, Mapping):
         return line
     if isinstance(line, tuple) and 2 <= len(line) <= len(_TUPLE):

@@ -261,13 +261,13 @@ def forecast_columns(
         "clv": predictions.clv,
         "clv_lower": predictions.clv_band.lower,
         "clv_upper": predictions.clv_band.upper,
-        "expected_next_order_at": _dates(cutoff, predictions.next_order.days),
+        "expected_next_order_at": _add_days(cutoff, predictions.next_order.days),
         "rfm_segment": rfm_segment,
         "tier": tier,
         "risk": risk,
         "evidence": evidence,
-        "next_order_from": _dates(cutoff, predictions.next_order.earliest),
-        "next_order_until": _dates(cutoff, predictions.next_order.latest),
+        "next_order_from": _add_days(cutoff, predictions.next_order.earliest),
+        "next_order_until": _add_days(cutoff, predictions.next_order.latest),
         "own_share": predictions.own_share,
         "spend_deviation": predictions.spend_band.deviation,
         "clv_deviation": predictions.clv_band.deviation,
@@ -316,7 +316,7 @@ def _check_numbers(model: TrainedModel, columns: Mapping[str, npt.NDArray[Any]])
             )
 
 
-def _dates(cutoff: int, days: Float64) -> npt.NDArray[np.datetime64]:
+def _add_days(cutoff: int, days: Float64) -> npt.NDArray[np.datetime64]:
     """Dates some days after the cutoff, to the day; NaT where NaN."""
     none = np.isnan(days)
     instants = np.maximum(dates.add_days(cutoff, np.where(none, 0.0, days)), cutoff)

@@ -69,7 +69,7 @@ class SegmentThresholds(BaseModel):
 
     def build_grid(self) -> Text:
         """The 5 x 5 grid of segment names."""
-        return _grid(tuple(self.rfm.items()))
+        return _build_grid(tuple(self.rfm.items()))
 
     def overridden_by(self, stated: SegmentsConfig) -> SegmentThresholds:
         """With a configuration's names and risk edges; raises `ConfigError` for another tier rule.
@@ -182,7 +182,7 @@ def name_rfm_segments(
 
 
 @lru_cache(maxsize=16)
-def _grid(rfm: tuple[tuple[str, tuple[str, ...]], ...]) -> Text:
+def _build_grid(rfm: tuple[tuple[str, tuple[str, ...]], ...]) -> Text:
     """The grid of a table, read once: it is asked for with every customer."""
     grid = np.array(build_rfm_grid(dict(rfm)), dtype=object)
     grid.flags.writeable = False

@@ -81,10 +81,10 @@ def total(
             "customer; keep one of them, or give by='cutoff'"
         )
     if by is None:
-        return _with_terms(pd.DataFrame([_row(forecast[names])]), forecast)
+        return _with_terms(pd.DataFrame([_sum_group(forecast[names])]), forecast)
     groups = forecast.groupby(by, sort=True, dropna=False, observed=True)
     apart = SEGMENT_SHOCK if groups.ngroups > 1 else 0.0
-    rows = {key: _row(group[names], apart) for key, group in groups}
+    rows = {key: _sum_group(group[names], apart) for key, group in groups}
     totals = pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
     return _with_terms(totals, forecast)
 
@@ -95,7 +95,7 @@ def _with_terms(totals: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
     return totals
 
 
-def _row(group: pd.DataFrame, apart: float = 0.0) -> dict[str, float]:
+def _sum_group(group: pd.DataFrame, apart: float = 0.0) -> dict[str, float]:
     expected, deviation, shock = (group.iloc[:, i].to_numpy(dtype=np.float64) for i in range(3))
     if not np.isfinite(expected).all():
         raise ConfigError("a forecast's amounts must be numbers, got some that are missing")

@@ -127,7 +127,7 @@ class TrainingCutoffs:
 
 def can_train(first: int, end: int, horizon_days: int) -> bool:
     """Whether `choose_training_cutoffs` finds any."""
-    return end - horizon_days * DAY >= first + _least_history(horizon_days)
+    return end - horizon_days * DAY >= first + _compute_least_history(horizon_days)
 
 
 def find_clv_cutoff(first: int, end: int, horizon_days: int, periods: int) -> int | None:
@@ -139,7 +139,7 @@ def find_clv_cutoff(first: int, end: int, horizon_days: int, periods: int) -> in
 def find_clv_evaluation_start(first: int, horizon_days: int, periods: int) -> int:
     """The midnight from which on `find_clv_cutoff` finds one."""
     days = horizon_days * (periods + 1)
-    return get_midnight_after(first + _least_history(horizon_days) - 1) + days * DAY
+    return get_midnight_after(first + _compute_least_history(horizon_days) - 1) + days * DAY
 
 
 def get_longest_horizon(first: int, end: int) -> int:
@@ -171,7 +171,7 @@ def is_silent(known: Orders, end: int, horizon_days: int) -> bool:
     return get_newest_realised_cutoff(end, horizon_days) >= newest
 
 
-def _least_history(horizon_days: int) -> int:
+def _compute_least_history(horizon_days: int) -> int:
     return max(_LEAST_HISTORY_DAYS, -(-horizon_days // 2)) * DAY
 
 
@@ -183,7 +183,7 @@ def choose_training_cutoffs(first: int, end: int, horizon_days: int) -> Training
     cannot be told from new ones.
     """
     newest = get_newest_realised_cutoff(end, horizon_days)
-    least_history = _least_history(horizon_days)
+    least_history = _compute_least_history(horizon_days)
     if not can_train(first, end, horizon_days):
         days, needed = (end - first) // DAY, (horizon_days * DAY + least_history) // DAY
         longest = get_longest_horizon(first, end)
@@ -207,7 +207,7 @@ def choose_later_cutoffs(first: int, end: int, horizon_days: int, periods: int) 
     newest = end - 2 * horizon_days * DAY
     span_days = periods * horizon_days
     reach = (span_days + max(span_days, 2 * YEAR_DAYS)) * DAY
-    oldest = max(first + _least_history(horizon_days), int(end - reach))
+    oldest = max(first + _compute_least_history(horizon_days), int(end - reach))
     if newest < oldest or periods < 2:
         return None
     least_step = max(7, round(horizon_days / 3 / 7) * 7) * DAY
@@ -239,7 +239,7 @@ def choose_season_cutoffs(first: int, end: int, horizon_days: int) -> SeasonCuto
     days_back = np.rint(steps * (YEAR_DAYS / _SEASON_PHASES)).astype(np.int64)
     instants = end - days_back * DAY
     usable = is_realised(instants + horizon_days * DAY, end)
-    usable &= instants >= first + _least_history(horizon_days)
+    usable &= instants >= first + _compute_least_history(horizon_days)
     phases = steps % _SEASON_PHASES
     if len(np.unique(phases[usable])) < _SEASON_PHASES:
         return None

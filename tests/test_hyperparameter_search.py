@@ -23,9 +23,9 @@ def test_too_few_rows_are_not_searched(
 ) -> None:
     needed("optuna")
     rows = np.arange(400)
-    monkeypatch.setattr(search, "_forward", lambda _: (rows < learn, rows >= 400 - judge))
+    monkeypatch.setattr(search, "_split_forward", lambda _: (rows < learn, rows >= 400 - judge))
     monkeypatch.setattr(search, "train_boosters", lambda *_: {})
-    monkeypatch.setattr(search, "_loss", lambda *_: 1.0)
+    monkeypatch.setattr(search, "_compute_loss", lambda *_: 1.0)
     examples: Any = SimpleNamespace(where=lambda mask: None)
     model = ModelConfig(seeds=1)
     frame: Any = SimpleNamespace()
@@ -42,7 +42,7 @@ def test_windows_that_end_at_the_newest_cutoff_are_learnt_from_and_later_ones_ar
         horizon_days=30,
         rows=SimpleNamespace(cutoff_index=np.array([0, 1, 2, 3, 1])),
     )
-    learn, judge = search._forward(frame)
+    learn, judge = search._split_forward(frame)
     assert learn.tolist() == [True, True, False, False, True]
     assert judge.tolist() == [False, False, False, True, False]
 
@@ -58,7 +58,7 @@ def judged_by(churn: float, spend: list[float]) -> float:
         spend_start=np.log(spend),
     )
     flat: Any = (SimpleNamespace(predict=lambda inputs: np.zeros(3)),)
-    return search._loss({"churn": flat, "spend": flat}, examples)
+    return search._compute_loss({"churn": flat, "spend": flat}, examples)
 
 
 def test_the_loss_is_two_for_knowing_nothing_and_scale_is_left_out() -> None:

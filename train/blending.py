@@ -76,12 +76,12 @@ def describe_btyd_fits(
 
     `chosen` is the one of `fits` that the blend uses, `values` the fit of order values.
     """
-    sentences = [_of_orders(fit, is_used=fit is chosen) for fit in fits]
-    sentences.append(_of_values(values))
+    sentences = [_describe_orders(fit, is_used=fit is chosen) for fit in fits]
+    sentences.append(_describe_values(values))
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _of_orders(fit: FittedOrders, *, is_used: bool) -> str | None:
+def _describe_orders(fit: FittedOrders, *, is_used: bool) -> str | None:
     model_name = _MODEL_NAMES[fit.asked]
     used = "the model in use" if is_used else "not used"
     if not fit.converged:
@@ -99,7 +99,7 @@ def _of_orders(fit: FittedOrders, *, is_used: bool) -> str | None:
     return None
 
 
-def _of_values(values: FittedValue) -> str | None:
+def _describe_values(values: FittedValue) -> str | None:
     if not values.converged:
         return (
             "BTYD: Gamma-Gamma could not be fitted to the order values; a wide stand-in around the "
@@ -121,7 +121,7 @@ def set_levels(blend: Blend, btyd: BtydViews, heads: Heads, past: PastYears) -> 
     trees_rate = float(np.mean(to_probability(heads.churn_log_odds)))
     btyd_rate = float(np.mean(1.0 - btyd.order_probability))
     rates = to_log_odds(np.array([trees_rate, btyd_rate])) + np.array([0.0, past.churn_level])
-    rate = float(to_probability(np.array([_mixed(*rates)]))[0])
+    rate = float(to_probability(np.array([_choose_share(*rates)]))[0])
     mixed = (
         1 - blend.churn_weight
     ) * heads.churn_log_odds + blend.churn_weight * btyd.churn_log_odds
@@ -131,12 +131,12 @@ def set_levels(blend: Blend, btyd: BtydViews, heads: Heads, past: PastYears) -> 
     total, now = math.fsum(btyd.spend), math.fsum(blend_forecasts(shifted, btyd, heads).spend)
     if min(trees, total, now) <= 0:
         return shifted
-    level = math.exp(_mixed(math.log(trees), math.log(total) + past.spend_level)) / now
+    level = math.exp(_choose_share(math.log(trees), math.log(total) + past.spend_level)) / now
     level = min(max(level, 1.0 / _MOST_LEVEL), _MOST_LEVEL)
     return shifted.model_copy(update={"level": level})
 
 
-def _mixed(trees: float, btyd: float) -> float:
+def _choose_share(trees: float, btyd: float) -> float:
     return (1.0 - _LEVEL_WEIGHT) * trees + _LEVEL_WEIGHT * btyd
 
 

@@ -146,7 +146,7 @@ def _train_seed(examples: Examples, model: ModelConfig, seed: int) -> dict[str, 
             data = lesson.dataset()
         else:
             data = everybody.set_label(lesson.target).set_init_score(lesson.start)
-        heads[head] = _trees(parameters, data, model)
+        heads[head] = _fit_trees(parameters, data, model)
         if head != "ordered":
             everybody = data
     return heads
@@ -176,7 +176,7 @@ class _Lesson:
 
     def parameters(self, head: str, model: ModelConfig, seed: int) -> dict[str, Any]:
         features = self.examples.features
-        return _parameters(head, self.objective, len(self.target), features, model, seed)
+        return _choose_parameters(head, self.objective, len(self.target), features, model, seed)
 
     def dataset(self) -> lightgbm.Dataset:
         return lightgbm.Dataset(
@@ -198,14 +198,14 @@ def grow_later_trees(
     seed: int,
 ) -> Trees:
     """Trees of the head of later spend, from rows with their spend and the logs they start at."""
-    parameters = _parameters(LATER, _TWEEDIE, len(spend), features, model, seed)
+    parameters = _choose_parameters(LATER, _TWEEDIE, len(spend), features, model, seed)
     data = lightgbm.Dataset(
         inputs, spend, weight=weights, init_score=start, feature_name=list(features)
     )
-    return _trees(parameters, data, model)
+    return _fit_trees(parameters, data, model)
 
 
-def _parameters(
+def _choose_parameters(
     head: str,
     objective: Mapping[str, Any],
     n_rows: int,
@@ -222,7 +222,7 @@ def _parameters(
     }
     if model.monotone:
         parameters["monotone_constraints"] = [
-            _direction(head, model.monotone.get(name, 0)) for name in features
+            _get_direction(head, model.monotone.get(name, 0)) for name in features
         ]
     return parameters
 
@@ -232,7 +232,7 @@ def list_tree_parameters(replaced: Mapping[str, Any]) -> dict[str, Any]:
     return _PARAMETERS | dict(replaced)
 
 
-def _trees(parameters: dict[str, Any], data: lightgbm.Dataset, model: ModelConfig) -> Trees:
+def _fit_trees(parameters: dict[str, Any], data: lightgbm.Dataset, model: ModelConfig) -> Trees:
     try:
         # not `lightgbm.train`, which MLflow's autologging replaces: it would log each booster
         return Trees.from_booster(train_lightgbm(parameters, data))
@@ -242,7 +242,7 @@ def _trees(parameters: dict[str, Any], data: lightgbm.Dataset, model: ModelConfi
         raise ConfigError(f"LightGBM refuses model.parameters: {error}") from None
 
 
-def _direction(head: str, of_spend: int) -> int:
+def _get_direction(head: str, of_spend: int) -> int:
     """What raises spend lowers churn."""
     return -of_spend if head == "churn" else of_spend
 
@@ -266,7 +266,7 @@ def predict_out_of_fold(
     for held_out in range(_FOLDS):
         out = fold == held_out
         # where the other half teaches nothing, everybody does
-        learn = ~out if _teaches(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
+        learn = ~out if _can_teach(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
         trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), progress)
         for (each, btyd), row_folds, values in zip(views, folds, heads_by_row, strict=True):
             keep = row_folds == held_out
@@ -284,7 +284,7 @@ def split_folds(rows: FeatureRows) -> Int64:
     return np.asarray(folds[rows.customer_index])
 
 
-def _teaches(examples: Examples, learn: Mask) -> bool:
+def _can_teach(examples: Examples, learn: Mask) -> bool:
     """Whether rows show customers who spent, and any who did not order."""
     churned = examples.churned[learn]
     return bool(churned.any() and examples.spend[learn][~churned].sum() > 0)

@@ -104,15 +104,15 @@ def learn_intervals(
     clv = spend if spans is None else spans
     clv_shock = shock * compute_growth_shock(periods)
     return Intervals(
-        spend=_table(spend, shock, sure=False),
-        spend_sure=_table(spend, shock, sure=True),
-        clv=_table(clv, clv_shock, sure=False),
-        clv_sure=_table(clv, clv_shock, sure=True),
+        spend=_build_table(spend, shock, sure=False),
+        spend_sure=_build_table(spend, shock, sure=True),
+        clv=_build_table(clv, clv_shock, sure=False),
+        clv_sure=_build_table(clv, clv_shock, sure=True),
         spend_shock=shock,
     )
 
 
-def _table(outcomes: Outcomes, shock: float, *, sure: bool) -> IntervalTable:
+def _build_table(outcomes: Outcomes, shock: float, *, sure: bool) -> IntervalTable:
     outcomes = outcomes.unshocked()
     chosen = (outcomes.churn_probability < SURE) == sure
     chosen &= outcomes.expected > 0
@@ -142,8 +142,8 @@ def _table(outcomes: Outcomes, shock: float, *, sure: bool) -> IntervalTable:
         spread = [(math.exp(shock * z), share) for z, share in _SHOCKS]
         shocked = np.concatenate([ratio * factor for factor, _ in spread])
         shares_of = np.concatenate([weight * share for _, share in spread])
-        lower.append(_quantile(shocked, shares_of, 0.05))
-        upper.append(_quantile(shocked, shares_of, 0.95 if sure else 0.90))
+        lower.append(_find_quantile(shocked, shares_of, 0.05))
+        upper.append(_find_quantile(shocked, shares_of, 0.95 if sure else 0.90))
         deviation.append(math.sqrt(np.average((ratio - 1.0) ** 2, weights=weight)))
     return IntervalTable(
         log_knots=tuple(knots),
@@ -153,7 +153,7 @@ def _table(outcomes: Outcomes, shock: float, *, sure: bool) -> IntervalTable:
     )
 
 
-def _quantile(values: Float64, weights: Float64, level: float) -> float:
+def _find_quantile(values: Float64, weights: Float64, level: float) -> float:
     """The smallest value with at least `level` of the weight at or below it, and one row's more."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order])

@@ -84,14 +84,14 @@ def fit(
         sample = limit_training_rows(orders, config.horizon_days, end, max_rows)
     frame = build_training_frame(sample, config, end)
     _check_outcomes(frame, config.horizon_days)
-    observed, now = _rows_at(orders, end)
+    observed, now = _build_rows(orders, end)
     progress("BTYD")
     horizon = config.horizon_days
-    blend = _begun(orders, frame, now, config)
+    blend = _start_blend(orders, frame, now, config)
     years = estimate_past_years(orders, blend, horizon, config.target, end)
     blend = blend.model_copy(update={"season": years.season})
     rows_btyd, now_btyd = (forecast_btyd(rows, blend, horizon) for rows in (frame.rows, now))
-    blend = _with_starts(blend, frame, rows_btyd)
+    blend = _add_starts(blend, frame, rows_btyd)
 
     churned, spend = frame.targets.churned, frame.spend
     examples = Examples.of(
@@ -142,7 +142,7 @@ def fit(
         retention = learn_retention_factors(past, before, left_out_later, later, blend)
         spans = compare_spans(past, before, left_out_later, later, blend)
     history_days = (int(frame.cutoffs.instants[-1]) - find_first_order_at(orders)) / DAY
-    numbers = _numbers(
+    numbers = _collect_parameters(
         config,
         orders,
         end,
@@ -154,7 +154,7 @@ def fit(
         coding=coding,
         short_history=history_days < _SHORT_HISTORY_HORIZONS * horizon,
     )
-    return _with_segments(TrainedModel(numbers, trees), observed, now, config.segments)
+    return _add_segments(TrainedModel(numbers, trees), observed, now, config.segments)
 
 
 def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
@@ -164,14 +164,14 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     BTYD needs no labels. Its intervals are read off the newest windows that hold orders, up to as
     long as the horizon.
     """
-    observed, now = _rows_at(orders, end)
+    observed, now = _build_rows(orders, end)
     active_until = min(end, get_midnight_after(int(observed.times.max())))
     longest = get_longest_horizon(find_first_order_at(orders), active_until)
     longest = min(longest, config.horizon_days)
     learning_config = config.model_copy(update={"horizon_days": longest})
     frame = build_training_frame(orders, learning_config, active_until)
     _check_outcomes(frame, longest)
-    blend = _begun(orders, frame, now, config)
+    blend = _start_blend(orders, frame, now, config)
     btyd = forecast_btyd(frame.rows, blend, longest)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
@@ -191,19 +191,19 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     )
     unseen = blend_forecasts(blend, btyd, None)
     intervals = learn_intervals(frame, unseen, None, blend, config.periods)
-    numbers = _numbers(
+    numbers = _collect_parameters(
         config, orders, end, blend, later, intervals, features=(), short_history=True
     )
-    return _with_segments(TrainedModel(numbers, {}), observed, now, config.segments)
+    return _add_segments(TrainedModel(numbers, {}), observed, now, config.segments)
 
 
-def _rows_at(orders: Orders, end: int) -> tuple[Orders, FeatureRows]:
+def _build_rows(orders: Orders, end: int) -> tuple[Orders, FeatureRows]:
     """The orders observed at the training end, and the feature rows of their customers."""
     observed = slice_observed(orders, end)
     return observed, compute_feature_rows(observed, np.array([end], dtype=np.int64))
 
 
-def _with_segments(
+def _add_segments(
     model: TrainedModel, known: Orders, now: FeatureRows, config: SegmentsConfig
 ) -> TrainedModel:
     """The model with its segment thresholds: quintiles of R, F and M, edges of CLV and of risk.
@@ -219,7 +219,7 @@ def _with_segments(
     return replace(model, numbers=model.numbers.model_copy(update=update))
 
 
-def _numbers(
+def _collect_parameters(
     config: Config,
     orders: Orders,
     end: int,
@@ -287,9 +287,9 @@ def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
         )
 
 
-def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Config) -> Blend:
+def _start_blend(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Config) -> Blend:
     """The blend before its levels are known: BTYD, and the order values that spend starts from."""
-    scale = _value_scale(orders, frame.end, config.target)
+    scale = _compute_value_scale(orders, frame.end, config.target)
     events = None
     if orders.calendar is not None and orders.calendar.days:
         events = estimate_event_effects(orders, orders.calendar, frame.end)
@@ -300,7 +300,7 @@ def _begun(orders: Orders, frame: TrainingFrame, now: FeatureRows, config: Confi
     return fit_initial_blend(now, typical, scale).model_copy(update={"events": events})
 
 
-def _with_starts(blend: Blend, frame: TrainingFrame, btyd: BtydViews) -> Blend:
+def _add_starts(blend: Blend, frame: TrainingFrame, btyd: BtydViews) -> Blend:
     """The blend with the levels from which its trees start."""
     start = np.exp(compute_spend_start(frame.rows, blend, btyd))
     average = partial(np.average, weights=frame.weights)
@@ -311,7 +311,7 @@ def _with_starts(blend: Blend, frame: TrainingFrame, btyd: BtydViews) -> Blend:
     return blend.model_copy(update=update)
 
 
-def _value_scale(orders: Orders, end: int, target: Target) -> float:
+def _compute_value_scale(orders: Orders, end: int, target: Target) -> float:
     """What the target counts for each unit of net spend, over all orders before `end`."""
     if target == "spend":
         return 1.0

@@ -47,7 +47,7 @@ def search_hyperparameters(
         "lambda_l2": lambda t: t.suggest_float("lambda_l2", 0.1, 100.0, log=True),
     }
     space = {name: of for name, of in space.items() if name not in model.parameters}
-    learn, judge = _forward(frame)
+    learn, judge = _split_forward(frame)
     if not space or min(learn.sum(), judge.sum()) < _LEAST_ROWS:
         return model
 
@@ -56,7 +56,7 @@ def search_hyperparameters(
         tried = {name: of(trial) for name, of in space.items()}
         settings = model.model_copy(update={"parameters": model.parameters | tried})
         trees = train_boosters(examples.where(learn), settings, range(seed, seed + 1))
-        return _loss(trees, examples.where(judge))
+        return _compute_loss(trees, examples.where(judge))
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
@@ -66,7 +66,7 @@ def search_hyperparameters(
     return model.model_copy(update={"parameters": model.parameters | study.best_params})
 
 
-def _forward(frame: TrainingFrame) -> tuple[Mask, Mask]:
+def _split_forward(frame: TrainingFrame) -> tuple[Mask, Mask]:
     """Rows to learn from, all realised before the newest cutoff, and that cutoff's rows."""
     instants = frame.cutoffs.instants
     newest = len(instants) - 1
@@ -75,20 +75,20 @@ def _forward(frame: TrainingFrame) -> tuple[Mask, Mask]:
     return over[index], index == newest
 
 
-def _loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
+def _compute_loss(trees: dict[str, tuple[Trees, ...]], judged: Examples) -> float:
     """Log loss of churn and Tweedie deviance of spend, each over that of a constant forecast."""
     churn = to_probability(trees["churn"][0].predict(judged.inputs) + judged.churn_start)
     spend = np.exp(trees["spend"][0].predict(judged.inputs) + judged.spend_start)
     base = np.full(len(churn), judged.churned.mean())
     mean = np.full(len(spend), judged.spend.mean())
     nothing, ours = (
-        (standard_measures.log_loss(chance, judged.churned), _deviance(money, judged.spend))
+        (standard_measures.log_loss(chance, judged.churned), _compute_deviance(money, judged.spend))
         for chance, money in ((base, mean), (churn, spend))
     )
     return sum(one / other for one, other in zip(ours, nothing, strict=True) if other > 0)
 
 
-def _deviance(forecast: Float64, actual: Float64) -> float:
+def _compute_deviance(forecast: Float64, actual: Float64) -> float:
     """Mean Tweedie deviance (power 1.5) at the right level, which `set_levels` estimates later."""
     total = forecast.sum()
     level = actual.sum() / total if total > 0 else 1.0

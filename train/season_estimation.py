@@ -64,7 +64,7 @@ def estimate_past_years(
         )
     ratios = np.array(
         [
-            _beside_btyd(observed, blend, horizon_days, target, end, cutoff)
+            _compare_with_btyd(observed, blend, horizon_days, target, end, cutoff)
             for cutoff in grid.instants.tolist()
         ]
     )
@@ -147,7 +147,7 @@ def _measure_known_share(known: Orders, horizon_days: int, target: Target, end: 
     return math.fsum(np.maximum(outcome.spend[:, 0], 0.0)) / total if total > 0 else math.nan
 
 
-def _beside_btyd(
+def _compare_with_btyd(
     known: Orders, blend: Blend, horizon_days: int, target: Target, end: int, cutoff: int
 ) -> tuple[float, float, float]:
     """Actual beside expected at one cutoff: churn in log-odds, spend if ordered and spend in logs.

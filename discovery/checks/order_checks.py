@@ -121,14 +121,14 @@ def _detect_long_orders(profile: SourceProfile, usable: Mask) -> Finding | None:
 def _describe_key(profile: SourceProfile) -> str:
     columns = profile.config.columns or profile.sources[0].columns
     order_id, placed = columns.get("order_id", "order_id"), columns.get("ordered_at", "ordered_at")
-    names = [name for value in (order_id, placed) for name in _as_names(value)]
+    names = [name for value in (order_id, placed) for name in _list_names(value)]
     return (
         f"{format_setting('orders.columns.order_id', names)} (or another column that tells them "
         "apart, such as the day or the branch), or leave order_id out"
     )
 
 
-def _as_names(value: object) -> tuple[str, ...]:
+def _list_names(value: object) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]
 
 

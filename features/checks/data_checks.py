@@ -88,15 +88,15 @@ def check(
     n_orders = entries.n_orders[ordered].astype(np.float64)
     n_returns = entries.per_customer((~entries.is_order).astype(np.int64))[ordered]
     return [
-        _history(orders, end, config.horizon_days),
-        _customers(len(n_orders)),
+        _check_history(orders, end, config.horizon_days),
+        _check_customers(len(n_orders)),
         _repeat_buyers(n_orders),
         _repeat_orders(orders, entries, end, config.horizon_days),
-        _returns(n_orders, n_returns),
-        _gap(orders),
-        _breaks(orders),
-        _recurring_charges(entries),
-        _unusable(orders),
+        _check_returns(n_orders, n_returns),
+        _check_gap(orders),
+        _check_breaks(orders),
+        _check_recurring_charges(entries),
+        _check_unusable(orders),
         *_find_silent_faults(source, config),
         *(_audit(orders, config.horizon_days) if audit else []),
     ]
@@ -119,7 +119,7 @@ def _audit(orders: Orders, horizon_days: int) -> list[Finding]:
     return findings
 
 
-def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
+def _check_history(orders: Orders, end: int, horizon_days: int) -> Finding:
     days = windows.count_span_days(orders, end)
     horizons = days / horizon_days
     first = windows.find_first_order_at(orders)
@@ -146,7 +146,7 @@ def _history(orders: Orders, end: int, horizon_days: int) -> Finding:
     return Finding("history", "pass", horizons, sentence)
 
 
-def _customers(n_customers: int) -> Finding:
+def _check_customers(n_customers: int) -> Finding:
     verdict: Verdict = "pass"
     if n_customers < _CUSTOMERS[1]:
         verdict = "fail" if n_customers < _CUSTOMERS[0] else "warn"
@@ -187,7 +187,7 @@ def _repeat_orders(orders: Orders, entries: OrderTable, end: int, horizon_days: 
     return Finding("repeat orders", "warn", share, sentence, mend)
 
 
-def _returns(
+def _check_returns(
     n_orders: np.ndarray[tuple[int], np.dtype[np.float64]],
     n_returns: Int64,
 ) -> Finding:
@@ -201,7 +201,7 @@ def _returns(
     )
 
 
-def _gap(orders: Orders) -> Finding:
+def _check_gap(orders: Orders) -> Finding:
     first, lines = windows.count_lines_per_day(orders)
     busy = np.flatnonzero(lines)
     gaps = np.diff(busy) - 1
@@ -214,7 +214,7 @@ def _gap(orders: Orders) -> Finding:
     return Finding("calendar", "warn" if longest > _GAP_DAYS else "pass", longest, sentence)
 
 
-def _breaks(orders: Orders) -> Finding:
+def _check_breaks(orders: Orders) -> Finding:
     first, lines = windows.count_lines_per_day(orders)
     by_week = lines[: len(lines) // 7 * 7].reshape(-1, 7)
     weeks = by_week.sum(axis=1).astype(np.float64)
@@ -236,7 +236,7 @@ def _breaks(orders: Orders) -> Finding:
     return Finding("breaks", "warn" if is_break else "pass", worst, sentence)
 
 
-def _recurring_charges(entries: OrderTable) -> Finding:
+def _check_recurring_charges(entries: OrderTable) -> Finding:
     """How many customers pay the same amount every month, of those with three orders or more."""
     chosen = np.flatnonzero(entries.is_order)
     owner, net = entries.customers[chosen], entries.net[chosen]
@@ -262,7 +262,7 @@ def _recurring_charges(entries: OrderTable) -> Finding:
     return Finding("recurring charges", "warn", share, f"{sentence}; {mend}")
 
 
-def _unusable(orders: Orders) -> Finding:
+def _check_unusable(orders: Orders) -> Finding:
     report = orders.report
     share = sum(report.rejected.values()) / max(report.lines_read, 1)
     anonymous = report.lines_without_customer / max(report.lines_read, 1)

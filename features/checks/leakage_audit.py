@@ -35,19 +35,19 @@ def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
     cutoff = choose_audit_cutoff(orders, horizon_days)
     at = np.array([cutoff], dtype=np.int64)
     observed = windows.slice_observed(orders, cutoff)
-    expected = compute_feature_rows(_coded(observed, cutoff), at)
+    expected = compute_feature_rows(_encode_attributes(observed, cutoff), at)
     later = orders.n_lines - observed.n_lines
     others = {
-        "with the later lines": compute_feature_rows(_coded(orders, cutoff), at),
+        "with the later lines": compute_feature_rows(_encode_attributes(orders, cutoff), at),
         "with the later lines corrupted": compute_feature_rows(
-            _coded(_corrupted(orders, cutoff), cutoff), at
+            _encode_attributes(_corrupt_lines(orders, cutoff), cutoff), at
         ),
     }
-    changed = [name for name, rows in others.items() if not _same(expected, rows)]
+    changed = [name for name, rows in others.items() if not _are_equal(expected, rows)]
     sentence = (
         f"{expected.n_rows:,} rows of {len(expected.names)} features at "
-        f"{dates.format_instant(cutoff)}, "
-        f"{pluralize(later, 'later line')}{_later_facts(orders, observed)} removed and corrupted: "
+        f"{dates.format_instant(cutoff)}, {pluralize(later, 'later line')}"
+        f"{_name_facts(orders, observed)} removed and corrupted: "
     )
     if changed:
         return Finding(
@@ -56,19 +56,19 @@ def audit_leakage(orders: Orders, horizon_days: int) -> Finding:
     return Finding("audit", "pass", 0, f"{sentence}the features stay the same to the byte")
 
 
-def _coded(orders: Orders, cutoff: int) -> Orders:
+def _encode_attributes(orders: Orders, cutoff: int) -> Orders:
     """The orders with the attributes coded as training up to the cutoff would code them."""
     return encode_attributes(orders, learn_coding(orders, cutoff))
 
 
-def _later_facts(orders: Orders, known: Orders) -> str:
+def _name_facts(orders: Orders, known: Orders) -> str:
     if orders.attributes is None or known.attributes is None:
         return ""
     later = len(orders.attributes.valid_from) - len(known.attributes.valid_from)
     return f" and {pluralize(later, 'later fact')}"
 
 
-def _corrupted(orders: Orders, cutoff: int) -> Orders:
+def _corrupt_lines(orders: Orders, cutoff: int) -> Orders:
     """The orders with all values of lines at or after the cutoff replaced by nonsense."""
     later = ~windows.is_before(orders.times, cutoff)
     amounts = np.where(later, -7 * orders.amounts + 12_345_678, orders.amounts)
@@ -83,11 +83,11 @@ def _corrupted(orders: Orders, cutoff: int) -> Orders:
         amounts=amounts,
         texts={**orders.texts, **texts},
         numbers=numbers,
-        attributes=orders.attributes and _corrupted_facts(orders.attributes, cutoff),
+        attributes=orders.attributes and _corrupt_facts(orders.attributes, cutoff),
     )
 
 
-def _corrupted_facts(facts: Attributes, cutoff: int) -> Attributes:
+def _corrupt_facts(facts: Attributes, cutoff: int) -> Attributes:
     """The facts with all that begin at or after the cutoff turned to nonsense."""
     later = ~windows.is_before(facts.valid_from, cutoff)
     texts = {
@@ -103,7 +103,7 @@ def _corrupted_facts(facts: Attributes, cutoff: int) -> Attributes:
     )
 
 
-def _same(left: FeatureRows, right: FeatureRows) -> bool:
+def _are_equal(left: FeatureRows, right: FeatureRows) -> bool:
     """Whether two sets of rows are equal to the byte, customer by customer."""
     left_ids = left.customer_ids.take(left.customer_index)
     return (

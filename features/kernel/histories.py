@@ -95,7 +95,7 @@ def build_histories(
             break
         if back + last - first > len(returns) or place + last - first + 1 > len(totals):
             break
-        n_groups, at_once = _groups(
+        n_groups, at_once = _group_lines(
             first, last, times, amounts, order_codes,
             group_of, first_line, last_line, net, code_of, slot,
         )  # fmt: skip
@@ -103,13 +103,13 @@ def build_histories(
         if not at_once and _cuts_an_order(n_groups, first_line, last_line, positions, slots):
             high = low + 1  # one cutoff at a time, with the orders as they were known then
             last = positions[slots[low, 0]]
-            n_groups, at_once = _groups(
+            n_groups, at_once = _group_lines(
                 first, last, times, amounts, order_codes,
                 group_of, first_line, last_line, net, code_of, slot,
             )  # fmt: skip
         else:
             last = positions[slots[high - 1, 0]]
-        new_orders, new_returns = _orders_and_returns(
+        new_orders, new_returns = _split_returns(
             n_groups, first, last, times, amounts, first_line, net, group_of, position,
             orders[order:], returns[back:], totals[place:],
         )  # fmt: skip
@@ -141,7 +141,7 @@ def build_histories(
 
 
 @_inner
-def _groups(
+def _group_lines(
     first, last, times, amounts, order_codes, group_of, first_line, last_line, net, code_of, slot
 ):  # fmt: skip
     """Number the orders and returns among lines `first:last` by their first line.
@@ -211,7 +211,7 @@ def _cuts_an_order(n_groups, first_line, last_line, line_ends, slots):
 
 
 @_inner
-def _orders_and_returns(
+def _split_returns(
     n_groups, first, last, times, amounts, first_line, net, group_of, position,
     orders, returns, totals,
 ):  # fmt: skip

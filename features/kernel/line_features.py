@@ -59,18 +59,22 @@ def compute_line_features(
     for group in (_PRODUCTS, _CATEGORIES, _CHANNELS):
         if first_columns[group] >= 0:
             codes = columns.codes[group]
-            _variety(stretches, ends, amounts, codes, columns.counts, out, first_columns[group])
+            _fill_variety(
+                stretches, ends, amounts, codes, columns.counts, out, first_columns[group]
+            )
     quantities, discounts, costs = columns.numbers
     if first_columns[_QUANTITY] >= 0:
-        _quantity(stretches, totals, ends, amounts, quantities, unit, out, first_columns[_QUANTITY])
+        _fill_quantity(
+            stretches, totals, ends, amounts, quantities, unit, out, first_columns[_QUANTITY]
+        )
     if first_columns[_DISCOUNT] >= 0:
         _discount(stretches, totals, ends, amounts, discounts, unit, out, first_columns[_DISCOUNT])
     if first_columns[_COST] >= 0:
-        _cost(stretches, ends, amounts, costs, unit, out, first_columns[_COST])
+        _fill_cost(stretches, ends, amounts, costs, unit, out, first_columns[_COST])
 
 
 @_compiled
-def _variety(stretches, ends, amounts, codes, counts, out, column):
+def _fill_variety(stretches, ends, amounts, codes, counts, out, column):
     """Different labels among purchase lines, the share of the commonest, lines per label."""
     for s in range(len(stretches)):
         first, place, row = (
@@ -98,7 +102,7 @@ def _variety(stretches, ends, amounts, codes, counts, out, column):
 
 
 @_compiled
-def _quantity(stretches, totals, ends, amounts, quantities, unit, out, column):
+def _fill_quantity(stretches, totals, ends, amounts, quantities, unit, out, column):
     for s in range(len(stretches)):
         line, place, row = (
             stretches[s, FIRST_LINE],
@@ -142,7 +146,7 @@ def _discount(stretches, totals, ends, amounts, discounts, unit, out, column):
 
 
 @_compiled
-def _cost(stretches, ends, amounts, costs, unit, out, column):
+def _fill_cost(stretches, ends, amounts, costs, unit, out, column):
     for s in range(len(stretches)):
         line, place, row = (
             stretches[s, FIRST_LINE],

@@ -56,30 +56,32 @@ def compute_order_features(
 
     Fills `whole` too: n_orders, whole days since the last order, whole days of tenure.
     """
-    seasons = _seasons(cutoffs)
+    seasons = _compute_seasons(cutoffs)
     for begin in range(0, len(stretches), _TOGETHER):
         some = stretches[begin : begin + _TOGETHER]
-        _whole(some, totals, orders, ends, cutoffs, whole)
+        _fill_whole(some, totals, orders, ends, cutoffs, whole)
         if columns[_RECENCY] >= 0:
-            _recency(some, totals, orders, ends, cutoffs, out, columns[_RECENCY], whole)
+            _fill_recency(some, totals, orders, ends, cutoffs, out, columns[_RECENCY], whole)
         if columns[_MONEY] >= 0:
-            _money(some, totals, orders, ends, cutoffs, unit, out, columns[_MONEY], whole)
+            _fill_money(some, totals, orders, ends, cutoffs, unit, out, columns[_MONEY], whole)
         if columns[_RETURNS] >= 0:
-            _returns(some, totals, returns, ends, cutoffs, unit, out, columns[_RETURNS], whole)
+            _fill_returns(some, totals, returns, ends, cutoffs, unit, out, columns[_RETURNS], whole)
         if columns[_RHYTHM] >= 0:
-            _rhythm(some, totals, orders, ends, cutoffs, out, columns[_RHYTHM], whole)
+            _fill_rhythm(some, totals, orders, ends, cutoffs, out, columns[_RHYTHM], whole)
         if columns[_TRAILING] >= 0 or columns[_TREND] >= 0:
-            _trailing(some, totals, returns, ends, unit, out, columns[_TRAILING], columns[_TREND])
+            _fill_trailing(
+                some, totals, returns, ends, unit, out, columns[_TRAILING], columns[_TREND]
+            )
         if columns[_CALENDAR] >= 0:
-            _calendar(some, totals, orders, ends, out, columns[_CALENDAR])
+            _fill_calendar(some, totals, orders, ends, out, columns[_CALENDAR])
         if columns[_SEASON] >= 0:
-            _season(some, seasons, out, columns[_SEASON], whole)
+            _fill_season(some, seasons, out, columns[_SEASON], whole)
         if columns[_BASKET] >= 0:
-            _basket(some, totals, orders, ends, out, columns[_BASKET])
+            _fill_basket(some, totals, orders, ends, out, columns[_BASKET])
 
 
 @_inner
-def _whole(stretches, totals, orders, ends, cutoffs, whole):
+def _fill_whole(stretches, totals, orders, ends, cutoffs, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         for j in range(row, row + stretches[s, N_ROWS]):
@@ -91,7 +93,7 @@ def _whole(stretches, totals, orders, ends, cutoffs, whole):
 
 
 @_inner
-def _recency(stretches, totals, orders, ends, cutoffs, out, column, whole):
+def _fill_recency(stretches, totals, orders, ends, cutoffs, out, column, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = n_order_days = 0
@@ -114,7 +116,7 @@ def _recency(stretches, totals, orders, ends, cutoffs, out, column, whole):
 
 
 @_inner
-def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
+def _fill_money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = value = largest = smallest = 0
@@ -147,7 +149,7 @@ def _money(stretches, totals, orders, ends, cutoffs, unit, out, column, whole):
 
 
 @_inner
-def _returns(stretches, totals, returns, ends, cutoffs, unit, out, column, whole):
+def _fill_returns(stretches, totals, returns, ends, cutoffs, unit, out, column, whole):
     for s in range(len(stretches)):
         back, row = stretches[s, FIRST_RETURN], stretches[s, FIRST_ROW]
         k = returned = 0
@@ -167,7 +169,7 @@ def _returns(stretches, totals, returns, ends, cutoffs, unit, out, column, whole
 
 
 @_inner
-def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
+def _fill_rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = 1
@@ -196,7 +198,7 @@ def _rhythm(stretches, totals, orders, ends, cutoffs, out, column, whole):
 
 
 @_inner
-def _trailing(stretches, totals, returns, ends, unit, out, column, trend):
+def _fill_trailing(stretches, totals, returns, ends, unit, out, column, trend):
     """Both `trailing` and `trend` (either may be off): windows, and their differences."""
     n_windows = ends.shape[1] - 1  # of 30, 60, 90, 180, 365 days
     counts = np.empty(n_windows)
@@ -231,7 +233,7 @@ def _trailing(stretches, totals, returns, ends, unit, out, column, trend):
 
 
 @_inner
-def _month(time):
+def _find_month(time):
     """The month, 1 to 12: days counted in years that begin in March (Hinnant's civil_from_days)."""
     days = time // _DAY + 719_468
     day_of_era = days % 146_097
@@ -242,20 +244,20 @@ def _month(time):
 
 
 @_inner
-def _weekday(time):
+def _find_weekday(time):
     return (time // _DAY + 3) % 7  # Monday 0; 1970-01-01 was a Thursday
 
 
 @_inner
-def _calendar(stretches, totals, orders, ends, out, column):
+def _fill_calendar(stretches, totals, orders, ends, out, column):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         k = weekend = evening = year_end = month = weekday = 0
-        first_month = _month(orders[order, TIME])
+        first_month = _find_month(orders[order, TIME])
         for j in range(row, row + stretches[s, N_ROWS]):
             while k < totals[ends[j, 0], ORDERS]:
                 time = orders[order + k, TIME]
-                month, weekday = _month(time), _weekday(time)
+                month, weekday = _find_month(time), _find_weekday(time)
                 weekend += weekday >= 5
                 evening += time % _DAY >= 18 * _DAY // 24
                 year_end += month >= 11
@@ -269,7 +271,7 @@ def _calendar(stretches, totals, orders, ends, out, column):
 
 
 @_inner
-def _seasons(cutoffs):
+def _compute_seasons(cutoffs):
     """Sine and cosine of each cutoff's place in the year."""
     season_columns = np.empty((len(cutoffs), 2))
     for cutoff in range(len(cutoffs)):
@@ -279,7 +281,7 @@ def _seasons(cutoffs):
 
 
 @_inner
-def _season(stretches, seasons, out, column, whole):
+def _fill_season(stretches, seasons, out, column, whole):
     for s in range(len(stretches)):
         row = stretches[s, FIRST_ROW]
         for j in range(row, row + stretches[s, N_ROWS]):
@@ -288,7 +290,7 @@ def _season(stretches, seasons, out, column, whole):
 
 
 @_inner
-def _basket(stretches, totals, orders, ends, out, column):
+def _fill_basket(stretches, totals, orders, ends, out, column):
     for s in range(len(stretches)):
         order, row = stretches[s, FIRST_ORDER], stretches[s, FIRST_ROW]
         for j in range(row, row + stretches[s, N_ROWS]):

@@ -36,15 +36,15 @@ def expect_orders_if_alive(
     """
     if not len(n_repeat_days):
         return np.zeros(0)
-    p, _ = _log_odds_nodes(a)
-    repeats, which = _distinct(n_repeat_days)
-    weights = np.stack([_weights(a, b, x) for x in repeats.tolist()])
+    p, _ = _make_nodes(a)
+    repeats, which = _find_distinct(n_repeat_days)
+    weights = np.stack([_compute_weights(a, b, x) for x in repeats.tolist()])
     integrals = np.empty(len(n_repeat_days))
     _integrate(r + n_repeat_days, growth, p, weights, which, integrals)
     return integrals
 
 
-def _distinct(values: Float64) -> tuple[Float64, Int64]:
+def _find_distinct(values: Float64) -> tuple[Float64, Int64]:
     """The distinct values, ascending, and which of them each is."""
     if len(values) == 1:
         return values, np.zeros(1, dtype=np.int64)
@@ -52,7 +52,7 @@ def _distinct(values: Float64) -> tuple[Float64, Int64]:
 
 
 @lru_cache(maxsize=16)
-def _log_odds_nodes(a: float) -> tuple[Float64, Float64]:
+def _make_nodes(a: float) -> tuple[Float64, Float64]:
     """The nodes p, and the step over the odds there: n_nodes each."""
     step = min(0.32, 0.8 / np.sqrt(a))
     odds = np.exp(np.arange(-50.0, 28.0, step))
@@ -60,9 +60,9 @@ def _log_odds_nodes(a: float) -> tuple[Float64, Float64]:
 
 
 @lru_cache(maxsize=1024)
-def _weights(a: float, b: float, n_repeat_days: float) -> Float64:
+def _compute_weights(a: float, b: float, n_repeat_days: float) -> Float64:
     """I_p(a, b + x) dy (1 - p) / p at the nodes: n_nodes. Few values of x serve most customers."""
-    p, per_odds = _log_odds_nodes(a)
+    p, per_odds = _make_nodes(a)
     # (1 - p) / p^2 dp is 1 / odds over the log-odds
     return np.asarray(betainc(a, b + n_repeat_days, p) * per_odds)
 
@@ -74,12 +74,12 @@ def _integrate(shapes, growths, nodes, weights, which, integrals):  # type: igno
         n, growth, node_weights = shapes[row], growths[row], weights[which[row]]
         total = -math.expm1(-n * math.log1p(growth))
         for node in range(len(nodes)):
-            total += node_weights[node] * _two_or_more(n, nodes[node] * growth)
+            total += node_weights[node] * _compute_two_or_more(n, nodes[node] * growth)
         integrals[row] = min(total, n * growth)
 
 
 @_inner
-def _two_or_more(n, w):  # type: ignore[no-untyped-def]
+def _compute_two_or_more(n, w):  # type: ignore[no-untyped-def]
     """P(N >= 2), N negative binomial (shape n, odds w): 1 - (1 + w)^-n - n w (1 + w)^(-n - 1).
 
     It equals e^-m ((e^m - 1 - m) + n (log(1 + w) - w / (1 + w))), m = n log(1 + w): two terms that

@@ -154,7 +154,7 @@ def predict_order_days(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> Float64:
     """E[order days within `horizon_days` after the tenure]: n_rows, >= P(an order)."""
-    return predict_alive_probability(model, days) * _expected_if_alive(model, days, horizon_days)
+    return predict_alive_probability(model, days) * _expect_if_alive(model, days, horizon_days)
 
 
 def predict_order_outlook(
@@ -164,7 +164,7 @@ def predict_order_outlook(
     alive = predict_alive_probability(model, days)
     return (
         alive * _order_probability_if_alive(model, days, horizon_days),
-        alive * _expected_if_alive(model, days, horizon_days),
+        alive * _expect_if_alive(model, days, horizon_days),
     )
 
 
@@ -173,7 +173,7 @@ def predict_order_days_by_period(
 ) -> Float64:
     """E[order days in (horizon (k - 1), horizon k]] for k = 1..periods: n_rows x periods, >= 0."""
     alive = predict_alive_probability(model, days)
-    until = [alive * _expected_if_alive(model, days, horizon_days * k) for k in range(periods + 1)]
+    until = [alive * _expect_if_alive(model, days, horizon_days * k) for k in range(periods + 1)]
     return np.maximum(np.diff(np.array(until), axis=0).T, 0.0)
 
 
@@ -186,13 +186,13 @@ def predict_later_order_days(
     left cancels in it, so that it stays sound for customers who are almost surely gone.
     """
     alive = predict_alive_probability(model, days)
-    until = [_expected_if_alive(model, days, horizon_days * k) for k in range(1, periods + 1)]
+    until = [_expect_if_alive(model, days, horizon_days * k) for k in range(1, periods + 1)]
     if_alive = np.maximum(np.diff(np.array(until), axis=0).T, 0.0)
     decline = np.minimum(if_alive / np.maximum(until[0], 1e-300)[:, None], 1.0)
     return alive[:, None] * if_alive, decline
 
 
-def _expected_if_alive(
+def _expect_if_alive(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> Float64:
     rate_shape = model.r + days.n_repeat_days
@@ -228,8 +228,8 @@ def compute_first_event_probability(
     """
     if len(days) <= _FEW:
         points, weights = (np.array(part)[:, None] for part in (_POINTS, _WEIGHTS))
-        total = _added_in_turn(
-            _race_node(points, weights, n, a, s, b, *_range(n, a, s, b, days))[0]
+        total = _add_in_turn(
+            _evaluate_node(points, weights, n, a, s, b, *_compute_range(n, a, s, b, days))[0]
         )
     else:
         total = np.zeros(len(days))
@@ -246,12 +246,12 @@ def build_integration_nodes(
     Gauss-Legendre over log(1 + u / min(a, b)), in which the integrand has no singularity nearer
     than pi, up to where either survival function has fallen below e^-40.
     """
-    least, half = _range(n, a, s, b, days)
+    least, half = _compute_range(n, a, s, b, days)
     for point, weight in zip(_POINTS, _WEIGHTS, strict=True):
-        yield _race_node(point, weight, n, a, s, b, least, half)
+        yield _evaluate_node(point, weight, n, a, s, b, least, half)
 
 
-def _range(
+def _compute_range(
     n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
 ) -> tuple[Float64, Float64]:
     """The smaller of a and b, and half the range of log(1 + u / min(a, b)): n_rows each."""
@@ -261,7 +261,7 @@ def _range(
     return least, np.asarray(0.5 * np.log1p(np.minimum(days, end) / least))
 
 
-def _race_node(
+def _evaluate_node(
     point: float | Float64,
     weight: float | Float64,
     n: Float64,
@@ -278,7 +278,7 @@ def _race_node(
     return density, u, log_a, log_b
 
 
-def _added_in_turn(terms: Float64) -> Float64:
+def _add_in_turn(terms: Float64) -> Float64:
     """The sum over rows in their order, to the bit what a loop adds up; np.sum adds pairwise."""
     return np.asarray(np.add.accumulate(terms, axis=0)[-1])
 

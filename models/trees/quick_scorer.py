@@ -54,9 +54,9 @@ class FlatTrees:
         """From LightGBM's text, whose structure `check_trees` proves; no splits by category."""
         trees = [_Arrays.of_tree(part) for part in text.split("\nTree=")[1:]]
         return cls(
-            _offsets([len(tree.feature) for tree in trees]),
-            _offsets([len(tree.value) for tree in trees]),
-            _offsets([len(trees)]),
+            _compute_offsets([len(tree.feature) for tree in trees]),
+            _compute_offsets([len(tree.value) for tree in trees]),
+            _compute_offsets([len(trees)]),
             _Arrays.concatenate(trees),
         )
 
@@ -65,7 +65,7 @@ class FlatTrees:
         """Several models, for inputs that all of them read."""
 
         def offsets(each: list[Int32]) -> Int32:
-            return _offsets([n for edges in each for n in np.diff(edges).tolist()])
+            return _compute_offsets([n for edges in each for n in np.diff(edges).tolist()])
 
         return cls(
             offsets([part.nodes for part in parts]),
@@ -117,44 +117,44 @@ class _Arrays:
     def of_tree(cls, part: str) -> _Arrays:
         """One tree, from its lines."""
         lines = dict(line.split("=", 1) for line in part.split("\n")[1:] if "=" in line)
-        values = _numbers(lines["leaf_value"], np.float64)
+        values = _parse_numbers(lines["leaf_value"], np.float64)
         has_nodes = int(lines["num_leaves"]) > 1
 
         def nodes(name: str, kind: type) -> npt.NDArray[Any]:
-            return _numbers(lines[name] if has_nodes else "", kind)
+            return _parse_numbers(lines[name] if has_nodes else "", kind)
 
         exact = nodes("threshold", np.float64)
         decision = nodes("decision_type", np.int32)
         left, right = nodes("left_child", np.int32), nodes("right_child", np.int32)
-        place, struck = _from_left_to_right(left.tolist(), right.tolist())
+        place, struck = _order_leaves(left.tolist(), right.tolist())
         in_order = np.empty_like(values)
         in_order[place] = values
         return cls(
             nodes("split_feature", np.int32),
-            _rounded_down(exact),
+            _round_down(exact),
             np.where(decision & _MISSING_IS_NAN, (decision & _DEFAULT_LEFT) != 0, exact >= 0.0),
-            _renumbered(left, place),
-            _renumbered(right, place),
+            _renumber(left, place),
+            _renumber(right, place),
             np.array([~mask & 0xFFFFFFFF for mask in struck], dtype=np.uint32),
             in_order,
         )
 
 
-def _renumbered(children: Int32, place: list[int]) -> Int32:
+def _renumber(children: Int32, place: list[int]) -> Int32:
     """Children whose leaves are numbered from left to right."""
     leaf = -1 - np.minimum(children, -1)
     return np.where(children < 0, -1 - np.array(place)[leaf], children).astype(np.int32)
 
 
-def _offsets(counts: list[int]) -> Int32:
+def _compute_offsets(counts: list[int]) -> Int32:
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
 
 
-def _numbers(text: str, kind: type) -> npt.NDArray[Any]:
+def _parse_numbers(text: str, kind: type) -> npt.NDArray[Any]:
     return np.array(text.split(" ") if text else [], dtype=np.float64).astype(kind)
 
 
-def _rounded_down(exact: Float64) -> Float32:
+def _round_down(exact: Float64) -> Float32:
     """The largest float32 not above each threshold, and outside the values that count as zero."""
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float32)
@@ -163,7 +163,7 @@ def _rounded_down(exact: Float64) -> Float32:
     return np.where(exact >= 0.0, np.maximum(rounded, _ZERO), np.minimum(rounded, below))
 
 
-def _from_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], list[int]]:
+def _order_leaves(left: list[int], right: list[int]) -> tuple[list[int], list[int]]:
     """Each leaf's place from left to right; per node the leaves below its left child, as bits."""
     place = [0] * (len(left) + 1)
     struck = [0] * len(left)

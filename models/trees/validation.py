@@ -83,12 +83,12 @@ def check_trees(text: str, features: tuple[str, ...], name: str) -> None:
         tree = body[low:high]
         if not tree.startswith(f"Tree={number}\n"):
             raise refuse(f"tree {number} does not begin where tree_sizes says")
-        why = _fault(tree, len(features))
+        why = _find_fault(tree, len(features))
         if why:
             raise refuse(f"tree {number}: {why}")
 
 
-def _fault(tree: str, n_features: int) -> str | None:
+def _find_fault(tree: str, n_features: int) -> str | None:
     """What is wrong with one tree, or None."""
     lines = tree.rstrip("\n").split("\n")
     if [line.partition("=")[0] for line in lines] != list(_KEYS):

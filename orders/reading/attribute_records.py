@@ -62,12 +62,12 @@ def validate_attribute_records(
                 rule = f"is no attribute of this model, whose are {', '.join(names)}"
                 yield AttributeFault(customer, str(name), rule)
             elif value is not None:
-                rule = _broken(value, config.types.get(name, "text"), zone)
+                rule = _find_broken_rule(value, config.types.get(name, "text"), zone)
                 if rule:
                     yield AttributeFault(customer, name, rule)
 
 
-def _broken(value: object, kind: str, zone: ZoneInfo | None) -> str:
+def _find_broken_rule(value: object, kind: str, zone: ZoneInfo | None) -> str:
     """The rule a value breaks; empty where it breaks none."""
     if kind == "number" and value != value:
         return f"{FINITE}, null where unknown"

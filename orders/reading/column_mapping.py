@@ -48,15 +48,15 @@ def resolve_columns(
         mapping[ORDER_TOTAL] = mapping.pop("amount")
         if "order_id" not in rules.columns and "order_id" not in names:
             faults.append(Fault("amount_per: order needs a column order_id", mend="map it"))
-    for role, name, key in _other_roles(rules):
+    for role, name, key in _list_other_roles(rules):
         if name in names:
             mapping[role] = parse_expression(name, names)
         else:
-            faults.append(_missing(name, key, names))
+            faults.append(_describe_missing(name, key, names))
     return mapping, faults
 
 
-def _other_roles(rules: LineRules) -> list[tuple[str, str, str]]:
+def _list_other_roles(rules: LineRules) -> list[tuple[str, str, str]]:
     """Role, column and key of the columns that are read beside ours."""
     roles = [(FILTER + name, name, "only") for name in rules.only]
     roles += [(FILTER + name, name, "except") for name in rules.except_]
@@ -85,7 +85,7 @@ def _resolve(
             continue
         expression = parse_expression(wanted[ours], names)
         missing = [name for name in expression.columns if name not in names]
-        faults += [_missing(name, ours, names) for name in missing]
+        faults += [_describe_missing(name, ours, names) for name in missing]
         twice = [name for name in expression.columns if names.count(name) > 1]
         faults += [Fault(f"column {name!r} stands twice", mend="rename one") for name in twice]
         is_text = ours in _TEXT_LIKE
@@ -112,11 +112,11 @@ def resolve_plain_columns(
     mapping = {
         ours: parse_expression(theirs, names) for ours, theirs in wanted.items() if theirs in names
     }
-    missing = [_missing(t, ours, names) for ours, t in wanted.items() if t not in names]
+    missing = [_describe_missing(t, ours, names) for ours, t in wanted.items() if t not in names]
     return mapping, missing
 
 
-def _missing(name: str, ours: str, names: list[str]) -> Fault:
+def _describe_missing(name: str, ours: str, names: list[str]) -> Fault:
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
     mend = f"did you mean {' or '.join(near)}?" if near else f"found: {', '.join(names)}"
     return Fault(f"column {name!r} for {ours} is missing", mend=mend)

@@ -101,10 +101,12 @@ def read_facts(
     name = "the customers" if in_memory is not None else hide_passwords(str(config.source))
     refused: list[Fault] = []
     parts: list[_SourcePart] = []
-    for table in _found(in_memory, config):
+    for table in _open_tables(in_memory, config):
         refused += table.faults
         for raw in table.blocks:
-            wrong = describe_unreadable(raw, table.mapping) + _types_not_told(raw, table, config)
+            wrong = describe_unreadable(raw, table.mapping) + _find_types_not_told(
+                raw, table, config
+            )
             refused += wrong
             if not refused:
                 parts.append(_parse(raw, table, config, reading.timezone, rules))
@@ -201,7 +203,7 @@ class _SourcePart:
     n_rows: int = 0
 
 
-def _found(table: Any, config: CustomersConfig) -> Iterator[OpenTable]:
+def _open_tables(table: Any, config: CustomersConfig) -> Iterator[OpenTable]:
     wanted_columns = dict(config.columns)
     if config.valid_from is not None:
         wanted_columns["valid_from"] = config.valid_from
@@ -215,7 +217,7 @@ def _found(table: Any, config: CustomersConfig) -> Iterator[OpenTable]:
     yield OpenTable("", mapping, faults, iter([RawTable(lines, np.arange(1, lines.num_rows + 1))]))
 
 
-def _types_not_told(raw: RawTable, found: OpenTable, config: CustomersConfig) -> list[Fault]:
+def _find_types_not_told(raw: RawTable, found: OpenTable, config: CustomersConfig) -> list[Fault]:
     """A fault for each typed column of numbers or dates that would silently be read as labels."""
     faults = []
     for name, expression in found.mapping.items():
@@ -291,7 +293,7 @@ def attach_facts(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     if len(order) > 1:
         keys = (customer[order], facts.valid_from[order])
         same[1:] = np.all([key[1:] == key[:-1] for key in keys], axis=0)
-        alike = [(c[order][1:] == c[order][:-1]) | _both_nan(c[order]) for c in contents]
+        alike = [(c[order][1:] == c[order][:-1]) | _are_both_nan(c[order]) for c in contents]
         again[1:] = same[1:] & np.all(alike, axis=0)
     conflicts = int((same & ~again).sum())
     remarks = []
@@ -326,7 +328,7 @@ def attach_facts(orders: Orders, facts: Facts) -> tuple[Orders, list[str]]:
     return replace(orders, attributes=attributes), remarks
 
 
-def _both_nan(values: npt.NDArray[Any]) -> Mask:
+def _are_both_nan(values: npt.NDArray[Any]) -> Mask:
     if values.dtype.kind != "f":
         return np.zeros(len(values) - 1, dtype=np.bool_)
     gone = np.isnan(np.asarray(values, dtype=np.float64))

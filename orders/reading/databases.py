@@ -44,10 +44,10 @@ def open_query(source: str, query: str | None) -> Iterator[QueryResult]:
         with open_adbc_query(address, kind, query) as answer:
             yield answer
     elif address.is_duckdb:
-        with _opened_duckdb(address, query) as answer:
+        with _open_duckdb(address, query) as answer:
             yield answer
     else:
-        with _opened_sqlalchemy(address, query) as answer:
+        with _open_sqlalchemy(address, query) as answer:
             yield answer
 
 
@@ -91,13 +91,13 @@ def create_engine(asked: DatabaseAddress, *, may_create: bool = False) -> sqlalc
 
 
 @contextmanager
-def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[QueryResult]:
+def _open_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[QueryResult]:
     engine = create_engine(asked)
     from sqlalchemy import inspect
 
     is_sqlite = engine.dialect.name == "sqlite"
     try:
-        with _in_sentences(asked, is_sqlite), engine.connect() as connection:
+        with _translate_errors(asked, is_sqlite), engine.connect() as connection:
             if engine.dialect.name == "postgresql":
                 connection = connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -114,7 +114,8 @@ def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[Qu
                     if not result.returns_rows:
                         raise refuse_query(asked.shown)
                     yield QueryResult(
-                        list(result.keys()), lambda names: _chunks(asked, result, names, is_sqlite)
+                        list(result.keys()),
+                        lambda names: _iterate_chunks(asked, result, names, is_sqlite),
                     )
                 return
             schema, _, table = str(asked.table).rpartition(".")
@@ -125,19 +126,19 @@ def _opened_sqlalchemy(asked: DatabaseAddress, query: str | None) -> Iterator[Qu
             def of_table(names: Sequence[str]) -> Iterator[pa.Table]:
                 listed = ", ".join(quoted(name) for name in names)
                 with (
-                    _in_sentences(asked, is_sqlite),
+                    _translate_errors(asked, is_sqlite),
                     closing(
                         streaming.exec_driver_sql(f"SELECT {listed} FROM {quoted_table}")
                     ) as result,
                 ):
-                    yield from _chunks(asked, result, names, is_sqlite)
+                    yield from _iterate_chunks(asked, result, names, is_sqlite)
 
             yield QueryResult([column["name"] for column in table_columns], of_table)
     finally:
         engine.dispose()
 
 
-def _chunks(
+def _iterate_chunks(
     asked: DatabaseAddress, result: Any, names: Sequence[str], is_sqlite: bool
 ) -> Iterator[pa.Table]:
     """The rows of an answer. Faults are told here: whoever iterates may stand outside
@@ -147,7 +148,7 @@ def _chunks(
     read = 0
     partitions = result.partitions(_ROWS)
     while True:
-        with _in_sentences(asked, is_sqlite, read):
+        with _translate_errors(asked, is_sqlite, read):
             rows = next(partitions, None)
         if rows is None:
             return
@@ -160,7 +161,7 @@ def _chunks(
 
 
 @contextmanager
-def _in_sentences(asked: DatabaseAddress, is_sqlite: bool, read: int = 0) -> Iterator[None]:
+def _translate_errors(asked: DatabaseAddress, is_sqlite: bool, read: int = 0) -> Iterator[None]:
     """Turn what SQLAlchemy raises into a sentence."""
     from sqlalchemy import exc
 
@@ -185,7 +186,7 @@ def _in_sentences(asked: DatabaseAddress, is_sqlite: bool, read: int = 0) -> Ite
 
 
 @contextmanager
-def _opened_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryResult]:
+def _open_duckdb(asked: DatabaseAddress, query: str | None) -> Iterator[QueryResult]:
     try:
         import duckdb
     except ImportError:

@@ -80,12 +80,12 @@ def suggest_date_format(sample: pa.StringArray) -> str:
         date + time + suffix
         for date in _DATES
         for time in _TIMES
-        if _reads(sample[:_FEW], date + time) and _reads(sample, date + time)
+        if _can_read(sample[:_FEW], date + time) and _can_read(sample, date + time)
     ]
     return f"set orders.format.date_format: {' or '.join(fits[:2])}" if fits else ""
 
 
-def _reads(cells: pa.StringArray, date_format: str) -> bool:
+def _can_read(cells: pa.StringArray, date_format: str) -> bool:
     return not parse_stamps(cells, date_format).isna().any()
 
 

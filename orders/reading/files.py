@@ -68,7 +68,7 @@ def open_tables(
         for fetched in fetch_files(source.source):
             yield _open_file(fetched.path, fetched.shown, text, resolve, every_column)
     elif is_address(source.source):
-        yield from _found_in_database(source, resolve, every_column)
+        yield from _open_database(source, resolve, every_column)
     else:
         for path in list_files(source):
             yield _open_file(path, str(path), text, resolve, every_column, path.stat().st_size)
@@ -109,7 +109,7 @@ def list_needed(mapping: Mapping[str, Expression]) -> list[str]:
     return list(dict.fromkeys(name for e in mapping.values() for name in e.columns))
 
 
-def _found_in_database(
+def _open_database(
     source: SourceConfig, resolve: Resolve, every_column: bool
 ) -> Iterator[OpenTable]:
     with open_query(source.source, source.query) as answer:

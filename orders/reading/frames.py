@@ -103,10 +103,10 @@ def _read_stream(stream: Any, names: Sequence[str]) -> pa.Table:
         except (pa.ArrowException, OSError) as error:
             raise OrdersError(f"the stream of order lines ended with an error: {error}") from None
         table = pa.Table.from_batches(batches, schema=schema)
-    return pa.table([_plain(column) for column in table.columns], names=list(names))
+    return pa.table([_convert_views(column) for column in table.columns], names=list(names))
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _convert_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column, text views as text: not all that follows reads them."""
     kind = column.type
     if pa.types.is_string_view(kind):

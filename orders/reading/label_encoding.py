@@ -89,8 +89,8 @@ class SharedCodes:
 def encode_labels(values: pa.Array) -> TextColumn:
     """Code text by its sorted distinct values; null becomes -1."""
     encoded = values if pa.types.is_dictionary(values.type) else pc.dictionary_encode(values)
-    codes = _filled(encoded.indices.cast(pa.int32()))
-    return _ranked(codes, encoded.dictionary)
+    codes = _fill_integers(encoded.indices.cast(pa.int32()))
+    return _rank_codes(codes, encoded.dictionary)
 
 
 def encode_ids(column: pa.ChunkedArray, *, nulls_by_name: bool) -> tuple[TextColumn, bool]:
@@ -117,14 +117,14 @@ def read_ids(
     if isinstance(flat, pa.ChunkedArray):  # more text than one array holds
         flat = pa.concat_arrays(flat.cast(pa.large_string()).chunks)
     if pa.types.is_integer(flat.type):
-        numbers = None if clean else _whole_numbers(flat)
+        numbers = None if clean else _find_whole_numbers(flat)
         if numbers is not None:
             return numbers, False
     encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat)
-    codes = _filled(encoded.indices.cast(pa.int32()))
+    codes = _fill_integers(encoded.indices.cast(pa.int32()))
     labels = encoded.dictionary
     is_float = pa.types.is_floating(labels.type) or pa.types.is_decimal(labels.type)
-    text = pc.utf8_trim_whitespace(_as_text(labels))
+    text = pc.utf8_trim_whitespace(_convert_to_text(labels))
     plain = pc.replace_substring_regex(text, r"^(\d+)\.0$", r"\1")
     as_decimals = is_float or bool(pc.any(pc.not_equal(plain, text)).as_py())
     missing = pa.array(is_missing(plain, MISSING_WORDS if nulls_by_name else MISSING_IDS))
@@ -145,7 +145,7 @@ def share_codes(parts: Sequence[Ids]) -> SharedCodes:
     """Codes common to the parts of one column, ready to be looked up."""
     numbers = [part for part in parts if isinstance(part, WholeNumbers)]
     if len(numbers) == len(parts):
-        return _dense(numbers) or _sparse(numbers)
+        return _encode_dense(numbers) or _encode_sparse(numbers)
     texts = [merge_labels([part]) for part in parts]
     if len(texts) == 1:
         same = np.arange(len(texts[0].values), dtype=np.int32)
@@ -156,7 +156,7 @@ def share_codes(parts: Sequence[Ids]) -> SharedCodes:
     return SharedCodes(united.values, [part.codes for part in texts], [0] * len(texts), tables)
 
 
-def _whole_numbers(flat: pa.Array) -> WholeNumbers | None:
+def _find_whole_numbers(flat: pa.Array) -> WholeNumbers | None:
     """Integers as they are, where none is negative or of more than 18 digits."""
     bounds = pc.min_max(flat)
     low, high = bounds["min"].as_py(), bounds["max"].as_py()
@@ -165,10 +165,10 @@ def _whole_numbers(flat: pa.Array) -> WholeNumbers | None:
     if low < 0 or high >= _LARGEST:
         return None
     kind = pa.int32() if high < 2**31 else pa.int64()
-    return WholeNumbers(_filled(flat.cast(kind)), low, high)
+    return WholeNumbers(_fill_integers(flat.cast(kind)), low, high)
 
 
-def _filled(numbers: pa.Array) -> npt.NDArray[Any]:
+def _fill_integers(numbers: pa.Array) -> npt.NDArray[Any]:
     """Integers, -1 where there is none."""
     return np.asarray(numbers.fill_null(-1) if numbers.null_count else numbers)
 
@@ -180,7 +180,7 @@ def parse_whole_numbers(values: Int32 | Int64) -> WholeNumbers:
     return WholeNumbers(values, low, high)
 
 
-def _as_text(labels: pa.Array) -> pa.StringArray:
+def _convert_to_text(labels: pa.Array) -> pa.StringArray:
     """Distinct values as text; whole floats without their point."""
     if pa.types.is_decimal(labels.type):  # through a float, ids beyond 2^53 would fall together
         return pc.replace_substring_regex(labels.cast(pa.string()), r"\.0+$", "")
@@ -193,7 +193,7 @@ def _as_text(labels: pa.Array) -> pa.StringArray:
     return labels.cast(pa.string())
 
 
-def _dense(parts: Sequence[WholeNumbers]) -> SharedCodes | None:
+def _encode_dense(parts: Sequence[WholeNumbers]) -> SharedCodes | None:
     """Whole numbers coded by a table of those that occur, without hashing; None where they lie too
     far apart.
     """
@@ -204,12 +204,12 @@ def _dense(parts: Sequence[WholeNumbers]) -> SharedCodes | None:
     occurs = np.zeros(high - low + 1, dtype=np.uint8)
     for part in parts:
         _mark(part.values, low, occurs)
-    table, in_order = _ranks_as_text(occurs, low)
+    table, in_order = _rank_as_text(occurs, low)
     arrays = [part.values for part in parts]
     return SharedCodes(pa.array(in_order), arrays, [low] * len(parts), [table] * len(parts))
 
 
-def _sparse(parts: Sequence[WholeNumbers]) -> SharedCodes:
+def _encode_sparse(parts: Sequence[WholeNumbers]) -> SharedCodes:
     """Whole numbers that lie far apart, coded by hashing."""
     chunks = [pa.array(part.values, pa.int64(), mask=part.values < 0) for part in parts]
     encoded = pa.chunked_array(chunks).combine_chunks().dictionary_encode()
@@ -225,7 +225,7 @@ def _sparse(parts: Sequence[WholeNumbers]) -> SharedCodes:
     return SharedCodes(pa.array(labels[order]), split, [0] * len(parts), [rank] * len(parts))
 
 
-def _ranked(codes: Int32, labels: pa.Array) -> TextColumn:
+def _rank_codes(codes: Int32, labels: pa.Array) -> TextColumn:
     """Renumber codes by the order of their labels; a null label becomes -1."""
     by_value = pc.array_sort_indices(labels, null_placement="at_end").to_numpy()
     present = len(labels) - labels.null_count
@@ -259,7 +259,7 @@ def _mark(values, low, occurs):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _ranks_as_text(occurs: npt.NDArray[np.uint8], low: int) -> tuple[Int32, Int64]:
+def _rank_as_text(occurs: npt.NDArray[np.uint8], low: int) -> tuple[Int32, Int64]:
     """Where each number that occurs would stand were they sorted as text, and the numbers in that
     order.
 

@@ -188,7 +188,7 @@ class LineCollector:
 
     def _usable(self, lines: Lines, number: int) -> Iterator[UsableLines]:
         drops = self.config.duplicates == "drop"
-        prints = _fingerprints(lines.raw.table) if drops else None
+        prints = _hash_lines(lines.raw.table) if drops else None
         verdicts = lines.verdicts.values
         usable = UsableLines(
             lines.texts,
@@ -252,7 +252,7 @@ class LineCollector:
     def _parsed(self, file: str, told: _Told) -> Lines:
         if not told.tables:  # its columns could not be read
             return Lines(file, RawTable(pa.table({}), np.arange(0)))
-        raw = RawTable(_together(told.tables), np.concatenate(told.rows), told.rejected)
+        raw = RawTable(_concatenate_tables(told.tables), np.concatenate(told.rows), told.rejected)
         lines = parse_lines(raw, file, told.mapping, told.rules)
         faults = [replace(f, mend=told.mends.get(f.rule, f.mend)) for f in lines.faults]
         lines.faults = self._where(faults, file)
@@ -260,7 +260,7 @@ class LineCollector:
         return lines
 
 
-def _together(tables: list[pa.Table]) -> pa.Table:
+def _concatenate_tables(tables: list[pa.Table]) -> pa.Table:
     """Tables one after the other; a column that is not of one type in all, as from a database, is
     text.
     """
@@ -378,7 +378,7 @@ def _describe_copies(counts: Counts) -> list[str]:
     return remarks
 
 
-def _fingerprints(table: pa.Table) -> npt.NDArray[np.uint64]:
+def _hash_lines(table: pa.Table) -> npt.NDArray[np.uint64]:
     """A hash of each line over all its columns: of the values alone, not of the block they
     came in.
     """

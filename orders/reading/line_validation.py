@@ -83,7 +83,7 @@ class Lines:
 
     def usable(self) -> Mask:
         """The lines nothing speaks against."""
-        return ~_any([reason.lines for reason in self.reasons], len(self.raw.rows))
+        return ~_combine_masks([reason.lines for reason in self.reasons], len(self.raw.rows))
 
     def packed(self) -> Mask:
         """The usable lines; of those left out, the ones whose orders' blank lines need their
@@ -97,7 +97,7 @@ class Lines:
 
     def told(self) -> Mask:
         """The lines that reasons, faults and remarks are made of."""
-        return _any(
+        return _combine_masks(
             [*(reason.lines for reason in self.reasons), *self.remarked], len(self.raw.rows)
         )
 
@@ -228,11 +228,11 @@ def join_cells(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     """The cells of several columns as one text, with a space between; null where one is blank."""
     if len(columns) == 1:
         return columns[0]
-    parts = [_as_cells(column) for column in columns]
+    parts = [_trim_cells(column) for column in columns]
     return pc.binary_join_element_wise(*parts, " ", null_handling="emit_null")
 
 
-def _as_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _trim_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column as trimmed text, null where blank."""
     if pa.types.is_string(column.type) or pa.types.is_temporal(column.type):
         text = pc.utf8_trim_whitespace(column.cast(pa.string()))
@@ -296,14 +296,14 @@ def _check_amounts(
     if role == "amount":
         for column, cells in zip(expression.columns, used, strict=True):
             blank = cells.missing & missing
-            mend = _mend_blanks(lines, column, cells, mapping) if blank.any() else ""
+            mend = _describe_blanks(lines, column, cells, mapping) if blank.any() else ""
             lines.reject(column, NOT_EMPTY, blank, mend)
     beyond = ~(np.abs(values) <= MAX_AMOUNT) & ~bad & ~missing  # NaN and inf are beyond too
     lines.reject(expression.text, AMOUNT, beyond)
     return values
 
 
-def _mend_blanks(
+def _describe_blanks(
     lines: Lines, column: str, cells: Parsed[Float64], mapping: Mapping[str, Expression]
 ) -> str:
     """How blank amounts may be meant: the first line of an order has its total, or blank is 0."""
@@ -320,7 +320,7 @@ def _mend_blanks(
 
 def _convert(lines: Lines, column: str, rates: ExchangeRates) -> None:
     """Amounts, discounts and costs in the shop's currency."""
-    text = pc.utf8_upper(_as_cells(lines.raw.table[column])).combine_chunks()
+    text = pc.utf8_upper(_trim_cells(lines.raw.table[column])).combine_chunks()
     encoded = text.dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     line_rates = rates.look_up(encoded.dictionary.to_pylist(), codes, lines.times)
@@ -333,7 +333,7 @@ def _convert(lines: Lines, column: str, rates: ExchangeRates) -> None:
             lines.numbers[name] = lines.numbers[name] * line_rates
 
 
-def _any(masks: Sequence[Mask], n_lines: int) -> Mask:
+def _combine_masks(masks: Sequence[Mask], n_lines: int) -> Mask:
     any_mask = np.zeros(n_lines, dtype=np.bool_)
     for mask in masks:
         any_mask |= mask

@@ -30,12 +30,12 @@ def parse_memory_limit(memory_limit: str | None) -> int:
     1500000000
     """
     if memory_limit is None:
-        return _machine_bytes() // 2
+        return _measure_machine() // 2
     number, unit = re.fullmatch(r"([\d.]+)\s*(\w+)", memory_limit.strip()).groups()  # type: ignore[union-attr]
     return int(float(number) * _UNITS[unit.upper()])
 
 
-def _machine_bytes() -> int:
+def _measure_machine() -> int:
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in _CONTAINER_LIMITS:
         if path.is_file():

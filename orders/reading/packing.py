@@ -93,7 +93,7 @@ def pack(
         text_parts = [
             (k, part.texts.pop(name)) for k, part in enumerate(parts) if name in part.texts
         ]
-        codes = _made(n_lines, len(text_parts) == len(parts), np.int32(-1))
+        codes = _make_column(n_lines, len(text_parts) == len(parts), np.int32(-1))
         united = share_codes([column for _, column in text_parts])
         for (k, _), column, low, table in zip(
             text_parts, united.parts, united.lows, united.tables, strict=True
@@ -105,7 +105,7 @@ def pack(
         found_in = [
             (k, part.numbers.pop(name)) for k, part in enumerate(parts) if name in part.numbers
         ]
-        numbers[name] = _made(n_lines, len(found_in) == len(parts), np.float64(np.nan))
+        numbers[name] = _make_column(n_lines, len(found_in) == len(parts), np.float64(np.nan))
         for k, values in found_in:
             _scatter(values, places[k], numbers[name])
     parts.clear()
@@ -155,7 +155,7 @@ def _drop_repeated(parts: list[UsableLines]) -> int:
     return int(np.count_nonzero(~first))
 
 
-def _made(n_lines: int, is_whole: bool, missing: np.generic) -> npt.NDArray[Any]:
+def _make_column(n_lines: int, is_whole: bool, missing: np.generic) -> npt.NDArray[Any]:
     """A column to scatter into; `missing` where not every part has it."""
     if is_whole:
         return np.empty(n_lines, dtype=missing.dtype)

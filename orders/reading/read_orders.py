@@ -97,7 +97,7 @@ def read_configured_orders(
     With `own_names_too`, files the mapping does not fit are read by our own column names.
     """
     intake = LineCollector(config, now)
-    return _assembled(
+    return _assemble_orders(
         intake, list(iterate_usable_lines(intake, own_names_too)), describe_sources(config)
     )
 
@@ -131,7 +131,7 @@ def iterate_usable_lines(
 
     for position, source in enumerate(sources):
         source = fit_source(source)
-        resolving = _resolving(source, own_names_too)
+        resolving = _make_resolver(source, own_names_too)
         for table in open_tables(source, resolving, every_column=every_column):
             blocks = watched(table.size, table.blocks) if table.size else table.blocks
             yield from intake.usable(
@@ -148,13 +148,13 @@ def estimate_bytes(intake: LineCollector, own_names_too: bool) -> int:
     every_column = intake.config.duplicates == "drop"
     total = 0
     for source in map(fit_source, intake.config.all_sources()):
-        text, resolving = source.format, _resolving(source, own_names_too)
+        text, resolving = source.format, _make_resolver(source, own_names_too)
         for path in list_files(source):
             total += estimate_memory(path, select_columns(path, text, resolving, every_column)[2])
     return total
 
 
-def _resolving(source: SourceConfig, own_names_too: bool) -> Resolve:
+def _make_resolver(source: SourceConfig, own_names_too: bool) -> Resolve:
     return partial(resolve_columns, source, own_names_too=own_names_too)
 
 
@@ -169,10 +169,10 @@ def read_table(table: Any, config: OrdersConfig, now: datetime | None = None) ->
     lines = frame.select(needed)
     raw = RawTable(lines, np.arange(1, lines.num_rows + 1))
     parts = [*intake.usable(iter([raw]), "", mapping, faults), *intake.returned()]
-    return _assembled(intake, parts, "the orders")
+    return _assemble_orders(intake, parts, "the orders")
 
 
-def _assembled(intake: LineCollector, parts: list[UsableLines], source: str) -> Orders:
+def _assemble_orders(intake: LineCollector, parts: list[UsableLines], source: str) -> Orders:
     """The orders of all usable lines, with the report on all lines; refuses what cannot be used."""
     report = intake.report(source)
     config = intake.config

@@ -65,15 +65,15 @@ def _find(address: DatabaseAddress) -> tuple[Any, list[str]]:
         raise StoreError(_name_extra(address)) from None
     expanded = expand_variables(address.address)
     try:
-        store, name = _within(_ANSWER_SECONDS, lambda: fsspec.core.url_to_fs(expanded), address)
+        store, name = _run_within(_ANSWER_SECONDS, lambda: fsspec.core.url_to_fs(expanded), address)
     except ImportError:
         raise StoreError(_name_extra(address)) from None
     if expanded.lower().startswith("http"):  # a question mark is no glob, and nothing is listed
         names = [expanded]
     elif any(sign in name for sign in "*?["):
-        names = _within(_ANSWER_SECONDS, lambda: store.glob(name), address)
+        names = _run_within(_ANSWER_SECONDS, lambda: store.glob(name), address)
     else:
-        names = _within(_ANSWER_SECONDS, lambda: store.find(name), address)
+        names = _run_within(_ANSWER_SECONDS, lambda: store.find(name), address)
     tables = {str(path) for path in keep_tables(PurePosixPath(_locate(name)) for name in names)}
     paths = sorted(name for name in names if str(_locate(name)) in tables)
     if not paths:
@@ -99,9 +99,9 @@ def _fetch(store: Any, name: str, path: Path, address: DatabaseAddress) -> None:
     most = shutil.disk_usage(path.parent).free * (1 - _SPARED_SHARE)
     deadline = time.monotonic() + _FILE_SECONDS
     n_bytes = 0
-    remote = _within(_ANSWER_SECONDS, lambda: store.open(name, "rb"), address)
+    remote = _run_within(_ANSWER_SECONDS, lambda: store.open(name, "rb"), address)
     with closing(remote), path.open("wb") as local:
-        while piece := _within(_ANSWER_SECONDS, lambda: remote.read(_PIECE_BYTES), address):
+        while piece := _run_within(_ANSWER_SECONDS, lambda: remote.read(_PIECE_BYTES), address):
             n_bytes += len(piece)
             if n_bytes > most:
                 raise StoreError(f"{address.shown} is larger than the free disk of {path.parent}")
@@ -112,7 +112,7 @@ def _fetch(store: Any, name: str, path: Path, address: DatabaseAddress) -> None:
             local.write(piece)
 
 
-def _within(seconds: float, work: Callable[[], Found], address: DatabaseAddress) -> Found:
+def _run_within(seconds: float, work: Callable[[], Found], address: DatabaseAddress) -> Found:
     """What `work` gives, if it does in time; a store that never answers is left behind."""
     results: list[Found] = []
     errors: list[BaseException] = []

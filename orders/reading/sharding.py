@@ -146,7 +146,7 @@ def _write(part: UsableLines, files: list[Path]) -> None:
     shard = (hash_customers(part.texts["customer_id"]) % np.uint64(len(files))).astype(np.uint8)
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], np.arange(len(files) + 1))
-    columns = {name: _as_array(column, order) for name, column in part.texts.items()}
+    columns = {name: _convert_to_array(column, order) for name, column in part.texts.items()}
     columns |= {name: pa.array(values[order]) for name, values in part.numbers.items()}
     columns[_TIMES] = pa.array(part.times[order])
     if part.fingerprints is not None:
@@ -163,7 +163,7 @@ def _write(part: UsableLines, files: list[Path]) -> None:
                 stream.write_batch(batch.slice(begin, end - begin))
 
 
-def _as_array(column: Ids, order: Int64) -> pa.Array:
+def _convert_to_array(column: Ids, order: Int64) -> pa.Array:
     if isinstance(column, WholeNumbers):
         return pa.array(column.values[order])
     codes = pa.array(column.codes[order], mask=column.codes[order] < 0)
@@ -191,10 +191,10 @@ def _read(file: Path) -> list[UsableLines]:
                 tables[-1].append(table)
             else:
                 tables.append([table])
-    return [_as_lines(pa.concat_tables(alike)) for alike in tables]
+    return [_convert_to_lines(pa.concat_tables(alike)) for alike in tables]
 
 
-def _as_lines(table: pa.Table) -> UsableLines:
+def _convert_to_lines(table: pa.Table) -> UsableLines:
     texts: dict[str, Ids] = {}
     numbers = {}
     for name, column in zip(table.column_names, table.columns, strict=True):

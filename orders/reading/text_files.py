@@ -56,7 +56,7 @@ def read_header(path: Path, content: Content, text: FormatConfig) -> Header:
     try:
         decoded = codecs.getincrementaldecoder(text.encoding)().decode(start, is_whole)
     except UnicodeDecodeError:
-        raise_faults([_encoding_fault(text)], path.name)
+        raise_faults([_describe_encoding(text)], path.name)
     # the byte order mark Excel writes is no part of the first name
     lines = io.StringIO(decoded.removeprefix("\ufeff"), newline="")
     for _ in range(text.skip_lines):
@@ -151,10 +151,10 @@ def read_text_blocks(
                 table = pa.Table.from_batches([batch]).select(positions)
                 yield RawTable(table.rename_columns(list(names)), rows, share=get_share(file, path))
     except UnicodeDecodeError:
-        raise_faults([_encoding_fault(text)], path.name)
+        raise_faults([_describe_encoding(text)], path.name)
     except (OSError, pa.ArrowInvalid) as error:
         if "UTF8" in str(error):
-            raise_faults([_encoding_fault(text)], path.name)
+            raise_faults([_describe_encoding(text)], path.name)
         if "straddling" in str(error):
             raise OrdersError(
                 f"{path.name} has a line longer than {_BLOCK_BYTES >> 20} MB; a quote may never be "
@@ -196,7 +196,7 @@ def _open_csv(
     yield from blocks
 
 
-def _encoding_fault(text: FormatConfig) -> Fault:
+def _describe_encoding(text: FormatConfig) -> Fault:
     guess = "cp1252" if text.encoding.lower().startswith("utf") else "utf-8"
     return Fault(
         f"text must be encoded as {text.encoding}, got bytes that are not",

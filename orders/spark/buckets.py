@@ -100,7 +100,7 @@ class SourcePlan:
     ) -> Iterator[UsableLines]:
         """The usable lines of some of its lines."""
         intake.columns.update(self.given)
-        blocks = _blocks(batches)
+        blocks = _gather_blocks(batches)
         return intake.usable(blocks, self.shown, self.mapping, (), self.source, self.position)
 
 
@@ -184,7 +184,7 @@ def survey_lines(batches: Iterable[pa.RecordBatch], plan: SourcePlan) -> Survey:
         if not lines.n_lines:
             continue
         first, newest = windows.widen_span(survey.first, survey.newest, lines.times)
-        sketch = Sketch(np.unique(_mixed(lines.texts["customer_id"])))
+        sketch = Sketch(np.unique(_mix_hashes(lines.texts["customer_id"])))
         survey = Survey(survey.tally, first, newest, survey.sketch + sketch)
     return replace(survey, tally=replace(intake.tally(), rejected_lines=[]))
 
@@ -204,7 +204,7 @@ def fill_bucket(table: pa.Table, plans: Sequence[SourcePlan]) -> Bucket:
     intake = LineCollector(config, rules=plans[0].rules)
     parts: list[UsableLines] = []
     for plan in plans:
-        parts += plan.usable(intake, _of_source(table, plan).to_batches())
+        parts += plan.usable(intake, _select_source(table, plan).to_batches())
     rejected = intake.tally().rejected_lines
     set_aside = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *rejected])
     set_aside = set_aside.set_column(1, "row", pa.nulls(set_aside.num_rows, pa.int64()))
@@ -214,7 +214,7 @@ def fill_bucket(table: pa.Table, plans: Sequence[SourcePlan]) -> Bucket:
     return Bucket(orders if orders.n_customers else None, counts, set_aside)
 
 
-def _of_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
+def _select_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
     """One source's lines, by its own names."""
     if plan.source is None:
         return table
@@ -230,11 +230,11 @@ def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
     missing = ids.is_missing
     hashes = np.zeros(len(missing), dtype=np.uint64)
     if not missing.all():
-        hashes[~missing] = _mixed(ids.where(~missing))
+        hashes[~missing] = _mix_hashes(ids.where(~missing))
     return pa.array(hashes.view(np.int64), mask=missing)
 
 
-def _mixed(customers: Ids) -> _Hashes:
+def _mix_hashes(customers: Ids) -> _Hashes:
     return _scramble_bits(hash_customers(customers))
 
 
@@ -248,7 +248,7 @@ def _scramble_bits(hashes: _Hashes) -> _Hashes:
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
-def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
+def _gather_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
     """Batches gathered into blocks that are worth parsing."""
     waiting: list[pa.RecordBatch] = []
     lines = 0
@@ -256,12 +256,12 @@ def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
         waiting.append(batch)
         lines += batch.num_rows
         if lines >= _BLOCK_LINES:
-            yield _block(waiting)
+            yield _concatenate_batches(waiting)
             waiting, lines = [], 0
     if waiting:
-        yield _block(waiting)
+        yield _concatenate_batches(waiting)
 
 
-def _block(batches: list[pa.RecordBatch]) -> RawTable:
+def _concatenate_batches(batches: list[pa.RecordBatch]) -> RawTable:
     table = pa.Table.from_batches(batches)
     return RawTable(table, np.zeros(table.num_rows, dtype=np.int64))

@@ -148,10 +148,10 @@ def translate_spark_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        raise _told(str(error)) from None
+        raise _parse_error(str(error)) from None
 
 
-def _told(text: str) -> OrdersError | StoreError:
+def _parse_error(text: str) -> OrdersError | StoreError:
     ours = _OURS.search(text)
     if ours and ours[1] in ("OrdersError", "StoreError"):
         return (OrdersError if ours[1] == "OrdersError" else StoreError)(ours[2].strip())

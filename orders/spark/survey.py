@@ -93,7 +93,7 @@ class SurveyedOrders:
 
     def bucket(self, table: pa.Table) -> Bucket:
         """What some of the lines are, all lines of some customers."""
-        return _bucket(table, self.plans, self.facts)
+        return _survey_bucket(table, self.plans, self.facts)
 
 
 def survey_orders(
@@ -118,11 +118,13 @@ def survey_orders(
         empty = to_arrow_schema(frame.schema, timezone="UTC").empty_table()
         address = source if one is None else hide_passwords(one.source)
         how = plan_source(empty, config, now, address, one, position)
-        needed_columns = frame.select([_column(name) for name in how.columns])
+        needed_columns = frame.select([_get_column(name) for name in how.columns])
         surveys = needed_columns.mapInArrow(partial(_survey, how), "survey binary").collect()
         total = reduce(add, (pickle.loads(row["survey"]) for row in surveys), total)
-        ids = [_column(name) for name in how.mapping["customer_id"].columns]
-        hashed = needed_columns.withColumn(HASH, arrow_udf(_hasher(how.rules.ids), "long")(*ids))
+        ids = [_get_column(name) for name in how.mapping["customer_id"].columns]
+        hashed = needed_columns.withColumn(
+            HASH, arrow_udf(_make_hasher(how.rules.ids), "long")(*ids)
+        )
         if one is not None:
             names = {name: how.united(name) for name in how.columns}
             hashed = hashed.withColumnsRenamed(names).withColumn(SOURCE, F.lit(position))
@@ -135,7 +137,9 @@ def survey_orders(
     return SurveyedOrders(together, tuple(plans), report, total.first, end, customers)
 
 
-def _bucket(table: pa.Table, plans: Sequence[SourcePlan], facts: Broadcast[Facts] | None) -> Bucket:
+def _survey_bucket(
+    table: pa.Table, plans: Sequence[SourcePlan], facts: Broadcast[Facts] | None
+) -> Bucket:
     bucket = fill_bucket(table, plans)
     if facts is None or bucket.orders is None:
         return bucket
@@ -147,14 +151,14 @@ def _survey(how: SourcePlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.R
     yield pa.record_batch({"survey": pa.array([payload], pa.binary())})
 
 
-def _hasher(rules: CustomerIdRules) -> Callable[..., pa.Array]:
+def _make_hasher(rules: CustomerIdRules) -> Callable[..., pa.Array]:
     def hash_columns(*ids: pa.Array) -> pa.Array:  # Spark reads these hints
         return hash_ids(rules, *ids)
 
     return hash_columns
 
 
-def _column(name: str) -> Column:
+def _get_column(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
 
 
@@ -176,7 +180,7 @@ def map_buckets(
     count = buckets or max(_LEAST_BUCKETS, -(-orders.report.lines_read // _BUCKET_LINES))
     lines, key = orders.lines, F.col(HASH)
     if every_line:
-        read = (_column(name) for name in lines.columns if name != HASH)
+        read = (_get_column(name) for name in lines.columns if name != HASH)
         key = F.coalesce(key, F.xxhash64(*read))
     else:
         lines = lines.where(key.isNotNull())
@@ -184,7 +188,7 @@ def map_buckets(
     plans, facts = orders.plans, orders.facts
 
     def work(table: pa.Table) -> pa.Table:  # Spark reads these hints
-        return make(_bucket(table.drop_columns([_BUCKET]), plans, facts))
+        return make(_survey_bucket(table.drop_columns([_BUCKET]), plans, facts))
 
     return spread.groupBy(_BUCKET).applyInArrow(work, format_spark_schema(schema))
 

@@ -83,7 +83,7 @@ def prepare(
         config.load()
     except ssl.SSLError as error:
         raise ConfigError(f"the certificate and its key must be PEM files: {error}") from None
-    return uvicorn.Server(config), _listen(settings.host, settings.port)
+    return uvicorn.Server(config), _open_socket(settings.host, settings.port)
 
 
 def format_url(listening: socket.socket, settings: Settings) -> str:
@@ -93,7 +93,7 @@ def format_url(listening: socket.socket, settings: Settings) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _open_socket(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=2048)

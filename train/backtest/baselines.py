@@ -98,18 +98,18 @@ def build_baseline_inputs(
 Baseline: TypeAlias = Callable[[BaselineInputs], BaselineForecast]
 
 
-def _historic_rate(known: BaselineInputs) -> BaselineForecast:
+def _forecast_historic_rate(known: BaselineInputs) -> BaselineForecast:
     """The customer's own net spend per day since its first order, at least a horizon ago."""
     tenure_days = np.maximum(known.tenure_days, known.horizon_days)
     return _forecast_constant_rate(known.spend / tenure_days * known.horizon_days, known)
 
 
-def _span_rate(known: BaselineInputs) -> BaselineForecast:
+def _forecast_span_rate(known: BaselineInputs) -> BaselineForecast:
     """The customer's net spend per day since the shop's first order: newcomers start low."""
     return _forecast_constant_rate(known.spend / known.shop_days * known.horizon_days, known)
 
 
-def _formula(known: BaselineInputs) -> BaselineForecast:
+def _forecast_formula(known: BaselineInputs) -> BaselineForecast:
     """The textbook's customer value: own average order value x the base's purchase frequency."""
     return _forecast_constant_rate(known.order_value * known.base_frequency, known)
 
@@ -121,7 +121,7 @@ def _forecast_constant_rate(spend: Float64, known: BaselineInputs) -> BaselineFo
     return BaselineForecast(spend, clv=clv)
 
 
-def _btyd(kind: Kind) -> Baseline:
+def _make_btyd(kind: Kind) -> Baseline:
     """Order days by BG/NBD or Pareto/NBD, their value by Gamma-Gamma, as `lifetimes` users do."""
 
     def forecast(known: BaselineInputs) -> BaselineForecast:
@@ -147,9 +147,9 @@ def _btyd(kind: Kind) -> Baseline:
 
 
 METHODS: Mapping[str, Baseline] = {
-    "bg_nbd": _btyd("bg_nbd"),
-    "pareto_nbd": _btyd("pareto_nbd"),
-    "historic_rate": _historic_rate,
-    "span_rate": _span_rate,
-    "formula": _formula,
+    "bg_nbd": _make_btyd("bg_nbd"),
+    "pareto_nbd": _make_btyd("pareto_nbd"),
+    "historic_rate": _forecast_historic_rate,
+    "span_rate": _forecast_span_rate,
+    "formula": _forecast_formula,
 }

@@ -189,7 +189,7 @@ def backtest(
                 f"of {config.horizon_days} days; shorten horizon_days or give a longer history"
             )
     with nullcontext(progress) if progress else show_shares("backtest") as tell:
-        results = _in_parallel(orders, config, instants, end, jobs, tell)
+        results = _run_parallel(orders, config, instants, end, jobs, tell)
     refusals = [part for part in results if isinstance(part, OrdersError)]
     parts = [part for part in results if isinstance(part, Backtest)]
     # a cutoff that was chosen here may have too few customers yet: the others tell enough
@@ -206,7 +206,7 @@ def join_backtests(parts: Sequence[Backtest]) -> Backtest:
     )
 
 
-def _in_parallel(
+def _run_parallel(
     orders: Orders,
     config: Config,
     instants: Sequence[int],
@@ -217,7 +217,7 @@ def _in_parallel(
     """Each cutoff's evaluation, or why there can be none, in order."""
     what = f"{len(instants)} cutoffs" if len(instants) > 1 else "1 cutoff"
     progress(what, 0.0, 0)
-    tasks = (joblib.delayed(_evaluated)(orders, config, instant, end) for instant in instants)
+    tasks = (joblib.delayed(_evaluate_cutoff)(orders, config, instant, end) for instant in instants)
     parallel = joblib.Parallel(n_jobs=min(jobs, len(instants)), return_as="generator")
     parts: list[Backtest | OrdersError] = []
     for part in parallel(tasks):
@@ -226,7 +226,9 @@ def _in_parallel(
     return parts
 
 
-def _evaluated(orders: Orders, config: Config, cutoff: int, end: int) -> Backtest | OrdersError:
+def _evaluate_cutoff(
+    orders: Orders, config: Config, cutoff: int, end: int
+) -> Backtest | OrdersError:
     try:
         return backtest_at(orders, config, cutoff, end, methods=ALL_METHODS)
     except OrdersError as error:
@@ -303,7 +305,9 @@ def backtest_at(
         clv=np.asarray(forecasts["clv"]),
     )
     every = {OURS: ours} | baselines
-    measured = {name: _measured(forecast, actual, happened) for name, forecast in every.items()}
+    measured = {
+        name: _measure_method(forecast, actual, happened) for name, forecast in every.items()
+    }
     lower, upper = _get_interval(forecasts, "expected_spend")
     measured[OURS]["coverage_90"] = measures.coverage(lower, upper, np.maximum(actual, 0.0))
     actual_clv = discount_periods(happened.spend, model.economics, config.horizon_days)
@@ -350,7 +354,7 @@ def backtest_at(
         "negative_spend": float(np.minimum(actual, 0.0).sum()),
         "customers_with_negative_spend": int((actual < 0).sum()),
         "churn_rate": float(happened.churned.mean()),
-        "methods": {name: _without_nan(values) for name, values in measured.items()},
+        "methods": {name: _replace_nan(values) for name, values in measured.items()},
         "deciles": compare_groups(ours.expected_spend, actual),
         "clv": clv | {"periods": config.periods},
         "scorecard": dataclasses.asdict(card),
@@ -359,7 +363,7 @@ def backtest_at(
     return Backtest(pa.concat_tables(tables), {dates.format_instant(cutoff): summary})
 
 
-def _measured(
+def _measure_method(
     made: BaselineForecast, actual: np.ndarray[Any, np.dtype[np.float64]], happened: Targets
 ) -> dict[str, float]:
     """Every measure that the method's columns allow."""
@@ -379,5 +383,5 @@ def _get_interval(forecasts: pa.Table, name: str) -> tuple[Float64, Float64]:
     return np.asarray(forecasts[f"{name}_lower"]), np.asarray(forecasts[f"{name}_upper"])
 
 
-def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
+def _replace_nan(values: dict[str, float]) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in values.items()}

@@ -32,9 +32,9 @@ def describe_verdict(summary: dict[str, Any]) -> list[str]:
     ours = summary["methods"][OURS]
     return [
         _total(ours["bias"]),
-        _churn(ours, summary["churn_rate"]),
-        _coverage(ours["coverage_90"]),
-        _clv(summary),
+        _describe_churn(ours, summary["churn_rate"]),
+        _describe_coverage(ours["coverage_90"]),
+        _describe_clv(summary),
         *(f"{remark}." for remark in summary["remarks"]),
     ]
 
@@ -103,7 +103,7 @@ def _total(bias: float | None) -> str:
     return f"In total it forecast {abs(bias):.0%} {'more' if bias > 0 else 'less'} than was spent."
 
 
-def _churn(ours: dict[str, Any], rate: float) -> str:
+def _describe_churn(ours: dict[str, Any], rate: float) -> str:
     gap = ours["churn_ECE"]
     area = ours["churn_AUC"]
     ranking = (
@@ -112,12 +112,12 @@ def _churn(ours: dict[str, Any], rate: float) -> str:
     return f"Churn was {rate:.0%}; its probabilities are off by {gap:.1%} on average.{ranking}"
 
 
-def _clv(summary: dict[str, Any]) -> str:
+def _describe_clv(summary: dict[str, Any]) -> str:
     clv = summary["clv"]
     if not clv["is_judged"]:
         return str(clv["wait"])
     return describe_clv(clv, summary["methods"][OURS].get("clv_coverage_90"))
 
 
-def _coverage(share: float) -> str:
+def _describe_coverage(share: float) -> str:
     return f"Of its 90 % intervals {share:.0%} held what the customer spent."

@@ -240,7 +240,7 @@ def fit_value_model(days: OrderDays, mean_value: float = 1.0, penalty: float = 0
         return FittedValue(stand_in, False, (), np.nan)
     scale = float(value.mean())
     if len(x) > _MANY_VALUES:
-        x, value, weights = _rounded_values(x, value)
+        x, value, weights = _round_values(x, value)
     likelihood = partial(gamma_gamma, counts=Counts.of(x), log_value=np.log(value / scale))
     best = _maximise(likelihood, weights, np.log([1.0, 3.0, 2.0]), _VALUE_BOUNDS, penalty)
     # at its least q the base's mean p v / (q - 1) is about to be infinite: no mean to forecast with
@@ -255,7 +255,7 @@ def fit_value_model(days: OrderDays, mean_value: float = 1.0, penalty: float = 0
     return FittedValue(GammaGamma(p=p, q=q, v=v * scale), True, best.name_bounds("pqv"), total)
 
 
-def _rounded_values(x: Float64, value: Float64) -> tuple[Float64, Float64, Float64]:
+def _round_values(x: Float64, value: Float64) -> tuple[Float64, Float64, Float64]:
     """Distinct pairs of count and value, to half a percent, and how many customers have each."""
     steps = np.rint(np.log(value) * 200.0)
     pairs, which = np.unique(x + 1j * steps, return_inverse=True)

@@ -113,7 +113,7 @@ def _label_segments(known: Orders, rows: FeatureRows) -> dict[str, Text]:
     firsts = known.times[known.starts[:-1]][rows.customer_index]
     labels = {"tier": tier, "cohort": np.array(dates.format_quarters(firsts), dtype=object)}
     if "channel" in known.texts:
-        labels["channel"] = _main_channel(known)[rows.customer_index]
+        labels["channel"] = _find_main_channel(known)[rows.customer_index]
     return labels
 
 
@@ -127,7 +127,7 @@ def assign_segments_at(known: Orders, cutoff: int) -> list[tuple[str, Int64]]:
     ]
 
 
-def _main_channel(orders: Orders) -> Text:
+def _find_main_channel(orders: Orders) -> Text:
     """Per customer the channel of most lines (of equal ones the first by name), or `none`."""
     column = orders.texts["channel"]
     lines = pd.DataFrame({"customer": orders.customer_of_line(), "code": column.codes})
@@ -177,12 +177,12 @@ def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     churn = [float(np.mean(table["churn_probability"].to_numpy())) for table in (ours, theirs)]
     parts = []
     for name, rows in assign_segments_at(run.known, run.cutoff):
-        ratio = _ratio(our_spend[rows].sum(), other[rows].sum())
+        ratio = _divide(our_spend[rows].sum(), other[rows].sum())
         if ratio is not None:
             parts.append(SegmentResult(name, len(rows), ConfidenceInterval(ratio, ratio, ratio)))
     return replace(
         feed,
-        total=_ratio(our_spend.sum(), other.sum()),
+        total=_divide(our_spend.sum(), other.sum()),
         churn_rate=churn[0] - churn[1],
         rank_correlation=standard_measures.spearman(our_spend, other),
         segments=tuple(parts),
@@ -203,13 +203,13 @@ def compare_history(orders: Orders, cutoff: int, record: Record) -> DataShift:
     customers = None
     if windows.find_first_order_at(orders) <= first:
         n_customers = windows.slice_observed(orders, end).n_customers
-        customers = _ratio(float(n_customers), float(record.customers))
+        customers = _divide(float(n_customers), float(record.customers))
     return DataShift(
-        lines=_ratio(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
-        money=_ratio(sum(m for _, m in now) / orders.unit, sum(month.money for month in then)),
+        lines=_divide(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
+        money=_divide(sum(m for _, m in now) / orders.unit, sum(month.money for month in then)),
         customers=customers,
     )
 
 
-def _ratio(left: float, right: float) -> float | None:
+def _divide(left: float, right: float) -> float | None:
     return float(left / right) if right > 0 else None

@@ -73,10 +73,10 @@ def collect_evidence(
         )
     if run.evaluation is None:
         return evidence
-    return _evaluated(run, config, champion, evidence, progress)
+    return _evaluate_candidate(run, config, champion, evidence, progress)
 
 
-def _evaluated(
+def _evaluate_candidate(
     run: TrainingRun,
     config: Config,
     champion: Champion | None,
@@ -96,11 +96,11 @@ def _evaluated(
     judged_by = evidence.judged_by
     if champion is not None:
         progress("judging the champion on the same window")
-        theirs, judged_by = _champion_spend(run, champion, cutoff, ours)
+        theirs, judged_by = _forecast_champion(run, champion, cutoff, ours)
         if theirs is not None:
             spends[CHAMPION] = theirs
             contests.insert(0, compare_with_rival(CHAMPION, ours, theirs, actual, sure))
-        elif _same_horizon(run, champion) and champion.record and champion.record.methods:
+        elif _has_same_horizon(run, champion) and champion.record and champion.record.methods:
             stored = _stored_contest(run.evaluation.metrics[evaluated]["methods"], champion.record)
             contests = ([stored] if stored else []) + contests
     to_beat = spends.get(CHAMPION)
@@ -118,11 +118,11 @@ def _evaluated(
         calibration=ece,
         baseline_calibration=min((gap for gap in gaps.values() if gap is not None), default=0.0),
         calibration_noise=estimate_calibration_noise(our_rows["churn_probability"].to_numpy()),
-        coverage=_coverage(our_rows, actual),
-        coverage_in_season=_coverage(our_rows, actual, _season(spends, actual)),
+        coverage=_compute_coverage(our_rows, actual),
+        coverage_in_season=_compute_coverage(our_rows, actual, _compute_season(spends, actual)),
         contests=tuple(contests),
         clv=_measure_clv(run.evaluation, sure) if config.periods > 1 else None,
-        segments=_segments(run, cutoff, ours, to_beat, actual, sure),
+        segments=_judge_segments(run, cutoff, ours, to_beat, actual, sure),
         judged_by=judged_by,
     )
 
@@ -194,7 +194,7 @@ def _measure_loss(forecast: Float64, actual: Float64) -> float:
     return float("inf") if np.isnan(loss) else loss
 
 
-def _champion_spend(
+def _forecast_champion(
     run: TrainingRun, champion: Champion, cutoff: int, ours: Float64
 ) -> tuple[Float64 | None, str]:
     """What the champion expects at the evaluated cutoff, and how it was made to say so."""
@@ -203,7 +203,7 @@ def _champion_spend(
     stored = f"{named} the evaluation its training stored"
     if model is None:
         return None, f"{stored}, for its bundle cannot be loaded ({champion.trouble})"
-    if not _same_horizon(run, champion):
+    if not _has_same_horizon(run, champion):
         return (
             None,
             f"the champion, version {champion.version}, forecasts another horizon: not compared",
@@ -236,7 +236,7 @@ def _champion_spend(
         return None, f"{stored}, for it cannot be fitted to these orders ({error})"
 
 
-def _same_horizon(run: TrainingRun, champion: Champion) -> bool:
+def _has_same_horizon(run: TrainingRun, champion: Champion) -> bool:
     """Whether the champion forecasts the candidate's horizon, as far as its bundle can tell."""
     model = champion.model
     return model is None or model.numbers.horizon_days == run.model.numbers.horizon_days
@@ -257,7 +257,7 @@ def _stored_contest(now: Mapping[str, Any], record: Record) -> RivalComparison |
     )
 
 
-def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
+def _compute_season(spends: Mapping[str, Float64], actual: Float64) -> float:
     """Actual spend over the forecast of the best baseline: what no rule foresaw."""
     baselines = [spend for name, spend in spends.items() if name != CHAMPION]
     if not baselines:
@@ -267,7 +267,7 @@ def _season(spends: Mapping[str, Float64], actual: Float64) -> float:
     return spent / expected if min(spent, expected) > 0 else 1.0
 
 
-def _coverage(own: pa.Table, actual: Float64, season: float = 1.0) -> float | None:
+def _compute_coverage(own: pa.Table, actual: Float64, season: float = 1.0) -> float | None:
     """The share inside the intervals, these moved by what moved every customer."""
     names = ("expected_spend_lower", "expected_spend_upper")
     if not all(n in own.column_names and not own[n].null_count for n in names):
@@ -277,7 +277,7 @@ def _coverage(own: pa.Table, actual: Float64, season: float = 1.0) -> float | No
     return measures.coverage(lower * season, upper * season, spent)
 
 
-def _segments(
+def _judge_segments(
     run: TrainingRun,
     cutoff: int,
     ours: Float64,

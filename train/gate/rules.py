@@ -73,19 +73,19 @@ class Verdict:
 
 def judge(evidence: Evidence, bounds: GateConfig) -> Verdict:
     """Hold the evidence against the bounds."""
-    rules = [_evaluated(evidence)]
+    rules = [_judge_evaluation(evidence)]
     if evidence.champion is not None:  # first what may be wrong with the orders themselves
         rules += judge_history(evidence.feed, bounds)
     if evidence.evaluated is not None:
-        rules += [_bias(evidence, bounds), _calibration(evidence, bounds)]
-        rules += [_coverage(evidence, bounds)]
+        rules += [_judge_bias(evidence, bounds), _judge_calibration(evidence, bounds)]
+        rules += [_judge_coverage(evidence, bounds)]
         for contest in evidence.contests:
             if contest.rival == CHAMPION:
-                rules += _champion(contest, bounds)
+                rules += _judge_champion(contest, bounds)
             else:
-                rules += [_ngini(contest, bounds), _deviance(contest, bounds)]
-        rules += [_segments(evidence, bounds), *_clv(evidence, bounds)]
-    rules.append(_rolled_back(evidence))
+                rules += [_judge_ngini(contest, bounds), _judge_deviance(contest, bounds)]
+        rules += [_judge_segments(evidence, bounds), *_clv(evidence, bounds)]
+    rules.append(_judge_rollback(evidence))
     if evidence.champion is not None:
         rules += [judge_schema(evidence), *judge_feed(evidence.feed, bounds)]
     baselines = [contest for contest in evidence.contests if contest.rival != CHAMPION]
@@ -97,7 +97,7 @@ def judge(evidence: Evidence, bounds: GateConfig) -> Verdict:
     )
 
 
-def _evaluated(evidence: Evidence) -> Rule:
+def _judge_evaluation(evidence: Evidence) -> Rule:
     bound, cutoff = "a window no model has seen", evidence.evaluated
     if cutoff is None:
         sentence = (
@@ -107,7 +107,7 @@ def _evaluated(evidence: Evidence) -> Rule:
     return Rule("evaluation", 1.0, bound, "pass", f"evaluated on what happened from {cutoff} on")
 
 
-def _champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Rule]:
+def _judge_champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Rule]:
     """The estimates decide; a loss in one measure is made up by a significant gain in the other."""
     gini, deviance = contest.ngini, contest.deviance
     name, least = f"nGini against {CHAMPION}", f">= -{bounds.champion_ngini:g}"
@@ -133,7 +133,7 @@ def _champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Rule]:
         yield Rule(name, deviance.estimate, most, get_outcome(failed), sentence)
 
 
-def _ngini(contest: RivalComparison, bounds: GateConfig, of: str = "") -> Rule:
+def _judge_ngini(contest: RivalComparison, bounds: GateConfig, of: str = "") -> Rule:
     name, gap = f"{of}nGini against {contest.rival}", contest.ngini
     least = f">= -{bounds.ngini:g}"
     if gap.upper != gap.upper:
@@ -153,7 +153,7 @@ def _by(of: str) -> str:
     return f" by {of.strip()}" if of else ""
 
 
-def _deviance(contest: RivalComparison, bounds: GateConfig, of: str = "") -> Rule:
+def _judge_deviance(contest: RivalComparison, bounds: GateConfig, of: str = "") -> Rule:
     name, ratio = f"{of}error against {contest.rival}", contest.deviance
     most = f"<= {bounds.deviance:g}"
     if ratio.lower != ratio.lower:
@@ -168,7 +168,7 @@ def _deviance(contest: RivalComparison, bounds: GateConfig, of: str = "") -> Rul
     return Rule(name, ratio.estimate, bound, get_outcome(failed), sentence, is_relative=True)
 
 
-def _bias(evidence: Evidence, bounds: GateConfig) -> Rule:
+def _judge_bias(evidence: Evidence, bounds: GateConfig) -> Rule:
     """The total, at the end of its interval nearer to none.
 
     A season no history has shown moves every forecast alike: what the best baseline (by levelled
@@ -223,11 +223,11 @@ def _clv(evidence: Evidence, bounds: GateConfig) -> Iterable[Rule]:
         return
     noun, money = f"CLV from {clv.evaluated}", (clv.brought, evidence.currency)
     yield _judge_total("CLV bias", noun, clv.bias, clv.rival, bounds.clv_bias, money)
-    yield _ngini(clv.rival, bounds, "CLV ")
-    yield _deviance(clv.rival, bounds, "CLV ")
+    yield _judge_ngini(clv.rival, bounds, "CLV ")
+    yield _judge_deviance(clv.rival, bounds, "CLV ")
 
 
-def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
+def _judge_calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
     # a season moves churn too: what the best baseline missed is allowed as well
     allowed = max(bounds.calibration, evidence.baseline_calibration) + evidence.calibration_noise
     bound = f"<= {allowed:.3f}"
@@ -241,7 +241,7 @@ def _calibration(evidence: Evidence, bounds: GateConfig) -> Rule:
     return Rule("calibration", gap, bound, get_outcome(gap > allowed), sentence)
 
 
-def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
+def _judge_coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
     least = NOMINAL_COVERAGE - bounds.coverage
     bound, share = f">= {least:g}", evidence.coverage
     if share is None:
@@ -256,7 +256,7 @@ def _coverage(evidence: Evidence, bounds: GateConfig) -> Rule:
     return Rule("coverage", best, bound, get_outcome(best < least), sentence)
 
 
-def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
+def _judge_segments(evidence: Evidence, bounds: GateConfig) -> Rule:
     judged = select_large_segments(evidence.segments, bounds)
     most = f"<= {bounds.segment:g}"
     if not judged:
@@ -286,7 +286,7 @@ def _segments(evidence: Evidence, bounds: GateConfig) -> Rule:
     )
 
 
-def _rolled_back(evidence: Evidence) -> Rule:
+def _judge_rollback(evidence: Evidence) -> Rule:
     bound = "never taken down before"
     if evidence.rolled_back is None:
         return Rule("rollback", 0.0, bound, "pass", "the same model was never rolled back")

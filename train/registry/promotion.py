@@ -80,10 +80,10 @@ def list_models(
     versions = store.versions(name)
     if not versions:
         raise StoreError(f"the MLflow store has no model {name}; train one first")
-    return [_listed(version) for version in versions], read_history(store, name)
+    return [_summarize_version(version) for version in versions], read_history(store, name)
 
 
-def _listed(version: Version) -> VersionSummary:
+def _summarize_version(version: Version) -> VersionSummary:
     tags = version.tags
     return VersionSummary(
         version=version.number,
@@ -120,7 +120,7 @@ def promote(name: str, number: str, reason: str, tracking_uri: str | None = None
     Raises `StoreError` where there is no such version, `ConfigError` without a reason.
     """
     with open_for_writing(find_existing_store(tracking_uri)) as store:
-        return promote_in(store, name, number, _given(reason))
+        return promote_in(store, name, number, _check_reason(reason))
 
 
 def promote_in(
@@ -147,9 +147,9 @@ def promote_in(
     if serving == number:
         sentence = f"version {number} of {name} is the champion already"
         return Change(name, number, serving, False, sentence)
-    tags = {VERDICT: verdict, VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _now()}
+    tags = {VERDICT: verdict, VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _get_time()}
     store.tag_version(name, version.number, {_PREVIOUS: serving or "", **tags, _ROLLED_BACK: ""})
-    _log(store, name, "promote", number, serving, reason)
+    _log_change(store, name, "promote", number, serving, reason)
     store.set_alias(name, CHAMPION, number)
     before = f", before it version {serving}" if serving else ""
     return Change(name, number, serving, True, f"version {number} of {name} is champion{before}")
@@ -157,9 +157,9 @@ def promote_in(
 
 def refuse_in(store: Store, name: str, number: str, reason: str) -> None:
     """Note on a version that the gate refused it, and why."""
-    tags = {VERDICT: "refused", VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _now()}
+    tags = {VERDICT: "refused", VERDICT_REASON: reason[:_MOST_REASON], VERDICT_AT: _get_time()}
     store.tag_version(name, number, tags)
-    _log(store, name, "refuse", number, None, reason)
+    _log_change(store, name, "refuse", number, None, reason)
 
 
 def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Change:
@@ -193,10 +193,10 @@ def rollback(name: str, reason: str = "", tracking_uri: str | None = None) -> Ch
             raise StoreError(f"version {champion.number} of {name} replaced none: no way back")
         target = store.version(name, previous)  # deleted since: a sentence says so
         why = reason.strip() or "no reason given"
-        note = f"{_now()}: {why}"[:_MOST_REASON]
+        note = f"{_get_time()}: {why}"[:_MOST_REASON]
         # first what happens, then the alias: interrupted in between, a second rollback resumes here
         store.tag_version(name, champion.number, {_ROLLED_BACK: note, VERDICT: "rolled back"})
-        _log(store, name, "rollback to", target.number, champion.number, why)
+        _log_change(store, name, "rollback to", target.number, champion.number, why)
         store.set_alias(name, CHAMPION, target.number)
         sentence = (
             f"version {target.number} of {name} is champion again, version {champion.number} is not"
@@ -209,19 +209,19 @@ def find_rollback(version: Version) -> str | None:
     return version.tags.get(_ROLLED_BACK) or None
 
 
-def _given(reason: str) -> str:
+def _check_reason(reason: str) -> str:
     if not reason.strip():
         raise ConfigError('a promotion by hand needs a reason: --reason "..."')
     return f"by hand: {reason.strip()}"
 
 
-def _log(
+def _log_change(
     store: Store, name: str, action: str, number: str, previous: str | None, reason: str
 ) -> None:
     entry = {"action": action, "version": number, "previous": previous, "reason": reason}
     entry["reason"] = reason[:_MOST_REASON]
-    store.tag_model(name, f"{_HISTORY}{_now()}", json.dumps(entry))
+    store.tag_model(name, f"{_HISTORY}{_get_time()}", json.dumps(entry))
 
 
-def _now() -> str:
+def _get_time() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

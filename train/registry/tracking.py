@@ -95,7 +95,7 @@ def track(
             _log_training(store, run_id, run, config)
             if keep_report:
                 store.log_text(run_id, _format_report(run, config), "report.html")
-            version, is_new = _registered(store, run_id, run, name, about)
+            version, is_new = _register_model(store, run_id, run, name, about)
             store.set_alias(name, promotion.CANDIDATE, version.number)
             serving = store.aliased(name, promotion.CHAMPION)
             if serving is not None and serving.number == version.number:
@@ -104,10 +104,10 @@ def track(
                 store.tag_run(run_id, {NOTE: write_note(run, config, outcome)})
                 return TrackedRun(uri, run_id, name, number, is_new, number, False, None)
             progress("judging the candidate")
-            champion = _champion(store, name, serving) if serving else None
+            champion = _load_champion(store, name, serving) if serving else None
             undone = promotion.find_rollback(version)
             verdict = judge(collect_evidence(run, config, champion, undone, progress), config.gate)
-            store.log_text(run_id, json.dumps(_plain(verdict), indent=1), "gate.json")
+            store.log_text(run_id, json.dumps(_convert_verdict(verdict), indent=1), "gate.json")
             store.log_text(run_id, format_verdict_table(verdict), "gate.txt")
             before = serving.number if serving else None
             may_serve = verdict.passed or verdict.is_provisional
@@ -172,7 +172,7 @@ def describe_verdict(verdict: Verdict) -> str:
     return f"{kind}; what to do: {verdict.next_step}"
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
+def _convert_verdict(verdict: Verdict) -> dict[str, Any]:
     rules = [dataclasses.asdict(rule) for rule in verdict.rules]
     return {
         "passed": verdict.passed,
@@ -199,7 +199,7 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
     store.log_text(run_id, build_record(run).model_dump_json(indent=1), RECORD_FILE)
     # a point of each curve for every cutoff; its step is the cutoff as days since 1970
     for cutoff, summary in (run.evaluation.metrics if run.evaluation else {}).items():
-        measures, day = _measures(summary), dates.parse_instant(cutoff) // dates.DAY
+        measures, day = _name_measures(summary), dates.parse_instant(cutoff) // dates.DAY
         tags = {CUTOFF: cutoff, "clvcast.kind": "evaluation"}
         with store.run(config.tracking.experiment, f"evaluate {cutoff}", tags, run_id) as child:
             store.log(child, {"cutoff": cutoff}, measures, day)
@@ -226,7 +226,7 @@ def _format_report(run: TrainingRun, config: Config) -> str:
     ).html
 
 
-def _measures(summary: Mapping[str, Any]) -> dict[str, float]:
+def _name_measures(summary: Mapping[str, Any]) -> dict[str, float]:
     """Our measures by name, a baseline's with its name before them."""
     return {
         measure if method == OURS else f"{method}.{measure}": value
@@ -236,7 +236,7 @@ def _measures(summary: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _registered(
+def _register_model(
     store: Store, run_id: str, run: TrainingRun, name: str, tags: Mapping[str, str]
 ) -> tuple[Version, bool]:
     """The version of this model, and whether it is new."""
@@ -246,13 +246,13 @@ def _registered(
     first = dates.format_instant(windows.find_first_order_at(run.known) // dates.DAY * dates.DAY)
     version_tags = {**tags, DATA_SPAN: f"{first} to {dates.format_instant(run.cutoff)}"}
     if run.evaluation is not None:
-        measures = _measures(run.evaluation.metrics[run.evaluation.newest])
+        measures = _name_measures(run.evaluation.metrics[run.evaluation.newest])
         headlines = [measure for measure in _HEADLINES if measure in measures]
         version_tags |= {f"{MEASURE}{measure}": f"{measures[measure]:.4g}" for measure in headlines}
     return store.register(run_id, run.model, name, version_tags), True
 
 
-def _champion(store: Store, name: str, serving: Version) -> Champion:
+def _load_champion(store: Store, name: str, serving: Version) -> Champion:
     record = parse_record(store.text(serving.run_id, RECORD_FILE))
     is_provisional = serving.tags.get(VERDICT) == PROVISIONAL
     try:
