@@ -76,8 +76,8 @@ def write_licences(path: Path) -> None:
     head = [
         "# Licences of the dependencies",
         "",
-        "Generated from `requirements.lock` and what the packages state:",
-        "`python .ci/dependencies.py licences`. clvcast itself is under Apache-2.0.",
+        "This page lists the licence that each dependency states, from `requirements.lock`:",
+        "`python .ci/dependencies.py licences` makes it. clvcast itself is under Apache-2.0.",
         "",
         "| package | version | licence | in the container | only if |",
         "|---|---|---|---|---|",

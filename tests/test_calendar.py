@@ -85,7 +85,7 @@ def test_every_way_to_train_has_the_calendar_of_the_configuration(
     )
     seen: list[clvcast.Orders] = []
 
-    def stop(orders: clvcast.Orders, *_: object) -> None:
+    def stop(orders: clvcast.Orders, *_: object, **__: object) -> None:
         seen.append(orders)
         raise OrdersError("stopped by the test")
 

@@ -228,6 +228,7 @@ class FakeStore:
     tags: dict[str, dict[str, str]]
     champion: str
     log: list[str] = field(default_factory=list)
+    uri: str = "sqlite:///mlflow.db"
 
     def version(self, name: str, number: str) -> Version:
         return Version(number, "run", "2026-01-01T00:00:00Z", (), self.tags[number])

@@ -82,11 +82,21 @@ def suggest_date_format(sample: pa.StringArray) -> str:
         for time in _TIMES
         if _can_read(sample[:_FEW], date + time) and _can_read(sample, date + time)
     ]
+    in_english = [form for form in fits if _reads_as_it_is(sample, form.removesuffix(suffix))]
+    # translated months fit %b and %B alike: one of the two is enough
+    alike = [form for form in fits if "%B" not in form or form.replace("%B", "%b") not in fits]
+    fits = in_english or alike
     return f"set orders.format.date_format: {' or '.join(fits[:2])}" if fits else ""
 
 
 def _can_read(cells: pa.StringArray, date_format: str) -> bool:
     return not parse_stamps(cells, date_format).isna().any()
+
+
+def _reads_as_it_is(cells: pa.StringArray, date_format: str) -> bool:
+    """Whether the format reads all cells without another language's names of months."""
+    texts = cells.to_pandas().astype(object)
+    return not pd.to_datetime(texts, format=date_format, errors="coerce").isna().any()
 
 
 def suggest_number_format(values: Float64) -> str:
