@@ -204,5 +204,5 @@ def propose_horizon(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
         if customer is not None:
             is_usable = mark_counted_lines(settings, columns).to_numpy() & ~bad & customer.filled
             days, codes = times[is_usable], customer.codes[is_usable]
-    horizon, why = choose_horizon(codes, days)
+    horizon, why = choose_horizon(codes, days, proposal.is_whole)
     proposal.choose("horizon_days", horizon, why)

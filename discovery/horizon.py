@@ -16,10 +16,11 @@ _LEAST_GAPS = 30  # repeat orders, for their distribution to say something
 _PERIODS_IN_HISTORY = 4  # that training needs, about, to learn and to be evaluated
 
 
-def choose_horizon(customers: Int64, times: Int64) -> tuple[int, str]:
+def choose_horizon(customers: Int64, times: Int64, is_whole: bool = True) -> tuple[int, str]:
     """Days, and why: the shortest period in which three of four repeat orders come.
 
-    `customers` are codes per order line, `times` microseconds since 1970.
+    `customers` are codes per order line, `times` microseconds since 1970. Lines from the two ends
+    of a longer file (`is_whole` false) show few of the times between orders, and the wrong ones.
     """
     days = times // DAY
     order = np.lexsort((days, customers))
@@ -28,7 +29,12 @@ def choose_horizon(customers: Int64, times: Int64) -> tuple[int, str]:
     if not len(days):
         return _USUAL, "usual; the orders are not read yet"
     span = int(days.max() - days.min()) + 1
-    if len(gaps) < _LEAST_GAPS:
+    if not is_whole:
+        horizon, why = (
+            _USUAL,
+            "usual; only a part was read, check tells whether it fits",
+        )
+    elif len(gaps) < _LEAST_GAPS:
         horizon, why = _USUAL, f"{len(gaps):,} repeat orders are too few to tell; 90 is usual"
     else:
         days_later = float(np.quantile(gaps, _SHARE))

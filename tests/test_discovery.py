@@ -551,6 +551,15 @@ def test_the_horizon_of_young_and_small_shops() -> None:
     assert (horizon, "no longer period" in why) == (30, True)
 
 
+def test_lines_from_the_two_ends_of_a_file_tell_no_horizon() -> None:
+    customers, times = np.repeat(np.arange(40), 2), np.tile([0, 700], 40) * DAY
+    assert choose_horizon(customers, times)[0] == 90  # as far as 701 days allow
+    customers, times = np.repeat(np.arange(40), 3), np.tile([0, 700, 1500], 40) * DAY
+    assert choose_horizon(customers, times)[0] == 365
+    horizon, why = choose_horizon(customers, times, is_whole=False)
+    assert (horizon, "only a part" in why) == (90, True)
+
+
 def test_the_total_is_taken_not_the_subtotal_and_cents_are_hundredths(tmp_path: Path) -> None:
     count = 400
     random = np.random.default_rng(1)
