@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy
-from conftest import Run
+from conftest import Run, needed
 from export_files import make_shop
 from postgresql import COLUMNS, PASSWORD, Server
 from test_discovery import write_lines
@@ -22,9 +22,10 @@ from clvcast.configs.schema import parse_config, parse_orders_config
 from clvcast.errors import ClvcastError, ConfigError, OrdersError, StoreError
 from clvcast.models.scoring import FORECAST_SCHEMA
 from clvcast.orders.reading import databases
-from clvcast.orders.reading.database_address import build_answer_column
+from clvcast.orders.reading.database_address import build_answer_column, parse_address
 from clvcast.orders.reading.read_orders import read_configured_orders
-from clvcast.serve.batch.database import check_writable_table
+from clvcast.orders.reading.rejected_lines import REJECTED_SCHEMA
+from clvcast.serve.batch.database import check_writable_table, write_tables
 
 CUTOFF = "2020-12-01"
 
@@ -276,6 +277,12 @@ def test_a_query_leaves_no_files(
             f"ATTACH 'leak.duckdb' AS l -- (READ_ONLY)\n; {rows}",
             f"COPY (SELECT 1) TO 'leak.csv'; {rows}",
             f"SET profiling_output = 'leak.json'; SET enable_profiling = 'json'; {rows}",
+            f"ATTACH 'leak.duckdb' AS l (READ_ONLY false); CREATE TABLE l.t AS {rows}; FROM l.t",
+            f"ATTACH 'leak.duckdb' AS l (READ_ONLY 0); {rows}",
+            f"ATTACH 'leak.duckdb' AS l /* /* */ (READ_ONLY) -- */\n; {rows}",
+            f"ATTACH $$leak.duckdb$$ AS l /* $$ (READ_ONLY) -- */\n; {rows}",
+            f"SET \"log_query_path\" = 'leak.log'; {rows}",
+            f"SET GLOBAL \"log_query_path\" = 'leak.log'; {rows}",
             "EXPORT DATABASE 'leak'",
             "",
         ],
@@ -291,6 +298,45 @@ def test_a_query_leaves_no_files(
     }.items():
         settings = parse_orders_config({"source": source, "query": query})
         assert read_configured_orders(settings).n_lines == 1
+    needed("duckdb").connect("orders.duckdb").execute(f"CREATE TABLE t AS {rows}").close()
+    for options in ("READ_ONLY", "TYPE duckdb, READ_ONLY true", "READ_ONLY, TYPE duckdb"):
+        query = f"ATTACH 'orders.duckdb' AS o ({options}); SET TimeZone = 'UTC'; FROM o.t"
+        settings = parse_orders_config({"source": "duckdb:", "query": query})
+        assert read_configured_orders(settings).n_lines == 1
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+adbc", "duckdb"])
+def test_a_variable_may_hold_the_whole_address(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "SELECT 'c' AS customer_id, '2024-01-01' AS ordered_at, 1 AS amount"
+    path = tmp_path / "shop.db"
+    connect: Any = {"duckdb": needed("duckdb").connect}.get(scheme, sqlite3.connect)
+    needed("adbc_driver_sqlite")
+    connect(str(path)).execute(f"CREATE TABLE t AS {rows}").close()
+    monkeypatch.setenv("WAREHOUSE", f"{scheme}:///{path}")
+    settings = parse_orders_config({"source": "${WAREHOUSE}#t"})
+    assert read_configured_orders(settings).n_lines == 1
+    if scheme == "duckdb":
+        with pytest.raises(ConfigError, match=r"written to PostgreSQL.*got \$\{WAREHOUSE\}#f"):
+            check_writable_table("${WAREHOUSE}#f", FORECAST_SCHEMA)
+        return
+    nothing = REJECTED_SCHEMA.empty_table()
+    write_tables("${WAREHOUSE}#f", FORECAST_SCHEMA.empty_table(), nothing)
+    with sqlite3.connect(path) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    assert {name for (name,) in names} == {"t", "f", "f_rejected"}
+
+
+def test_a_password_in_a_variable_with_an_address_is_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WAREHOUSE", "snowflake://clv:hush%40hush@account/shop")
+    asked = parse_address("${WAREHOUSE}#orders")
+    for text in ("hush@hush", "hush%40hush"):
+        assert asked.reason(ValueError(f"cannot parse clv:{text}@account")) == (
+            "cannot parse clv:***@account"
+        )
 
 
 @pytest.mark.parametrize(

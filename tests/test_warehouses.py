@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -20,9 +22,10 @@ import clvcast
 from clvcast.configs.schema import parse_orders_config
 from clvcast.errors import OrdersError, StoreError
 from clvcast.models.scoring import FORECAST_SCHEMA
-from clvcast.orders.reading import databases
+from clvcast.orders.reading import databases, warehouses
 from clvcast.orders.reading.read_orders import read_configured_orders
 from clvcast.orders.reading.rejected_lines import REJECTED_SCHEMA
+from clvcast.serve.batch import warehouse_output
 from clvcast.serve.batch.database import check_writable_table, write_tables
 
 SELECT = "SELECT * FROM till"
@@ -80,6 +83,7 @@ def test_values_of_postgresql_keep_their_digits(postgres: Server) -> None:
         ("'1.50'::money", "must not be of the type money"),
         ("'{}'::jsonb", "must hold text, numbers or dates, got extension<arrow.json>"),
         ("'infinity'::timestamp", "timestamp too large"),
+        ("'-infinity'::timestamp", "timestamp too large"),
         ("x FROM nowhere", 'relation "nowhere" does not exist'),
     ],
 )
@@ -101,9 +105,63 @@ def test_fractions_that_sqlite_rounds_are_refused(tmp_path: Path) -> None:
         clvcast.read_orders(f"sqlite+adbc:///{tmp_path}/a.db#t")
 
 
+def test_fractions_after_many_whole_amounts_are_refused_with_a_mend(tmp_path: Path) -> None:
+    needed("adbc_driver_sqlite")
+    rows = [("a", "2020-01-01", 5)] * 1_024 + [("a", "2020-01-02", 7.75)]
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("CREATE TABLE t (customer_id, ordered_at, amount)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+    address = f"sqlite+adbc:///{tmp_path}/a.db"
+    with pytest.raises(OrdersError, match="CAST the column to REAL or TEXT in a query"):
+        clvcast.read_orders(f"{address}#t")
+    query = "SELECT customer_id, ordered_at, CAST(amount AS REAL) AS amount FROM t"
+    orders = read_configured_orders(parse_orders_config({"source": address, "query": query}))
+    assert orders.amounts.sum() == 1_024 * 500 + 775
+
+
+def test_times_in_nanoseconds_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Snowflake's driver hands them over; a stand-in answers."""
+    needed("adbc_driver_sqlite")
+    times = pa.array([1_700_000_000_123_456_789], pa.timestamp("ns"))
+
+    class Cursor:
+        def execute(self, _: str) -> None: ...
+
+        def close(self) -> None: ...
+
+        def fetch_record_batch(self) -> pa.RecordBatchReader:
+            columns = {"ordered_at": times, "customer_id": ["a"], "amount": [1.0]}
+            return pa.table(columns).to_reader()
+
+    @contextmanager
+    def connect(*_: Any) -> Iterator[Any]:
+        yield SimpleNamespace(cursor=Cursor)
+
+    monkeypatch.setattr(warehouses, "connect_adbc", connect)
+    orders = clvcast.read_orders("sqlite+adbc:///shop.db#t")
+    assert orders.times.astype("datetime64[us]").tolist() == [
+        datetime(2023, 11, 14, 22, 13, 20, 123456)
+    ]
+    times = pa.array([-(2**63)], pa.timestamp("us"))  # minus infinity
+    with pytest.raises(OrdersError, match="timestamp too large"):
+        clvcast.read_orders("sqlite+adbc:///shop.db#t")
+
+
 @pytest.mark.parametrize(
     "query",
-    ["DELETE FROM till", "SELECT 1; DELETE FROM till", "ATTACH 'leak.db' AS l", "", "VACUUM"],
+    [
+        "DELETE FROM till",
+        "SELECT 1; DELETE FROM till",
+        "ATTACH 'leak.db' AS l",
+        "",
+        "VACUUM",
+        "SELECT 1 # '\n; DROP TABLE till; # '",  # what each dialect takes for quotes and comments
+        "SELECT 1 // '\n; DROP TABLE till; // '",
+        "SELECT `it's` FROM till; DROP TABLE till; SELECT `it's`",
+        'SELECT """ " """; DROP TABLE till --"',
+        "SELECT $$'$$; DROP TABLE till; SELECT $$'$$",
+        "SELECT 1 /* /* */ ' */ ; DROP TABLE till; --'",
+    ],
 )
 def test_a_query_only_reads(shop_file: str, query: str) -> None:
     settings = parse_orders_config({"source": through_adbc(shop_file), "query": query})
@@ -164,6 +222,96 @@ def test_forecasts_replace_their_own_rows(postgres: Server, tmp_path: Path) -> N
         connection.execute("CREATE TABLE forecasts (customer_id)")
     with pytest.raises(StoreError, match="the table forecasts lacks the columns cutoff, model"):
         check_writable_table(f"sqlite+adbc:///{tmp_path}/other.db#forecasts", FORECAST_SCHEMA)
+
+
+def list_tables(path: Path) -> set[str]:
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name for (name,) in found}
+
+
+def test_only_tables_of_the_run_are_dropped(postgres: Server, tmp_path: Path) -> None:
+    """The table of a user that is called NAME_staged stays, also where PostgreSQL cuts names."""
+    needed("adbc_driver_postgresql")
+    nothing = REJECTED_SCHEMA.empty_table()
+    path = tmp_path / "f.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE f_staged (mine)")
+        connection.execute("INSERT INTO f_staged VALUES (1)")
+    write_tables(f"sqlite+adbc:///{path}#f", make_forecasts("a", 1.0), nothing)
+    assert list_tables(path) == {"f", "f_rejected", "f_staged"}
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT * FROM f_staged").fetchall() == [(1,)]
+    longest = "f" * (63 - len("_rejected"))
+    address = through_adbc(postgres.address)
+    with postgres.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS till_forecasts")
+        connection.exec_driver_sql(
+            f"DROP TABLE IF EXISTS till_forecasts.{longest}, till_forecasts.{longest}_rejected"
+        )
+    for clv in (1.0, 2.0):
+        write_tables(f"{address}#till_forecasts.{longest}", make_forecasts("ab", clv), nothing)
+    with postgres.engine.begin() as connection:
+        rows = connection.exec_driver_sql(
+            f"SELECT sum(clv), count(*) FROM till_forecasts.{longest}"
+        ).one()
+        assert tuple(rows) == (4.0, 2)
+        left = connection.exec_driver_sql(
+            "SELECT tablename FROM pg_tables WHERE tablename LIKE 'clvcast_staged%%'"
+        )
+        assert left.fetchall() == []
+
+
+@pytest.mark.parametrize("forbidden", ["DROP", "INSERT"])
+def test_a_failure_says_what_was_written(
+    forbidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """A login that may not drop has written its forecasts; one that may not insert has not."""
+    manager = needed("adbc_driver_manager")
+    path = tmp_path / "f.db"
+    address, nothing = f"sqlite+adbc:///{path}#f", REJECTED_SCHEMA.empty_table()
+    write_tables(address, make_forecasts("a", 1.0), nothing)
+    connect = warehouses.connect_adbc
+
+    class Strict:
+        """A connection or cursor whose user lacks a right."""
+
+        def __init__(self, real: Any) -> None:
+            self.real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+        def cursor(self) -> Strict:
+            return Strict(self.real.cursor())
+
+        def execute(self, statement: str) -> None:
+            if statement.startswith(forbidden):
+                code = manager.AdbcStatusCode.UNAUTHORIZED
+                raise manager.OperationalError("no such right", status_code=code)
+            self.real.execute(statement)
+
+    @contextmanager
+    def connect_strictly(*arguments: Any, **settings: Any) -> Iterator[Any]:
+        with connect(*arguments, **settings) as connection:
+            yield Strict(connection)
+
+    monkeypatch.setattr(warehouse_output, "connect_adbc", connect_strictly)
+    if forbidden == "DROP":
+        write_tables(address, make_forecasts("a", 2.0), nothing)
+        staged = list_tables(path) - {"f", "f_rejected"}
+        assert len(staged) == 2
+        (line,) = caplog.messages
+        assert "are no longer needed: no such right; drop them" in line
+        assert all(name in line for name in staged)
+    else:
+        with pytest.raises(StoreError, match="no such right; nothing was written"):
+            write_tables(address, make_forecasts("a", 2.0), nothing)
+        assert list_tables(path) == {"f", "f_rejected"}
+    address = address.partition("#")[0]
+    with databases.open_query(address, "SELECT clv FROM f") as answer:
+        rows = pa.concat_tables(answer.chunks(["clv"]))
+    assert rows["clv"].to_pylist() == [2.0 if forbidden == "DROP" else 1.0]
 
 
 @pytest.mark.parametrize("name", ["snowflake", "bigquery"])

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
-from ...configs.addresses import hide_passwords, hide_variables
+from ...configs.addresses import expand_variables, hide_passwords, hide_variables
 from ...errors import OrdersError
 from .python_values import build_column, find_kinds
 
@@ -37,15 +38,16 @@ class DatabaseAddress:
     @property
     def is_duckdb(self) -> bool:
         """Whether DuckDB reads it; SQLAlchemy does the rest."""
-        return self.address.lower().startswith("duckdb:")
+        return expand_variables(self.address).lower().startswith("duckdb:")
 
     def reason(self, error: BaseException) -> str:
         """What a driver says, on one line and without secrets."""
         message = " ".join(str(getattr(error, "orig", None) or error).split())
         message = hide_variables(message, self.address)
-        password = self.address.rpartition("@")[0].rpartition(":")[2]
-        if "@" in self.address and password and "${" not in password:
-            message = message.replace(password, "***")
+        expanded = expand_variables(self.address)  # a variable may hold an address with a password
+        password = expanded.rpartition("@")[0].rpartition(":")[2]
+        if "@" in expanded and password:
+            message = message.replace(password, "***").replace(unquote(password), "***")
         return hide_passwords(message)[:_REASON_LENGTH]
 
 

@@ -35,8 +35,16 @@ _DUCKDB_BEFORE = (
 )  # in memory: a database file is read-only
 _DUCKDB_READS = ("SELECT", "MULTI")  # MULTI: what PIVOT becomes
 _NO_KEYWORDS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.S)
-_READ_ONLY = re.compile(r"\([^()]*\bREAD_ONLY\b[^()]*\)\s*;?\s*$", re.I)
-_WRITES_FILES = re.compile(r"\s*SET\b.*(profil|log_query|directory)", re.I | re.S)
+_READ_ONLY = re.compile(
+    r"\((?:[^()]*,)?\s*READ_ONLY(?:\s+TRUE)?\s*(?:,(?:(?!READ_ONLY)[^()])*)?\)\s*;?\s*$", re.I
+)
+_WRITES_FILES = re.compile(
+    r"\s*SET\b(.*(profil|log_query|directory)|\s+((GLOBAL|SESSION|LOCAL)\s+)?\?)", re.I | re.S
+)
+_NESTED_COMMENT = r"/\*(?:(?!\*/).)*/\*"  # some databases end it at the first */, others do not
+# quotes and comments of other kinds than _NO_KEYWORDS finds, which could hide a statement
+_UNSURE_IN_DUCKDB = re.compile(rf"{_NESTED_COMMENT}|\$\w*\$|\\'", re.S)
+_UNSURE_ELSEWHERE = re.compile(rf"{_NESTED_COMMENT}|[#`$]|//|\'\'\'|\"\"\"", re.S)
 
 
 def refuse_query(shown: str) -> OrdersError:
@@ -67,13 +75,15 @@ def check_duckdb_query(connection: Any, query: str, shown: str) -> None:
     connection.execute("SET allow_persistent_secrets = false")
     statements = connection.extract_statements(query)
     for statement in statements[:-1]:
-        text = _NO_KEYWORDS.sub(" ", statement.query)
-        is_attached = statement.type.name == "ATTACH" and _READ_ONLY.search(text)
-        is_allowed = is_attached or statement.type.name in _DUCKDB_BEFORE
+        kind = statement.type.name
+        text = _NO_KEYWORDS.sub(lambda m: "?" if m[0][0] in "'\"" else " ", statement.query)
+        is_unsure = kind != "CREATE" and _UNSURE_IN_DUCKDB.search(statement.query)
+        is_attached = kind == "ATTACH" and _READ_ONLY.search(text)
+        is_allowed = (is_attached or kind in _DUCKDB_BEFORE) and not is_unsure
         if not is_allowed or _WRITES_FILES.match(text):
             raise OrdersError(
                 f"{shown}: before the SELECT may stand CREATE, LOAD, ATTACH ... (READ_ONLY) and "
-                f"SET of what writes no file, got {statement.type.name} ..."
+                f"SET of what writes no file, got {kind} ..."
             )
     if not statements or statements[-1].type.name not in _DUCKDB_READS:
         raise refuse_query(shown)
@@ -84,6 +94,12 @@ def check_one_select(query: str, shown: str) -> str:
     query = query.strip().removesuffix(";")
     text = _NO_KEYWORDS.sub(" ", query)
     hides_a_quote = re.search(r"\\['\"`]", query)  # some databases escape them so, others do not
-    if ";" in text or hides_a_quote or not re.match(r"[\s(]*(SELECT|WITH|VALUES)\b", text, re.I):
+    is_unsure = ";" in query and _UNSURE_ELSEWHERE.search(query)  # quotes and comments of dialects
+    if (
+        ";" in text
+        or is_unsure
+        or hides_a_quote
+        or not re.match(r"[\s(]*(SELECT|WITH|VALUES)\b", text, re.I)
+    ):
         raise refuse_query(shown)
     return query

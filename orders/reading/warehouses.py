@@ -70,7 +70,7 @@ _KINDS = {
 
 def find_adbc_kind(asked: DatabaseAddress) -> AdbcKind | None:
     """The kind of database of an address that an ADBC driver reads, else None."""
-    return _KINDS.get(asked.address.partition("://")[0].lower())
+    return _KINDS.get(expand_variables(asked.address).partition("://")[0].lower())
 
 
 def quote_table(kind: AdbcKind, name: str) -> str:
@@ -113,7 +113,7 @@ def open_adbc_query(
     if query is not None:
         query = check_one_select(query, asked.shown)
     with connect_adbc(asked, kind) as connection, closing(connection.cursor()) as cursor:
-        with _in_sentences(asked):
+        with _translate_errors(asked):
             if kind.begin is not None:
                 cursor.execute(kind.begin)
             if query is None:
@@ -129,31 +129,33 @@ def open_adbc_query(
             nonlocal answer
             if query is None:
                 listed = ", ".join(quote_table(kind, name.replace(".", "\0")) for name in wanted)
-                with _in_sentences(asked):
+                with _translate_errors(asked):
                     cursor.execute(f"SELECT {listed} FROM {source}".replace("\0", "."))
                     answer = cursor.fetch_record_batch()
             while True:
-                with _in_sentences(asked):
+                with _translate_errors(asked):
                     batch = next(answer, None)
                 if batch is None:
                     return
                 rows = pa.Table.from_batches([batch]).select(list(wanted))
-                columns = [_check_column(rows, name, asked) for name in wanted]
+                with _translate_errors(asked):
+                    columns = [_check_column(rows, name, asked) for name in wanted]
                 yield pa.table(columns, names=list(wanted))
 
         yield QueryResult(names, read)
 
 
 @contextmanager
-def _in_sentences(asked: DatabaseAddress) -> Iterator[None]:
+def _translate_errors(asked: DatabaseAddress) -> Iterator[None]:
     """Turn what a driver raises into a sentence."""
     manager = import_module("adbc_driver_manager")
     try:
         yield
     except (manager.Error, pa.ArrowException, OSError) as error:
-        raise OrdersError(
-            f"{asked.shown}: the database query failed: {asked.reason(error)}"
-        ) from None
+        reason = asked.reason(error)
+        if "Type mismatch" in reason:  # SQLite's driver takes a type from the first 1,024 rows
+            reason += "; CAST the column to REAL or TEXT in a query, or read it by sqlite:///"
+        raise OrdersError(f"{asked.shown}: the database query failed: {reason}") from None
 
 
 def _check_column(rows: pa.Table, name: str, asked: DatabaseAddress) -> pa.Array | pa.ChunkedArray:
@@ -175,8 +177,9 @@ def _check_column(rows: pa.Table, name: str, asked: DatabaseAddress) -> pa.Array
             )
         return build_answer_column(values, name, asked)
     if pa.types.is_timestamp(kind):
-        instants = column.cast(pa.timestamp("us", kind.tz)).cast(pa.int64())
-        if (pc.max(pc.abs_checked(instants)).as_py() or 0) >= _LATEST:
+        instants = column.cast(pa.timestamp("us", kind.tz), safe=kind.unit != "ns")
+        ends = pc.min_max(instants.cast(pa.int64())).as_py()
+        if (ends["max"] or 0) >= _LATEST or (ends["min"] or 0) <= -_LATEST:
             raise OrdersError(
                 f"{asked.shown}: the database query failed: timestamp too large (after year 9999) "
                 f"in column {name!r}; leave such rows out in a query"

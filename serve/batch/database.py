@@ -29,7 +29,8 @@ _DIALECTS = ("postgresql", "sqlite")
 def check_writable_table(output: str, forecasts: pa.Schema) -> None:
     """Reject, before long work, a table that cannot take forecasts.
 
-    The tables are created and rolled back, which also checks the permission.
+    The tables are created and rolled back, which also checks the permission. Through ADBC, tables
+    that are missing are created and stay, without rows.
     """
     target = parse_address(output)
     if _is_new_file(target):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib import import_module
@@ -14,6 +16,8 @@ from ...orders.reading.database_address import DatabaseAddress
 from ...orders.reading.warehouses import AdbcKind, connect_adbc, quote_table
 
 __all__ = ["Rows", "create_adbc_tables", "write_adbc_tables"]
+
+_logger = logging.getLogger(__name__)
 
 Rows = tuple[str, pa.Table, tuple[str, ...]]  # name, rows and key of a table
 
@@ -38,22 +42,53 @@ def create_adbc_tables(target: DatabaseAddress, kind: AdbcKind, tables: Sequence
 def write_adbc_tables(target: DatabaseAddress, kind: AdbcKind, tables: Sequence[Rows]) -> None:
     """Write tables: rows replace those with their key, or all where there is no key.
 
-    The rows are first sent to `NAME_staged`. One transaction then moves them into all tables.
+    The rows are first sent to tables of this run alone, beside those that they go into. One
+    transaction then moves them into all tables.
     """
     create_adbc_tables(target, kind, tables)
+    staged = [_name_staged(name) for name, _, _ in tables]
     with _open_cursor(target, kind) as (connection, cursor):
-        for name, rows, _ in tables:
-            _send(cursor, f"{name}_staged", _store(rows, kind), "replace")
+        try:
+            for place, (_, rows, _) in zip(staged, tables, strict=True):
+                _send(cursor, place, _store(rows, kind), "create")
+            _commit(connection, kind)
+            moves = [
+                move
+                for place, table in zip(staged, tables, strict=True)
+                for move in _list_moves(kind, place, *table)
+            ]
+            if kind.name == "bigquery":  # its driver commits every statement, so they are one
+                moves = ["; ".join(["BEGIN TRANSACTION", *moves, "COMMIT TRANSACTION"])]
+            for move in moves:
+                cursor.execute(move)
+            _commit(connection, kind)
+        finally:
+            _drop_staged(target, kind, staged, connection, cursor)
+
+
+def _name_staged(name: str) -> str:
+    """A new table's name in the schema of `name`; PostgreSQL would cut one longer than 63."""
+    schema, dot, _ = name.rpartition(".")
+    return f"{schema}{dot}clvcast_staged_{secrets.token_hex(8)}"
+
+
+def _drop_staged(
+    target: DatabaseAddress, kind: AdbcKind, staged: Sequence[str], connection: Any, cursor: Any
+) -> None:
+    """Drop the tables of this run. A failure is logged: what was written is written."""
+    try:
+        if kind.name != "bigquery":
+            connection.rollback()  # of what was not committed
+        for place in staged:
+            cursor.execute(f"DROP TABLE IF EXISTS {quote_table(kind, place)}")
         _commit(connection, kind)
-        moves = [move for table in tables for move in _list_moves(kind, *table)]
-        if kind.name == "bigquery":  # its driver commits every statement, so they are one
-            moves = ["; ".join(["BEGIN TRANSACTION", *moves, "COMMIT TRANSACTION"])]
-        for move in moves:
-            cursor.execute(move)
-        _commit(connection, kind)
-        for name, _, _ in tables:
-            cursor.execute(f"DROP TABLE {quote_table(kind, f'{name}_staged')}")
-        _commit(connection, kind)
+    except import_module("adbc_driver_manager").Error as error:
+        _logger.warning(
+            "%s may keep the tables %s, which are no longer needed: %s; drop them",
+            target.shown,
+            " and ".join(staged),
+            target.reason(error),
+        )
 
 
 @contextmanager
@@ -93,9 +128,11 @@ def _list_columns(connection: Any, cursor: Any, kind: AdbcKind, name: str) -> li
     return list(cursor.fetch_arrow_table().schema.names)
 
 
-def _list_moves(kind: AdbcKind, name: str, rows: pa.Table, key: tuple[str, ...]) -> list[str]:
-    """The statements that move the staged rows into their table."""
-    table, staged = quote_table(kind, name), quote_table(kind, f"{name}_staged")
+def _list_moves(
+    kind: AdbcKind, place: str, name: str, rows: pa.Table, key: tuple[str, ...]
+) -> list[str]:
+    """The statements that move the rows staged in `place` into their table."""
+    table, staged = quote_table(kind, name), quote_table(kind, place)
     listed = ", ".join(quote_table(kind, column) for column in rows.schema.names)
     equal = " AND ".join(
         f"{staged}.{quote_table(kind, column)} = {table}.{quote_table(kind, column)}"

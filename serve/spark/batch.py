@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from ...configs.addresses import is_address
 from ...errors import ConfigError, StoreError
 from ...features.attribute_features import MissingAttributes, count_missing_attributes
 from ...models.model import TrainedModel
@@ -68,7 +69,7 @@ def score_files(
     lines go into the folder `<output>-rejected`. A folder is complete when it holds Spark's
     `_SUCCESS`; a complete one is replaced only with `force`, since Spark removes it first.
     """
-    if "://" in str(output):
+    if "://" in str(output) or is_address(str(output)):
         raise ConfigError(
             "with --engine spark the output must be a folder that every machine sees, got an "
             "address; call clvcast.spark.score and write its DataFrame there"
