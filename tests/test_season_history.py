@@ -49,6 +49,12 @@ def test_months_and_days_are_read_as_people_write_them(tmp_path: Path) -> None:
     days = load(tmp_path, "day,revenue\n25/01/2010,1\n28/01/2010,-2\n03/02/2010,4\n")
     assert days.starts.tolist() == [day("2010-01-25"), day("2010-01-28"), day("2010-02-03")]
     assert (days.ends - days.starts).tolist() == [1, 1, 1]
+    for rows in (
+        "01-25-2010,1\n01-28-2010,-2\n02-03-2010",
+        "25.01.2010,1\n28.01.2010,-2\n03.02.2010",
+    ):
+        other = load(tmp_path, f"day,revenue\n{rows},4\n")
+        assert other.starts.tolist() == days.starts.tolist()
     pd.DataFrame(
         {"date": pd.to_datetime(["2010-01-25", "2010-01-26"]), "revenue": [1, 2]}
     ).to_parquet(tmp_path / "revenue.parquet")
@@ -68,6 +74,7 @@ def test_months_and_days_are_read_as_people_write_them(tmp_path: Path) -> None:
         ),
         ("date,revenue\n2010-01,1\n2010-03,2\n", "none of the days from 2010-02-01 to 2010-02-28"),
         ("date,revenue\n04/05/2010,1\n05/05/2010,2\n", "which part of a date is the month"),
+        ("date,revenue\n04-05-2010,1\n05-05-2010,2\n", "which part of a date is the month"),
     ],
 )
 def test_a_fault_of_the_file_is_named(tmp_path: Path, text: str, message: str) -> None:
