@@ -21,7 +21,7 @@ from .. import dates
 from ..columns import Float64
 from .number_formats import NO_NUMBER, make_plain
 
-__all__ = ["parse_amounts", "parse_days", "parse_months", "read_money_table"]
+__all__ = ["check_currency", "parse_amounts", "parse_days", "parse_months", "read_money_table"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NUMERIC = re.compile(r"^\s*(\d{1,4})\s*([-/.])\s*(\d{1,4})(?:\s*[-/.]\s*(\d{1,4}))?\s*$")
@@ -97,6 +97,20 @@ def _name_columns(table: pd.DataFrame, names: Mapping[str, tuple[str, ...]]) -> 
     if "currency" in folded:
         renamed[folded["currency"]] = "currency"
     return table.rename(columns=renamed)
+
+
+def check_currency(name: str, table: pd.DataFrame, currency: str) -> None:
+    """Refuse a table whose column `currency`, if any, names another than the orders' currency."""
+    if "currency" not in table.columns:
+        return
+    currencies = sorted({str(value).strip() for value in table["currency"].dropna()})
+    expected = {currency} if currency else set(currencies[:1])
+    if set(currencies) - expected:
+        rule = f"{currency}, the orders' currency" if currency else "one currency"
+        raise OrdersError(
+            f"{name} must be in {rule}, got {' and '.join(currencies)}; convert it at the rates of "
+            "the day"
+        )
 
 
 def parse_amounts(cells: Sequence[object], name: str, column: str) -> Float64:
