@@ -54,6 +54,7 @@ __all__ = [
     "format_command",
     "format_money",
     "format_place",
+    "format_source",
     "list_settings",
     "load_configured_model",
     "make_progress",
@@ -345,6 +346,14 @@ def format_place(config: Path | None, tracking_uri: str | None) -> list[str]:
 
     named = [] if config is None else ["--config", str(config)]
     return [*named, *list_settings(), *list_store_options(tracking_uri)]
+
+
+def format_source(orders: str | None, complete_until: str | None) -> list[str]:
+    """The options that name the orders a command read, and the day they are complete until."""
+    from ..configs.addresses import hide_passwords
+
+    named = [] if orders is None else ["--orders", hide_passwords(orders)]
+    return [*named, *([] if complete_until is None else ["--complete-until", complete_until])]
 
 
 def list_settings() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .console import format_command, format_place, list_settings
+from .console import format_command, format_place, format_source, list_settings
 
 __all__ = ["list_next_commands"]
 
@@ -16,15 +16,16 @@ def list_next_commands(
     config: Path | None,
     tracking_uri: str | None,
     orders: str | None = None,
+    complete_until: str | None = None,
 ) -> list[str]:
     """Commands in the order to run them; none where the advice names none.
 
-    `config`, `tracking_uri` and `orders` are those of the command that gives the advice.
+    The parameters from `config` on are those of the command that gives the advice.
     """
     named = re.search(r"run clvcast (\w+)", advice)
     if named is None:
         return []
-    source = [] if orders is None else ["--orders", orders]
+    source = format_source(orders, complete_until)
     if named[1] != "compare":
         inputs = [*([] if config is None else [config]), *source, *list_settings()]
         output = ["--output", "backtest"] if named[1] == "backtest" else []

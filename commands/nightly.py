@@ -67,7 +67,10 @@ def nightly(
             out.print(summary.format_text())
             name = settings.tracking.model_name
             refused = [step.sentence for step in summary.steps if step.outcome == "refused"]
-            for command in list_next_commands("; ".join(refused), name, path, tracking_uri):
+            advice = "; ".join(refused)
+            for command in list_next_commands(
+                advice, name, path, tracking_uri, complete_until=complete_until
+            ):
                 out.print(f"what to do is: {command}")
         if silent:  # a scheduler forwards stderr
             for step in summary.steps:

@@ -21,6 +21,7 @@ from .console import (
     err,
     format_command,
     format_place,
+    format_source,
     make_progress,
     note,
     out,
@@ -140,14 +141,13 @@ def train(
                 out.print(sentence)
         out.print()
         place = format_place(config, tracking_uri)
-        source = [] if orders is None else ["--orders", hide_passwords(orders)]
+        source = format_source(orders, complete_until)
         if config is None:
             source = ["--model", f"models:/{registered.name}@champion", *source]
         _print_outcome(registered, run.model.version, place, source)
         if verdict is not None and verdict.failed:
-            shown = None if orders is None else hide_passwords(orders)
             for command in list_next_commands(
-                verdict.next_step, registered.name, config, tracking_uri, shown
+                verdict.next_step, registered.name, config, tracking_uri, orders, complete_until
             ):
                 out.print(f"What to do is: {command}")
     if verdict is not None and not registered.promoted:
@@ -214,6 +214,7 @@ def backtest(
     cutoff: Annotated[
         list[str] | None, typer.Option(metavar="DATE", help="Past cutoff, repeatable.")
     ] = None,
+    complete_until: CompleteUntil = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of cutoffs evaluated in parallel.")] = 1,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -225,7 +226,7 @@ def backtest(
     from ..atomic_files import check_folder
     from ..train.backtest.run import backtest as run_backtest
 
-    _, settings = read_config_of_orders(config, orders)
+    _, settings = read_config_of_orders(config, orders, complete_until)
     silent = quiet or as_json
     order_lines = read_orders(settings, silent)
     check_folder(output)

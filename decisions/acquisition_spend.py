@@ -12,7 +12,12 @@ from ..errors import OrdersError
 from ..orders import dates
 from ..orders.columns import Int64
 from ..orders.limits import MAX_AMOUNT
-from ..orders.reading.money_tables import parse_amounts, parse_months, read_money_table
+from ..orders.reading.money_tables import (
+    check_currency,
+    parse_amounts,
+    parse_months,
+    read_money_table,
+)
 from ..orders.reading.validation_issues import pluralize
 
 __all__ = ["Spend", "coerce_spend", "find_gaps", "match_channels"]
@@ -47,7 +52,7 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
         )
     if table.empty:
         raise OrdersError(f"{name} has no rows; give one row per channel and month")
-    _check_currency(name, table, currency)
+    check_currency(name, table, currency)
     channels = [str(value).strip() for value in table["channel"].fillna("")]
     months = parse_months(table["month"].tolist(), name)
     spends = parse_amounts(table["spend"].tolist(), name, "spend")
@@ -131,16 +136,3 @@ def find_gaps(spend: Spend, channels: Sequence[str]) -> list[str]:
                 f"{pluralize(len(missing), 'month')} are left out (state 0 if nothing was spent)"
             )
     return remarks
-
-
-def _check_currency(name: str, table: pd.DataFrame, currency: str) -> None:
-    if "currency" not in table.columns:
-        return
-    currencies = sorted({str(value).strip() for value in table["currency"].dropna()})
-    expected = {currency} if currency else set(currencies[:1])
-    if set(currencies) - expected:
-        rule = f"{currency}, the orders' currency" if currency else "one currency"
-        raise OrdersError(
-            f"{name} must be in {rule}, got {' and '.join(currencies)}; convert it at the rates of "
-            "the day"
-        )

@@ -86,7 +86,7 @@ def propose_columns(proposal: Proposal, columns: dict[str, ColumnProfile]) -> No
                     question = f"{column.name} seems to be a share (of {whole}). If it is money:"
                     proposal.ask("columns.discount", question, (quote_flow(column.name), "money"))
                 elif ours == "cost":
-                    proposal.choose("columns.cost", *find_line_cost(column, columns))
+                    _propose_cost(proposal, column, columns)
                 else:
                     proposal.choose("columns.discount", column.name, "money")
     _find_statuses(proposal, columns, order, used_columns)
@@ -231,6 +231,21 @@ def _deduct_refund(
         return expression
     base = quote_name(expression) if expression in columns else expression
     return f"{base} - abs({quote_name(refund.name)} or 0)"
+
+
+def _propose_cost(
+    proposal: Proposal, cost: ColumnProfile, columns: dict[str, ColumnProfile]
+) -> None:
+    expression, why = find_line_cost(cost, columns)
+    if expression is not None:
+        proposal.choose("columns.cost", expression, why)
+        return
+    proposal.ask(
+        "columns.cost",
+        f"the values do not tell whether {cost.name} is of one unit or of the line:",
+        (quote_flow(cost.name), "of the line"),
+        (quote_flow(why), "of one unit"),
+    )
 
 
 def _find_statuses(

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..configs.layouts import quote_name
 from ..orders.columns import Float64
+from .checks.finding import format_signed_amount
 from .checks.vocabulary import is_sale
 from .column_profiles import ColumnProfile, find_named
 from .line_amounts import Amount, is_of_order
@@ -78,7 +79,7 @@ def follow_quantity(
     wrong = back & (amount.numbers > 0)
     if not wrong.any() or wrong.sum() <= _POSITIVE_SHARE * back.sum():
         return expression, ""
-    signed = f"{quote_name(amount.name)} * sign({quote_name(quantity.name)})"
+    signed = format_signed_amount(quote_name(amount.name), quote_name(quantity.name))
     return signed, f"; {quantity.name} is negative on {int(wrong.sum()):,} lines: returns"
 
 

@@ -41,6 +41,6 @@ def choose_horizon(customers: Int64, times: Int64, is_whole: bool = True) -> tup
         horizon = next((h for h in HORIZONS if days_later <= h), HORIZONS[-1])
         why = f"3 of 4 of {len(gaps):,} repeat orders come within {days_later:.0f} days"
     longest = max((h for h in HORIZONS if h * _PERIODS_IN_HISTORY <= span), default=HORIZONS[0])
-    if longest < horizon:
+    if is_whole and longest < horizon:  # a part's span is not the history's
         return longest, f"{why}, but {span:,} days of orders allow no longer period"
     return horizon, why

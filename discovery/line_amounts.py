@@ -83,9 +83,11 @@ def find_amount(
     return _find_line_amount(lines, quantity, product)
 
 
-def find_line_cost(cost: ColumnProfile, columns: dict[str, ColumnProfile]) -> tuple[str, str]:
+def find_line_cost(
+    cost: ColumnProfile, columns: dict[str, ColumnProfile]
+) -> tuple[str | None, str]:
     """The cost of a line, and why: a unit's is taken times the quantity, else the measured margin
-    would be far too high.
+    would be far too high. None where neither name nor values tell, and the cost of units.
     """
     quantity = next(
         (c for c in find_named(columns, "quantity", ()) if c.is_number and c.is_whole), None
@@ -99,7 +101,9 @@ def find_line_cost(cost: ColumnProfile, columns: dict[str, ColumnProfile]) -> tu
     rates = rate_recurrence(cost.numbers, quantity.numbers, products[0].codes) if products else None
     if rates is not None and rates[0] >= _RECURS and rates[0] > rates[1] + _CLEARLY:
         return times, f"it recurs per {products[0].name} whatever {quantity.name} is: of one unit"
-    return cost.name, "money"
+    if rates is not None and rates[1] >= _RECURS and rates[1] > rates[0] + _CLEARLY:
+        return cost.name, f"divided by {quantity.name} it recurs: of the line"
+    return None, times
 
 
 def _rate_money(columns: dict[str, ColumnProfile], taken: Sequence[str]) -> list[ColumnProfile]:

@@ -7,7 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -53,8 +53,13 @@ def read_sample(source: str, query: str | None = None) -> Sample:
     Raises `OrdersError` where there are no orders to read.
     """
     if is_remote_file(source):
+        sample = None
         for fetched in fetch_files(source):  # each is there until the next is asked for
-            return _sample_file(fetched.path)
+            if sample is not None:
+                return replace(sample, is_whole=False)
+            sample = _sample_file(fetched.path)
+        if sample is not None:
+            return sample
     if is_address(source):
         return _sample_database(source, query)
     if query is not None:
@@ -72,13 +77,19 @@ def read_sample(source: str, query: str | None = None) -> Sample:
 
 def _sample_database(source: str, query: str | None) -> Sample:
     with open_query(source, query) as result:
-        chunk = next(iter(result.chunks(result.names)), None)
-    if chunk is None or not chunk.num_rows:
+        chunks, n_lines = list[pa.Table](), 0
+        for chunk in result.chunks(result.names):
+            chunks.append(chunk)
+            n_lines += chunk.num_rows
+            if n_lines > _LINES:
+                break
+    if not n_lines:
         raise OrdersError(
             f"{hide_passwords(source)} has no rows; name a table or query with orders"
         )
+    table = pa.concat_tables(chunks, promote_options="permissive")
     return Sample(
-        result.names, _convert_to_text(chunk.slice(0, _LINES)), is_whole=chunk.num_rows <= _LINES
+        result.names, _convert_to_text(table.slice(0, _LINES)), is_whole=n_lines <= _LINES
     )
 
 
@@ -95,7 +106,8 @@ def _sample_file(path: Path) -> Sample:
         table = raw.table
         if n_lines < _LINES:
             first.append(table.slice(0, _LINES - n_lines))
-        last = [table.slice(max(0, table.num_rows - _LAST_LINES))] if table.num_rows else last
+        rest = table.slice(max(0, _LINES - n_lines))
+        last = [rest.slice(max(0, rest.num_rows - _LAST_LINES))] if rest.num_rows else last
         n_lines += table.num_rows
     if not n_lines:
         raise OrdersError(f"{path.name} has a header and no order lines")
@@ -104,7 +116,7 @@ def _sample_file(path: Path) -> Sample:
         cells = pd.concat([cells, _convert_to_text(last[0])], ignore_index=True)
     form: dict[str, str | int] = {"skip_lines": text.skip_lines} if text.skip_lines else {}
     why = {"skip_lines": f"the header is row {text.skip_lines + 1}"}
-    return Sample(names, cells, form, why, is_whole=n_lines <= _LINES)
+    return Sample(names, cells, form, why, is_whole=len(cells) == n_lines)
 
 
 def _find_workbook_header(path: Path) -> FormatConfig:

@@ -30,6 +30,7 @@ _NUMBERS = (
     "expected_spend", "clv",
 )  # fmt: skip
 _REQUIRED = (*_TEXTS, "cutoff", *_NUMBERS)
+_RETENTION = ("retention_value", "value_at_risk")  # numbers too; files of 0.1.0 have none
 _OF_ONE_CUSTOMER = (
     "expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper", "next_order_from",
     "next_order_until",
@@ -41,6 +42,7 @@ _OF_HISTORY = (
 _NEVER_NEGATIVE = (
     *("n_orders", "tenure_days", "churn_probability", "expected_spend", "clv"),
     *("expected_spend_lower", "expected_spend_upper", "clv_lower", "clv_upper"),
+    *_RETENTION,
 )
 _MONEY = ("expected_", "clv_", PERIOD_PREFIX)  # how columns of numbers begin
 _TIMES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_until")
@@ -61,7 +63,7 @@ def read_forecasts(source: object, *, whole: bool = True) -> Forecasts:
     Unless `whole`, without the columns that nobody adds up: intervals of single customers. Raises
     `OrdersError` for a file that holds no forecasts, or those of several cutoffs or models.
     """
-    forecasts = _read_source(source, _REQUIRED, whole=whole)
+    forecasts = _read_source(source, _REQUIRED, _RETENTION, whole=whole)
     name, table = forecasts.name, forecasts.rows
     for column, mend in (("cutoff", "one moment"), ("model_version", "one model")):
         values = pc.unique(table[column]).to_pylist()
@@ -92,8 +94,13 @@ def read_forecast_history(source: object) -> Forecasts:
     return forecasts
 
 
-def _read_source(source: object, required: Sequence[str], *, whole: bool = True) -> Forecasts:
-    """The rows of a source with typed columns and usable numbers, and their terms."""
+def _read_source(
+    source: object, required: Sequence[str], optional: Sequence[str] = (), *, whole: bool = True
+) -> Forecasts:
+    """The rows of a source with typed columns and usable numbers, and their terms.
+
+    `optional` columns may be missing, but have no empty cells.
+    """
     if isinstance(source, str | Path):
         name, table = str(source), _read_file(Path(source), whole=whole)
     elif isinstance(source, pd.DataFrame):
@@ -114,12 +121,13 @@ def _read_source(source: object, required: Sequence[str], *, whole: bool = True)
     if not table.num_rows:
         raise OrdersError(f"{name} holds no forecasts, only column names")
     table = _check_types(table, name)
-    for column in required:
+    numbers = (*_NUMBERS, *_RETENTION)
+    for column in (*required, *(each for each in optional if each in table.column_names)):
         values = table[column]
         is_number = pa.types.is_floating(values.type)
         if values.null_count or (is_number and not pc.all(pc.is_finite(values)).as_py()):
             raise OrdersError(
-                f"{name} must hold {'numbers' if column in _NUMBERS else 'a value'} in {column}, "
+                f"{name} must hold {'numbers' if column in numbers else 'a value'} in {column}, "
                 "got empty cells or NaN; make it with clvcast score"
             )
     for column in (each for each in _NEVER_NEGATIVE if each in table.column_names):
@@ -160,7 +168,8 @@ def _check_types(table: pa.Table, name: str) -> pa.Table:
     kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_TIMES, pa.timestamp("us"))
     for position, column in enumerate(table.column_names):
         kind = kinds.get(column)
-        if kind is None and (column in _NUMBERS or column.startswith(_MONEY)):
+        is_number = column in (*_NUMBERS, *_RETENTION) or column.startswith(_MONEY)
+        if kind is None and is_number:
             kind = pa.float64()
         if kind is None or table[column].type == kind:
             continue

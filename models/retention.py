@@ -53,8 +53,12 @@ def compute_order_ratio(
     after_silence: Float64,
     churn_probability: Float64,
 ) -> Float64:
-    """How much more those who order in the first period bring later: n_rows, >= 1."""
-    ratio = after_order / np.maximum(after_silence, after_order / _MOST_RATIO)
+    """How much more those who order in the first period bring later: n_rows, >= 1.
+
+    BTYD's ratio is at least 1 before the factor too: the factors were learned on such ratios.
+    """
+    least = np.maximum(after_order / _MOST_RATIO, 1e-300)  # 0 / 0 is a ratio of 1
+    ratio = np.clip(after_order / np.maximum(after_silence, least), 1.0, _MOST_RATIO)
     if factors is not None:
         logs = np.interp(churn_probability, factors.churn_knots, factors.log_factors)
         ratio = ratio * np.exp(logs)

@@ -42,6 +42,7 @@ __all__ = [
 TIERS = ("low", "medium", "high")
 RISKS = ("low", "medium", "high")
 _LEAST_BAND = 0.05  # of the customers, in each risk band
+_DIGITS = (2, 3, 4, 6)  # of risk limits that fit the customers, the fewest first
 _Cuts = Annotated[tuple[FiniteFloat, ...], Field(min_length=4, max_length=4)]
 
 
@@ -135,15 +136,27 @@ def choose_risk_limits(config: RiskConfig, churn_probability: Float64) -> RiskCo
     """The configuration's limits; where it states none, some that tell these customers apart.
 
     The usual limits, unless a band would hold less than 5 % of the customers: then thirds of
-    them by churn probability, to the nearest hundredth.
+    them by churn probability, to the fewest digits that leave 5 % in each band. Where no digits
+    do, the usual limits stay.
     """
     if config.model_fields_set or not len(churn_probability):
         return config
-    bands = assign_risk_bands(churn_probability, config)
-    if min(np.count_nonzero(bands == risk) for risk in RISKS) >= _LEAST_BAND * len(bands):
+    if _tells_apart(config, churn_probability):
         return config
-    low, high = np.quantile(churn_probability, (1 / 3, 2 / 3)).round(2).tolist()
-    return RiskConfig(low_below=low, high_above=high)
+    thirds = np.quantile(churn_probability, (1 / 3, 2 / 3))
+    for digits in _DIGITS:
+        low, high = thirds.round(digits).tolist()
+        limits = RiskConfig(low_below=low, high_above=high)
+        if _tells_apart(limits, churn_probability):
+            return limits
+    return config
+
+
+def _tells_apart(limits: RiskConfig, churn_probability: Float64) -> bool:
+    """Whether each band holds at least 5 % of the customers."""
+    bands = assign_risk_bands(churn_probability, limits)
+    smallest = min(int(np.count_nonzero(bands == risk)) for risk in RISKS)
+    return smallest >= _LEAST_BAND * len(bands)
 
 
 def compute_quintile_cuts(values: npt.NDArray[Any]) -> tuple[float, ...]:

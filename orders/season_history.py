@@ -14,8 +14,9 @@ import numpy as np
 from .columns import Float64, Int64
 from .dates import DAY
 
-__all__ = ["SeasonHistory"]
+__all__ = ["MOST_GAP_DAYS", "SeasonHistory"]
 
+MOST_GAP_DAYS = 27  # between its end and the first order; a history that ends earlier is not used
 _LEAST_OVERLAP_DAYS = 28  # fewer say too little of how two sources compare
 
 
@@ -48,14 +49,16 @@ class SeasonHistory:
     def compare_totals(self, daily: Float64, first: int) -> tuple[float, float] | None:
         """What the daily totals from the day `first` on, and this history, sum to where both are.
 
+        A day without a span between the first and the last such span had no revenue, and counts.
         None where both are on fewer than 28 days, or one sums to nothing.
         """
         inside = (self.starts >= first) & (self.ends <= first + len(daily))
-        sums = np.concatenate(([0.0], np.cumsum(daily)))
-        starts, ends = self.starts[inside] - first, self.ends[inside] - first
-        theirs, ours = float((sums[ends] - sums[starts]).sum()), float(self.revenue[inside].sum())
-        days = int((ends - starts).sum())
-        return (theirs, ours) if days >= _LEAST_OVERLAP_DAYS and min(theirs, ours) > 0 else None
+        if not inside.any():
+            return None
+        low, high = int(self.starts[inside][0]) - first, int(self.ends[inside][-1]) - first
+        theirs, ours = float(daily[low:high].sum()), float(self.revenue[inside].sum())
+        is_enough = high - low >= _LEAST_OVERLAP_DAYS and min(theirs, ours) > 0
+        return (theirs, ours) if is_enough else None
 
     def digest(self) -> str:
         """A sha256 of the content."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
+from clvcast.errors import OrdersError
 from clvcast.orders import dates, windows
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.customer_sampling import (
@@ -81,6 +84,34 @@ def test_a_limit_above_the_rows_gives_the_model_of_all(
     version = fit(shop_orders, quick, END).version
     assert fit(shop_orders, quick, END, max_rows=10**9).version == version
     assert fit(shop_orders, quick, END, max_rows=1_000).version != version
+
+
+def test_steps_are_reported_by_one_thread_at_a_time(
+    shop_orders: clvcast.Orders, quick: clvcast.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = object()
+    steps: list[str] = []
+    crossings: list[str] = []
+    is_reporting = False
+
+    def report(step: str) -> None:
+        nonlocal is_reporting
+        if is_reporting:
+            crossings.append(step)
+        is_reporting = True
+        time.sleep(0.02)
+        is_reporting = False
+        steps.append(step)
+
+    def refuse(*_: object) -> None:
+        raise OrdersError("too short")
+
+    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
+    monkeypatch.setattr("clvcast.train.run.backtest_at", refuse)
+    monkeypatch.setattr("clvcast.train.run.train_final_model", lambda *_: model)
+    assert train_until(shop_orders, quick, END, report).model is model
+    assert len(steps) >= 3
+    assert crossings == []
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from clvcast.discovery.horizon import choose_horizon
 from clvcast.discovery.line_amounts import rate_recurrence
 from clvcast.discovery.proposal import Proposal
 from clvcast.discovery.propose import propose_config
+from clvcast.discovery.sampling import read_sample
 from clvcast.errors import OrdersError
 from clvcast.orders.dates import DAY
 
@@ -94,10 +95,12 @@ def test_the_values_tell_a_unit_price_from_a_line_total(
         ("UnitCost", True, False, "qty * UnitCost"),  # the name says so
         ("cost", True, True, "qty * cost"),  # it recurs per product
         ("cost", False, True, "cost"),
+        ("cost", True, False, None),  # nothing tells
+        ("cost", False, False, None),
     ],
 )
 def test_the_cost_of_a_unit_is_taken_times_the_quantity(
-    name: str, is_unit: bool, has_products: bool, expression: str, tmp_path: Path
+    name: str, is_unit: bool, has_products: bool, expression: str | None, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(0)
     product, quantity = random.integers(0, 20, 400), random.integers(1, 9, 400)
@@ -116,7 +119,10 @@ def test_the_cost_of_a_unit_is_taken_times_the_quantity(
         rows["sku"] = [f"p{k}" for k in product]
     rows.to_csv(tmp_path / "orders.csv", index=False)
     proposal = propose_config(str(tmp_path / "orders.csv"))
-    assert get_columns(proposal)["cost"] == expression
+    assert get_columns(proposal).get("cost") == expression
+    if expression is None:
+        assert "of one unit or of the line" in get_question(proposal, "columns.cost")
+        assert "margin_rate: measured" not in write_config_text(proposal).replace("# ", "")
 
 
 def test_without_products_it_asks(shop: list[Order], tmp_path: Path) -> None:
@@ -556,8 +562,9 @@ def test_lines_from_the_two_ends_of_a_file_tell_no_horizon() -> None:
     assert choose_horizon(customers, times)[0] == 90  # as far as 701 days allow
     customers, times = np.repeat(np.arange(40), 3), np.tile([0, 700, 1500], 40) * DAY
     assert choose_horizon(customers, times)[0] == 365
-    horizon, why = choose_horizon(customers, times, is_whole=False)
-    assert (horizon, "only a part" in why) == (90, True)
+    for days in (times, times // 10):  # the span of a part says nothing either
+        horizon, why = choose_horizon(customers, days, is_whole=False)
+        assert (horizon, why.startswith("usual"), "no longer" in why) == (90, True, False)
 
 
 def test_the_total_is_taken_not_the_subtotal_and_cents_are_hundredths(tmp_path: Path) -> None:
@@ -699,3 +706,17 @@ def test_a_discount_of_a_few_small_values_is_a_share(
         assert "share of the price" in get_question(proposal, "columns.amount")
         answer = "qty * price * (1 - abs(discount or 0) / 100)"
         assert answer in write_config_text(proposal)
+
+
+def test_no_line_of_a_sample_stands_in_it_twice(tmp_path: Path) -> None:
+    lines = pd.DataFrame({"id": np.arange(21_000)})
+    lines.to_parquet(tmp_path / "o.parquet", row_group_size=10_000)
+    sample = read_sample(str(tmp_path / "o.parquet"))
+    assert sample.is_whole
+    assert sample.cells["id"].tolist() == lines["id"].astype(str).tolist()
+    connection = sqlite3.connect(tmp_path / "o.db")
+    lines.head(3_000).to_sql("o", connection, index=False)
+    connection.close()
+    for scheme in ("sqlite", "sqlite+adbc"):  # ADBC gives 1,024 rows at a time
+        sample = read_sample(f"{scheme}:///{tmp_path}/o.db#o")
+        assert (len(sample.cells), sample.is_whole) == (3_000, True)

@@ -388,6 +388,12 @@ def test_spend_files_as_people_keep_them(text: str, tmp_path: Path) -> None:
         ("channel;month;spend\nweb;2020-07;1.234\n", "must show its decimal mark, got '1.234'"),
         ("channel;month;spend\nweb;2020-07;1,5\nweb;2020-08;1.5\n", "must have one decimal mark"),
         ("channel,day,spend\nweb,05/06/2020,1\n", "which part of a date is the month"),
+        ("channel,day,spend\nweb,05-06-2020,1\n", "of a date is the month, got '05-06-2020'"),
+        ("channel,day,spend\nweb,05 / 06 / 2020,1\n", "which part of a date is the month"),
+        (
+            "channel,day,spend\nweb,25-06-2020,1\nweb,06-25-2020,1\n",
+            "which part of a date is the month",
+        ),
         ("channel,month,spend\nweb,06/20,1\n", "month must be such as 2011-03, got '06/20'"),
         ("channel,month,spend\nweb,2020-06,1,234\n", "line 2 must have 3 cells like the header"),
     ],

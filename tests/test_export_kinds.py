@@ -213,8 +213,17 @@ def test_months_are_read_in_other_languages(
     assert sorted(orders.times.tolist()) == sorted(days.astype("int64").tolist())
 
 
-def test_a_month_that_is_of_no_language_here_is_not_read() -> None:
-    """`lis` is October in Croatian, whose other months are unknown."""
+def test_turkish_capitals_are_months() -> None:
+    cells = pa.array(["5 MAYIS 2024", "6 ARALIK 2024", "7 NİSAN 2024"])
+    assert translate_months(cells, "%d %B %Y").to_pylist() == [
+        "5 May 2024",
+        "6 December 2024",
+        "7 April 2024",
+    ]
+
+
+def test_a_month_that_is_of_no_language_here_stays_as_it_is() -> None:
+    """`lis` is October in Croatian, whose other months are unknown: its files are refused."""
     cells = pa.array(["5 sij 2024", "5 lis 2024"])
     assert translate_months(cells, "%d %b %Y").to_pylist() == ["5 sij 2024", "5 Nov 2024"]
 

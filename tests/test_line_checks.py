@@ -49,7 +49,15 @@ def test_negative_quantities_beside_positive_amounts(name: str, n: int, expected
     finding = line_checks.detect_returns(profile_table(lines, parse_orders_config({"source": "-"})))
     assert finding.verdict == expected
     if n == 3:
-        assert finding.mend == f"orders.columns.amount: (amount) * sign({name})"
+        assert finding.mend.startswith("orders.columns.amount: (amount) - ")
+        mapping = finding.mend.partition(": ")[2].strip("'")
+        table = pd.DataFrame({"amount": [3.0, 4.0, -5.0, 6.0, 7.0], name: [1, 0, -1, -2, np.nan]})
+        table = table.assign(customer_id="a", ordered_at=pd.date_range("2024-01-01", periods=5))
+        orders = clvcast.read_orders(
+            table,
+            columns={"customer_id": "customer_id", "ordered_at": "ordered_at", "amount": mapping},
+        )
+        assert (orders.amounts / 100).tolist() == [3.0, 4.0, -5.0, -6.0, 7.0]
     signed = lines["amount"] * np.sign(lines[name])
     assert verdict(line_checks.detect_returns, lines.assign(amount=signed)) == "pass"
 

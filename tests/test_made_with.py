@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Run
@@ -17,6 +18,7 @@ import clvcast
 from clvcast.configs.schema import parse_config
 from clvcast.decisions.customer_base import open_customer_base
 from clvcast.errors import ConfigError, OrdersError
+from clvcast.evaluation.forecast_file import read_forecast_history
 from clvcast.models.forecast_terms import ForecastTerms
 
 CONFIG = parse_config(
@@ -245,6 +247,38 @@ def test_the_manifest_names_it(scored: Path, shop_model: clvcast.Model) -> None:
     manifest = json.loads((scored / "csv" / "f.csv.manifest.json").read_text())
     made = MADE.model_copy(update={"model_version": shop_model.version})
     assert manifest["made_with"] == made.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("column", ["retention_value", "value_at_risk"])
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (-5.0, "no negative {column}, got -5;"),
+        (float("nan"), "numbers in {column}, got empty cells or NaN;"),
+        (float("inf"), "numbers in {column}, got empty cells or NaN;"),
+        (None, "numbers in {column}, got empty cells or NaN;"),
+        ("much", "double in {column}, got "),
+    ],
+)
+def test_what_an_order_adds_must_be_a_number_of_at_least_0(
+    forecasts: pd.DataFrame, shop_orders: clvcast.Orders, column: str, value: object, told: str
+) -> None:
+    table = pa.Table.from_pandas(forecasts, preserve_index=False)
+    cells = forecasts[column].tolist()
+    given = ["much"] * len(cells) if value == "much" else [value, *cells[1:]]
+    changed = table.set_column(table.column_names.index(column), column, pa.array(given))
+    with pytest.raises(OrdersError, match=told.format(column=column)):
+        open_customer_base(changed, shop_orders)
+    open_customer_base(table.drop_columns([column]), shop_orders)  # as files of 0.1.0
+
+
+def test_history_may_mix_files_with_and_without_what_an_order_adds(
+    forecasts: pd.DataFrame,
+) -> None:
+    early = forecasts.drop(columns=["retention_value", "value_at_risk"])
+    early["cutoff"] -= pd.Timedelta(days=30)
+    whole = read_forecast_history(pd.concat([early, forecasts]))
+    assert whole.rows.num_rows == 2 * len(forecasts)
 
 
 TERMS: dict[str, object] = {

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import worlds
 from conftest import Run
 
 from clvcast.commands.next_steps import list_next_commands
+from clvcast.nightly.summary import NightStep, NightSummary
 from clvcast.train.gate.advice import _ADVICE, advise
 
 SHOP = """\
@@ -44,12 +46,13 @@ def test_what_train_and_init_print_runs_as_printed(
     (check,) = find_commands(out)
     assert (status, check[0], run(*check)[0]) == (0, "check", 0)
     Path("my shop.yaml").write_text(SHOP)
-    status, out, _ = run("train", "my shop.yaml", "--cutoff", "2021-01-20")
+    complete = ("--complete-until", "2021-02-25")
+    status, out, _ = run("train", "my shop.yaml", "--cutoff", "2021-01-20", *complete)
     assert (status, "is champion now" in out) == (0, True)
     (score,) = find_commands(out)
-    assert score[:3] == ["score", "--config", "my shop.yaml"]
+    assert score[:5] == ["score", "--config", "my shop.yaml", *complete]
     assert run(*score)[0] == 0
-    assert Path("forecasts.parquet").is_file()
+    assert pd.read_parquet("forecasts.parquet")["cutoff"].eq(pd.Timestamp(complete[1])).all()
     # nothing passes a gate like this one; what differs is set on the command line
     gate = ("--set", "gate.total=1", "--set", "gate.rank_correlation=-1", "--set", "seed=5")
     status, out, _ = run("train", "my shop.yaml", *gate)
@@ -78,13 +81,44 @@ def test_every_command_that_advice_names_is_printed_with_all_it_needs(
     """A refused candidate: what the advice says to run exists, and reads the configuration."""
     monkeypatch.chdir(tmp_path)
     advice = advise(rule)
-    commands = list_next_commands(advice, "shop", Path("my shop.yaml"), "sqlite:///a b.db")
+    commands = list_next_commands(
+        advice, "shop", Path("my shop.yaml"), "sqlite:///a b.db", complete_until="2021-02-24"
+    )
     assert bool(commands) == ("run clvcast" in advice)
+    for command in commands:  # all but compare read the orders
+        is_reading = not command.startswith("clvcast compare ")
+        assert ("--complete-until 2021-02-24" in command) == is_reading
     for command in commands:
         status, _, err = run(*shlex.split(command)[1:])
         missing = ("there is no configuration my shop.yaml", "there is no forecast file")
         assert status in (1, 2)
         assert any(reason in err for reason in missing), (command, err)
+
+
+def test_what_nightly_prints_reads_the_orders_as_nightly_did(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = NightStep("train", "refused", f"what to do: {advise('coverage')}")
+    summary = NightSummary("2021-02-25T02:00:00", "2021-02-24", "1", "f.parquet", (refused,))
+    monkeypatch.setattr("clvcast.nightly.run.run_night", lambda *_, **__: summary)
+    config = tmp_path / "my shop.yaml"
+    config.write_text(SHOP)
+    status, out, _ = run("nightly", config, "--complete-until", "2021-02-24")
+    assert status == 1
+    (backtest,) = find_commands(out)
+    assert backtest == [
+        *("backtest", str(config), "--complete-until", "2021-02-24", "--output", "backtest")
+    ]
+
+
+def test_a_backtest_refuses_orders_complete_until_a_day_in_the_future(
+    run: Run, tmp_path: Path
+) -> None:
+    orders, output = tmp_path / "orders.parquet", tmp_path / "backtest"
+    worlds.shop(customers=30, seed=2).to_parquet(orders)
+    complete = ("--complete-until", "2999-01-01")
+    status, _, err = run("backtest", "--orders", orders, *complete, "--output", output)
+    assert (status, "must not be in the future" in err) == (2, True)
 
 
 def test_the_refusal_that_score_tells_ends_with_a_command_that_names_the_store(

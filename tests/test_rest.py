@@ -9,9 +9,12 @@ import io
 import json
 import logging
 import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import unescape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ try:
 
     from clvcast.serve.rest import app as rest_app
     from clvcast.serve.rest.app import build_document
-    from clvcast.serve.rest.auth import read_tokens
+    from clvcast.serve.rest.auth import COOKIE, read_tokens
     from clvcast.serve.rest.errors import Refusal
     from clvcast.serve.rest.handlers import ARROW, PARQUET
     from clvcast.serve.rest.logs import JsonLines
@@ -338,6 +341,31 @@ def test_docs_are_a_page_that_loads_nothing_and_need_the_flag(
         (body,) = re.findall(r"-d '(.*?)'\n", (root / "docs" / "serving.md").read_text(), re.S)
         answer = own.post("/v1/forecasts", json=json.loads(body))
         assert (answer.status_code, len(answer.json()["forecasts"])) == (200, 1), answer.text
+        assert "Authorization" not in page.text
+
+
+def test_the_commands_of_the_docs_carry_a_token_where_the_server_asks_for_one(
+    shop_model: clvcast.Model,
+) -> None:
+    tokens = read_tokens(None, None, {"CLVCAST_TOKENS": FORECAST})
+    with serving(ModelHolder(shop_model), Settings(tokens=tokens, has_docs=True)) as own:
+        # /docs is no page that a browser can open: it sends its token as a cookie
+        assert own.get("/docs", headers={"Cookie": f"{COOKIE}={FORECAST}"}).status_code == 401
+        token = {"Authorization": f"Bearer {FORECAST}"}
+        page = own.get("/docs", headers=token)
+        commands = [unescape(one) for one in re.findall("<pre>(.*?)</pre>", page.text, re.S)]
+        assert len(commands) == len(own.get("/openapi.json", headers=token).json()["paths"])
+        for command in commands:
+            assert FORECAST not in command
+            _, address, *options = shlex.split(command.replace("TOKEN", FORECAST))
+            headers = dict(value.split(": ") for name, value in pairwise(options) if name == "-H")
+            assert ("Authorization" in headers) == (not address.endswith("z")), command
+            method = "POST" if "POST" in options else "GET"
+            content = options[options.index("-d") + 1] if "-d" in options else None
+            status = own.request(method, address, headers=headers, content=content).status_code
+            # without admin tokens reload and rollback are off
+            assert status != 401, command
+            assert (status == 403) == ("/v1/r" in address), command
 
 
 def test_what_else_can_be_asked(client: httpx.Client, shop_model: clvcast.Model) -> None:

@@ -13,7 +13,7 @@ import worlds
 import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.errors import ClvcastError
-from clvcast.features.configured_orders import attach_season_history
+from clvcast.features.configured_orders import attach_configured, attach_season_history
 from clvcast.features.table import compute_feature_rows
 from clvcast.nightly import run as night
 from clvcast.orders import dates, windows
@@ -49,6 +49,12 @@ def test_months_and_days_are_read_as_people_write_them(tmp_path: Path) -> None:
     days = load(tmp_path, "day,revenue\n25/01/2010,1\n28/01/2010,-2\n03/02/2010,4\n")
     assert days.starts.tolist() == [day("2010-01-25"), day("2010-01-28"), day("2010-02-03")]
     assert (days.ends - days.starts).tolist() == [1, 1, 1]
+    for rows in (
+        "01-25-2010,1\n01-28-2010,-2\n02-03-2010",
+        "25.01.2010,1\n28.01.2010,-2\n03.02.2010",
+    ):
+        other = load(tmp_path, f"day,revenue\n{rows},4\n")
+        assert other.starts.tolist() == days.starts.tolist()
     pd.DataFrame(
         {"date": pd.to_datetime(["2010-01-25", "2010-01-26"]), "revenue": [1, 2]}
     ).to_parquet(tmp_path / "revenue.parquet")
@@ -68,6 +74,7 @@ def test_months_and_days_are_read_as_people_write_them(tmp_path: Path) -> None:
         ),
         ("date,revenue\n2010-01,1\n2010-03,2\n", "none of the days from 2010-02-01 to 2010-02-28"),
         ("date,revenue\n04/05/2010,1\n05/05/2010,2\n", "which part of a date is the month"),
+        ("date,revenue\n04-05-2010,1\n05-05-2010,2\n", "which part of a date is the month"),
     ],
 )
 def test_a_fault_of_the_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -94,6 +101,23 @@ def test_only_whole_spans_before_the_end_are_kept_and_compared() -> None:
     assert months.compare_totals(np.zeros(28), 31) is None
     days = SeasonHistory(np.arange(27), np.arange(1, 28), np.ones(27))
     assert days.compare_totals(np.ones(40), 0) is None  # 27 days say too little
+    apart = SeasonHistory(np.array([5, 12, 19, 32]), np.array([6, 13, 20, 33]), np.full(4, 7.0))
+    assert apart.compare_totals(np.ones(40), 0) == (28.0, 28.0)  # days without a row count
+    assert apart.compare_totals(np.ones(32), 0) is None  # 15 days of both
+    assert apart.compare_totals(np.ones(4), 0) is None
+
+
+def test_a_currency_of_the_file_must_be_the_orders(recent: Orders, tmp_path: Path) -> None:
+    path = tmp_path / "revenue.csv"
+    path.write_text("month,revenue,Currency\n2021-10,1,USD\n2021-11,2,USD\n", encoding="utf-8")
+    assert load_season_history(str(path)).revenue.tolist() == [1.0, 2.0]
+    assert load_season_history(str(path), "USD").revenue.tolist() == [1.0, 2.0]
+    euros = clvcast.Config(season={"history": str(path)}, orders={"currency": "EUR"})
+    with pytest.raises(ClvcastError, match="must be in EUR, the orders' currency, got USD"):
+        attach_configured(recent, euros)
+    path.write_text("month,revenue,currency\n2021-10,1,USD\n2021-11,2,EUR\n", encoding="utf-8")
+    with pytest.raises(ClvcastError, match="must be in one currency, got EUR and USD"):
+        load_season_history(str(path))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +148,8 @@ def test_a_short_history_learns_its_season_from_earlier_years(
 ) -> None:
     path = write_history(shop, tmp_path / "early.csv", BEGIN)
     informed = attach_season_history(recent, path)
-    assert informed.report.remarks == ()
+    assert "have no four weeks of revenue in common" in informed.report.remarks[0]
+    assert len(informed.report.remarks) == 1
     assert not learn(recent).season.is_known
     season = learn(informed).season
     truth = [
@@ -176,6 +201,15 @@ def test_the_file_is_scaled_to_the_orders_where_both_are(
     half = join_earlier_years(totals / 2, gross, "spend", end)  # a sample of half the shop
     assert half is not None
     np.testing.assert_allclose(half[0], joined[0][0] / 2)
+    # a customer outside the sample ordered long before all others: the same days are compared
+    stray = pd.DataFrame({"customer_id": ["S"], "ordered_at": ["2021-11-05"], "amount": [1.0]})
+    lines = shop[shop["ordered_at"] >= BEGIN]
+    longer = read_table(pd.concat([stray.astype(lines.dtypes), lines]), OrdersConfig())
+    strayed = join_earlier_years(
+        totals, replace(longer, season_history=gross.season_history), "spend", end
+    )
+    assert strayed is not None
+    np.testing.assert_allclose(strayed[0], joined[0][0])
     days = joined[0][1]
     assert (np.diff(days) == 1).all()
     assert days[-1] == end // DAY - 1
@@ -190,10 +224,14 @@ def test_a_file_that_adds_nothing_is_left_out(
         recent, write_history(shop[shop["ordered_at"] >= "2022-01-10"], tmp_path / "l.csv", END)
     )
     assert "no day before the first order" in late.report.remarks[0]
+    assert late.season_history is None
     assert join_earlier_years(totals, late, "spend", end) is None
     for until, is_used in (("2021-11-18", True), ("2021-11-17", False)):  # 27 and 28 days before
         old = attach_season_history(recent, write_history(shop, tmp_path / "o.csv", until))
         assert (join_earlier_years(totals, old, "spend", end) is not None) == is_used
+        assert (old.season_history is not None) == is_used
+        sentence = "taken as it is" if is_used else "ends four weeks or more before the first order"
+        assert [sentence in remark for remark in old.report.remarks] == [True]
     early = attach_season_history(recent, write_history(shop, tmp_path / "e.csv", BEGIN))
     assert join_earlier_years(np.ones(730), early, "spend", end) is not None
     assert join_earlier_years(np.ones(731), early, "spend", end) is None

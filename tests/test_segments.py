@@ -119,8 +119,7 @@ def test_risk_limits_fit_customers_whom_the_usual_ones_do_not_tell_apart() -> No
     usual = np.array([0.1] * 5 + [0.5] * 85 + [0.9] * 10)
     assert segments.choose_risk_limits(RiskConfig(), usual) == RiskConfig()
     few_low = np.concatenate((usual[1:], [0.9]))  # four of a hundred
-    thirds = segments.choose_risk_limits(RiskConfig(), few_low)
-    assert (thirds.low_below, thirds.high_above) == (0.5, 0.5)
+    assert segments.choose_risk_limits(RiskConfig(), few_low) == RiskConfig(), "nor do thirds"
     loyal = np.linspace(0.01, 0.2, 90)
     found = segments.choose_risk_limits(RiskConfig(), loyal)
     assert found == RiskConfig(low_below=0.07, high_above=0.14)
@@ -129,6 +128,22 @@ def test_risk_limits_fit_customers_whom_the_usual_ones_do_not_tell_apart() -> No
     stated = RiskConfig(high_above=0.7)
     assert segments.choose_risk_limits(stated, loyal) is stated
     assert segments.choose_risk_limits(RiskConfig(), loyal[:0]) == RiskConfig()
+
+
+def test_risk_limits_have_as_many_digits_as_three_bands_need() -> None:
+    for churn, digits in (
+        (np.linspace(0.97, 0.999, 90), 2),
+        (np.linspace(0.991, 0.9999, 90), 3),
+        (np.linspace(0.9991, 0.99999, 90), 4),
+        (np.linspace(0.000001, 0.0001, 90), 6),
+    ):
+        found = segments.choose_risk_limits(RiskConfig(), churn)
+        low, high = np.quantile(churn, (1 / 3, 2 / 3)).round(digits).tolist()
+        assert (found.low_below, found.high_above) == (low, high)
+        bands = segments.assign_risk_bands(churn, found)
+        assert min(np.count_nonzero(bands == name) for name in segments.RISKS) >= 5
+    for churn in (np.zeros(90), np.full(90, 0.995), np.ones(90)):
+        assert segments.choose_risk_limits(RiskConfig(), churn) == RiskConfig()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -115,15 +116,22 @@ def train_until(
     n_cutoffs = 1 if max_rows else config.tracking.evaluated_cutoffs
     cutoffs = add_clv_cutoff(newest, observed, config, end, n_cutoffs)[::-1]
 
+    lock = threading.Lock()
+
+    def report_step(step: str) -> None:
+        with lock:  # models are trained in several threads
+            progress(step)
+
     def evaluate(cutoff: int) -> Backtest | OrdersError:
-        progress(f"evaluating: a model that knows nothing from {dates.format_instant(cutoff)} on")
+        start = dates.format_instant(cutoff)
+        report_step(f"evaluating: a model that knows nothing from {start} on")
         try:
             return backtest_at(observed, config, cutoff, end, max_rows)
         except OrdersError as error:
             return error
 
     def train_last() -> TrainedModel:
-        progress(f"training on the orders before {dates.format_instant(end)}")
+        report_step(f"training on the orders before {dates.format_instant(end)}")
         return train_final_model(observed, config, end, max_rows)
 
     # together they need the memory of all; a user's function is not called by two threads at once
@@ -138,13 +146,13 @@ def train_until(
     for cutoff, part in zip(cutoffs, parts, strict=True):
         if isinstance(part, OrdersError):
             # too little was known then; the model to ship may still be fine
-            progress(f"not evaluated from {dates.format_instant(cutoff)} on: {part}")
+            report_step(f"not evaluated from {dates.format_instant(cutoff)} on: {part}")
             break
         backtests.insert(0, part)
     curve: tuple[CurvePoint, ...] = ()
     if max_rows and backtests:
         curve = measure_learning_curve(
-            observed, config, cutoffs[0], max_rows, backtests[0], progress
+            observed, config, cutoffs[0], max_rows, backtests[0], report_step
         )
     evaluation = join_backtests(backtests) if backtests else None
     return TrainingRun(model, observed, end, evaluation, curve)

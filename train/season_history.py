@@ -10,11 +10,11 @@ from ..orders import windows
 from ..orders.columns import Float64, Int64
 from ..orders.dates import DAY, YEAR_DAYS
 from ..orders.orders import Orders
+from ..orders.season_history import MOST_GAP_DAYS
 
 __all__ = ["compute_daily_totals", "join_earlier_years"]
 
 _OWN_YEARS = 2.0  # of orders, from which the totals of earlier years are not needed
-_MOST_GAP_DAYS = 27  # between the history's end and the first order
 
 
 def compute_daily_totals(orders: Orders, target: Target, end: int) -> Float64:
@@ -42,9 +42,10 @@ def join_earlier_years(
     first_day = last_day - len(totals)
     start = int(history.starts[0]) if len(history.starts) else first_day
     gap = first_day - int(history.ends[-1]) if len(history.ends) else 0
-    if start >= first_day or gap > _MOST_GAP_DAYS:
+    if start >= first_day or gap > MOST_GAP_DAYS:
         return None
-    ours = compute_daily_totals(orders, "spend", end)
+    # all customers' orders may begin before the sample's: the same days of both
+    ours = compute_daily_totals(orders, "spend", end)[-len(totals) :]
     shared = history.compare_totals(ours, first_day)
     whole = float(ours.sum())
     level = float(totals.sum()) / whole if whole > 0 else 1.0
@@ -52,6 +53,6 @@ def join_earlier_years(
         level *= shared[0] / shared[1]
     earlier = np.maximum(history.scale(level).compute_daily(start, first_day), 0.0)
     if gap > 0:
-        earlier[-gap:] = earlier[: -gap or None][-(_MOST_GAP_DAYS + 1) :].mean()
+        earlier[-gap:] = earlier[: -gap or None][-(MOST_GAP_DAYS + 1) :].mean()
     days = np.arange(start, last_day, dtype=np.int64)
     return np.concatenate((earlier, totals)), days

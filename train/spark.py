@@ -116,5 +116,7 @@ def sample_orders(
     max_rows = None if takes_all else config.spark_training_rows
     sample = attach_calendar(replace(bucket.orders, report=report), config.calendar)
     share = 1.0 if takes_all else most / customers
-    sample = attach_season_history(sample, config.season.history, share)
+    sample = attach_season_history(
+        sample, config.season.history, share, currency=config.orders.currency
+    )
     return CustomerSample(sample, end, max_rows)

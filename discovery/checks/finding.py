@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
-__all__ = ["Finding", "Verdict", "format_addition", "format_setting"]
+__all__ = ["Finding", "Verdict", "format_addition", "format_setting", "format_signed_amount"]
 
 Verdict = Literal["pass", "warn", "fail"]
 
@@ -22,6 +22,15 @@ class Finding:
     value: float
     sentence: str
     mend: str = ""  # a line of configuration, or what to do, where a sentence does not say it
+
+
+def format_signed_amount(amount: str, quantity: str) -> str:
+    """The mapping of an amount that counts below zero where the quantity does.
+
+    Elsewhere it stays as it is: below zero already, or of no pieces, such as a fee.
+    """
+    is_back = f"(abs(sign({quantity} or 0)) - sign({quantity} or 0)) / 2"
+    return f"{amount} - (abs({amount}) + {amount}) * {is_back}"
 
 
 def format_setting(key: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from ...orders.columns import Int64, Mask
 from ...orders.reading.validation_issues import join_words, pluralize
 from ..words import is_payment, is_return
 from .cell_hashes import UInt64, hash_texts
-from .finding import Finding, format_addition, format_setting
+from .finding import Finding, format_addition, format_setting, format_signed_amount
 from .source_profile import SourceProfile
 
 __all__ = ["detect_joined_lines", "detect_order_amounts", "detect_returns"]
@@ -82,7 +82,7 @@ def _detect_negative_quantities(profile: SourceProfile) -> Finding | None:
         float(wrong.mean()),
         f"{pluralize(int(wrong.sum()), 'line')} have a negative {quantity} and a positive amount, "
         "and count as sales",
-        format_setting("orders.columns.amount", f"({amount}) * sign({quantity})"),
+        format_setting("orders.columns.amount", format_signed_amount(f"({amount})", str(quantity))),
     )
 
 

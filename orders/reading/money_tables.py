@@ -21,7 +21,7 @@ from .. import dates
 from ..columns import Float64
 from .number_formats import NO_NUMBER, make_plain
 
-__all__ = ["parse_amounts", "parse_days", "parse_months", "read_money_table"]
+__all__ = ["check_currency", "parse_amounts", "parse_days", "parse_months", "read_money_table"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NUMERIC = re.compile(r"^\s*(\d{1,4})\s*([-/.])\s*(\d{1,4})(?:\s*[-/.]\s*(\d{1,4}))?\s*$")
@@ -99,6 +99,20 @@ def _name_columns(table: pd.DataFrame, names: Mapping[str, tuple[str, ...]]) -> 
     return table.rename(columns=renamed)
 
 
+def check_currency(name: str, table: pd.DataFrame, currency: str) -> None:
+    """Refuse a table whose column `currency`, if any, names another than the orders' currency."""
+    if "currency" not in table.columns:
+        return
+    currencies = sorted({str(value).strip() for value in table["currency"].dropna()})
+    expected = {currency} if currency else set(currencies[:1])
+    if set(currencies) - expected:
+        rule = f"{currency}, the orders' currency" if currency else "one currency"
+        raise OrdersError(
+            f"{name} must be in {rule}, got {' and '.join(currencies)}; convert it at the rates of "
+            "the day"
+        )
+
+
 def parse_amounts(cells: Sequence[object], name: str, column: str) -> Float64:
     """Amounts of cells, NaN where a cell is none: numbers, or texts such as `1.234,50 EUR`.
 
@@ -148,8 +162,8 @@ def _prove_decimal(text: str) -> str:
 def parse_months(cells: Sequence[object], name: str) -> list[int | None]:
     """The calendar month of each cell (see `orders.dates`), None where it is none.
 
-    Read are `2017-06`, `06/2017`, `June 2017` and days; whether a day such as `05/06/2017` has its
-    month first is what the other cells prove.
+    Read are `2017-06`, `06/2017`, `June 2017` and days; whether a day such as `05/06/2017` or
+    `05-06-2017` has its month first is what the other cells prove.
     """
     texts = _list_texts(cells)
     is_day_first = _prove_day_first(texts, name, "month")
@@ -168,14 +182,20 @@ def _list_texts(cells: Sequence[object]) -> list[str]:
 
 
 def _prove_day_first(texts: Sequence[str], name: str, column: str) -> bool:
-    """Whether days such as `25/06/2017` have their day first; refused where nothing proves it."""
-    slashed = [text for text in texts if re.match(r"^\d{1,2}/\d{1,2}/\d{4}$", text)]
-    firsts = [tuple(map(int, text.split("/")[:2])) for text in slashed]
-    is_day_first = any(first > 12 for first, _ in firsts)
-    is_month_first = any(second > 12 for _, second in firsts)
-    if slashed and is_day_first == is_month_first:
+    """Whether days such as `25/06/2017` have their day first; refused where nothing proves it.
+
+    So with dashes; with dots, as `25.06.2017`, the day is first.
+    """
+    found = [
+        date
+        for date in map(_NUMERIC.match, texts)
+        if date and date[4] and date[2] != "." and len(date[1]) < 4 == len(date[4])
+    ]
+    is_day_first = any(int(date[1]) > 12 for date in found)
+    is_month_first = any(int(date[3]) > 12 for date in found)
+    if found and is_day_first == is_month_first:
         raise OrdersError(
-            f"{name} must say which part of a date is the month, got {slashed[0]!r} in {column}; "
+            f"{name} must say which part of a date is the month, got {found[0][0]!r} in {column}; "
             "write dates such as 2017-06-05"
         )
     return is_day_first
@@ -195,7 +215,7 @@ def _parse_day(text: str, *, is_day_first: bool) -> int | None:
         if len(numeric[1]) == 4:
             day = int(numeric[4])
         else:
-            day = int(numeric[1] if is_day_first or numeric[2] != "/" else numeric[3])
+            day = int(numeric[1] if is_day_first or numeric[2] == "." else numeric[3])
     length = int(
         (np.datetime64(month + 1, "M") - np.datetime64(month, "M").astype("M8[D]")).astype(int)
     )
@@ -219,7 +239,7 @@ def _parse_month(text: str, *, is_day_first: bool) -> int | None:
         year, month = parts[0], parts[1]
     elif len(parts[-1]) == 4:
         year = parts[-1]
-        day_first = len(parts) == 3 and (is_day_first or numeric[2] != "/")
+        day_first = len(parts) == 3 and (is_day_first or numeric[2] == ".")
         month = parts[1] if day_first else parts[0]
     else:  # 06/17: a year of two digits may be a day
         return None

@@ -1,7 +1,8 @@
 """Names of months in the languages of exports, made English for strptime.
 
-No word here is of two months: `lis` is November in Polish; Croatian, where it is October, is not
-read.
+No word is of two months in these languages. In Croatian, which is not among them, `lip` and `lis`
+are June and October, and July and November in Polish: a Croatian file is refused for its other
+months, one of these two months alone would be read as Polish.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def translate_months(cells: pa.StringArray, date_format: str) -> pa.StringArray:
     length = 3 if "%b" in date_format else None
 
     def translate(found: re.Match[str]) -> str:
-        month = _MONTHS.get(found[0].rstrip(".").replace("İ", "i").lower())
+        word = found[0].rstrip(".").replace("İ", "i")
+        month = _MONTHS.get(word.lower(), _MONTHS.get(word.replace("I", "ı").lower()))
         return found[0] if month is None else _ENGLISH[month][:length]
 
     texts = [

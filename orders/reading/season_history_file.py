@@ -8,7 +8,7 @@ from ...errors import OrdersError
 from ..columns import Int64
 from ..limits import MAX_AMOUNT
 from ..season_history import SeasonHistory
-from .money_tables import parse_amounts, parse_days, read_money_table
+from .money_tables import check_currency, parse_amounts, parse_days, read_money_table
 
 __all__ = ["load_season_history"]
 
@@ -17,10 +17,11 @@ _MONTH_DAYS = 28  # rows at least so far apart, each in a month of its own, are 
 _MOST_GAP_DAYS = 27  # without a row, between rows
 
 
-def load_season_history(path: str) -> SeasonHistory:
+def load_season_history(path: str, currency: str = "") -> SeasonHistory:
     """Revenue from a .csv or .parquet file with the columns date and revenue, a row a day or month.
 
-    Raises `OrdersError` or `ConfigError`. Days without a row in a file of days had no revenue.
+    Raises `OrdersError` or `ConfigError`, also where a column `currency` names another one than
+    `currency`, the orders'. Days without a row in a file of days had no revenue.
     """
     name, table = read_money_table(path, "season history", _COLUMNS)
     missing = [column for column in _COLUMNS if column not in table.columns]
@@ -31,6 +32,7 @@ def load_season_history(path: str) -> SeasonHistory:
         )
     if len(table) < 2:
         raise OrdersError(f"{name} must have a row per day or month, got {len(table)} rows")
+    check_currency(name, table, currency)
     days = parse_days(table["date"].tolist(), name)
     amounts = parse_amounts(table["revenue"].tolist(), name, "revenue")
     for row, (day, revenue) in enumerate(zip(days, amounts.tolist(), strict=True), 1):

@@ -86,7 +86,8 @@ def create_app(models: ModelHolder, settings: Settings, pages: Sequence[APIRoute
     for router in pages or (_create_index(settings.has_docs),):
         app.include_router(router)
     if settings.has_docs:
-        app.include_router(create_docs())
+        has_tokens = bool(settings.tokens.forecast or settings.tokens.admin)
+        app.include_router(create_docs(has_tokens=has_tokens))
     app.add_middleware(Middleware, models=models, settings=settings, metrics=metrics)
     for kind in (Refusal, HTTPException, Exception):
         app.add_exception_handler(kind, _respond_to_error)

@@ -34,23 +34,24 @@ th, td {{ border: 1px solid; padding: 0.2rem 0.6rem; text-align: left; vertical-
 </main></body></html>"""
 
 
-def create_docs() -> APIRouter:
-    """The route of the page."""
+def create_docs(*, has_tokens: bool) -> APIRouter:
+    """The route of the page; `has_tokens`: the server asks for one."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/docs")
     def show_docs(request: Request) -> Response:
-        page = write_docs(request.app.openapi(), str(request.base_url).rstrip("/"))
+        address = str(request.base_url).rstrip("/")
+        page = write_docs(request.app.openapi(), address, has_tokens=has_tokens)
         return Response(page, media_type="text/html; charset=utf-8")
 
     return router
 
 
-def write_docs(document: Mapping[str, Any], address: str) -> str:
+def write_docs(document: Mapping[str, Any], address: str, *, has_tokens: bool) -> str:
     """The page of an OpenAPI document; `address` is the server's, for the commands on it."""
     schemas = document.get("components", {}).get("schemas", {})
     operations = [
-        _write_operation(method.upper(), path, operation, schemas, address)
+        _write_operation(method.upper(), path, operation, schemas, address, has_tokens)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
@@ -68,11 +69,14 @@ def _write_operation(
     operation: Mapping[str, Any],
     schemas: Mapping[str, Any],
     address: str,
+    has_tokens: bool,
 ) -> str:
     name = f"{method} {path}"
     parts = [f"<h2>{escape(name)}</h2>", f"<p>{escape(operation.get('summary', ''))}</p>"]
     body = operation.get("requestBody", {}).get("content", {}).get(_JSON)
     command = f"curl {address}{path}" + ("" if method == "GET" else f" -X {method}")
+    if has_tokens and any("token" in one for one in operation.get("security", ())):
+        command += " -H 'Authorization: Bearer TOKEN'"
     if body is not None:
         parts.append(_write_fields("request", body["schema"], schemas))
         if "example" in body:
