@@ -26,6 +26,6 @@ def describe_retention_value(base: CustomerBase) -> list[str]:
     if _COLUMN in base.forecasts.column_names:
         return []
     return [
-        "the forecasts have no retention_value (files of 0.1.0 have none): clv / (1 - churn "
-        "probability) stands in, an upper bound; score again"
+        "the forecasts have no retention_value (files of 0.1.0 have none), so clv / (1 - churn "
+        "probability) is used, an upper bound; score again"
     ]
