@@ -244,7 +244,7 @@ def _judge_totals(
     totals: Any = found.totals()["totals"]
     clv, spend = totals["clv"], totals["expected_spend"]
     sentences, warnings = describe_plausibility(found.past_spend, clv, spend, instant, terms)
-    unknown = describe_unknown(found.first_evidence())
+    unknown = describe_unknown(found.first_evidence(), terms)
     return tuple(sentences), (*warnings, *([unknown] if unknown else []))
 
 
