@@ -130,10 +130,9 @@ def prepared(
     forecast_file(shop_orders, "2021-01-01", shop_config).to_parquet(folder / "later.parquet")
     expected = clvcast.score(shop_model, shop_orders, CUTOFF)
     expected.to_parquet(folder / "expected.parquet")
-    money = [name for name in expected if name.startswith(("expected_spend", "clv"))]
-    expected.assign(**{name: expected[name] * 10 for name in money}).to_parquet(
-        folder / "tenfold.parquet"
-    )
+    money = list(expected.filter(regex="^(expected_spend|clv)"))
+    expected[money] *= 10
+    expected.to_parquet(folder / "tenfold.parquet")
     uri = f"sqlite:///{folder}/mlflow.db"
     with open_for_writing(uri) as store:
         store.client.create_registered_model("shop")
