@@ -130,7 +130,7 @@ def prepared(
     forecast_file(shop_orders, "2021-01-01", shop_config).to_parquet(folder / "later.parquet")
     expected = clvcast.score(shop_model, shop_orders, CUTOFF)
     expected.to_parquet(folder / "expected.parquet")
-    money = list(expected.filter(regex="^(expected_spend|clv)"))
+    money = [str(name) for name in expected.filter(regex="^(expected_spend|clv)")]
     expected[money] *= 10
     expected.to_parquet(folder / "tenfold.parquet")
     uri = f"sqlite:///{folder}/mlflow.db"
