@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 
 from ..configs.economics import KnownEconomics, find_basis
-from ..configs.schema import Config, CustomersConfig, OrdersConfig
+from ..configs.schema import Config, CustomersConfig, OrdersConfig, require_config
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
 from ..features.attribute_features import encode_attributes
@@ -168,6 +168,7 @@ class TrainedModel:
 
         Raises `ConfigError` for another horizon, target or currency: training fixed them.
         """
+        config = require_config(config)
         check_fixed_settings(self.numbers, self.orders.currency, config)
         return replace(
             self,

@@ -361,6 +361,23 @@ def test_a_configuration_that_contradicts_what_training_fixed_is_refused(
         dataclasses.replace(shop_model, numbers=numbers).with_config(parse_config(text))
 
 
+def test_settings_of_another_type_are_refused_in_a_sentence(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    settings: Any = {"horizon_days": 60}
+    for take in (
+        lambda: clvcast.train(shop_orders, settings),
+        lambda: clvcast.track(shop_orders, settings),
+        lambda: clvcast.backtest(shop_orders, settings),
+        lambda: shop_model.with_config(settings),
+    ):
+        with pytest.raises(ConfigError, match=r"config must be a clvcast\.Config, got dict"):
+            take()
+    tags: Any = {5: "a"}
+    with pytest.raises(ConfigError, match=r"a tag's name must be text, .* got 5"):
+        clvcast.track(shop_orders, tags=tags)
+
+
 def test_settings_that_a_model_cannot_heed_are_named(
     shop_model: clvcast.Model, shop_orders: clvcast.Orders
 ) -> None:

@@ -145,9 +145,9 @@ def _get_grade(run: TrainingRun) -> str:
 def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Tags of the user as text; raises `ConfigError` for a name that is ours or MLflow's."""
     for name in tags:
-        if not name or name.startswith(("clvcast.", "mlflow.")):
+        if not isinstance(name, str) or not name or name.startswith(("clvcast.", "mlflow.")):
             raise ConfigError(
-                "a tag's name must not be empty or begin with clvcast. or mlflow., got "
+                "a tag's name must be text, not empty, and not begin with clvcast. or mlflow., got "
                 f"{quote(name)}; choose another"
             )
     return {name: str(value) for name, value in tags.items()}
