@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import joblib
 import numpy as np
 
-from ..configs.schema import Config
+from ..configs.schema import Config, require_config
 from ..errors import OrdersError
 from ..features.table import FeatureRows, compute_feature_rows
 from ..models.api import Model
@@ -83,7 +83,7 @@ def train(
     Warns (`UserWarning`) when the orders end more than a week before the cutoff. Raises
     `OrdersError` where the history is too short or shows no repeat customer.
     """
-    config = config or Config()
+    config = require_config(config)
     with open_limited_orders(orders, config, extra_features) as limited:
         end = _resolve_end(limited.orders, config, cutoff)
         if limited.is_sample:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
-from ...configs.schema import Config
+from ...configs.schema import Config, require_config
 from ...models.api import Model
 from ...notebook_cards import show_steps
 from ...orders import dates
@@ -110,7 +110,7 @@ def track(
     ('1', True)
 
     """
-    config = config or Config()
+    config = require_config(config)
     check_tags(tags or {})  # before the training takes its time
     with (
         open_limited_orders(orders, config, extra_features) as limited,
