@@ -208,3 +208,14 @@ def test_a_sample_of_too_few_customers_is_refused(shop: pd.DataFrame) -> None:
         OrdersError, match="room for 2 of 400 customers, and training needs 50; raise memory_limit"
     ):
         clvcast.train(orders, config)
+
+
+@pytest.mark.parametrize(("room", "n_groups"), [(95_000, 10), (94_999, 9)])
+def test_room_is_kept_for_rows_and_for_what_btyd_reads(room: int, n_groups: int) -> None:
+    plan = memory_plan.MemoryPlan(room, line_bytes=60, most_rows=10)
+    lines, customers = np.zeros((2, N_GROUPS), dtype=np.int64)
+    lines[:20], customers[:20] = 10, 3
+    # a group has 10 lines and 3 customers, 6,600 bytes; rows 20,000, everybody 9,000
+    assert plan.count_groups(lines, customers, with_rows=True) == n_groups
+    assert plan.count_groups(lines, customers, with_rows=False) == 14
+    assert replace(plan, room=0).count_groups(lines, customers, with_rows=True) == 1

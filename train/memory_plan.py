@@ -23,6 +23,7 @@ _PROCESS_BYTES = 400_000_000  # of the program itself, with LightGBM and MLflow 
 _LEAST_SHARE = 0.25  # of the limit for orders and rows, whatever the program itself takes
 _ROW_BYTES = 2_000  # of a feature row: its table, outcomes, LightGBM's bins and its forecasts
 _CUSTOMER_BYTES = 2_000  # of a customer at the newest cutoff: its row, forecasts and baselines
+_EVERYONE_BYTES = 150  # of any customer, sampled or not: what BTYD reads, at two instants
 _ROWS_SHARE = 0.4  # of the room for feature rows, where not all customers have room
 _LEAST_ROWS = 10_000
 
@@ -43,9 +44,11 @@ class MemoryPlan:
     def count_groups(self, lines: Int64, customers: Int64, *, with_rows: bool) -> int:
         """How many of the first groups of customers have room; at least the first that has any.
 
-        `with_rows` keeps a part of the room for feature rows.
+        `with_rows` keeps room for feature rows, and for what BTYD reads of everybody.
         """
-        room = self.room - (self.most_rows * _ROW_BYTES if with_rows else 0)
+        room = self.room
+        if with_rows:
+            room -= self.most_rows * _ROW_BYTES + int(customers.sum()) * _EVERYONE_BYTES
         needed = np.cumsum(lines * self.line_bytes + customers * _CUSTOMER_BYTES)
         least = int(np.flatnonzero(customers)[0]) + 1 if customers.any() else 1
         return max(int(np.searchsorted(needed, room, side="right")), least)
