@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..configs.layouts import quote_name
+from .checks.vocabulary import is_no_customer
 from .column_profiles import ColumnProfile, find_named
 from .column_roles import (
     choose_customer,
@@ -33,7 +34,6 @@ from .line_amounts import (
 )
 from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
-from .words import is_no_customer
 
 __all__ = ["propose_columns"]
 

@@ -11,7 +11,6 @@ import unicodedata
 
 __all__ = [
     "is_known_name",
-    "is_no_customer",
     "is_no_sale",
     "is_paid_flag",
     "is_payment",
@@ -250,13 +249,6 @@ _PAYMENT_WORDS = """
     payment payments pay tender installment installments zahlung zahlart zahlungsart paiement pago
     pagos pagamento betaling betaalmethode płatność ödeme 支付 付款 支払
 """
-_NO_CUSTOMER_WORDS = """
-    0 -1 00000 000000 guest guests unknown anonymous anon none nobody walkin walkincustomer
-    cash cashcustomer default
-    test na notset gast laufkunde barverkauf invité anonyme invitado anónimo ospite anonimo
-    convidado
-    gość misafir 游客 匿名 ゲスト
-"""
 _LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "æ": "ae", "đ": "d", "°": "o"})
 
 
@@ -282,7 +274,6 @@ _REFUNDED = _split(_REFUNDED_WORDS)
 _PARTLY = _split(_PARTLY_WORDS)
 _PAID = _split(_PAID_WORDS)
 _PAYMENTS = _split(_PAYMENT_WORDS)
-_NO_CUSTOMER = _split(_NO_CUSTOMER_WORDS) | {"-1"}
 # role -> words of other things that are called alike
 _OTHERS = {
     "amount": _split(_OTHER_MONEY),
@@ -384,9 +375,3 @@ def is_payment(name: str) -> bool:
     """
     parts = [normalize_word(part) for part in re.split(r"[\W_]+", name)]
     return normalize_word(name) in _PAYMENTS or any(part in _PAYMENTS for part in parts)
-
-
-def is_no_customer(value: str) -> bool:
-    """Whether a customer id sounds like nobody: 0, guest, unknown."""
-    text = value.strip()
-    return text == "-1" or (normalize_word(text) in _NO_CUSTOMER and not text.startswith("-"))
