@@ -26,6 +26,8 @@ __all__ = [
     "FittedOrders",
     "FittedValue",
     "Kind",
+    "estimate_order_errors",
+    "estimate_value_errors",
     "fit_order_model",
     "fit_value_model",
     "group_histories",
@@ -33,12 +35,14 @@ __all__ = [
 
 Kind = Literal["pareto_nbd", "bg_nbd", "nbd"]
 _Likelihood = Callable[[Float64, Groups], tuple[Float64, Float64]]
+_Likelihoods = Callable[[Float64], tuple[Float64, Float64]]  # of given customers
 
 _FALLBACKS: tuple[Kind, ...] = ("pareto_nbd", "bg_nbd", "nbd")
 _LONGEST = 10.0  # time is scaled so that the longest tenure is this, as `lifetimes` does
 _MANY_GROUPS = 20_000  # more are first fitted on coarser grids of days
 _COARSE_STEPS = (30, 100)  # of the longest tenure; most of the search is over there, and cheap
 _MANY_VALUES = 100_000  # more mean values are rounded to half a percent
+_STEP = 1e-4  # of a logarithm, for second derivatives
 _FLAT = 1e-4  # gradient of the mean log-likelihood at which a stopped search counts as converged
 
 
@@ -175,24 +179,16 @@ def _search(family: _Family, stages: Sequence[Groups], penalty: float) -> _Maxim
 
 
 def _maximise(
-    likelihood: Callable[[Float64], tuple[Float64, Float64]],
+    likelihood: _Likelihoods,
     weights: Float64,
     start: Float64,
     bounds: Sequence[tuple[float, float]],
     penalty: float,
 ) -> _Maximum:
     """Maximise the weighted mean log-likelihood over the logarithms of the parameters."""
-    share = weights / weights.sum()
     low, high = np.log(np.array(bounds)).T
-
-    def objective(logs: Float64) -> tuple[float, Float64]:
-        values = np.exp(logs)
-        each, gradient = likelihood(values)
-        cost = penalty * float(values @ values) - float(share @ each)
-        return cost, (2 * penalty * values - gradient @ share) * values
-
     optimum = minimize(
-        objective,
+        partial(_compute_cost, likelihood, weights / weights.sum(), penalty),
         np.clip(start, low, high),
         jac=True,
         method="L-BFGS-B",
@@ -203,6 +199,53 @@ def _maximise(
     slope = np.where(is_at_bound, 0.0, optimum.jac)
     converged = np.isfinite(optimum.fun) and (optimum.success or np.abs(slope).max() < _FLAT)
     return _Maximum(optimum.x, is_at_bound, bool(converged), float(optimum.fun))
+
+
+def _compute_cost(
+    likelihood: _Likelihoods, share: Float64, penalty: float, logs: Float64
+) -> tuple[float, Float64]:
+    """Penalty less the mean log-likelihood, and its derivative by each logarithm."""
+    values = np.exp(logs)
+    each, gradient = likelihood(values)
+    cost = penalty * float(values @ values) - float(share @ each)
+    return cost, (2 * penalty * values - gradient @ share) * values
+
+
+def _estimate_errors(
+    likelihood: _Likelihoods, weights: Float64, values: Float64, penalty: float
+) -> Float64:
+    """Standard errors at the maximum: the inverse of the information about the logarithms.
+
+    The error of a parameter is that of its logarithm times the parameter (the delta method); second
+    derivatives are differences of the exact first ones.
+    """
+    share, logs = weights / weights.sum(), np.log(values)
+    steps = _STEP * np.eye(len(logs))
+    slopes = [
+        _compute_cost(likelihood, share, penalty, logs + step)[1]
+        - _compute_cost(likelihood, share, penalty, logs - step)[1]
+        for step in steps
+    ]
+    information = np.array(slopes) / (2 * _STEP)
+    variances = np.diag(np.linalg.inv((information + information.T) / 2)) / weights.sum()
+    # a parameter that the data do not bound has no error: a negative variance gives NaN
+    return np.asarray(values * np.sqrt(np.where(variances > 0, variances, np.nan)))
+
+
+def estimate_order_errors(
+    days: OrderDays, model: Nbd | BgNbd | ParetoNbd, penalty: float = 0.0
+) -> Float64:
+    """Standard errors of an order model that was fitted to these customers, by parameter."""
+    family = _FAMILIES[model.kind]
+    groups = group_histories(days)
+    scale = _LONGEST / float(groups.tenure_days.max())
+    groups = groups.scaled(scale)
+    units = np.where(family.is_time, scale, 1.0)
+    values = np.array([getattr(model, name) for name in family.names]) * units
+    errors = _estimate_errors(
+        lambda at: family.log_likelihood(at, groups), groups.weights, values, penalty
+    )
+    return np.asarray(errors / units)
 
 
 _TIME = (1e-5, 1e5)  # of a longest tenure of 10
@@ -241,7 +284,7 @@ def fit_value_model(days: OrderDays, mean_value: float = 1.0, penalty: float = 0
     scale = float(value.mean())
     if len(x) > _MANY_VALUES:
         x, value, weights = _round_values(x, value)
-    likelihood = partial(gamma_gamma, counts=Counts.of(x), log_value=np.log(value / scale))
+    likelihood = _build_value_likelihood(x, value / scale)
     best = _maximise(likelihood, weights, np.log([1.0, 3.0, 2.0]), _VALUE_BOUNDS, penalty)
     # at its least q the base's mean p v / (q - 1) is about to be infinite: no mean to forecast with
     q_is_least = best.logs[1] <= np.log(_VALUE_BOUNDS[1][0]) + 1e-6
@@ -253,6 +296,20 @@ def fit_value_model(days: OrderDays, mean_value: float = 1.0, penalty: float = 0
         np.log(scale)
     )
     return FittedValue(GammaGamma(p=p, q=q, v=v * scale), True, best.name_bounds("pqv"), total)
+
+
+def estimate_value_errors(days: OrderDays, model: GammaGamma, penalty: float = 0.0) -> Float64:
+    """Standard errors of p, q and v of a Gamma-Gamma that was fitted to these customers."""
+    usable = (days.n_repeat_days > 0) & (days.repeat_value > 0)
+    x, value = days.n_repeat_days[usable], days.repeat_value[usable]
+    scale = float(value.mean())
+    values = np.array([model.p, model.q, model.v / scale])
+    likelihood = _build_value_likelihood(x, value / scale)
+    return _estimate_errors(likelihood, np.ones(len(x)), values, penalty) * [1.0, 1.0, scale]
+
+
+def _build_value_likelihood(x: Float64, value: Float64) -> _Likelihoods:
+    return partial(gamma_gamma, counts=Counts.of(x), log_value=np.log(value))
 
 
 def _round_values(x: Float64, value: Float64) -> tuple[Float64, Float64, Float64]:
