@@ -265,13 +265,14 @@ def explain(
     elif not quiet:
         for customer_id, rows in reasons.groupby("customer_id", sort=False):
             clv = format_money(rows["clv"].iloc[0], loaded.orders.currency)
+            basis = rows["basis"].iloc[0]
             cells = rows[["meaning", "value", "amount"]].itertuples(index=False)
             print_grid(
-                f"{customer_id}: CLV {clv}",
-                ("reason", "value", "amount"),
+                f"{customer_id}: CLV ({basis}) {clv}",
+                ("reason", "value", basis),
                 [
                     (meaning, "" if math.isnan(value) else f"{value:,.2f}", f"{amount:+,.0f}")
                     for meaning, value, amount in cells
                 ],
-                right=("value", "amount"),
+                right=("value", basis),
             )

@@ -19,6 +19,7 @@ from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .contributions import N_OWN, TYPICAL, compute_contributions
 from .explain_groups import explain_row_groups
 from .model import TrainedModel
+from .scoring import describe_terms
 
 __all__ = ["TYPICAL", "explain", "explain_rows"]
 
@@ -59,7 +60,8 @@ def explain(
     -------
     DataFrame
         customer_id, rank, reason, meaning, value (the feature's), amount (in the shop's
-        currency) and clv. Rank 0 is what a customer without a history would be worth.
+        currency), clv, and the basis of both: revenue, margin or contribution. Rank 0 is what a
+        customer without a history would be worth.
 
     Raises
     ------
@@ -86,9 +88,10 @@ def explain(
                 f"{dates.format_instant(instant)}; look the ids up in the orders"
             )
     rows = compute_feature_rows(observed, np.array([instant], dtype=np.int64))
-    if by == "group":
-        return explain_row_groups(model, rows)
-    return explain_rows(model, rows, largest)
+    explained = (
+        explain_row_groups(model, rows) if by == "group" else explain_rows(model, rows, largest)
+    )
+    return explained.assign(basis=pd.array([describe_terms(model).basis] * len(explained), "str"))
 
 
 def explain_rows(model: TrainedModel, rows: FeatureRows, largest: int = 5) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def test_the_command(
     given = ("explain", "--model", tmp_path / "bundle", "--orders", orders)
     status, out, _ = run(*given, "--customer", "C00004")
     assert status == 0
-    assert "C00004: CLV" in out
+    assert "C00004: CLV (revenue)" in out
     assert "everything else" not in out
     assert "days ago (typical: " in out
     status, out, _ = run(*given, "--customer", "C00004", "--details")

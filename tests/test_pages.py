@@ -147,10 +147,19 @@ def test_a_card_has_the_forecast_the_reasons_and_the_orders(
         assert card["facts"][0][2].endswith(ENGLISH.money_range(row["clv_lower"], row["clv_upper"]))
         days = int(row["days_since_last_order"])
         assert card["facts"][5][2] == f"the last {ENGLISH.count(days, 'day')} ago"
-        why = clvcast.explain(shop_model, shop_orders, customers=[name])
-        assert [reason[2] for reason in card["reasons"]["rows"]] == [
-            ENGLISH.number(amount) for amount in why["amount"]
+        why = clvcast.explain(shop_model, shop_orders, customers=[name], by="group")
+        assert card["reasons"]["rows"] == [
+            [
+                meaning,
+                ENGLISH.number(value, 2),
+                ENGLISH.number(typical, 2),
+                ENGLISH.number(amount),
+            ]
+            for meaning, value, typical, amount in zip(
+                why["meaning"], why["value"], why["typical"], why["amount"], strict=True
+            )
         ]
+        assert card["reasons"]["headings"][-1] == ["revenue, GBP", True]
         entries = build_order_table(shop_orders, get_default_cutoff(shop_orders))
         position = shop_orders.customer_ids.to_pylist().index(name)
         assert len(card["history"]["rows"]) == int(

@@ -145,6 +145,58 @@ def test_explanations_add_up_to_the_forecast(
     assert client.post("/v1/explain", json=request()).status_code == 422
 
 
+@pytest.mark.parametrize("details", [False, True])
+def test_explanations_are_those_of_python(
+    client: httpx.Client,
+    customers: list[dict[str, Any]],
+    shop_model: clvcast.Model,
+    shop_orders: clvcast.Orders,
+    details: bool,
+) -> None:
+    """By group of features, and by feature on request, with the same numbers."""
+    names = [customer["customer_id"] for customer in customers[:3]]
+    body = {"cutoff": CUTOFF, "customers": customers[:3]} | ({"details": True} if details else {})
+    answer = client.post("/v1/explain", json=body)
+    assert answer.status_code == 200, answer.text
+    explained = pd.DataFrame(
+        [
+            {"customer_id": each["customer_id"], "rank": rank, **reason, "clv": each["clv"]}
+            for each in answer.json()["explanations"]
+            for rank, reason in enumerate(each["reasons"])
+        ]
+    )
+    expected = clvcast.explain(
+        shop_model,
+        shop_orders,
+        CUTOFF,
+        customers=names,
+        by="feature" if details else "group",
+    )
+    assert ("everything else" in set(explained["reason"])) == details
+    assert set(expected.pop("basis")) == {answer.json()["basis"]}
+    if details:
+        assert explained.pop("typical").isna().all()
+    numbers = expected.columns.drop(["customer_id", "reason", "meaning"])
+    explained = explained[expected.columns].astype(expected[numbers].dtypes)
+    pd.testing.assert_frame_equal(
+        explained.set_index("customer_id").loc[names].reset_index(),
+        expected.set_index("customer_id").loc[names].reset_index(),
+        check_exact=True,
+        check_dtype=False,
+    )
+
+
+def test_details_are_true_or_false(client: httpx.Client, customers: list[dict[str, Any]]) -> None:
+    body = {"cutoff": CUTOFF, "customers": customers[:1], "details": "yes"}
+    answer = client.post("/v1/explain", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["faults"][0] == {
+        "path": "details",
+        "rule": "must be true or false",
+    }
+    assert client.post("/v1/forecasts", json=body | {"details": True}).status_code == 422
+
+
 def test_a_compressed_stream_is_not_unfolded(client: httpx.Client) -> None:
     table, sink = pa.table({"customer_id": ["a"] * 1_000, "text": ["b"] * 1_000}), io.BytesIO()
     options = pa.ipc.IpcWriteOptions(compression="zstd")

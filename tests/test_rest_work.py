@@ -113,7 +113,8 @@ def test_large_bodies_are_parsed_off_the_loop_and_one_at_a_time(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spy = Spy()
-    monkeypatch.setattr("clvcast.serve.rest.handlers.FORECAST_REQUEST", spy)
+    for name in ("FORECAST_REQUEST", "EXPLAIN_REQUEST"):
+        monkeypatch.setattr(f"clvcast.serve.rest.handlers.{name}", spy)
     small = build_body(build_customer("c", LINE, 1))
     client.post("/v1/forecasts", content=small, headers={"content-type": JSON})
     (loop,) = spy.threads

@@ -35,7 +35,7 @@ from .openapi import (
 )
 from .request_limits import WorkerPool
 from .schemas import (
-    FORECAST_REQUEST,
+    EXPLAIN_REQUEST,
     RELOAD,
     ExplainAnswer,
     ForecastAnswer,
@@ -159,7 +159,7 @@ def _create_routes(
         "/v1/explain",
         summary="Explain forecasts: amounts that add up to each CLV",
         responses={**keep_paths(200, 400, 401, 403, 408, 413, 503, of=ExplainAnswer), **UNUSABLE},
-        openapi_extra={"requestBody": describe_body(FORECAST_REQUEST, build_example_request())},
+        openapi_extra={"requestBody": describe_body(EXPLAIN_REQUEST, build_example_request())},
     )
     async def explain(request: Request) -> Response:
         context: RequestContext = request.scope["context"]

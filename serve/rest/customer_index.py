@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ...decisions.customer_base import CustomerBase, Grouping
 from ...errors import ConfigError, OrdersError
 from ...features.table import compute_feature_rows
-from ...models.explain import explain_rows
+from ...models.explain_groups import explain_row_groups
 from ...models.model import TrainedModel
 from ...models.segments import RISKS, TIERS
 from ...models.totals import SEGMENT_SHOCK, total_of_sums
@@ -105,7 +105,7 @@ class CustomerIndex:
         return list(zip(days, amounts, strict=True))[::-1]
 
     def reasons(self, customer_id: str, model: TrainedModel) -> pd.DataFrame:
-        """The reasons of one customer's CLV, a row each.
+        """The reasons of one customer's CLV, a row per group of features.
 
         Raises `ConfigError` where another model made the forecasts, `OrdersError` where the orders
         lack a column the model needs.
@@ -119,7 +119,7 @@ class CustomerIndex:
         orders = self.base.orders.slice_customers(position, position + 1)
         observed = windows.slice_observed(model.usable_columns(orders), self.base.cutoff)
         cutoffs = np.array([self.base.cutoff], dtype=np.int64)
-        return explain_rows(model, compute_feature_rows(observed, cutoffs))
+        return explain_row_groups(model, compute_feature_rows(observed, cutoffs))
 
     def _select(self, chosen: Mapping[str, str], codes: Mapping[str, Int64], n: int) -> Mask:
         """Which of `n` rows a selection contains; `codes` are their groups by dimension."""

@@ -166,8 +166,8 @@ def _describe_customer(
     note = ""
     try:
         for reason in index.reasons(customer_id, model).to_dict("records"):
-            value, amount = writing.number(reason["value"], 2), writing.number(reason["amount"])
-            reasons.append([reason["meaning"], value, amount])
+            value, usual = (writing.number(reason[name], 2) for name in ("value", "typical"))
+            reasons.append([reason["meaning"], value, usual, writing.number(reason["amount"])])
     except ClvcastError as error:
         note = f"Reasons are not available: {error}."
     return {
@@ -175,7 +175,12 @@ def _describe_customer(
         "facts": _list_facts(row, index.base, writing),
         "note": note,
         "reasons": {
-            "headings": [["reason", False], ["value", True], [writing.value_unit, True]],
+            "headings": [
+                ["reason", False],
+                ["value", True],
+                ["typical value", True],
+                [writing.value_unit, True],
+            ],
             "rows": reasons,
         },
         "history": {

@@ -27,8 +27,9 @@ from ...errors import ConfigError, OrdersError
 from ...features.attribute_features import PREFIX
 from ...features.table import FeatureRows, compute_feature_rows
 from ...models.explain import explain_rows
+from ...models.explain_groups import explain_row_groups
 from ...models.model import TrainedModel
-from ...models.scoring import forecast_columns, forecast_rows
+from ...models.scoring import describe_terms, forecast_columns, forecast_rows
 from ...orders import dates, windows
 from ...orders.cutoffs import check_cutoff_from_now
 from ...orders.orders import Orders
@@ -45,7 +46,15 @@ from ...orders.reading.validation_issues import FaultyOrdersError
 from .arrow_safety import is_compressed
 from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
 from .request_limits import Limits, check_size
-from .schemas import FORECAST_REQUEST, LONGEST_TEXT, format_field_path, parse_body
+from .schemas import (
+    EXPLAIN_REQUEST,
+    FORECAST_REQUEST,
+    LONGEST_TEXT,
+    ExplainRequest,
+    ForecastRequest,
+    format_field_path,
+    parse_body,
+)
 
 __all__ = [
     "ARROW",
@@ -86,7 +95,7 @@ class _Request:
 
 def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnswer:
     """Forecast the customers of a JSON request, in its order; raises `Refusal`."""
-    request = _read_request(model, body, limits)
+    request = _prepare_request(model, parse_body(FORECAST_REQUEST, body, limits))
     rows, observed = request.compute_rows(), request.observed
     columns: dict[str, list[Any]] = {
         "customer_id": observed.customer_ids.take(pa.array(rows.customer_index)).to_pylist()
@@ -102,20 +111,24 @@ def answer_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnsw
 
 def explain_json(model: TrainedModel, body: bytes, limits: Limits) -> EncodedAnswer:
     """Explain the forecasts of a JSON request, in its order; raises `Refusal`."""
-    request = _read_request(model, body, limits)
-    rows = request.compute_rows()
+    content: ExplainRequest = parse_body(EXPLAIN_REQUEST, body, limits)
+    request = _prepare_request(model, content)
+    explain = explain_rows if content.get("details", False) else explain_row_groups
     answers: dict[str, dict[str, Any]] = {}
-    for line in explain_rows(model, rows).to_dict("records"):
+    for line in explain(model, request.compute_rows()).to_dict("records"):
         customer_id = line["customer_id"]
         answer = {"customer_id": customer_id, "clv": line["clv"], "reasons": []}
         reason = {name: line[name] for name in ("reason", "meaning", "amount")}
-        reason["value"] = None if math.isnan(line["value"]) else line["value"]
+        for name in ("value", "typical"):
+            number = line.get(name, math.nan)
+            reason[name] = None if math.isnan(number) else number
         answers.setdefault(customer_id, answer)["reasons"].append(reason)
-    return _encode_answers(model, request, answers, "explanations")
+    return _encode_answers(
+        model, request, answers, "explanations", basis=describe_terms(model).basis
+    )
 
 
-def _read_request(model: TrainedModel, body: bytes, limits: Limits) -> _Request:
-    request = parse_body(FORECAST_REQUEST, body, limits)
+def _prepare_request(model: TrainedModel, request: ForecastRequest) -> _Request:
     cutoff = _parse_cutoff(model, request["cutoff"])
     customers = request["customers"]
     ids = _clean_ids([customer["customer_id"] for customer in customers])
@@ -159,11 +172,16 @@ def _locate_attribute_fault(fault: AttributeFault) -> FieldError:
 
 
 def _encode_answers(
-    model: TrainedModel, request: _Request, answers: Mapping[str, dict[str, Any]], name: str
+    model: TrainedModel,
+    request: _Request,
+    answers: Mapping[str, dict[str, Any]],
+    name: str,
+    **facts: str,
 ) -> EncodedAnswer:
     content = {
         "model_version": model.version,
         "cutoff": dates.format_iso(request.cutoff),
+        **facts,
         name: [answers[customer_id] for customer_id in request.ids if customer_id in answers],
         "without_orders": [name for name in request.ids if name not in answers],
     }

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from ...orders.dates import ISO_LOCAL
 from .errors import ErrorAnswer
 from .handlers import ARROW, JSON, PARQUET
-from .schemas import FORECAST_REQUEST, RELOAD, build_example_request
+from .schemas import EXPLAIN_REQUEST, FORECAST_REQUEST, RELOAD, build_example_request
 
 __all__ = [
     "ADMIN",
@@ -78,7 +78,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     page = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     schemas = page.setdefault("components", {}).setdefault("schemas", {})
-    for adapter in (FORECAST_REQUEST, RELOAD, TypeAdapter(ErrorAnswer)):
+    for adapter in (FORECAST_REQUEST, EXPLAIN_REQUEST, RELOAD, TypeAdapter(ErrorAnswer)):
         model_schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
         schemas |= model_schema.pop("$defs", {})
         schemas[model_schema["title"]] = model_schema

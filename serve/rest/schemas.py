@@ -30,6 +30,7 @@ from .errors import MAX_FAULTS, FieldError, Refusal, build_invalid_request
 from .request_limits import MOST_CUSTOMERS, MOST_LINES, Limits, check_size
 
 __all__ = [
+    "EXPLAIN_REQUEST",
     "FORECAST_REQUEST",
     "LONGEST_TEXT",
     "RELOAD",
@@ -71,6 +72,7 @@ _Attributes = Annotated[
 
 # pydantic's kinds of errors -> our rules
 _RULES = {
+    "bool_type": "must be true or false",
     "dict_type": "must be an object of names and values",
     "extra_forbidden": "is no field of this request",
     "finite_number": FINITE,
@@ -151,7 +153,24 @@ class ForecastRequest(TypedDict):
     ]
 
 
+class ExplainRequest(ForecastRequest):
+    """Customers to explain at a cutoff, by groups of features or by single ones."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    details: NotRequired[
+        Annotated[
+            bool,
+            Field(
+                description="true: the five largest single features and everything else; "
+                "by default all features, added up by group.",
+            ),
+        ]
+    ]
+
+
 FORECAST_REQUEST: TypeAdapter[ForecastRequest] = TypeAdapter(ForecastRequest)
+EXPLAIN_REQUEST: TypeAdapter[ExplainRequest] = TypeAdapter(ExplainRequest)
 
 
 # an instant without an offset: OpenAPI's `date-time` has one
@@ -199,14 +218,23 @@ class ForecastAnswer(BaseModel):
 class Reason(BaseModel):
     """One of the amounts that add up to a CLV."""
 
-    reason: str
+    reason: str = Field(description="A group of features; with `details` a feature.")
     meaning: str
-    amount: float
-    value: float | None = Field(description="The feature's value; null where there is none.")
+    amount: float = Field(description="In the currency and basis of the CLV.")
+    value: float | None = Field(
+        description="Of the feature in the meaning; null where there is none."
+    )
+    typical: float | None = Field(
+        description="The shop's median of that feature at the end of the training; null with "
+        "`details`, or where there is none."
+    )
 
 
 class Explanation(BaseModel):
-    """A customer's CLV and the amounts that add up to it: typical, largest, remaining."""
+    """A customer's CLV and the amounts that add up to it.
+
+    First what a customer without a history would be worth, then the largest first.
+    """
 
     customer_id: str
     clv: float
@@ -218,6 +246,7 @@ class ExplainAnswer(BaseModel):
 
     model_version: str
     cutoff: _LocalInstant
+    basis: str = Field(description="What CLV and amounts are: revenue, margin or contribution.")
     explanations: list[Explanation]
     without_orders: list[str]
 
