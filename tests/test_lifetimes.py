@@ -160,8 +160,9 @@ def test_standard_errors_are_the_spread_of_the_estimates() -> None:
         spread = np.std([model.params_[name] for model in models])
         stated = np.median([model.standard_errors_[name] for model in models])
         assert spread == pytest.approx(stated, rel=0.35)
-    days, weeks = (BGNBD().fit(shops[0][0], *(part / unit for part in shops[0][1:])).summary
-                   for unit in (1, 7))  # fmt: skip
+    frequency, recency, tenure = shops[0]
+    days = models[0].summary
+    weeks = BGNBD().fit(frequency, recency / 7, tenure / 7).summary
     ratio = (days / weeks).loc["alpha", ["coef", "se(coef)"]]
     assert ratio.tolist() == pytest.approx([7, 7], rel=0.01)
     with pytest.raises(ConfigError, match="ParetoNBD is not fitted"):
