@@ -18,13 +18,8 @@ from ..errors import ConfigError, OrdersError
 from ..features.recency_frequency import OrderDays
 from ..models.btyd import forecasts
 from ..orders.columns import Float64
-from ..train.btyd.fitting import (
-    Kind,
-    estimate_order_errors,
-    estimate_value_errors,
-    fit_order_model,
-    fit_value_model,
-)
+from ..train.btyd.fitting import Kind, fit_order_model, fit_value_model
+from ..train.btyd.standard_errors import estimate_order_errors, estimate_value_errors
 
 __all__ = ["BGNBD", "GammaGamma", "ParetoNBD"]
 
@@ -79,8 +74,8 @@ class _OrderModel:
         }
         self.model_ = fitted.model.model_copy(update=times)
         self.params_ = pd.Series(self.model_.model_dump(exclude={"kind"}), dtype=np.float64)
-        units = [factor if name in times else 1.0 for name in self.params_.index]
-        self.standard_errors_ = pd.Series(errors / units, index=self.params_.index)
+        errors |= {name: errors[name] / factor for name in times}
+        self.standard_errors_ = pd.Series(errors, dtype=np.float64)
         repeats = float(days.n_repeat_days.sum())
         self.log_likelihood_ = fitted.log_likelihood + repeats * float(np.log(factor))
         return self
@@ -210,7 +205,7 @@ class GammaGamma:
         self.model_ = fitted.model
         self.params_ = pd.Series(fitted.model.model_dump(), dtype=np.float64)
         errors = estimate_value_errors(days, fitted.model, self.penalizer_coef)
-        self.standard_errors_ = pd.Series(errors, index=self.params_.index)
+        self.standard_errors_ = pd.Series(errors, dtype=np.float64)
         return self
 
     @property
