@@ -15,7 +15,7 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check docs test test-slow test-oldest test-newest coverage fuzz mutate lock clean benchmark \
+.PHONY: help train score nightly backtest report serve ui check wheel docs test test-slow test-oldest test-newest coverage fuzz mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features benchmark-first-minute \
 	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
@@ -36,8 +36,9 @@ score: $(VENV)/run.stamp ## write one forecast per customer of ORDERS (or of CON
 	$(BIN)/clvcast score --config "$(CONFIG)" $(if $(MODEL),--model "$(MODEL)") $(if $(ORDERS),--orders "$(ORDERS)") --output "$(OUTPUT)"
 
 # make itself ends with 2 whatever goes wrong: a scheduler that needs the status calls clvcast nightly
-nightly: $(VENV)/run.stamp ## check, train, score, report and monitor in one run, into ./nightly
-	@$(BIN)/clvcast nightly "$(CONFIG)" $(if $(filter $(SAMPLE),$(CONFIG)),--complete-until 2011-12-10); \
+# and ./nightly is a folder of the code
+nightly: $(VENV)/run.stamp ## check, train, score, report and monitor in one run, into ./nights
+	@$(BIN)/clvcast nightly "$(CONFIG)" --output nights $(if $(filter $(SAMPLE),$(CONFIG)),--complete-until 2011-12-10); \
 		status=$$?; echo "clvcast nightly: exit status $$status"; exit $$status
 
 backtest: $(VENV)/run.stamp ## compare the model of CONFIG with the baselines at past cutoffs

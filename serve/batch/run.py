@@ -7,7 +7,6 @@ by its manifest, is not run again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -335,7 +335,7 @@ def _forecast_parts(
             checkpoint.write(name, forecast(customers, instant))
         return low, name, is_old
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
         yield from pool.map(forecast_part, range(0, observed.n_customers, most))
 
 

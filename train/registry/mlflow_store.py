@@ -32,6 +32,7 @@ from ...models.loading import (
 from ...models.model import TrainedModel
 from ...models.registry_facts import CUTOFF
 from ...models.scoring import FORECAST_SCHEMA
+from ...models.store_connection import wait_for_store
 from .store_location import lock_store
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ def _open_store(uri: str) -> Store:
         import mlflow
     except ImportError:
         raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
+    registry_uri = find_registry(uri)
+    for store in {uri: None, registry_uri: None}:  # one of them, where they are the same
+        wait_for_store(store)
     with _translate_errors(uri):
-        registry_uri = find_registry(uri)
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=registry_uri)
         return Store(uri, registry_uri, client)
 
