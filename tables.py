@@ -18,7 +18,7 @@ from .configs.schema import Config
 from .decisions.customer_base import ForecastSource, open_customer_base
 from .decisions.kpis import build_triangles
 from .decisions.report.model_and_data import compute_feature_importance
-from .errors import ConfigError, OrdersError
+from .errors import ConfigError, OrdersError, quote
 from .evaluation.backtest_frames import OURS, Evaluation
 from .evaluation.forecast_file import read_forecasts
 from .evaluation.scorecard import build_scorecard
@@ -258,7 +258,7 @@ def dependence(
         raise OrdersError("nobody can be forecast: there is no order before the cutoff")
     features = build_features(packed, [rows["cutoff"].iloc[0].to_pydatetime()])
     if feature not in features.select_dtypes("number"):
-        raise ConfigError(f"there is no feature {feature!r}; docs/features.md lists them")
+        raise ConfigError(f"there is no feature {quote(feature)}; docs/features.md lists them")
     measures = ["churn_probability", "expected_spend", "clv"]
     table = rows[["customer_id", *measures]].merge(
         features[["customer_id", feature]], on="customer_id"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from .console import (
     CompleteUntil,
     ConfigFile,
@@ -162,7 +162,7 @@ def train(
 def _split_tag(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--tag must be NAME=VALUE, got {text!r}")
+        raise ConfigError(f"--tag must be NAME=VALUE, got {quote(text)}")
     return name, value
 
 

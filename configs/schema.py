@@ -57,6 +57,7 @@ __all__ = [
     "load_config",
     "parse_config",
     "parse_orders_config",
+    "require_config",
 ]
 
 Target = Literal["spend", "gross", "before_discount", "contribution"]
@@ -231,6 +232,18 @@ class Config(Section):
         A bundle keeps them, so that its model can be fitted again at another cutoff.
         """
         return self.model_dump(mode="json", exclude=set(_NOT_LEARNED_FROM))
+
+
+def require_config(config: object) -> Config:
+    """The settings a function was given; the defaults for None. `ConfigError` for other types."""
+    if config is None:
+        return Config()
+    if isinstance(config, Config):
+        return config
+    raise ConfigError(
+        f"config must be a clvcast.Config, got {type(config).__name__}; make one with "
+        "clvcast.Config(horizon_days=60) or clvcast.load_config(path)"
+    )
 
 
 def load_config(path: str | Path) -> Config:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import joblib
 import numpy as np
 
-from ..configs.schema import Config
+from ..configs.schema import Config, require_config
 from ..errors import OrdersError
 from ..features.configured_orders import attach_configured
 from ..features.table import compute_feature_rows
@@ -80,7 +80,7 @@ def train(
     Warns (`UserWarning`) when the orders end more than a week before the cutoff. Raises
     `OrdersError` where the history is too short or shows no repeat customer.
     """
-    config = config or Config()
+    config = require_config(config)
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
     orders = attach_configured(orders, config, extra_features)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...atomic_files import check_folder, write_files
-from ...configs.schema import Config
+from ...configs.schema import Config, require_config
 from ...decisions.report.build import evaluation_report
 from ...errors import ConfigError, OrdersError
 from ...evaluation import measures, standard_measures
@@ -111,7 +111,7 @@ class Backtest(Evaluation):
         """
         check_folder(folder)
         metrics = json.dumps(self.metrics, indent=1, allow_nan=False) + "\n"
-        page = evaluation_report(self, config or Config(), orders).html
+        page = evaluation_report(self, require_config(config), orders).html
         write_files(
             {
                 folder / "forecasts.parquet": self.forecasts,
@@ -165,7 +165,7 @@ def backtest(
         If no cutoff can be evaluated.
 
     """
-    config = config or Config()
+    config = require_config(config)
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
     orders = attach_configured(orders, config, extra_features)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
-from ...configs.schema import Config
+from ...configs.schema import Config, require_config
 from ...features.configured_orders import attach_configured
 from ...models.api import Model
 from ...notebook_cards import show_steps
@@ -111,7 +111,7 @@ def track(
     ('1', True)
 
     """
-    config = config or Config()
+    config = require_config(config)
     check_tags(tags or {})  # before the training takes its time
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
