@@ -82,7 +82,9 @@ class TrackingConfig(Section):
         default="clv", min_length=1, description="Name of the MLflow experiment."
     )
     model_name: str = Field(
-        default="clv", pattern=r"^[^/:.%\"']+$", description="Name of the registered model."
+        default="clv",
+        pattern=r"^[^/:.%\"'][^/:%\"']*$",
+        description="Name of the registered model; in Unity Catalog catalog.schema.name.",
     )
     evaluated_cutoffs: int = Field(
         default=2,
