@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,23 @@ def refused(source: Any, **options: Any) -> str:
     with pytest.raises(OrdersError) as refusal:
         clvcast.read_orders(source, **options)
     return str(refusal.value)
+
+
+LONG = "9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "cut"),
+    [
+        (HEADER, f"a,2020-01-01,{LONG},o", "'9{120}' ... \\(5,000 characters\\)"),
+        (HEADER, f"a,{LONG},1,o", "'9{120}' ... \\(5,000 characters\\)"),
+        (f"{LONG},ordered_at,amount", "a,2020-01-01,1", "found: 9{500} ... \\(5,020 characters\\)"),
+    ],
+)
+def test_messages_cut_long_values(tmp_path: Path, header: str, line: str, cut: str) -> None:
+    text = refused(csv(tmp_path / "long.csv", line, header=header))
+    assert re.search(cut, text)
+    assert len(text) < 700
 
 
 def test_parquet_csv_gzip_glob_and_folder_give_the_same_orders(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import OrdersError
+from ...errors import OrdersError, quote
 from ..columns import Int64
 from ..limits import MAX_AMOUNT
 from ..season_history import SeasonHistory
@@ -40,12 +40,12 @@ def load_season_history(path: str, currency: str = "") -> SeasonHistory:
         if day is None:
             raise OrdersError(
                 f"{name}: row {row}: date must be such as 2011-03-25 or 2011-03, got "
-                f"{cells['date']!r}"
+                f"{quote(cells['date'])}"
             )
         if not np.isfinite(revenue) or abs(revenue) > MAX_AMOUNT:
             raise OrdersError(
                 f"{name}: row {row}: revenue must be a number of at most 1e12, got "
-                f"{cells['revenue']!r}"
+                f"{quote(cells['revenue'])}"
             )
     dates = np.asarray(days, dtype=np.int64)
     order = np.argsort(dates, kind="stable")

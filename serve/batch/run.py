@@ -293,7 +293,7 @@ def _forecast(
         is_late = pc.invert(pc.is_in(orders.customer_ids, observed.customer_ids))
         without.append(orders.customer_ids.filter(is_late))
     strange = check_order_values(model.numbers.order_value, values)
-    remarks = [*unknown.sentences(), *model.describe_calendar(instant)]
+    remarks = [*unknown.sentences(), *model.describe_settings(instant)]
     remarks += [strange] if strange else []
     if selection is not None:
         if not n_selected:
