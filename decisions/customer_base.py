@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.economics import KnownEconomics
-from ..configs.schema import Config
+from ..configs.schema import Config, require_config
 from ..errors import ConfigError, OrdersError
 from ..evaluation.forecast_file import ForecastSource, read_forecasts
 from ..features.targets import compute_line_values
@@ -235,7 +235,7 @@ def open_customer_base(
     forecast_rows = read_forecasts(forecasts, whole=model is not None)
     table, terms = forecast_rows.rows, forecast_rows.terms
     if model is not None:
-        user_config = config or Config()
+        user_config = require_config(config)
         if terms is None:
             config = describe_terms(model).within(Config()).overridden_by(user_config)
         reading = model.orders.overridden_by(user_config.orders)

@@ -5,7 +5,6 @@ Training, batch, one customer and every other door come through `compute_feature
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -179,7 +178,9 @@ def _run_in_threads(work: Callable[[int], _Result], count: int) -> Iterator[_Res
     if count == 1:  # one customer is not worth a thread
         yield work(0)
         return
-    threads = os.cpu_count() or 1
+    import joblib  # not loaded for one customer
+
+    threads = joblib.cpu_count()  # those this process may use, not all of the machine
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque(pool.submit(work, k) for k in range(min(2 * threads, count)))
         for k in range(2 * threads, count):

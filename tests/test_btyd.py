@@ -29,12 +29,13 @@ from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.blending import describe_btyd_fits
 from clvcast.train.btyd.fitting import (
     _FAMILIES,
+    FittedOrders,
     FittedValue,
     fit_order_model,
     fit_value_model,
     group_histories,
 )
-from clvcast.train.btyd.likelihoods import Counts, gamma_gamma
+from clvcast.train.btyd.likelihoods import ValueGroups, gamma_gamma
 
 # Fader, Hardie, Lee (2005), one CDNOW customer in ten, 39 weeks; here in days
 CDNOW_BG = BgNbd(r=0.243, alpha=4.414 * 7, a=0.793, b=2.426)
@@ -137,13 +138,13 @@ def test_gradients_equal_differences(name: Any) -> None:
 
 
 def test_the_gradient_of_gamma_gamma_equals_differences() -> None:
-    x, logs = Counts.of(np.array([1.0, 2.0, 40.0])), np.log([0.1, 1.0, 30.0])
+    groups = ValueGroups(np.array([1.0, 2.0, 40.0]), np.ones(3), np.log([0.1, 1.0, 30.0]))
     values = np.array([2.0, 3.0, 1.5])
-    gradient = gamma_gamma(values, x, logs)[1]
+    gradient = gamma_gamma(values, groups)[1]
     for k in range(3):
         step = np.zeros(3)
         step[k] = 1e-6
-        above, below = (gamma_gamma(values + sign * step, x, logs)[0] for sign in (1, -1))
+        above, below = (gamma_gamma(values + sign * step, groups)[0] for sign in (1, -1))
         np.testing.assert_allclose(gradient[k], (above - below) / 2e-6, rtol=1e-6, atol=1e-6)
 
 
@@ -320,6 +321,23 @@ def test_a_coarse_first_stage_ends_at_the_same_maximum(monkeypatch: pytest.Monke
     staged = fit_order_model(days, "pareto_nbd")
     assert staged.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-3)
     assert staged.model.r == pytest.approx(whole.model.r, rel=1e-3)
+
+
+def test_blocks_and_threads_change_no_bit_of_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    days, _ = simulated(CDNOW_PARETO, 500, seed=6)
+    paid = replace(days, repeat_value=np.where(days.n_repeat_days > 0, days.active_days + 1, 0.0))
+
+    def fit_all() -> list[FittedOrders | FittedValue]:
+        return [
+            *(fit_order_model(days, kind) for kind in ("bg_nbd", "pareto_nbd", "nbd")),
+            fit_value_model(paid),
+        ]
+
+    whole = fit_all()
+    monkeypatch.setattr("clvcast.train.btyd.fitting._BLOCK", 7)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    assert fit_all() == whole
+    assert all(fit.converged for fit in whole)
 
 
 def test_histories_by_hand() -> None:

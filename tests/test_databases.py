@@ -26,6 +26,7 @@ from clvcast.orders.reading.database_address import build_answer_column, parse_a
 from clvcast.orders.reading.read_orders import read_configured_orders
 from clvcast.orders.reading.rejected_lines import REJECTED_SCHEMA
 from clvcast.serve.batch.database import check_writable_table, write_tables
+from clvcast.serve.batch.run import score_files
 
 CUTOFF = "2020-12-01"
 
@@ -524,6 +525,35 @@ def test_forecasts_are_written_back_once_a_customer_and_cutoff(
     pd.testing.assert_frame_equal(again, forecasts, check_exact=True, check_dtype=False)
     assert len(found) == len(forecasts) + shop_lines["customer_id"].nunique()
     assert (aside["reason"] == "customer_id is missing").sum() == 2
+
+
+def test_columns_by_period_go_into_a_table_and_never_outlive_their_forecast(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    shop_lines.to_parquet(tmp_path / "lines.parquet")
+    output = f"sqlite:///{tmp_path}/shop.db#f"
+    asked = (shop_model, str(tmp_path / "lines.parquet"), output, "2021-02-01")
+    expected = clvcast.score(shop_model, shop_lines, "2021-02-01", by_period=True)
+    periods = [f"spend_period_{k}" for k in range(1, shop_model.periods + 1)]
+
+    def read() -> pd.DataFrame:
+        with sqlite3.connect(tmp_path / "shop.db") as connection:
+            return pd.read_sql("SELECT * FROM f ORDER BY customer_id", connection)
+
+    score_files(*asked, by_period=True)
+    made = read()
+    assert made.columns.to_list() == expected.columns.to_list()
+    pd.testing.assert_frame_equal(made[periods], expected[periods], check_exact=True)
+    assert made["customer_id"].to_list() == expected["customer_id"].to_list()
+    score_files(*asked)  # the same customers and cutoff again, without periods
+    made = read()
+    assert made[periods].isna().all(axis=None)
+    assert made["expected_spend"].to_list() == expected["expected_spend"].to_list()
+    with pytest.raises(ConfigError, match="beside one output file, got the output sqlite"):
+        score_files(*asked, periods_table=tmp_path / "periods.csv")
+    score_files(*asked[:2], f"sqlite:///{tmp_path}/shop.db#plain", asked[3])
+    with pytest.raises(StoreError, match="the table plain lacks the columns spend_period_1, "):
+        score_files(*asked[:2], f"sqlite:///{tmp_path}/shop.db#plain", asked[3], by_period=True)
 
 
 def test_a_table_that_takes_no_forecasts_is_told_before_the_work(

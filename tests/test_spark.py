@@ -357,6 +357,9 @@ def test_the_same_config_gives_bit_equal_forecasts_from_files_databases_and_spar
     status, _, err = run(*asked, "--output", "${WAREHOUSE}#forecasts", "--engine", "spark")
     assert status == 2
     assert "the output must be a folder that every machine sees, got an address" in err
+    status, _, err = run(*asked, "--output", tmp_path / "no", "--engine", "spark", "--by-period")
+    assert status == 2
+    assert "--by-period and --periods-table need --engine local" in err
 
 
 def test_instants_with_a_zone_are_the_shops_own_time_as_on_one_machine(

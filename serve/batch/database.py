@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ...configs.addresses import expand_variables
 from ...errors import ConfigError, StoreError
+from ...models.scoring import PERIOD_PREFIX
 from ...orders.reading.databases import DatabaseAddress, create_engine, parse_address
 from ...orders.reading.rejected_lines import REJECTED_SCHEMA
 from ...orders.reading.warehouses import find_adbc_kind
@@ -115,7 +116,15 @@ def _write(
 
     table = _open_table(connection, name, forecasts.schema, _KEY)
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    others = {name: insert.excluded[name] for name in forecasts.column_names if name not in _KEY}
+    others: dict[str, Any] = {
+        name: insert.excluded[name] for name in forecasts.column_names if name not in _KEY
+    }
+    # periods that an earlier run with --by-period wrote belong to its forecast, not to this one
+    others |= {
+        column.name: None
+        for column in table.columns
+        if column.name.startswith(PERIOD_PREFIX) and column.name not in others
+    }
     upsert = insert.on_conflict_do_update(index_elements=_KEY, set_=others)
     rejected_table = _open_table(connection, f"{name}_rejected", rejected.schema, ())
     connection.execute(rejected_table.delete())
@@ -161,4 +170,7 @@ def _open_table(
     ]
     if key and not any(set(names) == set(key) for names in unique):
         raise StoreError(f"the table {full_name} must have a primary key of {' and '.join(key)}")
+    for column in sorted(present - set(schema.names)):
+        if column.startswith(PERIOD_PREFIX):
+            table.append_column(sqlalchemy.Column(column, sqlalchemy.Double()))
     return table

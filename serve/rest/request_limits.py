@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import joblib
 from starlette.types import Receive
 
 from .errors import Refusal
@@ -51,7 +51,7 @@ class Limits:
     body_bytes: int = 8 << 20
     customers: int = MOST_CUSTOMERS
     lines: int = MOST_LINES
-    threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
+    threads: int = field(default_factory=lambda: min(4, joblib.cpu_count()))
     small_bytes: int = 16 << 10  # bodies answered on the loop, where a thread would cost more
     control_bytes: int = 16 << 10  # of a body that names a model or a token; the loop parses it
     small_commas: int = 1_000  # in such a body; a bound on its lines, and so on its faults

@@ -104,6 +104,7 @@ def score_files(
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
     concerns = [sentence for sentence in (concern, strange) if sentence]
     concerns += [*describe_hindsight(model, instant), *describe_limits(config)]
+    concerns += model.describe_settings(instant)
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
     past = reduce(add, (PastSpend(**one["past_spend"]) for one in buckets_done), PastSpend())
     terms = describe_terms(model)

@@ -8,8 +8,9 @@ parameters are in the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy.special import betaln, expit, gammaln, psi
@@ -17,20 +18,15 @@ from scipy.special import betaln, expit, gammaln, psi
 from ...models.btyd.forecasts import build_integration_nodes
 from ...orders.columns import Float64, Int64
 
-__all__ = ["Counts", "Groups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
+__all__ = ["Groups", "ValueGroups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Distinct counts, and which of them each group or customer has: found once for a search."""
+    """Distinct counts, and which of them each group has: found once for a search."""
 
     distinct: Float64
     which: Int64
-
-    @classmethod
-    def of(cls, x: Float64) -> Counts:
-        """Those of `x`."""
-        return cls(*np.unique(x, return_inverse=True))
 
     def map(self, function: Callable[[Float64], Float64]) -> Float64:
         """function(x), computed once per distinct count."""
@@ -38,24 +34,45 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Customers with equal histories: arrays of n_groups."""
+class _Groups:
+    """Customers that a likelihood does not tell apart: arrays of n_groups."""
 
     n_repeat_days: Float64
-    active_days: Float64
-    tenure_days: Float64
     weights: Float64  # how many customers
 
     @cached_property
     def counts(self) -> Counts:
         """The distinct counts of repeat days."""
-        return Counts.of(self.n_repeat_days)
+        return Counts(*np.unique(self.n_repeat_days, return_inverse=True))
+
+    def split(self, most: int) -> list[Self]:
+        """The same in parts of at most so many groups."""
+        names = [field.name for field in fields(self)]
+        return [
+            replace(self, **{name: getattr(self, name)[low : low + most] for name in names})
+            for low in range(0, len(self.weights), most)
+        ]
+
+
+@dataclass(frozen=True)
+class Groups(_Groups):
+    """Customers with equal histories."""
+
+    active_days: Float64
+    tenure_days: Float64
 
     def scaled(self, factor: float) -> Groups:
         """The same with time in another unit."""
         return replace(
             self, active_days=self.active_days * factor, tenure_days=self.tenure_days * factor
         )
+
+
+@dataclass(frozen=True)
+class ValueGroups(_Groups):
+    """Customers with as many repeat days and orders of the same mean value."""
+
+    log_value: Float64  # logarithm of the mean value
 
 
 def nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
@@ -107,44 +124,35 @@ def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
     stayed = np.log1p(groups.tenure_days / beta)
     gradient = np.stack([*slope, -stayed, s / beta - s / (beta + groups.tenure_days)])
     likelihood = likelihood - s * stayed
-    block = 4_096  # groups at a time, so that they stay in the processor's cache
-    for low in range(0, len(likelihood), block):
-        part = slice(low, low + block)
-        x, active, tenure = (
-            groups.n_repeat_days[part],
-            groups.active_days[part],
-            groups.tenure_days[part],
-        )
-        n, late, gone_scale = r + x, alpha + active, beta + active
-        silence = tenure - active
-        left = np.zeros(len(x))
-        d_n, d_late, d_s, d_gone = (np.zeros(len(x)) for _ in range(4))
-        nodes = build_integration_nodes(np.full(len(x), s), gone_scale, n, late, silence)
-        for density, u, log_gone, log_late in nodes:
-            left += density
-            d_s -= density * log_gone
-            d_n -= density * log_late
-            d_gone += density * (s * u / gone_scale - 1.0) / (gone_scale + u)
-            d_late += density * u / (late + u)
-        d_late *= n / late
-        safe = np.where(left > 0, left, 1.0)
-        log_n, log_s = np.log1p(silence / late), np.log1p(silence / gone_scale)
-        odds = np.where(left > 0, np.log(safe) + n * log_n + s * log_s, -np.inf)
-        likelihood[part] += np.logaddexp(0.0, odds)
-        gone = expit(odds)
-        gradient[0, part] += gone * (log_n + d_n / safe)
-        gradient[1, part] += gone * (n / (late + silence) - n / late + d_late / safe)
-        gradient[2, part] += gone * (log_s + 1.0 / s + d_s / safe)
-        gradient[3, part] += gone * (s / (gone_scale + silence) - s / gone_scale + d_gone / safe)
+    x, active, tenure = groups.n_repeat_days, groups.active_days, groups.tenure_days
+    n, late, gone_scale = r + x, alpha + active, beta + active
+    silence = tenure - active
+    left = np.zeros(len(x))
+    d_n, d_late, d_s, d_gone = (np.zeros(len(x)) for _ in range(4))
+    nodes = build_integration_nodes(np.full(len(x), s), gone_scale, n, late, silence)
+    for density, u, log_gone, log_late in nodes:
+        left += density
+        d_s -= density * log_gone
+        d_n -= density * log_late
+        d_gone += density * (s * u / gone_scale - 1.0) / (gone_scale + u)
+        d_late += density * u / (late + u)
+    d_late *= n / late
+    safe = np.where(left > 0, left, 1.0)
+    log_n, log_s = np.log1p(silence / late), np.log1p(silence / gone_scale)
+    odds = np.where(left > 0, np.log(safe) + n * log_n + s * log_s, -np.inf)
+    likelihood += np.logaddexp(0.0, odds)
+    gone = expit(odds)
+    gradient[0] += gone * (log_n + d_n / safe)
+    gradient[1] += gone * (n / (late + silence) - n / late + d_late / safe)
+    gradient[2] += gone * (log_s + 1.0 / s + d_s / safe)
+    gradient[3] += gone * (s / (gone_scale + silence) - s / gone_scale + d_gone / safe)
     return likelihood, gradient
 
 
-def gamma_gamma(values: Float64, counts: Counts, log_value: Float64) -> tuple[Float64, Float64]:
-    """Fader and Hardie (2013), equation 1a: log-likelihood n_groups, gradient 3 x n_groups.
-
-    A group has as many repeat days as `counts` has, and values of the mean exp(`log_value`).
-    """
+def gamma_gamma(values: Float64, groups: ValueGroups) -> tuple[Float64, Float64]:
+    """Fader and Hardie (2013), equation 1a: log-likelihood n_groups, gradient 3 x n_groups."""
     p, q, v = values
+    counts, log_value = groups.counts, groups.log_value
     x = counts.map(lambda n: n)
     value = np.exp(log_value)
     shape = p * x
