@@ -326,8 +326,25 @@ def value_at_age(shop: Shop, customers: Frame, entries: Frame, age: int) -> Fram
     )
 
 
-def find_payback(shop: Shop, customers: Frame, entries: Frame, spend: float) -> dict[str, float]:
-    """The first month of age in which the value reaches the spend, and value within a year."""
+def estimate_chance(missing: float, coming: float, spread: tuple[float, float]) -> float:
+    """That a forecast reaches what is missing: normal halves, each of its side's 90 % bound."""
+    if missing <= 0:
+        return 1.0
+    if coming <= 0:
+        return 0.0
+    side = coming - coming * spread[0] if missing < coming else coming * spread[1] - coming
+    if missing == coming or side <= 0:
+        return 0.5 if side > 0 else float(coming >= missing)
+    return 0.5 * (1 + math.erf((coming - missing) / (side / 1.6449) / math.sqrt(2)))
+
+
+def find_payback(
+    shop: Shop, customers: Frame, entries: Frame, spend: float, spread: tuple[float, float]
+) -> dict[str, float]:
+    """The first months of age in which the value reaches the spend, and value within a year.
+
+    `spread` is the 90 % interval of what is coming, as shares of it.
+    """
     start = customers["first"].dt.to_period("M")
     last = (CUTOFF + SPAN * DAY).to_period("M")
     n_ages = (last - pd.Period("2020-01", "M")).n + 1
@@ -335,18 +352,26 @@ def find_payback(shop: Shop, customers: Frame, entries: Frame, spend: float) -> 
     age = own["time"].dt.to_period("M").astype("int64") - own["start"].astype("int64")
     now = customers["expected_spend"] * shop.margin
     later = customers["clv"] - now
-    found = {"payback_month": math.nan, "most_for_payback": math.nan}
+    names = ("payback_month", "payback_month_90", "payback_probability")
+    found = dict.fromkeys((*names, "probability_within_mark", "most_for_payback"), math.nan)
     for k in range(n_ages):
         realised = own.loc[age.clip(lower=0) <= k, "net"].sum() * shop.margin
         days = ((((start + k + 1).dt.to_timestamp()) - CUTOFF) / DAY).clip(lower=0)
         coming = now * (days / HORIZON).clip(upper=1)
         coming += later * ((days - HORIZON) / (SPAN - HORIZON)).clip(0, 1)
         total, reaches = realised + coming.sum(), bool((days <= SPAN).all())
+        chance = estimate_chance(spend - realised, coming.sum(), spread)
         if k == 11 and reaches:
             found["most_for_payback"] = total / len(customers)
+            found["probability_within_mark"] = chance if spend == spend else math.nan
         is_paid = spend <= realised + 1e-9 or (reaches and spend <= total + 1e-9)
+        is_earned = spend <= realised + 1e-9
         if math.isnan(found["payback_month"]) and is_paid:
             found["payback_month"] = k + 1
+            found["payback_probability"] = 1.0 if is_earned else chance
+        is_sure = is_earned or (reaches and chance >= 0.9)
+        if found["payback_month"] <= k + 1 and math.isnan(found["payback_month_90"]) and is_sure:
+            found["payback_month_90"] = k + 1
     return found
 
 
@@ -410,7 +435,7 @@ def test_acquisition(shop: Shop) -> None:
             "most_to_break_even": ltv / n,
             "most_for_ratio": ltv / n / 3,
         }
-        payback = find_payback(shop, used, entries, spend)
+        payback = find_payback(shop, used, entries, spend, spread if coming > 0 else (0.0, 0.0))
         pays = [ltv / n / 3, payback["most_for_payback"]]
         expected |= payback | {"most_to_pay": min(p for p in pays if not math.isnan(p))}
         assert_same(row, expected)
@@ -505,6 +530,46 @@ def test_the_bridge_of_two_forecasts(shop: Shop) -> None:
         assert_frame_equal(own, expected, check_dtype=False, rtol=1e-9, atol=1e-9)
 
 
+def test_the_bridge_by_segment(shop: Shop) -> None:
+    """Who stood in a segment before stays in its bridge; at its end some leave and some come."""
+    found = clvcast.compare(shop.past, shop.forecasts, by="risk").segments
+    assert found is not None
+    a, b = (frame.set_index("customer_id") for frame in (shop.past, shop.forecasts))
+    both = a.index.intersection(b.index)
+    days = (CUTOFF - PAST) / DAY
+    moved = b.loc[both, "days_since_last_order"] - a.loc[both, "days_since_last_order"]
+    ordered = (b.loc[both, "n_orders"] != a.loc[both, "n_orders"]) | ((moved - days).abs() > 1)
+    change = b.loc[both, "clv"] - a.loc[both, "clv"]
+    was, now = a.loc[both, "risk"], b.loc[both, "risk"]
+    new = b.loc[b.index.difference(both)]
+    for segment, rows in found.groupby("segment"):
+        mine = was == segment
+        left, came = mine & (now != segment), ~mine & (now == segment)
+        gone = a.loc[a.index.difference(both)]
+        steps = {
+            "customers lost": -gone.loc[gone["risk"] == segment, "clv"],
+            "ageing": change[mine & ~ordered],
+            "new orders": change[mine & ordered],
+            "new customers": new.loc[new["risk"] == segment, "clv"],
+            "moved to other segments": -b.loc[both, "clv"][left],
+            "moved from other segments": b.loc[both, "clv"][came],
+        }
+        amounts = rows.set_index("step")["amount"]
+        counts = rows.set_index("step")["customers"]
+        total = a.loc[a["risk"] == segment, "clv"].sum()
+        last = round(total, 2)
+        assert amounts["A"] == pytest.approx(last, abs=1e-9)
+        for name, values in steps.items():
+            total += values.sum()
+            assert (name in amounts) == bool(len(values))
+            if len(values):
+                assert counts[name] == len(values)
+                assert amounts[name] == pytest.approx(round(total, 2) - last, abs=1e-9)
+                last = round(total, 2)
+        end = b.loc[b["risk"] == segment, "clv"].sum()
+        assert amounts["B"] == pytest.approx(round(end, 2), abs=1e-9)
+
+
 def test_matured_forecasts(shop: Shop) -> None:
     matured = clvcast.monitor(shop.past, shop.orders, config=CONFIG).matured
     inside = shop.lines[shop.lines["ordered_at"].between(PAST, PAST + HORIZON * DAY, "left")]
@@ -526,10 +591,37 @@ def test_matured_forecasts(shop: Shop) -> None:
             "churn_forecast": own["churn_probability"].mean(),
             "churn_actual": own["churned"].mean(),
             "coverage": covered.mean(),
-        }
+        } | measure_ranking(own)
+        expected |= bound_spend(own, 0.0 if len(own) == len(frame) else 0.1)
         if own["actual"].sum() > 0:
             expected["bias"] = own["expected_spend"].sum() / own["actual"].sum() - 1
         assert_same(row, expected)
+
+
+def measure_ranking(own: Frame) -> dict[str, float]:
+    """Calibration over ten groups by churn probability; money of the best tenth by forecast."""
+    by_churn = own.sort_values("churn_probability", kind="stable")
+    gap = 0.0
+    for rows in np.array_split(np.arange(len(own)), min(10, len(own))):
+        group = by_churn.iloc[rows]
+        gap += abs(group["churn_probability"].sum() - group["churned"].sum()) / len(own)
+    n = max(1, round(len(own) / 10))
+    best = own.sort_values("actual", ascending=False, kind="stable")["actual"].head(n).sum()
+    caught = own.sort_values("expected_spend", ascending=False, kind="stable")["actual"].head(n)
+    return {
+        "calibration": gap,
+        "capture": divide(caught.sum(), own["actual"].sum()),
+        "capture_of_perfect": divide(caught.sum(), best),
+    }
+
+
+def bound_spend(own: Frame, apart: float) -> dict[str, float]:
+    """The 90 % interval of the expected spend of some customers."""
+    renamed = {"expected_spend": "clv", "spend_deviation": "clv_deviation"}
+    spend = own[["expected_spend", "spend_deviation", "spend_shock"]]
+    spend = spend.rename(columns=renamed | {"spend_shock": "clv_shock"})
+    _, low, high = bound_total(spend, apart)
+    return {"lower": low, "upper": high}
 
 
 def test_the_tiles_of_the_report(shop: Shop) -> None:
