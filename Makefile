@@ -58,9 +58,10 @@ ui: $(VENV)/run.stamp ## show MLflow's pages at http://127.0.0.1:5000
 
 ##@ Development
 
-check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), layers, vulnerable locks
+check: $(VENV)/dev.stamp ## lint, format, spelling, types (ours, and those a user sees), layers, vulnerable locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/python tests/typed_pages.py
 	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --ignore-missing-imports --follow-imports=silent \
@@ -75,18 +76,20 @@ test: $(VENV)/dev.stamp ## run the fast tests
 test-slow: $(VENV)/dev.stamp ## run the slow tests
 	$(BIN)/python -m pytest $(PARALLEL) -m slow tests
 
-# $(1): name of the environment in build/, $(2): how uv chooses among the versions that are declared
+# $(1): name of the environment in build/, $(2): how uv chooses among the versions that are declared,
+# $(3): more options of pytest
 define TEST_VERSIONS
 	uv venv --quiet --clear --python "$(PYTHON)" build/$(1)
 	uv pip compile --quiet --python build/$(1) --no-header $(2) --all-extras --group dev \
 		pyproject.toml requirements.in -o build/$(1).txt
 	uv pip sync --quiet --python build/$(1) build/$(1).txt
 	uv pip install --quiet --python build/$(1) --no-deps -e .
-	PYTHONPATH="$(CURDIR)/build/editable" build/$(1)/bin/python -m pytest $(PARALLEL) -m "not slow" tests
+	PYTHONPATH="$(CURDIR)/build/editable" build/$(1)/bin/python -m pytest $(PARALLEL) $(3) -m "not slow" tests
 endef
 
 test-oldest: $(LINKS) ## run the fast tests on the oldest versions that are declared (needs uv)
-	$(call TEST_VERSIONS,oldest,--resolution lowest-direct)
+	@# old packages use what newer ones below them deprecate: not ours to mend
+	$(call TEST_VERSIONS,oldest,--resolution lowest-direct,-W default)
 
 test-newest: $(LINKS) ## run the fast tests on the newest versions that are declared (needs uv)
 	$(call TEST_VERSIONS,newest,--upgrade)

@@ -158,10 +158,10 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
 
 def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
     """Say which version could serve where a model has versions and none of them the alias."""
-    versions = client.search_model_versions(f"name='{name}'", order_by=["version_number DESC"])
+    versions = client.search_model_versions(f"name='{name}'")
     if not versions or alias in client.get_registered_model(name).aliases:
         return
-    newest = versions[0]
+    newest = max(versions, key=lambda each: int(each.version))  # Unity Catalog refuses to sort
     number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
     was_refused = newest.tags.get(VERDICT) == "refused"
     reason = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"

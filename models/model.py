@@ -86,7 +86,7 @@ class TrainedModel:
         """What the model is, in a few facts."""
         numbers, economics = self.numbers, self.economics
         seeds = len(next(iter(self.trees.values()), ()))
-        trees = f"{seeds} boosters per head on {len(numbers.features)} features"
+        trees = f"{seeds} booster{'s' * (seeds != 1)} per head on {len(numbers.features)} features"
         until = numbers.trained_until
         facts: dict[str, object] = {
             "forecasts": f"{self.periods} periods of {numbers.horizon_days} days",
