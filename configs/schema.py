@@ -212,13 +212,15 @@ class Config(Section):
         strict=True,
         ge=10_000,
         description="With --engine spark and more customers than spark_training_customers: "
-        "approximate number of feature rows for the trees, those of a sample of these customers.",
+        "approximate number of feature rows for the trees, those of a sample of these customers. "
+        "Also the most feature rows for the trees where memory_limit has no room for all.",
     )
     memory_limit: str | None = Field(
         default=None,
         pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",
-        description="Memory for the orders to score, such as 2GB. Orders that need more are "
-        "scored in shards of customers, with temporary files. Default: half of the machine's "
+        description="Memory for the orders to score or to train on, such as 2GB. Orders that need "
+        "more are scored in shards of customers, with temporary files; training then uses a sample "
+        "of the customers, drawn by a hash of the customer id. Default: half of the machine's "
         "memory.",
     )
     gate: GateConfig = Field(default_factory=lambda: GateConfig())

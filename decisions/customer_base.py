@@ -116,7 +116,7 @@ class CustomerBase:
         past = sum_past_spend(observed, self.cutoff, self.terms)
         sentences, warnings = describe_plausibility(past, clv, spend, self.cutoff, self.terms)
         if "evidence" in self.forecasts.column_names and self.n_rows:
-            unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()))
+            unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()), self.terms)
             warnings += [unknown] if unknown else []
         return sentences, warnings
 

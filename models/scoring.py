@@ -207,6 +207,9 @@ def describe_terms(model: TrainedModel) -> ForecastTerms:
         target=model.numbers.target,
         currency=model.orders.currency,
         model_version=model.version,
+        retention_source=(
+            "btyd" if model.numbers.retention is None and model.periods > 1 else "history"
+        ),
     )
 
 

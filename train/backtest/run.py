@@ -30,7 +30,7 @@ from ...evaluation.clv_accuracy import (
 from ...evaluation.retention_accuracy import compare_retention
 from ...evaluation.scorecard import build_scorecard
 from ...features.configured_orders import attach_configured
-from ...features.table import compute_feature_rows
+from ...features.table import FeatureRows, compute_feature_rows
 from ...features.targets import Targets, compute_targets
 from ...models.discounting import discount_periods
 from ...models.scoring import forecast_rows
@@ -270,12 +270,13 @@ def backtest_at(
     end: int,
     max_rows: int | None = None,
     methods: Mapping[str, Baseline] = METHODS,
+    everyone: Mapping[int, FeatureRows] | None = None,
 ) -> Backtest:
     """One cutoff: train before it, forecast at it, compare with what happened before `end`.
 
-    `max_rows` is as in `fit`.
+    `max_rows` and `everyone` are as in `fit`.
     """
-    model = fit(orders, config, cutoff, max_rows=max_rows)
+    model = fit(orders, config, cutoff, max_rows=max_rows, everyone=everyone)
     observed = windows.slice_observed(orders, cutoff)
     forecasts = forecast_rows(model, observed, cutoff)
     instants = np.array([cutoff], dtype=np.int64)
