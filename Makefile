@@ -15,7 +15,7 @@ LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
 .DEFAULT_GOAL := help
-.PHONY: help train score backtest report serve ui check docs test test-slow test-oldest test-newest coverage fuzz mutate lock clean benchmark \
+.PHONY: help train score nightly backtest report serve ui check wheel docs test test-slow test-oldest test-newest coverage fuzz mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features benchmark-first-minute \
 	benchmark-gate benchmark-nights benchmark-reading benchmark-scale \
 	benchmark-serving benchmark-start benchmark-training benchmark-worlds
@@ -36,8 +36,9 @@ score: $(VENV)/run.stamp ## write one forecast per customer of ORDERS (or of CON
 	$(BIN)/clvcast score --config "$(CONFIG)" $(if $(MODEL),--model "$(MODEL)") $(if $(ORDERS),--orders "$(ORDERS)") --output "$(OUTPUT)"
 
 # make itself ends with 2 whatever goes wrong: a scheduler that needs the status calls clvcast nightly
-nightly: $(VENV)/run.stamp ## check, train, score, report and monitor in one run, into ./nightly
-	@$(BIN)/clvcast nightly "$(CONFIG)" $(if $(filter $(SAMPLE),$(CONFIG)),--complete-until 2011-12-10); \
+# and ./nightly is a folder of the code
+nightly: $(VENV)/run.stamp ## check, train, score, report and monitor in one run, into ./nights
+	@$(BIN)/clvcast nightly "$(CONFIG)" --output nights $(if $(filter $(SAMPLE),$(CONFIG)),--complete-until 2011-12-10); \
 		status=$$?; echo "clvcast nightly: exit status $$status"; exit $$status
 
 backtest: $(VENV)/run.stamp ## compare the model of CONFIG with the baselines at past cutoffs
@@ -57,9 +58,10 @@ ui: $(VENV)/run.stamp ## show MLflow's pages at http://127.0.0.1:5000
 
 ##@ Development
 
-check: $(VENV)/dev.stamp ## lint, format, types (ours, and those a user sees), layers, vulnerable locks
+check: $(VENV)/dev.stamp ## lint, format, spelling, types (ours, and those a user sees), layers, vulnerable locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/python tests/typed_pages.py
 	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --ignore-missing-imports --follow-imports=silent \
@@ -74,18 +76,20 @@ test: $(VENV)/dev.stamp ## run the fast tests
 test-slow: $(VENV)/dev.stamp ## run the slow tests
 	$(BIN)/python -m pytest $(PARALLEL) -m slow tests
 
-# $(1): name of the environment in build/, $(2): how uv chooses among the versions that are declared
+# $(1): name of the environment in build/, $(2): how uv chooses among the versions that are declared,
+# $(3): more options of pytest
 define TEST_VERSIONS
 	uv venv --quiet --clear --python "$(PYTHON)" build/$(1)
 	uv pip compile --quiet --python build/$(1) --no-header $(2) --all-extras --group dev \
 		pyproject.toml requirements.in -o build/$(1).txt
 	uv pip sync --quiet --python build/$(1) build/$(1).txt
 	uv pip install --quiet --python build/$(1) --no-deps -e .
-	PYTHONPATH="$(CURDIR)/build/editable" build/$(1)/bin/python -m pytest $(PARALLEL) -m "not slow" tests
+	PYTHONPATH="$(CURDIR)/build/editable" build/$(1)/bin/python -m pytest $(PARALLEL) $(3) -m "not slow" tests
 endef
 
 test-oldest: $(LINKS) ## run the fast tests on the oldest versions that are declared (needs uv)
-	$(call TEST_VERSIONS,oldest,--resolution lowest-direct)
+	@# old packages use what newer ones below them deprecate: not ours to mend
+	$(call TEST_VERSIONS,oldest,--resolution lowest-direct,-W default)
 
 test-newest: $(LINKS) ## run the fast tests on the newest versions that are declared (needs uv)
 	$(call TEST_VERSIONS,newest,--upgrade)

@@ -185,19 +185,22 @@ def rfm(forecasts: pd.DataFrame) -> go.Figure:
 
 
 def probability_alive(
-    model: TrainedModel, max_frequency: int = 20, max_recency: int = 365
+    model: TrainedModel | tables.OrderModel, max_frequency: int = 20, max_recency: int = 365
 ) -> go.Figure:
-    """Draw P(alive) of the BTYD part by frequency and recency."""
+    """Draw P(alive) by frequency and recency, of a BTYD model or of a trained model's."""
     grid = tables.probability_alive(model, max_frequency, max_recency)
-    return _draw_matrix(grid, "P(alive)", "repeat days", "recency, days")
+    return _draw_matrix(grid, "P(alive)", "frequency", "recency")
 
 
 def expected_orders(
-    model: TrainedModel, max_frequency: int = 20, max_recency: int = 365
+    model: TrainedModel | tables.OrderModel,
+    max_frequency: int = 20,
+    max_recency: int = 365,
+    period: float | None = None,
 ) -> go.Figure:
     """Draw expected order days in the next period by frequency and recency."""
-    grid = tables.expected_orders(model, max_frequency, max_recency)
-    return _draw_matrix(grid, "Expected orders in the next period", "repeat days", "recency, days")
+    grid = tables.expected_orders(model, max_frequency, max_recency, period)
+    return _draw_matrix(grid, "Expected orders in the next period", "frequency", "recency")
 
 
 def _draw_matrix(grid: pd.DataFrame, title: str, over: str, rows: str) -> go.Figure:

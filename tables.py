@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from .configs.schema import Config
 from .decisions.customer_base import ForecastSource, open_customer_base
 from .decisions.kpis import build_triangles
 from .decisions.report.model_and_data import compute_feature_importance
-from .errors import ConfigError, OrdersError
+from .errors import ConfigError, OrdersError, quote
 from .evaluation.backtest_frames import OURS, Evaluation
 from .evaluation.forecast_file import read_forecasts
 from .evaluation.scorecard import build_scorecard
@@ -258,7 +258,7 @@ def dependence(
         raise OrdersError("nobody can be forecast: there is no order before the cutoff")
     features = build_features(packed, [rows["cutoff"].iloc[0].to_pydatetime()])
     if feature not in features.select_dtypes("number"):
-        raise ConfigError(f"there is no feature {feature!r}; docs/features.md lists them")
+        raise ConfigError(f"there is no feature {quote(feature)}; docs/features.md lists them")
     measures = ["churn_probability", "expected_spend", "clv"]
     table = rows[["customer_id", *measures]].merge(
         features[["customer_id", feature]], on="customer_id"
@@ -299,31 +299,56 @@ def rfm(forecasts: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
+class OrderModel(Protocol):
+    """A fitted `BGNBD` or `ParetoNBD` of `clvcast.api.btyd`."""
+
+    def probability_alive(self, frequency: Any, recency: Any, T: Any) -> Any:  # noqa: N803
+        """P(alive) of each customer."""
+
+    def expected_purchases(self, t: float, frequency: Any, recency: Any, T: Any) -> Any:  # noqa: N803
+        """Expected order days of each customer."""
+
+
 def probability_alive(
-    model: TrainedModel, max_frequency: int = 20, max_recency: int = 365
+    model: TrainedModel | OrderModel, max_frequency: int = 20, max_recency: int = 365
 ) -> pd.DataFrame:
-    """P(alive) of the model's BTYD part by frequency and recency, of customers `max_recency` old.
+    """P(alive) by frequency and recency, of customers whose T is `max_recency`.
 
     Rows are recency (days from the first to the last order day), columns frequency (repeat days):
-    lifetimes' `plot_probability_alive_matrix`.
+    lifetimes' `plot_probability_alive_matrix`. A trained model shows its BTYD part; a fitted model
+    of `clvcast.api.btyd` keeps its unit of time.
     """
     days = _build_grid(max_frequency, max_recency)
-    return _shape(
-        predict_alive_probability(model.numbers.blend.order_model, days), max_frequency, max_recency
-    )
+    if isinstance(model, TrainedModel):
+        values = predict_alive_probability(model.numbers.blend.order_model, days)
+    else:
+        values = model.probability_alive(days.n_repeat_days, days.active_days, days.tenure_days)
+    return _shape(values, max_frequency, max_recency)
 
 
 def expected_orders(
-    model: TrainedModel, max_frequency: int = 20, max_recency: int = 365
+    model: TrainedModel | OrderModel,
+    max_frequency: int = 20,
+    max_recency: int = 365,
+    period: float | None = None,
 ) -> pd.DataFrame:
-    """Expected order days in the next period by frequency and recency, of the BTYD part.
+    """Expected order days in the next period by frequency and recency.
 
-    lifetimes' `plot_frequency_recency_matrix`.
+    Rows, columns and models are as in `probability_alive`: lifetimes'
+    `plot_frequency_recency_matrix`. `period` is the period's length; by default a trained model's
+    horizon in days, and 1 for a fitted model of `clvcast.api.btyd`.
     """
     days = _build_grid(max_frequency, max_recency)
-    values = predict_order_days(
-        model.numbers.blend.order_model, days, float(model.numbers.horizon_days)
-    )
+    if isinstance(model, TrainedModel):
+        length = model.numbers.horizon_days if period is None else period
+        values = predict_order_days(model.numbers.blend.order_model, days, float(length))
+    else:
+        values = model.expected_purchases(
+            1.0 if period is None else period,
+            days.n_repeat_days,
+            days.active_days,
+            days.tenure_days,
+        )
     return _shape(values, max_frequency, max_recency)
 
 

@@ -11,12 +11,15 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import betaln
+from scipy.stats import nbinom, norm
 
 from ..errors import ConfigError, OrdersError
 from ..features.recency_frequency import OrderDays
 from ..models.btyd import forecasts
 from ..orders.columns import Float64
 from ..train.btyd.fitting import Kind, fit_order_model, fit_value_model
+from ..train.btyd.standard_errors import estimate_order_errors, estimate_value_errors
 
 __all__ = ["BGNBD", "GammaGamma", "ParetoNBD"]
 
@@ -64,15 +67,24 @@ class _OrderModel:
                 f"these customers do not identify {self._kind}: the likelihood has no maximum; "
                 "give more history, or a penalizer_coef such as 0.01"
             )
+        errors = estimate_order_errors(days, fitted.model, self.penalizer_coef)
         numbers = fitted.model.model_dump()
         times: dict[str, Any] = {
             name: numbers[name] / factor for name in ("alpha", "beta") if name in numbers
         }
         self.model_ = fitted.model.model_copy(update=times)
         self.params_ = pd.Series(self.model_.model_dump(exclude={"kind"}), dtype=np.float64)
+        errors |= {name: errors[name] / factor for name in times}
+        self.standard_errors_ = pd.Series(errors, dtype=np.float64)
         repeats = float(days.n_repeat_days.sum())
         self.log_likelihood_ = fitted.log_likelihood + repeats * float(np.log(factor))
         return self
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Parameters with standard errors and 95 % bounds, as in lifetimes."""
+        self._fitted()
+        return _summarize(self.params_, self.standard_errors_)
 
     def probability_alive(self, frequency: Any, recency: Any, T: Any) -> Float64:  # noqa: N803
         """Probability that each customer has not left by the end of observation."""
@@ -97,10 +109,7 @@ class _OrderModel:
         return self.model_
 
     def __repr__(self) -> str:
-        if not hasattr(self, "params_"):
-            return f"{type(self).__name__}(penalizer_coef={self.penalizer_coef})"
-        values = ", ".join(f"{name}: {value:.4g}" for name, value in self.params_.items())
-        return f"<{type(self).__name__} fitted: {values}>"
+        return _describe(self)
 
 
 class BGNBD(_OrderModel):
@@ -116,6 +125,26 @@ class BGNBD(_OrderModel):
     """
 
     _kind = "bg_nbd"
+
+    def probability_of_purchases(self, n: int, T: Any) -> Float64:  # noqa: N803
+        """Probability that a new customer has `n` repeat days within `T`.
+
+        The counterpart of `probability_of_n_purchases_up_to_time(T, n)` (Fader, Hardie and Lee
+        2005, equation 8). Summed over customers it is the expected number with `n` repeats.
+        """
+        model = self._fitted()
+        if not isinstance(model, forecasts.BgNbd):  # no other is kept by fit
+            raise ConfigError("the fitted model must be BG/NBD")
+        if n < 0 or n != int(n):
+            raise ConfigError(f"n must be a whole number of at least 0, got {n!r}")
+        tenure, none_left = _read(T), betaln(model.a, model.b)
+        # orders of a customer who stays: negative binomial
+        count = nbinom(model.r, model.alpha / (model.alpha + tenure))
+        staying = np.exp(betaln(model.a, model.b + n) - none_left) * count.pmf(n)
+        if not n:
+            return np.asarray(staying)
+        leaving = np.exp(betaln(model.a + 1, model.b + n - 1) - none_left)
+        return np.asarray(staying + leaving * count.sf(n - 1))
 
 
 class ParetoNBD(_OrderModel):
@@ -166,9 +195,8 @@ class GammaGamma:
             If these customers do not identify the model.
 
         """
-        fitted = fit_value_model(
-            _read_order_values(frequency, monetary_value), penalty=self.penalizer_coef
-        )
+        days = _read_order_values(frequency, monetary_value)
+        fitted = fit_value_model(days, penalty=self.penalizer_coef)
         if not fitted.converged:
             raise OrdersError(
                 "these customers do not identify Gamma-Gamma: the likelihood has no maximum; give "
@@ -176,7 +204,15 @@ class GammaGamma:
             )
         self.model_ = fitted.model
         self.params_ = pd.Series(fitted.model.model_dump(), dtype=np.float64)
+        errors = estimate_value_errors(days, fitted.model, self.penalizer_coef)
+        self.standard_errors_ = pd.Series(errors, dtype=np.float64)
         return self
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Parameters with standard errors and 95 % bounds, as in lifetimes."""
+        self._fitted()
+        return _summarize(self.params_, self.standard_errors_)
 
     def expected_average_value(self, frequency: Any, monetary_value: Any) -> Float64:
         """Expected mean value of each customer's order days."""
@@ -210,6 +246,30 @@ class GammaGamma:
         if not hasattr(self, "model_"):
             raise ConfigError("GammaGamma is not fitted; call fit first")
         return self.model_
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+def _describe(model: Any) -> str:
+    """A line for consoles: what is fitted, else the setting."""
+    name = type(model).__name__
+    if not hasattr(model, "params_"):
+        return f"{name}(penalizer_coef={model.penalizer_coef})"
+    values = ", ".join(f"{key}: {value:.4g}" for key, value in model.params_.items())
+    return f"<{name} fitted: {values}>"
+
+
+def _summarize(parameters: pd.Series[float], errors: pd.Series[float]) -> pd.DataFrame:
+    margin = float(norm.ppf(0.975)) * errors
+    return pd.DataFrame(
+        {
+            "coef": parameters,
+            "se(coef)": errors,
+            "lower 95% bound": parameters - margin,
+            "upper 95% bound": parameters + margin,
+        }
+    )
 
 
 def _read(values: Any) -> npt.NDArray[np.float64]:

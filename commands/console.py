@@ -25,6 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ..errors import quote
 from .standard_streams import receive
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def replace_settings(config: Config, settings: Sequence[str]) -> Config:
         path, equals, text = setting.partition("=")
         if not equals or not all(path.split(".")):
             raise ConfigError(
-                f"--set must be KEY=VALUE such as economics.margin_rate=0.4, got {setting!r}"
+                f"--set must be KEY=VALUE such as economics.margin_rate=0.4, got {quote(setting)}"
             )
         *above, last = path.split(".")
         section = content

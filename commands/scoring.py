@@ -241,6 +241,7 @@ def explain(
     if output is not None:
         check_writable(output)
     loaded = load_configured_model(model, read_optional_config(config), tracking_uri)
+    note(loaded.unused_settings, quiet)
     reasons = explain_customers(
         loaded,
         orders,

@@ -18,6 +18,7 @@ from .console import (
     Store,
     find_model_and_config,
     load_configured_model,
+    note,
     out,
     print_json,
     read_optional_config,
@@ -83,6 +84,7 @@ def serve(
         raise ConfigError("--forecasts and --orders belong together, got one of them")
     loaded = load_configured_model(model, settings, tracking_uri, expect_sha256)
     loaded.check_extra_features()
+    note(loaded.unused_settings, silent=False)
     server_settings = Settings(
         host=host,
         port=port,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from .console import (
     CompleteUntil,
     ConfigFile,
@@ -18,6 +18,7 @@ from .console import (
     OrdersOption,
     Quiet,
     Store,
+    announce_compilation,
     err,
     format_command,
     format_place,
@@ -74,8 +75,9 @@ def train(
         describe_season,
     )
     from ..train.learning_curve import describe_curve
+    from ..train.limited_orders import open_limited_orders
     from ..train.registry.tracking import check_tags, track
-    from ..train.run import train_and_evaluate
+    from ..train.run import train_limited
 
     config, settings = read_config_of_orders(config, orders, complete_until)
     tags = check_tags(dict(map(_split_tag, tag or ())))
@@ -91,9 +93,12 @@ def train(
         if not any(is_address(one.source) for one in settings.orders.all_sources()):
             warnings = warn_of_money(settings, run.known.report.lines_read, silent)
     else:
-        order_lines = read_orders(settings, silent)
-        warnings = warn_of_money(settings, order_lines.report.lines_read, silent)
-        run = train_and_evaluate(order_lines, settings, cutoff, progress)
+        announce_compilation(silent)
+        with open_limited_orders(None, settings) as limited:
+            reading = limited.orders.report
+            note(reading.remarks, silent)
+            warnings = warn_of_money(settings, reading.lines_read, silent)
+            run = train_limited(limited, settings, cutoff, progress)
     note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, progress, tags, run_name)
     metrics = run.evaluation.metrics if run.evaluation else {}
@@ -162,7 +167,7 @@ def train(
 def _split_tag(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--tag must be NAME=VALUE, got {text!r}")
+        raise ConfigError(f"--tag must be NAME=VALUE, got {quote(text)}")
     return name, value
 
 

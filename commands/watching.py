@@ -106,8 +106,9 @@ def compare(
         return
     note(result.remarks, silent=False)
     unit = f", {result.currency}" if result.currency else ""
+    money = f"{result.measure} ({result.basis}{unit})"
     print_grid(
-        f"change of {result.measure} ({result.basis}{unit})",
+        f"change of {money}",
         ("", "customers", "amount"),
         [
             ("A", "", f"{result.before:,.2f}"),
@@ -117,14 +118,14 @@ def compare(
         right=("customers", "amount"),
     )
     if result.segments is not None:
-        _print_frame(f"change by {by}", result.segments)
+        _print_frame(f"change of {money} by {by}", result.segments)
     for name in result.migrations:
         customers = result.matrix(name).astype(int)
         _print_frame(f"{name}: from A to B, customers", customers.reset_index())
         value = result.matrix(name, "value_after")
-        _print_frame(f"{name}: from A to B, {result.measure} in B", value.reset_index())
+        _print_frame(f"{name}: from A to B, {money} in B", value.reset_index())
     for name in ("rose", "fell"):
-        _print_frame(f"customers that {name} most", getattr(result, name))
+        _print_frame(f"customers whose {money} {name} most", getattr(result, name))
 
 
 def monitor(

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from ..errors import ConfigError, OrdersError
+from ..errors import ConfigError, OrdersError, quote
 from .section import Section
 
 __all__ = [
@@ -222,7 +222,7 @@ def _find_layout(name: str) -> Layout:
     if name not in layouts:
         near = difflib.get_close_matches(str(name), layouts)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(layouts)}"
-        raise ConfigError(f"unknown layout {name!r}; {hint}")
+        raise ConfigError(f"unknown layout {quote(name)}; {hint}")
     return layouts[name]
 
 
@@ -307,6 +307,6 @@ def _describe_misfit(name: str, layout: Layout, names: Sequence[str], file: str)
         if other
         else "`clvcast init` finds out what the file is"
     )
-    columns = ", ".join(repr(column) for column in missing)
+    columns = ", ".join(quote(column) for column in missing)
     noun = "column" if len(missing) == 1 else "columns"
     return f"{file} does not fit layout: {name}, which needs the {noun} {columns}; {mend}"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from ..errors import quote
 from .section import Section
 
 __all__ = [
@@ -86,7 +87,7 @@ def parse_condition(column: str, stated: Where) -> Condition:
             return Condition(column, "known")
         texts = (stated,) if isinstance(stated, str) else stated
         if not isinstance(texts, tuple) or not texts:
-            raise ValueError(f"{column} must be one text or a list of them, got {stated!r}")
+            raise ValueError(f"{column} must be one text or a list of them, got {quote(stated)}")
         return Condition(column, "in", texts=texts)
     if column not in NUMBERS:
         column_names = ", ".join((*NUMBERS, *TEXTS))
@@ -104,7 +105,7 @@ def parse_condition(column: str, stated: Where) -> Condition:
                 return Condition(column, "top", numbers=(share,))
     raise ValueError(
         f"{column} must be a number or a condition like '>= 2', '7..90' or 'top 20%', got "
-        f"{stated!r}"
+        f"{quote(stated)}"
     )
 
 

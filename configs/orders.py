@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from .layouts import apply_layout
 from .section import Section
 
@@ -419,7 +419,9 @@ class CustomersConfig(Section):
             raise ValueError("must map customer_id and at least one attribute")
         wrong = [n for n in value if not re.fullmatch("[a-z][a-z0-9_]*", n) or n == "valid_from"]
         if wrong:
-            raise ValueError(f"must name attributes like country or sign_up_date, not {wrong[0]!r}")
+            raise ValueError(
+                f"must name attributes like country or sign_up_date, not {quote(wrong[0])}"
+            )
         return value
 
     @model_validator(mode="after")

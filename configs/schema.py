@@ -57,6 +57,7 @@ __all__ = [
     "load_config",
     "parse_config",
     "parse_orders_config",
+    "require_config",
 ]
 
 Target = Literal["spend", "gross", "before_discount", "contribution"]
@@ -81,7 +82,9 @@ class TrackingConfig(Section):
         default="clv", min_length=1, description="Name of the MLflow experiment."
     )
     model_name: str = Field(
-        default="clv", pattern=r"^[^/:.%\"']+$", description="Name of the registered model."
+        default="clv",
+        pattern=r"^[^/:.%\"'][^/:%\"']*$",
+        description="Name of the registered model; in Unity Catalog catalog.schema.name.",
     )
     evaluated_cutoffs: int = Field(
         default=2,
@@ -209,13 +212,15 @@ class Config(Section):
         strict=True,
         ge=10_000,
         description="With --engine spark and more customers than spark_training_customers: "
-        "approximate number of feature rows for the trees, those of a sample of these customers.",
+        "approximate number of feature rows for the trees, those of a sample of these customers. "
+        "Also the most feature rows for the trees where memory_limit has no room for all.",
     )
     memory_limit: str | None = Field(
         default=None,
         pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",
-        description="Memory for the orders to score, such as 2GB. Orders that need more are "
-        "scored in shards of customers, with temporary files. Default: half of the machine's "
+        description="Memory for the orders to score or to train on, such as 2GB. Orders that need "
+        "more are scored in shards of customers, with temporary files; training then uses a sample "
+        "of the customers, drawn by a hash of the customer id. Default: half of the machine's "
         "memory.",
     )
     gate: GateConfig = Field(default_factory=lambda: GateConfig())
@@ -229,6 +234,18 @@ class Config(Section):
         A bundle keeps them, so that its model can be fitted again at another cutoff.
         """
         return self.model_dump(mode="json", exclude=set(_NOT_LEARNED_FROM))
+
+
+def require_config(config: object) -> Config:
+    """The settings a function was given; the defaults for None. `ConfigError` for other types."""
+    if config is None:
+        return Config()
+    if isinstance(config, Config):
+        return config
+    raise ConfigError(
+        f"config must be a clvcast.Config, got {type(config).__name__}; make one with "
+        "clvcast.Config(horizon_days=60) or clvcast.load_config(path)"
+    )
 
 
 def load_config(path: str | Path) -> Config:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from ..errors import quote
 from .section import Section
 
 __all__ = ["RFM_SEGMENTS", "RiskConfig", "SegmentsConfig", "TiersConfig", "build_rfm_grid"]
@@ -108,7 +109,7 @@ def build_rfm_grid(segments: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...
             match = _BLOCK.fullmatch(block)
             if not name.strip() or match is None:
                 raise ValueError(
-                    f"must hold named blocks such as R4-5 FM5, got {name!r}: {block!r}"
+                    f"must hold named blocks such as R4-5 FM5, got {quote(name)}: {quote(block)}"
                 )
             r_from, r_to, fm_from, fm_to = match.groups()
             for r in range(int(r_from), int(r_to or r_from) + 1):

@@ -5,13 +5,12 @@ keys.
 from __future__ import annotations
 
 import difflib
-import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from .addresses import hide_passwords
 
 __all__ = ["translate_errors"]
@@ -45,16 +44,7 @@ def _describe_error(error: Any, section: type[BaseModel]) -> str:
     is_section = isinstance(error["input"], Mapping) and path[-1:] != ["columns"]
     if path[-1:] == ["uri"] or where == "" or is_section:
         return f"{where} {rule}".strip()  # an address may hold a password: not repeated
-    return hide_passwords(f"{where} {rule}, got {_shorten(error['input'])}")
-
-
-def _shorten(value: Any) -> str:
-    """A value as Python writes it, cut where it is long."""
-    try:
-        text = reprlib.repr(value) if isinstance(value, int) else repr(value)
-    except ValueError:  # more digits than Python writes
-        return "a number of thousands of digits"
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ..."
+    return hide_passwords(f"{where} {rule}, got {quote(error['input'], _LONGEST_VALUE)}")
 
 
 def _list_known_keys(section: type[BaseModel], path: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from .addresses import hide_passwords
 
 __all__ = ["parse_yaml", "read_yaml_text"]
@@ -64,7 +64,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, Hashable):  # else the next line refuses it
                 if key in keys:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key!r} stands twice", key_node.start_mark
+                        None, None, f"the key {quote(key)} stands twice", key_node.start_mark
                     )
                 keys.add(key)
         return super().construct_mapping(node, deep)
@@ -78,5 +78,5 @@ class _Loader(yaml.SafeLoader):
             shown = value[:_LONGEST_VALUE] + ("..." if len(value) > _LONGEST_VALUE else "")
             line = node.start_mark.line + 1
             raise yaml.constructor.ConstructorError(
-                None, None, f"line {line}: {shown!r} is no valid {kind}; put a text in quotes"
+                None, None, f"line {line}: {quote(shown)} is no valid {kind}; put a text in quotes"
             ) from None

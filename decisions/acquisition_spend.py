@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..errors import OrdersError
+from ..errors import OrdersError, quote
 from ..orders import dates
 from ..orders.columns import Int64
 from ..orders.limits import MAX_AMOUNT
@@ -62,9 +62,9 @@ def coerce_spend(source: object, *, unit: float, currency: str = "") -> Spend:
         if not channel:
             faults.append(f"row {row}: channel must not be empty")
         if month is None:
-            faults.append(f"row {row}: month must be such as 2011-03, got {cells['month']!r}")
+            faults.append(f"row {row}: month must be such as 2011-03, got {quote(cells['month'])}")
         if not np.isfinite(spend):
-            faults.append(f"row {row}: spend must be a number, got {cells['spend']!r}")
+            faults.append(f"row {row}: spend must be a number, got {quote(cells['spend'])}")
         elif not 0 <= spend <= MAX_AMOUNT:
             faults.append(f"row {row}: spend must be at least 0 and at most 1e12, got {spend:g}")
     if faults:

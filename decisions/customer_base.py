@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..configs.economics import KnownEconomics
-from ..configs.schema import Config
+from ..configs.schema import Config, require_config
 from ..errors import ConfigError, OrdersError
 from ..evaluation.forecast_file import ForecastSource, read_forecasts
 from ..features.targets import compute_line_values
@@ -116,7 +116,7 @@ class CustomerBase:
         past = sum_past_spend(observed, self.cutoff, self.terms)
         sentences, warnings = describe_plausibility(past, clv, spend, self.cutoff, self.terms)
         if "evidence" in self.forecasts.column_names and self.n_rows:
-            unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()))
+            unknown = describe_unknown(str(self.forecasts["evidence"][0].as_py()), self.terms)
             warnings += [unknown] if unknown else []
         return sentences, warnings
 
@@ -235,7 +235,7 @@ def open_customer_base(
     forecast_rows = read_forecasts(forecasts, whole=model is not None)
     table, terms = forecast_rows.rows, forecast_rows.terms
     if model is not None:
-        user_config = config or Config()
+        user_config = require_config(config)
         if terms is None:
             config = describe_terms(model).within(Config()).overridden_by(user_config)
         reading = model.orders.overridden_by(user_config.orders)

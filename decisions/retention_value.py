@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..models.plausibility import BTYD_RETENTION
 from ..orders.columns import Float64
 from .customer_base import CustomerBase
 
@@ -22,9 +23,9 @@ def read_retention_value(base: CustomerBase) -> Float64:
 
 
 def describe_retention_value(base: CustomerBase) -> list[str]:
-    """A remark where the file has no retention value; else none."""
+    """A remark where the file has no retention value, or one of BTYD alone; else none."""
     if _COLUMN in base.forecasts.column_names:
-        return []
+        return [BTYD_RETENTION] if base.terms.retention_source == "btyd" else []
     return [
         "the forecasts have no retention_value (files of 0.1.0 have none), so clv / (1 - churn "
         "probability) is used, an upper bound; score again"

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..configs.schema import FormatConfig
+from ..errors import quote
 from ..orders.columns import Float64, Int64, Mask
 from ..orders.reading.cell_parsing import parse_instant_cells, parse_number_cells
 from ..orders.reading.date_formats import parse_stamps
@@ -245,18 +246,18 @@ def guess_decimal(columns: Sequence[Sequence[str]]) -> tuple[str | None, str, bo
     best = max(share, key=lambda mark: share[mark])
     example = next((cell for cell in cells if parse_numbers([cell], None)[1][0]), cells[0])
     if share["."] != share[","]:
-        return best, f"amounts such as {example!r}", True
+        return best, f"amounts such as {quote(example)}", True
     thousands = _find_thousands(cells)
     if thousands:
         return (
             ("." if thousands == "," else ","),
-            f"{example!r} beside whole numbers: thousands",
+            f"{quote(example)} beside whole numbers: thousands",
             True,
         )
     has_comma = any("," in cell for cell in cells)
     if not has_comma or any(re.search(r"\d\.\d{1,2}(\D|$)", cell) for cell in cells):
-        return ".", f"amounts such as {example!r}", True
-    return ".", f"amounts such as {example!r} may be read in two ways", False
+        return ".", f"amounts such as {quote(example)}", True
+    return ".", f"amounts such as {quote(example)} may be read in two ways", False
 
 
 def _find_grouping_points(columns: Sequence[Sequence[str]]) -> tuple[str, str, bool] | None:
@@ -269,7 +270,7 @@ def _find_grouping_points(columns: Sequence[Sequence[str]]) -> tuple[str, str, b
         grouped = [c for c in pointed if re.fullmatch(r"-?[1-9]\d{0,2}(\.\d{3})+", c)]
         if len(grouped) >= _FEW_GROUPED and len(grouped) == len(pointed):
             is_sure = any(cell.strip().lstrip("-").isdigit() for cell in column)
-            return ",", f"{grouped[0]!r} and no other decimals: thousands", is_sure
+            return ",", f"{quote(grouped[0])} and no other decimals: thousands", is_sure
     return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..configs.layouts import quote_name
+from .checks.vocabulary import is_no_customer
 from .column_profiles import ColumnProfile, find_named
 from .column_roles import (
     choose_customer,
@@ -33,7 +34,6 @@ from .line_amounts import (
 )
 from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
-from .words import is_no_customer
 
 __all__ = ["propose_columns"]
 
@@ -120,12 +120,13 @@ def _find_customer(
         )
         return
     best = rated[0][1]
-    n_orders = order.distinct if order is not None else len(best.values)
-    why = f"{best.distinct:,} values in {n_orders:,} orders"
-    if best.distinct == n_orders and n_orders > 20:
+    n_units = order.distinct if order is not None else len(best.values)
+    unit = "order" if order is not None else "line"
+    why = f"{best.distinct:,} values in {n_units:,} {unit}s"
+    if best.distinct == n_units and n_units > 20:
         proposal.ask(
             "columns.customer_id",
-            f"{best.name} is another one on each order: is it the customer, and not the order?",
+            f"{best.name} is another one on each {unit}: is it the customer, and not the order?",
         )
     proposal.choose("columns.customer_id", best.name, why)
     taken.append(best.name)

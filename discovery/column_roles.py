@@ -10,9 +10,15 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from .cell_formats import is_spreadsheet_days
-from .checks.vocabulary import find_no_sales, is_currency_code, is_flag_value, is_true
+from .checks.vocabulary import (
+    find_no_sales,
+    is_currency_code,
+    is_flag_value,
+    is_no_customer,
+    is_true,
+)
 from .column_profiles import SHARE, ColumnProfile, find_named
-from .words import is_no_customer, is_no_sale, is_paid_flag, rate_name
+from .words import is_no_sale, is_paid_flag, rate_name
 
 __all__ = [
     "choose_customer",

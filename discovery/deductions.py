@@ -187,8 +187,11 @@ def find_share(column: ColumnProfile) -> int | None:
     """1 or 100 where a discount seems to be a share of one or of a hundred; None for money."""
     size = np.abs(column.numbers[np.isfinite(column.numbers)])
     largest = float(size.max(initial=0))
-    says_so = _PERCENT.search(column.name.casefold()) or "rate" in column.name.casefold()
+    is_percent = bool(_PERCENT.search(column.name.casefold()))
+    says_so = is_percent or "rate" in column.name.casefold()
     is_few = column.distinct <= _FEW_SHARES
+    if is_percent and column.is_whole and largest == 1:  # 1 % on some lines, not all of the price
+        return 100
     if 0 < largest <= 1 and (says_so or (is_few and not column.is_whole)):
         return 1
     tells = column.is_whole and is_few and largest <= 100 and bool(np.all(size % 5 == 0))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..configs.layouts import Export, list_named_columns
+from ..errors import quote
 from .cell_formats import (
     guess_date_format,
     guess_decimal,
@@ -114,14 +115,15 @@ def _find_dates(proposal: Proposal, given: Any, columns: dict[str, ColumnProfile
             return
         proposal.ask(
             "format.date_format",
-            f"dates such as {values[0]!r} are in no format known: what is the strptime format?",
+            f"dates such as {quote(values[0])} are in no format known: what is the strptime "
+            "format?",
             is_needed=True,
         )
         return
     if form.other is not None:
         proposal.ask(
             "format.date_format",
-            f"{form.why} in dates such as {values[0]!r}: which stands first?",
+            f"{form.why} in dates such as {quote(values[0])}: which stands first?",
             (quote_flow(str(form.date_format)), "the day"),
             (quote_flow(form.other), "the month"),
             is_needed=True,

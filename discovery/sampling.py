@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ..configs.addresses import hide_passwords, is_address, is_remote_file
 from ..configs.schema import FormatConfig
-from ..errors import OrdersError
+from ..errors import OrdersError, quote
 from ..orders.reading.databases import open_query
 from ..orders.reading.file_contents import Content, detect_content, open_unpacked
 from ..orders.reading.file_search import find_files, read_partitions
@@ -313,6 +313,6 @@ def _refuse_data_as_header(names: Sequence[str], file: str) -> None:
         and sum(is_data) * 3 >= len(names)
     ):
         raise OrdersError(
-            f"{file} has no header: its first line is {', '.join(repr(n) for n in names[:4])}; "
+            f"{file} has no header: its first line is {', '.join(quote(n) for n in names[:4])}; "
             "put a line with the names of the columns above it"
         )

@@ -11,7 +11,6 @@ import unicodedata
 
 __all__ = [
     "is_known_name",
-    "is_no_customer",
     "is_no_sale",
     "is_paid_flag",
     "is_payment",
@@ -35,6 +34,7 @@ _WORDS = {
         codigocliente númerocliente
         comprador | codicecliente acquirente | códigodocliente númerodocliente
         | klant klantnummer klantnr klantid | klient idklienta numerklienta nabywca kupujący
+        | kundenr kundenummer kund kundnr kundnummer
         | müşteri müşterino müşteriid müşterikodu alıcı
         | 客户 客户编号 客户号 客户id 顾客 顾客id 会员 会员编号 会员id 会员号 买家 买家id 买家昵称
         用户 用户id
@@ -82,6 +82,7 @@ _WORDS = {
         númerodepedido nropedido factura númerofactura | ordine idordine numeroordine numerofattura
         | númerodopedido notafiscal | bestelling bestelnummer ordernummer factuurnummer bonnummer
         | zamówienie numerzamówienia idzamówienia nrzamówienia numerfaktury paragon
+        | ordre ordrenr ordrenummer faktura fakturanr fakturanummer bonnr | ordernr kvittonr
         | sipariş siparişno siparişnumarası siparişid faturano fişno
         | 订单 订单号 订单编号 订单id 交易号 | 注文番号 注文id 注文no 受注番号 伝票番号 取引番号
     """,
@@ -94,7 +95,8 @@ _WORDS = {
         article codearticle | producto idproducto referencia códigoproducto artículo |
         prodotto idprodotto
         codiceprodotto codicearticolo | produto códigodoproduto idproduto | product artikelcode
-        | produkt kodproduktu towar indeks | ürün ürünkodu ürünid stokkodu barkod
+        | vare varenr varenummer varunr varunummer | produkt kodproduktu towar indeks
+        | ürün ürünkodu ürünid stokkodu barkod
         | 商品 商品编号 商品编码 商品id 产品 货号 商品名称 | 商品コード 商品番号 商品id 商品名
         品番 jan
     """,
@@ -135,6 +137,7 @@ _WORDS = {
         | importo totale importototale prezzo prezzounitario ricavo fatturato
         | valor valortotal preço preçounitário montante receita
         | bedrag totaalbedrag totaal prijs stukprijs eenheidsprijs omzet
+        | beløb beløbialt beløp totalbeløp belopp totalbelopp
         | kwota kwotacałkowita wartość suma razem cena cenajednostkowa obrót
         | tutar toplam toplamtutar genel toplamfiyat fiyat birimfiyat ciro
         | 金额 总金额 订单金额 实付金额 实收金额 总价 单价 价格 销售额 支付金额
@@ -212,6 +215,7 @@ _NO_SALE_WORDS = """
     annullato annullata fallito rifiutato inattesa cancellato
     pendente falhou recusado rejeitado nãopago aguardandopagamento
     geannuleerd mislukt geweigerd inafwachting openstaand
+    annulleret afbestilt annullert avbestilt annullerad avbeställd
     anulowane anulowany anulowano odrzucone nieopłacone oczekujące
     iptal iptaledildi başarısız beklemede reddedildi ödenmedi
     已取消 取消 关闭 交易关闭 已关闭 待付款 等待买家付款 失败 未付款 キャンセル 取消済 失敗 未払い
@@ -245,13 +249,6 @@ _PAYMENT_WORDS = """
     payment payments pay tender installment installments zahlung zahlart zahlungsart paiement pago
     pagos pagamento betaling betaalmethode płatność ödeme 支付 付款 支払
 """
-_NO_CUSTOMER_WORDS = """
-    0 -1 00000 000000 guest guests unknown anonymous anon none nobody walkin walkincustomer
-    cash cashcustomer default
-    test na notset gast laufkunde barverkauf invité anonyme invitado anónimo ospite anonimo
-    convidado
-    gość misafir 游客 匿名 ゲスト
-"""
 _LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "æ": "ae", "đ": "d", "°": "o"})
 
 
@@ -277,7 +274,6 @@ _REFUNDED = _split(_REFUNDED_WORDS)
 _PARTLY = _split(_PARTLY_WORDS)
 _PAID = _split(_PAID_WORDS)
 _PAYMENTS = _split(_PAYMENT_WORDS)
-_NO_CUSTOMER = _split(_NO_CUSTOMER_WORDS) | {"-1"}
 # role -> words of other things that are called alike
 _OTHERS = {
     "amount": _split(_OTHER_MONEY),
@@ -379,9 +375,3 @@ def is_payment(name: str) -> bool:
     """
     parts = [normalize_word(part) for part in re.split(r"[\W_]+", name)]
     return normalize_word(name) in _PAYMENTS or any(part in _PAYMENTS for part in parts)
-
-
-def is_no_customer(value: str) -> bool:
-    """Whether a customer id sounds like nobody: 0, guest, unknown."""
-    text = value.strip()
-    return text == "-1" or (normalize_word(text) in _NO_CUSTOMER and not text.startswith("-"))

@@ -18,6 +18,7 @@ from ..configs.schema import Config
 from ..errors import ConfigError, OrdersError
 from ..models.forecast_terms import ForecastTerms, check_terms
 from ..models.model import TrainedModel
+from ..models.segments import RISKS
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .bridge import CommonCustomers, Step, compute_steps
 from .dictionary import build_dictionary
@@ -143,6 +144,7 @@ def compare(
     remarks = check_terms(
         ("forecast A", first.terms), ("forecast B", second.terms), ("economics.margin_rate",)
     )
+    remarks += _describe_risk_limits(before, after)
     shared = before.index.intersection(after.index, sort=True)
     if not len(shared):
         raise OrdersError(
@@ -272,6 +274,35 @@ def _count_migration(
     values = both[["value_before", "value_after"]].fillna(0.0).assign(customers=1, **classes)
     table = values.groupby(["from", "to"], as_index=False, sort=True).sum()
     return table[["from", "to", "customers", "value_before", "value_after"]]
+
+
+def _describe_risk_limits(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    """A remark where no pair of risk limits explains the bands of both forecasts; else none.
+
+    Each model's training may cut the bands at other limits.
+    """
+    frames = (before, after)
+    if not all({"risk", "churn_probability"} <= set(frame.columns) for frame in frames):
+        return []
+    ends = [frame.groupby("risk")["churn_probability"].agg(["min", "max"]) for frame in frames]
+    lowest = pd.concat([end["min"] for end in ends], axis=1).reindex(RISKS).min(axis=1)
+    highest = pd.concat([end["max"] for end in ends], axis=1).reindex(RISKS).max(axis=1)
+    below, above = highest.dropna(), lowest.dropna()
+    if (below.to_numpy()[:-1] < above.to_numpy()[1:]).all():
+        return []
+    bands = [
+        ", ".join(
+            f"{risk} {float(end['min'][risk]):.4f} to {float(end['max'][risk]):.4f}"
+            for risk in RISKS
+            if risk in end.index
+        )
+        for end in ends
+    ]
+    return [
+        "forecasts A and B cut their risk bands at other churn probabilities (A: "
+        f"{bands[0]}; B: {bands[1]}), so customers moved between bands without a change of their "
+        "own; score both with the same segments.risk to compare bands"
+    ]
 
 
 def _list_moved(common: CommonCustomers) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..atomic_files import write_tables
-from ..configs.schema import Config, MonitorConfig, Target
+from ..configs.schema import Config, MonitorConfig, Target, require_config
 from ..errors import ConfigError
 from ..features.catalogue import CATALOGUE
 from ..features.table import compute_feature_rows
@@ -121,8 +121,8 @@ def monitor(
     """
     history = read_forecast_history(forecasts)
     horizon_days, target = _resolve_window(history.terms, model, config)
-    bounds = (config or Config()).monitor
-    mapping = model.orders if model else (config or Config()).orders
+    bounds = require_config(config).monitor
+    mapping = model.orders if model else require_config(config).orders
     rows = history.rows.replace_schema_metadata().to_pandas()
     order_lines = coerce_orders(orders, mapping)
     end = get_default_cutoff(order_lines)

@@ -22,12 +22,20 @@ _AGREES = (0.8, 1.25)  # revenue of the orders over the history's; outside a rem
 
 
 def attach_configured(
-    orders: Orders, config: Config, extra_features: ExtraFunction | None = None
+    orders: Orders,
+    config: Config,
+    extra_features: ExtraFunction | None = None,
+    share: float = 1.0,
 ) -> Orders:
-    """The orders with what the configuration adds to them; a function given replaces its own."""
+    """The orders with what the configuration adds to them; a function given replaces its own.
+
+    `share` is the part of the shop's customers that the orders are of.
+    """
     orders = attach_extra_features(orders, extra_features, config.features)
     orders = attach_calendar(orders, config.calendar)
-    return attach_season_history(orders, config.season.history, currency=config.orders.currency)
+    return attach_season_history(
+        orders, config.season.history, share, currency=config.orders.currency
+    )
 
 
 def attach_season_history(

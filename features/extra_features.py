@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..configs.schema import FeaturesConfig
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from ..orders import windows
 from ..orders.columns import Float32, Int64
 from ..orders.extra_features import ExtraFeatures, ExtraFunction, load_extra_function
@@ -170,7 +170,7 @@ def _check_columns(found: pd.DataFrame, names: tuple[str, ...] | None) -> None:
     for name in columns:
         if not _NAME.fullmatch(name):
             raise ConfigError(
-                f"a column of extra_features is named with letters, digits and _, got {name!r}"
+                f"a column of extra_features is named with letters, digits and _, got {quote(name)}"
             )
         if name in _TAKEN or name.startswith(_OWN_PREFIXES):
             raise ConfigError(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from ..orders import dates
 from ..orders.columns import Int64
 from ..orders.extra_features import ExtraFunction
@@ -118,5 +118,5 @@ def _checked(groups: Collection[str]) -> tuple[str, ...]:
     chosen_groups = (groups,) if isinstance(groups, str) else tuple(groups)
     for name in chosen_groups:
         if name not in group_names:
-            raise ConfigError(f"groups are among {', '.join(group_names)}; got {name!r}")
+            raise ConfigError(f"groups are among {', '.join(group_names)}; got {quote(name)}")
     return chosen_groups

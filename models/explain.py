@@ -14,12 +14,13 @@ from ..features.catalogue import CATALOGUE
 from ..features.table import FeatureRows, compute_feature_rows
 from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff, get_default_cutoff
+from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, attach_customers
 from ..orders.reading.read_orders import OrdersSource, coerce_orders
 from .contributions import N_OWN, TYPICAL, compute_contributions
 from .explain_groups import explain_row_groups
 from .model import TrainedModel
-from .scoring import describe_terms
+from .scoring import choose_cutoff, describe_terms
 
 __all__ = ["TYPICAL", "explain", "explain_rows"]
 
@@ -71,9 +72,12 @@ def explain(
         If the cutoff is out of range.
 
     """
+    if not isinstance(orders, Orders):
+        model.check_reading(model.orders)
     orders = coerce_orders(orders, model.orders)
     orders = attach_customers(orders, attributes, model.customers, model.orders)
-    instant = get_default_cutoff(orders) if cutoff is None else dates.parse_instant(cutoff)
+    is_stated = orders.complete_until is not None
+    instant = choose_cutoff(model, get_default_cutoff(orders), cutoff, is_stated=is_stated)
     check_cutoff(orders, instant, model.numbers.horizon_days)
     observed = windows.slice_observed(model.usable_columns(orders), instant)
     if customers is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
@@ -24,7 +24,10 @@ from ..configs.economics import (
 from ..configs.schema import Config, Target
 from ..errors import ConfigError, OrdersError
 
-__all__ = ["ForecastTerms", "check_terms", "read_terms", "reconcile_config"]
+__all__ = ["ForecastTerms", "RetentionSource", "check_terms", "read_terms", "reconcile_config"]
+
+# what splits a CLV into with and without an order: BTYD corrected by history, or BTYD alone
+RetentionSource: TypeAlias = Literal["history", "btyd", "unknown"]
 
 _PANDAS = b"PANDAS_ATTRS"  # where pandas keeps the attributes of a DataFrame in a parquet file
 _ARROW = b"pandas"  # where pyarrow keeps them in a table made from one
@@ -47,6 +50,7 @@ class ForecastTerms(BaseModel):
     target: Target
     currency: str  # empty: not named
     model_version: str = ""  # empty: not named; the rows name it as well
+    retention_source: RetentionSource = "unknown"  # unknown: of files that do not say
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -18,6 +18,7 @@ from .api import Model
 from .bundle import load_expected_bundle
 from .model import TrainedModel
 from .registry_facts import VERDICT, VERDICT_REASON, RegistryFacts
+from .store_connection import wait_for_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -132,9 +133,11 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
         raise StoreError(
             "models in MLflow need the mlflow extra: pip install 'clvcast[mlflow]'"
         ) from None
+    registry_uri = find_registry(tracking_uri)
+    for store in {tracking_uri: None, registry_uri: None}:  # one of them, where they are the same
+        wait_for_store(store)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            registry_uri = find_registry(tracking_uri)
             with use_store(tracking_uri, registry_uri):
                 version = _find_version(mlflow.MlflowClient(tracking_uri, registry_uri), uri)
                 path = mlflow.artifacts.download_artifacts(
@@ -155,10 +158,10 @@ def _load_from_mlflow(uri: str, tracking_uri: str, expect_sha256: str | None) ->
 
 def _refuse_missing_alias(client: MlflowClient, name: str, alias: str) -> None:
     """Say which version could serve where a model has versions and none of them the alias."""
-    versions = client.search_model_versions(f"name='{name}'", order_by=["version_number DESC"])
+    versions = client.search_model_versions(f"name='{name}'")
     if not versions or alias in client.get_registered_model(name).aliases:
         return
-    newest = versions[0]
+    newest = max(versions, key=lambda each: int(each.version))  # Unity Catalog refuses to sort
     number, why = newest.version, newest.tags.get(VERDICT_REASON, "")
     was_refused = newest.tags.get(VERDICT) == "refused"
     reason = f"version {number} was refused: {why}" if was_refused else f"the newest is {number}"

@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 
 from ..configs.economics import KnownEconomics, find_basis
-from ..configs.schema import Config, CustomersConfig, OrdersConfig
+from ..configs.schema import Config, CustomersConfig, OrdersConfig, require_config
 from ..configs.segments import SegmentsConfig
 from ..errors import BundleError, ConfigError, OrdersError
 from ..features.attribute_features import encode_attributes
@@ -33,6 +33,7 @@ from .blend import BtydViews, Heads, blend_forecasts, forecast_btyd, predict_hea
 from .discounting import discount_periods
 from .drift_reference import DriftReference
 from .evidence import compute_own_share
+from .fixed_settings import check_fixed_settings, describe_unused_settings
 from .intervals import Interval, include_first_period, predict_interval
 from .later_spend import get_interval_position, predict_spend_by_period
 from .next_order import NextOrder, predict_next_order
@@ -75,6 +76,7 @@ class TrainedModel:
     own_customers: CustomersConfig | None = None
     own_extra: ExtraFeatures | None = None  # the user's function, where the model needs one
     own_calendar: Calendar | None = None  # newer days of the events the model knows
+    unused_settings: tuple[str, ...] = ()  # sentences on what `with_config` could not heed
     reference: DriftReference | None = (
         None  # how features and forecasts lay; no part of the version
     )
@@ -84,7 +86,7 @@ class TrainedModel:
         """What the model is, in a few facts."""
         numbers, economics = self.numbers, self.economics
         seeds = len(next(iter(self.trees.values()), ()))
-        trees = f"{seeds} boosters per head on {len(numbers.features)} features"
+        trees = f"{seeds} booster{'s' * (seeds != 1)} per head on {len(numbers.features)} features"
         until = numbers.trained_until
         facts: dict[str, object] = {
             "forecasts": f"{self.periods} periods of {numbers.horizon_days} days",
@@ -164,17 +166,15 @@ class TrainedModel:
     def with_config(self, config: Config) -> Self:
         """The model with what a configuration states of periods, economics, orders and customers.
 
-        Raises `ConfigError` for another horizon: the trees learned the spend of one.
+        Raises `ConfigError` for another horizon, target or currency: training fixed them.
         """
-        stated_keys = config.model_fields_set
-        if "horizon_days" in stated_keys and config.horizon_days != self.numbers.horizon_days:
-            raise ConfigError(
-                f"horizon_days must be the model's {self.numbers.horizon_days}, got "
-                f"{config.horizon_days}; train a model for that horizon"
-            )
+        config = require_config(config)
+        check_fixed_settings(self.numbers, self.orders.currency, config)
         return replace(
             self,
-            own_periods=config.periods if "periods" in stated_keys else self.own_periods,
+            own_periods=config.periods
+            if "periods" in config.model_fields_set
+            else self.own_periods,
             own_economics=self.economics.apply_stated(config.economics),
             own_orders=self.orders.overridden_by(config.orders),
             own_segments=self.segments.overridden_by(config.segments),
@@ -182,6 +182,7 @@ class TrainedModel:
             own_customers=config.customers or self.own_customers,
             own_extra=self._load_extra(config) or self.own_extra,
             own_calendar=self._load_calendar(config) or self.own_calendar,
+            unused_settings=tuple(describe_unused_settings(self.numbers, config)),
         )
 
     def _load_calendar(self, config: Config) -> Calendar | None:
@@ -201,12 +202,12 @@ class TrainedModel:
         days = {name: current.days.get(name, none) for name in sorted(learned_events)}
         return Calendar(days).with_windows(self.numbers.horizon_days, self.periods)
 
-    def describe_calendar(self, cutoff: int) -> list[str]:
-        """Sentences on what the calendar does not tell at a cutoff."""
+    def describe_settings(self, cutoff: int) -> list[str]:
+        """Sentences on settings without effect, and on what the calendar does not tell."""
+        sentences = list(self.unused_settings)
         learned_events, current = self.numbers.calendar, self.own_calendar
         if learned_events is None:
-            return []
-        sentences = []
+            return sentences
         unknown = [] if current is None else sorted(set(current.days) - set(learned_events))
         if unknown:
             sentences.append(

@@ -17,7 +17,14 @@ from ..orders.orders import Orders
 from .evidence import BTYD_ONLY, LATER_UNSEEN, SEASON_UNSEEN, SHORT_HISTORY
 from .forecast_terms import ForecastTerms
 
-__all__ = ["PLAUSIBLE", "PastSpend", "describe_plausibility", "describe_unknown", "sum_past_spend"]
+__all__ = [
+    "BTYD_RETENTION",
+    "PLAUSIBLE",
+    "PastSpend",
+    "describe_plausibility",
+    "describe_unknown",
+    "sum_past_spend",
+]
 
 PLAUSIBLE = (0.4, 1.1)  # forecast over past spend; outside a warning
 _UNKNOWN = {
@@ -26,6 +33,13 @@ _UNKNOWN = {
     SEASON_UNSEEN: "the season is not known: the history does not show every part of the year",
     LATER_UNSEEN: "no history shows the last periods of the CLV",
 }
+
+
+# bundles of 0.1.0, and those of a history that shows no later periods, have no retention factors
+BTYD_RETENTION = (
+    "retention_value is of BTYD alone: the model does not know what past customers brought later "
+    "who ordered, and who did not"
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,10 @@ def describe_plausibility(
     return sentences, warnings
 
 
-def describe_unknown(evidence: str) -> str | None:
+def describe_unknown(evidence: str, terms: ForecastTerms) -> str | None:
     """What the model cannot know for any customer, from one row's `evidence`; None if nothing."""
-    unknowns = [_UNKNOWN[word] for word in evidence.split(";") if word in _UNKNOWN]
+    words = evidence.split(";")
+    unknowns = [_UNKNOWN[word] for word in words if word in _UNKNOWN]
+    if terms.retention_source == "btyd" and BTYD_ONLY not in words:
+        unknowns.append(BTYD_RETENTION)
     return f"unknown: {'; '.join(unknowns)}" if unknowns else None

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..configs.schema import OPTIONAL_COLUMNS
-from ..errors import OrdersError
+from ..errors import OrdersError, quote
 from ..features.table import compute_feature_rows
 from ..notebook_cards import format_card
 from ..orders import dates, windows
@@ -191,7 +191,7 @@ def _pack_lines(model: TrainedModel, orders: object, customer_id: str | None) ->
     )
     cleaned = clean_id(customer) if isinstance(customer, str) else ""
     if is_missing_id(cleaned):
-        raise OrdersError(f"customer_id must be text and not empty, got {customer!r}")
+        raise OrdersError(f"customer_id must be text and not empty, got {quote(customer)}")
     config, needed = model.orders, model.numbers.optional_columns
     _check_fields(lines, needed)
     try:
@@ -212,7 +212,8 @@ def _check_fields(lines: Sequence[Mapping[str, Any]], needed: Sequence[str]) -> 
     absent = [name for name in needed if name not in names]
     if unknown and absent:
         raise OrdersError(
-            f"an order line has the unknown field {unknown[0]!r}, and lacks {', '.join(absent)}; "
+            f"an order line has the unknown field {quote(unknown[0])}, and lacks "
+            f"{', '.join(absent)}; "
             "rename it, or leave it out: a missing field is unknown"
         )
 
@@ -223,5 +224,5 @@ def _name_values(line: object) -> Mapping[str, Any]:
     if isinstance(line, tuple) and 2 <= len(line) <= len(_TUPLE):
         return dict(zip(_TUPLE, line, strict=False))
     raise OrdersError(
-        f"an order line is a dictionary or a tuple ({', '.join(_TUPLE)}), got {line!r}"
+        f"an order line is a dictionary or a tuple ({', '.join(_TUPLE)}), got {quote(line)}"
     )

@@ -151,7 +151,7 @@ def score(
     if strange:
         warnings.warn(strange, UserWarning, stacklevel=2)
     unknown = count_missing_attributes(orders, model.numbers.attributes, instant)
-    notes = [*unknown.sentences(beyond=_MOST_UNKNOWN_SHARE), *model.describe_calendar(instant)]
+    notes = [*unknown.sentences(beyond=_MOST_UNKNOWN_SHARE), *model.describe_settings(instant)]
     for sentence in notes:
         warnings.warn(sentence, UserWarning, stacklevel=2)
     rows = forecast_rows(model, orders, instant, by_period=by_period)
@@ -207,6 +207,9 @@ def describe_terms(model: TrainedModel) -> ForecastTerms:
         target=model.numbers.target,
         currency=model.orders.currency,
         model_version=model.version,
+        retention_source=(
+            "btyd" if model.numbers.retention is None and model.periods > 1 else "history"
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 
 __all__ = ["SEGMENT_SHOCK", "total", "total_of_sums"]
 
@@ -67,7 +67,7 @@ def total(
 
     """
     if value not in _COLUMNS:
-        raise ConfigError(f"value must be clv or spend, got {value!r}")
+        raise ConfigError(f"value must be clv or spend, got {quote(value)}")
     names = list(_COLUMNS[value])
     missing = [name for name in (*names, *([by] if by else [])) if name not in forecast.columns]
     if missing:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quote
 from .columns import Float64, Int64
 
 __all__ = [
@@ -85,7 +85,7 @@ def _parse_text(moment: str) -> int:
 
 
 def _parse_any(moment: Instant) -> int:
-    rule = f"a cutoff must be a date such as 2011-06-10, got {str(moment)!r}"
+    rule = f"a cutoff must be a date such as 2011-06-10, got {quote(str(moment))}"
     is_date = isinstance(moment, date | np.datetime64)  # datetimes and timestamps are dates
     if not is_date and not (isinstance(moment, str) and re.match(_CUTOFF, moment)):
         raise ConfigError(rule)
@@ -97,7 +97,7 @@ def _parse_any(moment: Instant) -> int:
         raise ConfigError(rule)
     if stamp.tzinfo is not None:
         raise ConfigError(
-            f"a cutoff is in the shop's own time and carries no zone, got {str(moment)!r}"
+            f"a cutoff is in the shop's own time and carries no zone, got {quote(str(moment))}"
         )
     return int(stamp.to_datetime64().astype("datetime64[us]").astype(np.int64))
 

@@ -89,7 +89,7 @@ def test_every_way_to_train_has_the_calendar_of_the_configuration(
         seen.append(orders)
         raise OrdersError("stopped by the test")
 
-    monkeypatch.setattr(track_orders, "train_and_evaluate", stop)
+    monkeypatch.setattr(track_orders, "train_limited", lambda limited, *_: stop(limited.orders))
     monkeypatch.setattr(train_run, "train_final_model", stop)
     monkeypatch.setattr(night, "_check_orders", lambda _, orders: stop(orders))
     for train in (clvcast.track, clvcast.train):

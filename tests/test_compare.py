@@ -26,7 +26,7 @@ def forecast(rows: list[tuple[object, ...]], cutoff: str, version: str = "m1") -
     return frame.assign(
         cutoff=pd.Timestamp(cutoff),
         model_version=version,
-        churn_probability=0.5,
+        churn_probability=frame["risk"].map({"low": 0.2, "high": 0.8}).fillna(0.5),
         expected_spend=frame["clv"] / 4,
     )
 
@@ -207,6 +207,24 @@ def test_a_migration_is_a_matrix_too() -> None:
     assert result.matrix("risk", "value_after").loc["low", "high"] == 30.0
 
 
+@pytest.mark.parametrize(
+    ("low_in_b", "is_said"), [(0.40, False), (0.4999, False), (0.5, True), (0.6, True)]
+)
+def test_other_risk_limits_are_said(low_in_b: float, is_said: bool) -> None:
+    """A's medium begins at 0.5: what B calls low must be below it, or the limits are others."""
+    churn = {"low": 0.1, "medium": 0.5, "high": 0.9}
+    a = A.assign(risk=["low", "medium", "high"])
+    a["churn_probability"] = a["risk"].map(churn)
+    b = B.assign(risk=["low", "medium", "high"], model_version="m2")
+    b["churn_probability"] = [low_in_b, 0.7, 0.95]
+    said = compare(a, b).remarks[1:]  # the first: no terms are known
+    assert len(said) == int(is_said)
+    if is_said:
+        assert "cut their risk bands at other churn probabilities" in said[0]
+        assert f"B: low {low_in_b:.4f} to {low_in_b:.4f}, medium 0.7000" in said[0]
+    assert len(compare(a.drop(columns="risk"), b).remarks) == 1
+
+
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(ConfigError, match="A must be the earlier"):
         compare(B, A)
@@ -240,7 +258,7 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
         *("compare", tmp_path / "a.csv", tmp_path / "b.parquet"),
         *("--by", "risk", "--output", tmp_path / "change"),
     )
-    assert (status, "change by risk" in out) == (0, True)
+    assert (status, ") by risk" in out) == (0, True)
     written = pd.read_csv(tmp_path / "change" / "bridge.csv")
     assert written["amount"].tolist() == [158.0, -8.0, -20.0, 30.0, 7.5, 167.5]
     names = {path.stem for path in (tmp_path / "change").iterdir()}

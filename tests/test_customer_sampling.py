@@ -103,12 +103,12 @@ def test_steps_are_reported_by_one_thread_at_a_time(
         is_reporting = False
         steps.append(step)
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OrdersError("too short")
 
     monkeypatch.setattr("joblib.cpu_count", lambda: 4)
     monkeypatch.setattr("clvcast.train.run.backtest_at", refuse)
-    monkeypatch.setattr("clvcast.train.run.train_final_model", lambda *_: model)
+    monkeypatch.setattr("clvcast.train.run.train_final_model", lambda *_, **__: model)
     assert train_until(shop_orders, quick, END, report).model is model
     assert len(steps) >= 3
     assert crossings == []

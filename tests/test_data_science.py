@@ -315,21 +315,19 @@ def test_the_sample_is_in_the_package(sample: clvcast.Orders) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("page", ["data-science", "lifetimes"])
-def test_the_pages_run(
-    root: Path, shop_lines: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+def test_the_page_runs(
+    root: Path, shop_lines: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shop_lines.to_parquet("orders.parquet")
-    text = (root / "docs" / f"{page}.md").read_text()
+    text = (root / "docs" / "data-science.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    names: dict[str, Any] = {"__name__": page}
+    names: dict[str, Any] = {"__name__": "data-science"}
     for block in blocks:
-        assert page == "lifetimes" or len(block.splitlines()) <= 12, block
-        exec(compile(block, page, "exec", dont_inherit=True), names)
-    assert len(blocks) == {"data-science": 11, "lifetimes": 1}[page]
-    if page == "data-science":
-        (version, *_) = clvcast.registry.list_versions()
-        assert "champion" in version.aliases
-        assert {"importance.html", "lift.html"} <= {path.name for path in tmp_path.iterdir()}
+        assert len(block.splitlines()) <= 12, block
+        exec(compile(block, "data-science", "exec", dont_inherit=True), names)
+    assert len(blocks) == 11
+    (version, *_) = clvcast.registry.list_versions()
+    assert "champion" in version.aliases
+    assert {"importance.html", "lift.html"} <= {path.name for path in tmp_path.iterdir()}

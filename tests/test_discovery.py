@@ -208,6 +208,18 @@ LANGUAGES = {
         "Bestelnummer;Besteldatum;Klantnummer;Bedrag;Bestelstatus",
         "%d-%m-%Y", ",", "geannuleerd", "utf-8",
     ),
+    "danish": (
+        "Fakturanr;Fakturadato;Kundenr;Beløb;Status",
+        "%d.%m.%Y %H:%M", ",", "annulleret", "cp1252",
+    ),
+    "norwegian": (
+        "Ordrenummer;Ordredato;Kundenummer;Beløp;Status",
+        "%d.%m.%Y", ",", "annullert", "utf-8",
+    ),
+    "swedish": (
+        "Ordernr;Orderdatum;Kundnr;Belopp;Status",
+        "%Y-%m-%d %H:%M", ",", "annullerad", "utf-8",
+    ),
     "polish": (
         "Numer zamówienia;Data zamówienia;Klient;Kwota całkowita;Stan",
         "%Y-%m-%d", ",", "anulowane", "cp1250",
@@ -361,6 +373,29 @@ def test_an_id_of_the_order_is_no_customer(shop: list[Order], tmp_path: Path) ->
     ]
     proposal = propose_config(str(save(tmp_path, rows)))
     assert get_columns(proposal)["customer_id"] == "customer_key"
+
+
+@pytest.mark.parametrize("name", ["order_id", "ticket"])
+def test_customers_are_counted_beside_orders_or_lines(
+    name: str, shop: list[Order], tmp_path: Path
+) -> None:
+    """No order id is known as one by the name ticket: lines cannot be called orders."""
+    rows: list[Row] = [
+        {
+            "customer_id": f"c{order.customer}",
+            "at": order.at,
+            "amount": line,
+            name: f"o{order.number}",
+        }
+        for order in shop
+        for line in ("2.00", "3.00")
+    ]
+    proposal = propose_config(str(save(tmp_path, rows)))
+    (why,) = [c.why for c in proposal.choices if c.key == "columns.customer_id"]
+    customers = len({order.customer for order in shop})
+    has_id = "order_id" in get_columns(proposal)
+    unit = f"{len(shop):,} orders" if has_id else f"{len(rows):,} lines"
+    assert (has_id, why) == (name == "order_id", f"{customers:,} values in {unit}")
 
 
 def test_receipt_numbers_that_restart_are_no_order_ids(shop: list[Order], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,9 @@ import worlds
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
+from clvcast.models.plausibility import BTYD_RETENTION
 from clvcast.orders.reading.read_orders import read_table
+from clvcast.serve.batch.run import score_files
 
 CUTOFF = "2021-02-01"
 FOLDER = Path(__file__).parent / "data" / "version_0.1.0"
@@ -48,6 +51,22 @@ def test_a_bundle_loads_and_forecasts_the_same(
     check_forecasts(clvcast.score(model, orders, CUTOFF), expected.copy())
     model.save(tmp_path / "again")
     assert clvcast.load_model(tmp_path / "again").version == model.version
+
+
+def test_its_retention_value_is_said_to_be_of_btyd_alone(
+    orders: pd.DataFrame, tmp_path: Path
+) -> None:
+    """By the manifest, by the terms that the file carries, and by what is read from it."""
+    model = clvcast.load_model(MODEL / "data" / "bundle")
+    assert model.numbers.retention is None
+    lines, forecasts = tmp_path / "orders.parquet", tmp_path / "forecasts.parquet"
+    orders.to_parquet(lines)
+    result = score_files(model, str(lines), forecasts, CUTOFF)
+    assert any(BTYD_RETENTION in remark for remark in result.remarks)
+    manifest = json.loads((tmp_path / "forecasts.parquet.manifest.json").read_text())
+    assert manifest["remarks"] == list(result.remarks)
+    assert manifest["made_with"]["retention_source"] == "btyd"
+    assert BTYD_RETENTION in clvcast.lists(forecasts, lines).remarks
 
 
 @pytest.mark.filterwarnings("ignore")  # of MLflow about its own versions

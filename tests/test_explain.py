@@ -72,6 +72,16 @@ def test_a_larger_order_is_a_reason(
     assert of_order_value(larger) > 2 * abs(of_order_value(shop_orders))
 
 
+def test_orders_that_end_early_are_refused_as_by_score(
+    shop_model: clvcast.Model, shop_lines: pd.DataFrame
+) -> None:
+    newest = shop_lines["ordered_at"].max()
+    early = shop_lines[shop_lines["ordered_at"] < newest - pd.Timedelta(days=30)]
+    for forecast in (clvcast.score, clvcast.explain):
+        with pytest.raises(ConfigError, match="state until when they are complete"):
+            forecast(shop_model, early)
+
+
 def test_the_command(
     run: Run, shop_model: clvcast.Model, shop_lines: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -342,8 +342,57 @@ def test_late_cutoffs_warn_and_impossible_ones_are_refused(
     for cutoff in ("2022-01-01", "2019-12-31"):
         with pytest.raises(ConfigError, match="the cutoff must be"):
             clvcast.score(shop_model, shop_orders, cutoff)
-    with pytest.raises(ConfigError, match="horizon_days must be the model's 60"):
-        shop_model.with_config(clvcast.Config(horizon_days=30))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("horizon_days: 30", "horizon_days must be the model's 60, got 30"),
+        ("target: gross", "target must be the model's spend, got gross"),
+        ("orders: {currency: EUR}", "orders.currency must be the model's GBP, got EUR"),
+    ],
+)
+def test_a_configuration_that_contradicts_what_training_fixed_is_refused(
+    shop_model: clvcast.Model, text: str, message: str
+) -> None:
+    orders = shop_model.numbers.orders.model_copy(update={"currency": "GBP"})
+    numbers = shop_model.numbers.model_copy(update={"orders": orders})
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(shop_model, numbers=numbers).with_config(parse_config(text))
+
+
+def test_settings_of_another_type_are_refused_in_a_sentence(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    settings: Any = {"horizon_days": 60}
+    for take in (
+        lambda: clvcast.train(shop_orders, settings),
+        lambda: clvcast.track(shop_orders, settings),
+        lambda: clvcast.backtest(shop_orders, settings),
+        lambda: shop_model.with_config(settings),
+    ):
+        with pytest.raises(ConfigError, match=r"config must be a clvcast\.Config, got dict"):
+            take()
+    tags: Any = {5: "a"}
+    with pytest.raises(ConfigError, match=r"a tag's name must be text, .* got 5"):
+        clvcast.track(shop_orders, tags=tags)
+
+
+def test_settings_that_a_model_cannot_heed_are_named(
+    shop_model: clvcast.Model, shop_orders: clvcast.Orders
+) -> None:
+    """What training fixed stays, and the forecasts say that the setting was not used."""
+    text = "{effort: thorough, seed: 3, calendar: events.csv, periods: 3, model: {}}"
+    changed = shop_model.with_config(parse_config(text))
+    assert changed.unused_settings == (
+        "not used: effort thorough, seed 3; the model was trained with effort standard, seed 0",
+        "not used: calendar; the model was trained without, train it again",
+    )
+    with pytest.warns(UserWarning, match="not used") as caught:
+        clvcast.score(changed, shop_orders)
+    assert [str(one.message) for one in caught] == list(changed.unused_settings)
+    learned = parse_config("{effort: standard, horizon_days: 60, target: spend, season: {}}")
+    assert shop_model.with_config(learned).unused_settings == ()
 
 
 def test_a_nested_row_without_a_forecast_has_a_reason_and_the_others_are_as_before(

@@ -33,6 +33,7 @@ MADE = ForecastTerms(
     target="spend",
     currency="GBP",
     margin_source="stated",
+    retention_source="history",
 )
 SPEND = pd.DataFrame({"channel": ["web"], "month": ["2020-03"], "spend": [10.0]})
 

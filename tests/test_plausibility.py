@@ -13,11 +13,13 @@ import clvcast
 from clvcast.configs.schema import OrdersConfig
 from clvcast.models.forecast_terms import ForecastTerms
 from clvcast.models.plausibility import (
+    BTYD_RETENTION,
     PastSpend,
     describe_plausibility,
     describe_unknown,
     sum_past_spend,
 )
+from clvcast.models.scoring import describe_terms
 from clvcast.orders import dates
 from clvcast.orders.reading.read_orders import read_table
 
@@ -87,10 +89,15 @@ def test_what_the_history_does_not_reach_is_not_compared() -> None:
 
 
 def test_what_is_unknown_is_said_in_one_sentence() -> None:
-    assert describe_unknown("own") is None
-    said = describe_unknown("cohort;later_unseen;season_unseen")
+    assert describe_unknown("own", make_terms()) is None
+    said = describe_unknown("cohort;later_unseen;season_unseen", make_terms())
     assert said is not None
     assert said.startswith("unknown: no history shows the last periods of the CLV; the season is")
+    of_btyd = make_terms().model_copy(update={"retention_source": "btyd"})
+    assert describe_unknown("own", of_btyd) == f"unknown: {BTYD_RETENTION}"
+    every_number = describe_unknown("own;btyd_only", of_btyd)
+    assert every_number is not None
+    assert BTYD_RETENTION not in every_number  # every number is of BTYD, it says
 
 
 def test_score_its_manifest_and_the_report_say_it(
@@ -117,7 +124,7 @@ def test_score_its_manifest_and_the_report_say_it(
     again = run(*score, "--output", output)[1]
     assert "already done" in again
     assert sentence in again
-    unknown = describe_unknown(str(forecast["evidence"].iloc[0]))
+    unknown = describe_unknown(str(forecast["evidence"].iloc[0]), describe_terms(shop_model))
     assert (unknown in manifest["remarks"]) == (unknown is not None)
     page = clvcast.report(forecast, shop_orders, shop_config).html
     assert sentence.replace("the CLV", "The CLV") in page

@@ -169,3 +169,10 @@ def test_every_target_of_make_takes_a_configuration(
     named = plan("CONFIG=a shop.yaml")
     assert '"a shop.yaml"' in named
     assert "online_retail" not in named
+
+
+def test_every_target_of_make_is_made_though_a_folder_has_its_name(root: Path) -> None:
+    text = (root / "Makefile").read_text(encoding="utf-8").replace("\\\n", "")
+    (phony,) = re.findall(r"^\.PHONY: (help .*)$", text, re.M)
+    targets = re.findall(r"^([a-z-]+):.* ## ", text, re.M)
+    assert set(targets) <= set(phony.split())

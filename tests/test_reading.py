@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 import clvcast
 from clvcast.configs.schema import FormatConfig, OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
-from clvcast.orders.reading.files import read_blocks
+from clvcast.orders.reading import read_orders as reading
+from clvcast.orders.reading.files import open_tables, read_blocks
 from clvcast.orders.reading.read_orders import read_table
 
 HEADER = "customer_id,ordered_at,amount,order_id"
@@ -34,6 +36,49 @@ def refused(source: Any, **options: Any) -> str:
     with pytest.raises(OrdersError) as refusal:
         clvcast.read_orders(source, **options)
     return str(refusal.value)
+
+
+LONG = "9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "cut"),
+    [
+        (HEADER, f"a,2020-01-01,{LONG},o", "'9{120}' ... \\(5,000 characters\\)"),
+        (HEADER, f"a,{LONG},1,o", "'9{120}' ... \\(5,000 characters\\)"),
+        (f"{LONG},ordered_at,amount", "a,2020-01-01,1", "found: 9{500} ... \\(5,020 characters\\)"),
+    ],
+)
+def test_messages_cut_long_values(tmp_path: Path, header: str, line: str, cut: str) -> None:
+    text = refused(csv(tmp_path / "long.csv", line, header=header))
+    assert re.search(cut, text)
+    assert len(text) < 700
+
+
+@pytest.mark.parametrize("change", ["append", "replace", "add", "remove"])
+def test_a_source_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Half of an order may be missing, and a row may be torn."""
+    for name in ("a.csv", "b.csv"):
+        csv(tmp_path / name, *good(40))
+
+    def open_and_change(*arguments: Any, **options: Any) -> Any:
+        for number, table in enumerate(open_tables(*arguments, **options)):
+            yield table
+            if number == 1:
+                if change == "append":
+                    with (tmp_path / "a.csv").open("a") as file:
+                        file.write(good()[0] + "\n")
+                elif change == "replace":
+                    csv(tmp_path / "new", *good(40)).replace(tmp_path / "a.csv")
+                elif change == "add":
+                    csv(tmp_path / "c.csv", *good())
+                else:
+                    (tmp_path / "a.csv").unlink()
+
+    monkeypatch.setattr(reading, "open_tables", open_and_change)
+    assert "csv changed while it was read" in refused(tmp_path)
 
 
 def test_parquet_csv_gzip_glob_and_folder_give_the_same_orders(tmp_path: Path) -> None:

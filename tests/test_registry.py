@@ -162,6 +162,35 @@ def test_the_first_model_goes_live_and_its_successor_is_judged_against_it(
     assert told == ["promote version 1", "promote version 2 (before: version 1)"]
 
 
+def test_names_of_three_parts_need_nothing_that_unity_catalog_refuses(
+    uri: str, config: clvcast.Config, earlier: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its store searches models by no filter and sorts no versions (`UcModelRegistryStore`)."""
+    from mlflow import MlflowClient
+
+    search = MlflowClient.search_model_versions
+
+    def search_as_unity_catalog(self: Any, filter_string: Any = None, **given: Any) -> Any:
+        assert given.pop("order_by", None) is None
+        return search(self, filter_string, **given)
+
+    monkeypatch.setattr(MlflowClient, "search_model_versions", search_as_unity_catalog)
+    monkeypatch.delattr(MlflowClient, "search_registered_models")
+    name = "main.sales.clv"
+    tracking = TrackingConfig(uri=uri, model_name=name, evaluated_cutoffs=1)
+    tracked = track(earlier, config.model_copy(update={"tracking": tracking}))
+    assert (tracked.version, tracked.promoted) == ("1", True)
+    model = clvcast.load_model(f"models:/{name}@champion", uri)
+    assert model.registered is not None
+    assert (model.registered.name, model.registered.number) == (name, "1")
+    assert model.version == earlier.model.version
+    versions, history = promotion.list_models(name, uri)
+    assert [version.aliases for version in versions] == [("candidate", "champion")]
+    assert len(history) == 1
+    with pytest.raises(StoreError, match=r"no version of main\.sales\.clv is live; the newest"):
+        clvcast.load_model(f"models:/{name}@live", uri)
+
+
 @pytest.mark.slow
 def test_permuted_labels_are_refused_with_reasons_and_the_old_champion_serves(
     keep: Train, uri: str, earlier: TrainingRun, permuted: TrainingRun

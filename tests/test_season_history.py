@@ -73,6 +73,7 @@ def test_months_and_days_are_read_as_people_write_them(tmp_path: Path) -> None:
             "one row per date, got several for 2010-01-2",
         ),
         ("date,revenue\n2010-01,1\n2010-03,2\n", "none of the days from 2010-02-01 to 2010-02-28"),
+        ("date,revenue\n2010-01,1\n2010-01-02,2\n", "got the month '2010-01' beside days"),
         ("date,revenue\n04/05/2010,1\n05/05/2010,2\n", "which part of a date is the month"),
         ("date,revenue\n04-05-2010,1\n05-05-2010,2\n", "which part of a date is the month"),
     ],

@@ -516,6 +516,13 @@ def test_columns_of_any_type_stand_beside_the_mapped_ones() -> None:
 )
 def test_words_for_nobody(label: str, expected: bool) -> None:
     assert vocabulary.is_placeholder(label) is expected
+    assert vocabulary.is_no_customer(label) is expected
+
+
+def test_zeros_are_nobody_where_a_file_has_many_of_them() -> None:
+    assert [vocabulary.is_no_customer(label) for label in ("0", "000", "10", "")] == [
+        *(True, True, False, False)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -84,3 +84,6 @@ def test_the_site_builds_without_warnings_and_loads_nothing_from_elsewhere(
         for member in members:
             for public, home in pages.find_home(member):
                 assert f'id="{home}"' in text, public
+    text = written[Path("reference/btyd")].read_text(encoding="utf-8")
+    for model in ("BGNBD", "ParetoNBD"):  # methods of a class that is not public
+        assert f'id="clvcast.api.btyd.{model}.expected_purchases"' in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +71,8 @@ def test_without_retention_value_its_bound_stands_in(churn: float, kept: float) 
     full = open_customer_base(forecasts.assign(retention_value=60.0), orders, CONFIG)
     assert read_retention_value(full).tolist() == [60.0] * 2
     assert describe_retention_value(full) == []
+    of_btyd = replace(full, terms=full.terms.model_copy(update={"retention_source": "btyd"}))
+    assert "BTYD alone" in describe_retention_value(of_btyd)[0]
 
 
 def test_the_fifty_busiest_categories_are_looked_at() -> None:

@@ -68,6 +68,7 @@ def test_a_run_has_parameters_measures_digest_and_rejected_lines(
     assert "report.html" in {file.path for file in client.list_artifacts(run.info.run_id)}
     assert run.data.params["horizon_days"] == "60"
     assert run.data.params["cutoff"] == "2021-02-24"
+    assert run.data.params["margin_rate"] == run.data.params["margin_source"] == "unknown"
     for name in ("effort", "target", "seeds", "order_model", "lightgbm.num_leaves", "gate.ngini"):
         assert run.data.params[name]
     assert run.data.params["version.clvcast"] == clvcast.__version__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -44,6 +44,7 @@ from .hyperparameter_search import search_hyperparameters
 from .later_frame import build_later_frame
 from .later_periods import learn_later_periods
 from .later_trees import build_later_examples, predict_later_out_of_fold, train_later_trees
+from .memory_plan import LEAST_CUSTOMERS
 from .retention_factors import learn_retention_factors
 from .season_estimation import estimate_past_years
 from .training_frame import TrainingFrame, build_training_frame
@@ -52,7 +53,6 @@ __all__ = ["SEEDS", "fit"]
 
 SEEDS = {"quick": 1, "standard": 3, "thorough": 5}
 _SHORT_HISTORY_HORIZONS = 1.5
-_LEAST_CUSTOMERS = 50
 _LEAST_ORDER_VALUE = 0.01
 _LEAST_ORDERED = 20  # rows with an order in the window
 
@@ -63,11 +63,13 @@ def fit(
     end: int,
     progress: Callable[[str], None] = lambda _: None,
     max_rows: int | None = None,
+    everyone: Mapping[int, FeatureRows] | None = None,
 ) -> TrainedModel:
     """Train on the orders before `end`; equal orders and settings give equal models, to the byte.
 
     `progress` hears what is being done. With `max_rows`, trees, later periods and intervals learn
-    from about so many feature rows: those of a sample of the customers. Raises `OrdersError` where
+    from about so many feature rows: those of a sample of the customers. Where the orders are those
+    of some customers, BTYD is fitted on the rows of `everyone` at `end`. Raises `OrdersError` where
     the history is too short, or shows nobody who came back or who stayed away.
     """
     progress("features")
@@ -76,7 +78,7 @@ def fit(
         orders = replace(orders, calendar=calendar)
     is_short = is_too_short_for_trees(find_first_order_at(orders), end, config.horizon_days)
     if is_short or is_silent(slice_observed(orders, end), end, config.horizon_days):
-        return _fit_btyd_alone(orders, config, end)
+        return _fit_btyd_alone(orders, config, end, everyone or {})
     coding = learn_coding(orders, end)
     orders = encode_attributes(orders, coding)
     sample = orders
@@ -87,7 +89,7 @@ def fit(
     observed, now = _build_rows(orders, end)
     progress("BTYD")
     horizon = config.horizon_days
-    blend = _start_blend(orders, frame, now, config)
+    blend = _start_blend(orders, frame, (everyone or {}).get(end, now), config)
     years = estimate_past_years(orders, blend, horizon, config.target, end)
     blend = blend.model_copy(update={"season": years.season})
     rows_btyd, now_btyd = (forecast_btyd(rows, blend, horizon) for rows in (frame.rows, now))
@@ -157,7 +159,9 @@ def fit(
     return _add_segments(TrainedModel(numbers, trees), observed, now, config.segments)
 
 
-def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
+def _fit_btyd_alone(
+    orders: Orders, config: Config, end: int, everyone: Mapping[int, FeatureRows]
+) -> TrainedModel:
     """A model without trees, where history has no realised window as long as the horizon, or the
     newest ones hold no order.
 
@@ -171,7 +175,7 @@ def _fit_btyd_alone(orders: Orders, config: Config, end: int) -> TrainedModel:
     learning_config = config.model_copy(update={"horizon_days": longest})
     frame = build_training_frame(orders, learning_config, active_until)
     _check_outcomes(frame, longest)
-    blend = _start_blend(orders, frame, now, config)
+    blend = _start_blend(orders, frame, everyone.get(end, now), config)
     btyd = forecast_btyd(frame.rows, blend, longest)
     rate = estimate_repeat_rate(frame.targets.n_orders[:, 0], btyd, frame.weights)
     blend = blend.model_copy(update={"repeat_rate": rate})
@@ -258,9 +262,9 @@ def _collect_parameters(
 def _check_outcomes(frame: TrainingFrame, horizon_days: int) -> None:
     churned = frame.targets.churned
     n_customers = len(np.unique(frame.rows.customer_index))
-    if n_customers < _LEAST_CUSTOMERS:
+    if n_customers < LEAST_CUSTOMERS:
         raise OrdersError(
-            f"training needs {_LEAST_CUSTOMERS} customers with an order {horizon_days} days ago, "
+            f"training needs {LEAST_CUSTOMERS} customers with an order {horizon_days} days ago, "
             f"got {n_customers}; give more orders or a shorter horizon_days"
         )
     if not (frame.rows.columns(("n_orders",)) > 1).any():

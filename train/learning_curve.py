@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ..configs.schema import Config
 from ..evaluation import measures, standard_measures
 from ..evaluation.backtest_frames import OURS
+from ..features.table import FeatureRows
 from ..models.scoring import forecast_rows
 from ..orders.orders import Orders
 from .backtest.run import Backtest
@@ -41,6 +42,7 @@ def measure_learning_curve(
     max_rows: int,
     evaluation: Backtest,
     progress: Callable[[str], None] = lambda _: None,
+    everyone: Mapping[int, FeatureRows] | None = None,
 ) -> tuple[CurvePoint, ...]:
     """A point for a quarter, a half and all of the rows; all is the `evaluation` itself.
 
@@ -55,7 +57,8 @@ def measure_learning_curve(
         n_rows = int(available * share)
         if share < 1.0:
             progress(f"learning curve: a model of {n_rows:,} rows")
-            forecasts = forecast_rows(fit(known, config, cutoff, max_rows=n_rows), known, cutoff)
+            model = fit(known, config, cutoff, max_rows=n_rows, everyone=everyone)
+            forecasts = forecast_rows(model, known, cutoff)
         else:
             forecasts = our_rows
         expected, churn = (
@@ -88,5 +91,5 @@ def describe_curve(curve: Sequence[CurvePoint]) -> list[str]:
         f"The second half of the rows changed nGini by {all_rows.nGini - half.nGini:+.4f} "
         "and MAE by "
         f"{all_rows.MAE / half.MAE - 1.0:+.2%}. Learning curves flatten: twice as many rows "
-        "(spark_training_rows) are likely to change them by less.",
+        "(memory_limit, or in Spark spark_training_rows) are likely to change them by less.",
     ]

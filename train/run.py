@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import joblib
 import numpy as np
 
-from ..configs.schema import Config
+from ..configs.schema import Config, require_config
 from ..errors import OrdersError
-from ..features.configured_orders import attach_configured
-from ..features.table import compute_feature_rows
+from ..features.table import FeatureRows, compute_feature_rows
 from ..models.api import Model
 from ..models.drift_reference import (
     DriftReference,
@@ -29,8 +28,7 @@ from ..orders import dates, windows
 from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
 from ..orders.extra_features import ExtraFunction
 from ..orders.orders import Orders
-from ..orders.reading.customer_attributes import attach_customers
-from ..orders.reading.read_orders import OrdersSource, coerce_orders
+from ..orders.reading.read_orders import OrdersSource
 from .backtest.run import (
     Backtest,
     add_clv_cutoff,
@@ -40,6 +38,7 @@ from .backtest.run import (
 )
 from .fit import fit
 from .learning_curve import CurvePoint, measure_learning_curve
+from .limited_orders import Everyone, LimitedOrders, limit_orders, open_limited_orders
 
 __all__ = [
     "TrainingRun",
@@ -47,6 +46,7 @@ __all__ = [
     "train",
     "train_and_evaluate",
     "train_final_model",
+    "train_limited",
     "train_until",
 ]
 
@@ -64,6 +64,9 @@ class TrainingRun:
     cutoff: int  # nothing at or after it was read
     evaluation: Backtest | None  # at past cutoffs; None where history is too short to hold one out
     curve: tuple[CurvePoint, ...] = ()  # with `max_rows`: what fewer rows would have given
+    max_rows: int | None = None  # as in `fit`
+    share: float = 1.0  # of the shop's customers whose orders are known
+    everyone: Everyone = field(default_factory=dict)  # all customers, as in `fit`
 
 
 def train(
@@ -80,13 +83,17 @@ def train(
     Warns (`UserWarning`) when the orders end more than a week before the cutoff. Raises
     `OrdersError` where the history is too short or shows no repeat customer.
     """
-    config = config or Config()
-    orders = coerce_orders(orders, config.orders)
-    orders = attach_customers(orders, None, config.customers, config.orders)
-    orders = attach_configured(orders, config, extra_features)
-    end = _resolve_end(orders, config, cutoff)
-    with show_steps("training") as progress:
-        return Model.of(train_final_model(orders, config, end, progress=progress))
+    config = require_config(config)
+    with open_limited_orders(orders, config, extra_features) as limited:
+        end = _resolve_end(limited.orders, config, cutoff)
+        if limited.is_sample:
+            warnings.warn(limited.orders.report.remarks[-1], stacklevel=2)
+        everyone = limited.count_everyone([end])
+        with show_steps("training") as progress:
+            model = train_final_model(
+                limited.orders, config, end, limited.max_rows, progress, everyone
+            )
+            return Model.of(model)
 
 
 def train_and_evaluate(
@@ -96,7 +103,27 @@ def train_and_evaluate(
     progress: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twins on the newest realised windows."""
-    return train_until(orders, config, _resolve_end(orders, config, cutoff, progress), progress)
+    return train_limited(limit_orders(orders, config), config, cutoff, progress)
+
+
+def train_limited(
+    limited: LimitedOrders,
+    config: Config,
+    cutoff: dates.Instant | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> TrainingRun:
+    """`train_and_evaluate` on what had room."""
+    end = _resolve_end(limited.orders, config, cutoff, progress)
+    run = train_until(
+        limited.orders,
+        config,
+        end,
+        progress,
+        limited.max_rows,
+        limited.count_everyone,
+        most_models=limited.count_models(config, end, joblib.cpu_count()),
+    )
+    return replace(run, share=limited.share)
 
 
 def train_until(
@@ -105,10 +132,14 @@ def train_until(
     end: int,
     progress: Callable[[str], None] = lambda _: None,
     max_rows: int | None = None,
+    count_everyone: Callable[[Sequence[int]], Everyone] = lambda instants: {},
+    *,
+    most_models: int | None = None,
 ) -> TrainingRun:
     """`train_and_evaluate` on the orders before an instant.
 
-    `max_rows` is as in `fit`.
+    `max_rows` is as in `fit`, and so is what `count_everyone` gives for the instants at which
+    models are fitted. `most_models` are trained at a time; by default as many as there are cores.
     """
     observed = windows.slice_observed(orders, end)
     # the oldest is one at which the CLV can be judged, where the history holds such a cutoff
@@ -116,6 +147,7 @@ def train_until(
     n_cutoffs = 1 if max_rows else config.tracking.evaluated_cutoffs
     cutoffs = add_clv_cutoff(newest, observed, config, end, n_cutoffs)[::-1]
 
+    everyone = count_everyone([*cutoffs, end])
     lock = threading.Lock()
 
     def report_step(step: str) -> None:
@@ -126,17 +158,18 @@ def train_until(
         start = dates.format_instant(cutoff)
         report_step(f"evaluating: a model that knows nothing from {start} on")
         try:
-            return backtest_at(observed, config, cutoff, end, max_rows)
+            return backtest_at(observed, config, cutoff, end, max_rows, everyone=everyone)
         except OrdersError as error:
             return error
 
     def train_last() -> TrainedModel:
         report_step(f"training on the orders before {dates.format_instant(end)}")
-        return train_final_model(observed, config, end, max_rows)
+        return train_final_model(observed, config, end, max_rows, everyone=everyone)
 
     # together they need the memory of all; a user's function is not called by two threads at once
     is_together = observed.n_lines <= _MOST_LINES_TOGETHER and observed.extra is None
-    parallel = joblib.Parallel(n_jobs=joblib.cpu_count() if is_together else 1, prefer="threads")
+    n_models = most_models or joblib.cpu_count()
+    parallel = joblib.Parallel(n_jobs=n_models if is_together else 1, prefer="threads")
     tasks = [
         *(joblib.delayed(evaluate)(cutoff) for cutoff in cutoffs),
         joblib.delayed(train_last)(),
@@ -152,10 +185,12 @@ def train_until(
     curve: tuple[CurvePoint, ...] = ()
     if max_rows and backtests:
         curve = measure_learning_curve(
-            observed, config, cutoffs[0], max_rows, backtests[0], report_step
+            observed, config, cutoffs[0], max_rows, backtests[0], report_step, everyone
         )
     evaluation = join_backtests(backtests) if backtests else None
-    return TrainingRun(model, observed, end, evaluation, curve)
+    return TrainingRun(
+        model, observed, end, evaluation, curve, max_rows=max_rows, everyone=everyone
+    )
 
 
 def train_final_model(
@@ -164,9 +199,12 @@ def train_final_model(
     end: int,
     max_rows: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    everyone: Mapping[int, FeatureRows] | None = None,
 ) -> TrainedModel:
-    """A model with the drift reference that monitoring needs; `max_rows` is as in `fit`."""
-    model = fit(orders, config, end, progress, max_rows)
+    """A model with the drift reference that monitoring needs; `max_rows`, `everyone` are as in
+    `fit`.
+    """
+    model = fit(orders, config, end, progress, max_rows, everyone)
     return replace(model, reference=_build_drift_reference(model, orders, end))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from ..configs.schema import Config
+from ..configs.schema import Config, require_config
 from ..errors import ConfigError, OrdersError
 from ..features.calendar_features import attach_calendar
 from ..features.configured_orders import attach_season_history
@@ -55,7 +55,7 @@ def train(
     about `config.spark_training_rows` feature rows. `customers` are their attributes, in place of
     those `config.customers` names. Raises what that does.
     """
-    config = config or Config()
+    config = require_config(config)
     orders = survey_orders(orders_df, config.orders).knowing(customers, config.customers)
     sample = sample_orders(orders, config, cutoff)
     return train_final_model(sample.orders, config, sample.end, sample.max_rows)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...configs.layouts import list_named_columns, load_layouts, normalize_name
+from ...errors import quote
 from ...orders.columns import Mask
 from ...orders.reading.validation_issues import join_words, pluralize
 from ..repeated_totals import EQUAL_SHARE, measure_repeats, measure_sums
@@ -81,7 +82,8 @@ def detect_currencies(profile: SourceProfile) -> Finding:
             )
             others = 1 - codes[largest] / filled
             sentence = (
-                f"column {column!r} holds {_list_counts(codes)}; amounts are added as they stand"
+                f"column {quote(column)} holds {_list_counts(codes)}; amounts are added as they "
+                "stand"
             )
             return Finding(name, "warn", others, sentence, mend)
     if _are_several(profile.marks):
@@ -113,13 +115,13 @@ def detect_layout_amounts(profile: SourceProfile) -> Finding:
             fitting = [
                 a for a in amounts if set(list_named_columns(a)) <= {*profile.amount_columns}
             ]
-            values = join_words([repr(value) for value in list(counts)[:3]])
+            values = join_words([quote(value) for value in list(counts)[:3]])
             return Finding(
                 name,
                 "warn",
                 float(sum(counts.values())),
-                f"column {column!r} is {values}: these are {export.name}, and the amount adds "
-                f"{join_words([repr(n) for n in added])}, which is in the prices already",
+                f"column {quote(column)} is {values}: these are {export.name}, and the amount adds "
+                f"{join_words([quote(n) for n in added])}, which is in the prices already",
                 format_setting("orders.columns.amount", fitting[0] if fitting else amounts[-1]),
             )
     return Finding(name, "pass", 0.0, "the amount fits the values of the layout's file")

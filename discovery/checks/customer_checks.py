@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from ...errors import quote
 from ...orders.columns import Int64
 from ...orders.reading.validation_issues import join_words, pluralize
 from . import vocabulary
@@ -59,7 +60,7 @@ def detect_shared_ids(profile: SourceProfile) -> Finding:
     n_shared = int(orders_of[nobody].sum())
     share = n_shared / n_orders
     ids = [labels[k] for k in nobody]
-    examples = join_words([repr(label) for label in ids[:4]])
+    examples = join_words([quote(label) for label in ids[:4]])
     noun = "id" if len(ids) == 1 else "ids"
     sentence = f"{pluralize(n_shared, 'order')} ({share:.1%}) are of the {noun} {examples}, {why}"
     person = _find_telling_column(profile, nobody)
@@ -150,7 +151,7 @@ def detect_similar_ids(profile: SourceProfile) -> Finding:
         groups = [group for group in _group(labels, key) if len(group) > 1]
         n_ids = sum(map(len, groups))
         if len(groups) >= _LEAST_SIMILAR and n_ids >= _SIMILAR_SHARE * len(labels):
-            such_as = join_words([repr(label) for label in groups[0][:2]])
+            such_as = join_words([quote(label) for label in groups[0][:2]])
             sentence = (
                 f"{pluralize(n_ids, 'customer id')} ({n_ids / len(labels):.1%}) differ from another"
             )
@@ -218,7 +219,7 @@ def detect_customer_per_order(profile: SourceProfile) -> Finding:
                 name,
                 "warn",
                 share,
-                f"{sentence}: the id is new with each order, while column {column!r} repeats "
+                f"{sentence}: the id is new with each order, while column {quote(column)} repeats "
                 f"({len(counts):,} different in {counts.sum():,} orders)",
                 format_setting("orders.columns.customer_id", column),
             )

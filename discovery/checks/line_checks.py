@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ...errors import quote
 from ...orders.columns import Int64, Mask
 from ...orders.reading.validation_issues import join_words, pluralize
 from ..words import is_payment, is_return
@@ -58,12 +59,14 @@ def _detect_named_returns(profile: SourceProfile) -> Finding | None:
             [value for value in counts if value]
         ):
             continue
-        examples = join_words([f"{v!r} ({pluralize(n, 'line')})" for v, n in return_counts.items()])
+        examples = join_words(
+            [f"{quote(v)} ({pluralize(n, 'line')})" for v, n in return_counts.items()]
+        )
         return Finding(
             "return lines",
             "warn",
             lines / max(1, sum(counts.values())),
-            f"column {column!r} has {examples} with positive amounts, which count as sales",
+            f"column {quote(column)} has {examples} with positive amounts, which count as sales",
             format_addition("orders.returns", source.returns, column, list(return_counts)),
         )
     return None
@@ -108,7 +111,7 @@ def _detect_own_returns(profile: SourceProfile) -> Finding | None:
         "return lines",
         "warn",
         float(returned_sums[top] / returned_sums.sum()),
-        f"{name!r} bought nothing and has {pluralize(int(lines[top]), 'return')} "
+        f"{quote(name)} bought nothing and has {pluralize(int(lines[top]), 'return')} "
         f"({returned_sums[top]:,.2f}): refunds in the shop's own name, which no customer's "
         "value falls by",
         format_setting("orders.return_columns", {"order_id": reference})
@@ -132,7 +135,9 @@ def _detect_nameless_returns(profile: SourceProfile) -> Finding | None:
         return None
     money = float(profile.amounts[lost].sum())
     bought = float(profile.amounts[profile.is_used].sum())
-    where = f"column {reference!r} names their orders" if reference else "they name their orders"
+    where = (
+        f"column {quote(reference)} names their orders" if reference else "they name their orders"
+    )
     return Finding(
         "return lines",
         "warn",
@@ -183,14 +188,16 @@ def detect_joined_lines(profile: SourceProfile) -> Finding:
         mend = (
             format_setting("orders.only", {column: ["1"]})
             if is_counted
-            else f"export the lines without {column!r}, or with one row for each line of an order"
+            else f"export the lines without {quote(column)}, or with one row for each line of "
+            "an order"
         )
         return Finding(
             name,
             "warn",
             float(extra / money),
             f"{pluralize(len(varies), 'order')} have each of their lines once for each value of "
-            f"{column!r}: a join repeats them, and {extra:,.2f} of revenue is counted too much",
+            f"{quote(column)}: a join repeats them, and {extra:,.2f} of revenue is counted too "
+            "much",
             mend,
         )
     return Finding(name, "pass", 0.0, "no column repeats the lines of orders")
@@ -261,7 +268,7 @@ def detect_order_amounts(profile: SourceProfile) -> Finding:
                 name,
                 "warn",
                 share,
-                f"column {column!r} of the amount has one value on all lines of an order in "
+                f"column {quote(column)} of the amount has one value on all lines of an order in "
                 f"{pluralize(len(several), 'order')}: it is of the whole order, and counts on each "
                 "line",
                 "take the order's total with orders.amount_per: order, or divide it among the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import quote
 from ...orders import dates
 from ...orders.columns import Int64, Mask
 from ...orders.reading.line_filters import fold_value
@@ -150,13 +151,16 @@ def detect_no_sales(profile: SourceProfile) -> Finding:
         if share < _NO_SALE_SHARE or share > _MOST_NO_SALES or (worst and share <= worst.value):
             continue
         values = sorted(no_sales, key=lambda value: -no_sales[value])
-        examples = join_words([f"{v!r} ({pluralize(no_sales[v], 'line')})" for v in values[:4]])
+        examples = join_words(
+            [f"{quote(v)} ({pluralize(no_sales[v], 'line')})" for v in values[:4]]
+        )
         mend = format_addition("orders.except", source.except_, column, values)
         worst = Finding(
             name,
             "warn",
             share,
-            f"column {column!r} has {examples}, which sound like no sale, and nothing filters them",
+            f"column {quote(column)} has {examples}, which sound like no sale, and nothing "
+            "filters them",
             mend,
         )
     return worst or Finding(name, "pass", 0.0, "no value sounds like an order that is no sale")

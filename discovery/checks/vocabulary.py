@@ -20,6 +20,7 @@ __all__ = [
     "is_currency_column",
     "is_flag_column",
     "is_flag_value",
+    "is_no_customer",
     "is_no_sale",
     "is_person_column",
     "is_placeholder",
@@ -97,7 +98,8 @@ _NO_PERSON_NAME = re.compile(
 # labels for nobody as a whole
 _PLACEHOLDERS = frozenset(
     {
-        *("-", "--", "---", ".", "?", "x", "xx", "xxx", "-1", "n.n.", "nn", "n.a.", "pos"),
+        *("-", "--", "---", ".", "?", "x", "xx", "xxx", "-1", "n.n.", "nn", "n.a.", "pos", "na"),
+        *("none", "notset", "walkincustomer", "cashcustomer"),
         *("customer", "no name", "noname", "walk-in", "walk in", "walk-in customer", "not set"),
         *("(not set)", "not available", "undefined", "retail customer", "laufkundschaft"),
         *("gastkonto", "barverkauf", "client de passage", "invite", "cliente generico"),
@@ -231,6 +233,11 @@ def is_person_column(name: str) -> bool:
     """Whether a column's name says that it tells people apart."""
     lower = name.casefold()
     return bool(_PERSON_NAME.search(lower)) and not _NO_PERSON_NAME.search(lower)
+
+
+def is_no_customer(label: str) -> bool:
+    """Whether a customer id seems to mean nobody: a word for it, or zeros."""
+    return is_placeholder(label) or set(label.strip()) == {"0"}
 
 
 def is_placeholder(label: str) -> bool:

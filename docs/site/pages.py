@@ -95,7 +95,10 @@ def format_reference(page: str) -> str:
     parts = [f"# {title}", f"This page describes {purpose}. It is made from the docstrings."]
     for public, home in (each for name in names for each in find_home(name)):
         short = public.removeprefix("clvcast.")
-        parts.append(f"::: {home}\n    options: {{heading: {public}, toc_label: {short}}}")
+        options = f"heading: {public}, toc_label: {short}"
+        if page == "btyd":  # BGNBD and ParetoNBD have their methods from a class that is not public
+            options += ", inherited_members: true"
+        parts.append(f"::: {home}\n    options: {{{options}}}")
     return "\n\n".join(parts) + "\n"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ...configs.schema import Config
+from ...configs.schema import Config, require_config
 from ...discovery.checks.finding import Finding, Verdict
 from ...discovery.checks.silent_faults import find_silent_faults
 from ...discovery.checks.source_profile import profile_sources, profile_table
@@ -77,7 +77,7 @@ def check(
         One finding per check, in fixed order, with a verdict (pass, warn or fail) and a sentence.
 
     """
-    config = config or Config()
+    config = require_config(config)
     source = orders
     orders = coerce_orders(source, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from ...configs.schema import CustomersConfig, FormatConfig
-from ...errors import OrdersError
+from ...errors import OrdersError, quote
 from ..orders import Orders
 from .customer_attributes import join_customers
 from .line_rules import FINITE
@@ -91,7 +91,9 @@ def attach_attribute_records(
             raise OrdersError("attributes must have named fields, such as {'country': 'GB'}")
         unknown = [name for name in record or () if name not in columns]
         if unknown:
-            raise OrdersError(f"unknown attribute {unknown[0]!r}; known are {', '.join(names)}")
+            raise OrdersError(
+                f"unknown attribute {quote(unknown[0])}; known are {', '.join(names)}"
+            )
         for name in names:
             columns[name].append(record.get(name) if record else None)
     arrays = [pa.array(customer_ids, pa.string())]

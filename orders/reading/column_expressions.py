@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import ConfigError
+from ...errors import ConfigError, quote
 
 __all__ = ["Expression", "parse_expression"]
 
@@ -104,7 +104,7 @@ class _Parser:
             return
         match = _TOKEN.match(rest)
         if match is None:
-            self.fail(f"{rest[0]!r} is not allowed")
+            self.fail(f"{quote(rest[0])} is not allowed")
         self.number, self.sign = match["number"] or "", match["sign"] or match["or"] or ""
         self.name = match["quoted"] or match["name"] or ""
         self.position += match.end()
@@ -121,12 +121,12 @@ class _Parser:
     def fail(self, why: str) -> NoReturn:
         raise ConfigError(
             "a column mapping is a name or arithmetic with + - * / ( ), `or`, abs() and sign() "
-            f"(names with other characters in `backquotes`), got {self.text!r}: {why}"
+            f"(names with other characters in `backquotes`), got {quote(self.text)}: {why}"
         )
 
     def expect_end(self) -> None:
         if self.number or self.name or self.sign:
-            self.fail(f"{self.number or self.name or self.sign!r} is not expected there")
+            self.fail(f"{quote(self.number or self.name or self.sign)} is not expected there")
 
     def choice(self) -> _Evaluate:
         left = self.sum()
@@ -188,7 +188,9 @@ class _Parser:
                 return lambda columns: function(argument(columns))
             self.names.append(name)
             return lambda columns: columns[name]
-        self.fail("it ends too early" if not self.sign else f"{self.sign!r} is not expected there")
+        self.fail(
+            "it ends too early" if not self.sign else f"{quote(self.sign)} is not expected there"
+        )
 
     def parentheses(self) -> _Evaluate:
         self.advance()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...configs.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, LineRules
+from ...errors import cut_text, quote
 from .column_expressions import Expression, parse_expression
 from .line_filters import FILTER, RETURNS
 from .validation_issues import Fault
@@ -87,13 +88,13 @@ def _resolve(
         missing = [name for name in expression.columns if name not in names]
         faults += [_describe_missing(name, ours, names) for name in missing]
         twice = [name for name in expression.columns if names.count(name) > 1]
-        faults += [Fault(f"column {name!r} stands twice", mend="rename one") for name in twice]
+        faults += [Fault(f"column {quote(name)} stands twice", mend="rename one") for name in twice]
         is_text = ours in _TEXT_LIKE
         if not expression.columns or (expression.is_arithmetic and is_text):
             rule = f"{ours} must be a column, or arithmetic over columns where it is a number"
             names_joined = [part.strip() for part in expression.text.split("+")]
             mend = f"a list joins columns: {ours}: [{', '.join(names_joined)}]" if is_text else ""
-            faults.append(Fault(f"{rule}, got {wanted[ours]!r}", mend=mend))
+            faults.append(Fault(f"{rule}, got {quote(wanted[ours])}", mend=mend))
         elif expression.is_joined and not is_text:
             faults.append(Fault(f"{ours} must be a number, got the columns {expression.text}"))
         elif not missing and not twice:
@@ -118,5 +119,9 @@ def resolve_plain_columns(
 
 def _describe_missing(name: str, ours: str, names: list[str]) -> Fault:
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
-    mend = f"did you mean {' or '.join(near)}?" if near else f"found: {', '.join(names)}"
-    return Fault(f"column {name!r} for {ours} is missing", mend=mend)
+    mend = (
+        f"did you mean {cut_text(' or '.join(near))}?"
+        if near
+        else f"found: {cut_text(', '.join(names))}"
+    )
+    return Fault(f"column {quote(name)} for {ours} is missing", mend=mend)

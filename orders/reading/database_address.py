@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from ...configs.addresses import expand_variables, hide_passwords, hide_variables
-from ...errors import OrdersError
+from ...errors import OrdersError, quote
 from .python_values import build_column, find_kinds
 
 __all__ = ["DatabaseAddress", "QueryResult", "build_answer_column", "parse_address"]
@@ -70,7 +70,7 @@ def build_answer_column(values: Sequence[Any], name: str, asked: DatabaseAddress
         kinds = find_kinds(values)
     if str in kinds and kinds & {float, Decimal} and kinds <= {str, int, float, Decimal}:
         raise OrdersError(
-            f"{asked.shown}: column {name!r} must hold text or numbers, it mixes them; "
+            f"{asked.shown}: column {quote(name)} must hold text or numbers, it mixes them; "
             "CAST it in a query"
         )
     return build_column(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ __all__ = [
     "OpenTable",
     "RawTable",
     "Resolve",
+    "check_unchanged",
     "find_files",
     "list_files",
     "list_needed",
@@ -36,6 +37,7 @@ __all__ = [
     "read_blocks",
     "read_column_names",
     "select_columns",
+    "stat_files",
 ]  # fmt: skip
 
 _MOST_COLUMNS = 5_000
@@ -87,6 +89,23 @@ def list_files(source: SourceConfig) -> list[Path]:
         return []
     _refuse_query(source)
     return find_files(source.source)
+
+
+def stat_files(paths: Iterable[Path]) -> dict[str, tuple[int, int, int]]:
+    """By file, what changes when it is written to: its size, its time of change and its inode."""
+    states = {str(path): path.stat() for path in paths}
+    return {name: (s.st_size, s.st_mtime_ns, s.st_ino) for name, s in states.items()}
+
+
+def check_unchanged(
+    before: Mapping[str, tuple[int, int, int]], after: Mapping[str, tuple[int, int, int]]
+) -> None:
+    """Refuse files that were written, added or removed meanwhile: half an order may be missing."""
+    changed = sorted(name for name in before | after if before.get(name) != after.get(name))
+    if changed:
+        raise OrdersError(
+            f"{Path(changed[0]).name} changed while it was read; read it again once it is written"
+        )
 
 
 def _refuse_query(source: SourceConfig) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ...configs.addresses import is_address, is_remote_file
 from ...configs.layouts import fit_layout
 from ...configs.schema import REQUIRED_COLUMNS, LineRules, SourceConfig
-from ...errors import OrdersError
+from ...errors import OrdersError, quote
 from .databases import open_query
 from .files import list_files, read_column_names
 from .remote_files import fetch_files
@@ -101,4 +101,4 @@ def _show(value: Any) -> str:
     """A rule in a sentence; of filters the columns alone."""
     if isinstance(value, Mapping):
         return ", ".join(value) or "nothing"
-    return repr(value) if value else "nothing"
+    return quote(value) if value else "nothing"

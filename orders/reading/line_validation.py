@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig
+from ...errors import quote
 from .. import windows
 from ..columns import Float64, Int64
 from ..limits import MAX_AMOUNT
@@ -140,7 +141,9 @@ def describe_unreadable(raw: RawTable, mapping: Mapping[str, Expression]) -> lis
             or (pa.types.is_boolean(kind) and role.startswith((FILTER, RETURNS)))
         )
         if not plain:
-            faults.append(Fault(f"column {name!r} must hold text, numbers or dates, got {kind}"))
+            faults.append(
+                Fault(f"column {quote(name)} must hold text, numbers or dates, got {kind}")
+            )
     return faults
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from ...errors import ConfigError, OrdersError
+from ...errors import ConfigError, OrdersError, quote
 from .. import dates
 from ..columns import Float64
 from .number_formats import NO_NUMBER, make_plain
@@ -124,14 +124,16 @@ def parse_amounts(cells: Sequence[object], name: str, column: str) -> Float64:
     proofs = {mark: text for text in texts if (mark := _prove_decimal(text))}
     if len(proofs) == 2:
         raise OrdersError(
-            f"{name} must have one decimal mark, got both {proofs['.']!r} and {proofs[',']!r} in "
+            f"{name} must have one decimal mark, got both {quote(proofs['.'])} and "
+            f"{quote(proofs[','])} in "
             f"{column}; write all amounts in one way"
         )
     if not proofs:
         open_cell = next((text for text in texts if re.search(r"\d[.,]\d{3}$", text)), None)
         if open_cell is not None:
             raise OrdersError(
-                f"{name} must show its decimal mark, got {open_cell!r} in {column}, which may be "
+                f"{name} must show its decimal mark, got {quote(open_cell)} in {column}, which "
+                "may be "
                 "thousands or decimals; write 1234 or 1234.00"
             )
     plain, _ = make_plain(pa.array(texts, pa.string()), next(iter(proofs), "."))
@@ -195,7 +197,8 @@ def _prove_day_first(texts: Sequence[str], name: str, column: str) -> bool:
     is_month_first = any(int(date[3]) > 12 for date in found)
     if found and is_day_first == is_month_first:
         raise OrdersError(
-            f"{name} must say which part of a date is the month, got {found[0][0]!r} in {column}; "
+            f"{name} must say which part of a date is the month, got {quote(found[0][0])} in "
+            f"{column}; "
             "write dates such as 2017-06-05"
         )
     return is_day_first

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ...configs.schema import OPTIONAL_COLUMNS, CustomersConfig, OrdersConfig
-from ...errors import ConfigError, OrdersError
+from ...errors import ConfigError, OrdersError, quote
 from .. import dates, windows
 from ..attribute_values import format_attributes
 from ..order_table import build_order_table
@@ -187,10 +187,10 @@ def _read_row(position: int, customer_id: object, own: object) -> _Row:
     """A row with its id cleaned as orders have it; raises `OrdersError` with the reason."""
     rule = describe_cell_fault(customer_id, "text", None)
     if rule or not isinstance(customer_id, str):
-        raise OrdersError(f"customer_id {rule or 'must be text'}, got {customer_id!r}")
+        raise OrdersError(f"customer_id {rule or 'must be text'}, got {quote(customer_id)}")
     cleaned = clean_id(customer_id)
     if is_missing_id(cleaned):
-        raise OrdersError(f"customer_id must not be empty, got {customer_id!r}")
+        raise OrdersError(f"customer_id must not be empty, got {quote(customer_id)}")
     if isinstance(own, str) or not isinstance(own, Sequence | np.ndarray):
         raise OrdersError(f"orders must be a list of order lines, got {type(own).__name__}")
     if not len(own):
@@ -243,9 +243,9 @@ def _describe(error: OrdersError) -> str:
 
 def _read_line(line: object, customer_id: str) -> dict[str, Any]:
     if not isinstance(line, Mapping):
-        raise OrdersError(f"an order line must have named fields, got {line!r}")
+        raise OrdersError(f"an order line must have named fields, got {quote(line)}")
     allowed = ("ordered_at", "amount", *OPTIONAL_COLUMNS)
     unknown = [name for name in line if name not in allowed]
     if unknown:
-        raise OrdersError(f"an order line has the unknown field {unknown[0]!r}")
+        raise OrdersError(f"an order line has the unknown field {quote(unknown[0])}")
     return {"customer_id": customer_id, **line}

@@ -21,7 +21,16 @@ from ..cutoffs import find_complete_until
 from ..orders import Orders
 from .column_mapping import resolve_columns
 from .customer_attributes import attach_customers
-from .files import RawTable, Resolve, list_files, list_needed, open_tables, select_columns
+from .files import (
+    RawTable,
+    Resolve,
+    check_unchanged,
+    list_files,
+    list_needed,
+    open_tables,
+    select_columns,
+    stat_files,
+)
 from .frames import ArrowStream, is_frame, open_frame
 from .layout_fitting import fit_rules, fit_source
 from .line_collector import LineCollector, complete_report
@@ -122,6 +131,7 @@ def iterate_usable_lines(
     every_column = intake.config.duplicates == "drop"
     sources = intake.config.all_sources()
     sizes = [sum(path.stat().st_size for path in list_files(source)) for source in sources]
+    states = stat_files(path for source in sources for path in list_files(source))
     before = 0
 
     def watched(size: int, blocks: Iterator[RawTable]) -> Iterator[RawTable]:
@@ -138,6 +148,7 @@ def iterate_usable_lines(
                 blocks, table.file, table.mapping, table.faults, source, position
             )
             before += table.size
+    check_unchanged(states, stat_files(path for source in sources for path in list_files(source)))
     yield from intake.returned()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from ...errors import OrdersError
+from ...errors import OrdersError, quote
 from ..columns import Int64
 from ..limits import MAX_AMOUNT
 from ..season_history import SeasonHistory
@@ -15,6 +17,7 @@ __all__ = ["load_season_history"]
 _COLUMNS = {"date": ("date", "day", "month"), "revenue": ("revenue",)}
 _MONTH_DAYS = 28  # rows at least so far apart, each in a month of its own, are of months
 _MOST_GAP_DAYS = 27  # without a row, between rows
+_MONTH = re.compile(r"\d{4}-\d{2}|\d{1,2}/\d{4}")  # without a day
 
 
 def load_season_history(path: str, currency: str = "") -> SeasonHistory:
@@ -40,12 +43,12 @@ def load_season_history(path: str, currency: str = "") -> SeasonHistory:
         if day is None:
             raise OrdersError(
                 f"{name}: row {row}: date must be such as 2011-03-25 or 2011-03, got "
-                f"{cells['date']!r}"
+                f"{quote(cells['date'])}"
             )
         if not np.isfinite(revenue) or abs(revenue) > MAX_AMOUNT:
             raise OrdersError(
                 f"{name}: row {row}: revenue must be a number of at most 1e12, got "
-                f"{cells['revenue']!r}"
+                f"{quote(cells['revenue'])}"
             )
     dates = np.asarray(days, dtype=np.int64)
     order = np.argsort(dates, kind="stable")
@@ -54,6 +57,12 @@ def load_season_history(path: str, currency: str = "") -> SeasonHistory:
     if (np.diff(starts) == 0).any():
         repeated = _format_day(starts[:-1][np.diff(starts) == 0][0])
         raise OrdersError(f"{name} must have one row per date, got several for {repeated}")
+    months = [text for text in map(str, table["date"]) if _MONTH.fullmatch(text.strip())]
+    if months and (ends - starts == 1).all():
+        raise OrdersError(
+            f"{name} must have a row per day, or a row per month, got the month {quote(months[0])} "
+            "beside days; write both in one way"
+        )
     if (gaps > _MOST_GAP_DAYS).any():
         place = int(np.argmax(gaps > _MOST_GAP_DAYS))
         raise OrdersError(

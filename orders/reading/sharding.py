@@ -34,7 +34,14 @@ from .read_orders import describe_sources, estimate_bytes, iterate_usable_lines
 from .temporary_folder import make_temporary_folder
 from .usable_lines import Counts, UsableLines
 
-__all__ = ["Progress", "Shards", "hash_customers", "read_shards"]
+__all__ = [
+    "Progress",
+    "Shards",
+    "hash_customers",
+    "read_lines",
+    "read_shards",
+    "write_lines",
+]
 
 Progress = Callable[[str, float, int], None]  # what is being done, its share and its count that are
 
@@ -117,10 +124,10 @@ def read_shards(
             files = [place / f"{k}.arrows" for k in range(n_shards)]
             watch = lambda share: progress("order lines", share, intake.lines_read)  # noqa: E731
             for part in iterate_usable_lines(intake, own_names_too, watch):
-                _write(span.seen(part), files)
+                write_lines(span.seen(part), files)
             if intake.overlapping and len(intake.spans) > 1:  # told from all customers
                 votes = reduce(
-                    add, (compare_files(_read(f), intake.spans) for f in files), FileVotes()
+                    add, (compare_files(read_lines(f), intake.spans) for f in files), FileVotes()
                 )
             shards = map(_take, files)
         report = intake.report(named)
@@ -141,7 +148,7 @@ class _Span:
         return part
 
 
-def _write(part: UsableLines, files: list[Path]) -> None:
+def write_lines(part: UsableLines, files: list[Path]) -> None:
     """Append each line to its customer's shard."""
     shard = (hash_customers(part.texts["customer_id"]) % np.uint64(len(files))).astype(np.uint8)
     order = np.argsort(shard, kind="stable")
@@ -174,12 +181,12 @@ def _convert_to_array(column: Ids, order: Int64) -> pa.Array:
 
 def _take(file: Path) -> list[UsableLines]:
     """The lines of one shard; its file is removed."""
-    parts = _read(file)
+    parts = read_lines(file)
     file.unlink(missing_ok=True)
     return parts
 
 
-def _read(file: Path) -> list[UsableLines]:
+def read_lines(file: Path) -> list[UsableLines]:
     """The lines of one shard, in the order they were read; neighbours of one kind in one part."""
     if not file.exists():
         return []

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ...configs.schema import FormatConfig
-from ...errors import OrdersError
+from ...errors import OrdersError, quote
 from .file_contents import Content, get_share, open_unpacked
 from .file_search import find_ending
 from .raw_table import RawTable
@@ -70,7 +70,7 @@ def read_header(path: Path, content: Content, text: FormatConfig) -> Header:
     if not is_whole and not lines.read(1):
         raise OrdersError(
             f"{path.name} has a header longer than 1 MB; is it a table of text, and the delimiter "
-            f"{delimiter!r}?"
+            f"{quote(delimiter)}?"
         )
     if names is None:
         raise OrdersError(
@@ -82,8 +82,8 @@ def read_header(path: Path, content: Content, text: FormatConfig) -> Header:
         other = [sign for sign in _DELIMITERS if sign != delimiter and sign in names[0]]
         if other:
             fault = Fault(
-                f"cells must be separated by {delimiter!r}, got the header {names[0]!r}",
-                mend=f"set orders.format.delimiter: {other[0]!r}",
+                f"cells must be separated by {quote(delimiter)}, got the header {quote(names[0])}",
+                mend=f"set orders.format.delimiter: {quote(other[0])}",
             )
             raise_faults([fault], path.name)
     n_lines = text.skip_lines + reader.line_num

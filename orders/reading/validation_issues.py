@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ...errors import OrdersError
+from ...errors import OrdersError, quote
 
 __all__ = [
     "Fault",
@@ -45,7 +45,9 @@ class Fault:
             more = ", ..." if self.count > _SHOWN else ""
             parts.append(f" (rows {rows}{more})")
         if self.values:
-            parts.append(f", such as {join_words([repr(value) for value in self.values[:_SHOWN]])}")
+            parts.append(
+                f", such as {join_words([quote(value) for value in self.values[:_SHOWN]])}"
+            )
         if self.mend:
             parts.append(f"; {self.mend}")
         return "".join(parts)

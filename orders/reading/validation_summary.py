@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...configs.schema import LineRules, OrdersConfig
-from ...errors import OrdersError
+from ...errors import OrdersError, cut_text
 from ..limits import MAX_MINOR_UNITS
 from ..orders import OrdersReport
 from .column_mapping import CURRENCY
@@ -134,7 +134,8 @@ class ValidationSummary:
             if not counts:
                 continue
             absent = [value for value in values if value and fold_value(value) not in counts]
-            has = ", ".join(f"{value} ({n:,})" for value, n in list(counts.items())[:_SHOWN_VALUES])
+            shown = list(counts.items())[:_SHOWN_VALUES]
+            has = cut_text(", ".join(f"{value} ({n:,})" for value, n in shown))
             if key == "only" and len(absent) == len(values):
                 raise OrdersError(
                     f"{source}: orders.only must name values that {column} has, got "
@@ -149,7 +150,7 @@ class ValidationSummary:
         if len(currencies) > 1 and not config.exchange_rates:
             has = join_words([f"{name.upper()} ({n:,} lines)" for name, n in currencies.items()])
             raise OrdersError(
-                f"{source} has amounts in several currencies: {has}; set orders.currency "
+                f"{source} has amounts in several currencies: {cut_text(has)}; set orders.currency "
                 "to the one to keep, or orders.exchange_rates to convert"
             )
         counts = self.values_seen.get(FILTER + (config.currency_column or ""), {})
@@ -157,7 +158,7 @@ class ValidationSummary:
         if is_picked and config.currency.strip().lower() not in counts:
             raise OrdersError(
                 f"orders.currency must be one that {config.currency_column} has, got "
-                f"{config.currency}; found: {', '.join(name.upper() for name in counts)}"
+                f"{config.currency}; found: {cut_text(', '.join(n.upper() for n in counts))}"
             )
         return remarks
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...configs.addresses import expand_variables
-from ...errors import OrdersError, StoreError
+from ...errors import OrdersError, StoreError, quote
 from .database_address import DatabaseAddress, QueryResult, build_answer_column
 from .read_only_queries import check_one_select
 
@@ -163,7 +163,7 @@ def _check_column(rows: pa.Table, name: str, asked: DatabaseAddress) -> pa.Array
     column, metadata = rows.column(name), rows.field(name).metadata or {}
     if metadata.get(b"POSTGRESQL:type") == b"money":
         raise OrdersError(
-            f"{asked.shown}: column {name!r} must not be of the type money, which the driver "
+            f"{asked.shown}: column {quote(name)} must not be of the type money, which the driver "
             "returns in hundredths; CAST it to numeric in a query"
         )
     kind = column.type
@@ -173,7 +173,7 @@ def _check_column(rows: pa.Table, name: str, asked: DatabaseAddress) -> pa.Array
             values = [None if value is None else Decimal(value) for value in values]
         elif kind.__class__.__name__ not in ("UuidType", "Decimal128Type", "Decimal256Type"):
             raise OrdersError(
-                f"{asked.shown}: column {name!r} must hold text, numbers or dates, got {kind}"
+                f"{asked.shown}: column {quote(name)} must hold text, numbers or dates, got {kind}"
             )
         return build_answer_column(values, name, asked)
     if pa.types.is_timestamp(kind):
@@ -182,11 +182,11 @@ def _check_column(rows: pa.Table, name: str, asked: DatabaseAddress) -> pa.Array
         if (ends["max"] or 0) >= _LATEST or (ends["min"] or 0) <= -_LATEST:
             raise OrdersError(
                 f"{asked.shown}: the database query failed: timestamp too large (after year 9999) "
-                f"in column {name!r}; leave such rows out in a query"
+                f"in column {quote(name)}; leave such rows out in a query"
             )
     if pa.types.is_string(kind) and pc.any(pc.match_substring_regex(column, _ROUNDED)).as_py():
         raise OrdersError(
-            f"{asked.shown}: column {name!r} must hold text or numbers, it mixes them; "
+            f"{asked.shown}: column {quote(name)} must hold text or numbers, it mixes them; "
             "CAST it in a query"
         )
     return column

@@ -53,7 +53,7 @@ from ...orders.cutoffs import check_cutoff_in_span, find_complete_until
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import Facts, attach_facts, read_facts
 from ...orders.reading.customer_ids import load_id_rules
-from ...orders.reading.files import list_files
+from ...orders.reading.files import check_unchanged, list_files, stat_files
 from ...orders.reading.memory_estimate import parse_memory_limit
 from ...orders.reading.rejected_lines import REJECTED_SCHEMA
 from ...orders.reading.sharding import Progress, Shards, read_shards
@@ -165,6 +165,7 @@ def score_files(
     facts = None
     if attributes is not None and model.customers is not None:
         facts = read_facts(customers, model.customers, config)
+    states = stat_files(inputs)
     input_sha256 = hash_files(inputs)
     key, config_sha256 = compute_batch_key(model, input_sha256, settings)
     done = None if force else is_done(manifest, key)
@@ -189,6 +190,7 @@ def score_files(
         forecasts, notes = _forecast(
             model, shards, instant, checkpoint, selection, facts, progress, forecast_part
         )
+        check_unchanged(states, stat_files(inputs))
         forecasts = replace(forecasts, schema=schema)
         facts_remarks = facts.remarks if facts else ()
         concerns = [*([concern] if concern else []), *describe_hindsight(model, instant)]
@@ -244,7 +246,7 @@ def _judge_totals(
     totals: Any = found.totals()["totals"]
     clv, spend = totals["clv"], totals["expected_spend"]
     sentences, warnings = describe_plausibility(found.past_spend, clv, spend, instant, terms)
-    unknown = describe_unknown(found.first_evidence())
+    unknown = describe_unknown(found.first_evidence(), terms)
     return tuple(sentences), (*warnings, *([unknown] if unknown else []))
 
 
@@ -293,7 +295,7 @@ def _forecast(
         is_late = pc.invert(pc.is_in(orders.customer_ids, observed.customer_ids))
         without.append(orders.customer_ids.filter(is_late))
     strange = check_order_values(model.numbers.order_value, values)
-    remarks = [*unknown.sentences(), *model.describe_calendar(instant)]
+    remarks = [*unknown.sentences(), *model.describe_settings(instant)]
     remarks += [strange] if strange else []
     if selection is not None:
         if not n_selected:

@@ -283,6 +283,7 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
     numbers, facts, config = model.numbers, model.registered, model.customers
     names = () if config is None else list_attribute_names(config)
     kinds = {} if config is None else config.types
+    terms = describe_terms(model)
     return ModelAnswer(
         model_version=model.version,
         previous_version=_get_version(previous),
@@ -293,8 +294,9 @@ def _describe_model(model: TrainedModel, previous: TrainedModel | None) -> Model
         timezone=model.orders.timezone,
         margin_rate=model.economics.margin_rate,
         margin_source=model.economics.margin_source,
-        basis=describe_terms(model).basis,
+        basis=terms.basis,
         annual_discount_rate=model.economics.annual_discount_rate,
+        retention_source=terms.retention_source,
         needed_columns=list(numbers.optional_columns),
         needed_attributes={name: kinds.get(name, "text") for name in names},
         features=list(numbers.features),

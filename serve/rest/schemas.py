@@ -265,6 +265,10 @@ class ModelAnswer(BaseModel):
     margin_source: str = Field(description="measured, stated or unknown.")
     basis: str = Field(description="What CLV is: revenue, margin or contribution.")
     annual_discount_rate: float
+    retention_source: str = Field(
+        description="What splits retention_value off the CLV: history (BTYD corrected by what past "
+        "customers brought later) or btyd (BTYD alone)."
+    )
     needed_columns: list[str] = Field(
         description="Optional columns of order lines the model learned from."
     )

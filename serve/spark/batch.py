@@ -104,13 +104,15 @@ def score_files(
     facts_remarks = orders.facts.value.remarks if orders.facts else ()
     concerns = [sentence for sentence in (concern, strange) if sentence]
     concerns += [*describe_hindsight(model, instant), *describe_limits(config)]
+    concerns += model.describe_settings(instant)
     sums = {name: math.fsum(bucket[name] for bucket in buckets_done) for name in _SUMMED}
     past = reduce(add, (PastSpend(**one["past_spend"]) for one in buckets_done), PastSpend())
+    terms = describe_terms(model)
     sentences, warnings = describe_plausibility(
-        past, sums["clv"], sums["expected_spend"], instant, describe_terms(model)
+        past, sums["clv"], sums["expected_spend"], instant, terms
     )
     evidence = next((one["evidence"] for one in buckets_done if one["evidence"]), "")
-    warnings += [sentence for sentence in (describe_unknown(evidence),) if sentence]
+    warnings += [sentence for sentence in (describe_unknown(evidence, terms),) if sentence]
     remarks = (*warnings, *report.remarks, *facts_remarks, *unknown.sentences(), *concerns)
     n_customers = sum(bucket["customers"] for bucket in buckets_done)
     return BatchResult(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...atomic_files import check_folder, write_files
-from ...configs.schema import Config
+from ...configs.schema import Config, require_config
 from ...decisions.report.build import evaluation_report
 from ...errors import ConfigError, OrdersError
 from ...evaluation import measures, standard_measures
@@ -30,7 +30,7 @@ from ...evaluation.clv_accuracy import (
 from ...evaluation.retention_accuracy import compare_retention
 from ...evaluation.scorecard import build_scorecard
 from ...features.configured_orders import attach_configured
-from ...features.table import compute_feature_rows
+from ...features.table import FeatureRows, compute_feature_rows
 from ...features.targets import Targets, compute_targets
 from ...models.discounting import discount_periods
 from ...models.scoring import forecast_rows
@@ -111,7 +111,7 @@ class Backtest(Evaluation):
         """
         check_folder(folder)
         metrics = json.dumps(self.metrics, indent=1, allow_nan=False) + "\n"
-        page = evaluation_report(self, config or Config(), orders).html
+        page = evaluation_report(self, require_config(config), orders).html
         write_files(
             {
                 folder / "forecasts.parquet": self.forecasts,
@@ -165,7 +165,7 @@ def backtest(
         If no cutoff can be evaluated.
 
     """
-    config = config or Config()
+    config = require_config(config)
     orders = coerce_orders(orders, config.orders)
     orders = attach_customers(orders, None, config.customers, config.orders)
     orders = attach_configured(orders, config, extra_features)
@@ -270,12 +270,13 @@ def backtest_at(
     end: int,
     max_rows: int | None = None,
     methods: Mapping[str, Baseline] = METHODS,
+    everyone: Mapping[int, FeatureRows] | None = None,
 ) -> Backtest:
     """One cutoff: train before it, forecast at it, compare with what happened before `end`.
 
-    `max_rows` is as in `fit`.
+    `max_rows` and `everyone` are as in `fit`.
     """
-    model = fit(orders, config, cutoff, max_rows=max_rows)
+    model = fit(orders, config, cutoff, max_rows=max_rows, everyone=everyone)
     observed = windows.slice_observed(orders, cutoff)
     forecasts = forecast_rows(model, observed, cutoff)
     instants = np.array([cutoff], dtype=np.int64)

@@ -37,7 +37,7 @@ Kind = Literal["pareto_nbd", "bg_nbd", "nbd"]
 _Likelihood = Callable[[Float64, Groups], tuple[Float64, Float64]]
 
 _FALLBACKS: tuple[Kind, ...] = ("pareto_nbd", "bg_nbd", "nbd")
-_LONGEST = 10.0  # time is scaled so that the longest tenure is this, as `lifetimes` does
+LONGEST = 10.0  # time is scaled so that the longest tenure is this, as `lifetimes` does
 _MANY_GROUPS = 20_000  # more are first fitted on coarser grids of days
 _COARSE_STEPS = (30, 100)  # of the longest tenure; most of the search is over there, and cheap
 _MANY_VALUES = 100_000  # more mean values are rounded to half a percent
@@ -95,7 +95,7 @@ def fit_order_model(days: OrderDays, kind: Kind = "bg_nbd", penalty: float = 0.0
     groups = group_histories(days)
     longest = float(groups.tenure_days.max(initial=0.0))
     if longest > 0 and (groups.weights @ groups.n_repeat_days) > 0:
-        scale = _LONGEST / longest
+        scale = LONGEST / longest
         stages = [groups]
         if len(groups.weights) > _MANY_GROUPS:
             steps = [max(longest / count, 2.0) for count in _COARSE_STEPS]

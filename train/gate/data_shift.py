@@ -60,7 +60,8 @@ class Record(BaseModel):
     first: str  # ISO, of the first line
     end: str  # ISO; nothing at or after it was read
     customers: int
-    months: Mapping[str, Month]
+    months: Mapping[str, Month]  # as `customers`, those of the known share
+    share: float = 1.0  # of the shop's customers that were known, the others had no room
     evaluated: str | None
     methods: Mapping[str, Mapping[str, float | None]]  # method -> measure -> value
 
@@ -75,6 +76,7 @@ def build_record(run: TrainingRun) -> Record:
         first=dates.format_iso(windows.find_first_order_at(run.known)),
         end=dates.format_iso(run.cutoff),
         customers=run.known.n_customers,
+        share=run.share,
         months={n: Month(lines=lines, money=m / unit) for n, (lines, m) in months.items()},
         evaluated=evaluated,
         methods=evaluation.metrics[evaluated]["methods"] if evaluation and evaluated else {},
@@ -164,7 +166,7 @@ def find_schema_changes(
 def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     """Both models on the orders known at the run's cutoff; what cannot be measured is None."""
     record = champion.record
-    feed = compare_history(run.known, run.cutoff, record) if record else DataShift()
+    feed = compare_history(run.known, run.cutoff, record, run.share) if record else DataShift()
     model = champion.model
     if model is None or model.numbers.horizon_days != run.model.numbers.horizon_days:
         return feed
@@ -189,8 +191,11 @@ def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     )
 
 
-def compare_history(orders: Orders, cutoff: int, record: Record) -> DataShift:
-    """The orders before a cutoff against those a training knew, as far as both reach back."""
+def compare_history(orders: Orders, cutoff: int, record: Record, share: float = 1.0) -> DataShift:
+    """The orders before a cutoff against those a training knew, as far as both reach back.
+
+    `share` is the part of the shop's customers that the orders are of.
+    """
     end, first = dates.parse_instant(record.end), dates.parse_instant(record.first)
     if end > cutoff:
         return DataShift()  # trained on newer orders than these
@@ -203,10 +208,15 @@ def compare_history(orders: Orders, cutoff: int, record: Record) -> DataShift:
     customers = None
     if windows.find_first_order_at(orders) <= first:
         n_customers = windows.slice_observed(orders, end).n_customers
-        customers = _divide(float(n_customers), float(record.customers))
+        customers = _divide(n_customers / share, record.customers / record.share)
     return DataShift(
-        lines=_divide(float(sum(n for n, _ in now)), float(sum(month.lines for month in then))),
-        money=_divide(sum(m for _, m in now) / orders.unit, sum(month.money for month in then)),
+        lines=_divide(
+            sum(n for n, _ in now) / share, sum(month.lines for month in then) / record.share
+        ),
+        money=_divide(
+            sum(m for _, m in now) / orders.unit / share,
+            sum(month.money for month in then) / record.share,
+        ),
         customers=customers,
     )
 

@@ -228,7 +228,9 @@ def _forecast_champion(
         if model.numbers.settings == run.model.numbers.settings and same_columns:
             return ours, f"{refitted}: they are the candidate's own, so the two are one model there"
         settings = Config.model_validate(dict(model.numbers.settings))
-        made = backtest_at(orders, settings, cutoff, run.cutoff).forecasts
+        made = backtest_at(
+            orders, settings, cutoff, run.cutoff, run.max_rows, everyone=run.everyone
+        ).forecasts
         return _list_forecasts(made, "expected_spend").get(OURS), refitted
     except ValidationError:
         return None, f"{stored}, for this version does not know all its settings"

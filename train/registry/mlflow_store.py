@@ -32,11 +32,12 @@ from ...models.loading import (
 from ...models.model import TrainedModel
 from ...models.registry_facts import CUTOFF
 from ...models.scoring import FORECAST_SCHEMA
+from ...models.store_connection import wait_for_store
 from .store_location import lock_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
     from mlflow.models import ModelSignature
 
 __all__ = ["Store", "Version", "build_signature", "open_for_reading", "open_for_writing"]
@@ -95,8 +96,10 @@ def _open_store(uri: str) -> Store:
         import mlflow
     except ImportError:
         raise StoreError("tracking needs the train extra: pip install 'clvcast[train]'") from None
+    registry_uri = find_registry(uri)
+    for store in {uri: None, registry_uri: None}:  # one of them, where they are the same
+        wait_for_store(store)
     with _translate_errors(uri):
-        registry_uri = find_registry(uri)
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=registry_uri)
         return Store(uri, registry_uri, client)
 
@@ -273,7 +276,7 @@ class Store:
                     pip_requirements=[f"clvcast=={version('clvcast')}"],
                     metadata={BUNDLE_SHA256: digest},
                 )
-            if not self.client.search_registered_models(f"name='{name}'"):
+            if self._find_model(name) is None:
                 self.client.create_registered_model(name)
             created = self.client.create_model_version(
                 name,
@@ -289,14 +292,14 @@ class Store:
         from mlflow.utils import get_results_from_paginated_fn
 
         with _translate_errors(self.uri):
-            models = self.client.search_registered_models(f"name='{name}'")
+            model = self._find_model(name)
             entries = get_results_from_paginated_fn(  # type: ignore[no-untyped-call]
                 lambda size, token: self.client.search_model_versions(
                     f"name='{name}'", max_results=size, page_token=token
                 ),
                 200,
             )
-        aliases = models[0].aliases if models else {}
+        aliases = model.aliases if model else {}
         versions = [
             Version.of(v, [name for name, at in aliases.items() if str(at) == str(v.version)])
             for v in entries
@@ -329,13 +332,24 @@ class Store:
     def model_tags(self, name: str) -> dict[str, str]:
         """The tags of a registered model; empty where there is none."""
         with _translate_errors(self.uri):
-            models = self.client.search_registered_models(f"name='{name}'")
-            return {str(k): str(v) for k, v in models[0].tags.items()} if models else {}
+            model = self._find_model(name)
+            return {str(k): str(v) for k, v in model.tags.items()} if model else {}
 
     def tag_model(self, name: str, key: str, value: str) -> None:
         """Set a tag of a registered model."""
         with _translate_errors(self.uri):
             self.client.set_registered_model_tag(name, key, value)
+
+    def _find_model(self, name: str) -> RegisteredModel | None:
+        """A registered model; not by a search, which Unity Catalog refuses to filter by name."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+                return None
+            raise
 
     def _experiment(self, name: str) -> str:
         """The experiment's id; a new one keeps artifacts beside the database, not in ./mlruns."""

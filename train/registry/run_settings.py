@@ -34,15 +34,15 @@ def list_parameters(run: TrainingRun, config: Config) -> dict[str, str]:
     reading, numbers = run.known.report, run.model.numbers
     learned = config.learning() | dict(numbers.settings)
     trees = next(iter(run.model.trees.values()), ())
-    order_model = numbers.blend.order_model
+    order_model, economics = numbers.blend.order_model, run.model.economics
     parameters: dict[str, Any] = {
         "cutoff": dates.format_instant(run.cutoff),
         "horizon_days": config.horizon_days,
         "periods": config.periods,
         "effort": config.effort,
         "target": config.target,
-        "margin_rate": run.model.economics.margin_rate,
-        "margin_source": run.model.economics.margin_source,
+        "margin_rate": economics.margin_rate if economics.margin_source != "unknown" else "unknown",
+        "margin_source": economics.margin_source,
         "annual_discount_rate": config.economics.annual_discount_rate,
         "seed": config.seed,
         "seeds": len(trees),

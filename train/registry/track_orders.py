@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
-from ...configs.schema import Config
-from ...features.configured_orders import attach_configured
+from ...configs.schema import Config, require_config
 from ...models.api import Model
 from ...notebook_cards import show_steps
 from ...orders import dates
 from ...orders.extra_features import ExtraFunction
-from ...orders.reading.customer_attributes import attach_customers
-from ...orders.reading.read_orders import OrdersSource, coerce_orders
+from ...orders.reading.read_orders import OrdersSource
 from ..backtest.run import Backtest
-from ..run import train_and_evaluate
+from ..limited_orders import open_limited_orders
+from ..run import train_limited
 from .tracking import TrackedRun, check_tags
 from .tracking import track as track_run
 
@@ -111,13 +110,15 @@ def track(
     ('1', True)
 
     """
-    config = config or Config()
+    config = require_config(config)
     check_tags(tags or {})  # before the training takes its time
-    orders = coerce_orders(orders, config.orders)
-    orders = attach_customers(orders, None, config.customers, config.orders)
-    orders = attach_configured(orders, config, extra_features)
-    with nullcontext(progress) if progress else show_steps("training") as tell:
-        run = train_and_evaluate(orders, config, cutoff, tell)
+    with (
+        open_limited_orders(orders, config, extra_features) as limited,
+        nullcontext(progress) if progress else show_steps("training") as tell,
+    ):
+        if limited.is_sample:
+            tell(limited.orders.report.remarks[-1])
+        run = train_limited(limited, config, cutoff, tell)
         done = track_run(run, config, tracking_uri, force, tell, tags, run_name)
     return TrackedTraining(
         **{field.name: getattr(done, field.name) for field in fields(done)},

@@ -21,7 +21,7 @@ import pyarrow.parquet
 from ...configs.addresses import hide_passwords
 from ...configs.schema import Config
 from ...decisions.report.build import report
-from ...errors import BundleError, ClvcastError, ConfigError
+from ...errors import BundleError, ClvcastError, ConfigError, quote
 from ...evaluation.backtest_frames import OURS
 from ...models.loading import load_model
 from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE, PROVISIONAL, VERDICT
@@ -145,10 +145,10 @@ def _get_grade(run: TrainingRun) -> str:
 def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Tags of the user as text; raises `ConfigError` for a name that is ours or MLflow's."""
     for name in tags:
-        if not name or name.startswith(("clvcast.", "mlflow.")):
+        if not isinstance(name, str) or not name or name.startswith(("clvcast.", "mlflow.")):
             raise ConfigError(
-                "a tag's name must not be empty or begin with clvcast. or mlflow., got "
-                f"{name!r}; choose another"
+                "a tag's name must be text, not empty, and not begin with clvcast. or mlflow., got "
+                f"{quote(name)}; choose another"
             )
     return {name: str(value) for name, value in tags.items()}
 

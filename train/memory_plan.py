@@ -1,0 +1,65 @@
+"""Memory plan: how many customers, feature rows and models at a time a training has room for.
+
+Decided beforehand, from counts alone, so that equal orders and an equal limit give equal models.
+The bytes were measured on logs of one and ten million lines, fifteen to a customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..configs.schema import Config
+from ..orders.columns import Int64
+from ..orders.reading.memory_estimate import parse_memory_limit
+
+__all__ = ["LEAST_CUSTOMERS", "MemoryPlan", "plan_memory"]
+
+LEAST_CUSTOMERS = 50  # that a training needs
+
+_PROCESS_BYTES = 400_000_000  # of the program itself, with LightGBM and MLflow loaded
+_LEAST_SHARE = 0.25  # of the limit for orders and rows, whatever the program itself takes
+_ROW_BYTES = 2_000  # of a feature row: its table, outcomes, LightGBM's bins and its forecasts
+_CUSTOMER_BYTES = 3_500  # of a customer at the newest cutoff: its row, forecasts and baselines
+_EVERYONE_BYTES = 150  # of any customer, sampled or not: what BTYD reads, at two instants
+_ROWS_SHARE = 0.4  # of the room for feature rows, where not all customers have room
+_LEAST_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """The room a memory limit leaves for orders and feature rows, in bytes."""
+
+    room: int
+    line_bytes: int
+    most_rows: int  # feature rows to learn from where not all have room
+
+    def has_room(self, n_lines: int, n_customers: int, n_rows: int, models: int = 1) -> bool:
+        """Whether so many models can be trained at a time, each on all rows of these orders."""
+        of_one = n_rows * _ROW_BYTES + n_customers * _CUSTOMER_BYTES
+        return n_lines * self.line_bytes + models * of_one <= self.room
+
+    def count_groups(self, lines: Int64, customers: Int64, *, with_rows: bool) -> int:
+        """How many of the first groups of customers have room; at least the first that has any.
+
+        `with_rows` keeps room for feature rows, and for what BTYD reads of everybody.
+        """
+        room = self.room
+        if with_rows:
+            room -= self.most_rows * _ROW_BYTES + int(customers.sum()) * _EVERYONE_BYTES
+        needed = np.cumsum(lines * self.line_bytes + customers * _CUSTOMER_BYTES)
+        least = int(np.flatnonzero(customers)[0]) + 1 if customers.any() else 1
+        return max(int(np.searchsorted(needed, room, side="right")), least)
+
+
+def plan_memory(config: Config, optional_columns: Collection[str]) -> MemoryPlan:
+    """The plan for orders with these optional columns under `config.memory_limit`."""
+    limit = parse_memory_limit(config.memory_limit)
+    room = max(limit - _PROCESS_BYTES, int(limit * _LEAST_SHARE))
+    # times and amounts, and each column as codes or numbers; twice, as past orders are a copy
+    line_bytes = 2 * (16 + 6 * len(optional_columns)) + 16
+    fitting = int(room * _ROWS_SHARE) // _ROW_BYTES
+    most_rows = min(config.spark_training_rows, max(fitting, _LEAST_ROWS))
+    return MemoryPlan(room, line_bytes, most_rows)
