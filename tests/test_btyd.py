@@ -23,6 +23,7 @@ from clvcast.configs.schema import OrdersConfig
 from clvcast.features.recency_frequency import OrderDays, collect_order_days, count_order_days
 from clvcast.features.table import compute_feature_rows
 from clvcast.models.btyd import forecasts
+from clvcast.models.btyd.bg_nbd_integral import expect_orders_if_alive
 from clvcast.models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from clvcast.orders import dates, windows
 from clvcast.orders.reading.read_orders import read_table
@@ -338,6 +339,19 @@ def test_blocks_and_threads_change_no_bit_of_a_fit(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("joblib.cpu_count", lambda: 3)
     assert fit_all() == whole
     assert all(fit.converged for fit in whole)
+
+
+def test_equal_histories_have_the_same_bits_in_any_order() -> None:
+    repeats = np.array([3.0, 0.0, 3.0, 40.0, 0.0, 3.0])
+    growth = 90.0 / (60.3 + np.array([10.0, 200.0, 700.0, 500.0, 200.0, 10.0]))
+    together = expect_orders_if_alive(0.4, 0.8, 2.5, repeats, growth)
+    alone = [
+        expect_orders_if_alive(0.4, 0.8, 2.5, repeats[k : k + 1], growth[k : k + 1])[0]
+        for k in range(len(repeats))
+    ]
+    assert together.tolist() == alone
+    assert together[0] == together[5] > together[2]
+    assert not len(expect_orders_if_alive(0.4, 0.8, 2.5, repeats[:0], growth[:0]))
 
 
 def test_histories_by_hand() -> None:

@@ -22,6 +22,7 @@ from clvcast.estimators import ChurnClassifier, ClvRegressor, FeatureBuilder, Ro
 from clvcast.evaluation.standard_measures import compute_levelled_deviances
 from clvcast.notebook_cards import show_shares, show_steps
 from clvcast.train.backtest.run import Backtest
+from clvcast.train.registry.track_orders import TrackedTraining
 
 CUTOFF = "2020-12-01"
 
@@ -274,6 +275,19 @@ def test_objects_are_short_in_consoles_and_cards_in_notebooks(
     for shown in (shop_model, shop_orders, forecast):
         assert shown._repr_html_().startswith("<table><caption>")
     assert "&lt;b&gt;" in forecast._repr_html_()
+    tracked = TrackedTraining(
+        "postgresql://me:secret@server/mlflow", "abc", "shop", "2", True, "1", False, None,
+        shop_model, None,
+    )  # fmt: skip
+    assert repr(tracked).splitlines() == [
+        "<shop version 2>",
+        "  run: abc",
+        "  store: postgresql://me:***@server/mlflow",
+        "  promoted: no",
+        "  champion: version 1",
+        f"  model: {shop_model.version}",
+    ]
+    assert tracked._repr_html_().startswith("<table><caption>shop version 2")
     methods = {"clvcast": {"nGini": 0.5, "MAE": 12.0, "bias": None}}
     found = {name: {"customers": 1200, "methods": methods} for name in ("2021-02-01", "2021-01-01")}
     backtest = Backtest(pa.table({"cutoff": []}), found)

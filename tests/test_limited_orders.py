@@ -176,8 +176,8 @@ def test_the_plan_counts_lines_customers_and_rows(
     n_lines: int, has_room: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory_plan, "_PROCESS_BYTES", 0)
-    plan = memory_plan.plan_memory(Config(memory_limit="8.48MB"), ("order_id",))
-    # 60 bytes a line, 2,000 a customer, 2,000 a row
+    plan = memory_plan.plan_memory(Config(memory_limit="9.98MB"), ("order_id",))
+    # 60 bytes a line, 3,500 a customer, 2,000 a row
     assert plan.line_bytes == 60
     assert plan.has_room(n_lines, 1_000, 2_940) is has_room
     assert not plan.has_room(n_lines, 1_000, 2_940, models=2)
@@ -193,7 +193,7 @@ def test_fewer_models_at_a_time_where_memory_does_not_allow(config: Config) -> N
     limited = limit_orders(orders, config)
     n_rows = limited_orders._count_rows(orders, config, end)
     counts = (orders.n_lines, orders.n_customers, n_rows)
-    of_one = orders.n_lines * limited.plan.line_bytes + 2_000 * (n_rows + orders.n_customers)
+    of_one = orders.n_lines * limited.plan.line_bytes + 2_000 * n_rows + 3_500 * orders.n_customers
     tight = replace(limited, plan=replace(limited.plan, room=2 * of_one))
     assert tight.plan.has_room(*counts, models=2)
     assert limited.count_models(config, end, 3) == 3
@@ -210,12 +210,12 @@ def test_a_sample_of_too_few_customers_is_refused(shop: pd.DataFrame) -> None:
         clvcast.train(orders, config)
 
 
-@pytest.mark.parametrize(("room", "n_groups"), [(95_000, 10), (94_999, 9)])
+@pytest.mark.parametrize(("room", "n_groups"), [(140_000, 10), (139_999, 9)])
 def test_room_is_kept_for_rows_and_for_what_btyd_reads(room: int, n_groups: int) -> None:
     plan = memory_plan.MemoryPlan(room, line_bytes=60, most_rows=10)
     lines, customers = np.zeros((2, N_GROUPS), dtype=np.int64)
     lines[:20], customers[:20] = 10, 3
-    # a group has 10 lines and 3 customers, 6,600 bytes; rows 20,000, everybody 9,000
+    # a group has 10 lines and 3 customers, 11,100 bytes; rows 20,000, everybody 9,000
     assert plan.count_groups(lines, customers, with_rows=True) == n_groups
-    assert plan.count_groups(lines, customers, with_rows=False) == 14
+    assert plan.count_groups(lines, customers, with_rows=False) == 12
     assert replace(plan, room=0).count_groups(lines, customers, with_rows=True) == 1

@@ -112,7 +112,9 @@ def read_ids(
     The flag says whether any id was written as a decimal.
     """
     if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
+        # pyarrow before 25 cannot make an array of no chunks of large strings
+        is_empty = not column.num_chunks
+        column = column.cast(column.type.value_type) if is_empty else column.unify_dictionaries()
     flat = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(flat, pa.ChunkedArray):  # more text than one array holds
         flat = pa.concat_arrays(flat.cast(pa.large_string()).chunks)

@@ -90,7 +90,7 @@ def raise_faults(faults: Sequence[Fault], source: str) -> NoReturn:
     if len(sentences) == 1:
         raise FaultyOrdersError(f"{source}: {sentences[0]}", faults)
     listed = "\n".join(f"  - {sentence}" for sentence in sentences)
-    raise FaultyOrdersError(f"{source} has {len(sentences)} faults:\n{listed}", faults)
+    raise FaultyOrdersError(f"{source}: {len(sentences)} faults:\n{listed}", faults)
 
 
 def pluralize(n: int, noun: str) -> str:

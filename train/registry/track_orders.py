@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
+from ...configs.addresses import hide_passwords
 from ...configs.schema import Config, require_config
 from ...models.api import Model
-from ...notebook_cards import show_steps
+from ...notebook_cards import format_card, format_summary, show_steps
 from ...orders import dates
 from ...orders.extra_features import ExtraFunction
 from ...orders.reading.read_orders import OrdersSource
@@ -48,6 +49,22 @@ class TrackedTraining(TrackedRun):
 
     model: Model
     evaluation: Backtest | None
+
+    def _describe(self) -> dict[str, object]:
+        """Where the run is and what came of it, in a few facts."""
+        return {
+            "run": self.run_id,
+            "store": hide_passwords(self.uri),
+            "promoted": "yes" if self.promoted else "no",
+            "champion": f"version {self.champion}" if self.champion else "none",
+            "model": self.model.version,
+        }
+
+    def __repr__(self) -> str:
+        return format_summary(f"<{self.name} version {self.version}>", self._describe())
+
+    def _repr_html_(self) -> str:
+        return format_card(f"{self.name} version {self.version}", self._describe())
 
 
 def track(
