@@ -73,6 +73,26 @@ def test_win_back_is_for_valuable_customers_at_risk(
     np.testing.assert_allclose(listed["value_at_stake"], at_risk, atol=0.006)
 
 
+def test_who_was_silent_for_years_does_not_lead_win_back(
+    by_name: dict[str, pd.DataFrame], forecasts: pd.DataFrame, shop_orders: clvcast.Orders
+) -> None:
+    """What an order of somebody lost would bring is little: clv / (1 - churn) put them first."""
+    listed = by_name["win_back"]
+    lost = listed["customer_id"].iloc[0]
+    changed = forecasts.set_index("customer_id")
+    lost_clv, highest = 1.0, changed["clv"].max()
+    changed.loc[lost, ["days_since_last_order", "churn_probability"]] = [1_462, 0.9999]
+    changed.loc[lost, ["clv", "clv_lower", "expected_spend"]] = [lost_clv, 0.0, 0.001]
+    changed.loc[lost, ["expected_spend_lower", "retention_value"]] = [0.0, 2.0]
+    assert lost_clv / (1 - 0.9999) > highest
+    changed["risk"] = changed["risk"].where(changed.index != lost, "high")
+    found = made(changed.reset_index()[forecasts.columns], shop_orders)["win_back"]
+    assert found["customer_id"].iloc[0] == listed["customer_id"].iloc[1]
+    place = found.index[found["customer_id"] == lost]
+    assert found["value_at_stake"][place].tolist() == [pytest.approx(2.0, abs=0.01)]
+    assert place[0] > len(found) / 2
+
+
 def test_the_second_order_nudge_is_for_one_time_buyers(by_name: dict[str, pd.DataFrame]) -> None:
     assert set(by_name["second_order"]["n_orders"]) == {1}
     assert by_name["second_order"]["days_since_last_order"].between(7, 120).all()
