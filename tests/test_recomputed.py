@@ -352,7 +352,7 @@ def find_payback(
     age = own["time"].dt.to_period("M").astype("int64") - own["start"].astype("int64")
     now = customers["expected_spend"] * shop.margin
     later = customers["clv"] - now
-    names = ("payback_month", "payback_probability")
+    names = ("payback_month", "payback_month_90", "payback_probability")
     found = dict.fromkeys((*names, "probability_within_mark", "most_for_payback"), math.nan)
     for k in range(n_ages):
         realised = own.loc[age.clip(lower=0) <= k, "net"].sum() * shop.margin
@@ -369,6 +369,9 @@ def find_payback(
         if math.isnan(found["payback_month"]) and is_paid:
             found["payback_month"] = k + 1
             found["payback_probability"] = 1.0 if is_earned else chance
+        is_sure = is_earned or (reaches and chance >= 0.9)
+        if found["payback_month"] <= k + 1 and math.isnan(found["payback_month_90"]) and is_sure:
+            found["payback_month_90"] = k + 1
     return found
 
 
