@@ -217,11 +217,20 @@ def use_store(tracking_uri: str, registry_uri: str) -> Iterator[None]:
 
 def _find_version(client: MlflowClient, uri: str) -> ModelVersion | None:
     """The registered version a URI names, with what was noted when it was taken; None for runs."""
-    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
+    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([^/@]+))", uri)
     if match is None:
         return None
-    name, alias, number = match.groups()
+    name, alias, which = match.groups()
     if alias:
         _refuse_missing_alias(client, name, alias)
         return client.get_model_version_by_alias(name, alias)
-    return client.get_model_version(name, number)
+    if which.isdigit():
+        return client.get_model_version(name, which)
+    versions = client.search_model_versions(f"name='{name}'")
+    if which.lower() != "latest" or not versions:  # the rest are stages, which MLflow gives up
+        raise StoreError(
+            f"a registered model is named by version, alias or latest, as models:/{name}/1, "
+            f"models:/{name}@champion or models:/{name}/latest; received {uri}"
+            + ("" if versions else f", and {name} has no version")
+        )
+    return max(versions, key=lambda each: int(each.version))

@@ -417,8 +417,11 @@ def test_tampering_in_the_artifact_store_is_found_by_the_tag(
     content = json.loads(manifest.read_text())
     content["libraries"]["numpy"] = "0"  # harmless, and still another file
     manifest.write_text(json.dumps(content))
-    with pytest.raises(clvcast.BundleError, match=r"must have the sha256 .* tampered with"):
-        clvcast.load_model("models:/shop@champion", uri)
+    for name in ("models:/shop@champion", "models:/shop/1", "models:/shop/latest"):
+        with pytest.raises(clvcast.BundleError, match=r"must have the sha256 .* tampered with"):
+            clvcast.load_model(name, uri)
+    with pytest.raises(StoreError, match=r"by version, alias or latest.*models:/shop/Production"):
+        clvcast.load_model("models:/shop/Production", uri)
 
 
 def test_commands(
