@@ -200,7 +200,7 @@ Broken feeds (months that the champion knew have changed by 6 % or more) that pa
 {shops}.
 
 Candidates are as far from the champion as -60 % to +60 % of its noise; the closer ones decide these
-rates. In a shop of 300 customers a difference of 3 % is smaller than chance, and no rule can tell.
+rates. In a shop of 300 customers a difference of 3 % is smaller than chance.
 """
 
 

@@ -36,10 +36,10 @@ class GateConfig(Section):
         default=0.005,
         ge=0,
         le=1,
-        description="Largest nGini loss against the champion that still passes.",
+        description="Largest significant nGini loss against the champion that still passes.",
     )
     champion_deviance: float = Field(
-        default=0.015,
+        default=0.0,
         ge=0,
         description="Largest increase of the error against the champion that still passes.",
     )

@@ -108,18 +108,24 @@ def _judge_evaluation(evidence: Evidence) -> Rule:
 
 
 def _judge_champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Rule]:
-    """The estimates decide; a loss in one measure is made up by a significant gain in the other."""
+    """A loss in one measure is made up by a significant gain in the other.
+
+    The estimate of the error decides. That of nGini would depend on a few large customers, so only
+    a significant loss counts.
+    """
     gini, deviance = contest.ngini, contest.deviance
     name, least = f"nGini against {CHAMPION}", f">= -{bounds.champion_ngini:g}"
     if gini.estimate != gini.estimate:
         yield build_unknown_rule(name, least, "nothing was spent in the window")
     else:
-        failed = gini.estimate < -bounds.champion_ngini and not deviance.upper < 0
+        failed = gini.upper < -bounds.champion_ngini and not deviance.upper < 0
+        worse = "significantly worse" if failed else "not significantly worse"
         sentence = (
-            f"it ranks customers {'worse' if failed else 'no worse'} than {CHAMPION}: nGini "
-            f"{gini.estimate:+.3f}, by chance {gini.lower:+.3f} to {gini.upper:+.3f}"
+            f"it ranks customers {worse} than {CHAMPION}: nGini {gini.estimate:+.3f}, "
+            f"by chance {gini.lower:+.3f} to {gini.upper:+.3f}"
         )
-        yield Rule(name, gini.estimate, least, get_outcome(failed), sentence)
+        bound = f"upper end {gini.upper:+.3f} {least}"
+        yield Rule(name, gini.estimate, bound, get_outcome(failed), sentence)
     name, most = f"error against {CHAMPION}", f"<= {bounds.champion_deviance:g}"
     if deviance.estimate != deviance.estimate:
         yield build_unknown_rule(name, most, "the two made no forecasts of one window")
