@@ -61,7 +61,7 @@ ui: $(VENV)/run.stamp ## show MLflow's pages at http://127.0.0.1:5000
 check: $(VENV)/dev.stamp ## lint, format, spelling, types (ours, and those a user sees), layers, vulnerable locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell
+	git ls-files -z | xargs -0 $(BIN)/codespell # what a command wrote is left out
 	$(BIN)/mypy
 	$(BIN)/python tests/typed_pages.py
 	cd tests && $(abspath $(BIN))/mypy --config-file= --strict --explicit-package-bases --ignore-missing-imports --follow-imports=silent \
