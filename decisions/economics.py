@@ -302,9 +302,7 @@ def _find_payback(
         row["payback_probability"] = 1.0 if is_realised else estimate_probability(age)
         for sure_age in range(age, curve.reach.shape[1]):
             is_earned = bool(curve.realised[0, sure_age] >= spend - 1e-9)
-            if is_earned or (
-                _reaches(curve, sure_age) and estimate_probability(sure_age) >= _SURE
-            ):
+            if is_earned or (_reaches(curve, sure_age) and estimate_probability(sure_age) >= _SURE):
                 row["payback_month_90"] = sure_age + 1
                 break
     if _reaches(curve, months - 1):

@@ -101,7 +101,7 @@ def check_unchanged(
     before: Mapping[str, tuple[int, int, int]], after: Mapping[str, tuple[int, int, int]]
 ) -> None:
     """Refuse files that were written, added or removed meanwhile: half an order may be missing."""
-    changed = sorted(name for name in before | after if before.get(name) != after.get(name))
+    changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     if changed:
         raise OrdersError(
             f"{Path(changed[0]).name} changed while it was read; read it again once it is written"
