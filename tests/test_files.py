@@ -424,6 +424,20 @@ def test_a_workbook_keeps_days_numbers_and_mixed_ids(tmp_path: Path) -> None:
     assert sorted(orders.amounts.tolist()) == [125, 500, 123_450]
 
 
+@pytest.mark.parametrize("cell", ["#REF!", "=1+1", "=SUM(C2:C3)"])
+def test_a_workbook_with_errors_or_formulas_without_a_result_is_refused(
+    tmp_path: Path, cell: str
+) -> None:
+    book = needed("openpyxl").Workbook()
+    for row in (["customer_id", "ordered_at", "amount"], ["a", "2024-01-01", 5.0]):
+        book.active.append(row)
+    book.active.append(["b", "2024-01-02", cell])
+    if cell.startswith("#"):
+        book.active["C3"].data_type = "e"
+    book.save(tmp_path / "o.xlsx")
+    assert "cell C3 holds an error such as #REF!" in refused(tmp_path / "o.xlsx")
+
+
 def test_a_workbook_whose_cells_lie_far_apart_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

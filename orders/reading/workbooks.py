@@ -27,6 +27,13 @@ _MOST_UNPACKED = 1 << 30  # bytes; a workbook is held in memory
 _MOST_CELLS = 50_000_000
 _CHUNK_BYTES = 1 << 20
 _CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"(?:[^>]*[^/>])?>')
+# an error such as #REF!, and a formula without a result; the reader gives both as blanks
+_ERROR = re.compile(rb'<c (?=[^>]*\bt="e")[^>]*?\br="([A-Z]{1,3}\d{1,7})"')
+_UNCALCULATED = re.compile(
+    rb'<c (?![^>]*\bt="str")[^>]*?\br="([A-Z]{1,3}\d{1,7})"[^>]*>'
+    rb"<f(?:[^>]*/>|[^>]*>[^<]*</f>)(?:<v></v>|<v ?/>)?</c>"
+)
+_LONGEST_CELL = 1 << 14  # bytes of a cell that may stand on the border of two chunks
 
 
 def read_workbook_names(path: Path, content: Content, skip_lines: int) -> list[str]:
@@ -115,7 +122,7 @@ def _check_size(path: Path, source: str | IO[bytes]) -> None:
                 )
             for entry in archive.infolist():
                 with archive.open(entry) as stream:
-                    row, column = _find_last_cell(stream)
+                    row, column = _scan_cells(path, stream)
                 last_row, last_column = max(row, last_row), max(column, last_column)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise OrdersError(f"{path.name} is a damaged workbook: {error}") from None
@@ -126,17 +133,27 @@ def _check_size(path: Path, source: str | IO[bytes]) -> None:
         )
 
 
-def _find_last_cell(stream: IO[bytes]) -> tuple[int, int]:
-    """The last row and the last column of a sheet's XML in which a cell holds something."""
+def _scan_cells(path: Path, stream: IO[bytes]) -> tuple[int, int]:
+    """The last row and column of a sheet's XML in which a cell holds something; all are readable.
+
+    An amount that is an error or was never calculated would else be no amount, or 0.
+    """
     last_row = last_column = 0
     before = b""
     while chunk := stream.read(_CHUNK_BYTES):
-        for letters, digits in set(_CELL.findall(before + chunk)):
+        text = before + chunk
+        if unread := _ERROR.search(text) or _UNCALCULATED.search(text):
+            raise OrdersError(
+                f"{path.name}: cell {unread[1].decode()} holds an error such as #REF!, or a "
+                "formula that was never calculated; open it in a spreadsheet program, mend or "
+                "clear such cells, and save it again"
+            )
+        for letters, digits in set(_CELL.findall(text)):
             column = 0
             for letter in letters:
                 column = column * 26 + letter - ord("A") + 1
             last_row, last_column = max(int(digits), last_row), max(column, last_column)
-        before = chunk[-100:]  # a cell's tag may stand on the border
+        before = text[-_LONGEST_CELL:]
     return last_row, last_column
 
 
