@@ -219,6 +219,7 @@ def explain(
         int, typer.Option(min=1, help="Number of features per customer, with --details.")
     ] = 5,
     cutoff: Cutoff = None,
+    complete_until: CompleteUntil = None,
     config: Annotated[
         Path | None, typer.Option(help="Overrides the model's mapping and economics.")
     ] = None,
@@ -240,7 +241,9 @@ def explain(
         raise ConfigError("explain needs --customer ID, or --output FILE for all customers")
     if output is not None:
         check_writable(output)
-    loaded = load_configured_model(model, read_optional_config(config), tracking_uri)
+    is_stated = config is not None or complete_until is not None
+    settings = read_config(config, complete_until) if is_stated else read_optional_config(None)
+    loaded = load_configured_model(model, settings, tracking_uri)
     note(loaded.unused_settings, quiet)
     reasons = explain_customers(
         loaded,

@@ -305,7 +305,10 @@ def _find_payback(
             if is_earned or (_reaches(curve, sure_age) and estimate_probability(sure_age) >= _SURE):
                 row["payback_month_90"] = sure_age + 1
                 break
-    if _reaches(curve, months - 1):
+    mark = min(months, curve.reach.shape[1]) - 1
+    if curve.realised[0, mark] >= spend - 1e-9:
+        row["probability_within_mark"] = 1.0
+    elif _reaches(curve, months - 1):
         row["probability_within_mark"] = estimate_probability(months - 1)
     return row
 

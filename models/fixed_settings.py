@@ -26,7 +26,8 @@ def check_fixed_settings(numbers: Parameters, currency: str, config: Config) -> 
         for key in ("horizon_days", "target")
         if key in stated_keys
     ]
-    if currency and config.orders.currency:
+    stated_currency = (config.orders.currency or "").strip().upper()
+    if currency and stated_currency != currency.strip().upper() and stated_currency:
         fixed.append(("orders.currency", config.orders.currency, currency))
     for key, stated, trained in fixed:
         if stated != trained:
@@ -41,10 +42,17 @@ def describe_unused_settings(numbers: Parameters, config: Config) -> list[str]:
     sentences = []
     learned = _flatten(numbers.settings)
     stated = _flatten(config.model_dump(mode="json", exclude_unset=True, include=set(_learned())))
-    differ = [key for key in stated if key in learned and stated[key] != learned[key]]
+    # of a mapping that was learned empty, such as model.parameters, each key is new
+    was_empty = {name for name, value in learned.items() if value == {}}
+    differ = [
+        key
+        for key, value in stated.items()
+        if value != {}
+        and (learned[key] != value if key in learned else key.rpartition(".")[0] in was_empty)
+    ]
     if differ:
         ours = ", ".join(f"{key} {stated[key]}" for key in differ)
-        trained = ", ".join(f"{key} {learned[key]}" for key in differ)
+        trained = ", ".join(f"{key} {learned.get(key, 'unset')}" for key in differ)
         sentences.append(f"not used: {ours}; the model was trained with {trained}")
     names = [
         name
@@ -68,10 +76,10 @@ def _learned() -> list[str]:
 
 
 def _flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values by dotted key."""
+    """The values by dotted key; an empty mapping is one of them."""
     values: dict[str, Any] = {}
     for name, value in content.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             values |= _flatten(value, f"{prefix}{name}.")
         else:
             values[prefix + name] = value

@@ -1,7 +1,8 @@
 """Wait for the server of an MLflow store, but not for long.
 
-MLflow tries a database ten times (100 s), has no setting for it, and may wait minutes for a server
-that does not answer. A server that restarts is back within seconds: those are waited for.
+MLflow tries a database ten times (100 s) and has no setting for it. A server that restarts is back
+within seconds: those are waited for. One that accepts a connection and says nothing is left to
+MLflow's own limits.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def wait_for_store(uri: str) -> None:
                     "name another with --tracking-uri"
                 ) from None
         time.sleep(_PAUSE_SECONDS)
-    if not uri.startswith("http"):
+    if not uri.lower().startswith("http"):
         _connect_once(uri)
 
 
@@ -56,7 +57,8 @@ def _find_server(uri: str) -> tuple[str, int] | None:
         return None
     scheme, proxies = parts.scheme.partition("+")[0], getproxies()
     has_proxy = scheme.startswith("http") and bool({scheme, "all"} & set(proxies))
-    if scheme not in _PORTS or not host or "host=" in parts.query or has_proxy:
+    is_elsewhere = "host=" in parts.query or "unix_socket=" in parts.query
+    if scheme not in _PORTS or not host or is_elsewhere or has_proxy:
         return None
     return host, port or _PORTS[scheme]
 

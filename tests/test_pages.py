@@ -15,7 +15,7 @@ from browser import SHOTS, chromium, violations
 from conftest import missing
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig
+from clvcast.configs.schema import EconomicsConfig, OrdersConfig
 from clvcast.decisions.report.number_format import NumberFormat
 from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.orders.order_table import build_order_table
@@ -168,26 +168,34 @@ def test_a_card_has_the_forecast_the_reasons_and_the_orders(
     assert client.get("/explore/customer", params={"id": "nobody"}).status_code == 404
 
 
-def test_another_model_leaves_the_reasons_out_and_says_so(
+@pytest.mark.parametrize("differs", ["model", "margin"])
+def test_another_model_or_margin_leaves_the_reasons_out_and_says_so(
     files: tuple[Path, str],
     shop_model: clvcast.Model,
     config: clvcast.Config,
     forecasts: pd.DataFrame,
+    differs: str,
 ) -> None:
     import dataclasses
 
-    blend = shop_model.numbers.blend.model_copy(update={"typical_order_value": 1.0})
-    other = dataclasses.replace(
-        shop_model, numbers=shop_model.numbers.model_copy(update={"blend": blend})
-    )
+    if differs == "model":
+        blend = shop_model.numbers.blend.model_copy(update={"typical_order_value": 1.0})
+        numbers = shop_model.numbers.model_copy(update={"blend": blend})
+        other = dataclasses.replace(shop_model, numbers=numbers)
+        said = "the forecasts were made by model"
+    else:  # its CLV would be another one than the card's
+        other = shop_model.with_config(
+            config.model_copy(update={"economics": EconomicsConfig(margin_rate=0.4)})
+        )
+        said = "the forecasts have economics.margin_rate 1.0, the server"
     with serving(
         ModelHolder(other), pages=[create_explorer(*files, other, Settings(), config)]
     ) as client:
-        assert "got model" in client.get("/").text
+        assert ("got model" in client.get("/").text) == (differs == "model")
         name = forecasts["customer_id"].iloc[0]
         card = client.get("/explore/customer", params={"id": name}).json()
     assert card["reasons"]["rows"] == []
-    assert card["note"].startswith("Reasons are not available: the forecasts were made by model")
+    assert card["note"].startswith(f"Reasons are not available: {said}")
 
 
 def test_off_loopback_a_token_is_asked_for_once_and_kept_where_no_script_reads_it(

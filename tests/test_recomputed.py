@@ -366,6 +366,8 @@ def find_payback(
             found["probability_within_mark"] = chance if spend == spend else math.nan
         is_paid = spend <= realised + 1e-9 or (reaches and spend <= total + 1e-9)
         is_earned = spend <= realised + 1e-9
+        if k == min(11, n_ages - 1) and is_earned:
+            found["probability_within_mark"] = 1.0
         if math.isnan(found["payback_month"]) and is_paid:
             found["payback_month"] = k + 1
             found["payback_probability"] = 1.0 if is_earned else chance

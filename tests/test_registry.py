@@ -237,8 +237,8 @@ class FakeClient:
     aliases: dict[str, str]
     tracking_uri: str = "sqlite:///a store.db"
 
-    def search_model_versions(self, query: str, order_by: list[str]) -> list[FakeVersion]:
-        assert (query, order_by) == ("name='shop'", ["version_number DESC"])
+    def search_model_versions(self, query: str) -> list[FakeVersion]:
+        assert query == "name='shop'"
         return self.versions
 
     def get_registered_model(self, name: str) -> FakeClient:

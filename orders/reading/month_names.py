@@ -1,8 +1,8 @@
 """Names of months in the languages of exports, made English for strptime.
 
-No word is of two months in these languages. In Croatian, which is not among them, `lip` and
-`listopad` are June and October, and July and November in Polish: they are read only beside a month
-that is Polish alone.
+No word is of two months in these languages. In Croatian, which is not among them, `lip` and `lis`
+are June and October, and July and November in Polish: a Croatian file is refused for its other
+months, one of these two months alone would be read as Polish.
 """
 
 from __future__ import annotations
@@ -48,15 +48,6 @@ _MONTHS = {
     for k, word in enumerate(names.split())
     if word != "-"
 }
-_CROATIAN_TOO = frozenset({"lip", "lis", "listopad", "listopada"})  # other months there
-_POLISH = frozenset(
-    word
-    for names in _NAMES
-    for word in names.split()
-    if not _CROATIAN_TOO.isdisjoint(names.split())
-    and word not in _CROATIAN_TOO
-    and sum(word in other.split() for other in _NAMES) == 1
-)
 
 
 def translate_months(cells: pa.StringArray, date_format: str) -> pa.StringArray:
@@ -64,23 +55,15 @@ def translate_months(cells: pa.StringArray, date_format: str) -> pa.StringArray:
 
     >>> translate_months(pa.array(["5 févr. 2024", "5 Words"]), "%d %b %Y").to_pylist()
     ['5 Feb 2024', '5 Words']
-    >>> translate_months(pa.array(["5 lip 2024"]), "%d %b %Y").to_pylist()
-    ['5 lip 2024']
     """
     length = 3 if "%b" in date_format else None
-    originals = cells.to_pylist()
-    is_polish = any(
-        word.rstrip(".").lower() in _POLISH
-        for text in originals
-        for word in re.findall(MONTH_WORD, text or "")
-    )
 
     def translate(found: re.Match[str]) -> str:
         word = found[0].rstrip(".").replace("İ", "i")
         month = _MONTHS.get(word.lower(), _MONTHS.get(word.replace("I", "ı").lower()))
-        if month is None or (word.lower() in _CROATIAN_TOO and not is_polish):
-            return found[0]
-        return _ENGLISH[month][:length]
+        return found[0] if month is None else _ENGLISH[month][:length]
 
-    texts = [None if text is None else re.sub(MONTH_WORD, translate, text) for text in originals]
+    texts = [
+        None if text is None else re.sub(MONTH_WORD, translate, text) for text in cells.to_pylist()
+    ]
     return pc.replace_substring_regex(pa.array(texts, pa.string()), r" +", " ")

@@ -16,6 +16,7 @@ from ...errors import ConfigError, OrdersError
 from ...features.table import compute_feature_rows
 from ...models.explain_groups import explain_row_groups
 from ...models.model import TrainedModel
+from ...models.scoring import describe_terms
 from ...models.segments import RISKS, TIERS
 from ...models.totals import SEGMENT_SHOCK, total_of_sums
 from ...orders import dates, windows
@@ -114,6 +115,12 @@ class CustomerIndex:
         if model.version != made_by:
             raise ConfigError(
                 f"the forecasts were made by model {made_by}, the server has {model.version}"
+            )
+        if differing := self.base.terms.list_differences(describe_terms(model)):
+            raise ConfigError(
+                f"the forecasts have {self.base.terms.describe_keys(differing)}, the server "
+                f"{describe_terms(model).describe_keys(differing)}; start it with the --config of "
+                "the forecasts"
             )
         position = pc.index(self.base.orders.customer_ids, customer_id).as_py()
         orders = self.base.orders.slice_customers(position, position + 1)

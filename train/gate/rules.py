@@ -3,9 +3,9 @@
 Every rule says what was measured, what must hold, and what that means in a sentence. A rule whose
 number could not be measured passes and says so; only the evaluation itself must be there. Against
 baselines, and in segments, what chance moves is judged by the end of its interval that is kinder to
-the candidate. Against the champion the estimate decides: a candidate that is more likely worse than
-not has no reason to replace what serves. Errors are compared with both totals levelled, so that
-nobody wins by forecasting too low; the total has a rule of its own.
+the candidate. Against the champion the estimate of the error decides: a candidate that is more
+likely worse than not has no reason to replace what serves. Errors are compared with both totals
+levelled, so that nobody wins by forecasting too low; the total has a rule of its own.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def _judge_champion(contest: RivalComparison, bounds: GateConfig) -> Iterable[Ru
         yield build_unknown_rule(name, least, "nothing was spent in the window")
     else:
         failed = gini.upper < -bounds.champion_ngini and not deviance.upper < 0
-        worse = "significantly worse" if failed else "not significantly worse"
+        # of two windows (a stored evaluation) chance is not known, and the estimate decides
+        worse = "worse" if gini.lower == gini.upper else "significantly worse"
+        worse = worse if failed else f"not {worse}"
         sentence = (
             f"it ranks customers {worse} than {CHAMPION}: nGini {gini.estimate:+.3f}, "
             f"by chance {gini.lower:+.3f} to {gini.upper:+.3f}"
