@@ -169,7 +169,8 @@ def test_lifetime_value_adds_discounted_months_of_its_unit(
     freq: Literal["H", "D", "W", "M"], month: float
 ) -> None:
     """Month k is worth what the model expects by its end less what it expects by its start."""
-    history = frequency, recency, tenure = simulate_purchases(np.random.default_rng(4))
+    frequency, recency, tenure = simulate_purchases(np.random.default_rng(4))
+    history = frequency, recency, tenure
     amount = np.where(frequency > 0, np.random.default_rng(4).gamma(4, 10, len(frequency)), 0)
     orders, value = BGNBD().fit(*history), GammaGamma().fit(frequency, amount)
     mean = value.expected_average_value(frequency, amount)
@@ -217,9 +218,10 @@ def test_counts_are_whole_numbers(fitted: tuple[BGNBD, GammaGamma], wrong: Any) 
         orders.probability_of_purchases(wrong, [40])
     with pytest.raises(ConfigError, match=expected.replace("n", "time", 1)):
         value.customer_lifetime_value(orders, [1], [2], [3], [4], time=wrong)
-    for right in (0, np.int64(0)):
-        assert orders.probability_of_purchases(right, [0]) == pytest.approx(1.0)
-        assert value.customer_lifetime_value(orders, [1], [2], [3], [4], time=right).sum() == 0.0
+    zeros: tuple[Any, ...] = (0, np.int64(0))
+    for zero in zeros:
+        assert orders.probability_of_purchases(zero, [0]) == pytest.approx(1.0)
+        assert value.customer_lifetime_value(orders, [1], [2], [3], [4], time=zero).sum() == 0.0
 
 
 @pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=repr)
