@@ -47,7 +47,6 @@ _EXTRAS = {
     "fastapi": "serve",
     "httptools": "serve",
     "jinja2": "train",
-    "joblib": "train",
     "mlflow": "train",
     "optuna": "search",
     "plotly": "train",

@@ -6,25 +6,32 @@ clvcast's own model.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import betaln
 from scipy.stats import nbinom, norm
 
-from ..errors import ConfigError, OrdersError
+from ..errors import ConfigError, OrdersError, quote
 from ..features.recency_frequency import OrderDays
 from ..models.btyd import forecasts
 from ..orders.columns import Float64
 from ..train.btyd.fitting import Kind, fit_order_model, fit_value_model
 from ..train.btyd.standard_errors import estimate_order_errors, estimate_value_errors
+from .btyd_inputs import (
+    check_count,
+    check_number,
+    read_column,
+    read_order_days,
+    read_order_values,
+)
 
 __all__ = ["BGNBD", "GammaGamma", "ParetoNBD"]
 
 _PARTS = 1_000.0  # of a unit of time, to which times that are not whole are rounded
-_PERIOD_DAYS = 30.0  # of `customer_lifetime_value`: a month, as in lifetimes
+# units of time in a month of `customer_lifetime_value`, as in lifetimes 0.11.3
+_MONTH = {"H": 720.0, "D": 30.0, "W": 4.345, "M": 1.0}
 
 
 class _OrderModel:
@@ -50,10 +57,13 @@ class _OrderModel:
         Raises
         ------
         OrdersError
-            If these customers do not identify the model.
+            If these customers do not identify the model, or a column is not of numbers.
+        ConfigError
+            If penalizer_coef is not a finite number of at least 0.
 
         """
-        days = _read_order_days(frequency, recency, T)
+        penalty = check_number("penalizer_coef", self.penalizer_coef)
+        days = read_order_days(frequency, recency, T)
         factor = _find_factor(days)
         days = OrderDays.of(
             days.n_repeat_days,
@@ -61,13 +71,13 @@ class _OrderModel:
             days.tenure_days * factor,
             days.repeat_value,
         )
-        fitted = fit_order_model(days, self._kind, self.penalizer_coef)
+        fitted = fit_order_model(days, self._kind, penalty)
         if fitted.fell_back:
             raise OrdersError(
                 f"these customers do not identify {self._kind}: the likelihood has no maximum; "
                 "give more history, or a penalizer_coef such as 0.01"
             )
-        errors = estimate_order_errors(days, fitted.model, self.penalizer_coef)
+        errors = estimate_order_errors(days, fitted.model, penalty)
         numbers = fitted.model.model_dump()
         times: dict[str, Any] = {
             name: numbers[name] / factor for name in ("alpha", "beta") if name in numbers
@@ -89,7 +99,7 @@ class _OrderModel:
     def probability_alive(self, frequency: Any, recency: Any, T: Any) -> Float64:  # noqa: N803
         """Probability that each customer has not left by the end of observation."""
         return forecasts.predict_alive_probability(
-            self._fitted(), _read_order_days(frequency, recency, T)
+            self._fitted(), read_order_days(frequency, recency, T)
         )
 
     def expected_purchases(
@@ -100,8 +110,9 @@ class _OrderModel:
         T: Any,  # noqa: N803
     ) -> Float64:
         """Expected number of order days of each customer in the next `t` days."""
-        days = _read_order_days(frequency, recency, T)
-        return forecasts.predict_order_days(self._fitted(), days, float(t))
+        model, horizon = self._fitted(), check_number("t", t)
+        days = read_order_days(frequency, recency, T)
+        return forecasts.predict_order_days(model, days, horizon)
 
     def _fitted(self) -> forecasts.Nbd | forecasts.BgNbd | forecasts.ParetoNbd:
         if not hasattr(self, "model_"):
@@ -135,9 +146,8 @@ class BGNBD(_OrderModel):
         model = self._fitted()
         if not isinstance(model, forecasts.BgNbd):  # no other is kept by fit
             raise ConfigError("the fitted model must be BG/NBD")
-        if n < 0 or n != int(n):
-            raise ConfigError(f"n must be a whole number of at least 0, got {n!r}")
-        tenure, none_left = _read(T), betaln(model.a, model.b)
+        n, tenure = check_count("n", n), read_column("T", T)
+        none_left = betaln(model.a, model.b)
         # orders of a customer who stays: negative binomial
         count = nbinom(model.r, model.alpha / (model.alpha + tenure))
         staying = np.exp(betaln(model.a, model.b + n) - none_left) * count.pmf(n)
@@ -192,11 +202,14 @@ class GammaGamma:
         Raises
         ------
         OrdersError
-            If these customers do not identify the model.
+            If these customers do not identify the model, or a column is not of numbers.
+        ConfigError
+            If penalizer_coef is not a finite number of at least 0.
 
         """
-        days = _read_order_values(frequency, monetary_value)
-        fitted = fit_value_model(days, penalty=self.penalizer_coef)
+        penalty = check_number("penalizer_coef", self.penalizer_coef)
+        days = read_order_values(frequency, monetary_value)
+        fitted = fit_value_model(days, penalty=penalty)
         if not fitted.converged:
             raise OrdersError(
                 "these customers do not identify Gamma-Gamma: the likelihood has no maximum; give "
@@ -204,7 +217,7 @@ class GammaGamma:
             )
         self.model_ = fitted.model
         self.params_ = pd.Series(fitted.model.model_dump(), dtype=np.float64)
-        errors = estimate_value_errors(days, fitted.model, self.penalizer_coef)
+        errors = estimate_value_errors(days, fitted.model, penalty)
         self.standard_errors_ = pd.Series(errors, dtype=np.float64)
         return self
 
@@ -217,7 +230,7 @@ class GammaGamma:
     def expected_average_value(self, frequency: Any, monetary_value: Any) -> Float64:
         """Expected mean value of each customer's order days."""
         return forecasts.predict_order_value(
-            self._fitted(), _read_order_values(frequency, monetary_value)
+            self._fitted(), read_order_values(frequency, monetary_value)
         )
 
     def customer_lifetime_value(
@@ -229,16 +242,26 @@ class GammaGamma:
         monetary_value: Any,
         time: int = 12,
         discount_rate: float = 0.01,
+        freq: Literal["H", "D", "W", "M"] = "D",
     ) -> Float64:
-        """Discounted value of each customer over `time` months of 30 days, as in lifetimes.
+        """Discounted value of each customer over `time` months, as in lifetimes.
 
-        `discount_rate` is of a month; the value of month k is divided by (1 + rate)^k.
+        `freq` is the unit of recency and T: hours, days, weeks or months. A month has 720 hours,
+        30 days or 4.345 weeks. `discount_rate` is of a month; the value of month k is divided by
+        (1 + rate)^k.
         """
+        month_length = _MONTH.get(freq) if isinstance(freq, str) else None
+        if month_length is None:
+            raise ConfigError(
+                f"freq must be {', '.join(_MONTH)}, got {quote(freq)}; give the unit of recency "
+                "and T: hours, days, weeks or months"
+            )
+        n_months, rate = check_count("time", time), check_number("discount_rate", discount_rate)
         value = self.expected_average_value(frequency, monetary_value)
         total, before = np.zeros(len(value)), np.zeros(len(value))
-        for month in range(1, time + 1):
-            until = order_model.expected_purchases(month * _PERIOD_DAYS, frequency, recency, T)
-            total = total + value * (until - before) / (1.0 + discount_rate) ** month
+        for month in range(1, n_months + 1):
+            until = order_model.expected_purchases(month * month_length, frequency, recency, T)
+            total = total + value * (until - before) / (1.0 + rate) ** month
             before = until
         return np.asarray(total)
 
@@ -272,27 +295,7 @@ def _summarize(parameters: pd.Series[float], errors: pd.Series[float]) -> pd.Dat
     )
 
 
-def _read(values: Any) -> npt.NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim > 1 or not np.isfinite(array).all():
-        raise OrdersError(
-            "frequency, recency, T and values must be columns of finite numbers; drop missing ones"
-        )
-    return np.atleast_1d(array)
-
-
-def _read_order_days(frequency: Any, recency: Any, tenure: Any) -> OrderDays:
-    repeats, active, tenures = np.broadcast_arrays(*map(_read, (frequency, recency, tenure)))
-    return OrderDays.of(repeats, active, tenures, np.zeros(len(repeats)))
-
-
 def _find_factor(days: OrderDays) -> float:
     """What times are multiplied by to be whole: fits group whole numbers; 1 for days."""
     times = np.concatenate((days.active_days, days.tenure_days))
     return 1.0 if np.array_equal(times, np.rint(times)) else _PARTS
-
-
-def _read_order_values(frequency: Any, monetary_value: Any) -> OrderDays:
-    repeats, value = np.broadcast_arrays(_read(frequency), _read(monetary_value))
-    none = np.zeros(len(repeats))
-    return OrderDays.of(repeats, none, none, value)

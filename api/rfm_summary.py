@@ -30,8 +30,12 @@ def rfm_summary(
     ----------
     transactions : frame, Orders, str or Path
         Order lines.
-    customer_id_col, datetime_col, monetary_value_col : str
-        Names of the columns. Without a monetary column there is no monetary_value.
+    customer_id_col : str
+        Name of the column of customers.
+    datetime_col : str
+        Name of the column of order times.
+    monetary_value_col : str or None
+        Name of the column of amounts; None leaves monetary_value out.
     observation_period_end : str, date or datetime, optional
         The last observed day; by default the day of the newest line.
 

@@ -720,6 +720,26 @@ def test_a_discount_beside_a_unit_price_is_deducted_once(
 
 
 @pytest.mark.parametrize(
+    ("name", "values", "factor"),
+    [
+        ("discount percent", (0, 1), " / 100"),  # 1 % off some lines, not their whole price
+        ("discount percent", (0, 2), " / 100"),
+        ("discount percent", (0.0, 0.5), ""),  # half off
+        ("discount rate", (0, 1), ""),  # a rate says nothing of a hundred
+    ],
+)
+def test_a_percentage_of_zero_and_one_is_one_percent(
+    name: str, values: tuple[float, ...], factor: str, shop: list[Order], tmp_path: Path
+) -> None:
+    lines = pd.DataFrame(write_lines(shop, "price", is_unit=True))
+    lines[name] = np.resize(values, len(lines))
+    lines.to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose_config(str(tmp_path / "orders.csv"))
+    share = f"qty * price * (1 - abs(`{name}` or 0){factor})"
+    assert get_columns(proposal)["amount"] == share
+
+
+@pytest.mark.parametrize(
     ("values", "factor"),
     [((0.0, 0.05, 0.1, 0.25), 1.0), ((0, 5, 10, 25), 0.01)],
 )

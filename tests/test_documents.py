@@ -64,7 +64,11 @@ def list_public_functions() -> list[tuple[str, Callable[..., object]]]:
 
 
 def list_undocumented(function: Callable[..., object]) -> list[str]:
-    """Parameters and sections that the numpy docstring of a function lacks."""
+    """Parameters and sections that the numpy docstring of a function lacks.
+
+    The reference prints the first parameter's default for all parameters of an entry, so that only
+    those without a default may share one.
+    """
     doc = inspect.getdoc(function) or ""
     sections = dict(re.findall(r"^(\w+)\n-{3,}\n(.*?)(?=^\w+\n-{3,}$|\Z)", doc, re.DOTALL | re.M))
     parameters = "\n".join(
@@ -72,6 +76,10 @@ def list_undocumented(function: Callable[..., object]) -> list[str]:
     )
     described = set(re.findall(r"\w+", parameters))
     signature = inspect.signature(function)
+    for entry in re.findall(r"^\w+(?:, \w+)+", parameters, re.M):
+        shared = (signature.parameters[name] for name in entry.split(", "))
+        if any(parameter.default is not parameter.empty for parameter in shared):
+            described -= set(entry.split(", "))
     lacking = [name for name in signature.parameters if name not in described | {"self"}]
     if signature.return_annotation not in (None, "None") and "Returns" not in sections:
         lacking.append("Returns")
@@ -107,7 +115,18 @@ def test_a_docstring_that_lacks_a_parameter_is_found() -> None:
         """
         return left + right
 
+    def multiply(left: int, right: int = 2) -> None:
+        """Multiply.
+
+        Parameters
+        ----------
+        left, right : int
+            Two numbers; the default is of one.
+
+        """
+
     assert list_undocumented(add) == ["right", "Returns"]
+    assert list_undocumented(multiply) == ["left", "right"]
 
 
 def test_the_page_of_features_is_that_of_the_catalogue(root: Path) -> None:

@@ -21,9 +21,13 @@ from clvcast.__main__ import _Interrupted, app
 from clvcast.nightly.summary import NightStep, NightSummary, StepOutcome
 from clvcast.train.gate.rule import Rule
 from clvcast.train.gate.rules import Verdict
+from clvcast.train.limited_orders import LimitedOrders
 from clvcast.train.registry.mlflow_store import open_for_writing
 from clvcast.train.registry.promotion import promote
 from clvcast.train.registry.tracking import TrackedRun
+
+# of SQLAlchemy about mlflow's store, once, in whichever test opens it first
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")
 
 CUTOFF = "2020-12-01"
 SHOP = """\
@@ -191,11 +195,18 @@ def test_train_ends_with_one_if_the_gate_refuses(
     silent: str,
 ) -> None:
     """Real trainings end so in test_printed_commands.py and test_nightly.py."""
+    calls: list[object] = []
     trained = SimpleNamespace(model=shop_model, evaluation=None, curve=(), known=shop_orders)
     tracked = TrackedRun("sqlite:///mlflow.db", "run", "shop", "2", True, "1", promoted, verdict)
-    monkeypatch.setattr("clvcast.train.run.train_and_evaluate", lambda *_, **__: trained)
-    monkeypatch.setattr("clvcast.train.registry.tracking.track", lambda *_, **__: tracked)
+
+    def skip_training(limited: LimitedOrders, *_: object) -> SimpleNamespace:
+        calls.append(limited)
+        return trained
+
+    monkeypatch.setattr("clvcast.train.run.train_limited", skip_training)
+    monkeypatch.setattr("clvcast.train.registry.tracking.track", lambda *_: tracked)
     assert run("train", "shop.yaml", *silent.split())[0] == status
+    assert len(calls) == 1
 
 
 def summarize(outcome: StepOutcome) -> Callable[..., NightSummary]:
@@ -242,7 +253,6 @@ REPLACED: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
         "clvcast.train.backtest.run.backtest",
         lambda *_, **__: SimpleNamespace(metrics={}, save=lambda *_: None),
     ),
-    ("serve", "--model bundle", "clvcast.serve.rest.server.run", lambda *_: None),
     ("warm", "--model bundle --quiet", "clvcast.serve.warmup.warm_code", lambda: None),
 )
 
@@ -261,6 +271,17 @@ def test_long_commands_end_with_zero_and_interrupted_with_one(
     assert run(command, *arguments.split())[0] == 0
     monkeypatch.setattr(name, fail_with(_Interrupted()))
     status, _, err = run(command, *arguments.split())
+    assert (status, "clvcast: interrupted" in err) == (1, True)
+
+
+def test_serve_ends_with_zero_once_stopped_and_with_one_before_it_listens(
+    run: Run, shop: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real server is stopped by signals in test_rest_server.py."""
+    monkeypatch.setattr("clvcast.serve.rest.server.run", lambda *_: None)
+    assert run("serve", "--model", "bundle")[0] == 0
+    monkeypatch.setattr("clvcast.commands.serving.load_configured_model", fail_with(_Interrupted()))
+    status, _, err = run("serve", "--model", "bundle")
     assert (status, "clvcast: interrupted" in err) == (1, True)
 
 
@@ -288,5 +309,6 @@ def test_every_documented_status_of_every_command_is_tested() -> None:
     }
     assert {command for command, _ in documented} == list_commands()
     tested = {(command, status) for command, status, _ in CASES}
-    tested |= {("train", 0), ("nightly", 0), ("nightly", 1), *((row[0], 0) for row in REPLACED)}
+    tested |= {("train", 0), ("nightly", 0), ("nightly", 1), ("serve", 0)}
+    tested |= {(row[0], 0) for row in REPLACED}
     assert documented == tested

@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from conftest import missing
 
 import clvcast
 from clvcast.api.btyd import BGNBD, GammaGamma, ParetoNBD
-from clvcast.errors import ConfigError
+from clvcast.errors import ConfigError, OrdersError
 
 FILES = ("cdnow_customers_summary.csv", "cdnow_customers_summary_with_transactions.csv",
          "example_transactions.csv")  # fmt: skip
@@ -54,8 +55,11 @@ HISTORY = {0: 1.0, 2: 1.0, 10: 0.3785135949, 50: 0.4296220931, 100: 0.5943086665
            150: 0.6981499266, 199: 0.0245642575, 200: 0.0227125387}  # fmt: skip
 AVERAGE = [24.6586161892, 18.9114798699, 35.1710021525, 35.1710021525, 35.1710021525, 71.4628508045,
            18.9114798699, 35.1710021525, 27.2824075811, 35.1710021525]  # fmt: skip
-CLV = [140.0962176011, 18.9434662989, 38.1805747088, 38.1805747088, 38.1805747088, 1003.8682854713,
-       28.1096811522, 38.1805747088, 167.4182236938, 38.1805747088]  # fmt: skip
+CLV_DAYS = [140.0962176011, 18.9434662989, 38.1805747088, 38.1805747088, 38.1805747088,
+            1003.8682854713, 28.1096811522, 38.1805747088, 167.4182236938,
+            38.1805747088]  # fmt: skip
+CLV_WEEKS = [36.2784957636, 4.6374663286, 8.3440931218, 8.3440931218, 8.3440931218,
+             283.5235925904, 6.8814069080, 8.3440931218, 43.3536423969, 8.3440931218]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -117,8 +121,16 @@ def test_the_quickstart_of_lifetimes_gives_its_numbers(
     assert returning["zbar"].corr(returning["x"]) == pytest.approx(0.113884, abs=1e-6)
     assert page["average"][:10].tolist() == pytest.approx(AVERAGE, rel=1e-5)
     assert page["average"].mean() == pytest.approx(35.25295817604993, rel=1e-5)
-    assert page["clv"][:10].tolist() == pytest.approx(CLV, rel=1e-5)
-    assert page["clv"].sum() == pytest.approx(266621.6044097191, rel=1e-5)
+    columns = *page["known"], page["valued"]["zbar"]
+    for freq, first, total in (
+        ("W", CLV_WEEKS, 71509.89931936466),
+        ("D", CLV_DAYS, 266621.6044097191),
+    ):
+        clv = page["ggf"].customer_lifetime_value(page["orders_model"], *columns, freq=freq)
+        assert clv[:10].tolist() == pytest.approx(first, rel=1e-5)
+        assert clv.sum() == pytest.approx(total, rel=1e-5)
+    weeks = page["ggf"].customer_lifetime_value(page["orders_model"], *columns, freq="W")
+    np.testing.assert_array_equal(page["clv"], weeks)  # the page's call
 
 
 def simulate_purchases(random: np.random.Generator) -> list[np.ndarray]:
@@ -150,6 +162,119 @@ def test_counts_of_purchases_add_up_and_equal_simulation() -> None:
         assert abs(model.probability_of_purchases(n, tenure).sum() - actual) < 4 * actual**0.5
     with pytest.raises(ConfigError, match=r"n must be a whole number of at least 0, got 1\.5"):
         model.probability_of_purchases(1.5, [40])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("freq", "month"), [("H", 720), ("D", 30), ("W", 4.345), ("M", 1)])
+def test_lifetime_value_adds_discounted_months_of_its_unit(
+    freq: Literal["H", "D", "W", "M"], month: float
+) -> None:
+    """Month k is worth what the model expects by its end less what it expects by its start."""
+    frequency, recency, tenure = simulate_purchases(np.random.default_rng(4))
+    history = frequency, recency, tenure
+    amount = np.where(frequency > 0, np.random.default_rng(4).gamma(4, 10, len(frequency)), 0)
+    orders, value = BGNBD().fit(*history), GammaGamma().fit(frequency, amount)
+    mean = value.expected_average_value(frequency, amount)
+    clv = value.customer_lifetime_value(orders, *history, amount, 3, 0.02, freq)
+    for k in (0, 7, 1_999):
+        until = [
+            orders.expected_purchases(end * month, frequency[k], recency[k], tenure[k])[0]
+            for end in range(4)
+        ]
+        months = [until[1] - until[0], until[2] - until[1], until[3] - until[2]]
+        spend = [mean[k] * count for count in months]
+        expected = spend[0] / 1.02 + spend[1] / 1.02**2 + spend[2] / 1.02**3
+        assert clv[k] == pytest.approx(expected)
+    if freq == "D":
+        by_default = value.customer_lifetime_value(orders, *history, amount, 3, 0.02)
+        np.testing.assert_array_equal(by_default, clv)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[BGNBD, GammaGamma]:
+    orders = BGNBD().fit(*simulate_purchases(np.random.default_rng(6)))
+    values = np.random.default_rng(6).gamma(4, 10, 500)
+    return orders, GammaGamma().fit(np.arange(500) % 5, values)
+
+
+NOT_COUNTS = (np.nan, np.inf, 1.5, 2.0, -1, "2", [2], None, True)
+NOT_NUMBERS = (np.nan, np.inf, -1e-9, "2", [2], None, True)
+NOT_COLUMNS: tuple[tuple[Any, str], ...] = (
+    ([5, -1e-9], r"got -1e-09 in 1 of 2 rows; drop"),
+    ([5, np.nan], r"got nan in 1 of 2 rows; drop"),
+    (np.inf, r"got inf in 1 of 1 rows; drop"),
+    ("long", r"got 'long'; give numbers"),
+    (pd.Series(["x"]), r"got values of type \w+; give numbers"),
+    (pd.Series([1, None], dtype="Int64"), r"got nan in 1 of 2 rows; drop"),
+    (pd.Series(pd.to_timedelta([3], unit="D")), r"got values of type timedelta64.*; give numbers"),
+    ([[1, 2], [3, 4]], r"got 2 dimensions; give one column"),
+)
+
+
+@pytest.mark.parametrize("wrong", NOT_COUNTS, ids=repr)
+def test_counts_are_whole_numbers(fitted: tuple[BGNBD, GammaGamma], wrong: Any) -> None:
+    orders, value = fitted
+    expected = rf"n must be a whole number of at least 0, got {re.escape(repr(wrong))}"
+    with pytest.raises(ConfigError, match=expected):
+        orders.probability_of_purchases(wrong, [40])
+    with pytest.raises(ConfigError, match=expected.replace("n", "time", 1)):
+        value.customer_lifetime_value(orders, [1], [2], [3], [4], time=wrong)
+    zeros: tuple[Any, ...] = (0, np.int64(0))
+    for zero in zeros:
+        assert orders.probability_of_purchases(zero, [0]) == pytest.approx(1.0)
+        assert value.customer_lifetime_value(orders, [1], [2], [3], [4], time=zero).sum() == 0.0
+
+
+@pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=repr)
+def test_settings_are_finite_numbers(fitted: tuple[BGNBD, GammaGamma], wrong: Any) -> None:
+    orders, value = fitted
+    expected = rf"must be a finite number of at least 0, got {re.escape(repr(wrong))}"
+    with pytest.raises(ConfigError, match=f"^t {expected}"):
+        orders.expected_purchases(wrong, [1], [2], [3])
+    with pytest.raises(ConfigError, match=f"^discount_rate {expected}"):
+        value.customer_lifetime_value(orders, [1], [2], [3], [4], discount_rate=wrong)
+    for model in (BGNBD(wrong), ParetoNBD(wrong)):
+        with pytest.raises(ConfigError, match=f"^penalizer_coef {expected}"):
+            model.fit([1], [2], [3])
+    with pytest.raises(ConfigError, match=f"^penalizer_coef {expected}"):
+        GammaGamma(wrong).fit([1], [2])
+    assert orders.expected_purchases(0, [1], [2], [3]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(("wrong", "reason"), NOT_COLUMNS, ids=lambda value: repr(value)[:20])
+def test_columns_are_finite_numbers(
+    fitted: tuple[BGNBD, GammaGamma], wrong: Any, reason: str
+) -> None:
+    orders, value = fitted
+    rule = f"must be a column of finite numbers of at least 0, {reason}"
+    calls: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("T", lambda: orders.probability_of_purchases(1, wrong)),
+        ("T", lambda: orders.probability_alive([1], [2], wrong)),
+        ("recency", lambda: orders.expected_purchases(5, [1], wrong, [3])),
+        ("frequency", lambda: value.expected_average_value(wrong, [4])),
+        ("frequency", lambda: BGNBD().fit(wrong, [2], [3])),
+    )
+    for name, call in calls:
+        with pytest.raises(OrdersError, match=f"^{name} {rule}"):
+            call()
+
+
+def test_columns_have_one_length_and_refunds_are_values(
+    fitted: tuple[BGNBD, GammaGamma],
+) -> None:
+    orders, value = fitted
+    with pytest.raises(
+        OrdersError, match="frequency, recency, T must have one length, got 2, 1, 3"
+    ):
+        orders.probability_alive([1, 2], [2], [3, 4, 5])
+    with pytest.raises(
+        OrdersError, match="monetary_value must be a column of finite numbers, got n"
+    ):
+        value.expected_average_value([1], [np.nan])
+    assert value.expected_average_value([1], [-4.0]) == value.expected_average_value([1], [0.0])
+    with pytest.raises(ConfigError, match=r"freq must be H, D, W, M, got 'Q'; give the unit"):
+        value.customer_lifetime_value(orders, 1, 2, 3, 4, freq="Q")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"freq must be H, D, W, M, got \['D'\]"):
+        value.customer_lifetime_value(orders, 1, 2, 3, 4, freq=["D"])  # type: ignore[arg-type]
 
 
 def test_standard_errors_are_the_spread_of_the_estimates() -> None:
