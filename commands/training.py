@@ -94,11 +94,11 @@ def train(
             warnings = warn_of_money(settings, run.known.report.lines_read, silent)
     else:
         announce_compilation(silent)
-        with open_limited_orders(None, settings) as limited:
+        with open_limited_orders(None, settings, cutoff=cutoff) as limited:
             reading = limited.orders.report
             note(reading.remarks, silent)
             warnings = warn_of_money(settings, reading.lines_read, silent)
-            run = train_limited(limited, settings, cutoff, progress)
+            run = train_limited(limited, settings, progress)
     note(run.model.numbers.blend.remarks, silent)
     registered = track(run, settings, tracking_uri, force, progress, tags, run_name)
     metrics = run.evaluation.metrics if run.evaluation else {}
@@ -135,7 +135,7 @@ def train(
         if not metrics:
             out.print("The history is too short for a holdout window: nothing was measured.")
         sentences = (
-            *describe_curve(run.curve),
+            *describe_curve(run.curve, run.rows_setting),
             unjudged,
             describe_later_periods(run.model.numbers.later),
             describe_season(run.model.numbers.blend.season),

@@ -16,6 +16,7 @@ from ..configs.nightly import NightlyConfig
 from ..orders import dates, windows
 from ..orders.columns import Int64
 from ..orders.dates import DAY
+from ..orders.order_totals import OrderTotals
 from ..orders.orders import Orders
 from ..train.gate.data_shift import Record, compare_history
 
@@ -131,7 +132,7 @@ def _judge_history(
 ) -> Iterator[FeedFault]:
     if record is None:
         return
-    history = compare_history(orders, end, record)
+    history = compare_history(OrderTotals.of(orders), end, record)
     for noun, ratio in (("lines", history.lines), ("money", history.money)):
         if ratio is not None and abs(ratio - 1.0) > bound:
             yield FeedFault(

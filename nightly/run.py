@@ -31,11 +31,12 @@ from ..orders.orders import Orders
 from ..orders.reading.read_orders import read_orders
 from ..serve.batch.run import score_files
 from ..train.gate.data_shift import RECORD_FILE, Record, parse_record
+from ..train.limited_orders import limit_orders
 from ..train.registry.mlflow_store import open_for_reading
 from ..train.registry.promotion import CHAMPION
 from ..train.registry.store_location import find_writable_store
 from ..train.registry.tracking import track
-from ..train.run import TrainingRun, train_and_evaluate
+from ..train.run import TrainingRun, train_limited
 from .feed_faults import find_feed_faults
 from .nights import (
     FORECASTS,
@@ -209,12 +210,17 @@ def _hash_function(config: Config) -> str | None:
     return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
 
 
-def _hash_training(orders: Orders, config: Config) -> str:
-    """A digest of all that a training depends on, but for the day it is run."""
+def _hash_training(
+    orders: Orders, config: Config, max_rows: int | None = None, share: float = 1.0
+) -> str:
+    """A digest of all that a training depends on, but for the day it is run.
+
+    `max_rows` and `share` are what `memory_limit` leaves of the orders.
+    """
     extra = [config.features.model_dump(mode="json"), config.gate.model_dump()]
     events = None if orders.calendar is None else orders.calendar.to_dates()
     history = None if orders.season_history is None else orders.season_history.digest()
-    facts = [events, history, _hash_function(config)]
+    facts = [events, history, _hash_function(config), max_rows, share]
     settings = json.dumps([__version__, config.learning(), *extra, *facts])
     return hashlib.sha256(f"{orders.digest()} {settings}".encode()).hexdigest()
 
@@ -223,13 +229,14 @@ def _train(
     night: _Night, orders: Orders, force: bool, runs: list[TrainingRun]
 ) -> tuple[StepOutcome, str]:
     state = read_state(night.folder)
-    key = _hash_training(orders, night.config)
+    limited = limit_orders(orders, night.config)
+    key = _hash_training(orders, night.config, limited.max_rows, limited.share)
     last = state.trained
     if not force and last is not None and last.key == key and _find_champion(night):
         if last.refused is None:
             return "skipped", "orders and settings have not changed since the last training"
         return "refused", f"unchanged; version {last.version} stays refused: {last.refused}"
-    run = train_and_evaluate(orders, night.config, None, night.progress)
+    run = train_limited(limited, night.config, night.progress)
     tracked = track(run, night.config, night.store, None, night.progress, keep_report=False)
     runs.append(run)
     verdict = tracked.verdict

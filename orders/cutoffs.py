@@ -6,6 +6,7 @@ windows.py, and by nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +15,15 @@ import numpy as np
 from ..configs.schema import OrdersConfig
 from ..errors import ConfigError, OrdersError
 from .columns import Float64, Int64
-from .dates import DAY, YEAR_DAYS, floor_to_days, format_instant, get_midnight_after, parse_instant
+from .dates import (
+    DAY,
+    YEAR_DAYS,
+    Instant,
+    floor_to_days,
+    format_instant,
+    get_midnight_after,
+    parse_instant,
+)
 from .orders import Orders
 from .windows import find_first_order_at, is_realised
 
@@ -38,6 +47,7 @@ __all__ = [
     "get_newest_realised_cutoff",
     "is_silent",
     "is_too_short_for_trees",
+    "resolve_training_end",
 ]
 
 _MOST_CUTOFFS = 12
@@ -103,6 +113,26 @@ def check_cutoff_in_span(first: int, newest: int, cutoff: int, horizon_days: int
             "customers look more silent than they may be"
         )
     return None
+
+
+def resolve_training_end(
+    first: int,
+    complete_until: int,
+    horizon_days: int,
+    cutoff: Instant | None,
+    warn: Callable[[str], None],
+) -> int:
+    """The first instant training reads nothing at or after.
+
+    Refuses one out of range; `warn` is called when the orders end more than a week before it.
+    """
+    if cutoff is None:
+        return complete_until
+    end = parse_instant(cutoff)
+    concern = check_cutoff_in_span(first, complete_until, end, horizon_days)
+    if concern:
+        warn(concern)
+    return end
 
 
 def check_cutoff_from_now(cutoff: int, horizon_days: int, now: datetime) -> None:

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from .columns import Float64, Int64, Mask
-from .dates import DAY, format_month, parse_instant, to_month_starts, to_months
+from .dates import DAY, parse_instant, to_month_starts
 from .orders import Orders
 
 __all__ = [
@@ -37,9 +37,9 @@ __all__ = [
     "is_before",
     "is_between",
     "is_realised",
+    "is_whole_month",
     "slice_observed",
     "sum_between",
-    "sum_whole_months",
     "widen_span",
 ]
 
@@ -161,18 +161,13 @@ def sum_between(times: Int64, values: Int64, bounds: Int64) -> Float64:
     return np.asarray(sums, dtype=np.float64)
 
 
-def sum_whole_months(orders: Orders, end: int) -> dict[str, tuple[int, int]]:
-    """Per calendar month wholly observed before `end`: lines, and net amount in the smallest unit.
+def is_whole_month(months: Int64, first: int, end: int) -> Mask:
+    """Which calendar months (since January 1970) lie between a first line and `end`.
 
-    The month of the first line counts only where that line is on its first day.
+    That of the first line does where the line is on its first day.
     """
-    first = find_first_order_at(orders) // DAY * DAY
-    months, index = np.unique(to_months(orders.times), return_inverse=True)
-    lines = np.bincount(index).tolist()
-    money = np.zeros(len(months), dtype=np.int64)
-    np.add.at(money, index, orders.amounts)
-    is_whole = (first <= to_month_starts(months)) & (to_month_starts(months + 1) <= end)
-    return {format_month(months[k]): (lines[k], int(money[k])) for k in np.flatnonzero(is_whole)}
+    first_day = first // DAY * DAY
+    return (first_day <= to_month_starts(months)) & (to_month_starts(months + 1) <= end)
 
 
 def widen_span(first: int, newest: int, times: Int64) -> tuple[int, int]:

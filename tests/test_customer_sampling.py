@@ -128,6 +128,7 @@ def test_a_run_on_limited_rows_has_a_learning_curve(
     ours = next(iter(run.evaluation.metrics.values()))["methods"]["clvcast"]
     assert run.curve[-1].nGini == pytest.approx(ours["nGini"])
     assert pytest.approx(ours["MAE"]) == run.curve[-1].MAE
-    sentences = describe_curve(run.curve)
+    sentences = describe_curve(run.curve, "spark_training_rows")
     assert len(sentences) == 4
     assert "600 rows" in sentences[1]
+    assert "(raise spark_training_rows)" in sentences[-1]

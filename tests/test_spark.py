@@ -33,7 +33,7 @@ from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 
 from clvcast.orders.spark.files import read_files  # noqa: E402
 from clvcast.orders.spark.survey import survey_orders  # noqa: E402
-from clvcast.train.spark import sample_orders  # noqa: E402
+from clvcast.train.spark import _limit_sample, sample_orders  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -172,6 +172,12 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
     assert drawn[0].end == clvcast.orders.cutoffs.get_default_cutoff(clvcast.read_orders(tmp_path))
     assert 80 < drawn[0].orders.n_customers < 160
     assert "drawn by a hash of their ids" in drawn[0].orders.report.remarks[-1]
+    assert drawn[0].remark == drawn[0].orders.report.remarks[-1]
+    limited = _limit_sample(drawn[0], few)
+    assert 0.0 < limited.share < 1.0
+    assert limited.share == pytest.approx(120 / shop_lines["customer_id"].nunique())
+    assert limited.totals is None  # not compared with the champion's
+    assert limited.rows_setting == "spark_training_customers"  # fewer than 500,000 rows
 
 
 @pytest.fixture(scope="module")

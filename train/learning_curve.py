@@ -76,8 +76,11 @@ def measure_learning_curve(
     return tuple(points)
 
 
-def describe_curve(curve: Sequence[CurvePoint]) -> list[str]:
-    """The curve as people read it, and what it says of a larger sample."""
+def describe_curve(curve: Sequence[CurvePoint], rows_setting: str) -> list[str]:
+    """The curve as people read it, and what it says of a larger sample.
+
+    `rows_setting` is the one to raise for more rows.
+    """
     if not curve:
         return []
     sentences = [
@@ -91,5 +94,5 @@ def describe_curve(curve: Sequence[CurvePoint]) -> list[str]:
         f"The second half of the rows changed nGini by {all_rows.nGini - half.nGini:+.4f} "
         "and MAE by "
         f"{all_rows.MAE / half.MAE - 1.0:+.2%}. Learning curves flatten: twice as many rows "
-        "(memory_limit, or in Spark spark_training_rows) are likely to change them by less.",
+        f"(raise {rows_setting}) are likely to change them by less.",
     ]

@@ -35,6 +35,7 @@ class MemoryPlan:
     room: int
     line_bytes: int
     most_rows: int  # feature rows to learn from where not all have room
+    rows_setting: str = "memory_limit"  # the one that allows no more of them
 
     def has_room(self, n_lines: int, n_customers: int, n_rows: int, models: int = 1) -> bool:
         """Whether so many models can be trained at a time, each on all rows of these orders."""
@@ -61,5 +62,7 @@ def plan_memory(config: Config, optional_columns: Collection[str]) -> MemoryPlan
     # times and amounts, and each column as codes or numbers; twice, as past orders are a copy
     line_bytes = 2 * (16 + 6 * len(optional_columns)) + 16
     fitting = int(room * _ROWS_SHARE) // _ROW_BYTES
-    most_rows = min(config.spark_training_rows, max(fitting, _LEAST_ROWS))
-    return MemoryPlan(room, line_bytes, most_rows)
+    fitting = max(fitting, _LEAST_ROWS)
+    if config.spark_training_rows <= fitting:
+        return MemoryPlan(room, line_bytes, config.spark_training_rows, "spark_training_rows")
+    return MemoryPlan(room, line_bytes, fitting)

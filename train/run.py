@@ -25,8 +25,8 @@ from ..models.model import TrainedModel
 from ..models.scoring import forecast_rows
 from ..notebook_cards import show_steps
 from ..orders import dates, windows
-from ..orders.cutoffs import check_cutoff_in_span, get_default_cutoff
 from ..orders.extra_features import ExtraFunction
+from ..orders.order_totals import OrderTotals
 from ..orders.orders import Orders
 from ..orders.reading.read_orders import OrdersSource
 from .backtest.run import (
@@ -42,7 +42,6 @@ from .limited_orders import Everyone, LimitedOrders, limit_orders, open_limited_
 
 __all__ = [
     "TrainingRun",
-    "resolve_training_end",
     "train",
     "train_and_evaluate",
     "train_final_model",
@@ -51,7 +50,6 @@ __all__ = [
 ]
 
 
-_MOST_LINES_TOGETHER = 2_000_000  # order lines of which several models are trained at a time
 _DRIFT_FORECASTS = ("churn_probability", "expected_spend", "clv")
 
 
@@ -66,6 +64,9 @@ class TrainingRun:
     curve: tuple[CurvePoint, ...] = ()  # with `max_rows`: what fewer rows would have given
     max_rows: int | None = None  # as in `fit`
     share: float = 1.0  # of the shop's customers whose orders are known
+    totals: OrderTotals | None = None  # of all customers' orders; None where not counted
+    sample_remark: str = ""  # what a sample is of
+    rows_setting: str = "memory_limit"  # the one to raise for more feature rows
     everyone: Everyone = field(default_factory=dict)  # all customers, as in `fit`
 
 
@@ -84,10 +85,12 @@ def train(
     `OrdersError` where the history is too short or shows no repeat customer.
     """
     config = require_config(config)
-    with open_limited_orders(orders, config, extra_features) as limited:
-        end = _resolve_end(limited.orders, config, cutoff)
+    with open_limited_orders(orders, config, extra_features, cutoff) as limited:
+        for concern in limited.concerns:
+            warnings.warn(concern, stacklevel=2)
         if limited.is_sample:
-            warnings.warn(limited.orders.report.remarks[-1], stacklevel=2)
+            warnings.warn(limited.remark, stacklevel=2)
+        end = limited.end
         everyone = limited.count_everyone([end])
         with show_steps("training") as progress:
             model = train_final_model(
@@ -103,27 +106,34 @@ def train_and_evaluate(
     progress: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """Fit the model to ship, after evaluating its twins on the newest realised windows."""
-    return train_limited(limit_orders(orders, config), config, cutoff, progress)
+    return train_limited(limit_orders(orders, config, cutoff), config, progress)
 
 
 def train_limited(
     limited: LimitedOrders,
     config: Config,
-    cutoff: dates.Instant | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> TrainingRun:
     """`train_and_evaluate` on what had room."""
-    end = _resolve_end(limited.orders, config, cutoff, progress)
+    for concern in limited.concerns:
+        progress(concern)
     run = train_until(
         limited.orders,
         config,
-        end,
+        limited.end,
         progress,
         limited.max_rows,
         limited.count_everyone,
-        most_models=limited.count_models(config, end, joblib.cpu_count()),
+        most_models=limited.count_models(config, joblib.cpu_count()),
     )
-    return replace(run, share=limited.share)
+    is_everybody = limited.share == 1.0
+    return replace(
+        run,
+        share=limited.share,
+        totals=run.totals if is_everybody else limited.totals,
+        sample_remark=limited.remark,
+        rows_setting=limited.rows_setting,
+    )
 
 
 def train_until(
@@ -166,10 +176,9 @@ def train_until(
         report_step(f"training on the orders before {dates.format_instant(end)}")
         return train_final_model(observed, config, end, max_rows, everyone=everyone)
 
-    # together they need the memory of all; a user's function is not called by two threads at once
-    is_together = observed.n_lines <= _MOST_LINES_TOGETHER and observed.extra is None
-    n_models = most_models or joblib.cpu_count()
-    parallel = joblib.Parallel(n_jobs=n_models if is_together else 1, prefer="threads")
+    # a user's function is not called by two threads at once
+    n_models = 1 if observed.extra is not None else most_models or joblib.cpu_count()
+    parallel = joblib.Parallel(n_jobs=n_models, prefer="threads")
     tasks = [
         *(joblib.delayed(evaluate)(cutoff) for cutoff in cutoffs),
         joblib.delayed(train_last)(),
@@ -184,12 +193,22 @@ def train_until(
         backtests.insert(0, part)
     curve: tuple[CurvePoint, ...] = ()
     if max_rows and backtests:
-        curve = measure_learning_curve(
-            observed, config, cutoffs[0], max_rows, backtests[0], report_step, everyone
-        )
+        try:
+            curve = measure_learning_curve(
+                observed, config, cutoffs[0], max_rows, backtests[0], report_step, everyone
+            )
+        except OrdersError as error:  # a quarter of the rows may be too few
+            report_step(f"no learning curve: {error}")
     evaluation = join_backtests(backtests) if backtests else None
     return TrainingRun(
-        model, observed, end, evaluation, curve, max_rows=max_rows, everyone=everyone
+        model,
+        observed,
+        end,
+        evaluation,
+        curve,
+        max_rows=max_rows,
+        totals=OrderTotals.of(observed),
+        everyone=everyone,
     )
 
 
@@ -226,33 +245,3 @@ def _build_drift_reference(model: TrainedModel, orders: Orders, end: int) -> Dri
             for name, shares in categories.items()
         },
     )
-
-
-def _resolve_end(
-    orders: Orders,
-    config: Config,
-    cutoff: dates.Instant | None,
-    warn: Callable[[str], None] = warnings.warn,
-) -> int:
-    first = windows.find_first_order_at(orders)
-    return resolve_training_end(first, get_default_cutoff(orders), config, cutoff, warn)
-
-
-def resolve_training_end(
-    first: int,
-    complete_until: int,
-    config: Config,
-    cutoff: dates.Instant | None,
-    warn: Callable[[str], None] = warnings.warn,
-) -> int:
-    """The first instant training reads nothing at or after.
-
-    Refuses one out of range; `warn` is called when the orders end more than a week before it.
-    """
-    if cutoff is None:
-        return complete_until
-    end = dates.parse_instant(cutoff)
-    concern = check_cutoff_in_span(first, complete_until, end, config.horizon_days)
-    if concern:
-        warn(concern)
-    return end

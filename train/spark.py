@@ -7,6 +7,7 @@ end of training is that of all orders.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from ..features.calendar_features import attach_calendar
 from ..features.configured_orders import attach_season_history
 from ..models.model import TrainedModel
 from ..orders import dates
+from ..orders.cutoffs import resolve_training_end
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, attach_facts
 from ..orders.reading.line_collector import complete_report
@@ -26,7 +28,9 @@ from ..orders.reading.read_orders import describe_sources
 from ..orders.reading.validation_issues import pluralize
 from ..orders.spark.files import describe_limits, read_customers, read_files, translate_spark_errors
 from ..orders.spark.survey import HASH, SurveyedOrders, survey_orders
-from .run import TrainingRun, resolve_training_end, train_final_model, train_until
+from .limited_orders import LimitedOrders, count_rows
+from .memory_plan import plan_memory
+from .run import TrainingRun, train_final_model, train_limited
 
 __all__ = ["CustomerSample", "sample_orders", "train", "train_on_files"]
 
@@ -40,6 +44,8 @@ class CustomerSample:
     orders: Orders
     end: int
     max_rows: int | None  # as in `fit`; None where all customers are there
+    share: float = 1.0  # of all customers whose orders these are
+    remark: str = ""  # what a sample is of
 
 
 def train(
@@ -76,7 +82,23 @@ def train_on_files(
     remarks = (*sample.orders.report.remarks, *describe_limits(config.orders))
     report = replace(sample.orders.report, remarks=remarks)
     sample = replace(sample, orders=replace(sample.orders, report=report))
-    return train_until(sample.orders, config, sample.end, progress, sample.max_rows)
+    return train_limited(_limit_sample(sample, config), config, progress)
+
+
+def _limit_sample(sample: CustomerSample, config: Config) -> LimitedOrders:
+    """A sample as training takes it. The totals of all customers were not counted."""
+    setting = "spark_training_customers"
+    if sample.max_rows and count_rows(sample.orders, config, sample.end) > sample.max_rows:
+        setting = "spark_training_rows"
+    return LimitedOrders(
+        sample.orders,
+        plan_memory(config, sample.orders.optional_columns),
+        sample.end,
+        max_rows=sample.max_rows,
+        share=sample.share,
+        remark=sample.remark,
+        rows_setting=setting,
+    )
 
 
 def sample_orders(
@@ -88,7 +110,7 @@ def sample_orders(
             f"features.extra must be left out in Spark, got {config.features.extra}; train with "
             "--engine local or clvcast.train"
         )
-    end = resolve_training_end(orders.first, orders.end, config, cutoff)
+    end = resolve_training_end(orders.first, orders.end, config.horizon_days, cutoff, warnings.warn)
     most, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= most
@@ -105,13 +127,15 @@ def sample_orders(
     if orders.facts is not None:
         facts = orders.facts.value
         remarks += [*facts.remarks, *attach_facts(bucket.orders, facts)[1]]
+    remark = ""
     if not takes_all:
-        remarks.append(
+        remark = (
             f"trained on {pluralize(bucket.orders.n_customers, 'customer')} of about "
             f"{customers:,}, drawn "
             "by a hash of their ids (spark_training_customers), its trees on at most about "
             f"{config.spark_training_rows:,} feature rows of them (spark_training_rows)"
         )
+        remarks.append(remark)
     report = replace(report, remarks=tuple(remarks))
     max_rows = None if takes_all else config.spark_training_rows
     sample = attach_calendar(replace(bucket.orders, report=report), config.calendar)
@@ -119,4 +143,4 @@ def sample_orders(
     sample = attach_season_history(
         sample, config.season.history, share, currency=config.orders.currency
     )
-    return CustomerSample(sample, end, max_rows)
+    return CustomerSample(sample, end, max_rows, share, remark)

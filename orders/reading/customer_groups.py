@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from ...configs.schema import OrdersConfig
+from .. import windows
 from ..columns import Int64
 from ..cutoffs import find_complete_until, find_end
+from ..order_totals import OrderTotals
 from ..orders import Orders
 from .label_encoding import encode_labels
 from .line_collector import LineCollector, complete_report
@@ -65,32 +67,48 @@ def assign_groups(orders: Orders) -> Int64:
 class CustomerGroups:
     """Orders in temporary files, by groups of customers; a group can be read more than once.
 
-    `sizes` counts the lines and customers of each group. What is read carries the report on all
-    lines, and until when all of them are there.
+    `sizes` counts the lines and customers of each group, `totals` are those of all, both of the
+    lines before `cutoff` (else before the instant until which all are stated to be there). What is
+    read has all lines, and carries the report on them.
     """
 
-    def __init__(self, files: Sequence[Path], votes: FileVotes | None, intake: LineCollector):
+    def __init__(
+        self,
+        files: Sequence[Path],
+        votes: FileVotes | None,
+        intake: LineCollector,
+        cutoff: int | None = None,
+    ):
         self._files, self._votes, self._intake = files, votes, intake
         lines, customers = np.zeros((2, N_GROUPS), dtype=np.int64)
-        total, newest = Counts(), -1
+        total, newest, firsts, totals = Counts(), -1, [], []
         self.optional_columns: tuple[str, ...] = ()
         config = intake.config
+        complete_until = find_complete_until(config, intake.rules.now)
+        end = complete_until if cutoff is None else cutoff
         report = intake.report(describe_sources(config))  # refuses what cannot be used
         for k in range(N_GROUPS):
             if files[k].exists():
                 orders, counts = self._pack([k])
                 self.optional_columns = orders.optional_columns
                 total += counts
-                lines[k], customers[k] = orders.n_lines, orders.n_customers
-                newest = max(newest, int(orders.times.max(initial=-1)))
+                if not orders.n_lines:
+                    continue
+                newest = max(newest, int(orders.times.max()))
+                firsts.append(windows.find_first_order_at(orders))
+                observed = orders if end is None else windows.slice_observed(orders, end)
+                lines[k], customers[k] = observed.n_lines, observed.n_customers
+                totals.append(OrderTotals.of(observed))
         self.sizes = GroupSizes(lines, customers)
+        self.totals = OrderTotals.join(totals)
+        self.first_order_at = min(firsts)
         self._report = complete_report(report, total, config)
-        self._end = find_end(newest, find_complete_until(config, intake.rules.now))
+        self.complete_until = find_end(newest, complete_until)
 
     def read(self, groups: Sequence[int]) -> Orders:
         """The orders of the customers of some groups."""
         orders, _ = self._pack(groups)
-        return replace(orders, report=self._report, complete_until=self._end)
+        return replace(orders, report=self._report, complete_until=self.complete_until)
 
     def _pack(self, groups: Sequence[int]) -> tuple[Orders, Counts]:
         parts = [part for k in groups for part in read_lines(self._files[k])]
@@ -105,9 +123,15 @@ def estimate_needed(config: OrdersConfig, *, own_names_too: bool = False) -> int
 
 @contextmanager
 def open_groups(
-    config: OrdersConfig, *, own_names_too: bool = False, folder: Path | None = None
+    config: OrdersConfig,
+    *,
+    cutoff: int | None = None,
+    own_names_too: bool = False,
+    folder: Path | None = None,
 ) -> Iterator[CustomerGroups]:
     """The orders a configuration names, in groups; refuses what reading them at once refuses.
+
+    The lines before `cutoff` are counted, as `CustomerGroups` has it.
 
     Temporary files go into a folder of their own in `folder` (else where the system keeps such) and
     are gone when the context ends.
@@ -122,4 +146,4 @@ def open_groups(
             votes = reduce(
                 add, (compare_files(read_lines(f), intake.spans) for f in files), FileVotes()
             )
-        yield CustomerGroups(files, votes, intake)
+        yield CustomerGroups(files, votes, intake, cutoff)

@@ -21,6 +21,7 @@ from ...models.model import TrainedModel
 from ...models.scoring import forecast_rows
 from ...orders import dates, windows
 from ...orders.columns import Int64, Text
+from ...orders.order_totals import OrderTotals
 from ...orders.orders import Orders
 from ..run import TrainingRun
 from .evidence import DataShift, SegmentResult
@@ -59,9 +60,9 @@ class Record(BaseModel):
 
     first: str  # ISO, of the first line
     end: str  # ISO; nothing at or after it was read
-    customers: int
-    months: Mapping[str, Month]  # as `customers`, those of the known share
-    share: float = 1.0  # of the shop's customers that were known, the others had no room
+    customers: int | None  # all of the shop's, sampled or not; None where not counted
+    months: Mapping[str, Month]  # of all customers; empty where not counted
+    share: float = 1.0  # of the shop's customers who were trained on
     evaluated: str | None
     methods: Mapping[str, Mapping[str, float | None]]  # method -> measure -> value
 
@@ -70,14 +71,15 @@ def build_record(run: TrainingRun) -> Record:
     """The record of a finished training."""
     evaluation = run.evaluation
     evaluated = evaluation.newest if evaluation else None
-    months = windows.sum_whole_months(run.known, run.cutoff)
-    unit = run.known.unit
+    totals = run.totals
+    months = totals.sum_whole_months(run.cutoff) if totals else {}
+    first = totals.first_order_at if totals else windows.find_first_order_at(run.known)
     return Record(
-        first=dates.format_iso(windows.find_first_order_at(run.known)),
+        first=dates.format_iso(first),
         end=dates.format_iso(run.cutoff),
-        customers=run.known.n_customers,
+        customers=len(totals.first_orders) if totals else None,
         share=run.share,
-        months={n: Month(lines=lines, money=m / unit) for n, (lines, m) in months.items()},
+        months={n: Month(lines=lines, money=money) for n, (lines, money) in months.items()},
         evaluated=evaluated,
         methods=evaluation.metrics[evaluated]["methods"] if evaluation and evaluated else {},
     )
@@ -166,7 +168,9 @@ def find_schema_changes(
 def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     """Both models on the orders known at the run's cutoff; what cannot be measured is None."""
     record = champion.record
-    feed = compare_history(run.known, run.cutoff, record, run.share) if record else DataShift()
+    feed = DataShift()
+    if record and run.totals:
+        feed = compare_history(run.totals, run.cutoff, record)
     model = champion.model
     if model is None or model.numbers.horizon_days != run.model.numbers.horizon_days:
         return feed
@@ -191,32 +195,23 @@ def measure_data_shift(run: TrainingRun, champion: Champion) -> DataShift:
     )
 
 
-def compare_history(orders: Orders, cutoff: int, record: Record, share: float = 1.0) -> DataShift:
-    """The orders before a cutoff against those a training knew, as far as both reach back.
-
-    `share` is the part of the shop's customers that the orders are of.
-    """
+def compare_history(totals: OrderTotals, cutoff: int, record: Record) -> DataShift:
+    """All orders before a cutoff against those before a training, as far as both reach back."""
     end, first = dates.parse_instant(record.end), dates.parse_instant(record.first)
     if end > cutoff:
         return DataShift()  # trained on newer orders than these
-    months = windows.sum_whole_months(orders, end)
+    months = totals.sum_whole_months(end)
     both = [name for name in record.months if name in months]
     # a month that is gone within the time both cover counts as empty; one before it was let go
     both += [name for name in record.months if name not in months and name > min(both, default="~")]
     then = [record.months[name] for name in both]
-    now = [months.get(name, (0, 0)) for name in both]
+    now = [months.get(name, (0, 0.0)) for name in both]
     customers = None
-    if windows.find_first_order_at(orders) <= first:
-        n_customers = windows.slice_observed(orders, end).n_customers
-        customers = _divide(n_customers / share, record.customers / record.share)
+    if record.customers is not None and totals.first_order_at <= first:
+        customers = _divide(totals.count_customers(end), record.customers)
     return DataShift(
-        lines=_divide(
-            sum(n for n, _ in now) / share, sum(month.lines for month in then) / record.share
-        ),
-        money=_divide(
-            sum(m for _, m in now) / orders.unit / share,
-            sum(month.money for month in then) / record.share,
-        ),
+        lines=_divide(sum(n for n, _ in now), sum(month.lines for month in then)),
+        money=_divide(sum(m for _, m in now), sum(month.money for month in then)),
         customers=customers,
     )
 

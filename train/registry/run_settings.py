@@ -18,7 +18,7 @@ from ..backtest.summary import describe_verdict
 from ..boosting import list_tree_parameters
 from ..run import TrainingRun
 
-__all__ = ["CONFIG_FILE", "format_config", "list_parameters", "write_note"]
+__all__ = ["CONFIG_FILE", "describe_sample", "format_config", "list_parameters", "write_note"]
 
 CONFIG_FILE = "config.yaml"  # among a run's artifacts
 _LIBRARIES = ("clvcast", "lightgbm", "mlflow", "numba", "numpy", "pandas", "pyarrow", "scipy")
@@ -52,6 +52,8 @@ def list_parameters(run: TrainingRun, config: Config) -> dict[str, str]:
         "features": len(numbers.features),
         "customers": run.known.n_customers,
         "order_lines": run.known.n_lines,
+        "share": f"{run.share:.6g}",  # of the shop's customers
+        "memory_limit": config.memory_limit or "none",
         "lines_without_customer": reading.lines_without_customer,
         "lines_rejected": sum(reading.rejected.values()),
         "first_order": dates.format_instant(windows.find_first_order_at(run.known)),
@@ -73,6 +75,13 @@ def _flatten(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         path = f"{above}.{name}" if above else name
         flat |= _flatten(value, path) if isinstance(value, Mapping) and value else {path: value}
     return flat
+
+
+def describe_sample(run: TrainingRun) -> str:
+    """What a sample is of, to stand beside its totals; empty where everything was trained on."""
+    if run.share == 1.0:
+        return run.sample_remark
+    return f"counts and totals are those of a sample of the customers; {run.sample_remark}"
 
 
 def format_config(config: Config) -> str:
@@ -97,6 +106,8 @@ def write_note(run: TrainingRun, config: Config, outcome: str = "") -> str:
         f"**Data**: {observed.n_customers:,} customers, {observed.n_lines:,} order lines "
         f"from {first} to {dates.format_instant(run.cutoff)}.",
     ]
+    if run.sample_remark:
+        parts.append(f"**Sample**: {describe_sample(run)}.")
     if run.evaluation is None:
         parts.append("The history is too short for a holdout window: nothing was measured.")
     else:

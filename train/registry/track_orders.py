@@ -130,12 +130,12 @@ def track(
     config = require_config(config)
     check_tags(tags or {})  # before the training takes its time
     with (
-        open_limited_orders(orders, config, extra_features) as limited,
+        open_limited_orders(orders, config, extra_features, cutoff) as limited,
         nullcontext(progress) if progress else show_steps("training") as tell,
     ):
         if limited.is_sample:
-            tell(limited.orders.report.remarks[-1])
-        run = train_limited(limited, config, cutoff, tell)
+            tell(limited.remark)
+        run = train_limited(limited, config, tell)
         done = track_run(run, config, tracking_uri, force, tell, tags, run_name)
     return TrackedTraining(
         **{field.name: getattr(done, field.name) for field in fields(done)},

@@ -34,7 +34,13 @@ from ..learning_curve import CURVE_FILE
 from ..run import TrainingRun
 from . import promotion
 from .mlflow_store import Store, Version, open_for_writing
-from .run_settings import CONFIG_FILE, format_config, list_parameters, write_note
+from .run_settings import (
+    CONFIG_FILE,
+    describe_sample,
+    format_config,
+    list_parameters,
+    write_note,
+)
 from .store_location import find_writable_store
 
 __all__ = ["TrackedRun", "check_tags", "describe_verdict", "format_verdict_table", "track"]
@@ -215,15 +221,21 @@ def _log_training(store: Store, run_id: str, run: TrainingRun, config: Config) -
 
 
 def _format_report(run: TrainingRun, config: Config) -> str:
-    """The report of the run's forecasts and evaluation; it names no customer."""
+    """The report of the run's forecasts and evaluation; it names no customer.
+
+    Of a sample, the first remark says what its totals are of.
+    """
     forecasts = forecast_rows(run.model, run.known, run.cutoff)
-    return report(
+    page = report(
         describe_terms(run.model).carried_by(forecasts),
         run.known,
         config,
         model=run.model,
         backtest=run.evaluation,
-    ).html
+    )
+    if not run.sample_remark:
+        return page.html
+    return dataclasses.replace(page, remarks=(describe_sample(run), *page.remarks)).html
 
 
 def _name_measures(summary: Mapping[str, Any]) -> dict[str, float]:
