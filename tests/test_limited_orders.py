@@ -217,7 +217,8 @@ def save_lines_before(config: Config, folder: Path) -> Config:
     lines = pd.concat([pd.read_csv(folder / name) for name in ("a.csv", "b.csv")])
     past = folder / "past"
     past.mkdir()
-    lines[pd.to_datetime(lines["ordered_at"]) < pd.Timestamp(CUTOFF)].to_csv(past / "a.csv", index=False)
+    is_past = pd.to_datetime(lines["ordered_at"]) < pd.Timestamp(CUTOFF)
+    lines[is_past].to_csv(past / "a.csv", index=False)
     orders = config.orders.model_copy(update={"source": f"{past}/*.csv"})
     return config.model_copy(update={"orders": orders})
 
