@@ -196,7 +196,13 @@ def test_train_ends_with_one_if_the_gate_refuses(
 ) -> None:
     """Real trainings end so in test_printed_commands.py and test_nightly.py."""
     calls: list[object] = []
-    trained = SimpleNamespace(model=shop_model, evaluation=None, curve=(), known=shop_orders)
+    trained = SimpleNamespace(
+        model=shop_model,
+        evaluation=None,
+        curve=(),
+        rows_setting="memory_limit",
+        known=shop_orders,
+    )
     tracked = TrackedRun("sqlite:///mlflow.db", "run", "shop", "2", True, "1", promoted, verdict)
 
     def skip_training(limited: LimitedOrders, *_: object) -> SimpleNamespace:
