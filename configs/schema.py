@@ -16,6 +16,7 @@ from pydantic import (
 from ..errors import ConfigError
 from .acquisition import AcquisitionConfig
 from .economics import EconomicsConfig
+from .file_format import FormatConfig
 from .gate import GateConfig
 from .kpis import KpisConfig
 from .lists import ListsConfig
@@ -25,7 +26,6 @@ from .orders import (
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
     CustomersConfig,
-    FormatConfig,
     LineRules,
     OrdersConfig,
     SourceConfig,

@@ -23,8 +23,8 @@ from ..orders import dates
 from ..orders.cutoffs import resolve_training_end
 from ..orders.orders import Orders
 from ..orders.reading.customer_attributes import Customers, attach_facts
-from ..orders.reading.line_collector import complete_report
 from ..orders.reading.read_orders import describe_sources
+from ..orders.reading.report_completion import complete_report
 from ..orders.reading.validation_issues import pluralize
 from ..orders.spark.files import describe_limits, read_customers, read_files, translate_spark_errors
 from ..orders.spark.survey import HASH, SurveyedOrders, survey_orders

@@ -122,7 +122,7 @@ def _detect_own_returns(profile: SourceProfile) -> Finding | None:
 
 
 def _detect_nameless_returns(profile: SourceProfile) -> Finding | None:
-    """Refunds without a customer, which are set aside, though they name an order of the file."""
+    """Refunds that are set aside because they name no customer, only an order of the file."""
     lost = (profile.customers.codes < 0) & (profile.amounts < 0)
     returned = int((profile.amounts < 0).sum())
     if lost.sum() < max(_LEAST_RETURNS, _NAMELESS_SHARE * returned):
@@ -143,7 +143,7 @@ def _detect_nameless_returns(profile: SourceProfile) -> Finding | None:
         "warn",
         abs(money / bought) if bought else 0.0,
         f"{pluralize(int(lost.sum()), 'line')} with negative amounts ({money:,.2f}) name no "
-        f"customer and are set aside, so that they lower nothing; {where}",
+        f"customer and are set aside, so they reduce nobody's spend; {where}",
         "fill in the customer of each order on its refunds, in the export or by a query",
     )
 

@@ -34,6 +34,14 @@ from ...orders.reading.usable_lines import UsableLines
 from ..words import is_return, rate_name
 from . import vocabulary
 from .cell_hashes import UInt64, has_hash, hash_cells
+from .profiled_columns import (
+    MOST_VALUES,
+    add_counts,
+    is_text,
+    iterate_counts,
+    may_name_persons,
+    take_plain_columns,
+)
 
 __all__ = ["MOST_LINES", "SourceProfile", "profile_sources", "profile_table"]
 
@@ -43,10 +51,7 @@ _CELLS = "cells "  # before the name of a column whose cells are compared within
 _MOST_COMPARED = 100_000  # lines, from the first
 _MOST_COMPARED_COLUMNS = 60
 _PERSON = "person "  # before the name of a column that may tell people apart
-_MOST_VALUES = 60  # distinct values of a column that is counted by value
 _MOST_PERSON_COLUMNS = 8
-_LONGEST_PERSON = 80  # characters, on average: longer is free text
-_MAIL_SHARE = 0.8  # of the cells with an @: the column is of e-mail addresses
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ class _ProfileBuilder:
         if file not in self._files:
             self._files.append(file)
         used = lines.usable()
-        plain = _take_plain_columns(raw.table)
+        plain = take_plain_columns(raw.table)
         self._keep_persons(plain, mapping)
         self._count_positives(plain, mapping, position, lines)
         counted = plain.filter(pa.array(used & ~lines.verdicts.is_left_out))
@@ -218,12 +223,12 @@ class _ProfileBuilder:
             for name in expression.columns
         }
         for name in table.column_names:
-            if name in mapped or not _is_text(table[name].type):
+            if name in mapped or not is_text(table[name].type):
                 continue
-            if pc.count_distinct(table[name].slice(0, 2_000)).as_py() > _MOST_VALUES:
+            if pc.count_distinct(table[name].slice(0, 2_000)).as_py() > MOST_VALUES:
                 continue
             counts = self._positives.setdefault((position, name), {})
-            for value, count in _iterate_counts(table[name].filter(pa.array(adds))):
+            for value, count in iterate_counts(table[name].filter(pa.array(adds))):
                 if is_return(value):
                     counts[value] = counts.get(value, 0) + count
 
@@ -235,7 +240,7 @@ class _ProfileBuilder:
             if not is_listed:
                 if name in mapped or len(self._persons) == _MOST_PERSON_COLUMNS:
                     continue
-                if not _may_name_persons(name, column):
+                if not may_name_persons(name, column):
                     continue
                 self._persons[name] = [_make_missing(part.n_lines) for part in self._parts]
             self._persons[name].append(read_ids(column, nulls_by_name=True)[0])
@@ -258,17 +263,17 @@ class _ProfileBuilder:
                 continue
             counts = self._values.setdefault(key, {})
             assert counts is not None
-            if not _add_counts(counts, table[name]):
+            if not add_counts(counts, table[name]):
                 self._values[key] = None
 
     def _count_marks(self, table: pa.Table, mapping: Mapping[str, Expression]) -> None:
         amount = mapping.get("amount") or mapping.get(ORDER_TOTAL)
         for name in amount.columns if amount else ():
-            if name not in table.column_names or not _is_text(table[name].type):
+            if name not in table.column_names or not is_text(table[name].type):
                 continue
             column = table[name]
             marked = column.filter(pc.match_substring_regex(column, r"[^\d\s.,()+\-'eE]"))
-            for cell, count in _iterate_counts(pc.replace_substring_regex(marked, r"\d+", "0")):
+            for cell, count in iterate_counts(pc.replace_substring_regex(marked, r"\d+", "0")):
                 mark = vocabulary.find_currency_mark(cell)
                 if mark:
                     self._marks[mark] = self._marks.get(mark, 0) + count
@@ -337,59 +342,6 @@ def _assign_returns(parts: list[UsableLines]) -> list[UsableLines]:
 
 def _make_missing(n_lines: int) -> TextColumn:
     return TextColumn(np.full(n_lines, -1, np.int32), pa.array([], pa.string()))
-
-
-def _take_plain_columns(table: pa.Table) -> pa.Table:
-    """The columns of text, whole numbers or flags, under a name that no other has."""
-    columns = {}
-    for name in table.column_names:
-        if table.column_names.count(name) > 1:
-            continue
-        column = table[name]
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if pa.types.is_string_view(column.type):  # Arrow cannot filter them yet
-            column = column.cast(pa.large_string())
-        kind = column.type
-        if _is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-            columns[name] = column
-    return pa.table(columns)
-
-
-def _may_name_persons(name: str, column: pa.ChunkedArray) -> bool:
-    """Whether a column may tell people apart: by its name, or because it holds e-mail addresses."""
-    if _is_text(column.type):
-        head = column.slice(0, 1_000).cast(pa.string()).drop_null()
-        filled = head.filter(pc.not_equal(head, ""))
-        if not len(filled) or pc.mean(pc.utf8_length(filled)).as_py() > _LONGEST_PERSON:
-            return False
-        if pc.mean(pc.match_substring(filled, "@")).as_py() > _MAIL_SHARE:
-            return True
-    return vocabulary.is_person_column(name)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _add_counts(counts: dict[str, int], column: pa.ChunkedArray) -> bool:
-    """Add a column's values to their counts; False where there are too many to mean a state."""
-    if not (_is_text(column.type) or pa.types.is_boolean(column.type)):
-        return False
-    head = column.slice(0, 2_000)
-    if pc.count_distinct(head).as_py() > _MOST_VALUES:
-        return False
-    for value, count in _iterate_counts(column):
-        counts[value] = counts.get(value, 0) + count
-        if len(counts) > _MOST_VALUES:
-            return False
-    return True
-
-
-def _iterate_counts(column: pa.ChunkedArray) -> list[tuple[str, int]]:
-    counted = pc.value_counts(column.cast(pa.string()))
-    cells = [(row["values"], row["counts"]) for row in counted.to_pylist()]
-    return [((value or "").strip(), count) for value, count in cells]
 
 
 def _number_pairs(left: np.ndarray, right: np.ndarray) -> Int64:

@@ -22,10 +22,11 @@ from ..cutoffs import find_complete_until, find_end
 from ..order_totals import OrderTotals
 from ..orders import Orders
 from .label_encoding import encode_labels
-from .line_collector import LineCollector, complete_report
+from .line_collector import LineCollector
 from .overlapping_files import FileVotes, compare_files
 from .packing import pack
 from .read_orders import describe_sources, estimate_bytes, iterate_usable_lines
+from .report_completion import complete_report
 from .sharding import hash_customers, read_lines, write_lines
 from .temporary_folder import make_temporary_folder
 from .usable_lines import Counts

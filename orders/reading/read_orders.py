@@ -33,9 +33,10 @@ from .files import (
 )
 from .frames import ArrowStream, is_frame, open_frame
 from .layout_fitting import fit_rules, fit_source
-from .line_collector import LineCollector, complete_report
+from .line_collector import LineCollector
 from .memory_estimate import estimate_memory
 from .packing import pack
+from .report_completion import complete_report
 from .usable_lines import UsableLines
 
 __all__ = [

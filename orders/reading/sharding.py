@@ -27,10 +27,11 @@ from ..columns import Int64
 from ..cutoffs import find_complete_until, find_end
 from ..orders import Orders, OrdersReport
 from .label_encoding import Ids, WholeNumbers, encode_labels, parse_whole_numbers
-from .line_collector import LineCollector, complete_report
+from .line_collector import LineCollector
 from .overlapping_files import FileVotes, compare_files
 from .packing import pack
 from .read_orders import describe_sources, estimate_bytes, iterate_usable_lines
+from .report_completion import complete_report
 from .temporary_folder import make_temporary_folder
 from .usable_lines import Counts, UsableLines
 

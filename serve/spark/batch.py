@@ -28,9 +28,9 @@ from ...models.plausibility import (
 )
 from ...models.scoring import FORECAST_SCHEMA, describe_hindsight, describe_terms
 from ...orders import dates, windows
-from ...orders.reading.line_collector import complete_report
 from ...orders.reading.read_orders import describe_sources
 from ...orders.reading.rejected_lines import REJECTED_SCHEMA, build_rejected_table
+from ...orders.reading.report_completion import complete_report
 from ...orders.reading.usable_lines import Counts
 from ...orders.spark.buckets import Bucket
 from ...orders.spark.files import (
