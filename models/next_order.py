@@ -10,10 +10,8 @@ one formula.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from ..features.recency_frequency import OrderDays
@@ -24,7 +22,6 @@ __all__ = ["NextOrder", "predict_next_order"]
 
 _EXPECTED = 0.5  # an order is expected when it is more likely than not within the CLV's span
 _SHARES = (0.5, 0.1, 0.9)  # of the orders that do come within the span: the median, and a window
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 
 
 @dataclass(frozen=True)
@@ -44,34 +41,16 @@ def predict_next_order(
     span_days: int,
 ) -> NextOrder:
     """The median and an 80 % window of the next order's day."""
-    quantiles = np.full((len(_SHARES), len(churn_probability)), np.nan)
-    _fill_quantiles(
-        model.alpha + history.tenure_days,
-        model.r + history.n_repeat_days,
-        churn_probability,
-        float(horizon_days),
-        float(span_days),
-        quantiles,
-    )
-    return NextOrder(*quantiles)
-
-
-@_compiled
-def _fill_quantiles(scales, shapes, churn, horizon, span, days_until):  # type: ignore[no-untyped-def]
-    """The days until each of _SHARES of the orders within the span: n_shares x n_rows."""
-    for row in range(len(scales)):
-        scale, shape = scales[row], shapes[row]
-        log_silence = -math.log1p(horizon / scale)  # log of (alpha + T) / (alpha + T + H)
-        if_there = max(-math.expm1(shape * log_silence), 1e-12)
-        ordering = 1.0 - churn[row]
-        there = ordering / if_there
-        if there >= 1.0:
-            there = 1.0
-            shape = max(math.log(max(churn[row], 1e-12)) / log_silence, 1e-9)
-        within_span = there * -math.expm1(-shape * math.log1p(span / scale))
-        if within_span < _EXPECTED:
-            continue
-        for k in range(len(_SHARES)):
-            chance = min(_SHARES[k] * within_span / there, 1.0 - 1e-12)
-            days = scale * math.expm1(-math.log1p(-chance) / shape)
-            days_until[k, row] = min(days, span)
+    scale, shape = model.alpha + history.tenure_days, model.r + history.n_repeat_days
+    log_silence = -np.log1p(horizon_days / scale)  # log of (alpha + T) / (alpha + T + H)
+    if_there = np.maximum(-np.expm1(shape * log_silence), 1e-12)
+    there = (1.0 - churn_probability) / if_there
+    certain = np.maximum(np.log(np.maximum(churn_probability, 1e-12)) / log_silence, 1e-9)
+    shape = np.where(there >= 1.0, certain, shape)
+    there = np.minimum(there, 1.0)
+    within_span = there * -np.expm1(-shape * np.log1p(span_days / scale))
+    is_expected = within_span >= _EXPECTED
+    per_order = np.where(is_expected, within_span, np.nan) / np.where(is_expected, there, 1.0)
+    chances = np.minimum(np.multiply.outer(_SHARES, per_order), 1.0 - 1e-12)
+    days_until = scale * np.expm1(-np.log1p(-chances) / shape)
+    return NextOrder(*np.minimum(days_until, float(span_days)))

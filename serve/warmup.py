@@ -10,12 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..configs.schema import OPTIONAL_COLUMNS, OrdersConfig
-from ..features.recency_frequency import OrderDays
 from ..features.table import compute_feature_rows
-from ..models.btyd.forecasts import BgNbd, predict_order_days
 from ..models.golden_rows import CUTOFF, add_golden_extras, build_golden_rows
 from ..models.model import TrainedModel
-from ..models.next_order import predict_next_order
 from ..models.score_one import score_one
 from ..models.scoring import forecast_rows
 from ..models.trees.quick_scorer import FlatTrees
@@ -34,14 +31,9 @@ _STUMP = (
 
 
 def warm_code() -> None:
-    """Compile features, with every optional column and with none, and forecasts."""
+    """Compile features, with every optional column and with none, and trees."""
     scan_json(b"{}")
     FlatTrees.of(_STUMP).sums(np.zeros((1, 1), dtype=np.float32))
-    one = np.ones(1)
-    btyd = BgNbd(r=1.0, alpha=1.0, a=1.0, b=1.0)
-    days = OrderDays(one, one, one, one)
-    predict_order_days(btyd, days, 1)
-    predict_next_order(btyd, days, one, 1, 1)
     cutoff = np.array([dates.parse_instant(CUTOFF)], dtype=np.int64)
     for columns in ((), OPTIONAL_COLUMNS):
         rows = build_golden_rows(columns)

@@ -25,7 +25,7 @@ from scipy.special import exprel
 
 from ...features.recency_frequency import OrderDays
 from ...orders.columns import Float64
-from .bg_nbd_integral import expect_orders_if_alive
+from .bg_nbd_integral import add_in_turn, expect_orders_if_alive
 
 __all__ = [
     "BgNbd",
@@ -154,7 +154,7 @@ def predict_order_days(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> Float64:
     """E[order days within `horizon_days` after the tenure]: n_rows, >= P(an order)."""
-    return predict_alive_probability(model, days) * _expect_if_alive(model, days, horizon_days)
+    return predict_alive_probability(model, days) * _expect_if_alive(model, days, horizon_days)[0]
 
 
 def predict_order_outlook(
@@ -164,7 +164,7 @@ def predict_order_outlook(
     alive = predict_alive_probability(model, days)
     return (
         alive * _order_probability_if_alive(model, days, horizon_days),
-        alive * _expect_if_alive(model, days, horizon_days),
+        alive * _expect_if_alive(model, days, horizon_days)[0],
     )
 
 
@@ -173,8 +173,8 @@ def predict_order_days_by_period(
 ) -> Float64:
     """E[order days in (horizon (k - 1), horizon k]] for k = 1..periods: n_rows x periods, >= 0."""
     alive = predict_alive_probability(model, days)
-    until = [alive * _expect_if_alive(model, days, horizon_days * k) for k in range(periods + 1)]
-    return np.maximum(np.diff(np.array(until), axis=0).T, 0.0)
+    until = alive * _expect_if_alive(model, days, *(horizon_days * k for k in range(periods + 1)))
+    return np.maximum(np.diff(until, axis=0).T, 0.0)
 
 
 def predict_later_order_days(
@@ -186,34 +186,35 @@ def predict_later_order_days(
     left cancels in it, so that it stays sound for customers who are almost surely gone.
     """
     alive = predict_alive_probability(model, days)
-    until = [_expect_if_alive(model, days, horizon_days * k) for k in range(1, periods + 1)]
-    if_alive = np.maximum(np.diff(np.array(until), axis=0).T, 0.0)
+    until = _expect_if_alive(model, days, *(horizon_days * k for k in range(1, periods + 1)))
+    if_alive = np.maximum(np.diff(until, axis=0).T, 0.0)
     decline = np.minimum(if_alive / np.maximum(until[0], 1e-300)[:, None], 1.0)
     return alive[:, None] * if_alive, decline
 
 
 def _expect_if_alive(
-    model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
+    model: Nbd | BgNbd | ParetoNbd, days: OrderDays, *horizons_days: float
 ) -> Float64:
-    rate_shape = model.r + days.n_repeat_days
-    growth = horizon_days / (model.alpha + days.tenure_days)
-    if isinstance(model, Nbd):
-        return np.asarray(rate_shape * growth)
-    if isinstance(model, BgNbd) and len(growth) == 1:
-        return expect_orders_if_alive(model.r, model.a, model.b, days.n_repeat_days, growth)
+    """E[order days within each horizon] of a customer who is still there: n_horizons x n_rows."""
+    horizons = np.array(horizons_days)[:, None]
     if isinstance(model, BgNbd):
-        # a shop has far fewer pairs of repeats and tenure than customers
+        # both are of whole days: a million customers have some ten thousand pairs
         pairs, which = np.unique(days.n_repeat_days + 1j * days.tenure_days, return_inverse=True)
-        growth = horizon_days / (model.alpha + pairs.imag)
-        return expect_orders_if_alive(model.r, model.a, model.b, pairs.real, growth)[which]
+        growth = horizons / (model.alpha + pairs.imag)
+        repeats = np.broadcast_to(pairs.real, growth.shape)
+        expected = expect_orders_if_alive(
+            model.r, model.a, model.b, repeats.ravel(), growth.ravel()
+        )
+        return np.asarray(expected.reshape(growth.shape)[:, which])
+    rate = (model.r + days.n_repeat_days) / (model.alpha + days.tenure_days)
+    if isinstance(model, Nbd):
+        return np.asarray(rate * horizons)
     # E[rate] x E[(1 - e^(-mu H)) / mu] = E[rate] x (B / (s - 1)) (1 - (B / (B + H))^(s - 1)), where
     # B = beta + T; in exprel it passes through s = 1
     scale = model.beta + days.tenure_days
-    length = np.log1p(horizon_days / scale)
+    length = np.log1p(horizons / scale)
     lifetime = scale * length * exprel((1.0 - model.s) * length)
-    return np.asarray(
-        rate_shape / (model.alpha + days.tenure_days) * np.minimum(lifetime, horizon_days)
-    )
+    return np.asarray(rate * np.minimum(lifetime, horizons))
 
 
 def compute_first_event_probability(
@@ -228,7 +229,7 @@ def compute_first_event_probability(
     """
     if len(days) <= _FEW:
         points, weights = (np.array(part)[:, None] for part in (_POINTS, _WEIGHTS))
-        total = _add_in_turn(
+        total = add_in_turn(
             _evaluate_node(points, weights, n, a, s, b, *_compute_range(n, a, s, b, days))[0]
         )
     else:
@@ -276,11 +277,6 @@ def _evaluate_node(
     log_a, log_b = np.log1p(u / a), np.log1p(u / b)
     density = (weight * half) * n * (least + u) / (a + u) * np.exp(-n * log_a - s * log_b)
     return density, u, log_a, log_b
-
-
-def _add_in_turn(terms: Float64) -> Float64:
-    """The sum over rows in their order, to the bit what a loop adds up; np.sum adds pairwise."""
-    return np.asarray(np.add.accumulate(terms, axis=0)[-1])
 
 
 def predict_order_value(model: GammaGamma, days: OrderDays) -> Float64:
