@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -26,6 +27,11 @@ _DATES = (
 )
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
 _TIMES = ("", *(before + clock for before in (" ", ", ", "T") for clock in _CLOCKS))
+_SHAPES = {
+    **dict.fromkeys(("%d", "%m", "%H", "%I", "%M", "%S"), r"\d{1,2}"),
+    **dict.fromkeys(("%a", "%A", "%b", "%B", "%p"), r"\D+"),
+    **{"%y": r"\d\d", "%Y": r"\d{4}", "%f": r"\d{1,9}", " ": r"\s+"},
+}
 _OFFSET = r"( ?)(?:UTC|GMT|Z|[+-]\d{2}:?\d{2})$"
 _FEW = 20  # cells that most formats already fail on
 _NUMBERS = (
@@ -77,16 +83,33 @@ def suggest_date_format(sample: pa.StringArray) -> str:
         suffix = " %z" if pc.all(pc.match_substring_regex(sample, " " + _OFFSET)).as_py() else "%z"
         sample = plain
     fits = [
-        date + time + suffix
-        for date in _DATES
-        for time in _TIMES
-        if _can_read(sample[:_FEW], date + time) and _can_read(sample, date + time)
+        form + suffix
+        for form in _choose_by_shape(sample[0].as_py())
+        if _can_read(sample[:_FEW], form) and _can_read(sample, form)
     ]
     in_english = [form for form in fits if _reads_as_it_is(sample, form.removesuffix(suffix))]
     # translated months fit %b and %B alike: one of the two is enough
     alike = [form for form in fits if "%B" not in form or form.replace("%B", "%b") not in fits]
     fits = in_english or alike
     return f"set orders.format.date_format: {' or '.join(fits[:2])}" if fits else ""
+
+
+def _choose_by_shape(cell: str) -> list[str]:
+    """The formats whose digits and marks stand where those of a cell do: few of all to try."""
+    clocks = {time: _describe_shape(time).search(cell) for time in _TIMES}
+    return [
+        date + time
+        for date in _DATES
+        for time, clock in clocks.items()
+        if clock and _describe_shape(date).fullmatch(cell[: clock.start()])
+    ]
+
+
+@lru_cache(maxsize=256)
+def _describe_shape(form: str) -> re.Pattern[str]:
+    """What a text of the format looks like: names of months and days are of any language."""
+    parts = (_SHAPES.get(part, re.escape(part)) for part in re.findall("%.|.", form))
+    return re.compile("".join(parts) + r"\Z")
 
 
 def _can_read(cells: pa.StringArray, date_format: str) -> bool:
