@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from ...features.recency_frequency import OrderDays
 from ...models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from ...orders.columns import Float64, Mask
+from .blas_threads import use_one_blas_thread
 from .likelihoods import Groups, ValueGroups, bg_nbd, gamma_gamma, nbd, pareto_nbd
 
 __all__ = [
@@ -196,7 +197,7 @@ def _maximise(
         cost = penalty * float(values @ values) - float(share @ each)
         return cost, (2 * penalty * values - gradient @ share) * values
 
-    with threads:
+    with threads, use_one_blas_thread():
         optimum = minimize(
             objective,
             np.clip(start, low, high),

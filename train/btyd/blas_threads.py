@@ -1,0 +1,32 @@
+"""One thread of linear algebra while small fits run.
+
+SciPy's L-BFGS-B solves systems of three or four unknowns. OpenBLAS wakes all its threads for each,
+and they wait in a loop: half of the time of a small training.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from threadpoolctl import threadpool_limits
+
+__all__ = ["use_one_blas_thread"]
+
+_lock = threading.Lock()
+_limits: list[threadpool_limits] = []  # the same one for each that is inside
+
+
+@contextmanager
+def use_one_blas_thread() -> Iterator[None]:
+    """Limit BLAS to one thread; the last of several threads that are inside restores the limit."""
+    with _lock:
+        _limits.append(threadpool_limits(1, "blas") if not _limits else _limits[0])
+    try:
+        yield
+    finally:
+        with _lock:
+            limit = _limits.pop()
+            if not _limits:
+                limit.restore_original_limits()
