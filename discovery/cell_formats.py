@@ -227,7 +227,7 @@ def parse_instants_as_text(
 def parse_numbers(cells: Sequence[str], decimal: str | None) -> tuple[Float64, Mask]:
     """Numbers, NaN where a cell is none; and which cells hold something that is no number."""
     column = pa.chunked_array([pa.array(list(cells), pa.string())])
-    parsed = parse_number_cells(column, FormatConfig(decimal=decimal))
+    parsed = parse_number_cells(column, FormatConfig(decimal=decimal), with_mend=False)
     return parsed.values, parsed.bad
 
 

@@ -72,6 +72,8 @@ class ColumnProfile:
             good = 1 - float(bad.mean()) if len(bad) else 0.0
             if good > share + 0.01:
                 best, share = mark, good
+            if share >= 0.99:  # no other can be better
+                break
         return best
 
     @cached_property

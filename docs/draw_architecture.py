@@ -13,6 +13,7 @@ import sys
 import textwrap
 import tomllib
 from collections import Counter
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def find_folders(part: Path) -> list[Path]:
     return sorted(path.parent for path in part.rglob("__init__.py"))
 
 
+@lru_cache
 def count_statements(part: str) -> int:
     """Python statements of a folder with its subfolders, or of a root module."""
     path = ROOT / part

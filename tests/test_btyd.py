@@ -216,7 +216,7 @@ some_days = st.lists(
 
 
 @given(model=models, days=some_days, horizon=st.floats(0.1, 3650))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_laws(model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon: float) -> None:
     alive = forecasts.predict_alive_probability(model, days)
     probability = forecasts.predict_order_probability(model, days, horizon)

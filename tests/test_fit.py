@@ -199,7 +199,7 @@ def test_a_forecast_has_a_row_per_customer_with_an_order(
 
 
 @pytest.mark.filterwarnings("ignore:the median order value")  # these worlds are another shop's
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(worlds.small_worlds(), st.integers(1, 8), st.floats(0.0, 1.0))
 def test_forecasts_are_finite_and_coherent(
     shop_model: clvcast.Model, lines: pd.DataFrame, periods: int, rate: float

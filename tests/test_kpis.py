@@ -251,7 +251,7 @@ def test_the_formula_counts_what_the_forecasts_target_counts(
     assert contribution["revenue"] == spend["revenue"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(worlds.small_worlds())
 def test_groups_add_up_to_the_shop(lines: pd.DataFrame) -> None:
     """Whatever the cut, customers, orders, revenue and CLV of the groups are those of the shop."""

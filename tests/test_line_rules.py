@@ -192,7 +192,7 @@ def world(lines: list[tuple[int, int, str, int, str]]) -> pd.DataFrame:
     return frame
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(WORLDS, st.randoms(use_true_random=False), st.booleans())
 def test_filters_are_those_of_a_table_and_know_no_order_of_lines(
     lines: Any, random: Any, keeps: bool
@@ -221,7 +221,7 @@ def test_filters_are_those_of_a_table_and_know_no_order_of_lines(
 # ---- totals of orders
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(WORLDS, st.booleans(), st.randoms(use_true_random=False))
 def test_an_order_total_counts_once_wherever_it_stands(
     lines: Any, on_each_line: bool, random: Any

@@ -55,7 +55,7 @@ def test_one_by_one_gives_the_numbers_of_a_batch(
     assert [dataclasses.astuple(one) for one in ones] == as_tuples(batch)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(worlds.small_worlds())
 def test_lines_are_packed_as_the_reader_packs_them(frame: pd.DataFrame) -> None:
     read = read_table(frame, OrdersConfig())

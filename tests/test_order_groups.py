@@ -79,7 +79,7 @@ def test_the_kernel_groups_lines_by_the_rule(lines: pd.DataFrame) -> None:
     assert seen == rows.n_rows
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(worlds_with_long_histories())
 def test_groups_cover_the_window_and_nothing_else(lines: pd.DataFrame) -> None:
     orders = pack(lines)

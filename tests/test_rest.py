@@ -341,7 +341,7 @@ REQUESTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(REQUESTS | JSON_VALUES)
 def test_no_payload_makes_the_server_fail(client: httpx.Client, body: object) -> None:
     content = json.dumps(body, ensure_ascii=True).encode()

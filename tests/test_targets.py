@@ -32,7 +32,7 @@ def plain(lines: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> tuple[
     return cents.sum() / 100, int((cents.groupby(label.map(repr)).sum() > 0).sum())
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(worlds.small_worlds())
 def test_targets_equal_the_plain_definition(lines: pd.DataFrame) -> None:
     orders = read_table(lines, OrdersConfig())

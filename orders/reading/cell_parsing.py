@@ -50,8 +50,10 @@ class Parsed(Generic[Values]):
     currencies: Mapping[str, int] = field(default_factory=dict)  # signs beside amounts, with counts
 
 
-def parse_number_cells(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Float64]:
-    """Numbers as float64; NaN where bad or missing."""
+def parse_number_cells(
+    column: pa.ChunkedArray, text: FormatConfig, *, with_mend: bool = True
+) -> Parsed[Float64]:
+    """Numbers as float64; NaN where bad or missing. Looking for a mend takes longest."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_temporal(column.type):  # dates are no numbers, whatever they are stored as
@@ -69,7 +71,8 @@ def parse_number_cells(column: pa.ChunkedArray, text: FormatConfig) -> Parsed[Fl
     numbers = pc.if_else(pa.array(bad | missing), None, cleaned).cast(pa.float64())
     values = _convert_to_floats(numbers)
     bad |= ~np.isfinite(values) & ~missing
-    return Parsed(values, bad, missing, _number_mend(cells, bad, text.decimal), currencies)
+    mend = _number_mend(cells, bad, text.decimal) if with_mend else ""
+    return Parsed(values, bad, missing, mend, currencies)
 
 
 def _read_written(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, dict[str, int]]:

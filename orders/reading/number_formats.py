@@ -49,6 +49,9 @@ def make_plain(cells: pa.StringArray, decimal: str) -> tuple[pa.StringArray, pa.
     """Numbers made plain, `NO_NUMBER` where a cell is none; and the currency that stands beside
     each.
     """
+    if not pc.any(pc.match_substring_regex(cells, "[0-9]")).as_py():  # words alone
+        count = len(cells)
+        return pa.array([NO_NUMBER] * count, cells.type), pa.array([""] * count, cells.type)
     grouping, plain = _get_groupings(decimal)
     for pattern, replacement in _UNIFORM:
         cells = _replace(cells, pattern, replacement)
