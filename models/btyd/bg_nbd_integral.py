@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
@@ -120,7 +121,8 @@ def add_in_turn(terms: Float64) -> Float64:
     return np.asarray(np.add.accumulate(terms, axis=0)[-1])
 
 
-_RULES = (
+# the rule's nodes and weights from a and b + x, and the integral from n, z, nodes and weights
+_RULES: tuple[tuple[Callable[[float, float], Float64], Callable[..., Float64]], ...] = (
     (partial(_make_gauss_rule, 40), _integrate_by_gauss),
     (partial(_make_gauss_rule, 80), _integrate_by_gauss),
     (_make_log_odds_rule, _integrate_by_parts),

@@ -154,7 +154,8 @@ def predict_order_days(
     model: Nbd | BgNbd | ParetoNbd, days: OrderDays, horizon_days: float
 ) -> Float64:
     """E[order days within `horizon_days` after the tenure]: n_rows, >= P(an order)."""
-    return predict_alive_probability(model, days) * _expect_if_alive(model, days, horizon_days)[0]
+    expected = _expect_if_alive(model, days, horizon_days)[0]
+    return np.asarray(predict_alive_probability(model, days) * expected)
 
 
 def predict_order_outlook(
