@@ -26,7 +26,9 @@ DATES = ("cutoff", "expected_next_order_at", "next_order_from", "next_order_unti
 
 # no deadline: the first example compiles; the same examples every time where a failure blocks
 # others
-hypothesis.settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile(
+    "here", deadline=None, max_examples=30, derandomize="CI" in os.environ
+)
 hypothesis.settings.load_profile("here")
 
 

@@ -234,7 +234,7 @@ def test_a_bundle_whose_intervals_overflow_is_refused(
 
 
 def test_threads_share_a_model(shop_model: clvcast.Model, shop_orders: clvcast.Orders) -> None:
-    nested = nest(shop_orders, CUTOFF)["orders"].tolist()
+    nested = nest(shop_orders, CUTOFF)["orders"].tolist()[:100]
     alone = [shop_model.score_one(lines, CUTOFF) for lines in nested]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda lines: shop_model.score_one(lines, CUTOFF), nested * 3))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
-from scipy.special import betainc
 
 from ...orders.columns import Float64
 
@@ -70,6 +69,8 @@ def _integrate_by_gauss(n: Float64, z: Float64, p: Float64, weights: Float64) ->
 @lru_cache(maxsize=1024)
 def _make_log_odds_rule(a: float, b: float) -> Float64:
     """Nodes p, and weights I_p(a, b) dy (1 - p) / p, evenly over the log-odds y: 2 x n_nodes."""
+    from scipy.special import betainc  # few customers need it, and it takes half a second to load
+
     step = min(0.32, 0.8 / np.sqrt(a))
     odds = np.exp(np.arange(-50.0, 28.0, step))
     p = odds / (1.0 + odds)
