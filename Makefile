@@ -74,7 +74,8 @@ test: $(VENV)/dev.stamp ## run the fast tests
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests
 
 test-slow: $(VENV)/dev.stamp ## run the slow tests
-	$(BIN)/python -m pytest $(PARALLEL) -m slow tests
+	@# three processes on two cores: each waits a third of its time for servers, disks and kills
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m slow tests
 
 # $(1): name of the environment in build/, $(2): how uv chooses among the versions that are declared,
 # $(3): more options of pytest

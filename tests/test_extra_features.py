@@ -199,7 +199,7 @@ def test_the_model_keeps_names_alone_and_asks_for_the_function(
     own = ready.score_one(one, scored["cutoff"][0])
     row = scored[scored["customer_id"] == own.customer_id].iloc[0]
     assert (own.clv, own.churn_probability) == (row["clv"], row["churn_probability"])
-    reasons = clvcast.explain(ready, one, scored["cutoff"][0], largest=100)
+    reasons = clvcast.explain(ready, orders, customers=[own.customer_id], largest=100)
     assert {"n_large", "days_quiet"} <= set(reasons["reason"])
 
 

@@ -85,8 +85,6 @@ def draw_lines(seed: int, customers: int) -> Frame:
         (1, "unknown"),
         pytest.param((1, "measured"), marks=pytest.mark.slow),
         pytest.param((2, "measured"), marks=pytest.mark.slow),
-        pytest.param((2, "unknown"), marks=pytest.mark.slow),
-        pytest.param((2, "stated"), marks=pytest.mark.slow),
     ],
     ids=lambda param: f"shop {param[0]}, margin {param[1]}",
 )

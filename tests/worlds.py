@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FIRST_DAY = "2020-01-01"
-FEW, MANY = 15, 150
+FEW, MANY = 15, 100
 
 
 def law(
