@@ -14,6 +14,9 @@ PARTS := $(sort $(wildcard *.py) py.typed $(patsubst %/__init__.py,%,$(wildcard 
 LINKS := build/editable/clvcast
 LINKED := $(sort $(filter-out __pycache__,$(notdir $(wildcard $(LINKS)/*))))
 
+# without kept bytecode each process, a command or a worker of the tests, would compile everything anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help train score nightly backtest report serve ui check wheel docs test test-slow test-oldest test-newest coverage fuzz mutate lock clean benchmark \
 	benchmark-accuracy benchmark-bodies benchmark-decisions benchmark-faults benchmark-features benchmark-first-minute \
