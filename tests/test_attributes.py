@@ -233,6 +233,7 @@ def compared(frame: pd.DataFrame, like: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(own[like.columns], like, check_exact=True, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_a_service_tells_them_and_gets_the_same_bits(
     model: clvcast.Model, orders: clvcast.Orders
 ) -> None:

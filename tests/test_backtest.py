@@ -152,6 +152,7 @@ def test_a_backtest_equals_training_with_only_what_was_known(
         pd.testing.assert_series_equal(ours[column], forecast[column], check_exact=True)
 
 
+@pytest.mark.slow
 def test_the_sample_is_forecast_better_than_by_rules(
     small_sample: clvcast.Orders, sample_config: clvcast.Config
 ) -> None:

@@ -91,6 +91,7 @@ def test_nobody_has_no_gini() -> None:
     assert np.isnan(_Ranking(nobody).gini(nobody, np.empty((3, 0)))).all()
 
 
+@pytest.mark.slow
 def test_large_shops_draw_less_and_hold_little() -> None:
     blocks = list(draw_samples(300_000))
     assert sum(len(block) for block in blocks) == 666

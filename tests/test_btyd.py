@@ -324,6 +324,7 @@ def test_a_coarse_first_stage_ends_at_the_same_maximum(monkeypatch: pytest.Monke
     assert staged.model.r == pytest.approx(whole.model.r, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_blocks_and_threads_change_no_bit_of_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     days, _ = simulated(CDNOW_PARETO, 500, seed=6)
     paid = replace(days, repeat_value=np.where(days.n_repeat_days > 0, days.active_days + 1, 0.0))

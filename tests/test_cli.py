@@ -198,6 +198,7 @@ def test_an_output_never_replaces_the_orders_or_another_output(
     assert os.listdir(tmp_path) == ["orders.parquet"]
 
 
+@pytest.mark.slow
 def test_a_backtest_writes_into_a_folder_and_leaves_the_rest(
     run: Run, shop_file: Path, tmp_path: Path
 ) -> None:
@@ -221,6 +222,7 @@ def test_json_answers_carry_the_remarks(
     assert any("more silent than they may be" in remark for remark in json.loads(out)["remarks"])
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_a_sentence(shop_file: Path, tmp_path: Path) -> None:
     code = "import sys; sys.modules['sklearn'] = None; from clvcast.__main__ import main; main()"
     config = write_config(tmp_path, shop_file)
@@ -327,6 +329,7 @@ def test_init_tells_what_it_took_and_why_to_people_and_machines(
     assert run("init", "sqlite:///nowhere.db", "--query", "SELECT 1", "--force")[0] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_is_one_sentence_and_leaves_earlier_outputs(
     tmp_path: Path, bundle: Path, shop_file: Path, stop: signal.Signals

@@ -96,6 +96,7 @@ def test_terms_add_up_to_the_cent(before: list[float], after: list[float], shift
         assert table["value_after"].sum() == pytest.approx(sum(after))
 
 
+@pytest.mark.slow
 def test_forecasting_again_tells_model_ageing_and_orders_apart(
     shop_model: clvcast.Model,
     shop_orders: clvcast.Orders,

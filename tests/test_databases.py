@@ -51,6 +51,7 @@ def refused(kind: type[ClvcastError], **settings: Any) -> str:
     return str(refusal.value)
 
 
+@pytest.mark.slow
 def test_a_config_with_another_source_gives_bit_equal_forecasts(
     till: pd.DataFrame,
     shop_model: clvcast.Model,
@@ -556,6 +557,7 @@ def test_columns_by_period_go_into_a_table_and_never_outlive_their_forecast(
         score_files(*asked[:2], f"sqlite:///{tmp_path}/shop.db#plain", asked[3], by_period=True)
 
 
+@pytest.mark.slow
 def test_a_table_that_takes_no_forecasts_is_told_before_the_work(
     postgres: Server, shop_model: clvcast.Model, tmp_path: Path, run: Run
 ) -> None:

@@ -67,6 +67,7 @@ def test_nothing_at_or_after_the_cutoff_touches_model_or_forecast(
         pd.testing.assert_frame_equal(forecast, forecasts[0], check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_training_may_end_after_the_newest_order_and_says_how_long(
     shop_lines: pd.DataFrame, shop_config: clvcast.Config
 ) -> None:
@@ -481,6 +482,7 @@ def test_features_are_left_out_and_monotone_constraints_hold(shop_orders: clvcas
         clvcast.train(shop_orders, wrong)
 
 
+@pytest.mark.slow
 def test_another_target_is_forecast_on_its_own_scale(shop_lines: pd.DataFrame) -> None:
     lines = shop_lines.assign(cost=0.8 * shop_lines["amount"].abs())
     totals = {}

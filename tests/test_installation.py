@@ -24,6 +24,7 @@ def project(root: Path) -> dict[str, Any]:
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_typed_script_runs(root: Path, tmp_path: Path) -> None:
     """`make check` proves its types."""
     command = [sys.executable, str(root / "tests" / "typed_script.py"), str(tmp_path)]

@@ -38,6 +38,7 @@ def test_changes_of_a_line(source: str, changed: set[str]) -> None:
     assert all("a.py:" in change.describe(source) for change in changes)
 
 
+@pytest.mark.slow
 def test_tests_are_chosen_by_their_imports() -> None:
     chosen = choose_tests()
     nearest, *others = chosen["clvcast.evaluation.scorecard"]

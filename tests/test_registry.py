@@ -162,6 +162,7 @@ def test_the_first_model_goes_live_and_its_successor_is_judged_against_it(
     assert told == ["promote version 1", "promote version 2 (before: version 1)"]
 
 
+@pytest.mark.slow
 def test_names_of_three_parts_need_nothing_that_unity_catalog_refuses(
     uri: str, config: clvcast.Config, earlier: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -424,6 +425,7 @@ def test_tampering_in_the_artifact_store_is_found_by_the_tag(
         clvcast.load_model("models:/shop/Production", uri)
 
 
+@pytest.mark.slow
 def test_commands(
     run: Run, keep: Train, uri: str, earlier: TrainingRun, later: TrainingRun
 ) -> None:

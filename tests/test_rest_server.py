@@ -155,6 +155,7 @@ def test_a_head_and_a_body_sent_apart_do_not_wait_for_each_other(
     assert not server.started
 
 
+@pytest.mark.slow
 def test_many_connections(shop_model: clvcast.Model) -> None:
     with serving(ModelHolder(shop_model)) as client:
         address = str(client.base_url)

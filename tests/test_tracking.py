@@ -21,7 +21,10 @@ from clvcast.errors import StoreError
 from clvcast.models.registry_facts import CUTOFF
 from clvcast.train.registry.mlflow_store import open_for_writing
 
-pytestmark = pytest.mark.filterwarnings("default")  # MLflow and SQLAlchemy warn of their own
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+]  # MLflow and SQLAlchemy warn of their own
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,7 @@ class Installed:
         subprocess.run([*pip, "-c", constraints, what], check=True)
 
 
+@pytest.mark.slow
 def test_what_serves_decides_and_monitors_imports_no_scikit_learn() -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", SERVING], check=True)
 
