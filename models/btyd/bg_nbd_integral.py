@@ -23,12 +23,12 @@ def expect_orders_if_alive(
 
     Given p and the rate, an alive customer orders (1 - e^(-rate p H)) / p times. Gauss's rule for
     the beta distribution needs the more nodes the nearer its singularity, p = -1 / z, is to [0, 1]:
-    40 up to z = 4 and 80 up to z = 16, nearly every customer, give it to 1e-13. Beyond, where the
-    horizon is far longer than alpha + T, it is integrated by parts, to 1e-11. A row's own numbers
-    alone choose its rule.
+    24 up to z = 1, 40 up to 4 and 128 up to 16, nearly every customer, give it to 1e-12. Beyond,
+    where the horizon is far longer than alpha + T, it is integrated by parts, to 1e-11. A row's own
+    numbers alone choose its rule.
     """
     integrals = np.empty(len(growth))
-    rule_of_row = np.searchsorted([4.0, 16.0], growth)
+    rule_of_row = np.searchsorted([1.0, 4.0, 16.0], growth)
     for rule, (make_rule, integrate) in enumerate(_RULES):
         rows = np.flatnonzero(rule_of_row == rule)
         if not len(rows):
@@ -124,7 +124,8 @@ def add_in_turn(terms: Float64) -> Float64:
 
 # the rule's nodes and weights from a and b + x, and the integral from n, z, nodes and weights
 _RULES: tuple[tuple[Callable[[float, float], Float64], Callable[..., Float64]], ...] = (
+    (partial(_make_gauss_rule, 24), _integrate_by_gauss),
     (partial(_make_gauss_rule, 40), _integrate_by_gauss),
-    (partial(_make_gauss_rule, 80), _integrate_by_gauss),
+    (partial(_make_gauss_rule, 128), _integrate_by_gauss),
     (_make_log_odds_rule, _integrate_by_parts),
 )
