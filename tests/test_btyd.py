@@ -343,7 +343,7 @@ def test_blocks_and_threads_change_no_bit_of_a_fit(monkeypatch: pytest.MonkeyPat
     assert all(fit.converged for fit in whole)
 
 
-@pytest.mark.parametrize(("a", "b"), [(0.05, 0.5), (0.8, 2.5), (1.0, 1.0), (5.0, 20.0)])
+@pytest.mark.parametrize(("a", "b"), [(0.05, 0.5), (0.8, 2.5), (1.0, 1.0), (2.0, 6.0)])
 @pytest.mark.parametrize("x", [0.0, 1.0, 30.0])
 def test_each_rule_of_the_integral_equals_plain_quadrature(a: float, b: float, x: float) -> None:
     """The span of the horizon, z, chooses the rule: both sides of each limit, and far beyond."""
@@ -355,17 +355,17 @@ def test_each_rule_of_the_integral_equals_plain_quadrature(a: float, b: float, x
 
         def left(u: float) -> float:  # u = p^a, v = (1 - p)^(b + x): no pole at either end
             p = u ** (1 / a)
-            return order(p) * (1 - p) ** (b_x - 1) / a
+            return float(order(p) * (1 - p) ** (b_x - 1) / a)
 
         def right(v: float) -> float:
             p = 1 - v ** (1 / b_x)
-            return order(p) * p ** (a - 1) / b_x
+            return float(order(p) * p ** (a - 1) / b_x)
 
         halves = (
             quad(left, 0, 0.5**a, epsabs=0, epsrel=1e-12, limit=500),
             quad(right, 0, 0.5**b_x, epsabs=0, epsrel=1e-12, limit=500),
         )
-        return (halves[0][0] + halves[1][0]) / float(beta(a, b_x))
+        return float((halves[0][0] + halves[1][0]) / beta(a, b_x))
 
     growth = np.array([0.2, 1.0, 1.01, 4.0, 4.01, 16.0, 16.01, 60.0])
     expected = [expect(z) for z in growth]
