@@ -48,6 +48,7 @@ SCHEMA = pa.schema(
         ("value_at_stake", pa.float64()),
         ("reason", pa.string()),
         ("suggested_date", pa.date32()),
+        ("basis", pa.string()),  # of value_at_stake: revenue, margin or contribution
     ]
 )
 
@@ -250,6 +251,7 @@ def _build_rows(
             pa.array(_compute_stakes(base, columns, rule, members)),
             _format_reasons(rule.reason, columns, members, base.config.orders.currency),
             pa.array(date, pa.timestamp("us")).cast(pa.date32(), safe=False),
+            pa.repeat(pa.scalar(_find_basis(base.terms, rule.value)), len(members)),
         ],
         schema=SCHEMA,
     )

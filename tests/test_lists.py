@@ -349,7 +349,9 @@ def test_the_command_writes_a_file_per_list(
     names = {path.stem for path in (tmp_path / "lists").glob("*.csv")}
     assert names == {*DEFAULT_RULES, "held_out", "summary", "budget", "dictionary"}
     vip = pd.read_csv(tmp_path / "lists" / "vip.csv")
-    assert list(vip) == ["customer_id", "priority", "value_at_stake", "reason", "suggested_date"]
+    columns = "customer_id priority value_at_stake reason suggested_date basis"
+    assert list(vip) == columns.split()
+    assert set(vip["basis"]) == {"revenue"}
     expected = clvcast.lists(forecasts, shop_orders).contacts["vip"].to_pandas()
     assert vip["customer_id"].tolist() == expected["customer_id"].tolist()
     assert vip["value_at_stake"].tolist() == expected["value_at_stake"].tolist()
