@@ -10,7 +10,6 @@ import typer
 
 from ..errors import ConfigError
 from .console import (
-    DEFAULT_CONFIG,
     Format,
     Json,
     OptionalConfig,
@@ -19,18 +18,15 @@ from .console import (
     note,
     out,
     print_json,
-    read_optional_config,
-    read_orders,
 )
 from .decision_tables import print_economics, print_lists, print_measures
+from .forecast_orders import find_orders, read_settings
 from .standard_streams import receive, receive_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..configs.schema import Config
     from ..decisions.customer_base import CustomerBase
-    from ..orders.orders import Orders
 
 Forecasts = Annotated[
     Path,
@@ -215,7 +211,7 @@ def report(
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"a report's output must be an .html file, got {output}")
     check_folder(output.parent)
-    settings = _read_settings(config, orders)
+    settings = read_settings(config, orders)
     loaded = None
     if model is not None:
         from ..models.loading import load_model
@@ -223,7 +219,7 @@ def report(
         loaded = load_model(model, tracking_uri or (settings.tracking.uri if settings else None))
     page = build_report(
         forecasts,
-        _find_orders(orders, settings, quiet or as_json),
+        find_orders(orders, settings, quiet or as_json),
         settings,
         previous=previous,
         model=loaded,
@@ -244,31 +240,12 @@ def _open_base(
     """The forecasts joined with their orders, and the past forecasts if any."""
     from ..decisions.customer_base import open_customer_base
 
-    settings = _read_settings(config, orders)
-    base = open_customer_base(forecasts, _find_orders(orders, settings, silent), settings)
+    settings = read_settings(config, orders)
+    base = open_customer_base(forecasts, find_orders(orders, settings, silent), settings)
     note(base.orders.report.remarks, silent)
     if past is None:
         return base, None
     return base, open_customer_base(past, base.orders, settings, what="the past forecasts")
-
-
-def _read_settings(config: Path | None, orders: str | None) -> Config | None:
-    """The configuration that is named; without orders, clvcast.yaml in this folder."""
-    if config is None and orders is None and DEFAULT_CONFIG.is_file():
-        config = DEFAULT_CONFIG
-    return read_optional_config(config)
-
-
-def _find_orders(orders: str | None, config: Config | None, silent: bool) -> str | Orders:
-    """The orders that are named, else those of the configuration."""
-    if orders is not None:
-        return orders
-    if config is None:
-        raise ConfigError(
-            "the forecasts' orders must be named: add --orders, or --config (default: "
-            f"{DEFAULT_CONFIG}, which is not in this folder)"
-        )
-    return read_orders(config, silent)
 
 
 def _to_records(table: pd.DataFrame) -> list[dict[str, Any]]:

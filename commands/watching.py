@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from .console import (
+    DEFAULT_CONFIG,
     Format,
     Json,
     Quiet,
@@ -21,6 +22,7 @@ from .console import (
     print_json,
     read_optional_config,
 )
+from .forecast_orders import find_orders, read_settings
 from .standard_streams import receive
 from .tables import COLOURS, PrintedColumn, print_grid, print_table
 
@@ -136,11 +138,19 @@ def monitor(
         ),
     ],
     orders: Annotated[
-        str, typer.Option(callback=receive, help="Newest orders; -: CSV from standard input.")
-    ],
+        str | None,
+        typer.Option(
+            callback=receive,
+            help="Newest orders; -: CSV from standard input. Default: those of the configuration.",
+        ),
+    ] = None,
     model: OptionalModel = None,
     config: Annotated[
-        Path | None, typer.Option(help="Configuration with horizon, mapping and `monitor`.")
+        Path | None,
+        typer.Option(
+            help="Configuration with horizon, mapping and `monitor`. Default, without --orders: "
+            f"{DEFAULT_CONFIG}, if it is here."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the tables.")
@@ -161,11 +171,12 @@ def monitor(
     from ..atomic_files import check_folder
     from ..evaluation.monitoring import monitor as monitor_forecasts
 
-    settings = read_optional_config(config)
+    settings = read_settings(config, orders)
     loaded = None if model is None else load_configured_model(model, settings, tracking_uri)
     if output is not None:
         check_folder(output)
-    result = monitor_forecasts(forecasts, orders, loaded, settings)
+    newest = find_orders(orders, settings, quiet or as_json)
+    result = monitor_forecasts(forecasts, newest, loaded, settings)
     if output is not None:
         result.save(output, ending)
     if as_json:

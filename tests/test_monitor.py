@@ -220,6 +220,7 @@ def test_the_command_tells_a_scheduler(
     shop_orders: clvcast.Orders,
     shop_lines: pd.DataFrame,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     early_model.save(tmp_path / "bundle")
     shop_lines.to_parquet(tmp_path / "orders.parquet")
@@ -245,6 +246,21 @@ def test_the_command_tells_a_scheduler(
     assert (status, out) == (1, "")
     assert all(line.startswith("clvcast: alarm: ") for line in err.splitlines())
     assert "the total of all customers at 2020-12-01 missed by" in err
+    # in a shop's folder its configuration is meant, orders and all
+    monkeypatch.chdir(tmp_path)
+    told = run("monitor", "--forecasts", "good.parquet")
+    assert told[0] == 2
+    assert "add --orders, or --config (default: clvcast.yaml" in told[2]
+    (tmp_path / "clvcast.yaml").write_text("{orders: {source: orders.parquet}, horizon_days: 60}")
+    for words in (["--model", "bundle"], []):
+        assert (
+            run("monitor", "--forecasts", "good.parquet", *words)[:2]
+            == (
+                run("monitor", "--forecasts", "good.parquet", "--config", "clvcast.yaml", *words)[
+                    :2
+                ]
+            )
+        )
 
 
 def outcome(bias: float, interval: float | None = 0.5, **more: object) -> dict[str, object]:
