@@ -712,6 +712,27 @@ def test_sheets_of_a_workbook_are_one_table_by_their_names(tmp_path: Path) -> No
         clvcast.read_orders(write(lines, lines.rename(columns={"amount": "Amount"})))
 
 
+def test_cells_merged_over_lines_are_refused_where_they_are_read(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    rows: list[list[Any]] = [["customer_id", "ordered_at", "amount", "note"]]
+    rows += [["a", "2024-01-01", 1.5, "x"]]
+    rows += [[None, "2024-01-02", 2, None], ["b", "2024-01-03", 3, None]]
+    for row, cells in enumerate(rows, start=3):
+        for column, cell in enumerate(cells, start=2):
+            book.active.cell(row, column, cell)
+    book.active.cell(1, 2, "Orders of January")
+    book.active.merge_cells("B1:D2")  # a title
+    book.active.merge_cells("E4:E6")  # a column that nobody reads
+    text: dict[str, Any] = {"format": {"skip_lines": 1}}
+    book.save(tmp_path / "o.xlsx")
+    assert clvcast.read_orders(tmp_path / "o.xlsx", **text).amounts.sum() == 450  # of "a" and "b"
+    book.active.merge_cells("A4:B5")
+    book.save(tmp_path / "o.xlsx")
+    with pytest.raises(OrdersError, match="cells of customer_id are merged in rows 4 to 5"):
+        clvcast.read_orders(tmp_path / "o.xlsx", **text)
+
+
 def test_a_file_that_claims_millions_of_empty_lines_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -38,7 +39,7 @@ _LONGEST_CELL = 1 << 14  # bytes of a cell that may stand on the border of two c
 
 def read_workbook_names(path: Path, content: Content, skip_lines: int) -> list[str]:
     """The names in the first row that is not empty."""
-    return next(_iterate_tables(path, content, skip_lines))[0]
+    return next(_iterate_tables(path, content, skip_lines)).header
 
 
 def read_workbook_blocks(
@@ -46,34 +47,63 @@ def read_workbook_blocks(
 ) -> Iterator[RawTable]:
     """The columns `names` of all rows, as one block: a column's type is that of all its cells."""
     cells: dict[str, list[Any]] = {name: [] for name in names}
-    for header, lines in _iterate_tables(path, content, text.skip_lines):
-        positions = [header.index(name) for name in names]
-        for line in lines:
+    for table in _iterate_tables(path, content, text.skip_lines):
+        positions = [table.header.index(name) for name in names]
+        _refuse_merged(path, table, dict(zip(positions, names, strict=True)))
+        for line in table.lines:
             for column, position in zip(cells.values(), positions, strict=True):
                 column.append(_clean(line[position]))
     columns = [build_column(column, text.decimal) for column in cells.values()]
-    table = pa.table(columns, names=list(cells))
-    yield RawTable(table, np.arange(1, table.num_rows + 1))
+    block = pa.table(columns, names=list(cells))
+    yield RawTable(block, np.arange(1, block.num_rows + 1))
 
 
-def _iterate_tables(
-    path: Path, content: Content, skip_lines: int
-) -> Iterator[tuple[list[str], Iterator[list[Any]]]]:
-    """Per visible sheet with the first one's columns: its header, and the lines below that are not
-    empty.
+@dataclass(frozen=True)
+class _Table:
+    """A sheet: its header, the lines below that are not empty, and where cells are merged."""
+
+    header: list[str]
+    lines: Iterator[list[Any]]
+    header_row: int
+    merged: list[tuple[int, int, int]]  # first and last row, and the position of the column
+
+
+def _refuse_merged(path: Path, table: _Table, names: dict[int, str]) -> None:
+    """Of cells merged over several lines only the first holds the value: the others are nobody's.
+
+    `names` are the columns that are read, by their position.
+    """
+    for first, last, position in table.merged:
+        if first < last and last > table.header_row and position in names:
+            raise OrdersError(
+                f"{path.name}: cells of {names[position]} are merged in rows {first + 1} to "
+                f"{last + 1}, so that only the first has the value; unmerge them and fill it down"
+            )
+
+
+def _iterate_tables(path: Path, content: Content, skip_lines: int) -> Iterator[_Table]:
+    """Per visible sheet with the first one's columns: its table.
 
     Sheets of something else (notes, a summary) are passed over; one that looks like more orders
     under another header is refused, for its orders would be missed.
     """
     first: list[str] = []
     for number, sheet in enumerate(_iterate_sheets(path, content), start=1):
-        lines = (line for line in islice(sheet, skip_lines, None) if any(c != "" for c in line))
-        header = [str(_clean(cell) or "").strip() for cell in next(lines, [])]
+        rows = islice(enumerate(sheet.iter_rows()), skip_lines, None)
+        filled = ((row, line) for row, line in rows if any(c != "" for c in line))
+        header_row, names = next(filled, (0, []))
+        header = [str(_clean(cell) or "").strip() for cell in names]
         while header and not header[-1]:
             header.pop()
         first = first or header
         if header and set(first) <= set(header):
-            yield header, lines
+            offset = sheet.start[1]  # of the first column that holds anything
+            merged = [
+                (first, last, column - offset)
+                for (first, left), (last, right) in sheet.merged_cell_ranges or ()
+                for column in range(left, right + 1)
+            ]
+            yield _Table(header, (line for _, line in filled), header_row, merged)
         elif header and (len(header) == len(first) or 2 * len({*header} & {*first}) > len(first)):
             raise OrdersError(
                 f"{path.name} has another header on sheet {number} than on the first: "
@@ -83,7 +113,8 @@ def _iterate_tables(
         raise OrdersError(f"{path.name} is empty; give a file with a header and order lines")
 
 
-def _iterate_sheets(path: Path, content: Content) -> Iterator[Iterator[list[Any]]]:
+def _iterate_sheets(path: Path, content: Content) -> Iterator[Any]:
+    """The reader's visible sheets."""
     try:
         import python_calamine as calamine
     except ImportError:
@@ -98,7 +129,7 @@ def _iterate_sheets(path: Path, content: Content) -> Iterator[Iterator[list[Any]
         book = calamine.load_workbook(source)
         for sheet in book.sheets_metadata:
             if sheet.visible == calamine.SheetVisibleEnum.Visible:
-                yield book.get_sheet_by_name(sheet.name).iter_rows()
+                yield book.get_sheet_by_name(sheet.name)
     except calamine.PasswordError:
         raise OrdersError(f"{path.name} is encrypted; save it without a password") from None
     except (calamine.CalamineError, OSError) as error:
