@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..configs.layouts import quote_name
+from .book_sides import ask_of_book_sides
 from .checks.vocabulary import is_no_customer
 from .column_profiles import ColumnProfile, find_named
 from .column_roles import (
@@ -206,6 +207,7 @@ def _find_money(
         ask_of_other_money(proposal, columns, amount, expression, order)
         taken += amount.columns
         find_returns(proposal, columns, money, taken)
+        ask_of_book_sides(proposal, columns, money, taken)
         if amount.per_order:
             proposal.choose("amount_per", "order", "it counts once per order")
     if product is not None:

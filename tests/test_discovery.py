@@ -693,6 +693,50 @@ def test_returns_are_told_by_a_word_or_a_quantity(
     assert get_total(proposal) == pytest.approx(net)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "credit"),
+    [
+        ("S/H", ("S", "H"), "H"),
+        ("Seite", ("Soll", "Haben"), "Haben"),
+        ("Dr/Cr", ("DR", "CR"), "CR"),
+        ("Type", ("Débit", "Crédit"), "Crédit"),
+        ("Payment method", ("Credit", "Debit"), None),  # cards
+        ("Size", ("S", "H"), None),
+    ],
+)
+def test_debit_or_credit_beside_amounts_is_asked(
+    name: str, values: tuple[str, str], credit: str | None, shop: list[Order], tmp_path: Path
+) -> None:
+    lines, back = write_sales(shop)
+    both = pd.concat([lines.assign(**{name: values[0]}), back.assign(**{name: values[1]})])
+    both.drop(columns="qty").to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose_config(str(tmp_path / "orders.csv"))
+    questions = [question for question in proposal.questions if question.key == "returns"]
+    if credit is None:
+        assert not questions
+        return
+    (question,) = questions
+    assert question.answers[0][0] == f"{{'{name}': ['{credit}']}}"
+    both[name] = values[1]  # one side alone says nothing
+    both.drop(columns="qty").to_csv(tmp_path / "orders.csv", index=False)
+    assert not propose_config(str(tmp_path / "orders.csv")).questions
+
+
+def test_a_second_column_of_money_where_the_first_is_blank_is_asked(
+    shop: list[Order], tmp_path: Path
+) -> None:
+    lines, back = write_sales(shop)
+    lines, back = lines.rename(columns={"price": "debit"}), back.rename(columns={"price": "credit"})
+    both = pd.concat([lines, back]).drop(columns="qty")
+    both.to_csv(tmp_path / "orders.csv", index=False)
+    proposal = propose_config(str(tmp_path / "orders.csv"))
+    answer, _ = next(q for q in proposal.questions if q.key == "columns.amount").answers[0]
+    assert answer == "'(debit or 0) - abs(credit or 0)'"
+    columns = proposal.settings()["columns"] | {"amount": answer.strip("'")}
+    orders = clvcast.read_orders(tmp_path / "orders.csv", columns)
+    assert orders.amounts.sum() / 100 == pytest.approx(lines["debit"].sum() - back["credit"].sum())
+
+
 @pytest.mark.parametrize("of", ["line", "unit", "order", "percent"])
 def test_a_discount_beside_a_unit_price_is_deducted_once(
     of: str, shop: list[Order], tmp_path: Path
