@@ -54,6 +54,14 @@ def read_nested_forecasts(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns="reason").assign(**dates)
 
 
+@pytest.fixture(autouse=True)
+def no_store_of_another_test() -> Iterator[None]:
+    """MLflow keeps the store that a test set, for the process: forget it."""
+    yield
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(None)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
