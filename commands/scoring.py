@@ -161,9 +161,7 @@ def score(
     elif not quiet:
         note(result.remarks, quiet)
         if is_streamed:
-            err.print(
-                f"note: set aside (with --output - no file lists them): {_count_rejected(result)}"
-            )
+            err.print(f"note: set aside, listed in no file (--output -): {_count_rejected(result)}")
         else:
             _print_result(result, loaded)
             aside = _count_rejected(result)

@@ -36,13 +36,13 @@ def ask_of_book_sides(
             if by_word.keys() == {debit, credit}:
                 proposal.ask(
                     "returns",
-                    f"{column.name} is {values[0]} or {values[1]}, and no amount is negative: one "
-                    "of the two, debit or credit, takes money off. If it is",
+                    f"{column.name} is {values[0]} or {values[1]}, debit or credit, and no amount "
+                    "is negative: which of them takes money off?",
                     *(
                         (f"{{{quote_flow(column.name)}: [{quote_flow(by_word[side])}]}}", why)
                         for side, why in (
-                            (credit, "credits are refunds, as in a ledger of customers"),
-                            (debit, "debits are refunds, as on a bank's statement"),
+                            (credit, "credits, as in a ledger of customers"),
+                            (debit, "debits, as on a bank's statement"),
                         )
                     ),
                 )
@@ -61,9 +61,9 @@ def _ask_of_second_column(
             proposal.ask(
                 "columns.amount",
                 f"{column.name} is filled on the {int((~amount.filled).sum()):,} lines where "
-                f"{amount.name} is blank. If it",
-                (quote_flow(f"{first} - abs{second}"), "takes money off, as a credit does"),
-                (quote_flow(f"{first} + {second}"), "is revenue as well"),
+                f"{amount.name} is blank: what is it?",
+                (quote_flow(f"{first} - abs{second}"), "money taken off, as credits are"),
+                (quote_flow(f"{first} + {second}"), "revenue as well"),
             )
             return
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import beta
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import clvcast
 from clvcast.configs.schema import OrdersConfig
@@ -29,6 +30,7 @@ from clvcast.models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from clvcast.orders import dates, windows
 from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.blending import describe_btyd_fits
+from clvcast.train.btyd.blas_threads import use_one_blas_thread
 from clvcast.train.btyd.fitting import (
     _FAMILIES,
     FittedOrders,
@@ -372,6 +374,20 @@ def test_each_rule_of_the_integral_equals_plain_quadrature(a: float, b: float, x
     found = expect_orders_if_alive(0.3, a, b, np.full(len(growth), x), growth)
     np.testing.assert_allclose(found, expected, rtol=1e-11)
     np.testing.assert_allclose(found[:6], expected[:6], rtol=1e-12)
+
+
+def test_the_last_of_several_fits_gives_linear_algebra_its_threads_back() -> None:
+    def count_threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, "blas"):
+        first, second = use_one_blas_thread(), use_one_blas_thread()
+        with first:
+            second.__enter__()
+            assert count_threads() == {1}
+        assert count_threads() == {1}, "the second is still inside"
+        second.__exit__(None, None, None)
+        assert count_threads() == {2}
 
 
 def test_equal_histories_have_the_same_bits_in_any_order() -> None:

@@ -37,7 +37,7 @@ def test_orders_come_from_standard_input_and_forecasts_go_to_standard_output(
     give(monkeypatch, content)
     status, out, err = run(*score, "--orders", "-", "--output", "-")
     assert (status, out) == (0, file.read_text())
-    assert "set aside (with --output - no file lists them): 0 lines" in err
+    assert "set aside, listed in no file (--output -): 0 lines" in err
     status, _, err = run(*score, "--orders", "-", "--output", "-", "--json")
     assert (status, "without --json" in err) == (2, True)
 

@@ -1,7 +1,7 @@
 """One thread of linear algebra while small fits run.
 
 SciPy's L-BFGS-B solves systems of three or four unknowns. OpenBLAS wakes all its threads for each,
-and they wait in a loop: half of the time of a small training.
+and they wait in a loop: a third of the CPU time of a small training.
 """
 
 from __future__ import annotations
