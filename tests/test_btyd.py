@@ -32,7 +32,7 @@ from clvcast.orders.reading.read_orders import read_table
 from clvcast.train.blending import describe_btyd_fits
 from clvcast.train.btyd.blas_threads import use_one_blas_thread
 from clvcast.train.btyd.fitting import (
-    _FAMILIES,
+    FAMILIES,
     FittedOrders,
     FittedValue,
     fit_order_model,
@@ -122,9 +122,9 @@ def test_values_equal_simulation() -> None:
     )
 
 
-@pytest.mark.parametrize("name", list(_FAMILIES))
+@pytest.mark.parametrize("name", list(FAMILIES))
 def test_gradients_equal_differences(name: Any) -> None:
-    family = _FAMILIES[name]
+    family = FAMILIES[name]
     days, _ = simulated(CDNOW_PARETO, 300, seed=3)
     groups = group_histories(days)
     for start in ([0.4, 30.0, 0.8, 2.5], [3.0, 500.0, 0.05, 40.0], [1.0, 5.0, 20.0, 3000.0]):
@@ -270,7 +270,7 @@ def test_extremes_are_finite_in_forecasts_and_fits() -> None:
             (100_000, 5e4, 6e4, 1e-3),
         ]
     )
-    for name, family in _FAMILIES.items():
+    for name, family in FAMILIES.items():
         for values in itertools.product(*family.bounds):
             likelihood, gradient = family.log_likelihood(np.array(values), group_histories(days))
             assert np.isfinite(likelihood).all()

@@ -213,9 +213,13 @@ def _choose_parameters(
     model: ModelConfig,
     seed: int,
 ) -> dict[str, Any]:
+    few = n_rows < _MANY_ROWS
     parameters = _PARAMETERS | {
         **objective,
-        "num_threads": 1 if n_rows < _MANY_ROWS else 0,  # 0: all
+        "num_threads": 1 if few else 0,  # 0: all
+        # of one thread the same sums either way; by columns it reads only those a tree may use
+        "force_row_wise": not few,
+        "force_col_wise": few,
         "seed": seed,
         "min_data_in_leaf": max(_LEAST_LEAF, n_rows // 200),
         **model.parameters,

@@ -26,6 +26,8 @@ from .blas_threads import use_one_blas_thread
 from .likelihoods import Groups, ValueGroups, bg_nbd, gamma_gamma, nbd, pareto_nbd
 
 __all__ = [
+    "FAMILIES",
+    "LONGEST",
     "FittedOrders",
     "FittedValue",
     "Kind",
@@ -103,7 +105,7 @@ def fit_order_model(days: OrderDays, kind: Kind = "bg_nbd", penalty: float = 0.0
             stages = [group_histories(days, step) for step in steps] + stages
         scaled = [stage.scaled(scale) for stage in stages]
         for name in _FALLBACKS[_FALLBACKS.index(kind) :]:
-            family = _FAMILIES[name]
+            family = FAMILIES[name]
             best = _search(family, scaled, penalty)
             if best.converged:
                 values = best.values / np.where(family.is_time, scale, 1.0)
@@ -214,7 +216,7 @@ def _maximise(
 
 _TIME = (1e-5, 1e5)  # of a longest tenure of 10
 _VALUE_BOUNDS = ((1e-3, 1e4), (1.05, 1e4), (1e-4, 1e6))  # p, q, v; money scaled to a mean of 1
-_FAMILIES: dict[Kind, _Family] = {
+FAMILIES: dict[Kind, _Family] = {
     "nbd": _Family(Nbd, ("r", "alpha"), (False, True), ((1e-4, 1e3), _TIME), nbd),
     "bg_nbd": _Family(
         BgNbd,

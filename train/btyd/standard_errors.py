@@ -14,14 +14,12 @@ import numpy as np
 from ...features.recency_frequency import OrderDays
 from ...models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from ...orders.columns import Float64
-from .fitting import LONGEST, group_histories
-from .likelihoods import ValueGroups, bg_nbd, gamma_gamma, nbd, pareto_nbd
+from .fitting import FAMILIES, LONGEST, group_histories
+from .likelihoods import ValueGroups, gamma_gamma
 
 __all__ = ["estimate_order_errors", "estimate_value_errors"]
 
 _STEP = 1e-4  # of a logarithm, for second derivatives as differences of the exact first ones
-_LIKELIHOODS = {"nbd": nbd, "bg_nbd": bg_nbd, "pareto_nbd": pareto_nbd}
-_TIMES = ("alpha", "beta")
 
 
 def estimate_order_errors(
@@ -31,12 +29,12 @@ def estimate_order_errors(
     groups = group_histories(days)
     # a penalty is on parameters in this unit of time
     scale = LONGEST / float(groups.tenure_days.max())
-    parameters = model.model_dump(exclude={"kind"})
-    units = np.array([scale if name in _TIMES else 1.0 for name in parameters])
-    values = np.array(list(parameters.values())) * units
-    likelihood = partial(_LIKELIHOODS[model.kind], groups=groups.scaled(scale))
+    family = FAMILIES[model.kind]
+    units = np.where(family.is_time, scale, 1.0)
+    values = np.array([getattr(model, name) for name in family.names]) * units
+    likelihood = partial(family.log_likelihood, groups=groups.scaled(scale))
     errors = _estimate(likelihood, groups.weights, values, penalty) / units
-    return dict(zip(parameters, errors.tolist(), strict=True))
+    return dict(zip(family.names, errors.tolist(), strict=True))
 
 
 def estimate_value_errors(
