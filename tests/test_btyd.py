@@ -27,10 +27,14 @@ from clvcast.features.table import compute_feature_rows
 from clvcast.models.btyd import forecasts
 from clvcast.models.btyd.bg_nbd_integral import expect_orders_if_alive
 from clvcast.models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
+from clvcast.models.btyd.pareto_nbd_integral import (
+    compute_first_event_probability,
+    split_by_rule,
+)
 from clvcast.orders import dates, windows
 from clvcast.orders.reading.read_orders import read_table
+from clvcast.train.blas_threads import use_one_blas_thread
 from clvcast.train.blending import describe_btyd_fits
-from clvcast.train.btyd.blas_threads import use_one_blas_thread
 from clvcast.train.btyd.fitting import (
     FAMILIES,
     FittedOrders,
@@ -195,8 +199,32 @@ def test_race_equals_its_closed_form_where_it_has_one() -> None:
     scale, days = np.array([0.02, 30.0, 500.0]), np.array([1e4, 90.0, 3650.0])
     wanted = n / (n + s) * -np.expm1(-(n + s) * np.log1p(days / scale))
     np.testing.assert_allclose(
-        forecasts.compute_first_event_probability(n, scale, s, scale, days), wanted, rtol=1e-12
+        compute_first_event_probability(n, scale, s, scale, days), wanted, rtol=1e-12
     )
+
+
+def test_each_rule_of_the_race_equals_many_small_panels() -> None:
+    """All rules, on both sides of each limit, against 64 panels of 20 nodes."""
+    random = np.random.default_rng(0)
+    n, s = 10 ** random.uniform(-2, 2.5, 20_000), 10 ** random.uniform(-2, 2, 20_000)
+    a, b = 10 ** random.uniform(-1, 5, 20_000), 10 ** random.uniform(-1, 5, 20_000)
+    days = 10 ** random.uniform(-1, 3.7, 20_000)
+    n_nodes = [len(list(nodes)) for _, nodes in split_by_rule(n, a, s, b, days)]
+    assert n_nodes == [12, 20, 48]
+
+    panel, weights = np.polynomial.legendre.leggauss(20)
+    points = (np.arange(64)[:, None] + (panel + 1.0) / 2.0).ravel() / 64
+    # the integrand falls like (1 + u / a)^-n (1 + u / b)^-s: panels end where nothing is left
+    ends = (scale * np.expm1(np.minimum(40.0 / shape, 50.0)) for shape, scale in ((n, a), (s, b)))
+    end = np.minimum(days, np.minimum(*ends))
+    span = np.log1p(end / np.minimum(a, b))
+    wanted = np.zeros(len(n))
+    for point, weight in zip(points, np.tile(weights, 64), strict=True):
+        u = np.minimum(a, b) * np.expm1(point * span)
+        survival = np.exp(-n * np.log1p(u / a) - s * np.log1p(u / b))
+        wanted += weight / 128 * span * (np.minimum(a, b) + u) * n / (a + u) * survival
+    found = compute_first_event_probability(n, a, s, b, days)
+    np.testing.assert_allclose(found, wanted, rtol=3e-13)
 
 
 shapes = st.floats(-3, 2).map(lambda power: 10.0**power)

@@ -35,6 +35,7 @@ from ..orders.cutoffs import get_longest_horizon, is_silent, is_too_short_for_tr
 from ..orders.dates import DAY, get_midnight_after
 from ..orders.orders import Orders
 from ..orders.windows import find_first_order_at, slice_observed
+from .blas_threads import use_one_blas_thread
 from .blending import estimate_repeat_rate, fit_initial_blend, set_levels
 from .boosting import Examples, predict_out_of_fold, train_boosters
 from .conformal_intervals import compare_spans, learn_intervals
@@ -57,6 +58,7 @@ _LEAST_ORDER_VALUE = 0.01
 _LEAST_ORDERED = 20  # rows with an order in the window
 
 
+@use_one_blas_thread()
 def fit(
     orders: Orders,
     config: Config,

@@ -16,7 +16,6 @@ functions are elementwise: a row's numbers do not depend on the other rows, to t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
@@ -24,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...features.recency_frequency import OrderDays
 from ...orders.columns import Float64
-from .bg_nbd_integral import add_in_turn, expect_orders_if_alive
+from .bg_nbd_integral import expect_orders_if_alive
+from .pareto_nbd_integral import compute_first_event_probability
 
 __all__ = [
     "BgNbd",
@@ -32,8 +32,6 @@ __all__ = [
     "Nbd",
     "OrderModel",
     "ParetoNbd",
-    "build_integration_nodes",
-    "compute_first_event_probability",
     "compute_log_odds_gone",
     "predict_alive_probability",
     "predict_later_order_days",
@@ -45,10 +43,6 @@ __all__ = [
 ]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-_NEGLIGIBLE = 40.0  # e^-40 of a survival function is nothing beside its integral
-_FEW = 16  # rows for which all nodes at once are faster than one node after the other
-_POINTS, _WEIGHTS = (part.tolist() for part in np.polynomial.legendre.leggauss(48))
 
 
 class _Parameters(BaseModel):
@@ -220,68 +214,6 @@ def _expect_if_alive(
 def _exprel(x: Float64) -> Float64:
     """(e^x - 1) / x, 1 at 0. SciPy's takes longer to load than a shop to score."""
     return np.asarray(np.where(x == 0.0, 1.0, np.expm1(x) / np.where(x == 0.0, 1.0, x)))
-
-
-def compute_first_event_probability(
-    n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
-) -> Float64:
-    """P(an event of rate ~ Gamma(n, a) within `days`, before one of rate ~ Gamma(s, b)).
-
-        integral over u from 0 to days of  n / (a + u) (1 + u / a)^-n (1 + u / b)^-s
-
-    All arrays of n_rows. It is what Pareto/NBD needs twice: ordering before leaving (a forecast),
-    and leaving before ordering (the silence so far, hence the likelihood).
-    """
-    if len(days) <= _FEW:
-        points, weights = (np.array(part)[:, None] for part in (_POINTS, _WEIGHTS))
-        total = add_in_turn(
-            _evaluate_node(points, weights, n, a, s, b, *_compute_range(n, a, s, b, days))[0]
-        )
-    else:
-        total = np.zeros(len(days))
-        for density, _, _, _ in build_integration_nodes(n, a, s, b, days):
-            total = total + density
-    return np.minimum(total, -np.expm1(-n * np.log1p(days / a)))
-
-
-def build_integration_nodes(
-    n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
-) -> Iterator[tuple[Float64, Float64, Float64, Float64]]:
-    """The integral's nodes: (weighted density, u, log(1 + u / a), log(1 + u / b)), n_rows each.
-
-    Gauss-Legendre over log(1 + u / min(a, b)), in which the integrand has no singularity nearer
-    than pi, up to where either survival function has fallen below e^-40.
-    """
-    least, half = _compute_range(n, a, s, b, days)
-    for point, weight in zip(_POINTS, _WEIGHTS, strict=True):
-        yield _evaluate_node(point, weight, n, a, s, b, least, half)
-
-
-def _compute_range(
-    n: Float64, a: Float64, s: Float64, b: Float64, days: Float64
-) -> tuple[Float64, Float64]:
-    """The smaller of a and b, and half the range of log(1 + u / min(a, b)): n_rows each."""
-    least = np.minimum(a, b)
-    with np.errstate(over="ignore"):
-        end = np.minimum(a * np.expm1(_NEGLIGIBLE / n), b * np.expm1(_NEGLIGIBLE / s))
-    return least, np.asarray(0.5 * np.log1p(np.minimum(days, end) / least))
-
-
-def _evaluate_node(
-    point: float | Float64,
-    weight: float | Float64,
-    n: Float64,
-    a: Float64,
-    s: Float64,
-    b: Float64,
-    least: Float64,
-    half: Float64,
-) -> tuple[Float64, Float64, Float64, Float64]:
-    """One node for all rows, or all nodes (n_nodes x 1) for some."""
-    u = least * np.expm1((1.0 + point) * half)
-    log_a, log_b = np.log1p(u / a), np.log1p(u / b)
-    density = (weight * half) * n * (least + u) / (a + u) * np.exp(-n * log_a - s * log_b)
-    return density, u, log_a, log_b
 
 
 def predict_order_value(model: GammaGamma, days: OrderDays) -> Float64:

@@ -185,6 +185,8 @@ def map_buckets(
     else:
         lines = lines.where(key.isNotNull())
     spread = lines.withColumn(_BUCKET, F.pmod(key, F.lit(count)).cast("int")).drop(HASH)
+    # not spark.sql.shuffle.partitions: most of those would be empty, each a task for every reading
+    spread = spread.repartitionById(count, F.col(_BUCKET))
     plans, facts = orders.plans, orders.facts
 
     def work(table: pa.Table) -> pa.Table:  # Spark reads these hints

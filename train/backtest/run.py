@@ -47,6 +47,7 @@ from ...orders.extra_features import ExtraFunction
 from ...orders.orders import Orders
 from ...orders.reading.customer_attributes import attach_customers
 from ...orders.reading.read_orders import OrdersSource, coerce_orders
+from ..blas_threads import use_one_blas_thread
 from ..fit import fit
 from .baselines import METHODS, Baseline, BaselineForecast, build_baseline_inputs
 from .plain_lightgbm import forecast_plain_lightgbm
@@ -263,6 +264,7 @@ def add_clv_cutoff(
     return [cutoff, *kept[-(most - 1) :]] if most else [cutoff, *kept]
 
 
+@use_one_blas_thread()
 def backtest_at(
     orders: Orders,
     config: Config,

@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from ...features.recency_frequency import OrderDays
 from ...models.btyd.forecasts import BgNbd, GammaGamma, Nbd, ParetoNbd
 from ...orders.columns import Float64, Mask
-from .blas_threads import use_one_blas_thread
+from ..blas_threads import use_one_blas_thread
 from .likelihoods import Groups, ValueGroups, bg_nbd, gamma_gamma, nbd, pareto_nbd
 
 __all__ = [

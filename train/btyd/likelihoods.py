@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from scipy.special import betaln, expit, gammaln, psi
 
-from ...models.btyd.forecasts import build_integration_nodes
+from ...models.btyd.pareto_nbd_integral import split_by_rule
 from ...orders.columns import Float64, Int64
 
 __all__ = ["Groups", "ValueGroups", "bg_nbd", "gamma_gamma", "nbd", "pareto_nbd"]
@@ -127,15 +127,18 @@ def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
     x, active, tenure = groups.n_repeat_days, groups.active_days, groups.tenure_days
     n, late, gone_scale = r + x, alpha + active, beta + active
     silence = tenure - active
-    left = np.zeros(len(x))
-    d_n, d_late, d_s, d_gone = (np.zeros(len(x)) for _ in range(4))
-    nodes = build_integration_nodes(np.full(len(x), s), gone_scale, n, late, silence)
-    for density, u, log_gone, log_late in nodes:
-        left += density
-        d_s -= density * log_gone
-        d_n -= density * log_late
-        d_gone += density * (s * u / gone_scale - 1.0) / (gone_scale + u)
-        d_late += density * u / (late + u)
+    sums = np.zeros((5, len(x)))
+    for rows, nodes in split_by_rule(np.full(len(x), s), gone_scale, n, late, silence):
+        part = np.zeros((5, len(rows)))
+        gone_row, late_row = gone_scale[rows], late[rows]
+        for density, u, log_gone, log_late in nodes:
+            part[0] += density
+            part[1] -= density * log_gone
+            part[2] -= density * log_late
+            part[3] += density * (s * u / gone_row - 1.0) / (gone_row + u)
+            part[4] += density * u / (late_row + u)
+        sums[:, rows] = part
+    left, d_s, d_n, d_gone, d_late = sums
     d_late *= n / late
     safe = np.where(left > 0, left, 1.0)
     log_n, log_s = np.log1p(silence / late), np.log1p(silence / gone_scale)

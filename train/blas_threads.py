@@ -1,7 +1,8 @@
-"""One thread of linear algebra while small fits run.
+"""One thread of linear algebra while models are fitted and judged.
 
-SciPy's L-BFGS-B solves systems of three or four unknowns. OpenBLAS wakes all its threads for each,
-and they wait in a loop: a third of the CPU time of a small training.
+SciPy's L-BFGS-B solves systems of three or four unknowns, and products are of short vectors.
+OpenBLAS wakes all its threads for each, and they wait in a loop: a third of the CPU time of a small
+training. As a decorator it limits the function.
 """
 
 from __future__ import annotations
