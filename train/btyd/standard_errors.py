@@ -32,8 +32,11 @@ def estimate_order_errors(
     family = FAMILIES[model.kind]
     units = np.where(family.is_time, scale, 1.0)
     values = np.array([getattr(model, name) for name in family.names]) * units
-    likelihood = partial(family.log_likelihood, groups=groups.scaled(scale))
-    errors = _estimate(likelihood, groups.weights, values, penalty) / units
+    scaled = groups.scaled(scale)
+    errors = (
+        _estimate(lambda v: family.log_likelihood(v, scaled), groups.weights, values, penalty)
+        / units
+    )
     return dict(zip(family.names, errors.tolist(), strict=True))
 
 
