@@ -33,6 +33,7 @@ from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 
 from clvcast.orders.spark.files import read_files  # noqa: E402
 from clvcast.orders.spark.survey import survey_orders  # noqa: E402
+from clvcast.orders.windows import slice_observed  # noqa: E402
 from clvcast.train.spark import _limit_sample, sample_orders  # noqa: E402
 
 pytestmark = [
@@ -173,6 +174,17 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
     assert 80 < drawn[0].orders.n_customers < 160
     assert "drawn by a hash of their ids" in drawn[0].orders.report.remarks[-1]
     assert drawn[0].remark == drawn[0].orders.report.remarks[-1]
+
+    # who is drawn at a cutoff does not depend on who came after it
+    cutoff = "2020-09-01"
+    known = frame.where(frame.ordered_at < cutoff)
+    at_cutoff = [
+        sample_orders(survey_orders(lines, few.orders, cutoff=cutoff), few, cutoff)
+        for lines in (frame, known)
+    ]
+    assert at_cutoff[0].share == at_cutoff[1].share > drawn[0].share
+    digests = [slice_observed(each.orders, each.end).digest() for each in at_cutoff]
+    assert digests[0] == digests[1]
     limited = _limit_sample(drawn[0], few)
     assert 0.0 < limited.share < 1.0
     assert limited.share == pytest.approx(120 / shop_lines["customer_id"].nunique())

@@ -9,9 +9,9 @@ and `later`, log of mean spend in later periods beyond BTYD's (`train.later_tree
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 import lightgbm
@@ -40,9 +40,12 @@ __all__ = [
     "grow_later_trees",
     "list_tree_parameters",
     "predict_out_of_fold",
+    "run_side_by_side",
     "split_folds",
     "train_boosters",
 ]
+
+T = TypeVar("T")
 
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
@@ -126,13 +129,19 @@ def train_boosters(
     Seeds are grown side by side, each booster of few rows by one thread: LightGBM's own threads
     wait for each other as long as they work there.
     """
-    parallel = joblib.Parallel(n_jobs=joblib.cpu_count(), prefer="threads", return_as="generator")
     heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
-    for grown in parallel(joblib.delayed(_train_seed)(examples, model, seed) for seed in seeds):
+    for grown in run_side_by_side(lambda seed: _train_seed(examples, model, seed), seeds):
         for head, trees in grown.items():
             heads[head].append(trees)
             progress(head)
     return {head: tuple(trees) for head, trees in heads.items()}
+
+
+def run_side_by_side(work: Callable[[int], T], numbers: Iterable[int]) -> Iterator[T]:
+    """What `work` gives for each number, in their order, by as many threads as there are cores."""
+    parallel = joblib.Parallel(n_jobs=joblib.cpu_count(), prefer="threads", return_as="generator")
+    results: Iterator[T] = parallel(joblib.delayed(work)(number) for number in numbers)
+    return results
 
 
 def _train_seed(examples: Examples, model: ModelConfig, seed: int) -> dict[str, Trees]:
@@ -267,11 +276,16 @@ def predict_out_of_fold(
     fold = split_folds(rows)
     folds = [split_folds(each) for each, _ in views]
     heads_by_row = [np.zeros((3, each.n_rows)) for each, _ in views]
-    for held_out in range(_FOLDS):
-        out = fold == held_out
-        # where the other half teaches nothing, everybody does
-        learn = ~out if _can_teach(examples, ~out) else np.ones(rows.n_rows, dtype=bool)
-        trees = train_boosters(examples.where(learn), model, range(seed, seed + 1), progress)
+
+    def train_without(held_out: int) -> dict[str, tuple[Trees, ...]]:
+        learn = fold != held_out
+        if not _can_teach(examples, learn):  # where the other half teaches nothing, everybody does
+            learn = np.ones(rows.n_rows, dtype=bool)
+        return train_boosters(examples.where(learn), model, range(seed, seed + 1))
+
+    for held_out, trees in enumerate(run_side_by_side(train_without, range(_FOLDS))):
+        for head in trees:
+            progress(head)
         for (each, btyd), row_folds, values in zip(views, folds, heads_by_row, strict=True):
             keep = row_folds == held_out
             if keep.any():

@@ -16,7 +16,7 @@ from ..models.later_spend import LEAST_SPEND, predict_later_parts
 from ..models.parameters import Blend
 from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float32, Float64, Mask
-from .boosting import grow_later_trees, split_folds
+from .boosting import grow_later_trees, run_side_by_side, split_folds
 from .later_frame import LaterFrame
 
 __all__ = [
@@ -78,12 +78,18 @@ def predict_later_out_of_fold(
 ) -> Float64:
     """Each row's factor from trees grown on the other half of the customers; 1: nothing learned."""
     fold = split_folds(rows)
-    factors = np.ones(rows.n_rows)
-    for held_out in np.unique(fold):
+
+    def learn_without(held_out: int) -> Float64:
         out = fold == held_out
-        if examples.spend[examples.usable & ~out].sum() > 0:
-            (trees,) = train_later_trees(examples, model, range(seed, seed + 1), ~out)
-            factors[out] = np.exp(trees.predict(examples.inputs[out]))
+        if not examples.spend[examples.usable & ~out].sum() > 0:
+            return np.ones(np.count_nonzero(out))
+        (trees,) = train_later_trees(examples, model, range(seed, seed + 1), ~out)
+        return np.exp(trees.predict(examples.inputs[out]))
+
+    folds = np.unique(fold).tolist()
+    factors = np.ones(rows.n_rows)
+    for held_out, found in zip(folds, run_side_by_side(learn_without, folds), strict=True):
+        factors[fold == held_out] = found
     return factors
 
 
@@ -92,15 +98,12 @@ def train_later_trees(
 ) -> tuple[Trees, ...]:
     """One booster per seed, from the rows marked in `learn` (all by default)."""
     keep = examples.usable if learn is None else examples.usable & learn
-    return tuple(
-        grow_later_trees(
-            examples.inputs[keep],
-            examples.features,
-            examples.spend[keep],
-            examples.start[keep],
-            examples.weights[keep],
-            model,
-            seed,
-        )
-        for seed in seeds
+    inputs = examples.inputs[keep]
+    spend, start, weights = (
+        part[keep] for part in (examples.spend, examples.start, examples.weights)
     )
+
+    def grow(seed: int) -> Trees:
+        return grow_later_trees(inputs, examples.features, spend, start, weights, model, seed)
+
+    return tuple(run_side_by_side(grow, seeds))

@@ -62,7 +62,8 @@ def train(
     those `config.customers` names. Raises what that does.
     """
     config = require_config(config)
-    orders = survey_orders(orders_df, config.orders).knowing(customers, config.customers)
+    orders = survey_orders(orders_df, config.orders, cutoff=cutoff)
+    orders = orders.knowing(customers, config.customers)
     sample = sample_orders(orders, config, cutoff)
     return train_final_model(sample.orders, config, sample.end, sample.max_rows)
 
@@ -76,7 +77,7 @@ def train_on_files(
     with translate_spark_errors():
         address = describe_sources(config.orders)
         progress("looking at the orders in Spark")
-        orders = survey_orders(read_files(config.orders), config.orders, address)
+        orders = survey_orders(read_files(config.orders), config.orders, address, cutoff=cutoff)
         orders = orders.knowing(read_customers(None, config.customers), config.customers)
         sample = sample_orders(orders, config, cutoff)
     remarks = (*sample.orders.report.remarks, *describe_limits(config.orders))

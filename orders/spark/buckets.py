@@ -176,15 +176,21 @@ class Survey:
         )
 
 
-def survey_lines(batches: Iterable[pa.RecordBatch], plan: SourcePlan) -> Survey:
-    """Survey some lines of a source, wherever they come from; no line is kept."""
+def survey_lines(
+    batches: Iterable[pa.RecordBatch], plan: SourcePlan, until: int = dates.NEVER
+) -> Survey:
+    """Survey some lines of a source, wherever they come from; no line is kept.
+
+    Customers are counted by their lines before `until`.
+    """
     intake = LineCollector(plan.config, rules=plan.rules)
     survey = Survey()
     for lines in map(UsableLines.surely_kept, plan.usable(intake, batches)):
         if not lines.n_lines:
             continue
         first, newest = windows.widen_span(survey.first, survey.newest, lines.times)
-        sketch = Sketch(np.unique(_mix_hashes(lines.texts["customer_id"])))
+        counted = lines.where(windows.is_before(lines.times, until))
+        sketch = Sketch(np.unique(_mix_hashes(counted.texts["customer_id"])))
         survey = Survey(survey.tally, first, newest, survey.sketch + sketch)
     return replace(survey, tally=replace(intake.tally(), rejected_lines=[]))
 

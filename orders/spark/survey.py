@@ -28,6 +28,7 @@ from ...configs.addresses import hide_passwords
 from ...configs.schema import CustomersConfig, OrdersConfig
 from ...errors import ConfigError, OrdersError
 from ..cutoffs import find_complete_until, find_end
+from ..dates import NEVER, Instant, parse_instant
 from ..orders import OrdersReport
 from ..reading.customer_attributes import Customers, Facts, attach_facts, read_facts
 from ..reading.customer_ids import CustomerIdRules
@@ -66,7 +67,7 @@ class SurveyedOrders:
     report: OrdersReport
     first: int  # the instant of the first usable line
     end: int  # the instant until which all orders are there
-    customers: int  # exact below 4,096, to within 2 % or so above
+    customers: int  # before the cutoff; exact below 4,096, to within 2 % or so above
     facts: Broadcast[Facts] | None = None  # about the customers, on every worker
 
     @property
@@ -101,15 +102,19 @@ def survey_orders(
     config: OrdersConfig,
     source: str = "the orders",
     now: datetime | None = None,
+    cutoff: Instant | None = None,
 ) -> SurveyedOrders:
     """Survey order lines: one scan of them. Raises `OrdersError` naming every fault at once.
 
-    A list has a frame for each of the sources a configuration names.
+    A list has a frame for each of the sources a configuration names. Customers are counted before
+    `cutoff`, by default before the end of the orders.
     """
     frames: Any = [orders_df] if isinstance(orders_df, DataFrame) else orders_df
     if not isinstance(frames, list):
         raise OrdersError(f"orders must be a Spark DataFrame, got {type(orders_df).__name__}")
     now = now or datetime.now()
+    complete_until = find_complete_until(config, now)
+    until = complete_until or NEVER if cutoff is None else parse_instant(cutoff)
     several = config.all_sources() if len(frames) > 1 else (None,)
     if len(frames) == 1:
         config = config.reading(None)
@@ -119,7 +124,7 @@ def survey_orders(
         address = source if one is None else hide_passwords(one.source)
         how = plan_source(empty, config, now, address, one, position)
         needed_columns = frame.select([_get_column(name) for name in how.columns])
-        surveys = needed_columns.mapInArrow(partial(_survey, how), "survey binary").collect()
+        surveys = needed_columns.mapInArrow(partial(_survey, how, until), "survey binary").collect()
         total = reduce(add, (pickle.loads(row["survey"]) for row in surveys), total)
         ids = [_get_column(name) for name in how.mapping["customer_id"].columns]
         hashed = needed_columns.withColumn(
@@ -133,7 +138,7 @@ def survey_orders(
     report = total.tally.report(config, source)
     together = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), lines)
     customers = total.sketch.customers
-    end = find_end(total.newest, find_complete_until(config, now))
+    end = find_end(total.newest, complete_until)
     return SurveyedOrders(together, tuple(plans), report, total.first, end, customers)
 
 
@@ -146,8 +151,10 @@ def _survey_bucket(
     return replace(bucket, orders=attach_facts(bucket.orders, facts.value)[0])
 
 
-def _survey(how: SourcePlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    payload = pickle.dumps(survey_lines(batches, how))
+def _survey(
+    how: SourcePlan, until: int, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    payload = pickle.dumps(survey_lines(batches, how, until))
     yield pa.record_batch({"survey": pa.array([payload], pa.binary())})
 
 
