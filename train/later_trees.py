@@ -103,7 +103,7 @@ def train_later_trees(
         part[keep] for part in (examples.spend, examples.start, examples.weights)
     )
 
-    def grow(seed: int) -> Trees:
+    def grow_seed(seed: int) -> Trees:
         return grow_later_trees(inputs, examples.features, spend, start, weights, model, seed)
 
-    return tuple(run_side_by_side(grow, seeds))
+    return tuple(run_side_by_side(grow_seed, seeds))
