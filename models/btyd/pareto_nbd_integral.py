@@ -15,8 +15,9 @@ _FEW = 16  # rows for which all nodes at once are faster than one node after the
 _RULES = tuple(
     tuple(part.tolist() for part in np.polynomial.legendre.leggauss(n)) for n in (12, 20, 48)
 )
-_MOST_HALVES = (1.0, 2.0)  # of a rule: half the range of t, and the decay over it; the last
-_MOST_DECAYS = (8.0, 40.0)  # has no limit
+# limits of the first two rules; the last has none
+_MOST_HALVES = (1.0, 2.0)  # of half the range of t
+_MOST_DECAYS = (8.0, 40.0)  # of the exponent by which the integrand decays over it
 
 # density (weighted), u, log(1 + u / a), log(1 + u / b)
 Node = tuple[Float64, Float64, Float64, Float64]
@@ -48,7 +49,7 @@ def split_by_rule(
 
     Gauss-Legendre over t = log(1 + u / min(a, b)), in which the integrand has no singularity nearer
     than pi, up to where either survival function has fallen below e^-40. It needs the more nodes
-    the longer the range and the more the integrand decays over it: 12, 20 or 48 give it to 1e-13.
+    the longer the range and the more the integrand decays over it: 12, 20 or 48 give it to 3e-13.
     A row's own numbers alone choose its rule.
     """
     least = np.minimum(a, b)

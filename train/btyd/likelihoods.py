@@ -130,13 +130,14 @@ def pareto_nbd(values: Float64, groups: Groups) -> tuple[Float64, Float64]:
     sums = np.zeros((5, len(x)))
     for rows, nodes in split_by_rule(np.full(len(x), s), gone_scale, n, late, silence):
         part = np.zeros((5, len(rows)))
+        left, d_s, d_n, d_gone, d_late = part
         gone_row, late_row = gone_scale[rows], late[rows]
         for density, u, log_gone, log_late in nodes:
-            part[0] += density
-            part[1] -= density * log_gone
-            part[2] -= density * log_late
-            part[3] += density * (s * u / gone_row - 1.0) / (gone_row + u)
-            part[4] += density * u / (late_row + u)
+            left += density
+            d_s -= density * log_gone
+            d_n -= density * log_late
+            d_gone += density * (s * u / gone_row - 1.0) / (gone_row + u)
+            d_late += density * u / (late_row + u)
         sums[:, rows] = part
     left, d_s, d_n, d_gone, d_late = sums
     d_late *= n / late
