@@ -46,7 +46,6 @@ from .buckets import (
 __all__ = ["HASH", "SurveyedOrders", "format_spark_schema", "map_buckets", "survey_orders"]
 
 HASH = "_clvcast_customer_hash"
-_BUCKET = "_clvcast_bucket"
 _BUCKET_LINES = 500_000
 _LEAST_BUCKETS = 16
 _TYPES = {
@@ -191,15 +190,23 @@ def map_buckets(
         key = F.coalesce(key, F.xxhash64(*read))
     else:
         lines = lines.where(key.isNotNull())
-    spread = lines.withColumn(_BUCKET, F.pmod(key, F.lit(count)).cast("int")).drop(HASH)
     # not spark.sql.shuffle.partitions: most of those would be empty, each a task for every reading
-    spread = spread.repartitionById(count, F.col(_BUCKET))
-    plans, facts = orders.plans, orders.facts
+    spread = lines.repartitionById(count, F.pmod(key, F.lit(count)).cast("int")).drop(HASH)
+    work = partial(_work_on_bucket, make, orders.plans, orders.facts)
+    # a partition is a bucket: grouping them by bucket would sort every line first
+    return spread.mapInArrow(work, format_spark_schema(schema))
 
-    def work(table: pa.Table) -> pa.Table:  # Spark reads these hints
-        return make(_survey_bucket(table.drop_columns([_BUCKET]), plans, facts))
 
-    return spread.groupBy(_BUCKET).applyInArrow(work, format_spark_schema(schema))
+def _work_on_bucket(
+    make: Callable[[Bucket], pa.Table],
+    plans: Sequence[SourcePlan],
+    facts: Broadcast[Facts] | None,
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """What `make` gives for the lines of one partition; nothing for none."""
+    lines = list(batches)
+    if lines:
+        yield from make(_survey_bucket(pa.Table.from_batches(lines), plans, facts)).to_batches()
 
 
 def format_spark_schema(schema: pa.Schema) -> str:
