@@ -42,13 +42,17 @@ CASES = {
 }
 
 
-def measure(command: list[str]) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak megabytes of one run as a process of its own."""
+def measure(command: list[str], place: str = "") -> tuple[float, float, float]:
+    """Wall seconds, CPU seconds and peak megabytes of one run as a process of its own.
+
+    `place` is the folder that holds clvcast, where it is not the installed one.
+    """
+    environment = {**os.environ, "PYTHONPATH": place} if place else dict(os.environ)
     began = time.perf_counter()
     child = os.posix_spawn(
         command[0],
         command,
-        dict(os.environ),
+        environment,
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )
     _, status, used = os.wait4(child, 0)

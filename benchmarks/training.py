@@ -1,25 +1,37 @@
-"""Time and memory of training: 25,000 customers at each effort, and BTYD on a million. Writes
-results/training.md.
+"""Time and memory of training against an earlier version: the sample, 25,000 customers at each
+effort, and BTYD on a million.
 
-make benchmark-training
+make benchmark-training BASELINE=FOLDER writes results/training.md. FOLDER holds the earlier version
+as `clvcast`, as for benchmark-first-minute. Both versions take turns, each case in a process of its
+own, since a shared machine slows down and recovers. RUNS says how many turns (default 2).
 """
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 
 from start import CLVCAST, ROOT, measure
 
+Command = Callable[[str], list[str]]  # the MLflow store to write -> what to run
+Used = tuple[float, float, float]  # wall seconds, CPU seconds, peak megabytes
+
+RUNS = int(os.environ.get("RUNS", 2))
 CUSTOMERS, LINES_OF_ONE = 25_000, 10
 NEVER = 1.5  # of the log's customers a third never orders
 FITTED = 1_000_000  # customers of the BTYD fits
+SAMPLE = "configs/online_retail.yaml"
 CONFIG = """\
 orders:
   source: orders.parquet
@@ -31,8 +43,6 @@ import clvcast
 config = clvcast.load_config("{effort}.yaml")
 clvcast.train(clvcast.read_orders(config), config)
 """
-EFFORTS = {"quick": 30, "standard": 180}  # effort: most seconds
-FIT_SECONDS = 20
 
 
 def prepare(folder: Path) -> None:
@@ -57,77 +67,127 @@ def prepare(folder: Path) -> None:
 
 def fit(folder: Path) -> None:
     """Fit both order models and Gamma-Gamma; print the customers, and the seconds of each."""
+    from importlib import import_module
+    from types import SimpleNamespace
+    from typing import Any
+
     import numpy as np
 
-    from clvcast.features.recency_frequency import OrderDays
-    from clvcast.train.btyd.fitting import fit_order_model, fit_value_model
-
+    fitting: Any = import_module("clvcast.train.btyd")
+    if not hasattr(fitting, "fit_order_model"):  # 0.1 had it there
+        fitting = import_module("clvcast.train.btyd.fitting")
     with np.load(folder / "days.npz") as kept:
-        days = OrderDays(**kept)
+        days = SimpleNamespace(**kept)  # either version's OrderDays
     found = []
     for name in ("bg_nbd", "pareto_nbd", "gamma_gamma"):
         began = time.perf_counter()
         if name == "gamma_gamma":
-            fit_value_model(days)
+            fitting.fit_value_model(days)
         else:
-            fitted = fit_order_model(days, name)  # type: ignore[arg-type]
+            fitted = fitting.fit_order_model(days, name)
             assert fitted.converged
             assert not fitted.fell_back
         found.append(f"{name} {time.perf_counter() - began:.1f} s")
     print(f"{len(days.tenure_days):,} customers: {', '.join(found)}")
 
 
-def row(name: str, used: tuple[float, float, float], seconds: int) -> str:
-    """A line of the table."""
-    wall, cpu, peak = used
-    told = "met" if wall <= seconds else "**missed**"
-    return f"| {name} | {wall:.1f} | {cpu:.1f} | {peak:,.0f} | {seconds} s | {told} |"
+def train(config: str) -> Command:
+    """The command line that trains into a store."""
+    return lambda store: [*CLVCAST, "train", config, "--tracking-uri", store, "--quiet"]
+
+
+def call(effort: str) -> Command:
+    """A script that trains; it needs no store."""
+    return lambda _: [sys.executable, "-c", TRAIN.format(effort=effort)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured, and the most it may take."""
+
+    name: str
+    command: Command
+    seconds: float = math.inf  # of wall time
+    share: float = math.inf  # of the earlier version's wall time
+
+
+def list_cases(folder: str) -> list[Case]:
+    """All cases; `folder` holds what `prepare` wrote."""
+    fits = [sys.executable, __file__, "--fit", folder]
+    return [
+        Case("`clvcast train`, the sample of two years", train(SAMPLE), share=0.58),
+        Case("`clvcast.train`, `effort: quick`", call("quick"), 30),
+        Case("`clvcast.train`, `effort: standard`", call("standard"), 180),
+        Case("`clvcast train`, `effort: quick`", train("quick.yaml"), 30),
+        Case("`clvcast train`, `effort: standard`", train("standard.yaml"), 180, 0.59),
+        Case("BG/NBD, Pareto/NBD, Gamma-Gamma, a million customers", lambda _: fits, 20, 0.49),
+    ]
 
 
 def main() -> None:
-    """Measure every case once, after one training that compiles, and write the table."""
-    head = [
-        "# Training",
-        "",
-        f"{date.today()}, clvcast {version('clvcast')}, lightgbm {version('lightgbm')}, Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}, shared. "
-        "Command: `make "
-        f"benchmark-training`. A log of some {CUSTOMERS:,} customers with {LINES_OF_ONE} lines "
-        "each, 90 days ahead. "
-        "`clvcast.train` reads it and makes the model; the command `clvcast train` evaluates "
-        "two more such models on "
-        "windows they do not know, compares them with five baselines, judges, and keeps all of "
-        "it in a new MLflow "
-        "store. Single runs, each a process of its own, its start included.",
-        "",
-        "| case | wall s | CPU s | peak MB | must | |",
-        "|---|---|---|---|---|---|",
-    ]
-    rows = []
+    """Measure every case in turns, after trainings that compile, and write the table."""
+    # without it Python would import the installed version, and compare this one with itself
+    if len(sys.argv) < 2 or not Path(sys.argv[1], "clvcast", "__init__.py").exists():
+        sys.exit("name the folder that holds the earlier version: BASELINE=../old/build/editable")
+    versions = {"earlier": str(Path(sys.argv[1]).absolute()), "this": str(ROOT / "build/editable")}
+    spent: dict[tuple[str, str], list[Used]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        here = [sys.executable, __file__]
-        measure([*here, "--prepare", folder])
+        measure([sys.executable, __file__, "--prepare", folder])
+        for part in ("data", "configs"):
+            (Path(folder) / part).symlink_to(ROOT / part)
         os.chdir(folder)
-        for effort in EFFORTS:
+        for effort in ("quick", "standard"):
             Path(f"{effort}.yaml").write_text(CONFIG.format(effort=effort))
-        measure([*CLVCAST, "train", "quick.yaml", "--tracking-uri", "sqlite:///warm.db", "--quiet"])
-        for effort, seconds in EFFORTS.items():
-            used = measure([sys.executable, "-c", TRAIN.format(effort=effort)])
-            rows.append(row(f"`clvcast.train`, `effort: {effort}`", used, seconds))
-            print(rows[-1], flush=True)
-        for effort, seconds in EFFORTS.items():
-            store = ["--tracking-uri", f"sqlite:///{effort}.db"]
-            used = measure([*CLVCAST, "train", f"{effort}.yaml", *store, "--quiet"])
-            rows.append(row(f"`clvcast train`, `effort: {effort}`", used, seconds))
-            print(rows[-1], flush=True)
+        cases = list_cases(folder)
+        stores = (f"sqlite:///{k}.db" for k in count())
+        for config in (SAMPLE, "quick.yaml"):  # compile
+            for place in versions.values():
+                measure(train(config)(next(stores)), place)
+        for turn in range(RUNS):
+            for case in cases:
+                for name, place in versions.items():
+                    used = measure(case.command(next(stores)), place)
+                    spent.setdefault((case.name, name), []).append(used)
+                    print(f"{turn + 1} {case.name}, {name}: {used[0]:.1f} s", flush=True)
         os.chdir(ROOT)
-        used = measure([*here, "--fit", folder])
-        rows.append(
-            row("BG/NBD, Pareto/NBD and Gamma-Gamma, a million customers", used, FIT_SECONDS)
-        )
-        print(rows[-1], flush=True)
+    rows = [write_row(c, spent[c.name, "earlier"], spent[c.name, "this"]) for c in cases]
+    write_page(rows)
+
+
+def write_row(case: Case, before: list[Used], now: list[Used]) -> str:
+    """A line of the table."""
+    wall, cpu, peak = (statistics.median(runs) for runs in zip(*now, strict=True))
+    old_wall, old_cpu, old_peak = (statistics.median(runs) for runs in zip(*before, strict=True))
+    ratio = statistics.median(each[0] / old[0] for each, old in zip(now, before, strict=True))
+    must = [f"{case.seconds:g} s"] * math.isfinite(case.seconds)
+    must += [f"{case.share:g} x"] * math.isfinite(case.share)
+    told = "met" if wall <= case.seconds and ratio <= case.share else "**missed**"
+    return (
+        f"| {case.name} | {old_wall:.1f} | {old_cpu:.1f} | {old_peak:,.0f} "
+        f"| {wall:.1f} | {cpu:.1f} | {peak:,.0f} | {ratio:.2f} | {', '.join(must)} | {told} |"
+    )
+
+
+def write_page(rows: list[str]) -> None:
+    """The page."""
+    text = f"""\
+# Training
+
+{date.today()}, clvcast {version("clvcast")}, lightgbm {version("lightgbm")}, \
+Python {platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}, shared. \
+Command: `make benchmark-training BASELINE=FOLDER`. All but the first case are of a log of some \
+{CUSTOMERS:,} customers with {LINES_OF_ONE} lines each, 90 days ahead. `clvcast.train` reads it \
+and makes the model; the command `clvcast train` evaluates two more such models on windows they \
+do not know, compares them with five baselines, judges, and keeps all of it in a new MLflow \
+store. Each case is a process of its own, its start included; the earlier version and this one in \
+turns, {RUNS} of them: medians, x the median of this version's wall time as a multiple of the \
+earlier one's beside it.
+
+| case | earlier: wall s | CPU s | peak MB | this: wall s | CPU s | peak MB | x | must | |
+|---|---|---|---|---|---|---|---|---|---|
+"""
     page = ROOT / "benchmarks" / "results" / "training.md"
-    page.write_text("\n".join([*head, *rows]) + "\n")
+    page.write_text(text + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

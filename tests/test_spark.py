@@ -183,6 +183,7 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
         for lines in (frame, known)
     ]
     assert at_cutoff[0].share == at_cutoff[1].share > drawn[0].share
+    assert at_cutoff[0].remark == at_cutoff[1].remark  # how many are known then
     digests = [slice_observed(each.orders, each.end).digest() for each in at_cutoff]
     assert digests[0] == digests[1]
     limited = _limit_sample(drawn[0], few)

@@ -28,6 +28,7 @@ from ..orders.reading.report_completion import complete_report
 from ..orders.reading.validation_issues import pluralize
 from ..orders.spark.files import describe_limits, read_customers, read_files, translate_spark_errors
 from ..orders.spark.survey import HASH, SurveyedOrders, survey_orders
+from ..orders.windows import slice_observed
 from .limited_orders import LimitedOrders, count_rows
 from .memory_plan import plan_memory
 from .run import TrainingRun, train_final_model, train_limited
@@ -130,10 +131,10 @@ def sample_orders(
         remarks += [*facts.remarks, *attach_facts(bucket.orders, facts)[1]]
     remark = ""
     if not takes_all:
+        n_known = slice_observed(bucket.orders, end).n_customers
         remark = (
-            f"trained on {pluralize(bucket.orders.n_customers, 'customer')} of about "
-            f"{customers:,}, drawn "
-            "by a hash of their ids (spark_training_customers), its trees on at most about "
+            f"trained on {pluralize(n_known, 'customer')} of about {customers:,}, drawn by a hash "
+            "of their ids (spark_training_customers), its trees on at most about "
             f"{config.spark_training_rows:,} feature rows of them (spark_training_rows)"
         )
         remarks.append(remark)
