@@ -37,6 +37,7 @@ FOLDER = Path(os.environ.get("CLVCAST_BENCHMARK_FOLDER", HERE.parent / "build" /
 LARGE = [int(m) for m in os.environ.get("CLVCAST_BENCHMARK_LARGE", "50,200").split(",") if m]
 COLUMNS = ["customer_id", "ordered_at", "amount", "order_id", "category", "channel", "quantity"]
 NEWEST = datetime(2023, 12, 1)
+ROWS_AT_ONCE = 10_000  # of a frame, handed to the sink
 TOLERANCE = 1e-5  # relative, of a column's sum
 
 
@@ -62,6 +63,7 @@ def cases() -> list[Case]:
     for cutoffs in (1, 12):
         tools = ("clvcast", "clvcast_all", "floor", "duckdb", "polars", "pandas")
         found += [Case(10, cutoffs, tool) for tool in tools]
+    found.append(Case(10, 12, "clvcast_frame"))
     # as many shards as 50 M lines make in 2 GB, so that their times can be compared
     found.append(Case(10, 12, "clvcast_shards", memory_limit=4 * 10**8))
     for millions in LARGE:
@@ -108,6 +110,7 @@ def run_one(case: Case, path: str) -> dict[str, Any]:
     ours: dict[str, Callable[[], Blocks]] = {
         "clvcast": lambda: _clvcast(alike=True),
         "clvcast_all": lambda: _clvcast(alike=False),
+        "clvcast_frame": _clvcast_frame,
         "clvcast_shards": lambda: _clvcast_in_shards(case.memory_limit),
         "floor": _floor,
     }
@@ -162,6 +165,23 @@ def _clvcast(alike: bool) -> Blocks:
             yield block.names, block.values
 
     with tempfile.TemporaryDirectory() as folder:  # load the compiled code
+        write_log(Path(folder) / "small.parquet", 1_000)
+        list(blocks(f"{folder}/small.parquet", 1))
+    return blocks
+
+
+def _clvcast_frame() -> Blocks:
+    """All features as people call it: the orders read, and one frame of all rows."""
+    from clvcast.features.feature_frame import build_features
+    from clvcast.orders.reading.read_orders import read_orders
+
+    def blocks(path: str, count: int) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+        frame = build_features(read_orders(path), cutoffs(count))
+        for row in range(0, len(frame), ROWS_AT_ONCE):
+            block = frame.iloc[row : row + ROWS_AT_ONCE].drop(columns=["customer_id", "cutoff"])
+            yield tuple(block), block.to_numpy(np.float32)
+
+    with tempfile.TemporaryDirectory() as folder:
         write_log(Path(folder) / "small.parquet", 1_000)
         list(blocks(f"{folder}/small.parquet", 1))
     return blocks
@@ -257,7 +277,8 @@ def code_of(tool: str) -> str:
     """A digest of the code a run depends on: runs of other code are not this table's."""
     sources = [HERE / "features.py", HERE / "orders_log.py", HERE / "feature_peers.py"]
     if tool.startswith("clvcast"):
-        sources = [HERE / "orders_log.py", *sorted((HERE.parent / "features").glob("*.py"))]
+        ours = [HERE.parent / "features", HERE.parent / "orders"]
+        sources = [HERE / "orders_log.py", *sorted(p for f in ours for p in f.rglob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 

@@ -13,10 +13,12 @@ from typing import Any
 
 __all__ = ["written"]
 
+N_FEATURES = 69  # of the full catalogue, for the columns of the log
 PEERS = ("duckdb", "polars", "pandas")
 _NAMES = {
     "clvcast": "clvcast, the peers' groups",
     "clvcast_all": "clvcast, full catalogue",
+    "clvcast_frame": "clvcast, full catalogue, one frame",
     "clvcast_shards": "clvcast, full catalogue, memory_limit {limit}",
 }
 # Why a target is missed, and what was tried; written under the table where one is.
@@ -27,6 +29,11 @@ the cutoffs, as a competent user would. The floor alone is 1/{share:.1f} of the 
 one cutoff: nothing that reads the file can be further ahead of it. Tried without gain: the columns
 of a line side by side while sorting, scattered at once or by way of buckets that stay in the cache,
 and huge pages switched off.
+
+The floor neither checks a line nor numbers its customers, orders, categories and channels; reading
+does, and no step of it stands out. One frame is {gigabytes:.1f} GB of memory the process touches
+for the first time. That is system time: filling 1.6 GB alone took 2.9 s of it where the host of the
+virtual machine had to find the memory, 0.3 s where the machine had it already.
 """
 
 
@@ -52,7 +59,8 @@ def written(cases: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> str:
         "51 features; clvcast "
         f"computes the groups these are in, {len(ours['sums'])} features, and hands all of them "
         "to the same sink; the "
-        "full catalogue for these columns is 69. Sums of the common columns agree to 1e-5. The "
+        f"full catalogue for these columns is {N_FEATURES}. Sums of the common columns agree to "
+        "1e-5. The "
         "floor reads the "
         "file and sorts the lines by customer once, whatever the cutoffs: targets are of the "
         "median of all its runs.",
@@ -69,9 +77,9 @@ def written(cases: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> str:
     notes = ["", "| target | must | measured | |", "|---|---|---|---|", *_targets(found, floor)]
     missed = any("missed" in note for note in notes)
     share = min(found[10, 1, tool]["cpu"] for tool in PEERS) / floor
-    return (
-        "\n".join([*head, *rows, *notes]) + "\n" + (_REASONS.format(share=share) if missed else "")
-    )
+    gigabytes = found[10, 12, "clvcast_frame"]["rows"] * N_FEATURES * 4 / 1e9  # of float32
+    reasons = _REASONS.format(share=share, gigabytes=gigabytes)
+    return "\n".join([*head, *rows, *notes]) + "\n" + (reasons if missed else "")
 
 
 def _medians(runs: list[dict[str, Any]]) -> dict[str, float]:
@@ -107,14 +115,22 @@ def _targets(found: dict[tuple[int, int, str], dict[str, float]], floor: float) 
     best = min(PEERS, key=lambda tool: cpu(1, tool))
     one = cpu(1, best) / cpu(1, "clvcast")
     twelve = {tool: cpu(12, tool) / cpu(12, "clvcast") for tool in PEERS}
-    floors = cpu(12, "clvcast") / floor
+    floors = {count: cpu(count, "clvcast") / floor for count in (1, 12)}
+    frame = found[10, 12, "clvcast_frame"]
     growth = cpu(12, "clvcast") / cpu(1, "clvcast")
     shown = ", ".join(f"{twelve[tool]:.1f}x {tool}" for tool in PEERS)
     slow = twelve["duckdb"] >= 25 and twelve["polars"] >= 25
     lines = [
         line("10 M x 1 against the best peer", "8x less CPU", f"{one:.1f}x ({best})", one >= 8),
         line("10 M x 12 against DuckDB and polars", "25x less CPU", shown, slow),
-        line("10 M x 12 against the floor", "4x", f"{floors:.1f}x", floors <= 4),
+        line("10 M x 1 against the floor", "2.5x", f"{floors[1]:.1f}x", floors[1] <= 2.5),
+        line("10 M x 12 against the floor", "2.8x", f"{floors[12]:.1f}x", floors[12] <= 2.8),
+        line(
+            "10 M x 12 in one frame",
+            "9 CPU s, 3,800 MB",
+            f"{frame['cpu']:.1f} CPU s, {frame['peak']:,.0f} MB",
+            frame["cpu"] <= 9 and frame["peak"] <= 3_800,
+        ),
         line("growth from 1 to 12 cutoffs", "under 3x", f"{growth:.1f}x", growth < 3),
     ]
     per_line = found[10, 12, "clvcast_shards"]["cpu"] / 10
