@@ -179,13 +179,22 @@ def test_training_on_all_customers_gives_the_model_of_one_machine_and_on_fewer_a
     cutoff = "2020-09-01"
     known = frame.where(frame.ordered_at < cutoff)
     at_cutoff = [
-        sample_orders(survey_orders(lines, few.orders, cutoff=cutoff), few, cutoff)
+        sample_orders(survey_orders(lines, few.orders, cutoff=cutoff), few)
         for lines in (frame, known)
     ]
     assert at_cutoff[0].share == at_cutoff[1].share > drawn[0].share
     assert at_cutoff[0].remark == at_cutoff[1].remark  # how many are known then
     digests = [slice_observed(each.orders, each.end).digest() for each in at_cutoff]
     assert digests[0] == digests[1]
+    ids = [each.orders.customer_ids for each in at_cutoff]
+    assert ids[0] == ids[1]  # the others stay where they are
+    n_known = known.select("customer_id").distinct().count()
+    assert n_known < shop_lines["customer_id"].nunique()
+    some = few.model_copy(update={"spark_training_customers": 2 * n_known})
+    everybody = sample_orders(survey_orders(frame, some.orders, cutoff=cutoff), some)
+    assert (everybody.share, everybody.orders.n_customers) == (1.0, n_known)
+    here = clvcast.train(tmp_path, some, cutoff)
+    assert clvcast.spark.train(frame, some, cutoff).version == here.version
     limited = _limit_sample(drawn[0], few)
     assert 0.0 < limited.share < 1.0
     assert limited.share == pytest.approx(120 / shop_lines["customer_id"].nunique())

@@ -28,7 +28,6 @@ from ..orders.reading.report_completion import complete_report
 from ..orders.reading.validation_issues import pluralize
 from ..orders.spark.files import describe_limits, read_customers, read_files, translate_spark_errors
 from ..orders.spark.survey import HASH, SurveyedOrders, survey_orders
-from ..orders.windows import slice_observed
 from .limited_orders import LimitedOrders, count_rows
 from .memory_plan import plan_memory
 from .run import TrainingRun, train_final_model, train_limited
@@ -65,7 +64,7 @@ def train(
     config = require_config(config)
     orders = survey_orders(orders_df, config.orders, cutoff=cutoff)
     orders = orders.knowing(customers, config.customers)
-    sample = sample_orders(orders, config, cutoff)
+    sample = sample_orders(orders, config)
     return train_final_model(sample.orders, config, sample.end, sample.max_rows)
 
 
@@ -80,7 +79,7 @@ def train_on_files(
         progress("looking at the orders in Spark")
         orders = survey_orders(read_files(config.orders), config.orders, address, cutoff=cutoff)
         orders = orders.knowing(read_customers(None, config.customers), config.customers)
-        sample = sample_orders(orders, config, cutoff)
+        sample = sample_orders(orders, config)
     remarks = (*sample.orders.report.remarks, *describe_limits(config.orders))
     report = replace(sample.orders.report, remarks=remarks)
     sample = replace(sample, orders=replace(sample.orders, report=report))
@@ -103,22 +102,25 @@ def _limit_sample(sample: CustomerSample, config: Config) -> LimitedOrders:
     )
 
 
-def sample_orders(
-    orders: SurveyedOrders, config: Config, cutoff: dates.Instant | None = None
-) -> CustomerSample:
-    """Bring the orders of some customers here, with the report on all orders."""
+def sample_orders(orders: SurveyedOrders, config: Config) -> CustomerSample:
+    """Bring the orders of some customers here, with the report on all orders.
+
+    They are customers known at the cutoff the orders were surveyed for.
+    """
     if config.features.extra is not None:
         raise ConfigError(
             f"features.extra must be left out in Spark, got {config.features.extra}; train with "
             "--engine local or clvcast.train"
         )
-    end = resolve_training_end(orders.first, orders.end, config.horizon_days, cutoff, warnings.warn)
+    end = resolve_training_end(
+        orders.first, orders.end, config.horizon_days, orders.cutoff, warnings.warn
+    )
     most, customers = config.spark_training_customers, orders.customers
     lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= most
     if not takes_all:
         lines = lines.where(F.col(HASH) < int(2.0**64 * most / customers) - 2**63)
-    bucket = orders.bucket(lines.drop(HASH).toArrow())
+    bucket = orders.bucket(orders.keep_known(lines, end).drop(HASH).toArrow())
     if bucket.orders is None:
         raise OrdersError(
             f"none of {most:,} customers drawn of about {customers:,} has a usable order line; "
@@ -131,10 +133,10 @@ def sample_orders(
         remarks += [*facts.remarks, *attach_facts(bucket.orders, facts)[1]]
     remark = ""
     if not takes_all:
-        n_known = slice_observed(bucket.orders, end).n_customers
+        drawn = pluralize(bucket.orders.n_customers, "customer")
         remark = (
-            f"trained on {pluralize(n_known, 'customer')} of about {customers:,}, drawn by a hash "
-            "of their ids (spark_training_customers), its trees on at most about "
+            f"trained on {drawn} of about {customers:,}, drawn by a hash of their ids "
+            "(spark_training_customers), its trees on at most about "
             f"{config.spark_training_rows:,} feature rows of them (spark_training_rows)"
         )
         remarks.append(remark)

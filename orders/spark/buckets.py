@@ -45,6 +45,7 @@ __all__ = [
     "Survey",
     "fill_bucket",
     "hash_ids",
+    "hash_known_customers",
     "plan_source",
     "survey_lines",
 ]
@@ -189,10 +190,29 @@ def survey_lines(
         if not lines.n_lines:
             continue
         first, newest = windows.widen_span(survey.first, survey.newest, lines.times)
-        counted = lines.where(windows.is_before(lines.times, until))
-        sketch = Sketch(np.unique(_mix_hashes(counted.texts["customer_id"])))
+        sketch = Sketch(_hash_customers_before(lines, until))
         survey = Survey(survey.tally, first, newest, survey.sketch + sketch)
     return replace(survey, tally=replace(intake.tally(), rejected_lines=[]))
+
+
+def hash_known_customers(
+    batches: Iterable[pa.RecordBatch], plans: Sequence[SourcePlan], until: int
+) -> Iterator[pa.Array]:
+    """Hashes, as `hash_ids` gives them, of the customers who have a usable line before `until`
+    among lines of all sources; some of them again and again.
+    """
+    for block in _gather_blocks(batches):
+        for plan in plans:
+            intake = LineCollector(plan.config, rules=plan.rules)
+            source_batches = _select_source(block.table, plan).to_batches()
+            for lines in map(UsableLines.surely_kept, plan.usable(intake, source_batches)):
+                yield pa.array(_hash_customers_before(lines, until).view(np.int64))
+
+
+def _hash_customers_before(lines: UsableLines, until: int) -> _Hashes:
+    """The distinct hashes of the customers of the lines before an instant."""
+    known = lines.texts["customer_id"].where(windows.is_before(lines.times, until))
+    return np.unique(_mix_hashes(known))
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from .buckets import (
     Survey,
     fill_bucket,
     hash_ids,
+    hash_known_customers,
     plan_source,
     survey_lines,
 )
@@ -64,8 +65,10 @@ class SurveyedOrders:
     lines: DataFrame  # the columns that are read, and the hash of the customer (null: none)
     plans: tuple[SourcePlan, ...]  # of the sources
     report: OrdersReport
-    first: int  # the instant of the first usable line
+    first: int  # the instants of the first and the newest usable line
+    newest: int
     end: int  # the instant until which all orders are there
+    cutoff: Instant | None  # as it was given
     customers: int  # before the cutoff; exact below 4,096, to within 2 % or so above
     facts: Broadcast[Facts] | None = None  # about the customers, on every worker
 
@@ -91,6 +94,19 @@ class SurveyedOrders:
         facts = read_facts(customer_table, config, self.plans[0].config)
         return replace(self, facts=self.lines.sparkSession.sparkContext.broadcast(facts))
 
+    def keep_known(self, lines: DataFrame, instant: int) -> DataFrame:
+        """Those of the lines whose customer has a usable line before an instant.
+
+        That takes one more scan, where there are lines of later on. The customers must be few
+        enough for a worker.
+        """
+        if self.newest < instant:
+            return lines
+        known = lines.drop(HASH).mapInArrow(
+            partial(_hash_known, self.plans, instant), f"`{HASH}` long"
+        )
+        return lines.join(F.broadcast(known.distinct()), HASH, "left_semi")
+
     def bucket(self, table: pa.Table) -> Bucket:
         """What some of the lines are, all lines of some customers."""
         return _survey_bucket(table, self.plans, self.facts)
@@ -113,7 +129,9 @@ def survey_orders(
         raise OrdersError(f"orders must be a Spark DataFrame, got {type(orders_df).__name__}")
     now = now or datetime.now()
     complete_until = find_complete_until(config, now)
-    until = complete_until or NEVER if cutoff is None else parse_instant(cutoff)
+    until = NEVER if complete_until is None else complete_until
+    if cutoff is not None:
+        until = parse_instant(cutoff)
     several = config.all_sources() if len(frames) > 1 else (None,)
     if len(frames) == 1:
         config = config.reading(None)
@@ -136,9 +154,17 @@ def survey_orders(
         lines.append(hashed)
     report = total.tally.report(config, source)
     together = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), lines)
-    customers = total.sketch.customers
     end = find_end(total.newest, complete_until)
-    return SurveyedOrders(together, tuple(plans), report, total.first, end, customers)
+    return SurveyedOrders(
+        together,
+        tuple(plans),
+        report,
+        total.first,
+        total.newest,
+        end,
+        cutoff,
+        total.sketch.customers,
+    )
 
 
 def _survey_bucket(
@@ -155,6 +181,13 @@ def _survey(
 ) -> Iterator[pa.RecordBatch]:
     payload = pickle.dumps(survey_lines(batches, how, until))
     yield pa.record_batch({"survey": pa.array([payload], pa.binary())})
+
+
+def _hash_known(
+    plans: Sequence[SourcePlan], until: int, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for hashes in hash_known_customers(batches, plans, until):
+        yield pa.record_batch({HASH: hashes})
 
 
 def _make_hasher(rules: CustomerIdRules) -> Callable[..., pa.Array]:
