@@ -76,11 +76,11 @@ def train(
     )
     from ..train.learning_curve import describe_curve
     from ..train.limited_orders import open_limited_orders
-    from ..train.registry.tracking import check_tags, track
+    from ..train.registry.tracking import check_tracking, track
     from ..train.run import train_limited
 
     config, settings = read_config_of_orders(config, orders, complete_until)
-    tags = check_tags(dict(map(_split_tag, tag or ())))
+    tags = check_tracking(settings, tracking_uri, force, dict(map(_split_tag, tag or ())))
     silent = quiet or as_json
     progress = make_progress(silent)
     warnings: list[str] = []

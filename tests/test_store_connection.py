@@ -35,8 +35,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg", "mysql+pymysql"])
 @pytest.mark.parametrize(
     "use",
-    [wait_for_store, open_for_reading, lambda uri: clvcast.load_model("models:/a@champion", uri)],
-    ids=["wait", "registry", "load"],
+    [
+        wait_for_store,
+        open_for_reading,
+        lambda uri: clvcast.load_model("models:/a@champion", uri),
+        lambda uri: clvcast.track("not read before the store answers", tracking_uri=uri),
+    ],
+    ids=["wait", "registry", "load", "train"],
 )
 def test_a_server_that_is_not_there_is_a_sentence(
     impatient: None, scheme: str, use: Callable[[str], object]

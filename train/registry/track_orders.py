@@ -16,7 +16,7 @@ from ...orders.reading.read_orders import OrdersSource
 from ..backtest.run import Backtest
 from ..limited_orders import open_limited_orders
 from ..run import train_limited
-from .tracking import TrackedRun, check_tags
+from .tracking import TrackedRun, check_tracking
 from .tracking import track as track_run
 
 __all__ = ["TrackedTraining", "track"]
@@ -128,7 +128,7 @@ def track(
 
     """
     config = require_config(config)
-    check_tags(tags or {})  # before the training takes its time
+    check_tracking(config, tracking_uri, force, tags)
     with (
         open_limited_orders(orders, config, extra_features, cutoff) as limited,
         nullcontext(progress) if progress else show_steps("training") as tell,

@@ -23,9 +23,10 @@ from ...configs.schema import Config
 from ...decisions.report.build import report
 from ...errors import BundleError, ClvcastError, ConfigError, quote
 from ...evaluation.backtest_frames import OURS
-from ...models.loading import load_model
+from ...models.loading import find_registry, load_model
 from ...models.registry_facts import CUTOFF, DATA_SPAN, MEASURE, PROVISIONAL, VERDICT
 from ...models.scoring import describe_terms, forecast_rows
+from ...models.store_connection import wait_for_store
 from ...orders import dates, windows
 from ..gate.data_shift import RECORD_FILE, Champion, build_record, parse_record
 from ..gate.evidence_collection import collect_evidence
@@ -43,7 +44,7 @@ from .run_settings import (
 )
 from .store_location import find_writable_store
 
-__all__ = ["TrackedRun", "check_tags", "describe_verdict", "format_verdict_table", "track"]
+__all__ = ["TrackedRun", "check_tracking", "describe_verdict", "format_verdict_table", "track"]
 
 GRADE = "clvcast.grade"  # tag of a run: A to D, of the scorecard at the newest evaluated cutoff
 CHAMPION_TAG = "clvcast.champion"  # tag of a run: the version that served after it
@@ -83,9 +84,7 @@ def track(
     not registered twice. Raises `StoreError` where the store refuses, `ConfigError` for an empty
     reason or a tag of ours.
     """
-    own_tags = check_tags(tags or {})
-    if force is not None and not force.strip():
-        raise ConfigError('--force needs a reason: --force "..."')
+    own_tags = check_tracking(config, tracking_uri, force, tags)
     uri, name = find_writable_store(config, tracking_uri), config.tracking.model_name
     with open_for_writing(uri) as store:
         store.end_dead_runs(config.tracking.experiment)
@@ -148,14 +147,30 @@ def _get_grade(run: TrainingRun) -> str:
     return str(run.evaluation.metrics[run.evaluation.newest]["scorecard"]["grade"])
 
 
-def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags of the user as text; raises `ConfigError` for a name that is ours or MLflow's."""
+def check_tracking(
+    config: Config,
+    tracking_uri: str | None = None,
+    force: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The user's tags as text; what `track` would refuse is refused now, before a training takes
+    its time.
+
+    Raises `ConfigError` for an empty reason or a tag's name that is ours or MLflow's, `StoreError`
+    where the store's server does not answer.
+    """
+    tags = tags or {}
+    if force is not None and not force.strip():
+        raise ConfigError('--force needs a reason: --force "..."')
     for name in tags:
         if not isinstance(name, str) or not name or name.startswith(("clvcast.", "mlflow.")):
             raise ConfigError(
                 "a tag's name must be text, not empty, and not begin with clvcast. or mlflow., got "
                 f"{quote(name)}; choose another"
             )
+    uri = find_writable_store(config, tracking_uri)
+    for store in {uri: None, find_registry(uri): None}:  # one of them, where they are the same
+        wait_for_store(store)
     return {name: str(value) for name, value in tags.items()}
 
 
