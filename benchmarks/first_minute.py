@@ -74,7 +74,7 @@ def main() -> None:
         sys.exit("name the folder that holds the earlier version: BASELINE=../old/build/editable")
     folders = {"earlier": Path(sys.argv[1]).absolute(), "this version": ROOT / "build/editable"}
     spent: dict[tuple[str, str], list[tuple[float, float]]] = {}  # CPU and wall seconds
-    forecasts: dict[str, set[float]] = {}
+    forecasts: dict[str, dict[str, set[float]]] = {}  # what each version gave for each script
     bundle = KEPT / hashlib.sha256(str(folders["earlier"].resolve()).encode()).hexdigest()[:12]
     with tempfile.TemporaryDirectory() as temporary:
         if not (bundle / "manifest.json").exists():
@@ -88,10 +88,14 @@ def main() -> None:
                     spent.setdefault((name, case), []).append(
                         (found["cpu"], time.perf_counter() - began)
                     )
-                    forecasts.setdefault(code, set()).add(found["spend"])
+                    forecasts.setdefault(code, {}).setdefault(name, set()).add(found["spend"])
                     print(turn + 1, name, case, spent[name, case][-1], flush=True)
-    if any(not math.isclose(min(each), max(each), rel_tol=1e-11) for each in forecasts.values()):
-        sys.exit(f"the versions forecast different numbers: {list(forecasts.values())}")
+    for given in forecasts.values():
+        if any(len(each) > 1 for each in given.values()):  # compiled now or before, in any turn
+            sys.exit(f"a version forecasts different numbers: {given}")
+        earlier, this = (each.pop() for each in given.values())
+        if not math.isclose(earlier, this, rel_tol=1e-11):
+            sys.exit(f"the versions forecast different numbers: {earlier!r}, {this!r}")
     rows = []
     for name in folders:
         row = [name]

@@ -2,7 +2,8 @@
 
 SciPy's L-BFGS-B solves systems of three or four unknowns, and products are of short vectors.
 OpenBLAS wakes all its threads for each, and they wait in a loop: a third of the CPU time of a small
-training. As a decorator it limits the function.
+training. The limit is of the whole process, as in the OpenBLAS of NumPy's and SciPy's wheels. As a
+decorator it limits the function.
 """
 
 from __future__ import annotations

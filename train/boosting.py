@@ -9,11 +9,10 @@ and `later`, log of mean spend in later periods beyond BTYD's (`train.later_tree
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import joblib
 import lightgbm
 import numpy as np
 from lightgbm.engine import train as train_lightgbm
@@ -34,18 +33,16 @@ from ..models.parameters import Blend
 from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float32, Float64, Int64, Mask
 from .customer_sampling import hash_customer_ids
+from .side_by_side import run_side_by_side
 
 __all__ = [
     "Examples",
     "grow_later_trees",
     "list_tree_parameters",
     "predict_out_of_fold",
-    "run_side_by_side",
     "split_folds",
     "train_boosters",
 ]
-
-T = TypeVar("T")
 
 # Shallow, strongly shrunken trees: deeper ones ranked worse on shops of a few thousand customers.
 _PARAMETERS: dict[str, Any] = {
@@ -58,12 +55,12 @@ _PARAMETERS: dict[str, Any] = {
     "lambda_l2": 10.0,
     "max_bin": 63,
     "deterministic": True,
-    "force_row_wise": True,
+    "force_col_wise": True,  # a tree reads only the columns it may use
     "verbose": -1,
 }
 _TWEEDIE = {"objective": "tweedie", "tweedie_variance_power": 1.5}
 _LEAST_LEAF = 20
-_MANY_ROWS = 1_000_000
+_HEADS_BY_ROWS = (("churn", "spend"), ("ordered",))  # of everybody, and of who ordered
 _FOLDS = 2
 _FOLD_KEY = b"clvcast folds"  # a shop's own sample by a common hash must not be a single fold
 
@@ -126,39 +123,31 @@ def train_boosters(
 ) -> dict[str, tuple[Trees, ...]]:
     """The trees of every head, one booster per seed; `progress` hears of each.
 
-    Seeds are grown side by side, each booster of few rows by one thread: LightGBM's own threads
-    wait for each other as long as they work there.
+    They are grown side by side, each booster by one thread.
     """
     heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
-    for grown in run_side_by_side(lambda seed: _train_seed(examples, model, seed), seeds):
+    tasks = [(seed, of_rows) for seed in seeds for of_rows in _HEADS_BY_ROWS]
+    for grown in run_side_by_side(lambda task: _grow_heads(examples, model, *task), tasks):
         for head, trees in grown.items():
             heads[head].append(trees)
             progress(head)
     return {head: tuple(trees) for head, trees in heads.items()}
 
 
-def run_side_by_side(work: Callable[[int], T], numbers: Iterable[int]) -> Iterator[T]:
-    """What `work` gives for each number, in their order, by as many threads as there are cores."""
-    parallel = joblib.Parallel(n_jobs=joblib.cpu_count(), prefer="threads", return_as="generator")
-    results: Iterator[T] = parallel(joblib.delayed(work)(number) for number in numbers)
-    return results
-
-
-def _train_seed(examples: Examples, model: ModelConfig, seed: int) -> dict[str, Trees]:
-    """The trees of every head from one seed."""
-    heads: dict[str, Trees] = {}
-    everybody = None  # the rows of two heads, binned once
-    for head in HEADS:
+def _grow_heads(
+    examples: Examples, model: ModelConfig, seed: int, heads: Sequence[str]
+) -> dict[str, Trees]:
+    """The trees of some heads from one seed; those heads learn from the same rows."""
+    grown: dict[str, Trees] = {}
+    data: lightgbm.Dataset | None = None
+    for head in heads:
         lesson = _Lesson.of(head, examples)
-        parameters = lesson.parameters(head, model, seed)
-        if head == "ordered" or everybody is None or model.monotone:
+        if data is None or model.monotone:  # which way is part of what is binned
             data = lesson.dataset()
         else:
-            data = everybody.set_label(lesson.target).set_init_score(lesson.start)
-        heads[head] = _fit_trees(parameters, data, model)
-        if head != "ordered":
-            everybody = data
-    return heads
+            data.set_label(lesson.target).set_init_score(lesson.start)
+        grown[head] = _fit_trees(lesson.parameters(head, model, seed), data, model)
+    return grown
 
 
 @dataclass(frozen=True)
@@ -222,13 +211,11 @@ def _choose_parameters(
     model: ModelConfig,
     seed: int,
 ) -> dict[str, Any]:
-    few = n_rows < _MANY_ROWS
     parameters = _PARAMETERS | {
         **objective,
-        "num_threads": 1 if few else 0,  # 0: all
-        # of one thread the same sums either way; by columns it reads only those a tree may use
-        "force_row_wise": not few,
-        "force_col_wise": few,
+        # of several, even "deterministic", sums depend on how many there are; and they wait for
+        # each other as long as they work where rows are few
+        "num_threads": 1,
         "seed": seed,
         "min_data_in_leaf": max(_LEAST_LEAF, n_rows // 200),
         **model.parameters,

@@ -16,8 +16,9 @@ from ..models.later_spend import LEAST_SPEND, predict_later_parts
 from ..models.parameters import Blend
 from ..models.trees.lightgbm_trees import Trees
 from ..orders.columns import Float32, Float64, Mask
-from .boosting import grow_later_trees, run_side_by_side, split_folds
+from .boosting import grow_later_trees, split_folds
 from .later_frame import LaterFrame
+from .side_by_side import run_side_by_side
 
 __all__ = [
     "LaterExamples",
@@ -88,8 +89,8 @@ def predict_later_out_of_fold(
 
     folds = np.unique(fold).tolist()
     factors = np.ones(rows.n_rows)
-    for held_out, found in zip(folds, run_side_by_side(learn_without, folds), strict=True):
-        factors[fold == held_out] = found
+    for held_out, learned in zip(folds, run_side_by_side(learn_without, folds), strict=True):
+        factors[fold == held_out] = learned
     return factors
 
 

@@ -7,6 +7,8 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import joblib
 import numpy as np
@@ -39,6 +41,7 @@ from .backtest.run import (
 from .fit import fit
 from .learning_curve import CurvePoint, measure_learning_curve
 from .limited_orders import Everyone, LimitedOrders, limit_orders, open_limited_orders
+from .side_by_side import run_side_by_side
 
 __all__ = [
     "TrainingRun",
@@ -177,13 +180,10 @@ def train_until(
         return train_final_model(observed, config, end, max_rows, everyone=everyone)
 
     # a user's function is not called by two threads at once
-    n_models = 1 if observed.extra is not None else most_models or joblib.cpu_count()
-    parallel = joblib.Parallel(n_jobs=n_models, prefer="threads")
-    tasks = [
-        *(joblib.delayed(evaluate)(cutoff) for cutoff in cutoffs),
-        joblib.delayed(train_last)(),
-    ]
-    *parts, model = parallel(tasks)
+    n_models = 1 if observed.extra is not None else most_models
+    tasks: list[Callable[[], Any]]
+    tasks = [*(partial(evaluate, cutoff) for cutoff in cutoffs), train_last]
+    *parts, model = run_side_by_side(lambda task: task(), tasks, n_models)
     backtests: list[Backtest] = []
     for cutoff, part in zip(cutoffs, parts, strict=True):
         if isinstance(part, OrdersError):

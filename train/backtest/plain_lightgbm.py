@@ -50,6 +50,7 @@ _PARAMETERS: dict[str, Any] = {
     "lambda_l2": 1.0,
     "deterministic": True,
     "force_row_wise": True,
+    "num_threads": 1,  # as our own trees: sums of several depend on how many there are
     "verbose": -1,
 }
 
