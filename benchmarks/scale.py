@@ -1,6 +1,6 @@
 """What features and forecasts cost as orders grow: one machine, and Spark on the same two cores.
 
-    make benchmark-scale                      1 to 100 M lines on one machine, 1 and 3 M in Spark
+    make benchmark-scale                      1 to 100 M lines on one machine, 1 to 10 M in Spark
     python benchmarks/scale.py --local 300    other sizes, in millions of lines
 
 Each run is a process of its own on a log of benchmarks/orders_log.py (about fifteen lines a
@@ -232,7 +232,7 @@ def main() -> None:
     )
     asked.add_argument("--local", type=int, nargs="*", default=[1, 3, 10, 30], metavar="MILLIONS")
     asked.add_argument("--shards", type=int, nargs="*", default=[10, 100], metavar="MILLIONS")
-    asked.add_argument("--spark", type=int, nargs="*", default=[1, 3], metavar="MILLIONS")
+    asked.add_argument("--spark", type=int, nargs="*", default=[1, 3, 10], metavar="MILLIONS")
     asked.add_argument("--again", action="store_true", help="measure what was measured before too")
     sizes = asked.parse_args()
     folder = Path(os.environ.get("CLVCAST_BENCHMARK_FOLDER") or tempfile.mkdtemp())

@@ -321,6 +321,11 @@ def test_several_sources_are_one_history_as_on_one_machine(
     assert drawn.orders.digest() == orders.digest()
     assert drawn.orders.report.shared_orders == orders.report.shared_orders
     assert (orders.report.shared_orders > 0) == (duplicates == "drop")
+    surveyed = survey_orders(read_files(loaded.orders), loaded.orders, cutoff="2020-09-01")
+    early = sample_orders(surveyed, loaded)
+    known = slice_observed(orders, early.end)
+    assert slice_observed(early.orders, early.end).digest() == known.digest()
+    assert early.orders.n_customers == known.n_customers < orders.n_customers
 
     model.save(tmp_path / "bundle")
     asked = ("score", "--model", tmp_path / "bundle", "--config", config, "--cutoff", CUTOFF)
