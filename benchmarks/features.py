@@ -179,7 +179,7 @@ def _clvcast_frame() -> Blocks:
         frame = build_features(read_orders(path), cutoffs(count))
         for row in range(0, len(frame), ROWS_AT_ONCE):
             block = frame.iloc[row : row + ROWS_AT_ONCE].drop(columns=["customer_id", "cutoff"])
-            yield tuple(block), block.to_numpy(np.float32)
+            yield tuple(map(str, block)), block.to_numpy(np.float32)
 
     with tempfile.TemporaryDirectory() as folder:
         write_log(Path(folder) / "small.parquet", 1_000)
