@@ -1,4 +1,6 @@
-"""Tasks side by side, in threads: LightGBM, BTYD's integrals and feature rows hold no lock."""
+"""Tasks side by side, in threads: LightGBM, BTYD's integrals and feature rows release Python's
+lock.
+"""
 
 from __future__ import annotations
 
