@@ -4,7 +4,7 @@
     python benchmarks/ablation.py --cells tafeng
 
 The page is results/ablation.md. Finished (trick, cell) pairs are kept in build/ablation by a digest
-of the package's source, so that an interrupted run resumes.
+of the sources they depend on, so that an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ def evaluate(trick: str, cell: Cell, customers: int | None) -> dict[str, float]:
 def digest() -> str:
     """Changes with what a forecast depends on."""
     found = hashlib.sha256(Path(__file__).read_bytes())
-    for folder in ("features", "serve", "train"):
-        for file in sorted((ROOT / folder).glob("*.py")):
+    for folder in ("configs", "orders", "features", "models", "train"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
             found.update(file.read_bytes())
     return found.hexdigest()[:12]
 

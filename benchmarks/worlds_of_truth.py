@@ -35,6 +35,7 @@ from clvcast.evaluation import measures  # noqa: E402
 
 KEPT = ROOT / "build" / "benchmark-worlds"
 RESULT = ROOT / "benchmarks" / "results" / "worlds.md"
+READING = "\n## Reading\n"  # by hand; kept
 SEEDS = 7
 SOURCES = ("configs", "orders", "features", "models", "train", "tests/simulated_worlds.py")
 
@@ -173,8 +174,7 @@ def main() -> None:
         "",
         f"{date.today()}, clvcast {version('clvcast')}, lightgbm {version('lightgbm')}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}, shared. "
-        f"Command: `python benchmarks/worlds_of_truth.py {' '.join(sys.argv[1:])}`".rstrip()
-        + ".",
+        f"Command: `{' '.join(['python benchmarks/worlds_of_truth.py', *sys.argv[1:]])}`.",
         "",
         f"{len(found)} simulated shops (`tests/simulated_worlds.py`) of 1,000 customers, 800 days "
         "of orders and four",
@@ -196,7 +196,8 @@ def main() -> None:
         "- Who left yesterday: silence tells it only later. The interval of a customer allows "
         "for it.",
     ]
-    RESULT.write_text("\n".join(page) + "\n", encoding="utf-8")
+    _, heading, reading = RESULT.read_text(encoding="utf-8").partition(READING)
+    RESULT.write_text("\n".join(page) + "\n" + heading + reading, encoding="utf-8")
     print(f"wrote {RESULT}")
 
 

@@ -4,16 +4,19 @@ orders have room.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import worlds
 
 import clvcast
-from clvcast.configs.schema import Config, OrdersConfig
+from clvcast.configs.schema import Config, ModelConfig, OrdersConfig
 from clvcast.errors import ConfigError, OrdersError
 from clvcast.features.recency_frequency import collect_order_days
 from clvcast.nightly.feed_faults import _judge_history
@@ -23,7 +26,7 @@ from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.orders.order_totals import OrderTotals
 from clvcast.orders.reading.customer_groups import N_GROUPS, assign_groups
 from clvcast.orders.reading.read_orders import read_table
-from clvcast.train import limited_orders, memory_plan
+from clvcast.train import boosting, later_trees, limited_orders, memory_plan
 from clvcast.train.blending import fit_initial_blend
 from clvcast.train.fit import fit
 from clvcast.train.gate.data_shift import (
@@ -345,6 +348,39 @@ def test_fewer_models_at_a_time_where_memory_does_not_allow(config: Config) -> N
     assert limited.count_models(config, 3) == 3
     assert tight.count_models(config, 3) == 2
     assert replace(tight, plan=replace(tight.plan, room=1)).count_models(config, 3) == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "n_rows", "expected"),
+    [("1GB", 120_000, 3), ("1GB", 1_000_000, 2), ("8GB", 500_000, 4), ("8GB", 1_000, 16)],
+)
+def test_more_than_two_boosters_at_a_time_fit_into_a_tenth_of_the_limit(
+    limit: str, n_rows: int, expected: int
+) -> None:
+    assert memory_plan.count_boosters(Config(memory_limit=limit), n_rows, 16) == expected
+    assert memory_plan.count_boosters(Config(memory_limit=limit), n_rows, 1) == 1
+
+
+def test_a_limit_holds_for_the_boosters_of_a_model(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_time: list[int | None] = []
+
+    def run(work: Callable[[Any], Any], tasks: Iterable[Any], most: int | None = None) -> Any:
+        tasks = list(tasks)
+        if len(tasks) > 2:  # more than the two that rows are counted with
+            at_a_time.append(most)
+        return map(work, tasks)
+
+    orders = clvcast.read_orders(config)
+    config = config.model_copy(update={"model": ModelConfig(seeds=3)})
+    monkeypatch.setattr(boosting, "run_side_by_side", run)
+    monkeypatch.setattr(later_trees, "run_side_by_side", run)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 16)
+    fit(orders, config, get_default_cutoff(orders))
+    monkeypatch.setattr(memory_plan, "_BOOSTER_BYTES", 10**15)
+    fit(orders, config, get_default_cutoff(orders))
+    assert at_a_time == [16, 16, 2, 2]
 
 
 def test_a_sample_of_too_few_customers_is_refused(shop: pd.DataFrame) -> None:

@@ -120,14 +120,16 @@ def train_boosters(
     model: ModelConfig,
     seeds: range,
     progress: Callable[[str], None] = lambda _: None,
+    most: int | None = None,
 ) -> dict[str, tuple[Trees, ...]]:
     """The trees of every head, one booster per seed; `progress` hears of each.
 
-    They are grown side by side, each booster by one thread.
+    They are grown side by side, `most` at a time (default: one per core), each booster by one
+    thread.
     """
     heads: dict[str, list[Trees]] = {head: [] for head in HEADS}
     tasks = [(seed, of_rows) for seed in seeds for of_rows in _HEADS_BY_ROWS]
-    for grown in run_side_by_side(lambda task: _grow_heads(examples, model, *task), tasks):
+    for grown in run_side_by_side(lambda task: _grow_heads(examples, model, *task), tasks, most):
         for head, trees in grown.items():
             heads[head].append(trees)
             progress(head)

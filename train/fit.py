@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+import joblib
 import numpy as np
 
 from ..configs.schema import Config, Target
@@ -45,7 +46,7 @@ from .hyperparameter_search import search_hyperparameters
 from .later_frame import build_later_frame
 from .later_periods import learn_later_periods
 from .later_trees import build_later_examples, predict_later_out_of_fold, train_later_trees
-from .memory_plan import LEAST_CUSTOMERS
+from .memory_plan import LEAST_CUSTOMERS, count_boosters
 from .retention_factors import learn_retention_factors
 from .season_estimation import estimate_past_years
 from .training_frame import TrainingFrame, build_training_frame
@@ -107,8 +108,9 @@ def fit(
         )
         config = config.model_copy(update={"model": best_parameters})
     seeds = config.model.seeds or SEEDS[config.effort]
+    most = count_boosters(config, frame.rows.n_rows, joblib.cpu_count())
     trees = train_boosters(
-        examples, config.model, range(config.seed, config.seed + seeds), progress
+        examples, config.model, range(config.seed, config.seed + seeds), progress, most
     )
     past = build_later_frame(sample, config, end, blend)
     views = [(frame.rows, rows_btyd), *([(past.rows, past.btyd)] if past else [])]
@@ -121,7 +123,7 @@ def fit(
         if lesson.teaches:
             progress("later periods")
             trees[LATER] = train_later_trees(
-                lesson, config.model, range(config.seed, config.seed + seeds)
+                lesson, config.model, range(config.seed, config.seed + seeds), most=most
             )
             left_out_later = predict_later_out_of_fold(lesson, past.rows, config.model, config.seed)
 

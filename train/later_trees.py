@@ -95,9 +95,13 @@ def predict_later_out_of_fold(
 
 
 def train_later_trees(
-    examples: LaterExamples, model: ModelConfig, seeds: range, learn: Mask | None = None
+    examples: LaterExamples,
+    model: ModelConfig,
+    seeds: range,
+    learn: Mask | None = None,
+    most: int | None = None,
 ) -> tuple[Trees, ...]:
-    """One booster per seed, from the rows marked in `learn` (all by default)."""
+    """One booster per seed, from the rows marked in `learn` (all by default), `most` at a time."""
     keep = examples.usable if learn is None else examples.usable & learn
     inputs = examples.inputs[keep]
     spend, start, weights = (
@@ -107,4 +111,4 @@ def train_later_trees(
     def grow_seed(seed: int) -> Trees:
         return grow_later_trees(inputs, examples.features, spend, start, weights, model, seed)
 
-    return tuple(run_side_by_side(grow_seed, seeds))
+    return tuple(run_side_by_side(grow_seed, seeds, most))

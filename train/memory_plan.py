@@ -15,13 +15,15 @@ from ..configs.schema import Config
 from ..orders.columns import Int64
 from ..orders.reading.memory_estimate import parse_memory_limit
 
-__all__ = ["LEAST_CUSTOMERS", "MemoryPlan", "plan_memory"]
+__all__ = ["LEAST_CUSTOMERS", "MemoryPlan", "count_boosters", "plan_memory"]
 
 LEAST_CUSTOMERS = 50  # that a training needs
 
 _PROCESS_BYTES = 400_000_000  # of the program itself, with LightGBM and MLflow loaded
 _LEAST_SHARE = 0.25  # of the limit for orders and rows, whatever the program itself takes
 _ROW_BYTES = 2_000  # of a feature row: its table, outcomes, LightGBM's bins and its forecasts
+_BOOSTER_BYTES = 550  # of a feature row: what each booster beyond two at a time adds
+_BOOSTERS_SHARE = 0.1  # of the limit for those boosters, beside the room
 _CUSTOMER_BYTES = 3_500  # of a customer at the newest cutoff: its row, forecasts and baselines
 _EVERYONE_BYTES = 150  # of any customer, sampled or not: what BTYD reads, at two instants
 _ROWS_SHARE = 0.4  # of the room for feature rows, where not all customers have room
@@ -66,3 +68,12 @@ def plan_memory(config: Config, optional_columns: Collection[str]) -> MemoryPlan
     if config.spark_training_rows <= fitting:
         return MemoryPlan(room, line_bytes, config.spark_training_rows, "spark_training_rows")
     return MemoryPlan(room, line_bytes, fitting)
+
+
+def count_boosters(config: Config, n_rows: int, most: int) -> int:
+    """How many boosters of so many rows may be grown at a time, `most` at most.
+
+    The bytes of a row count two of them. More need memory, and change no tree.
+    """
+    room = int(parse_memory_limit(config.memory_limit) * _BOOSTERS_SHARE)
+    return min(most, 2 + room // (max(n_rows, 1) * _BOOSTER_BYTES))
