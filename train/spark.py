@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from ..configs.schema import Config, require_config
 from ..errors import ConfigError, OrdersError
@@ -27,7 +26,7 @@ from ..orders.reading.read_orders import describe_sources
 from ..orders.reading.report_completion import complete_report
 from ..orders.reading.validation_issues import pluralize
 from ..orders.spark.files import describe_limits, read_customers, read_files, translate_spark_errors
-from ..orders.spark.survey import HASH, SurveyedOrders, survey_orders
+from ..orders.spark.survey import SurveyedOrders, survey_orders
 from .limited_orders import LimitedOrders, count_rows
 from .memory_plan import plan_memory
 from .run import TrainingRun, train_final_model, train_limited
@@ -116,11 +115,9 @@ def sample_orders(orders: SurveyedOrders, config: Config) -> CustomerSample:
         orders.first, orders.end, config.horizon_days, orders.cutoff, warnings.warn
     )
     most, customers = config.spark_training_customers, orders.customers
-    lines = orders.lines.where(F.col(HASH).isNotNull())
     takes_all = customers * _SURELY_FEWER <= most
-    if not takes_all:
-        lines = lines.where(F.col(HASH) < int(2.0**64 * most / customers) - 2**63)
-    bucket = orders.bucket(orders.keep_known(lines, end).drop(HASH).toArrow())
+    share = 1.0 if takes_all else most / customers
+    bucket = orders.draw(share, end)
     if bucket.orders is None:
         raise OrdersError(
             f"none of {most:,} customers drawn of about {customers:,} has a usable order line; "
@@ -143,7 +140,6 @@ def sample_orders(orders: SurveyedOrders, config: Config) -> CustomerSample:
     report = replace(report, remarks=tuple(remarks))
     max_rows = None if takes_all else config.spark_training_rows
     sample = attach_calendar(replace(bucket.orders, report=report), config.calendar)
-    share = 1.0 if takes_all else most / customers
     sample = attach_season_history(
         sample, config.season.history, share, currency=config.orders.currency
     )

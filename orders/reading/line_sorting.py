@@ -38,7 +38,8 @@ def sort_lines(
     `codes` are order, product, category and channel, `numbers` quantity, discount and cost; a
     column that is missing is empty.
     """
-    leading, others = [times, *codes[:2], amounts], [*codes[2:], *numbers]
+    leading: list[_Column] = [times, *codes[:2], amounts]
+    others: list[_Column] = [*codes[2:], *numbers]
     levels = [[column for column in columns if len(column)] for columns in (leading, others)]
     repeated = 0
     for bounds in _divide(starts):

@@ -2,9 +2,7 @@
 here.
 
 A customer's lines meet in one bucket by a hash of the customer's id as orders have it (`17850.0` is
-`17850`). What a bucket holds is validated and packed by the code that reads files. Lines of several
-sources meet in one table: `SOURCE` tells whose a line is, and each source's columns have a name of
-their own there.
+`17850`). What a bucket holds is validated and packed by the code that reads files.
 """
 
 from __future__ import annotations
@@ -16,11 +14,11 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ...configs.schema import OrdersConfig, SourceConfig
 from ...errors import OrdersError
 from .. import dates, windows
+from ..columns import Mask
 from ..orders import Orders
 from ..reading.column_expressions import Expression
 from ..reading.column_mapping import resolve_columns
@@ -29,7 +27,7 @@ from ..reading.files import RawTable
 from ..reading.label_encoding import Ids
 from ..reading.layout_fitting import fit_rules
 from ..reading.line_collector import LineCollector
-from ..reading.line_validation import ReadingRules, join_cells
+from ..reading.line_validation import ReadingRules
 from ..reading.packing import pack
 from ..reading.rejected_lines import REJECTED_SCHEMA
 from ..reading.sharding import hash_customers
@@ -38,23 +36,23 @@ from ..reading.validation_issues import raise_faults
 from ..reading.validation_summary import ValidationSummary
 
 __all__ = [
-    "SOURCE",
     "Bucket",
+    "Hashes",
     "Sketch",
     "SourcePlan",
     "Survey",
     "fill_bucket",
+    "gather_blocks",
     "hash_ids",
     "hash_known_customers",
     "plan_source",
     "survey_lines",
 ]
 
-SOURCE = "_clvcast_source"
 _SKETCH = 4_096  # the number of customers is told to within 2 %
 _BLOCK_LINES = 1 << 18
 _SPACE = 2.0**64
-_Hashes = npt.NDArray[np.uint64]
+Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -92,16 +90,12 @@ class SourcePlan:
         of_all = self.source and {"channel": self.source.channel, "category": self.source.category}
         return [*self.mapping, *(name for name, value in (of_all or {}).items() if value)]
 
-    def united(self, name: str) -> str:
-        """One of their columns' name in a table of all sources."""
-        return name if self.source is None else f"{self.position} {name}"
-
     def usable(
         self, intake: LineCollector, batches: Iterable[pa.RecordBatch]
     ) -> Iterator[UsableLines]:
         """The usable lines of some of its lines."""
         intake.columns.update(self.given)
-        blocks = _gather_blocks(batches)
+        blocks = gather_blocks(batches)
         return intake.usable(blocks, self.shown, self.mapping, (), self.source, self.position)
 
 
@@ -143,7 +137,7 @@ class Sketch:
     Bar-Yossef et al., Counting distinct elements in a data stream, 2002.
     """
 
-    smallest: _Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    smallest: Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
 
     def __add__(self, other: Sketch) -> Sketch:
         return Sketch(np.unique(np.concatenate((self.smallest, other.smallest)))[:_SKETCH])
@@ -196,20 +190,17 @@ def survey_lines(
 
 
 def hash_known_customers(
-    batches: Iterable[pa.RecordBatch], plans: Sequence[SourcePlan], until: int
-) -> Iterator[pa.Array]:
-    """Hashes, as `hash_ids` gives them, of the customers who have a usable line before `until`
-    among lines of all sources; some of them again and again.
+    batches: Iterable[pa.RecordBatch], plan: SourcePlan, until: int
+) -> Iterator[Hashes]:
+    """Hashes, as `hash_ids` gives them, of the customers who have a usable line before `until`;
+    some of them again and again.
     """
-    for block in _gather_blocks(batches):
-        for plan in plans:
-            intake = LineCollector(plan.config, rules=plan.rules)
-            source_batches = _select_source(block.table, plan).to_batches()
-            for lines in map(UsableLines.surely_kept, plan.usable(intake, source_batches)):
-                yield pa.array(_hash_customers_before(lines, until).view(np.int64))
+    intake = LineCollector(plan.config, rules=plan.rules)
+    for lines in map(UsableLines.surely_kept, plan.usable(intake, batches)):
+        yield _hash_customers_before(lines, until)
 
 
-def _hash_customers_before(lines: UsableLines, until: int) -> _Hashes:
+def _hash_customers_before(lines: UsableLines, until: int) -> Hashes:
     """The distinct hashes of the customers of the lines before an instant."""
     known = lines.texts["customer_id"].where(windows.is_before(lines.times, until))
     return np.unique(_mix_hashes(known))
@@ -224,13 +215,14 @@ class Bucket:
     set_aside: pa.Table  # of `REJECTED_SCHEMA`; their lines have no numbers
 
 
-def fill_bucket(table: pa.Table, plans: Sequence[SourcePlan]) -> Bucket:
-    """Pack the lines of some customers, of all sources."""
+def fill_bucket(tables: Sequence[pa.Table | None], plans: Sequence[SourcePlan]) -> Bucket:
+    """Pack the lines of some customers, a table of each source."""
     config = plans[0].config
     intake = LineCollector(config, rules=plans[0].rules)
     parts: list[UsableLines] = []
-    for plan in plans:
-        parts += plan.usable(intake, _select_source(table, plan).to_batches())
+    for plan, table in zip(plans, tables, strict=True):
+        if table is not None:
+            parts += plan.usable(intake, table.to_batches())
     rejected = intake.tally().rejected_lines
     set_aside = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *rejected])
     set_aside = set_aside.set_column(1, "row", pa.nulls(set_aside.num_rows, pa.int64()))
@@ -240,31 +232,21 @@ def fill_bucket(table: pa.Table, plans: Sequence[SourcePlan]) -> Bucket:
     return Bucket(orders if orders.n_customers else None, counts, set_aside)
 
 
-def _select_source(table: pa.Table, plan: SourcePlan) -> pa.Table:
-    """One source's lines, by its own names."""
-    if plan.source is None:
-        return table
-    source_lines = table.filter(pc.equal(table[SOURCE], plan.position))
-    return source_lines.select([plan.united(name) for name in plan.columns]).rename_columns(
-        plan.columns
-    )
+def hash_ids(rules: CustomerIdRules, column: pa.ChunkedArray) -> tuple[Hashes, Mask]:
+    """A hash of each customer id, evenly spread, and which cells name a customer (else it is 0)."""
+    ids, _ = rules.read(column)
+    is_there = ~ids.is_missing
+    hashes = np.zeros(len(is_there), dtype=np.uint64)
+    if is_there.any():
+        hashes[is_there] = _mix_hashes(ids.where(is_there))
+    return hashes, is_there
 
 
-def hash_ids(rules: CustomerIdRules, *columns: pa.Array) -> pa.Array:
-    """A hash of each customer id, int64 and evenly spread; null where there is no customer."""
-    ids, _ = rules.read(join_cells([pa.chunked_array([column]) for column in columns]))
-    missing = ids.is_missing
-    hashes = np.zeros(len(missing), dtype=np.uint64)
-    if not missing.all():
-        hashes[~missing] = _mix_hashes(ids.where(~missing))
-    return pa.array(hashes.view(np.int64), mask=missing)
-
-
-def _mix_hashes(customers: Ids) -> _Hashes:
+def _mix_hashes(customers: Ids) -> Hashes:
     return _scramble_bits(hash_customers(customers))
 
 
-def _scramble_bits(hashes: _Hashes) -> _Hashes:
+def _scramble_bits(hashes: Hashes) -> Hashes:
     """Hashes whose every bit depends on every bit of the given ones (the finalizer of
     SplitMix64).
     """
@@ -274,7 +256,7 @@ def _scramble_bits(hashes: _Hashes) -> _Hashes:
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
-def _gather_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
+def gather_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
     """Batches gathered into blocks that are worth parsing."""
     waiting: list[pa.RecordBatch] = []
     lines = 0

@@ -2,9 +2,9 @@
 bucket.
 
 A survey (one scan, no shuffle) counts the lines, refuses what cannot be used and finds the first
-and newest order. Then one shuffle brings each customer's lines into one bucket, where `make` works
-on them as on any other orders. Rows depend on their customer alone, so the number of buckets
-changes their order, never a value.
+and newest order. Then one shuffle of parcels brings each customer's lines into one bucket, where
+`make` works on them as on any other orders. Rows depend on their customer alone, so the number of
+buckets changes their order, never a value.
 """
 
 from __future__ import annotations
@@ -17,36 +17,35 @@ from functools import partial, reduce
 from operator import add
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from ...configs.addresses import hide_passwords
 from ...configs.schema import CustomersConfig, OrdersConfig
 from ...errors import ConfigError, OrdersError
+from ..columns import Int64
 from ..cutoffs import find_complete_until, find_end
 from ..dates import NEVER, Instant, parse_instant
 from ..orders import OrdersReport
 from ..reading.customer_attributes import Customers, Facts, attach_facts, read_facts
-from ..reading.customer_ids import CustomerIdRules
 from .buckets import (
-    SOURCE,
     Bucket,
     SourcePlan,
     Survey,
     fill_bucket,
-    hash_ids,
     hash_known_customers,
     plan_source,
     survey_lines,
 )
+from .parcels import PARCELS, ROW_HASH, Parcels, draw_lines, unpack_parcels
 
-__all__ = ["HASH", "SurveyedOrders", "format_spark_schema", "map_buckets", "survey_orders"]
+__all__ = ["SurveyedOrders", "format_spark_schema", "map_buckets", "survey_orders"]
 
-HASH = "_clvcast_customer_hash"
+_HASH = "hash"
 _BUCKET_LINES = 500_000
 _LEAST_BUCKETS = 16
 _TYPES = {
@@ -55,6 +54,7 @@ _TYPES = {
     pa.int32(): "int",
     pa.float64(): "double",
     pa.float32(): "float",
+    pa.binary(): "binary",
 }
 
 
@@ -62,7 +62,7 @@ _TYPES = {
 class SurveyedOrders:
     """Orders in Spark that may be used."""
 
-    lines: DataFrame  # the columns that are read, and the hash of the customer (null: none)
+    lines: tuple[DataFrame, ...]  # of each source, the columns that are read
     plans: tuple[SourcePlan, ...]  # of the sources
     report: OrdersReport
     first: int  # the instants of the first and the newest usable line
@@ -92,24 +92,31 @@ class SurveyedOrders:
             return self
         customer_table = customers.toArrow() if isinstance(customers, DataFrame) else customers
         facts = read_facts(customer_table, config, self.plans[0].config)
-        return replace(self, facts=self.lines.sparkSession.sparkContext.broadcast(facts))
+        return replace(self, facts=self._send(facts))
 
-    def keep_known(self, lines: DataFrame, instant: int) -> DataFrame:
-        """Those of the lines whose customer has a usable line before an instant.
+    def draw(self, share: float, instant: int) -> Bucket:
+        """The lines of about a share of the customers, drawn by their hash; brought here.
 
-        That takes one more scan, where there are lines of later on. The customers must be few
-        enough for a worker.
+        They are customers with a usable line before an instant: that takes one more scan, where
+        there are lines of later on.
         """
-        if self.newest < instant:
-            return lines
-        known = lines.drop(HASH).mapInArrow(
-            partial(_hash_known, self.plans, instant), f"`{HASH}` long"
-        )
-        return lines.join(F.broadcast(known.distinct()), HASH, "left_semi")
+        below = None if share >= 1.0 else int(2.0**64 * share) - 2**63
+        known = None
+        if self.newest >= instant:
+            scans = (
+                frame.mapInArrow(partial(_hash_known, plan, instant, below), f"{_HASH} long")
+                for frame, plan in zip(self.lines, self.plans, strict=True)
+            )
+            hashes = reduce(DataFrame.unionAll, scans).distinct().toArrow()[_HASH].to_numpy()
+            known = self._send(np.sort(hashes))
+        tables = [
+            frame.mapInArrow(partial(_draw, plan, below, known), frame.schema).toArrow()
+            for frame, plan in zip(self.lines, self.plans, strict=True)
+        ]
+        return _fill_bucket(tables, self.plans, self.facts)
 
-    def bucket(self, table: pa.Table) -> Bucket:
-        """What some of the lines are, all lines of some customers."""
-        return _survey_bucket(table, self.plans, self.facts)
+    def _send(self, value: Any) -> Broadcast[Any]:
+        return self.lines[0].sparkSession.sparkContext.broadcast(value)
 
 
 def survey_orders(
@@ -143,20 +150,12 @@ def survey_orders(
         needed_columns = frame.select([_get_column(name) for name in how.columns])
         surveys = needed_columns.mapInArrow(partial(_survey, how, until), "survey binary").collect()
         total = reduce(add, (pickle.loads(row["survey"]) for row in surveys), total)
-        ids = [_get_column(name) for name in how.mapping["customer_id"].columns]
-        hashed = needed_columns.withColumn(
-            HASH, arrow_udf(_make_hasher(how.rules.ids), "long")(*ids)
-        )
-        if one is not None:
-            names = {name: how.united(name) for name in how.columns}
-            hashed = hashed.withColumnsRenamed(names).withColumn(SOURCE, F.lit(position))
         plans.append(how)
-        lines.append(hashed)
+        lines.append(needed_columns)
     report = total.tally.report(config, source)
-    together = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), lines)
     end = find_end(total.newest, complete_until)
     return SurveyedOrders(
-        together,
+        tuple(lines),
         tuple(plans),
         report,
         total.first,
@@ -167,10 +166,12 @@ def survey_orders(
     )
 
 
-def _survey_bucket(
-    table: pa.Table, plans: Sequence[SourcePlan], facts: Broadcast[Facts] | None
+def _fill_bucket(
+    tables: Sequence[pa.Table | None],
+    plans: Sequence[SourcePlan],
+    facts: Broadcast[Facts] | None,
 ) -> Bucket:
-    bucket = fill_bucket(table, plans)
+    bucket = fill_bucket(tables, plans)
     if facts is None or bucket.orders is None:
         return bucket
     return replace(bucket, orders=attach_facts(bucket.orders, facts.value)[0])
@@ -184,17 +185,20 @@ def _survey(
 
 
 def _hash_known(
-    plans: Sequence[SourcePlan], until: int, batches: Iterable[pa.RecordBatch]
+    plan: SourcePlan, until: int, below: int | None, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    for hashes in hash_known_customers(batches, plans, until):
-        yield pa.record_batch({HASH: hashes})
+    for hashes in hash_known_customers(batches, plan, until):
+        known = hashes.view(np.int64)
+        yield pa.record_batch({_HASH: known if below is None else known[known < below]})
 
 
-def _make_hasher(rules: CustomerIdRules) -> Callable[..., pa.Array]:
-    def hash_columns(*ids: pa.Array) -> pa.Array:  # Spark reads these hints
-        return hash_ids(rules, *ids)
-
-    return hash_columns
+def _draw(
+    plan: SourcePlan,
+    below: int | None,
+    known: Broadcast[Int64] | None,
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    yield from draw_lines(batches, plan, below, None if known is None else known.value)
 
 
 def _get_column(name: str) -> Column:
@@ -217,17 +221,17 @@ def map_buckets(
     if buckets is not None and buckets < 1:
         raise ConfigError(f"buckets must be at least 1, got {buckets}")
     count = buckets or max(_LEAST_BUCKETS, -(-orders.report.lines_read // _BUCKET_LINES))
-    lines, key = orders.lines, F.col(HASH)
-    if every_line:
-        read = (_get_column(name) for name in lines.columns if name != HASH)
-        key = F.coalesce(key, F.xxhash64(*read))
-    else:
-        lines = lines.where(key.isNotNull())
+    parcels = []
+    for frame, plan in zip(orders.lines, orders.plans, strict=True):
+        if every_line:
+            frame = frame.withColumn(ROW_HASH, F.xxhash64(*map(_get_column, frame.columns)))
+        packed = frame.mapInArrow(Parcels(plan, count).pack, format_spark_schema(PARCELS))
+        parcels.append(packed)
     # not spark.sql.shuffle.partitions: most of those would be empty, each a task for every reading
-    spread = lines.repartitionById(count, F.pmod(key, F.lit(count)).cast("int")).drop(HASH)
+    together = reduce(DataFrame.unionAll, parcels).repartitionById(count, F.col("bucket"))
     work = partial(_work_on_bucket, make, orders.plans, orders.facts)
-    # a partition is a bucket: grouping them by bucket would sort every line first
-    return spread.mapInArrow(work, format_spark_schema(schema))
+    # a partition is a bucket: grouping them by bucket would sort every parcel first
+    return together.mapInArrow(work, format_spark_schema(schema))
 
 
 def _work_on_bucket(
@@ -236,10 +240,10 @@ def _work_on_bucket(
     facts: Broadcast[Facts] | None,
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    """What `make` gives for the lines of one partition; nothing for none."""
-    lines = list(batches)
-    if lines:
-        yield from make(_survey_bucket(pa.Table.from_batches(lines), plans, facts)).to_batches()
+    """What `make` gives for the parcels of one partition; nothing for none."""
+    tables = unpack_parcels(batches, len(plans))
+    if any(table is not None for table in tables):
+        yield from make(_fill_bucket(tables, plans, facts)).to_batches()
 
 
 def format_spark_schema(schema: pa.Schema) -> str:

@@ -68,7 +68,7 @@ class SparkModel:
             save_bundle(replace(model, **plain), bundle)
             files = {path.name: path.read_bytes() for path in bundle.iterdir()}
         return cls(
-            model.version, orders.lines.sparkSession.sparkContext.broadcast(files), own_settings
+            model.version, orders.lines[0].sparkSession.sparkContext.broadcast(files), own_settings
         )
 
     def model(self) -> TrainedModel:
