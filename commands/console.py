@@ -330,7 +330,7 @@ def show_progress_bars(silent: bool) -> Iterator[Callable[[str, float, int], Non
 
         def show(what: str, share: float, count: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=1.0, first=count)
+                tasks[what] = bars.add_task(what, total=1.0, first=count, count=count)
             bars.update(tasks[what], completed=share, count=count)
 
         yield show
