@@ -170,10 +170,12 @@ def _find_money(
         ]
         proposal.ask("columns.amount", f"{amount.why}: which is it?", *answers, is_needed=True)
     else:
-        expression, less = deduct_discount(proposal, columns, amount, order, taken)
-        money = columns[amount.columns[-1]]
-        if amount.expression == expression:
-            expression, less = follow_quantity(expression, money, quantity)
+        money, expression, less = columns[amount.columns[-1]], amount.expression, ""
+        if not amount.is_all:
+            expression, less = deduct_discount(proposal, columns, amount, order, taken)
+        if amount.expression == expression and not amount.is_all:
+            owner = order if amount.per_order else None
+            expression, less = follow_quantity(expression, money, quantity, owner)
         why = amount.why + less
         if refund is not None and not amount.per_order and _is_of_order(refund, order):
             proposal.ask(
@@ -204,7 +206,8 @@ def _find_money(
                 f"{money.name} is the same on all lines of an order. If it is the order's total:",
                 ("order", "it counts once per order"),
             )
-        ask_of_other_money(proposal, columns, amount, expression, order)
+        if not amount.is_all:
+            ask_of_other_money(proposal, columns, amount, expression, order)
         taken += amount.columns
         find_returns(proposal, columns, money, taken)
         ask_of_book_sides(proposal, columns, money, taken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 
 from ..configs.layouts import quote_name
 from ..orders.columns import Float64
@@ -70,12 +71,20 @@ def find_returns(
 
 
 def follow_quantity(
-    expression: str, amount: ColumnProfile, quantity: ColumnProfile | None
+    expression: str,
+    amount: ColumnProfile,
+    quantity: ColumnProfile | None,
+    order: ColumnProfile | None = None,
 ) -> tuple[str, str]:
-    """The amount with the sign of the quantity, where returns have it there alone; and why."""
+    """The amount with the sign of the quantity, where returns have it there alone; and why.
+
+    With an order the amount is its total, and stays where returns stand beside what was bought.
+    """
     if quantity is None or amount.name not in (expression, expression.strip("`")):
         return expression, ""
     back = quantity.numbers < 0
+    if order is not None and (pd.Series(back).groupby(order.cells).nunique() > 1).any():
+        return expression, ""
     wrong = back & (amount.numbers > 0)
     if not wrong.any() or wrong.sum() <= _POSITIVE_SHARE * back.sum():
         return expression, ""

@@ -38,9 +38,11 @@ _LARGE = 1_000  # a usual amount that may be of hundredths
 _UNEVEN_SHARE = 0.5  # of them are no multiple of 50
 _FIRST_SHARE = 0.5  # of these orders have it on some lines alone
 _LEAST_PARTS = 3  # orders of several lines with a refund or discount
-_TOTAL_NAME = (
-    "grand|order.?(total|value|amount)|gesamtbetrag|total.?ttc|实付|实际支付|請求|合計|总金额"
+_PAID_NAME = (  # of an order, and above all else that is called a total
+    "grand|order.?total|gesamt(betrag|summe)|(rechnungs|bestell|auftrags)(betrag|summe|wert)|"
+    "endbetrag|total.?(ttc|commande|pedido|ordine)|实付|实际支付|請求"
 )
+_TOTAL_NAME = f"{_PAID_NAME}|order.?(value|amount)|合計|总金额"
 _UNIT_NAME = "unit|each|per.?(piece|item)|einzel|stück|stk|unitari|unitair|pezzo"
 _RECURS = 0.35  # of a product's lines have its usual price
 _CLEARLY = 0.15  # by which one reading must recur more often than the other
@@ -55,6 +57,7 @@ class Amount:
     per_order: bool = False
     columns: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()  # the quantity and the price of one, whose product it is
+    is_all: bool = False  # it adds up to the order's total: nothing is to be taken off or added
     choices: dict[str, str] = field(
         default_factory=dict
     )  # where it cannot be told: expression -> meaning
@@ -71,10 +74,12 @@ def find_amount(
     money = _rate_money(columns, taken)
     if not money:
         return Amount(None, "no column holds money")
-    totals = [c for c in money if order is not None and is_order_total(c, order)]
+    totals = [] if order is None else _find_totals(money, order, quantity)
     lines = [c for c in money if c not in totals]
-    best = money[0]
-    if totals and (best in totals or _adds_up(lines, totals[0], order, quantity) is None):
+    parts = _find_parts(lines, totals[0], order, quantity) if totals and order else None
+    if parts is not None and (parts.takes_back or money[0] not in totals):
+        return parts.read(totals[0].name, quantity)
+    if totals:
         total = totals[0]
         return Amount(
             total.name, "one value per order, on all its lines or the first: "
@@ -130,7 +135,7 @@ def _rate_total(name: str) -> float:
     plain = name.casefold()
     if re.search("sub.?total|zwischensumme|sous.?total", plain):
         return -0.5
-    if re.search("grand|order.?total|gesamtbetrag|total.?ttc|实付|实际支付|請求", plain):
+    if re.search(_PAID_NAME, plain):
         return 0.6
     if re.search("total|gesamt|summe|paid|paye|合計|总", plain):
         return 0.4
@@ -183,22 +188,62 @@ def is_of_order(column: ColumnProfile, order: ColumnProfile, least: int = _LEAST
     return bool(one_value.mean() >= EQUAL_SHARE)
 
 
-def _adds_up(
+@dataclass(frozen=True)
+class _Parts:
+    """Amounts of lines that add up to the total of their order."""
+
+    column: ColumnProfile
+    of_unit: bool  # times the quantity
+    takes_back: bool  # some lines are returns, which the total leaves out
+
+    def read(self, total: str, quantity: ColumnProfile | None) -> Amount:
+        """The amount of a line, with the lines that take back."""
+        name = self.column.name
+        why = f"it adds up to {total} of the order"
+        if self.takes_back:
+            why = f"without the lines that take back, {why}"
+        if not self.of_unit or quantity is None:
+            return Amount(name, why, columns=(name,), is_all=True)
+        factors = (quantity.name, name)
+        times = f"{quote_name(quantity.name)} * {quote_name(name)}"
+        return Amount(times, f"times {quantity.name} {why}", False, factors, factors, is_all=True)
+
+
+def _find_totals(
+    money: Sequence[ColumnProfile], order: ColumnProfile, quantity: ColumnProfile | None
+) -> list[ColumnProfile]:
+    """Totals of orders: by their name, by how they grow, or because other money adds up to them."""
+    of_order = [c for c in money if is_of_order(c, order, _LEAST_ORDERS)]
+    of_lines = [c for c in money if c not in of_order]
+    return [
+        c
+        for c in money
+        if is_order_total(c, order)
+        or (c in of_order and _find_parts(of_lines, c, order, quantity) is not None)
+    ]
+
+
+def _find_parts(
     lines: Sequence[ColumnProfile],
     total: ColumnProfile,
-    order: ColumnProfile | None,
+    order: ColumnProfile,
     quantity: ColumnProfile | None,
-) -> ColumnProfile | None:
+) -> _Parts | None:
     """A column of lines, as it is or times the quantity, whose sum is the order's total."""
-    if order is None:
+    groups = pd.Series(order.cells).groupby(order.cells).size()
+    is_several = groups > 1
+    if not is_several.any():
         return None
-    totals = pd.Series(total.numbers).groupby(order.cells).max()
+    totals = pd.Series(total.numbers).groupby(order.cells).max()[is_several]
     for column in lines:
-        for factor in (1.0, None if quantity is None else quantity.numbers):
-            if factor is not None:
-                sums = pd.Series(column.numbers * factor).groupby(order.cells).sum()
-                if np.isclose(sums, totals, atol=0.011).mean() >= SHARE:
-                    return column
+        for of_unit in (False, True) if quantity is not None else (False,):
+            values = column.numbers * quantity.numbers if of_unit and quantity else column.numbers
+            shares = []
+            for part in (values, np.where(values > 0, values, 0.0)):
+                sums = pd.Series(part).groupby(order.cells).sum()[is_several]
+                shares.append(float(np.isclose(sums, totals, atol=0.011).mean()))
+            if max(shares) >= SHARE:
+                return _Parts(column, of_unit, shares[1] > shares[0])
     return None
 
 

@@ -111,6 +111,29 @@ def test_tickets_of_one_price_are_no_totals_of_orders(tmp_path: Path) -> None:
     assert sum_orders(propose(tmp_path, totals)) == pytest.approx(price.sum())
 
 
+@pytest.mark.parametrize("name", ["total", "Rechnungssumme"])
+def test_a_total_is_told_by_the_lines_that_add_up_to_it(tmp_path: Path, name: str) -> None:
+    """Its growth with the number of lines tells nothing here."""
+    lines = make_lines().drop(columns="unit_price")
+    n_lines = lines.groupby("order")["order"].transform("size")
+    cents = CENTS[lines["order"]]
+    part = cents // n_lines + (lines.groupby("order").cumcount() == 0) * (cents % n_lines)
+    table = lines.assign(qty=1, line_amount=part / 100, **{name: cents / 100})
+    assert sum_orders(propose(tmp_path, table)) == pytest.approx(CENTS.sum() / 100)
+    per_piece = table.assign(qty=2, line_amount=part / 200)
+    assert sum_orders(propose(tmp_path, per_piece)) == pytest.approx(CENTS.sum() / 100)
+
+    # lines that take back stand in the order, and its total stays as it was
+    back = table[(lines["order"] % 10 == 3) & (lines.groupby("order").cumcount() == 0)]
+    back = back.assign(qty=-1, line_amount=-back["line_amount"])
+    with_back = pd.concat([table, back]).sort_values("order", kind="stable")
+    proposal = propose(tmp_path, with_back.assign(discount=with_back["order"] % 2 * 1.5))
+    assert sum_orders(proposal) == pytest.approx(with_back["line_amount"].sum())
+    assert not list_asked(proposal, "columns.amount")  # nothing is left to take off
+    only_total = with_back.drop(columns="line_amount").rename(columns={name: "Order total"})
+    assert sum_orders(propose(tmp_path, only_total)) == pytest.approx(CENTS.sum() / 100)
+
+
 def of_order(lines: pd.DataFrame, money: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(money)[lines["order"]]
 
