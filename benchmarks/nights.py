@@ -217,6 +217,7 @@ def _run_night(
         summary = json.loads(run_night(settings, folder / "nightly").format_json())
     steps = [s for s in summary["steps"] if s["outcome"] in ("alarm", "refused")]
     said = "; ".join(f"{step['name']}: {step['sentence']}" for step in steps)
+    said = said.replace(f"{folder}/", "")  # the page is not of this run's place
     try:
         model = clvcast.load_model("models:/clv@champion", f"sqlite:///{folder}/mlflow.db")
         champion = model.registered.number if model.registered else ""
