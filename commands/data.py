@@ -54,9 +54,9 @@ def init(
     from ..discovery.config_template import write_config_text
     from ..discovery.propose import propose_config
 
+    proposal = propose_config(orders, query)  # first: a source that is not there is the first fault
     if output.exists() and not force:
         raise StoreError(f"{output} exists; name another --output, or replace it with --force")
-    proposal = propose_config(orders, query)
     write_files({output: write_config_text(proposal)})
     if as_json:
         content = dataclasses.asdict(proposal) | {"source": hide_passwords(orders)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -69,6 +70,9 @@ _NOT_LEARNED_FROM = (
     "segments", "kpis", "acquisition", "lists", "report", "memory_limit", "features", "nightly",
     "notify", "calendar", "season",
 )  # fmt: skip
+
+
+_SIZE = r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$"
 
 
 class TrackingConfig(Section):
@@ -217,7 +221,7 @@ class Config(Section):
     )
     memory_limit: str | None = Field(
         default=None,
-        pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]B|[kmgt]b)\s*$",
+        pattern=_SIZE,
         description="Memory for the orders to score or to train on, such as 2GB. Orders that need "
         "more are scored in shards of customers, with temporary files; training then uses a sample "
         "of the customers, drawn by a hash of the customer id. Default: half of the machine's "
@@ -227,6 +231,13 @@ class Config(Section):
     monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
     nightly: NightlyConfig = Field(default_factory=lambda: NightlyConfig())
     notify: NotifyConfig = Field(default_factory=lambda: NotifyConfig())
+
+    @field_validator("memory_limit", mode="before")
+    @classmethod
+    def _is_size(cls, value: object) -> object:
+        if value is None or (isinstance(value, str) and re.match(_SIZE, value)):
+            return value
+        raise ValueError("must be a size such as 4GB")  # not the pattern, which helps nobody
 
     def learning(self) -> dict[str, Any]:
         """The settings that change what a fit gives, as plain values: all but those named below.

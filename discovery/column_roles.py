@@ -91,7 +91,8 @@ def choose_order(
         if several > 0.1:
             return column, f"restarts: {several:.0%} of its values stand on several days"
         if column.distinct < lines:
-            return column, f"{lines / column.distinct:.1f} lines each, of one day"
+            share = "" if not several else f"{1.0 - several:.0%} of them "
+            return column, f"{lines / column.distinct:.1f} lines each, {share}of one day"
         return column, "another one on each line"
     return None, ""
 

@@ -30,6 +30,8 @@ def test_the_life_of_a_model(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (life,) = (block for block in blocks(root / "README.md", "sh") if "models rollback" in block)
+    (store,) = re.findall(r"^export CLVCAST_TRACKING_URI=(\S+)", life, re.MULTILINE)
+    monkeypatch.setenv("CLVCAST_TRACKING_URI", store)
     commands = re.findall(r"^clvcast (.*?)(?: +#.*)?$", life, re.MULTILINE)
     assert 9 <= len(commands) <= 10
     serving, bridges = [], []
@@ -38,10 +40,11 @@ def test_the_life_of_a_model(
         # whether September's forecasts raise an alarm depends on how many customers there are
         is_alarm = command.startswith("monitor") and "overall: alarm" in out
         assert status == (1 if is_alarm else 0), (command, out, err)
-        champion = open_for_reading("sqlite:///mlflow.db").aliased("clv", CHAMPION)
+        champion = open_for_reading(store).aliased("clv", CHAMPION)
         serving.append(champion.number if champion else None)
         if command.startswith("compare"):
             bridges = re.findall(r"│ ([a-z ]+?) +│ +([\d,]+) │ +([+-][\d,.]+) │", out)
+    assert not (tmp_path / "mlflow.db").exists()  # what was made above stays as it was
     assert serving == ["1", "1", "2", "2", "2", "2", "2", "1", "2"]
     totals = [
         pd.read_parquet(f"{month}.parquet")["clv"].sum() for month in ("september", "december")

@@ -162,6 +162,19 @@ def test_the_first_model_goes_live_and_its_successor_is_judged_against_it(
     assert told == ["promote version 1", "promote version 2 (before: version 1)"]
 
 
+def test_a_model_of_fewer_orders_than_the_champions_says_so(
+    config: clvcast.Config, uri: str, earlier: TrainingRun, later: TrainingRun
+) -> None:
+    steps: list[str] = []
+    tracking = TrackingConfig(uri=uri, model_name="shop", evaluated_cutoffs=1)
+    own = config.model_copy(update={"tracking": tracking})
+    for run in (later, earlier):
+        assert track(run, own, force="to go back in time", progress=steps.append).promoted
+    (said,) = [step for step in steps if "this model knows orders until" in step]
+    assert "and replaces version 1, which knows them until" in said
+    assert said.index(EARLIER) < said.index(LATER)
+
+
 @pytest.mark.slow
 def test_names_of_three_parts_need_nothing_that_unity_catalog_refuses(
     uri: str, config: clvcast.Config, earlier: TrainingRun, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clvcast
-from clvcast.configs.schema import OrdersConfig
+from clvcast.configs.schema import OrdersConfig, parse_config
 from clvcast.features.table import compute_feature_rows
 from clvcast.orders.cutoffs import get_default_cutoff
 from clvcast.orders.dates import parse_instants
@@ -260,5 +260,6 @@ def test_limits_are_read_and_wrong_ones_refused() -> None:
     assert parse_memory_limit("2GB") == 2 * 10**9
     assert parse_memory_limit(" 0.5 mb ") == 500_000
     assert parse_memory_limit(None) > 10**8
-    with pytest.raises(clvcast.ConfigError, match="memory_limit"):
-        clvcast.configs.schema.parse_config("memory_limit: lots")  # type: ignore[attr-defined]
+    for wrong in ("lots", "2"):
+        with pytest.raises(clvcast.ConfigError, match="memory_limit must be a size such as 4GB"):
+            parse_config(f"memory_limit: {wrong}")

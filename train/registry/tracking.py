@@ -120,6 +120,8 @@ def track(
             why = verdict.reason
             if promoted:
                 why = verdict.reason if may_serve else f"forced: {force}; {verdict.reason}"
+                if champion is not None:
+                    _warn_of_age(run, champion, progress)
                 kind = PROVISIONAL if verdict.is_provisional else "promoted"
                 promotion.promote_in(store, name, version.number, why, before, kind)
             else:
@@ -138,6 +140,16 @@ def track(
             }
             store.tag_run(run_id, judged)
             return TrackedRun(uri, run_id, name, version.number, is_new, now, promoted, verdict)
+
+
+def _warn_of_age(run: TrainingRun, champion: Champion, progress: Callable[[str], None]) -> None:
+    """Say so where the new champion knows less than the one it replaces."""
+    record, end = champion.record, dates.format_iso(run.cutoff)
+    if record is not None and dates.parse_instant(record.end) > run.cutoff:
+        progress(
+            f"this model knows orders until {end}, and replaces version {champion.version}, which "
+            f"knows them until {record.end}; to go back: clvcast models rollback"
+        )
 
 
 def _get_grade(run: TrainingRun) -> str:
