@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 _SKETCH = 4_096  # the number of customers is told to within 2 %
-_BLOCK_LINES = 1 << 18
+_BLOCK_LINES, _BLOCK_BYTES = 1 << 18, 1 << 26  # worked on at a time
 _SPACE = 2.0**64
 Hashes = npt.NDArray[np.uint64]
 
@@ -259,13 +259,14 @@ def _scramble_bits(hashes: Hashes) -> Hashes:
 def gather_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[RawTable]:
     """Batches gathered into blocks that are worth parsing."""
     waiting: list[pa.RecordBatch] = []
-    lines = 0
+    n_lines = n_bytes = 0
     for batch in batches:
         waiting.append(batch)
-        lines += batch.num_rows
-        if lines >= _BLOCK_LINES:
+        n_lines += batch.num_rows
+        n_bytes += batch.nbytes
+        if n_lines >= _BLOCK_LINES or n_bytes >= _BLOCK_BYTES:
             yield _concatenate_batches(waiting)
-            waiting, lines = [], 0
+            waiting, n_lines, n_bytes = [], 0, 0
     if waiting:
         yield _concatenate_batches(waiting)
 
