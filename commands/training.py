@@ -197,8 +197,9 @@ def _print_outcome(
                 "It ranks customers better than every baseline, and is champion now, provisionally "
                 f"(what to do: {verdict.next_step})"
             )
+        concern = f"\nBut {registered.concern}." if registered.concern else ""
         out.print(
-            f"{passed}.\nScore with: "
+            f"{passed}.{concern}\nScore with: "
             + format_command("score", *place, *source, "--output", "forecasts.parquet")
         )
         return

@@ -30,9 +30,9 @@ from .line_amounts import (
     find_amount,
     find_line_cost,
     is_in_hundredths,
-    is_of_order,
     may_be_in_hundredths,
 )
+from .order_totals import is_of_order
 from .proposal import Proposal, quote_flow
 from .refunded_orders import ask_of_refunded
 
@@ -171,9 +171,9 @@ def _find_money(
         proposal.ask("columns.amount", f"{amount.why}: which is it?", *answers, is_needed=True)
     else:
         money, expression, less = columns[amount.columns[-1]], amount.expression, ""
-        if not amount.is_all:
+        if not amount.is_paid:
             expression, less = deduct_discount(proposal, columns, amount, order, taken)
-        if amount.expression == expression and not amount.is_all:
+        if amount.expression == expression:
             owner = order if amount.per_order else None
             expression, less = follow_quantity(expression, money, quantity, owner)
         why = amount.why + less
@@ -206,8 +206,7 @@ def _find_money(
                 f"{money.name} is the same on all lines of an order. If it is the order's total:",
                 ("order", "it counts once per order"),
             )
-        if not amount.is_all:
-            ask_of_other_money(proposal, columns, amount, expression, order)
+        ask_of_other_money(proposal, columns, amount, expression, order)
         taken += amount.columns
         find_returns(proposal, columns, money, taken)
         ask_of_book_sides(proposal, columns, money, taken)

@@ -12,7 +12,8 @@ from ..orders.columns import Float64
 from .checks.finding import format_signed_amount
 from .checks.vocabulary import is_sale
 from .column_profiles import ColumnProfile, find_named
-from .line_amounts import Amount, is_of_order
+from .line_amounts import Amount
+from .order_totals import is_of_order
 from .proposal import Proposal, quote_flow
 from .words import is_no_sale, is_return, is_returned_quantity, rate_name
 

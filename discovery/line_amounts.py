@@ -2,7 +2,7 @@
 
 A price that recurs per product whatever the quantity is of one unit; one that recurs once divided
 by the quantity is of the line; one that all lines of an order share, or its first alone has, is the
-order's total.
+order's total (order_totals.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..configs.layouts import quote_name
 from ..orders.columns import Float64, Int64
 from .column_profiles import SHARE, ColumnProfile, find_named
 from .column_roles import is_flag
-from .repeated_totals import EQUAL_SHARE, measure_repeats
+from .order_totals import PAID_NAME, Parts, find_parts, find_totals
 from .words import rate_name
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
     "find_amount",
     "find_line_cost",
     "is_in_hundredths",
-    "is_of_order",
-    "is_order_total",
     "may_be_in_hundredths",
     "rate_recurrence",
 ]
@@ -36,13 +34,6 @@ _LEAST_ORDERS = 20  # of several lines, for what holds within them to say someth
 _LEAST_LINES = 30  # of products sold in several quantities
 _LARGE = 1_000  # a usual amount that may be of hundredths
 _UNEVEN_SHARE = 0.5  # of them are no multiple of 50
-_FIRST_SHARE = 0.5  # of these orders have it on some lines alone
-_LEAST_PARTS = 3  # orders of several lines with a refund or discount
-_PAID_NAME = (  # of an order, and above all else that is called a total
-    "grand|order.?total|gesamt(betrag|summe)|(rechnungs|bestell|auftrags)(betrag|summe|wert)|"
-    "endbetrag|total.?(ttc|commande|pedido|ordine)|实付|实际支付|請求"
-)
-_TOTAL_NAME = f"{_PAID_NAME}|order.?(value|amount)|合計|总金额"
 _UNIT_NAME = "unit|each|per.?(piece|item)|einzel|stück|stk|unitari|unitair|pezzo"
 _RECURS = 0.35  # of a product's lines have its usual price
 _CLEARLY = 0.15  # by which one reading must recur more often than the other
@@ -57,7 +48,7 @@ class Amount:
     per_order: bool = False
     columns: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()  # the quantity and the price of one, whose product it is
-    is_all: bool = False  # it adds up to the order's total: nothing is to be taken off or added
+    is_paid: bool = False  # it adds up to what was paid: no discount is to be taken off
     choices: dict[str, str] = field(
         default_factory=dict
     )  # where it cannot be told: expression -> meaning
@@ -74,11 +65,11 @@ def find_amount(
     money = _rate_money(columns, taken)
     if not money:
         return Amount(None, "no column holds money")
-    totals = [] if order is None else _find_totals(money, order, quantity)
+    totals = [] if order is None else find_totals(money, order, quantity)
     lines = [c for c in money if c not in totals]
-    parts = _find_parts(lines, totals[0], order, quantity) if totals and order else None
+    parts = find_parts(lines, totals[0], order, quantity) if totals and order else None
     if parts is not None and (parts.takes_back or money[0] not in totals):
-        return parts.read(totals[0].name, quantity)
+        return _read_parts(parts, totals[0].name, quantity)
     if totals:
         total = totals[0]
         return Amount(
@@ -86,6 +77,20 @@ def find_amount(
             "it is the order's total", True, (total.name,),
         )  # fmt: skip
     return _find_line_amount(lines, quantity, product)
+
+
+def _read_parts(parts: Parts, total: str, quantity: ColumnProfile | None) -> Amount:
+    """The amount of a line, with the lines that take back."""
+    name = parts.column.name
+    why = f"it adds up to {total} of the order"
+    if parts.takes_back:
+        why = f"without the lines that take back, {why}"
+    is_paid = bool(re.search(PAID_NAME, total.casefold()))
+    if not parts.of_unit or quantity is None:
+        return Amount(name, why, columns=(name,), is_paid=is_paid)
+    factors = (quantity.name, name)
+    times = f"{quote_name(quantity.name)} * {quote_name(name)}"
+    return Amount(times, f"times {quantity.name} {why}", False, factors, factors, is_paid=is_paid)
 
 
 def find_line_cost(
@@ -135,7 +140,7 @@ def _rate_total(name: str) -> float:
     plain = name.casefold()
     if re.search("sub.?total|zwischensumme|sous.?total", plain):
         return -0.5
-    if re.search(_PAID_NAME, plain):
+    if re.search(PAID_NAME, plain):
         return 0.6
     if re.search("total|gesamt|summe|paid|paye|合計|总", plain):
         return 0.4
@@ -156,95 +161,6 @@ def may_be_in_hundredths(column: ColumnProfile) -> bool:
     if not column.is_whole or column.distinct < _LEAST_ORDERS or np.median(size) < _LARGE:
         return False
     return bool((size % 50 != 0).mean() > _UNEVEN_SHARE)
-
-
-def is_order_total(column: ColumnProfile, order: ColumnProfile) -> bool:
-    """Whether it is the total of an order, on all its lines or its first line alone.
-
-    One value on all lines is a total where it grows with their number, or is called a total.
-    """
-    if not is_of_order(column, order, _LEAST_ORDERS):
-        return False
-    lines = pd.DataFrame({"order": order.codes, "filled": column.filled})[order.filled]
-    groups = lines.groupby("order")["filled"]
-    on_first = (groups.sum() < groups.size())[groups.size() > 1]
-    if on_first.mean() > _FIRST_SHARE or re.search(_TOTAL_NAME, column.name.casefold()):
-        return True
-    usable = order.filled & (np.nan_to_num(column.numbers) > 0)
-    return measure_repeats(column.numbers[usable], order.codes[usable]).is_total
-
-
-def is_of_order(column: ColumnProfile, order: ColumnProfile, least: int = _LEAST_PARTS) -> bool:
-    """Whether orders of several lines have one value, on all lines or one; 0 tells nothing."""
-    lines = pd.DataFrame({"order": order.cells, "value": column.cells, "number": column.numbers})
-    lines["is_filled"] = lines["number"].fillna(0) != 0
-    groups = lines[order.filled].groupby("order", sort=False)
-    several = (groups.size() > 1) & groups["is_filled"].any()
-    if several.sum() < least:
-        return False
-    filled = lines[order.filled & (lines["value"] != "").to_numpy()]
-    distinct = filled.groupby("order", sort=False)["value"].nunique()
-    one_value = distinct.reindex(several.index, fill_value=0)[several] == 1
-    return bool(one_value.mean() >= EQUAL_SHARE)
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """Amounts of lines that add up to the total of their order."""
-
-    column: ColumnProfile
-    of_unit: bool  # times the quantity
-    takes_back: bool  # some lines are returns, which the total leaves out
-
-    def read(self, total: str, quantity: ColumnProfile | None) -> Amount:
-        """The amount of a line, with the lines that take back."""
-        name = self.column.name
-        why = f"it adds up to {total} of the order"
-        if self.takes_back:
-            why = f"without the lines that take back, {why}"
-        if not self.of_unit or quantity is None:
-            return Amount(name, why, columns=(name,), is_all=True)
-        factors = (quantity.name, name)
-        times = f"{quote_name(quantity.name)} * {quote_name(name)}"
-        return Amount(times, f"times {quantity.name} {why}", False, factors, factors, is_all=True)
-
-
-def _find_totals(
-    money: Sequence[ColumnProfile], order: ColumnProfile, quantity: ColumnProfile | None
-) -> list[ColumnProfile]:
-    """Totals of orders: by their name, by how they grow, or because other money adds up to them."""
-    of_order = [c for c in money if is_of_order(c, order, _LEAST_ORDERS)]
-    of_lines = [c for c in money if c not in of_order]
-    return [
-        c
-        for c in money
-        if is_order_total(c, order)
-        or (c in of_order and _find_parts(of_lines, c, order, quantity) is not None)
-    ]
-
-
-def _find_parts(
-    lines: Sequence[ColumnProfile],
-    total: ColumnProfile,
-    order: ColumnProfile,
-    quantity: ColumnProfile | None,
-) -> _Parts | None:
-    """A column of lines, as it is or times the quantity, whose sum is the order's total."""
-    groups = pd.Series(order.cells).groupby(order.cells).size()
-    is_several = groups > 1
-    if not is_several.any():
-        return None
-    totals = pd.Series(total.numbers).groupby(order.cells).max()[is_several]
-    for column in lines:
-        for of_unit in (False, True) if quantity is not None else (False,):
-            values = column.numbers * quantity.numbers if of_unit and quantity else column.numbers
-            shares = []
-            for part in (values, np.where(values > 0, values, 0.0)):
-                sums = pd.Series(part).groupby(order.cells).sum()[is_several]
-                shares.append(float(np.isclose(sums, totals, atol=0.011).mean()))
-            if max(shares) >= SHARE:
-                return _Parts(column, of_unit, shares[1] > shares[0])
-    return None
 
 
 def _find_line_amount(

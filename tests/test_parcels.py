@@ -43,9 +43,11 @@ def cut(table: pa.Table, cuts: list[int]) -> list[pa.RecordBatch]:
     return [batch for piece in pieces for batch in (piece.to_batches() or [empty])]
 
 
-def deliver(plan: SourcePlan, batches: list[pa.RecordBatch], n_buckets: int) -> Delivered:
+def deliver(
+    plan: SourcePlan, batches: list[pa.RecordBatch], n_buckets: int, every_line: bool = False
+) -> Delivered:
     """What each bucket's parcels hold."""
-    packed = list(Parcels(plan, n_buckets).pack(batches))
+    packed = list(Parcels(plan, n_buckets, every_line).pack(batches))
     lines: Delivered = {}
     for bucket in {b for batch in packed for b in batch["bucket"].to_pylist()}:
         own = [batch.filter(pc.equal(batch["bucket"], bucket)) for batch in packed]
@@ -77,8 +79,8 @@ def test_every_line_comes_once_and_a_customers_lines_together(
 def test_lines_of_no_customer_are_spread_by_what_they_hold(plan: SourcePlan) -> None:
     spread = np.arange(N, dtype=np.int64) * 7_919 - 2**62
     table = TABLE.append_column(ROW_HASH, pa.array(spread))
-    lines = deliver(plan, cut(table, [100]), 8)
-    again = deliver(plan, cut(table.take(np.arange(N)[::-1]), [300]), 8)
+    lines = deliver(plan, cut(table, [100]), 8, True)
+    again = deliver(plan, cut(table.take(np.arange(N)[::-1]), [300]), 8, True)
     assert lines == again  # a task that is run again may have its lines in another order
     assert sorted(amount for own in lines.values() for _, amount in own) == list(range(N))
     nobody = [sum(customer is None for customer, _ in own) for own in lines.values()]
@@ -102,3 +104,15 @@ def test_a_sample_is_drawn_by_the_hash_of_the_id(plan: SourcePlan) -> None:
     hashes, _ = buckets.hash_ids(plan.rules.ids, pa.chunked_array([["c1", "c2"]]))
     assert draw(None, hashes.view(np.int64)) == {"c1", "c2"}
     assert draw(0, hashes.view(np.int64)) == {"c1", "c2"} & half
+
+
+def test_a_bucket_has_the_columns_of_all_sources(plan: SourcePlan) -> None:
+    """Also where none of a source's lines came to it."""
+    wide = TABLE.append_column("discount", pa.array(np.ones(N)))
+    empty = wide.schema.empty_table()
+    other = plan_source(empty, OrdersConfig(), datetime(2026, 1, 1), "others", position=1)
+    plain = TABLE.filter(pc.is_valid(TABLE["customer_id"]))
+    for missing in (None, empty):
+        orders = buckets.fill_bucket([plain, missing], [plan, other]).orders
+        assert orders is not None
+        assert list(orders.numbers) == ["discount"]

@@ -163,16 +163,13 @@ def test_the_first_model_goes_live_and_its_successor_is_judged_against_it(
 
 
 def test_a_model_of_fewer_orders_than_the_champions_says_so(
-    config: clvcast.Config, uri: str, earlier: TrainingRun, later: TrainingRun
+    keep: Train, uri: str, earlier: TrainingRun, later: TrainingRun
 ) -> None:
-    steps: list[str] = []
-    tracking = TrackingConfig(uri=uri, model_name="shop", evaluated_cutoffs=1)
-    own = config.model_copy(update={"tracking": tracking})
-    for run in (later, earlier):
-        assert track(run, own, force="to go back in time", progress=steps.append).promoted
-    (said,) = [step for step in steps if "this model knows orders until" in step]
-    assert "and replaces version 1, which knows them until" in said
-    assert said.index(EARLIER) < said.index(LATER)
+    assert keep(later, force="the first").concern == ""
+    said = keep(earlier, force="to go back in time").concern
+    assert f"knows orders until {EARLIER}, and replaces version 1, which" in said
+    assert f"until {LATER}; to go back: clvcast models rollback --name shop" in said
+    assert uri in said
 
 
 @pytest.mark.slow

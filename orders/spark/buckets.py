@@ -221,8 +221,8 @@ def fill_bucket(tables: Sequence[pa.Table | None], plans: Sequence[SourcePlan]) 
     intake = LineCollector(config, rules=plans[0].rules)
     parts: list[UsableLines] = []
     for plan, table in zip(plans, tables, strict=True):
-        if table is not None:
-            parts += plan.usable(intake, table.to_batches())
+        # also of a source without lines here: which columns there are depends on no bucket
+        parts += plan.usable(intake, () if table is None else table.to_batches())
     rejected = intake.tally().rejected_lines
     set_aside = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *rejected])
     set_aside = set_aside.set_column(1, "row", pa.nulls(set_aside.num_rows, pa.int64()))

@@ -17,7 +17,7 @@ from .buckets import Hashes, SourcePlan, gather_blocks, hash_ids
 __all__ = ["PARCELS", "ROW_HASH", "Parcels", "draw_lines", "unpack_parcels"]
 
 PARCELS = pa.schema([("bucket", pa.int32()), ("source", pa.int32()), ("lines", pa.binary())])
-ROW_HASH = "_clvcast_row_hash"  # a column beside the lines, where those of no customer are kept
+ROW_HASH = "_clvcast_row_hash"  # a column beside the lines, where `every_line` counts
 _PARCEL_LINES = 1 << 16  # at most; an engine holds a value in one piece
 
 
@@ -27,19 +27,21 @@ class Parcels:
 
     plan: SourcePlan
     n_buckets: int
+    every_line: bool = False
 
     def pack(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The parcels of some lines, of `PARCELS`.
 
-        A bucket has all lines of some customers. Lines that name none are left out; or, where the
-        lines have a `ROW_HASH`, that decides.
+        A bucket has all lines of some customers. Lines that name none are left out; with
+        `every_line`, the last column, `ROW_HASH`, says where they go.
         """
         for block in gather_blocks(batches):
             table = block.table
             hashes, is_kept = _hash_customers(table, self.plan)
-            if ROW_HASH in table.column_names:
-                by_row = table[ROW_HASH].to_numpy().view(np.uint64)
-                hashes, table = np.where(is_kept, hashes, by_row), table.drop_columns(ROW_HASH)
+            if self.every_line:
+                last = table.num_columns - 1
+                by_row = table.column(last).to_numpy().view(np.uint64)
+                hashes, table = np.where(is_kept, hashes, by_row), table.remove_column(last)
             elif not is_kept.all():
                 hashes, table = hashes[is_kept], table.filter(pa.array(is_kept))
             if len(hashes):

@@ -108,7 +108,7 @@ class SurveyedOrders:
                 for frame, plan in zip(self.lines, self.plans, strict=True)
             )
             hashes = reduce(DataFrame.unionAll, scans).distinct().toArrow()[_HASH].to_numpy()
-            known = self._send(np.sort(hashes))
+            known = self._send(hashes)
         tables = [
             frame.mapInArrow(partial(_draw, plan, below, known), frame.schema).toArrow()
             for frame, plan in zip(self.lines, self.plans, strict=True)
@@ -224,8 +224,10 @@ def map_buckets(
     parcels = []
     for frame, plan in zip(orders.lines, orders.plans, strict=True):
         if every_line:
-            frame = frame.withColumn(ROW_HASH, F.xxhash64(*map(_get_column, frame.columns)))
-        packed = frame.mapInArrow(Parcels(plan, count).pack, format_spark_schema(PARCELS))
+            hashed = F.xxhash64(*map(_get_column, frame.columns)).alias(ROW_HASH)
+            frame = frame.select("*", hashed)
+        pack = Parcels(plan, count, every_line).pack
+        packed = frame.mapInArrow(pack, format_spark_schema(PARCELS))
         parcels.append(packed)
     # not spark.sql.shuffle.partitions: most of those would be empty, each a task for every reading
     together = reduce(DataFrame.unionAll, parcels).repartitionById(count, F.col("bucket"))

@@ -40,6 +40,8 @@ class TrackedTraining(TrackedRun):
         Whether that is this one, made champion by this run.
     verdict : Verdict or None
         What the gate found; None if the model was champion already.
+    concern : str
+        A sentence if it replaced a champion that knew later orders; else empty.
     model : Model
         The trained model.
     evaluation : Backtest or None

@@ -12,13 +12,13 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
 
-from ...configs.addresses import hide_passwords
+from ...configs.addresses import format_models_command, hide_passwords
 from ...configs.schema import Config
 from ...decisions.report.build import report
 from ...errors import BundleError, ClvcastError, ConfigError, quote
@@ -64,6 +64,7 @@ class TrackedRun:
     champion: str | None  # the version that serves now
     promoted: bool  # whether that is this one, by this run
     verdict: Verdict | None  # None: it was the champion already
+    concern: str = field(default="", kw_only=True)  # about what was promoted
 
 
 def track(
@@ -120,8 +121,6 @@ def track(
             why = verdict.reason
             if promoted:
                 why = verdict.reason if may_serve else f"forced: {force}; {verdict.reason}"
-                if champion is not None:
-                    _warn_of_age(run, champion, progress)
                 kind = PROVISIONAL if verdict.is_provisional else "promoted"
                 promotion.promote_in(store, name, version.number, why, before, kind)
             else:
@@ -130,26 +129,42 @@ def track(
                 f"**Version {version.number} of {name} {'promoted' if promoted else 'refused'}**"
             )
             now = version.number if promoted else before
+            concern = ""
+            if promoted and champion is not None:
+                concern = _describe_age(run, champion, name, uri)
             judged = {
                 VERDICT: ("promoted" if promoted else "refused")
                 if not verdict.is_provisional
                 else PROVISIONAL,
                 GRADE: _get_grade(run),
                 CHAMPION_TAG: now or "none",
-                NOTE: write_note(run, config, f"{outcome}: {why}"),
+                NOTE: write_note(run, config, f"{outcome}: {why}{concern and '; ' + concern}"),
             }
             store.tag_run(run_id, judged)
-            return TrackedRun(uri, run_id, name, version.number, is_new, now, promoted, verdict)
+            return TrackedRun(
+                uri,
+                run_id,
+                name,
+                version.number,
+                is_new,
+                now,
+                promoted,
+                verdict,
+                concern=concern,
+            )
 
 
-def _warn_of_age(run: TrainingRun, champion: Champion, progress: Callable[[str], None]) -> None:
-    """Say so where the new champion knows less than the one it replaces."""
-    record, end = champion.record, dates.format_iso(run.cutoff)
-    if record is not None and dates.parse_instant(record.end) > run.cutoff:
-        progress(
-            f"this model knows orders until {end}, and replaces version {champion.version}, which "
-            f"knows them until {record.end}; to go back: clvcast models rollback"
-        )
+def _describe_age(run: TrainingRun, champion: Champion, name: str, uri: str) -> str:
+    """A sentence where the new champion knows less than the one it replaces; else empty."""
+    record = champion.record
+    if record is None or dates.parse_instant(record.end) <= run.cutoff:
+        return ""
+    return (
+        f"it knows orders until {dates.format_instant(run.cutoff)}, and replaces version "
+        f"{champion.version}, which knows them until "
+        f"{dates.format_instant(dates.parse_instant(record.end))}; to go back: "
+        + format_models_command(name, uri, "rollback")
+    )
 
 
 def _get_grade(run: TrainingRun) -> str:
