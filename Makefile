@@ -172,7 +172,7 @@ benchmark-start: $(VENV)/run.stamp ## time and memory of train, score, import an
 benchmark-training: $(VENV)/dev.stamp ## the sample, 25,000 customers, BTYD on a million, against BASELINE (20 minutes)
 	$(BIN)/python benchmarks/training.py "$(BASELINE)"
 
-benchmark-worlds: $(VENV)/dev.stamp ## forecasts of simulated shops against their truth (an hour; resumes)
+benchmark-worlds: $(VENV)/dev.stamp ## forecasts of simulated shops against their truth (minutes; resumes)
 	$(BIN)/python benchmarks/worlds_of_truth.py
 
 # ---- what the targets above need
