@@ -197,7 +197,7 @@ def _print_outcome(
                 "It ranks customers better than every baseline, and is champion now, provisionally "
                 f"(what to do: {verdict.next_step})"
             )
-        concern = f"\nBut {registered.concern}." if registered.concern else ""
+        concern = f"\nBut {registered.concern}" if registered.concern else ""  # ends in a command
         out.print(
             f"{passed}.{concern}\nScore with: "
             + format_command("score", *place, *source, "--output", "forecasts.parquet")

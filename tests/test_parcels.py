@@ -68,7 +68,7 @@ def test_every_line_comes_once_and_a_customers_lines_together(
         patch.setattr(parcels, "_PARCEL_LINES", 3)  # and a bucket's lines come in several parcels
         lines = deliver(plan, cut(TABLE, cuts), n_buckets)
         whole = deliver(plan, cut(TABLE, []), n_buckets)
-    assert lines == whole  # which bucket is told by the id alone
+    assert lines == whole  # the id alone decides the bucket
     delivered = sorted(amount for own in lines.values() for _, amount in own)
     assert delivered == [float(k) for k in range(N) if CUSTOMERS[k] is not None]
     of_customer = [{customer for customer, _ in own} for own in lines.values()]
